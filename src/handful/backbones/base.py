@@ -1,0 +1,134 @@
+"""The contract of a backbone: prepare, stem, blocks and pool; everything else is derived from these."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class State:
+    """What flows from block to block.
+
+    A transformer keeps (B, T, D) in ``x`` and (B, T) in ``mask``; a convolution network keeps (B, channels,
+    height, width) in ``x``. Where one item becomes several windows, ``x`` has one row per window and
+    ``owner`` (W,) says which item of the batch each window belongs to.
+    """
+
+    x: Tensor
+    """Activations, batch (or window) first."""
+    mask: Tensor | None = None
+    """(B, T), 1 where a token or frame is real and 0 where it is padding."""
+    owner: Tensor | None = None
+    """(W,) whole numbers: the item of the batch that each window was cut from."""
+
+
+class Backbone(ABC):
+    """A pre-trained model, cut so that its features can be read at any depth.
+
+    Subclasses set ``name``, ``modality``, ``fingerprint`` and ``search_depths``, and fill ``blocks`` with
+    modules that each map a State to a State, bottom to top. Depth ``k`` means: after ``k`` blocks; a
+    backbone that cannot be cut has no blocks and the one depth 0.
+    """
+
+    name: str
+    """The name in the catalogue, or the folder or hub id it was loaded from."""
+    modality: str
+    """text, image or sound."""
+    fingerprint: str
+    """Changes whenever weights, architecture or preprocessing change; part of every feature-cache key."""
+    search_depths: tuple[int, ...]
+    """The depths worth trying for frozen features, last layer first."""
+    blocks: Sequence[nn.Module] = ()
+    """The trainable pieces, bottom to top, each State → State; empty for a frozen-only backbone."""
+    batch_items: int = 32
+    """How many items fit in one forward pass."""
+
+    @abstractmethod
+    def prepare(self, items: Sequence[Any]) -> Any:
+        """Decode or tokenise items into a batch for ``stem``; runs on the CPU, in any thread.
+
+        Raises:
+            DataError: an item cannot be decoded; the message names it.
+        """
+
+    @abstractmethod
+    def stem(self, batch: Any) -> State:
+        """Bring a prepared batch to the backbone's device and run what lies below the first block."""
+
+    @abstractmethod
+    def pool(self, state: State) -> Tensor:
+        """Reduce a state at any depth to one vector per item, (B, D)."""
+
+    def size(self, item: Any) -> int:
+        """About how much work an item is; items of equal size share a batch, so that little is padded."""
+        return 1
+
+    def to(self, device: torch.device | str) -> Backbone:
+        """Move the weights to a device; backbones without modules stay where they are."""
+        for module in self.modules():
+            module.to(device)
+        return self
+
+    def modules(self) -> Sequence[nn.Module]:
+        """Every module that holds weights: what ``to`` moves and what is counted."""
+        return tuple(self.blocks)
+
+    def parameters(self) -> int:
+        """How many weights the backbone has."""
+        seen = {id(p): p.numel() for module in self.modules() for p in module.parameters()}
+        return sum(seen.values())
+
+    @torch.inference_mode()
+    def encode_batch(self, batch: Any, depths: Sequence[int]) -> dict[int, np.ndarray]:
+        """Frozen features of one prepared batch at several depths, in one pass.
+
+        Args:
+            batch: what ``prepare`` returned.
+            depths: how many blocks to run before pooling; the pass stops after the deepest.
+
+        Returns:
+            depth → (B, D) float32.
+        """
+        state = self.stem(batch)
+        found = {0: self.pool(state)} if 0 in depths else {}
+        for depth in range(1, max(depths) + 1):
+            state = self.blocks[depth - 1](state)
+            if depth in depths:
+                found[depth] = self.pool(state)
+        return {depth: vectors.float().cpu().numpy() for depth, vectors in found.items()}
+
+    def encode(self, items: Sequence[Any], depths: Sequence[int]) -> dict[int, np.ndarray]:
+        """Frozen features of items at several depths: ``prepare`` and ``encode_batch`` in one call."""
+        return self.encode_batch(self.prepare(items), depths)
+
+
+def default_device() -> torch.device:
+    """The fastest device here: a CUDA GPU where there is one, otherwise the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def weights_fingerprint(modules: Sequence[nn.Module], *details: object) -> str:
+    """Name a model by its weights and by everything else that changes its output.
+
+    Args:
+        modules: whose parameters and buffers are hashed, in order.
+        details: preprocessing constants and anything else that the features depend on.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    import hashlib
+
+    digest = hashlib.sha256(repr(details).encode())
+    for module in modules:
+        for key, tensor in sorted(module.state_dict().items()):
+            digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

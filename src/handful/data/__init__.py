@@ -1,0 +1,1 @@
+"""What the user has: files and lists in, a Dataset out."""

@@ -1,0 +1,144 @@
+"""The Dataset: items, labels, groups and splits, with where each row came from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handful.errors import DataError
+
+MODALITIES = ("text", "image", "sound")
+
+# More unreadable files than this share of a source is a broken source, not a few broken files.
+UNREADABLE_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """N items of one modality, with what is known about each of them.
+
+    An item is a ``str`` (text), a ``Path`` (a picture or sound file), a ``PIL.Image.Image`` or an array of
+    pixels (picture), or a pair of samples and rate (sound). Files are opened only when their features are
+    needed, so a Dataset of a million paths is small.
+    """
+
+    items: Sequence[Any]
+    """The N things to learn from."""
+    modality: str
+    """What the items are: text, image or sound."""
+    labels: tuple[str, ...] | None = None
+    """One class name per item, or None where nothing is labelled."""
+    groups: tuple[str, ...] | None = None
+    """Who or what each item came from (speaker, patient, document); a group is never split across folds."""
+    split: tuple[str, ...] | None = None
+    """``train`` or ``test`` per item, where the source says so."""
+    rows: tuple[int, ...] = ()
+    """Zero-based position of each item in its source."""
+    source: str = "items"
+    """Where the items came from, as the user would name it."""
+    notes: tuple[str, ...] = ()
+    """What the reader guessed, skipped or changed, one sentence each."""
+    unreadable: Mapping[int, str] = field(default_factory=dict)
+    """Row in the source → why it could not be read."""
+
+    def __post_init__(self) -> None:
+        if not self.rows and len(self.items):
+            object.__setattr__(self, "rows", tuple(range(len(self.items))))
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names, sorted; empty where nothing is labelled."""
+        return tuple(sorted(set(self.labels or ())))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows per class, most frequent first."""
+        return dict(Counter(self.labels or ()).most_common())
+
+    def take(self, index: Sequence[int] | np.ndarray) -> Dataset:
+        """The Dataset of the items at these positions, in this order."""
+        at = [int(i) for i in index]
+
+        def pick(values: Sequence[Any] | None) -> tuple[Any, ...] | None:
+            return None if values is None else tuple(values[i] for i in at)
+
+        return replace(
+            self,
+            items=[self.items[i] for i in at],
+            labels=pick(self.labels),
+            groups=pick(self.groups),
+            split=pick(self.split),
+            rows=pick(self.rows) or (),
+        )
+
+    def part(self, name: str) -> Dataset:
+        """The rows whose split is ``name``; an empty Dataset where there are none."""
+        return self.take([i for i, part in enumerate(self.split or ()) if part == name])
+
+    def without(self, failed: Mapping[int, str]) -> Dataset:
+        """Drop the items that could not be read.
+
+        Args:
+            failed: position in this Dataset → why it could not be read.
+
+        Raises:
+            DataError: more than a tenth of the items failed, or every item of a class did.
+        """
+        if not failed:
+            return self
+        first = next(iter(failed))
+        example = f"{_name(self.items[first], self.rows[first])}: {failed[first]}"
+        bad, total = len(failed) + len(self.unreadable), len(self) + len(self.unreadable)
+        if bad > UNREADABLE_SHARE * total:
+            raise DataError(
+                f"{bad} of {total} items in {self.source} cannot be read, more than a tenth; "
+                f"the first is {example}. Repair or remove them."
+            )
+        kept = self.take([i for i in range(len(self)) if i not in failed])
+        gone = sorted(set(self.classes) - set(kept.classes))
+        if gone:
+            raise DataError(
+                f"class {gone[0]!r} in {self.source} has no readable item left; the first unreadable one is {example}. "
+                "Repair its files or remove the class."
+            )
+        reasons = {self.rows[i]: f"{_name(self.items[i], self.rows[i])}: {why}" for i, why in failed.items()}
+        return replace(kept, unreadable={**self.unreadable, **reasons})
+
+
+def item_hash(item: Any) -> str:
+    """Name an item by its content: equal bytes give an equal name, whatever the file is called.
+
+    Args:
+        item: any item that a Dataset may hold.
+
+    Returns:
+        64 hexadecimal digits (SHA-256).
+    """
+    digest = hashlib.sha256()
+    if isinstance(item, str):
+        digest.update(b"text\0" + item.encode("utf-8", "surrogatepass"))
+    elif isinstance(item, Path):
+        with item.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    elif isinstance(item, tuple):  # (samples, rate)
+        samples = np.ascontiguousarray(item[0])
+        digest.update(f"sound\0{item[1]}\0{samples.dtype}\0{samples.shape}\0".encode() + samples.tobytes())
+    else:
+        pixels = np.ascontiguousarray(item)
+        mode = getattr(item, "mode", "")
+        digest.update(f"image\0{mode}\0{pixels.dtype}\0{pixels.shape}\0".encode() + pixels.tobytes())
+    return digest.hexdigest()
+
+
+def _name(item: Any, row: int) -> str:
+    return str(item) if isinstance(item, Path) else f"row {row}"

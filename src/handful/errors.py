@@ -1,0 +1,55 @@
+"""The exceptions a caller can meet, drawn as a tree and split by what the caller can do about them.
+
+    HandfulError             anything handful reports on purpose: one clear sentence and what to do
+    ├── DataError            change the rows, files or labels
+    ├── OptionError          change an option or an argument
+    ├── WeightsError         get the weights of a backbone (again)
+    ├── BundleError          the saved model cannot be used as it is: save it again, or update handful
+    └── MachineError         the machine is in the way: disk space, permissions, a missing package
+
+Every message says which thing, must be what, got what, and what to do. The command line prints it as it
+is and exits with 1; it never shows a traceback for these.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HandfulError(Exception):
+    """Base of every error that handful raises on purpose."""
+
+
+class DataError(HandfulError):
+    """The rows, files or labels cannot be used as they are."""
+
+
+class OptionError(HandfulError, ValueError):
+    """An option or an argument has a value that cannot work."""
+
+
+class WeightsError(HandfulError):
+    """The weights of a backbone are missing, cut off or not the ones expected."""
+
+
+class BundleError(HandfulError):
+    """A saved model is damaged, changed by hand, or written by a newer version."""
+
+
+class MachineError(HandfulError):
+    """The machine is in the way: disk space, permissions, a missing optional package."""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Say which valid name was probably meant.
+
+    Args:
+        name: what the user wrote.
+        known: the valid names.
+
+    Returns:
+        ``" Did you mean 'x'?"`` with a leading blank, or an empty string when nothing is near.
+    """
+    near = difflib.get_close_matches(str(name), list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

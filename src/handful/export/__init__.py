@@ -1,0 +1,1 @@
+"""What leaves: bundles and model cards."""

@@ -1,0 +1,1 @@
+"""What a frozen backbone sees, computed once and cached."""
