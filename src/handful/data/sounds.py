@@ -1,0 +1,220 @@
+"""Sounds from files or arrays: decoded in blocks, mixed to one channel, brought to one rate."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+
+from handful.errors import DataError
+
+SOUND_SUFFIXES = (
+    ".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64",
+)  # fmt: skip
+
+# Frames decoded at a time: 4 s of speech, half a megabyte of 32-bit stereo.
+_BLOCK = 1 << 16
+
+# Seconds read beyond the ones asked for, so that the resampling filter sees what follows the cut.
+_MARGIN = 0.05
+
+# Compressed formats only estimate their length, so a file is called cut off only when this share of it is missing.
+_MISSING_SHARE = 0.1
+
+# Writers that cannot seek back (a pipe) leave a length of about 2^32 bytes in the header.
+_UNKNOWN_LENGTH = 0xFFFF0000
+
+# What libsndfile's log says of a chunk that is shorter than its header: "data : 160000 (should be 79978)".
+_SHORT_CHUNK = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)")
+
+
+def load_sound(item: Any, rate: int, longest: float | None = None) -> np.ndarray:
+    """Decode one sound, mix it to one channel and resample it.
+
+    Args:
+        item: a path, or samples and their rate: ``(samples, rate)`` with (T,), (T, channels) or (channels, T) numbers,
+            whole numbers at their full scale or fractions in [-1, 1].
+        rate: samples per second of the result.
+        longest: at most so many seconds, from the start; the rest of the file is not read.
+
+    Returns:
+        (T,) float32 in [-1, 1]; a sound that is louder than full scale is turned down to it.
+
+    Raises:
+        DataError: the sound cannot be decoded, is cut off, holds no samples, or holds numbers that are not finite.
+    """
+    with _opened(item) as sound:
+        wanted = None if longest is None else math.ceil((longest + _MARGIN) * sound.rate)
+        blocks = sound.blocks(wanted)
+        if sound.rate == rate:
+            pieces = list(blocks)
+        else:
+            stream = soxr.ResampleStream(sound.rate, rate, 1, dtype="float32")
+            tail = (np.zeros(0, np.float32),)
+            pieces = [stream.resample_chunk(block, last=not len(block)) for block in chain(blocks, tail)]
+    samples = np.concatenate(pieces)
+    if longest is not None:
+        samples = samples[: round(longest * rate)]
+    if not len(samples):
+        raise DataError(f"{sound.name} is too short to hold a sound at {rate} samples per second. Remove it.")
+    peak = float(np.abs(samples).max())
+    if not math.isfinite(peak):
+        raise DataError(f"{sound.name} holds samples that are not finite numbers. Export it again.")
+    return samples / np.float32(peak) if peak > 1 else samples
+
+
+def duration(item: Any) -> float:
+    """Seconds of one sound, from its header.
+
+    Raises:
+        DataError: the sound cannot be opened or holds no samples.
+    """
+    with _opened(item) as sound:
+        return sound.frames / sound.rate
+
+
+def waveform(item: Any, points: int) -> np.ndarray:
+    """The outline of a sound, for drawing: its lowest and highest sample in each of ``points`` equal stretches.
+
+    Args:
+        item: a path or ``(samples, rate)``.
+        points: how many stretches; more than there are samples repeats samples.
+
+    Returns:
+        (points, 2) float32, lowest and highest.
+
+    Raises:
+        DataError: the sound cannot be decoded.
+    """
+    low, high = np.full(points, np.inf, np.float32), np.full(points, -np.inf, np.float32)
+    with _opened(item) as sound:
+        at = 0
+        for block in sound.blocks():
+            stretch = (np.arange(at, at + len(block)) * points // sound.frames).clip(max=points - 1)
+            first = np.flatnonzero(np.diff(stretch, prepend=-1))  # where each stretch begins in this block
+            np.minimum.at(low, stretch[first], np.minimum.reduceat(block, first))
+            np.maximum.at(high, stretch[first], np.maximum.reduceat(block, first))
+            at += len(block)
+    # A stretch that no sample starts in (more points than samples) repeats the one before it; the first always has one.
+    heard = np.flatnonzero(low <= high)
+    source = heard[np.searchsorted(heard, np.arange(points), side="right") - 1]
+    return np.stack([low[source], high[source]], axis=1)
+
+
+class _Sound:
+    """One open sound: its name, rate and length, and its samples block by block, mixed to one channel."""
+
+    def __init__(self, name: str, rate: int, frames: int) -> None:
+        self.name, self.rate, self.frames = name, rate, frames
+
+    def blocks(self, most: int | None = None) -> Iterator[np.ndarray]:
+        """(T,) float32 blocks of the first ``most`` frames, never an empty one."""
+        raise NotImplementedError
+
+
+class _FileSound(_Sound):
+    def __init__(self, name: str, file: soundfile.SoundFile) -> None:
+        super().__init__(name, file.samplerate, file.frames)
+        self.file = file
+
+    def blocks(self, most: int | None = None) -> Iterator[np.ndarray]:
+        left, read = self.frames if most is None else min(most, self.frames), 0
+        while left > read:
+            try:
+                block = self.file.read(min(_BLOCK, left - read), dtype="float32", always_2d=True)  # (T, channels)
+            except soundfile.LibsndfileError as error:
+                raise DataError(
+                    f"{self.name} is damaged or cut off after {read / self.rate:.1f} seconds ({_reason(error)}). "
+                    "Export it again or remove it."
+                ) from error
+            if not len(block):
+                break
+            read += len(block)
+            yield block[:, 0] if block.shape[1] == 1 else block.mean(1)
+        if left - read > _MISSING_SHARE * left:
+            raise DataError(_cut_off(self.name, read / left))
+
+
+class _ArraySound(_Sound):
+    def __init__(self, samples: np.ndarray, rate: int) -> None:
+        super().__init__("a sound given as (samples, rate)", rate, len(samples))
+        self.samples = samples
+
+    def blocks(self, most: int | None = None) -> Iterator[np.ndarray]:
+        end = self.frames if most is None else min(most, self.frames)
+        for start in range(0, end, _BLOCK):
+            block = self.samples[start : min(start + _BLOCK, end)]
+            yield _fractions(block).mean(1, dtype=np.float32)
+
+
+@contextmanager
+def _opened(item: Any) -> Iterator[_Sound]:
+    if not isinstance(item, str | os.PathLike):
+        yield _array_sound(item)
+        return
+    path = Path(item)
+    if not path.is_file():
+        raise DataError(f"{path} must be a sound file, got {'a folder' if path.is_dir() else 'no such file'}.")
+    if not path.stat().st_size:
+        raise DataError(f"{path} is empty (0 bytes). Export it again or remove it.")
+    try:
+        # As bytes, because a file name on a POSIX system need not be valid text.
+        file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw files, which name no rate
+        raise DataError(
+            f"{path} cannot be decoded as a sound ({_reason(error)}). Convert it to WAV or FLAC, or remove it."
+        ) from error
+    with file:
+        if not file.frames:
+            raise DataError(f"{path} holds no samples. Record it again or remove it.")
+        for declared, there in _SHORT_CHUNK.findall(file.extra_info):
+            if int(there) < int(declared) < _UNKNOWN_LENGTH:
+                raise DataError(_cut_off(str(path), int(there) / int(declared)))
+        yield _FileSound(str(path), file)
+
+
+def _array_sound(item: Any) -> _ArraySound:
+    try:
+        values, rate = item
+        samples = np.asarray(values)
+        rate = int(rate)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"a sound must be a path or a pair (samples, rate), got {type(item).__name__}. Give one of these."
+        ) from error
+    if samples.ndim not in (1, 2) or samples.dtype.kind not in "iuf" or rate < 1:
+        raise DataError(
+            "a sound given as (samples, rate) must be numbers of shape (T,) or (T, channels) and a rate above 0, "
+            f"got {samples.dtype} of shape {samples.shape} and {rate}. Give one of these."
+        )
+    if not samples.size:
+        raise DataError("a sound given as (samples, rate) holds no samples. Remove it.")
+    if samples.ndim == 1:
+        samples = samples[:, None]
+    return _ArraySound(samples.T if samples.shape[0] < samples.shape[1] else samples, rate)  # (T, channels)
+
+
+def _fractions(samples: np.ndarray) -> np.ndarray:
+    """Whole numbers at full scale as float32 in [-1, 1]; unsigned ones are centred at half their range."""
+    if samples.dtype.kind == "f":
+        return samples.astype(np.float32)
+    half = np.float32(2.0 ** (8 * samples.dtype.itemsize - 1))
+    return samples.astype(np.float32) / half - np.float32(samples.dtype.kind == "u")
+
+
+def _cut_off(name: str, share: float) -> str:
+    return f"{name} is cut off: only {share:.0%} of the sound its header promises is there. Copy or export it again."
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "error_string", str(error))
+    return str(text).strip().rstrip(".").removeprefix("Error : ").strip()
