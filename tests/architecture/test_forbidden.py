@@ -1,0 +1,158 @@
+"""What no module may do: print, step, roll global dice, unpickle, import a star, swallow an error."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
+PICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+OWN_GENERATORS = {"default_rng", "Generator", "SeedSequence", "BitGenerator", "PCG64"}
+TORCH_DICE = {
+    "torch.bernoulli",
+    "torch.multinomial",
+    "torch.normal",
+    "torch.rand",
+    "torch.rand_like",
+    "torch.randint",
+    "torch.randn",
+    "torch.randn_like",
+    "torch.randperm",
+}
+
+
+def option(call: ast.Call, name: str) -> object:
+    """The constant value of a keyword of a call; None where it is absent or not a constant."""
+    return next((getattr(k.value, "value", None) for k in call.keywords if k.arg == name), None)
+
+
+def prints(module) -> list[str]:
+    if module.parts[:1] == ["cli"]:
+        return []
+    return [f"line {call.lineno}" for name, call in module.calls() if name in ("print", "pprint.pprint")]
+
+
+def steps(module) -> list[str]:
+    if module.parts == ["training", "loop"]:
+        return []
+    return [f"line {call.lineno}: {name}" for name, call in module.calls() if name.endswith(".step")]
+
+
+def global_dice(module) -> list[str]:
+    found = [f"import {name}" for name in module.imports() if name.split(".")[0] == "random"]
+    for name, call in module.calls():
+        last = name.rpartition(".")[2]
+        if name.startswith("numpy.random.") and last not in OWN_GENERATORS:
+            found.append(f"line {call.lineno}: {name}")
+        elif name == "numpy.random.default_rng" and not (call.args or call.keywords):
+            found.append(f"line {call.lineno}: a generator without a seed")
+        elif last in ("manual_seed", "manual_seed_all", "seed_all") and name.startswith("torch."):
+            found.append(f"line {call.lineno}: {name}")
+        elif name in TORCH_DICE and "generator" not in {k.arg for k in call.keywords}:
+            found.append(f"line {call.lineno}: {name} without a generator")
+    return found
+
+
+def unsafe_reads(module) -> list[str]:
+    found = [f"import {name}" for name in module.imports() if name.split(".")[0] in PICKLERS]
+    for name, call in module.calls():
+        if name == "torch.load" and option(call, "weights_only") is not True:
+            found.append(f"line {call.lineno}: torch.load without weights_only=True")
+        if name == "torch.save" or name.endswith((".read_pickle", ".to_pickle")):
+            found.append(f"line {call.lineno}: {name} pickles")
+        if option(call, "allow_pickle") not in (None, False):
+            found.append(f"line {call.lineno}: allow_pickle")
+        if option(call, "trust_remote_code") not in (None, False):
+            found.append(f"line {call.lineno}: trust_remote_code")
+        if name in ("eval", "exec"):
+            found.append(f"line {call.lineno}: {name}")
+        if name in ("yaml.load", "yaml.unsafe_load", "yaml.full_load"):
+            found.append(f"line {call.lineno}: {name}, where yaml.safe_load is meant")
+    return found
+
+
+def stars(module) -> list[str]:
+    return [name for name in module.imports() if name.endswith(".*")]
+
+
+def swallowed(module) -> list[str]:
+    found = []
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ExceptHandler):
+            if node.type is None:
+                found.append(f"line {node.lineno}: except without a type")
+            elif all(isinstance(line, ast.Pass) for line in node.body):
+                found.append(f"line {node.lineno}: caught and forgotten")
+    for name, call in module.calls():
+        if name == "contextlib.suppress" and {ast.unparse(a) for a in call.args} & {"Exception", "BaseException"}:
+            found.append(f"line {call.lineno}: everything suppressed")
+    return found
+
+
+def homeless(module) -> list[str]:
+    return [part for part in module.parts if part.strip("_") in FORBIDDEN_NAMES or re.search(r"_utils?$", part)]
+
+
+@pytest.mark.parametrize("rule", [prints, steps, global_dice, unsafe_reads, stars, swallowed, homeless])
+def test_no_module_does_it(rule, module):
+    assert rule(module) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        (prints, "print('done')"),
+        (prints, "from pprint import pprint\npprint({})"),
+        (steps, "def f(optimizer):\n    optimizer.step()"),
+        (steps, "def f(self):\n    self.opt.step()"),
+        (global_dice, "import random"),
+        (global_dice, "from random import shuffle"),
+        (global_dice, "import numpy as np\nnp.random.seed(0)"),
+        (global_dice, "import numpy as np\nx = np.random.rand(3)"),
+        (global_dice, "from numpy import random as r\nx = r.permutation(3)"),
+        (global_dice, "import numpy as np\nrng = np.random.default_rng()"),
+        (global_dice, "import torch\ntorch.manual_seed(0)"),
+        (global_dice, "import torch\ntorch.cuda.manual_seed_all(0)"),
+        (global_dice, "import torch\nx = torch.randn(3)"),
+        (unsafe_reads, "import pickle"),
+        (unsafe_reads, "def f():\n    from joblib import load"),
+        (unsafe_reads, "import torch\ntorch.load('x')"),
+        (unsafe_reads, "import torch\ntorch.load('x', weights_only=False)"),
+        (unsafe_reads, "import numpy as np\nnp.load('x', allow_pickle=True)"),
+        (unsafe_reads, "import yaml\nyaml.load('x')"),
+        (unsafe_reads, "eval('1')"),
+        (stars, "from os import *"),
+        (swallowed, "try:\n    f()\nexcept ValueError:\n    pass"),
+        (swallowed, "try:\n    f()\nexcept:\n    raise"),
+        (swallowed, "import contextlib\nwith contextlib.suppress(Exception):\n    f()"),
+    ],
+)
+def test_the_rule_bites(rule, text, written):
+    assert len(rule(written(text))) == 1
+
+
+def test_a_forbidden_name_is_found(written):
+    assert homeless(written("", "handful.data.utils")) == ["utils"]
+    assert homeless(written("", "handful.misc.things")) == ["misc"]
+    assert homeless(written("", "handful.data.text_utils")) == ["text_utils"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "name"),
+    [
+        (prints, "print('done')", "handful.cli"),
+        (steps, "def f(optimizer):\n    optimizer.step()", "handful.training.loop"),
+        (global_dice, "import numpy as np\nrng = np.random.default_rng(3)", "handful.data.splits"),
+        (global_dice, "import torch\nx = torch.randn(3, generator=g)", "handful.training.loop"),
+        (unsafe_reads, "import torch\ntorch.load('x', weights_only=True)", "handful.backbones.audio"),
+        (
+            swallowed,
+            "try:\n    f()\nexcept ValueError as error:\n    raise DataError('x') from error",
+            "handful.data.x",
+        ),
+    ],
+)
+def test_what_is_allowed_is_not_flagged(rule, text, name, written):
+    assert rule(written(text, name)) == []

@@ -1,0 +1,149 @@
+"""Imports point one way, and each library has one door."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+# Top to bottom; a lower line never imports a higher one. The package itself ("") names things of every line.
+LAYERS = (
+    ("", "__main__"),
+    ("cli", "web"),
+    ("api", "report"),
+    ("regimes", "export"),
+    ("strategies", "evaluation"),
+    ("training", "inspection"),
+    ("features",),
+    ("backbones", "engines"),
+    ("data",),
+    ("plan", "seeding", "errors"),
+)
+HEIGHT = {part: -row for row, parts in enumerate(LAYERS) for part in parts}
+
+RIGHT_OF_FEATURES = ("features", "inspection", "training", "strategies", "evaluation", "regimes", "export", "report")
+
+# library → where in handful it may be imported. numpy is free; anything not listed here needs a line, and a reason.
+DOORS = {
+    "torch": ("backbones", "training"),
+    "transformers": ("backbones", "training"),
+    "tokenizers": ("backbones",),
+    "huggingface_hub": ("backbones",),
+    "safetensors": ("backbones", "training", "export"),
+    "peft": ("training.tuners",),
+    "sklearn": (*RIGHT_OF_FEATURES, "data.splits"),
+    "scipy": RIGHT_OF_FEATURES,
+    "PIL": ("data", "backbones"),
+    "soundfile": ("data", "backbones"),
+    "soxr": ("data", "backbones"),
+    "pandas": ("data",),
+    "pyarrow": ("data",),
+    "datasets": ("data",),
+    "cyclopts": ("cli",),
+    "rich": ("cli",),
+    "jinja2": ("report",),
+    "matplotlib": ("report",),
+    "yaml": ("plan",),
+    "platformdirs": ("backbones", "features"),
+    "starlette": ("web",),
+    "fastapi": ("web",),
+    "uvicorn": ("web",),
+    "ray": ("engines.ray",),
+    "flwr": ("regimes.federated",),
+    "onnx": ("backbones", "export.onnx"),
+    "onnxruntime": ("export.onnx",),
+    "codecarbon": ("report",),
+}
+
+
+def inside(parts: list[str], door: str) -> bool:
+    return parts[: door.count(".") + 1] == door.split(".")
+
+
+def upward_imports(module) -> list[str]:
+    own = HEIGHT[module.parts[0] if module.parts else ""]
+    found = []
+    for name in module.imports():
+        first, *rest = name.split(".")
+        if first == "handful" and rest and HEIGHT.get(rest[0], 0) > own:
+            found.append(f"{module.name} imports {name}, which stands above it")
+    return found
+
+
+def side_doors(module) -> list[str]:
+    found = []
+    for name in module.imports():
+        library = name.split(".")[0]
+        if library in sys.stdlib_module_names or library in ("handful", "numpy"):
+            continue
+        if library not in DOORS:
+            found.append(f"{module.name} imports {library}, which has no door")
+        elif not any(inside(module.parts, door) for door in DOORS[library]):
+            found.append(f"{module.name} imports {library}, whose door is {', '.join(DOORS[library])}")
+    return found
+
+
+def knows_a_strategy(module) -> list[str]:
+    """Evaluation is given strategies; it knows them only by their contract."""
+    if module.parts[:1] != ["evaluation"]:
+        return []
+    return [name for name in module.imports() if name.startswith("handful.strategies")]
+
+
+def test_the_package_is_found(modules):
+    assert {"handful.errors", "handful.data", "handful.backbones.base"} <= {module.name for module in modules}
+
+
+def test_every_module_has_a_layer(module):
+    assert (module.parts[0] if module.parts else "") in HEIGHT, "a noun is missing: see docs/decisions/README.md"
+
+
+def test_imports_point_downward(module):
+    assert upward_imports(module) == []
+
+
+def test_each_library_is_behind_its_door(module):
+    assert side_doors(module) == []
+
+
+def test_evaluation_knows_strategies_only_by_their_contract(module):
+    assert knows_a_strategy(module) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("from handful.features import cache", "handful.data.readers"),
+        ("from handful import api", "handful.strategies.linear"),
+        ("from .. import cli", "handful.evaluation.metrics"),
+        ("def f():\n    import handful.report", "handful.evaluation.metrics"),
+        ("import importlib\nimportlib.import_module('handful.cli')", "handful.data.readers"),
+        ("from importlib import import_module\nimport_module(f'handful.features.{x}')", "handful.backbones.text"),
+    ],
+)
+def test_an_upward_import_is_found_wherever_it_hides(written, text, name):
+    assert len(upward_imports(written(text, name))) == 1
+
+
+@pytest.mark.parametrize("text", ["import handful.data.readers", "from handful.errors import DataError", "import os"])
+def test_a_downward_import_is_fine(written, text):
+    assert upward_imports(written(text, "handful.backbones.text")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "problem"),
+    [
+        ("import torch", "handful.strategies.linear", "torch, whose door is backbones, training"),
+        ("from PIL import Image", "handful.report.thumbnails", "PIL, whose door is data, backbones"),
+        ("def f():\n    from sklearn import svm", "handful.data.readers", "sklearn, whose door is features"),
+        ("import torchvision", "handful.backbones.image", "torchvision, which has no door"),
+        ("import onnxruntime", "handful.export.bundle", "onnxruntime, whose door is export.onnx"),
+    ],
+)
+def test_a_side_door_is_found(written, text, name, problem):
+    assert any(problem in found for found in side_doors(written(text, name)))
+
+
+def test_a_strategy_in_evaluation_is_found(written):
+    text = "from handful.strategies.linear import Ridge"
+    assert knows_a_strategy(written(text, "handful.evaluation.selection")) == ["handful.strategies.linear.Ridge"]

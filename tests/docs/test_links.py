@@ -1,0 +1,41 @@
+"""Links between documents lead somewhere."""
+
+from __future__ import annotations
+
+import re
+
+LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
+FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+
+
+def anchors(text):
+    """The anchors that headings get: lower case, blanks to dashes, the rest of the punctuation dropped."""
+    titles = re.findall(r"^#{1,6}\s+(.+?)\s*$", FENCE.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def broken_links(document):
+    text = document.read_text("utf-8")
+    found = []
+    for target in LINK.findall(FENCE.sub("", text)):
+        if re.match(r"[a-z][a-z0-9+.-]*:", target):
+            continue  # another site, or mail
+        path, _, anchor = target.partition("#")
+        to = (document.parent / path) if path else document
+        if not to.exists() or anchor and to.suffix == ".md" and anchor not in anchors(to.read_text("utf-8")):
+            found.append(target)
+    return found
+
+
+def test_links_lead_somewhere(document):
+    assert broken_links(document) == []
+
+
+def test_a_broken_link_is_found(tmp_path):
+    (tmp_path / "there.md").write_text("# One title, two `words`\n")
+    page = tmp_path / "page.md"
+    page.write_text(
+        "[a](there.md) [b](gone.md) [c](there.md#one-title-two-words) [d](there.md#two) [e](#here) ![f](no.png)\n"
+        "[g](https://example.org/x)\n```\n[h](in_code.md)\n```\n## Here\n"
+    )
+    assert broken_links(page) == ["gone.md", "there.md#two", "no.png"]
