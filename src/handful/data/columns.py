@@ -1,0 +1,151 @@
+"""What each column of a table is: input, label, group and split; named by the user or guessed, and then explained."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from handful.data.cells import is_missing
+from handful.data.classes import all_names, either, listed
+from handful.data.input_column import choose_input, input_note
+from handful.data.label_column import check_header, guess_label, label_note
+from handful.data.tables import Columns
+from handful.errors import OptionError, suggestion
+
+# In lower case.
+GROUP_NAMES = (
+    "group", "group_id", "speaker", "speaker_id", "patient", "patient_id", "document", "document_id", "doc_id",
+)  # fmt: skip
+SPLIT_NAME = "split"
+SPLITS = {
+    **dict.fromkeys(("train", "training", "dev", "val", "valid", "validation"), "train"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Columns that the user named; None is for guessing, an empty text is for none."""
+
+    input: str | None = None
+    """The column of texts or file names."""
+    label: str | None = None
+    """The column of class names."""
+    group: str | None = None
+    """The column that says what belongs together."""
+    split: str | None = None
+    """The column that says train or test."""
+    modality: str | None = None
+    """What the input must hold: text, image or sound."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which column is what in one table."""
+
+    input: str
+    """The column of the items."""
+    modality: str
+    """What it holds: text, image or sound."""
+    label: str
+    """The column of the class names; empty where none was asked for."""
+    group: str
+    """The column of groups, or empty."""
+    split: str
+    """The column of splits, or empty."""
+    notes: tuple[str, ...]
+    """What was guessed, one sentence each."""
+
+
+def choose(columns: Columns, source: str, wanted: Wanted, headed: bool = True) -> Choice:
+    """Decide which column is what, for learning.
+
+    Args:
+        columns: the table.
+        source: its name, for messages.
+        wanted: what the user named.
+        headed: whether the names come from the first line of a file, which may be missing.
+
+    Raises:
+        OptionError: a named column does not exist, or a guess would not be safe.
+        DataError: no column can be the label or the input, or the names of the columns are missing.
+    """
+    named = _named(columns, source, wanted)
+    split = _split(columns, source, wanted, named)
+    label = wanted.label or guess_label(columns, source, [*named, split], unlikely=GROUP_NAMES)
+    if headed and not wanted.label:
+        check_header(columns, source, label)
+    group = _group(columns, source, wanted, [*named, split, label])
+    taken = [*named, split, label, group]
+    text, modality = choose_input(columns, source, wanted.input, wanted.modality, taken)
+    notes = [
+        *([] if wanted.label else [label_note(columns, label)]),
+        *([] if wanted.input else [input_note(text, modality)]),
+        *([] if wanted.group or not group else [_group_note(columns, group)]),
+    ]
+    unused = [name for name in columns.cells if name not in (text, label, group, split)]
+    if unused:
+        notes.append(f"column{'s' * (len(unused) > 1)} not used: {listed(unused)}")
+    return Choice(text, modality, label, group, split, tuple(notes))
+
+
+def _named(columns: Columns, source: str, wanted: Wanted) -> list[str]:
+    asked = {"label": wanted.label, "input": wanted.input, "group": wanted.group, "split": wanted.split}
+    for option, name in asked.items():
+        if name and name not in columns.cells:
+            raise OptionError(
+                f'column "{name}", given as the {option}, is not in {source} ({all_names(columns.cells)}).'
+                + (suggestion(name, columns.cells) or " Name one of these.")
+            )
+    named = [name for name in asked.values() if name]
+    for name, times in Counter(named).items():
+        if times > 1:
+            raise OptionError(f'column "{name}" is named for two things at once. Name another column for one of them.')
+    return named
+
+
+def split_of(cell: Any) -> str:
+    """``train`` or ``test`` for what a split column says, an empty string where it says neither."""
+    return SPLITS.get(cell.strip().lower(), "") if isinstance(cell, str) else ""
+
+
+def _group(columns: Columns, source: str, wanted: Wanted, taken: Collection[str]) -> str:
+    if wanted.group is not None:
+        return wanted.group
+    # A group of its own for every row, or one for all rows, says nothing; "document" is then most likely the text.
+    found = [
+        name
+        for name in columns.cells
+        if name.lower() in GROUP_NAMES
+        and name not in taken
+        and 1 < len({cell for cell in columns.cells[name] if isinstance(cell, str)}) < len(columns)
+    ]
+    if len(found) > 1:
+        names = all_names(columns.cells)
+        raise OptionError(f"the group of {source} could be {either(found)} ({names}). Choose with --group.")
+    return found[0] if found else ""
+
+
+def _split(columns: Columns, source: str, wanted: Wanted, taken: Collection[str]) -> str:
+    if wanted.split == "":
+        return ""
+    guesses = [name for name in columns.cells if name.lower() == SPLIT_NAME and name not in taken]
+    for name in [wanted.split] if wanted.split else guesses[:1]:
+        for cell in columns.cells[name]:
+            if not split_of(cell):
+                raise OptionError(
+                    f'column "{name}" of {source} says which rows are for training and which for testing; it must hold '
+                    f'"train" or "test" in every row, got "{cell or ""}". Correct it, or rename it to have it ignored.'
+                )
+        return name
+    return ""
+
+
+def _group_note(columns: Columns, name: str) -> str:
+    values = {cell for cell in columns.cells[name] if not is_missing(cell)}
+    return (
+        f'column "{name}" is taken as the group: {len(values)} different values in {len(columns)} rows, '
+        "never split across folds; use --group to choose another"
+    )

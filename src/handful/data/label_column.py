@@ -1,0 +1,112 @@
+"""Which column of a table is the label: a well-known name, or the only one whose values could be classes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from handful.data.cells import is_missing, label_text
+from handful.data.classes import all_names, either
+from handful.data.input_column import TEXT_NAMES
+from handful.data.items import kind_of
+from handful.data.tables import Columns
+from handful.errors import DataError, OptionError
+
+# In lower case; a name in an earlier row is taken before one in a later row.
+LABEL_NAMES = (("label", "labels"), ("class", "category", "target", "intent", "topic", "sentiment", "tag", "y"))
+
+# A label guessed from its values must come twice on average and be no sentence.
+_MOST_CLASSES = 0.5
+_LONGEST_LABEL = 60
+
+# More different fractional numbers than this are measurements, not classes.
+_MOST_NUMBERS = 20
+
+
+def guess_label(columns: Columns, source: str, taken: Collection[str], unlikely: Collection[str] = ()) -> str:
+    """Find the label column without being told.
+
+    Args:
+        columns: the table.
+        source: its name, for messages.
+        taken: columns that are something else.
+        unlikely: names, in lower case, that are the label only where nothing else can be.
+
+    Raises:
+        OptionError: several columns could be the label.
+        DataError: none can, or the one that is called so holds measurements.
+    """
+    for tier in LABEL_NAMES:
+        known = [name for name in columns.cells if name.lower() in tier and name not in taken]
+        if len(known) > 1:
+            raise _ambiguous_label(columns, source, known)
+        if known:
+            _refuse_numbers(columns, source, known[0])
+            return known[0]
+    found = [name for name in columns.cells if name not in taken and _could_be_label(columns, name)]
+    # A well-known text column is that, even if few different values make it look like a label.
+    others = {*unlikely, *(name for tier in TEXT_NAMES for name in tier)}
+    found = [name for name in found if name.lower() not in others] or found
+    if len(found) > 1:
+        raise _ambiguous_label(columns, source, found)
+    if not found:
+        raise DataError(
+            f"{source} has no column that can be the label ({all_names(columns.cells)}). "
+            "Add a column with the class of each row, or name it with --label."
+        )
+    return found[0]
+
+
+def check_header(columns: Columns, source: str, label: str) -> None:
+    """Refuse a table whose first line is a row: a guessed label column is then called like one of its values.
+
+    Raises:
+        DataError: it looks so.
+    """
+    if label in columns.cells[label]:
+        raise DataError(
+            f'the first line of {source} looks like a row, not like names of columns: "{label}" is also a value. '
+            "Add a first line with names, for example: text,label"
+        )
+
+
+def label_note(columns: Columns, name: str) -> str:
+    """What to tell the user about a guessed label column."""
+    values = {label_text(cell) for cell in columns.cells[name]} - {""}
+    return (
+        f'column "{name}" is taken as the label: {len(values)} different values in {len(columns)} rows; '
+        "use --label to choose another"
+    )
+
+
+def _could_be_label(columns: Columns, name: str) -> bool:
+    cells = columns.cells[name]
+    if kind_of(cells) != "text":
+        return False
+    values = [label_text(cell) for cell in cells if not is_missing(cell)]
+    different = set(values)
+    if not 2 <= len(different) <= _MOST_CLASSES * len(values):
+        return False
+    return max(map(len, different)) <= _LONGEST_LABEL and not _fractions(different)
+
+
+def _refuse_numbers(columns: Columns, source: str, name: str) -> None:
+    values = {label_text(cell) for cell in columns.cells[name] if isinstance(cell, str) and not is_missing(cell)}
+    if len(values) > _MOST_NUMBERS and _fractions(values):
+        raise DataError(
+            f'column "{name}" of {source} holds numbers ({len(values)} different ones), not classes. '
+            "Choose another column with --label, or name this one to take each number as a class."
+        )
+
+
+def _fractions(values: Collection[str]) -> bool:
+    """Whether all values are numbers and one at least has a fraction."""
+    try:
+        numbers = [float(value) for value in values]
+    except ValueError:
+        return False
+    return any(number != number or not number.is_integer() for number in numbers)
+
+
+def _ambiguous_label(columns: Columns, source: str, found: Sequence[str]) -> OptionError:
+    names = all_names(columns.cells)
+    return OptionError(f"the label of {source} could be {either(found)} ({names}). Choose with --label.")

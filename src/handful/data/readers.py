@@ -1,0 +1,246 @@
+"""Anything a user may have, read into a labelled Dataset: folders, tables, JSON lines, lists, frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from handful.data.cells import label_text, shown
+from handful.data.classes import check_classes
+from handful.data.columns import Choice, Wanted, choose, split_of
+from handful.data.dataset import MODALITIES, UNREADABLE_SHARE, Dataset
+from handful.data.folders import read_folder
+from handful.data.items import PLURAL, kind_of, make_items, media_kind
+from handful.data.tables import (
+    DELIMITED_SUFFIXES,
+    TABLE_SUFFIXES,
+    Columns,
+    Table,
+    collect,
+    frame_table,
+    hub_splits_table,
+    hub_table,
+    is_hub_dataset,
+    open_table,
+)
+from handful.errors import DataError, OptionError, suggestion
+
+
+def load(
+    source: Any,
+    *,
+    labels: Sequence[Any] | None = None,
+    label: str | None = None,
+    input: str | None = None,  # noqa: A002 - the name of the option, and of the column in the output
+    group: str | Sequence[Any] | None = None,
+    split: str | Sequence[Any] | None = None,
+    modality: str | None = None,
+) -> Dataset:
+    """Read labelled items; files of images and sounds are found and checked, but not yet decoded.
+
+    Args:
+        source: a folder with one sub-folder per class (or ``train/CLASS`` and ``test/CLASS``); a CSV, TSV, Parquet or
+            JSON lines file; a pandas DataFrame; a Hugging Face ``datasets.Dataset``; or a list of texts, paths,
+            Pillow pictures, arrays of pixels or ``(samples, rate)`` pairs.
+        labels: the N labels of a list.
+        label: the column of the labels in a table; guessed where that is safe.
+        input: the column of the texts, or of the names of the files, relative to the table.
+        group: the column that says what belongs together (speaker, patient, document), or the N groups of a list;
+            an empty text means that there is none.
+        split: the column that says train or test, or N of these for a list; an empty text means that there is none.
+        modality: text, image or sound, where the source holds several.
+
+    Returns:
+        The Dataset; what was guessed, skipped or changed is in its ``notes`` and ``unreadable``.
+
+    Raises:
+        DataError: the rows, files or labels cannot be used as they are.
+        OptionError: an argument is wrong, or a guess would not be safe.
+        MachineError: a file or folder cannot be opened.
+    """
+    if modality not in (None, *MODALITIES):
+        raise OptionError(
+            f"modality must be text, image or sound, got {modality!r}."
+            + (suggestion(str(modality), MODALITIES) or " Choose one of these.")
+        )
+    if _is_list(source):
+        if label or input:
+            raise OptionError("label= and input= name columns of a table; a list has none. Give labels=[…] instead.")
+        return _read_list(source, labels, group, split, modality)
+    if labels is not None:
+        raise OptionError("labels= belongs to a list; a table or folder holds its own. Name the column with label=.")
+    if not (isinstance(group, str | None) and isinstance(split, str | None)):
+        raise OptionError("group= and split= must be names of columns for a table, got lists. Name the columns.")
+    wanted = Wanted(input, label, group, split, modality)
+    if not isinstance(source, str | Path):
+        return _read_table(_object_table(source), wanted, headed=False)
+    path = Path(source)
+    if not exists(path):
+        raise DataError(missing(path))
+    if path.is_dir():
+        if label or input or group or split:
+            raise OptionError(
+                f"label=, input=, group= and split= name columns of a table, but {shown(str(path))} is a folder: "
+                "its sub-folders are the labels. Leave them out."
+            )
+        return read_folder(path, modality)
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        raise DataError(_wrong_kind(path))
+    return _read_table(open_table(path), wanted, headed=path.suffix.lower() in DELIMITED_SUFFIXES)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder; a name that no file can have is none."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def missing(path: Path) -> str:
+    """The message for a path that does not exist, with the nearest name in its folder."""
+    try:
+        near = suggestion(path.name, [shown(entry.name) for entry in path.parent.iterdir()])
+    except (OSError, ValueError):  # The folder does not exist either: there is nothing to suggest.
+        near = ""
+    return f"{shown(str(path))} does not exist.{near or ' Check the path.'}"
+
+
+def _wrong_kind(path: Path) -> str:
+    name, suffix = shown(str(path)), path.suffix.lower()
+    kind = media_kind(path.name)
+    if kind:
+        return f"{name} is one {kind}; learning needs several per class. Give a folder with one sub-folder per class."
+    if suffix == ".txt":
+        return f"{name} holds texts without labels. Write a CSV file with one column of texts and one of labels."
+    if suffix in (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"):
+        return f"{name} is an archive. Unpack it, and give the folder or table that was in it."
+    if suffix in (".xlsx", ".xls", ".ods"):
+        return f"{name} is a spreadsheet. Save it as CSV and give that file."
+    return f"{name} must be a folder or a table ({', '.join(TABLE_SUFFIXES)}), got {suffix or 'no suffix'}. Rename it."
+
+
+def _is_list(source: Any) -> bool:
+    if isinstance(source, str | Path | Mapping) or is_hub_dataset(source) or hasattr(source, "columns"):
+        return False
+    return hasattr(source, "__len__") and hasattr(source, "__iter__")
+
+
+def _object_table(source: Any) -> Table:
+    if is_hub_dataset(source):
+        return hub_table(source)
+    if hasattr(source, "itertuples") and hasattr(source, "columns"):
+        return frame_table(source)
+    if isinstance(source, Mapping) and source and all(is_hub_dataset(part) for part in source.values()):
+        return hub_splits_table(source)
+    raise OptionError(
+        "the source must be a path, a list, a pandas DataFrame or a datasets.Dataset, "
+        f"got {type(source).__name__}. Give one of these."
+    )
+
+
+def _read_list(source: Any, labels: Any, group: Any, split: Any, modality: str | None) -> Dataset:
+    values = list(source)
+    if not values:
+        raise DataError("the list is empty. Give at least two items of each class.")
+    if labels is None:
+        raise OptionError(f"labels= is missing: a list of {len(values)} items needs {len(values)} labels. Give them.")
+    columns = {"input": values, "label": list(labels)}
+    for name, given in (("group", group), ("split", split)):
+        if isinstance(given, str) and given:
+            raise OptionError(f"{name}= names a column of a table, got {given!r} with a list. Give a list.")
+        if given is not None and not isinstance(given, str):
+            columns[name] = list(given)
+    for name, given in columns.items():
+        if len(given) != len(values):
+            option = {"label": "labels"}.get(name, name)
+            raise OptionError(f"{option}= must have one entry per item ({len(values)}), got {len(given)}. Correct it.")
+    kind = kind_of(values)
+    # Strings in a list are texts unless the caller says otherwise; only a path object is a file for sure.
+    if kind in ("image", "sound") and any(isinstance(value, str) for value in values) and modality is None:
+        raise OptionError(
+            f"the list holds names of {PLURAL[kind]} as texts. Say modality={kind!r} to read the files, or "
+            "modality='text' to take the names themselves."
+        )
+    modality = modality or kind
+    if modality not in MODALITIES:
+        got = {"mixed": "different kinds", "": "nothing but missing values"}.get(kind, type(values[0]).__name__)
+        raise DataError(f"the list must hold texts, images or sounds, all of one kind, got {got}. Change it.")
+    choice = Choice("input", modality, "label", "group" * ("group" in columns), "split" * ("split" in columns), ())
+    cells = {
+        name: given if name == "input" else [label_text(cell) for cell in given] for name, given in columns.items()
+    }
+    table = Table("the list", tuple(columns), lambda: iter(()))
+    return _build(Columns(cells, tuple(range(len(values))), {}), choice, table, "labels=", "Correct the labels.")
+
+
+def _read_table(table: Table, wanted: Wanted, headed: bool) -> Dataset:
+    columns = collect(table)
+    _check_share(columns.broken, len(columns) + len(columns.broken), table.source)
+    if not len(columns):
+        raise DataError(f"{table.source} holds no rows. Add rows below the names of the columns.")
+    choice = choose(columns, table.source, wanted, headed)
+    remedy = "Choose another column with --label, or correct the labels."
+    return _build(columns, choice, table, f'column "{choice.label}"', remedy)
+
+
+def _build(columns: Columns, choice: Choice, table: Table, where: str, remedy: str) -> Dataset:
+    cells, rows, source = columns.cells, columns.rows, table.source
+    names = [label_text(cell) for cell in cells[choice.label]]
+    kept = [i for i, name in enumerate(names) if name]
+    if not kept:
+        raise DataError(f"{source} has no labels: {where} is empty in every row. {remedy}")
+    unreadable = dict(columns.broken)
+    unreadable.update({rows[i]: f"row {rows[i]}: the label is empty" for i, name in enumerate(names) if not name})
+    _check_share(unreadable, len(rows) + len(columns.broken), source)
+    items, failed = make_items([cells[choice.input][i] for i in kept], choice.modality, table.folder)
+    split = [_split(cells[choice.split][i], rows[i]) for i in kept] if choice.split else []
+    dataset = Dataset(
+        items=items,
+        modality=choice.modality,
+        labels=tuple(names[i] for i in kept),
+        groups=_groups(columns, choice.group, kept) if choice.group else None,
+        split=tuple(split) if "test" in split else None,
+        rows=tuple(rows[i] for i in kept),
+        source=source,
+        notes=(*table.notes, *choice.notes, *_split_notes(columns, choice, kept)),
+        unreadable=unreadable,
+    )
+    dataset = dataset.without(failed)
+    return replace(dataset, notes=(*dataset.notes, *check_classes(dataset, where, remedy)))
+
+
+def _check_share(unreadable: Mapping[int, str], total: int, source: str) -> None:
+    if len(unreadable) > UNREADABLE_SHARE * total:
+        first = unreadable[min(unreadable)]
+        raise DataError(
+            f"{len(unreadable)} of {total} rows in {source} cannot be used, more than a tenth; "
+            f"the first is {first}. Repair or remove them."
+        )
+
+
+def _groups(columns: Columns, name: str, kept: Sequence[int]) -> tuple[str, ...]:
+    """Group of each row; a row without one belongs to nobody else."""
+    found = [label_text(columns.cells[name][i]) for i in kept]
+    return tuple(group or f"(row {columns.rows[i]})" for group, i in zip(found, kept, strict=True))
+
+
+def _split(cell: Any, row: int) -> str:
+    found = split_of(cell)
+    if not found:
+        raise OptionError(
+            f'split= must hold "train" or "test" for every item, got {cell!r} for item {row}. Correct it.'
+        )
+    return found
+
+
+def _split_notes(columns: Columns, choice: Choice, kept: Sequence[int]) -> list[str]:
+    if not choice.split:
+        return []
+    cells = [columns.cells[choice.split][i].strip().lower() for i in kept]
+    test = sum(split_of(cell) == "test" for cell in cells)
+    note = f'column "{choice.split}" is honoured as the split: {len(cells) - test} rows to train, {test} to test'
+    others = sorted({cell for cell in cells if split_of(cell) == "train"} - {"train", "training"})
+    return [note + (f"; {' and '.join(others)} rows are used for training" if others else "")]
