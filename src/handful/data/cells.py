@@ -47,6 +47,8 @@ def is_missing(value: Any) -> bool:
 
 def is_blank(text: str) -> bool:
     """Whether a text has no visible character; zero-width marks and control characters are not visible."""
+    if "!" <= text[:1] <= "~":  # nearly every text, at once
+        return False
     return not any(mark.isprintable() and not mark.isspace() for mark in text)
 
 

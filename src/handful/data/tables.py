@@ -92,8 +92,8 @@ def collect(table: Table, most: int | None = None) -> Columns:
         if isinstance(record, Broken):
             broken[row] = record.reason
             continue
-        for name in record.keys() - cells.keys():
-            cells[name] = [None] * len(rows)
+        if not record.keys() <= cells.keys():
+            cells.update({name: [None] * len(rows) for name in record if name not in cells})
         for name, column in cells.items():
             column.append(record.get(name))
         rows.append(row)
