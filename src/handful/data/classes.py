@@ -35,14 +35,14 @@ def check_classes(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
 
     Args:
         dataset: labelled rows; where they carry a split, only its train part is learned from.
-        where: what the labels are, as the user would name it, for example ``column "topic"``.
+        where: where the labels stand, as the user would name it, for example ``column "topic"``.
         remedy: what to do about labels that cannot work, one sentence.
 
     Returns:
         What is odd about the labels but no reason to refuse them, one sentence each.
 
     Raises:
-        DataError: one class only, no rows to train on, or a class per row.
+        DataError: one class only, no rows to train on, or a class per item.
     """
     train = dataset.part("train") if dataset.split else dataset
     if not len(train):
@@ -52,13 +52,13 @@ def check_classes(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
         (only,) = counts
         part = " for training" if dataset.split else ""
         raise DataError(
-            f'all {len(train)} items of {dataset.source}{part} have the label "{only}" ({where}); '
+            f'all {len(train)} items of {dataset.source}{part} have the same label, "{only}" ({where}); '
             f"at least two classes are needed. {remedy}"
         )
     if len(counts) == len(train):
         raise DataError(
-            f"{where} in {dataset.source} has as many labels as rows ({len(train)}): that is a name for every row, "
-            f"not a class. {remedy}"
+            f"{dataset.source} has as many different labels as items ({len(train)}; {where}): that is a name for every "
+            f"item, not a class. {remedy}"
         )
     return tuple(_oddities(dataset, counts))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -115,7 +116,7 @@ def sniff(sample: str, whole: bool = True) -> Dialect:
 
     The delimiter is the one that cuts the first line into several names and the most other rows into as many cells.
     Quotation marks are ordinary characters only where reading them as quotes breaks rows and not doing so breaks none:
-    many tab-separated corpora hold cells that merely begin with one.
+    many corpora, tab-separated ones above all, hold cells that merely begin with one.
 
     Args:
         sample: the first characters of the file.
@@ -133,10 +134,15 @@ def sniff(sample: str, whole: bool = True) -> Dialect:
             score = sum(width == widths[0] for width in widths) / len(widths) + widths[0] / 1e6
             if score > best:
                 best, found = score, dialect
-    plain = replace(found, quoted=False)
     if len(set(_widths(sample, found, whole))) == 1:
         return found
-    return plain if len(set(_widths(sample, plain, whole))) == 1 else found
+    plain = replace(found, quoted=False)
+    if len(set(_widths(sample, plain, whole))) != 1:
+        return found
+    # Tab-separated files by their standard quote nothing; elsewhere one properly quoted cell shows that marks count.
+    mark = re.escape(found.delimiter)
+    closed = re.search(rf'(?:^|{mark})"[^"\n]*"(?:{mark}|\r?$)', sample, re.MULTILINE)
+    return found if closed and found.delimiter != "\t" else plain
 
 
 def _widths(sample: str, dialect: Dialect, whole: bool) -> list[int]:
@@ -207,6 +213,8 @@ def _record(columns: tuple[str, ...], line: int, cells: list[str]) -> dict[str, 
     if len(cells) != len(columns):
         many = f"{len(cells)} cell" + "s" * (len(cells) != 1)
         return Broken(f"line {line} has {many} where the first line has {len(columns)}")
+    if len(cells) > 1 and tuple(cells) == columns:
+        return Broken(f"line {line} repeats the names of the columns")  # files that were joined end to end
     if any("\0" in cell for cell in cells):
         return Broken(f"line {line} holds a NUL character, which no text has")
     return dict(zip(columns, cells, strict=True))

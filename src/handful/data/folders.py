@@ -119,7 +119,7 @@ def read_folder(root: Path, modality: str | None = None) -> Dataset:
     )
     problems = {i: why for i, path in enumerate(dataset.items) if (why := media_problem(path, modality))}
     dataset = dataset.without(problems)
-    odd = check_classes(dataset, "the folder it lies in", _one_class_remedy(root))
+    odd = check_classes(dataset, "folder names", _one_class_remedy(root))
     return replace(dataset, notes=(*dataset.notes, *odd))
 
 
@@ -191,7 +191,14 @@ def _notes(
     if split:
         names = sorted({part[0] for part in parts if part})
         counts = Counter(split)
-        yield f"folders {listed(names)} are honoured as the split: {counts['train']} to train, {counts['test']} to test"
+        others = [
+            name for name in names if SPLITS[name.lower()] == "train" and name.lower() not in ("train", "training")
+        ]
+        also = f"; {listed(others)} is used for training" if others else ""
+        yield (
+            f"folders {listed(names)} are honoured as the split: "
+            f"{counts['train']} to train, {counts['test']} to test{also}"
+        )
     if loose:
         yield f"{loose} {PLURAL[modality]} outside the class folders left out"
     if len(found) > len(parts):
