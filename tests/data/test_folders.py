@@ -68,11 +68,7 @@ def test_two_spellings_of_one_accented_letter_are_one_class(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no such names")
 def test_names_that_are_not_utf_8(tmp_path):
     photos(tmp_path, "other", 2)
-    folder = os.fsencode(tmp_path) + b"/caf\xe9"
-    os.mkdir(folder)
-    for name in (b"/1.jpg", b"/\xff.jpg"):
-        with open(folder + name, "wb") as file:
-            file.write(b"x")
+    fill(tmp_path, os.fsdecode(b"caf\xe9/1.jpg"), os.fsdecode(b"caf\xe9/\xff.jpg"))
     data = read_folder(tmp_path)
     assert data.classes == ("caf\ufffd", "other")
     assert all(path.is_file() for path in data.items)
@@ -96,7 +92,8 @@ def test_train_and_test_folders_are_the_split(tmp_path):
     assert data.split == ("train",) * 4 + ("test",) * 4 + ("train",) * 4
     assert data.labels == ("ants", "ants", "bees", "bees") * 3
     assert data.notes == (
-        'folders "Train", "test" and "val" are honoured as the split: 8 to train, 4 to test; "val" is used for training',
+        'folders "Train", "test" and "val" are honoured as the split: 8 to train, 4 to test; '
+        '"val" is used for training',
     )
 
 

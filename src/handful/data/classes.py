@@ -50,9 +50,9 @@ def check_classes(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
     counts = train.counts
     if len(counts) == 1:
         (only,) = counts
-        part = " for training" if dataset.split else ""
+        part = "training " if dataset.split else ""
         raise DataError(
-            f'all {len(train)} items of {dataset.source}{part} have the same label, "{only}" ({where}); '
+            f'all {len(train)} {part}items of {dataset.source} have the same label, "{only}" ({where}); '
             f"at least two classes are needed. {remedy}"
         )
     if len(counts) == len(train):

@@ -74,9 +74,9 @@ def choose(columns: Columns, source: str, wanted: Wanted, headed: bool = True) -
     """
     named = _named(columns, source, wanted)
     split = _split(columns, source, wanted, named)
-    label = wanted.label or guess_label(columns, source, [*named, split], unlikely=GROUP_NAMES)
     if headed and not wanted.label:
-        check_header(columns, source, label)
+        check_header(columns, source)
+    label = wanted.label or guess_label(columns, source, [*named, split], unlikely=GROUP_NAMES)
     group = _group(columns, source, wanted, [*named, split, label])
     taken = [*named, split, label, group]
     text, modality = choose_input(columns, source, wanted.input, wanted.modality, taken)

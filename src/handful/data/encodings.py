@@ -10,7 +10,7 @@ from typing import IO
 
 from handful.errors import DataError, MachineError
 
-_PIECE = 1 << 20
+_PIECE = 1 << 16
 
 # UTF-32 comes before UTF-16: its little-endian mark begins with that of UTF-16.
 _MARKS = (

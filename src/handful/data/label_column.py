@@ -56,17 +56,18 @@ def guess_label(columns: Columns, source: str, taken: Collection[str], unlikely:
     return found[0]
 
 
-def check_header(columns: Columns, source: str, label: str) -> None:
-    """Refuse a table whose first line is a row: a guessed label column is then called like one of its values.
+def check_header(columns: Columns, source: str) -> None:
+    """Refuse a table whose first line is a row: a column of labels is then called like one of its values.
 
     Raises:
         DataError: it looks so.
     """
-    if label in columns.cells[label]:
-        raise DataError(
-            f'the first line of {source} looks like a row, not like names of columns: "{label}" is also a value. '
-            "Add a first line with names, for example: text,label"
-        )
+    for name, cells in columns.cells.items():
+        if name in cells and _could_be_label(columns, name):
+            raise DataError(
+                f'the first line of {source} looks like a row, not like names of columns: "{name}" is also a value. '
+                "Add a first line with names, for example: text,label"
+            )
 
 
 def label_note(columns: Columns, name: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from handful.data.cells import label_text, shown
-from handful.data.classes import check_classes
+from handful.data.classes import check_classes, listed
 from handful.data.columns import Choice, Wanted, choose, split_of
 from handful.data.dataset import MODALITIES, UNREADABLE_SHARE, Dataset
 from handful.data.folders import read_folder
@@ -243,4 +243,4 @@ def _split_notes(columns: Columns, choice: Choice, kept: Sequence[int]) -> list[
     test = sum(split_of(cell) == "test" for cell in cells)
     note = f'column "{choice.split}" is honoured as the split: {len(cells) - test} rows to train, {test} to test'
     others = sorted({cell for cell in cells if split_of(cell) == "train"} - {"train", "training"})
-    return [note + (f"; {' and '.join(others)} rows are used for training" if others else "")]
+    return [note + (f"; {listed(others)} rows are used for training" if others else "")]
