@@ -42,6 +42,8 @@ class Dataset:
     """Zero-based position of each item in its source."""
     source: str = "items"
     """Where the items came from, as the user would name it."""
+    input: str | None = None
+    """The column of a table that the items came from; None for folders and lists."""
     notes: tuple[str, ...] = ()
     """What the reader guessed, skipped or changed, one sentence each."""
     unreadable: Mapping[int, str] = field(default_factory=dict)

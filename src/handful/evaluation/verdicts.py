@@ -1,0 +1,184 @@
+"""Verdicts: out-of-fold probabilities of every arm in, Scores with intervals, ties and reasons out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.evaluation.intervals import LEVEL, Estimate, accuracy_interval, bootstrap, paired_difference, wilson
+from handful.evaluation.metrics import METRICS, confusion
+from handful.evaluation.scores import Arm, ClassScore, HeldOut, Scores
+
+REFERENCE = "majority"
+"""The arm that every other one must beat to be worth anything."""
+
+Probabilities = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Held:
+    """The out-of-fold answers of one arm."""
+
+    name: str
+    """What the arm is called."""
+    proba: Probabilities
+    """(R, N, C), every choice made inside the training part of the fold."""
+    rung: int = 0
+    """The rung of the ladder."""
+    seconds: float = 0.0
+    """What the arm's fits took."""
+    setting: dict[str, Any] | None = None
+    """The options that its refit on all rows uses."""
+
+    def right(self, truth: NDArray[np.integer]) -> NDArray[np.float64]:
+        """(N,) the share of repeats in which each row was answered right."""
+        return np.asarray((self.proba.argmax(2) == truth).mean(0), np.float64)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is known about the rows that were held out."""
+
+    truth: NDArray[np.int64]
+    """(N,) class numbers."""
+    labels: tuple[str, ...]
+    """C class names."""
+    groups: NDArray[np.int64] | None
+    """(N,) rows that are not independent share a number; None where all are."""
+    positions: tuple[int, ...]
+    """(N,) zero-based position of each row in its source."""
+
+
+def measure(proba: Probabilities, rows: Rows, metric: str, rng: np.random.Generator, level: float = LEVEL) -> Estimate:
+    """The metric of out-of-fold answers (R, N, C), with its interval."""
+    predicted, classes = proba.argmax(2), len(rows.labels)
+    if metric == "accuracy":
+        return accuracy_interval((predicted == rows.truth).mean(0), rows.groups, level)
+    score = METRICS[metric]
+
+    def statistic(at: NDArray[np.integer]) -> float:
+        return score(np.sum([confusion(rows.truth[at], row[at], classes) for row in predicted], 0))
+
+    return bootstrap(statistic, len(rows.truth), rng, rows.groups, level)
+
+
+def compare(
+    arms: Sequence[Held], whole: Probabilities, chosen: str, rows: Rows, metric: str, rng: np.random.Generator
+) -> tuple[Arm, ...]:
+    """Set every arm against the chosen one, and the chosen one against the reference.
+
+    Args:
+        arms: all arms, cheapest first.
+        whole: (R, N, C) answers of the whole procedure, the choice of arm included.
+        chosen: the arm that the whole procedure ended with.
+        rows: what was held out.
+        metric: the metric of the estimates; differences are always of accuracies.
+        rng: source of bootstrap draws.
+    """
+    procedure = Held(chosen, whole).right(rows.truth)
+    out = []
+    for arm in arms:
+        estimate = measure(arm.proba, rows, metric, rng)
+        if arm.name == chosen:
+            versus = next((a for a in arms if a.name == REFERENCE), None)
+            first, second = procedure, versus.right(rows.truth) if versus else None
+        else:
+            versus, first, second = Held(chosen, whole), arm.right(rows.truth), procedure
+        difference = None if second is None else paired_difference(first, second, rows.groups)
+        verdict, reason = _judge(arm.name, chosen, difference)
+        name = versus.name if versus else None
+        out.append(Arm(arm.name, arm.rung, estimate, verdict, reason, name, difference, arm.seconds, arm.setting))
+    return tuple(out)
+
+
+def _judge(name: str, chosen: str, difference: Estimate | None) -> tuple[str, str]:
+    if difference is None:
+        return "chosen", "Lowest held-out log loss; there is no reference arm to compare with."
+    points = f"{abs(100 * difference.value):.0f} points ({100 * difference.low:+.0f} to {100 * difference.high:+.0f})"
+    if name == chosen:
+        if difference.holds_zero:
+            return "chosen", f"Lowest held-out log loss, but a tie with always answering the same class: {points}."
+        return "chosen", f"Lowest held-out log loss; better than always answering the same class by {points}."
+    if difference.holds_zero:
+        return "tie", f"Cannot be told from {chosen} on these rows: {points} apart."
+    side = "worse" if difference.value < 0 else "better"
+    return side, f"{side.capitalize()} than {chosen} by {points}."
+
+
+def class_scores(whole: Probabilities, rows: Rows) -> tuple[NDArray[np.float64], tuple[ClassScore, ...]]:
+    """The confusion table (C, C), mean over repeats, and each class's recall with its interval."""
+    classes = len(rows.labels)
+    predicted = whole.argmax(2)
+    table = np.mean([confusion(rows.truth, row, classes) for row in predicted], 0)  # (C, C)
+    right = (predicted == rows.truth).mean(0)
+    out = []
+    for c, name in enumerate(rows.labels):
+        own = rows.truth == c
+        answered = table[:, c].sum()
+        recall = accuracy_interval(right[own], None if rows.groups is None else rows.groups[own])
+        out.append(ClassScore(name, int(own.sum()), recall, float(table[c, c] / answered) if answered else None))
+    return table, tuple(out)
+
+
+def held_out_answers(whole: Probabilities, rows: Rows) -> tuple[HeldOut, ...]:
+    """What was answered for each row while it was held out, in the order of the rows."""
+    mean = whole.mean(0)  # (N, C)
+    best = mean.argmax(1)
+    return tuple(
+        HeldOut(row, rows.labels[t], rows.labels[b], float(mean[i, b]), float(mean[i, t]))
+        for i, (row, t, b) in enumerate(zip(rows.positions, rows.truth, best, strict=True))
+    )
+
+
+def score_test(predicted: Sequence[str], labels: Sequence[str]) -> Estimate:
+    """Accuracy on the rows that the source keeps for a test, with its Wilson interval."""
+    right = [p == t for p, t in zip(predicted, labels, strict=True)]
+    return wilson(float(np.mean(right)), len(right))
+
+
+def sentence(estimate: Estimate, arms: Sequence[Arm], rows: Rows, metric: str) -> str:
+    """The result in words, with what it does not show."""
+    chosen = next(arm for arm in arms if arm.verdict == "chosen")
+    kind = metric.replace("_", " ")
+    between = f"between {estimate.low:.0%} and {estimate.high:.0%} (95 % interval, {len(rows.truth)} rows held out)"
+    said = f"{kind} {estimate.value:.0%}, {between}"
+    ties = [arm.name for arm in arms if arm.verdict == "tie"]
+    if chosen.difference is not None and chosen.difference.holds_zero:
+        return f"{said}; not yet better than always answering the same class: collect more rows."
+    if ties:
+        return f"{said}; {chosen.name} is taken, {_listed(ties)} cannot be told from it."
+    return f"{said}; {chosen.name} is taken."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def assemble(
+    arms: Sequence[Held], whole: Probabilities, chosen: str, rows: Rows, *,
+    metric: str, protocol: str, rng: np.random.Generator, seconds: Mapping[str, float],
+    test: tuple[Estimate | None, int],
+) -> Scores:  # fmt: skip
+    """Put the Scores of a run together."""
+    estimate = measure(whole, rows, metric, rng)
+    compared = compare(arms, whole, chosen, rows, metric, rng)
+    table, classes = class_scores(whole, rows)
+    return Scores(
+        metric=metric,
+        n=len(rows.truth),
+        labels=rows.labels,
+        protocol=protocol,
+        chosen=chosen,
+        estimate=estimate,
+        arms=compared,
+        confusion=table,
+        classes=classes,
+        seconds=dict(seconds),
+        test=test[0],
+        test_n=test[1],
+        sentence=sentence(estimate, compared, rows, metric),
+    )

@@ -1,0 +1,226 @@
+"""The Bundle: a model as data, saved without pickle, checked before anything is built from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from handful.atomic import replaced_folder
+from handful.backbones import catalog
+from handful.backbones.base import Backbone, default_device
+from handful.errors import BundleError, DataError
+from handful.evaluation.calibration import probabilities
+from handful.features.cache import FeatureCache
+from handful.features.extract import extract
+from handful.features.view import View, unit_rows
+
+FORMAT = 1
+"""Version of the files of a bundle; a reader refuses what is newer than itself."""
+
+_WEIGHTS = "head.safetensors"
+_RECORD = "bundle.json"
+# The self-test repeats a product of float32 numbers, perhaps on another machine.
+_CLOSE = 1e-4
+
+
+@dataclass
+class Bundle:
+    """A fitted model: frozen backbones, one linear head, a calibration.
+
+    ``C`` classes, ``D`` width of the view.
+    """
+
+    modality: str
+    """text, image or sound."""
+    labels: tuple[str, ...]
+    """C class names, sorted."""
+    view: View
+    """Which backbones are read, at which depth."""
+    fingerprints: dict[str, str]
+    """Backbone name → fingerprint of the weights that the head was fitted on."""
+    head: str
+    """Name of the strategy that made the head."""
+    coef: NDArray[np.float32]
+    """(D, C)."""
+    intercept: NDArray[np.float32]
+    """(C,)."""
+    sharpness: float
+    """Calibration: the factor on the scores before the softmax."""
+    input: str | None = None
+    """The column that held the input in training; looked for first when predicting from a table."""
+    witness: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    """(W, D) a few training features; loading recomputes their probabilities and compares."""
+    loaded: dict[str, Backbone] = field(default_factory=dict, repr=False)
+    """Backbones in memory, by name; the others are loaded when they are needed."""
+
+    @property
+    def backbones(self) -> tuple[tuple[str, int], ...]:
+        """Pairs of backbone name and depth."""
+        return self.view.parts
+
+    def probabilities_of(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Calibrated probabilities from features of the view. (N, D) → (N, C), rows sum to 1."""
+        return probabilities(unit_rows(features) @ self.coef + self.intercept, self.sharpness)
+
+    def predict_proba(self, items: Sequence[Any]) -> NDArray[np.float64]:
+        """Calibrated probabilities of items. N items → (N, C), columns in the order of ``labels``.
+
+        Raises:
+            DataError: an item cannot be read.
+            WeightsError: a backbone is not there and cannot be fetched.
+            BundleError: a backbone is not the one that the head was fitted on.
+        """
+        proba, failed = self.answer(items)
+        if failed:
+            at, why = next(iter(failed.items()))
+            raise DataError(f"item {at} cannot be read: {why}")
+        return proba
+
+    def predict(self, items: Sequence[Any]) -> list[str]:
+        """The most probable class of each item; raises as ``predict_proba``."""
+        if isinstance(items, str | Path):
+            raise DataError(f"predict needs a list of items, got one {type(items).__name__}. Wrap it: [item].")
+        return [self.labels[i] for i in self.predict_proba(items).argmax(1)]
+
+    def answer(
+        self, items: Sequence[Any], cache: FeatureCache | None = None
+    ) -> tuple[NDArray[np.float64], dict[int, str]]:
+        """Probabilities of what can be read, (N, C), and position → reason of what cannot."""
+        failed: dict[int, str] = {}
+        features = {}
+        for name, depth in self.view.parts:
+            seen = extract(self.backbone(name), items, (depth,), cache)
+            features[name, depth] = seen.matrices[depth]
+            failed.update(seen.failed)
+        if len(failed) == len(items):
+            return np.zeros((len(items), len(self.labels))), failed
+        return self.probabilities_of(self.view.matrix(features)), failed
+
+    def backbone(self, name: str) -> Backbone:
+        """A backbone of the view, loaded when first asked for and compared with the one used in training."""
+        if name not in self.loaded:
+            found = catalog.load(name, self.modality)
+            if found.fingerprint != self.fingerprints[name]:
+                raise BundleError(
+                    f"backbone {name!r} must be the one that the model was fitted on ({self.fingerprints[name]}), "
+                    f"got {found.fingerprint}. Tune again, or get the weights used then."
+                )
+            self.loaded[name] = found.to(default_device())
+        return self.loaded[name]
+
+    def save(self, folder: str | Path, card: str = "") -> None:
+        """Write the bundle, read it back and compare, so that what was saved is what was scored.
+
+        Raises:
+            MachineError: the folder cannot be written.
+            BundleError: the copy read back does not give the same probabilities.
+        """
+        with replaced_folder(Path(folder), marker=_RECORD) as target:
+            tensors = {"coef": self.coef, "intercept": self.intercept, "witness": self.witness}
+            tensors["witness_proba"] = self.probabilities_of(self.witness).astype(np.float32)
+            save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, target / _WEIGHTS)
+            record = {
+                "format": FORMAT,
+                "written_by": f"handful {_version()}",
+                "task": f"{self.modality} classification",
+                "modality": self.modality,
+                "labels": list(self.labels),
+                "input": self.input,
+                "backbones": [{"name": n, "depth": d, "fingerprint": self.fingerprints[n]} for n, d in self.view.parts],
+                "head": self.head,
+                "sharpness": self.sharpness,
+                "files": {_WEIGHTS: hashlib.sha256((target / _WEIGHTS).read_bytes()).hexdigest()},
+            }
+            (target / _RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            (target / "README.md").write_text(card or f"# {record['task']}\n", encoding="utf-8")
+            copy = Bundle.load(target)
+            if not np.array_equal(copy.coef, self.coef) or not np.array_equal(copy.intercept, self.intercept):
+                raise BundleError(f"{folder} was read back differently from what was written. Save it again.")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Bundle:
+        """Read a bundle, checking version, hashes and shapes before anything is built.
+
+        Args:
+            folder: a bundle, or the run folder that holds one in ``model/``.
+
+        Raises:
+            BundleError: it is missing, changed, damaged or newer than this handful.
+        """
+        place = Path(folder)
+        place = place / "model" if (place / "model" / _RECORD).exists() else place
+        record = _record(place)
+        labels = tuple(record["labels"])
+        tensors = _tensors(place, record)
+        view = View(tuple((str(b["name"]), int(b["depth"])) for b in record["backbones"]))
+        fingerprints = {str(b["name"]): str(b["fingerprint"]) for b in record["backbones"]}
+        bundle = cls(
+            record["modality"], labels, view, fingerprints, record["head"],
+            tensors["coef"], tensors["intercept"], float(record["sharpness"]), record["input"], tensors["witness"],
+        )  # fmt: skip
+        if not np.allclose(bundle.probabilities_of(bundle.witness), tensors["witness_proba"], atol=_CLOSE):
+            raise BundleError(f"{place} does not reproduce its own test answers. Restore or tune it again.")
+        return bundle
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("handful")
+
+
+def _record(place: Path) -> dict[str, Any]:
+    file = place / _RECORD
+    if not file.is_file():
+        raise BundleError(f"{place} must be a folder with a {_RECORD}, got none there. Name a run or model folder.")
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        version = record["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{file} cannot be read ({error}). Restore it or tune again.") from error
+    if version != FORMAT:
+        raise BundleError(
+            f"{file} must have format {FORMAT}, got {version} ({record.get('written_by', 'unknown writer')}). "
+            "Update handful, or tune again with this version."
+        )
+    kinds = {"modality": str, "labels": list, "backbones": list, "head": str, "sharpness": float, "files": dict}
+    wrong = [name for name, kind in kinds.items() if not isinstance(record.get(name), kind)]
+    sound = not wrong and record["labels"] and record["backbones"] and all(isinstance(x, str) for x in record["labels"])
+    whole = sound and all(
+        isinstance(b, dict) and {"name", "depth", "fingerprint"} <= b.keys() for b in record["backbones"]
+    )
+    if not whole or not 0 < record["sharpness"] < float("inf"):
+        named = ", ".join(wrong) or "labels, backbones or sharpness"
+        raise BundleError(f"{file} has a missing or wrong entry ({named}). Restore it or tune again.")
+    return {"input": None, **record}
+
+
+def _tensors(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
+    file = place / _WEIGHTS
+    if not file.is_file():
+        raise BundleError(f"{file} is missing. Restore it or tune again.")
+    if hashlib.sha256(file.read_bytes()).hexdigest() != record["files"].get(_WEIGHTS):
+        raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
+    try:
+        tensors: dict[str, NDArray[np.float32]] = load_file(file)
+    except SafetensorError as error:
+        raise BundleError(f"{file} cannot be read ({error}). Restore it or tune again.") from error
+    classes = len(record["labels"])
+    width = tensors["coef"].shape[0] if "coef" in tensors and tensors["coef"].ndim == 2 else -1
+    shapes = {"coef": (width, classes), "intercept": (classes,)}
+    for name, shape in shapes.items():
+        if name not in tensors or tensors[name].shape != shape or not np.isfinite(tensors[name]).all():
+            raise BundleError(f"{file}: {name} must be finite numbers of shape {shape}. Restore it or tune again.")
+    rows = len(tensors["witness"]) if tensors.get("witness") is not None and tensors["witness"].ndim == 2 else -1
+    if rows < 0 or tensors["witness"].shape[1] != width or tensors["witness_proba"].shape != (rows, classes):
+        raise BundleError(f"{file}: the test rows must be {width} wide with {classes} answers. Tune again.")
+    return tensors

@@ -1,0 +1,137 @@
+"""Extraction: a frozen backbone looks at every item once, and the cache remembers what it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.backbones.base import Backbone
+from handful.data.dataset import item_hash
+from handful.errors import DataError
+from handful.features.cache import FeatureCache
+
+Matrix = NDArray[np.float32]
+
+# Items are sorted by size within a window, so that memory does not grow with their number.
+WINDOW = 2048
+
+
+@dataclass
+class Features:
+    """What one backbone sees in N items."""
+
+    matrices: dict[int, Matrix]
+    """Depth → (N, D); rows of items that could not be read are zero."""
+    failed: dict[int, str] = field(default_factory=dict)
+    """Position of an item → why it could not be read."""
+    computed: int = 0
+    """How many items were looked at; the others came from the cache."""
+
+
+def extract(
+    backbone: Backbone,
+    items: Sequence[Any],
+    depths: Sequence[int],
+    cache: FeatureCache | None = None,
+    tick: Callable[[int], None] = lambda done: None,
+) -> Features:
+    """Compute features at several depths in one pass over what the cache does not hold.
+
+    Args:
+        backbone: the frozen model.
+        items: N items of its modality.
+        depths: where to read; one pass serves all.
+        cache: where vectors are looked up and kept; None computes all.
+        tick: called with the number of items just done.
+
+    Returns:
+        One matrix per depth, and what could not be read.
+    """
+    hashes, failed = _hashes(items)
+    known: dict[int, dict[str, Matrix]] = {d: {} for d in depths}
+    if cache is not None:
+        wanted = sorted(set(hashes.values()))
+        known = {d: cache.get(backbone.fingerprint, d, wanted) for d in depths}
+    first_of: dict[str, int] = {}
+    for i, name in hashes.items():
+        if not all(name in known[d] for d in depths):
+            first_of.setdefault(name, i)
+    tick(len(hashes) - len(first_of))
+    todo = list(first_of.values())
+    for at, vectors, errors in _passes(backbone, items, todo, depths):
+        failed.update(errors)
+        fresh = {d: {hashes[i]: vectors[d][j] for j, i in enumerate(at)} for d in vectors}
+        for d in fresh:
+            known[d].update(fresh[d])
+            if cache is not None:
+                cache.put(backbone.fingerprint, d, fresh[d])
+        tick(len(at) + len(errors))
+    bad = {hashes[i]: why for i, why in failed.items() if i in hashes}
+    failed.update({i: bad[name] for i, name in hashes.items() if name in bad})
+    matrices = {d: _stack(known[d], hashes, len(items)) for d in depths}
+    return Features(matrices, dict(sorted(failed.items())), len(todo))
+
+
+def _hashes(items: Sequence[Any]) -> tuple[dict[int, str], dict[int, str]]:
+    hashes, failed = {}, {}
+    for i, item in enumerate(items):
+        try:
+            hashes[i] = item_hash(item)
+        except OSError as error:
+            failed[i] = f"cannot be opened ({error.strerror or error})"
+    return hashes, failed
+
+
+def _stack(vectors: dict[str, Matrix], hashes: dict[int, str], count: int) -> Matrix:
+    width = next((len(v) for v in vectors.values()), 0)
+    out = np.zeros((count, width), np.float32)  # (N, D)
+    for i, name in hashes.items():
+        if name in vectors:
+            out[i] = vectors[name]
+    return out
+
+
+def _passes(
+    backbone: Backbone, items: Sequence[Any], todo: Sequence[int], depths: Sequence[int]
+) -> Iterator[tuple[list[int], dict[int, Matrix], dict[int, str]]]:
+    """Batches of equal size, decoded in one thread while the model works in another."""
+    batches = list(_batches(backbone, items, todo))
+
+    def prepare(at: list[int]) -> tuple[list[int], Any, dict[int, str]]:
+        return _prepare(backbone, items, at)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
+        waiting: list[Future[tuple[list[int], Any, dict[int, str]]]] = [pool.submit(prepare, b) for b in batches[:2]]
+        for n in range(len(batches)):
+            at, batch, errors = waiting.pop(0).result()
+            if n + 2 < len(batches):
+                waiting.append(pool.submit(prepare, batches[n + 2]))
+            yield at, backbone.encode_batch(batch, depths) if at else {}, errors
+
+
+def _batches(backbone: Backbone, items: Sequence[Any], todo: Sequence[int]) -> Iterator[list[int]]:
+    for start in range(0, len(todo), WINDOW):
+        window = sorted(todo[start : start + WINDOW], key=lambda i: backbone.size(items[i]), reverse=True)
+        for at in range(0, len(window), backbone.batch_items):
+            yield window[at : at + backbone.batch_items]
+
+
+def _prepare(backbone: Backbone, items: Sequence[Any], at: list[int]) -> tuple[list[int], Any, dict[int, str]]:
+    """One batch; where an item cannot be read, find out which and go on with the others."""
+    try:
+        return at, backbone.prepare([items[i] for i in at]), {}
+    except DataError:
+        good, errors = [], {}
+        for i in at:
+            try:
+                backbone.prepare([items[i]])
+            except DataError as error:
+                errors[i] = str(error)
+            else:
+                good.append(i)
+        return good, backbone.prepare([items[i] for i in good]) if good else None, errors

@@ -1,0 +1,57 @@
+"""Views: which backbones are read, at which depth, as one feature matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True, order=True)
+class View:
+    """One or several backbones, each read at one depth."""
+
+    parts: tuple[tuple[str, int], ...]
+    """Pairs of backbone name and depth."""
+
+    @property
+    def name(self) -> str:
+        """The view as one word, for example ``minilm-l6@5``."""
+        return "+".join(f"{backbone}@{depth}" for backbone, depth in self.parts)
+
+    @property
+    def cost(self) -> int:
+        """How many backbones a prediction has to run."""
+        return len({backbone for backbone, _ in self.parts})
+
+    def matrix(self, features: Mapping[tuple[str, int], Matrix]) -> Matrix:
+        """Join the parts, each row of each part scaled to length one, so that no backbone outshouts another.
+
+        Args:
+            features: (backbone, depth) → (N, D).
+
+        Returns:
+            (N, sum of widths).
+        """
+        return np.concatenate([unit_rows(features[part]) for part in self.parts], axis=1)
+
+
+def unit_rows(x: NDArray[np.floating]) -> Matrix:
+    """Scale every row to length one; a row of zeros stays zero. (N, D) → (N, D)."""
+    norms = np.linalg.norm(x, axis=-1, keepdims=True)
+    return np.asarray(x / np.maximum(norms, 1e-12), dtype=np.float32)
+
+
+def views_of(depths: Mapping[str, tuple[int, ...]]) -> tuple[View, ...]:
+    """All views worth comparing: every depth of every backbone, and the last layers of all joined.
+
+    Args:
+        depths: backbone name → its depths, last layer first.
+    """
+    single = [View(((name, depth),)) for name, at in depths.items() for depth in at]
+    joined = [View(tuple((name, at[0]) for name, at in depths.items()))] if len(depths) > 1 else []
+    return tuple(single + joined)

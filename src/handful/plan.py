@@ -1,0 +1,132 @@
+"""The Plan: the options of a run, checked all at once, with where each value came from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from handful.errors import OptionError, suggestion
+
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
+STRATEGIES = ("majority", "zero-shot", "centroid", "ridge", "logistic", "svm")
+ENGINES = ("inline", "processes")
+
+_UNITS = {
+    "": 1.0,
+    "s": 1.0,
+    "sec": 1.0,
+    "second": 1.0,
+    "m": 60.0,
+    "min": 60.0,
+    "minute": 60.0,
+    "h": 3600.0,
+    "hour": 3600.0,
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The options that apply to a whole run."""
+
+    source: str = "items"
+    """The folder, table or JSON-lines file with the labelled rows."""
+    label: str | None = None
+    """The column that holds the label; guessed when the guess is safe."""
+    input: str | None = None
+    """The column that holds the text or the path of the file; guessed when the guess is safe."""
+    group: str | None = None
+    """The column that says which rows belong together (speaker, patient, document); never split across folds."""
+    out: str | None = None
+    """The run folder to write."""
+    budget: float = 60.0
+    """How long you are willing to wait, in seconds; 0: frozen features and the smallest search."""
+    seed: int = 0
+    """One number that fixes every random choice of the run."""
+    backbone: str = "auto"
+    """A name from ``handful models``, a local folder or a Hugging Face id; auto compares the default ones."""
+    strategies: tuple[str, ...] = STRATEGIES
+    """Which arms to try."""
+    metric: str = "accuracy"
+    """What the scores are: accuracy, balanced_accuracy or macro_f1."""
+    engine: str = "inline"
+    """Where the fits run: inline (here) or processes (one per core)."""
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Option → where its value came from; options that are not listed have their default."""
+
+    @classmethod
+    def resolve(cls, given: Mapping[str, Any], origin: str = "given") -> Plan:
+        """Make a plan of the given options and the defaults, and check it.
+
+        Args:
+            given: option → value; None means: not given.
+            origin: where the given values came from, for example ``command line``.
+
+        Raises:
+            OptionError: lists every problem at once.
+        """
+        known = [f.name for f in fields(cls) if f.name != "origins"]
+        wanted = {name: value for name, value in given.items() if value is not None}
+        problems = [f"unknown option {n!r}.{suggestion(n, known)}" for n in wanted if n not in known]
+        values = {name: value for name, value in wanted.items() if name in known}
+        if "budget" in values:
+            try:
+                values["budget"] = seconds_of(values["budget"])
+            except OptionError as error:
+                problems.append(str(error))
+        if isinstance(values.get("strategies"), str):
+            values["strategies"] = [name.strip() for name in values["strategies"].split(",") if name.strip()]
+        if "strategies" in values:
+            values["strategies"] = tuple(str(name).replace("_", "-") for name in values["strategies"])
+            problems += _unknown("strategies", values["strategies"], STRATEGIES)
+            if not set(values["strategies"]) - {"majority"}:
+                problems.append(f"strategies must name at least one of {', '.join(STRATEGIES[1:])}.")
+        problems += _unknown("metric", [values.get("metric", METRICS[0])], METRICS)
+        problems += _unknown("engine", [values.get("engine", ENGINES[0])], ENGINES)
+        seed = values.get("seed", 0)
+        if not isinstance(seed, int) or seed < 0:
+            problems.append(f"seed must be a whole number from 0 up, got {seed!r}. Try 0.")
+        if problems:
+            raise OptionError("\n".join(problems))
+        for name in ("source", "out"):
+            if name in values:
+                values[name] = str(values[name])
+        return cls(**values, origins=dict.fromkeys(values, origin))
+
+    def items(self) -> list[tuple[str, Any, str]]:
+        """Name, value and origin of every option."""
+        return [
+            (f.name, getattr(self, f.name), self.origins.get(f.name, "default"))
+            for f in fields(self)
+            if f.name != "origins"
+        ]
+
+    def save(self, file: Path) -> None:
+        """Write every option with its value and origin as YAML."""
+        import yaml
+
+        shown = {n: {"value": list(v) if isinstance(v, tuple) else v, "from": o} for n, v, o in self.items()}
+        file.write_text(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def seconds_of(budget: float | str) -> float:
+    """Read a time such as ``90``, ``"30 s"``, ``"1 min"`` or ``"2h"`` as seconds.
+
+    Raises:
+        OptionError: it is not a time, or below 0.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*?)s?\s*", str(budget).lower().replace("mins", "min"))
+    unit = match.group(2) if match else None
+    if match is None or unit not in _UNITS:
+        raise OptionError(f"budget must be a time such as 30s, '1 min' or 0, got {budget!r}. Try '1 min'.")
+    return float(match.group(1)) * _UNITS[unit]
+
+
+def _unknown(option: str, names: Iterable[str], known: tuple[str, ...]) -> list[str]:
+    return [
+        f"{option} must be one of {', '.join(known)}, got {name!r}.{suggestion(name, known)}"
+        for name in names
+        if name not in known
+    ]

@@ -1,0 +1,95 @@
+"""The Run: everything that one call of tune produced, and the folder it is saved to."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from handful.atomic import replaced_folder
+from handful.data.dataset import Dataset
+from handful.evaluation.scores import HeldOut, Scores
+from handful.export.bundle import Bundle
+from handful.inspection.findings import Finding, as_list
+from handful.plan import Plan
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What ``tune`` returns."""
+
+    data: Dataset
+    """The rows that were read, without the unreadable ones."""
+    plan: Plan
+    """The resolved options, with where each came from."""
+    findings: tuple[Finding, ...]
+    """What is wrong with the data, most costly first."""
+    scores: Scores
+    """Every arm with its interval, and the choice."""
+    held_out: tuple[HeldOut, ...]
+    """One out-of-fold answer per training row, in the order of the source."""
+    model: Bundle
+    """The chosen arm, fitted on all rows, calibrated."""
+    notes: tuple[str, ...] = ()
+    """What happened on the way that the user should know, one sentence each."""
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the run folder: scores, findings, plan, predictions, report, log and model.
+
+        It is written beside its place and renamed, so a kill leaves either the old folder or the new one.
+
+        Args:
+            folder: where; an earlier run there is replaced, any other folder is left alone.
+
+        Returns:
+            The folder.
+
+        Raises:
+            OptionError: the folder exists and is not a run.
+            MachineError: it cannot be written, or the disk is full.
+        """
+        from handful.report import render
+
+        with replaced_folder(Path(folder), marker="scores.json") as target:
+            write_json(target / "scores.json", self.scores.as_dict())
+            write_json(target / "findings.json", as_list(self.findings))
+            self.plan.save(target / "plan.yaml")
+            self._write_predictions(target / "predictions.csv")
+            self.model.save(target / "model", card=self.card())
+            (target / "report.html").write_text(render(self, place=Path(folder)), encoding="utf-8")
+            (target / "run.log").write_text("\n".join(self.log()) + "\n", encoding="utf-8")
+        return Path(folder)
+
+    def log(self) -> list[str]:
+        """The run as plain lines, for ``run.log``."""
+        stages = [f"{stage}: {seconds:.2f} s" for stage, seconds in self.scores.seconds.items()]
+        return [*self.data.notes, *self.notes, *(f.message for f in self.findings), *stages, str(self.scores)]
+
+    def card(self) -> str:
+        """The model card of the bundle, in Markdown."""
+        from handful.export.card import model_card
+
+        return model_card(self.model, self.scores, self.data.source)
+
+    def _write_predictions(self, file: Path) -> None:
+        with file.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["row", "input", "label", "predicted", "confidence"])
+            for answer, item in zip(self.held_out, self.data.items, strict=True):
+                shown = str(item) if isinstance(item, str | Path) else f"row {answer.row}"
+                cells = (shown, answer.label, answer.predicted)
+                writer.writerow([answer.row, *map(defuse, cells), f"{answer.confidence:.4f}"])
+
+
+def defuse(cell: str) -> str:
+    """Keep a spreadsheet from running a cell that starts like a formula (OWASP, CSV injection)."""
+    return "'" + cell if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+def write_json(file: Path, value: object) -> None:
+    """Write indented JSON with non-Latin letters as they are."""
+    file.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,187 @@
+"""Heads on frozen features: every one a linear map, every one a scikit-learn classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from handful.errors import DataError, OptionError
+from handful.evaluation.calibration import probabilities
+from handful.features.view import unit_rows
+from handful.strategies.linear import ABSENT, HINGE, SOFTMAX, SQUARED, Array, Loss, centroids, fit_path
+
+
+@dataclass
+class Head(ClassifierMixin, BaseEstimator):
+    """What all heads share: rows are scaled to length one, then a linear map gives a score per class.
+
+    A subclass says how the maps of many folds are found (``path``); ``fit`` is the case of one fold.
+    Learned: ``classes_`` (C,), ``coef_`` (D, C), ``intercept_`` (C,).
+    """
+
+    name: ClassVar[str]
+    """How the head is called in ``--strategies`` and in the scores."""
+    penalties: ClassVar[tuple[float, ...]] = (0.0,)
+    """The penalties worth trying; a single 0 where the head has none."""
+    steps: ClassVar[int] = 0
+    """How many solver steps a fit takes: what its cost depends on."""
+
+    @classmethod
+    def path(
+        cls, x: Array, targets: Array, weights: Array, penalties: Sequence[float]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Fit every fold and penalty: (M, R), (M, C), (F, M), S → coef (F, R, S, C), intercept (F, S, C)."""
+        raise NotImplementedError
+
+    def fit(self, items: NDArray[Any], labels: Sequence[Any], sample_weight: NDArray[Any] | None = None) -> Self:
+        """Learn from feature rows.
+
+        Args:
+            items: (N, D) features of a frozen backbone.
+            labels: N class names.
+            sample_weight: (N,) how much each row counts; 1 by default.
+
+        Raises:
+            DataError: no rows, one class only, or numbers that are not finite.
+            OptionError: a penalty that is not above 0.
+        """
+        x, y = _checked(items, labels)
+        penalty = getattr(self, "penalty", None)
+        if penalty is not None and not penalty > 0:
+            raise OptionError(f"penalty of {type(self).__name__} must be above 0, got {penalty}. Try 0.1.")
+        self.classes_, index = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise DataError(
+                f"{type(self).__name__} needs rows of at least 2 classes, got only {self.classes_[0]!r}. "
+                "Add rows of another class."
+            )
+        self.n_features_in_ = x.shape[1]
+        targets = np.eye(len(self.classes_), dtype=np.float32)[index]
+        weights = np.ones(len(x)) if sample_weight is None else np.asarray(sample_weight)
+        coef, intercept = self.path(unit_rows(x), targets, weights[None].astype(np.float32), (penalty or 0.0,))
+        self.coef_, self.intercept_ = coef[0, :, 0], intercept[0, 0]
+        return self
+
+    def decision_function(self, items: NDArray[Any]) -> NDArray[np.float32]:
+        """Scores, higher is more likely. (N, D) → (N, C), columns in the order of ``classes_``."""
+        check_is_fitted(self, "coef_")
+        x = _finite(items)
+        if x.shape[1] != self.n_features_in_:
+            raise DataError(
+                f"features of {type(self).__name__} must be {self.n_features_in_} wide as in fit, got {x.shape[1]}. "
+                "Use the backbone and depth that it was fitted with."
+            )
+        return np.asarray(unit_rows(x) @ self.coef_ + self.intercept_, np.float32)
+
+    def predict(self, items: NDArray[Any]) -> NDArray[Any]:
+        """The class of each row, (N,)."""
+        return np.asarray(self.classes_[self.decision_function(items).argmax(1)])
+
+    def predict_proba(self, items: NDArray[Any]) -> NDArray[np.float64]:
+        """Softmax of the scores, (N, C), rows sum to 1; calibrated only inside a Bundle."""
+        return probabilities(self.decision_function(items), 1.0)
+
+
+@dataclass
+class Majority(Head):
+    """Always the most frequent class: what any model must beat."""
+
+    name = "majority"
+
+    @classmethod
+    def path(
+        cls, x: Array, targets: Array, weights: Array, penalties: Sequence[float]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Log class shares as intercepts, nothing else; arguments and result as in ``Head.path``."""
+        mass = weights @ targets  # (F, C)
+        shares = mass / mass.sum(1, keepdims=True)
+        intercept = np.where(mass > 0, np.log(np.maximum(shares, 1e-30)), ABSENT).astype(np.float32)
+        coef = np.zeros((len(weights), x.shape[1], 1, targets.shape[1]), np.float32)
+        return coef, intercept[:, None, :]
+
+
+@dataclass
+class Centroid(Head):
+    """Nearest class mean; the strongest head at one to three rows per class (Snell et al. 2017)."""
+
+    name = "centroid"
+
+    @classmethod
+    def path(
+        cls, x: Array, targets: Array, weights: Array, penalties: Sequence[float]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Class means; arguments and result as in ``Head.path``."""
+        return centroids(x, targets, weights)
+
+
+@dataclass
+class _Penalised(Head):
+    """A convex loss with an L2 penalty on the map and none on the intercept."""
+
+    penalty: float = 0.1
+    """λ in ``Σ loss + λ/2 ‖coef‖²``, above 0; scikit-learn's C is 1/λ."""
+
+    loss: ClassVar[Loss]
+
+    @classmethod
+    def path(
+        cls, x: Array, targets: Array, weights: Array, penalties: Sequence[float]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """All penalties of a fold at once; arguments and result as in ``Head.path``."""
+        return fit_path(x, targets, weights, penalties, cls.loss)
+
+
+@dataclass
+class Ridge(_Penalised):
+    """Least squares to -1 and +1, one class against the rest, in closed form."""
+
+    name = "ridge"
+    loss = SQUARED
+    steps = SQUARED.steps
+    penalties = (10.0, 3.0, 1.0, 0.3, 0.1)
+
+
+@dataclass
+class Logistic(_Penalised):
+    """Multinomial logistic regression."""
+
+    name = "logistic"
+    loss = SOFTMAX
+    steps = SOFTMAX.steps
+    penalties = (1.0, 0.3, 0.1, 0.03, 0.01)
+
+
+@dataclass
+class LinearSVM(_Penalised):
+    """Linear support vector machine with the squared hinge, one class against the rest."""
+
+    name = "svm"
+    loss = HINGE
+    steps = HINGE.steps
+    penalties = (1.0, 0.1)
+
+
+def _finite(items: Any) -> NDArray[np.float32]:
+    x = np.asarray(items, np.float32)
+    if x.ndim != 2:
+        raise DataError(f"features must have 2 axes (rows, width), got {x.ndim}. Encode the items first.")
+    if not np.isfinite(x).all():
+        row = int(np.flatnonzero(~np.isfinite(x).all(1))[0])
+        raise DataError(f"features must be finite numbers, row {row} holds NaN or infinity. Remove that row.")
+    return x
+
+
+def _checked(items: Any, labels: Sequence[Any]) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    y = np.asarray(labels)
+    if len(y) == 0:
+        raise DataError("fit needs at least 2 rows, got none. Give it labelled rows.")
+    x = _finite(items)
+    if len(x) != len(y):
+        raise DataError(f"fit needs one label per row, got {len(x)} rows and {len(y)} labels.")
+    return x, y
