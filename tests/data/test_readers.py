@@ -506,7 +506,8 @@ def test_lists_that_cannot_be(refusal):
         "labels= must have one entry per item (2), got 1. Correct it."
     )
     assert refusal(["a", "b"], labels=["x", "x"]) == (
-        'all 2 items of the list have the same label, "x" (labels=); at least two classes are needed. Correct the labels.'
+        'all 2 items of the list have the same label, "x" (labels=); at least two classes are needed. '
+        "Correct the labels."
     )
     assert refusal(["a", "b"], labels=["x", "y"]) == (
         "the list has as many different labels as items (2; labels=): that is a name for every item, not a class. "

@@ -1,0 +1,259 @@
+"""What can be said about a Dataset by looking at it: sizes, balance, exact repeats, contradictions, leaks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handful.data.classes import listed
+from handful.data.dataset import Dataset, item_hash
+from handful.errors import DataError
+from handful.inspection.findings import Finding, by_cost
+
+# Fewer rows than this of a class and one row more or less decides its score: five folds want one row each.
+ENOUGH_ROWS = 5
+
+# A class this many times rarer than the most frequent one is easily forgotten.
+_IMBALANCE = 5
+
+# Characters of a text that a message quotes, and unreadable rows it names.
+_QUOTED = 60
+_NAMED = 3
+
+
+def profile(dataset: Dataset) -> dict[str, Any]:
+    """The plain facts about a Dataset.
+
+    Returns:
+        ``rows``, ``unreadable``, ``modality``, ``classes``, ``counts`` (rows per class, most frequent first),
+        ``groups`` (how many, or None), ``split`` (rows per part, or None), and for texts ``characters``: the 0 %, 25 %,
+        50 %, 75 % and 100 % quantiles of their lengths.
+    """
+    facts: dict[str, Any] = {
+        "rows": len(dataset),
+        "unreadable": len(dataset.unreadable),
+        "modality": dataset.modality,
+        "classes": list(dataset.classes),
+        "counts": dataset.counts,
+        "groups": len(set(dataset.groups)) if dataset.groups else None,
+        "split": {part: dataset.split.count(part) for part in ("train", "test")} if dataset.split else None,
+    }
+    if dataset.modality == "text" and len(dataset):
+        lengths = [len(text) for text in dataset.items]
+        quantiles = np.quantile(lengths, [0, 0.25, 0.5, 0.75, 1], method="nearest")
+        facts["characters"] = [int(length) for length in quantiles]
+    return facts
+
+
+def duplicate_groups(dataset: Dataset) -> np.ndarray:
+    """Give rows with the same content the same id, so that they can be kept in one fold.
+
+    Texts are the same where they differ in white space and capital letters only; pictures and sounds where every byte
+    agrees.
+
+    Returns:
+        (N,) whole numbers from 0, in the order of first appearance.
+
+    Raises:
+        DataError: a file can no longer be read.
+    """
+    number: dict[str, int] = {}
+    return np.array([number.setdefault(_content(item), len(number)) for item in dataset.items], dtype=np.int64)
+
+
+def _content(item: Any) -> str:
+    if isinstance(item, str):
+        return " ".join(item.casefold().split())
+    try:
+        return item_hash(item)
+    except OSError as error:
+        raise DataError(
+            f"{item} can no longer be read: {error.strerror or error}. Put it back or remove it."
+        ) from error
+
+
+def findings(dataset: Dataset) -> list[Finding]:
+    """Everything that is wrong with a Dataset and can be seen without a model, most costly first.
+
+    Raises:
+        DataError: a file can no longer be read.
+    """
+    ids = duplicate_groups(dataset)
+    checks = (leaks(dataset, ids), conflicts(dataset, ids), unreadable(dataset), too_few(dataset), imbalance(dataset))
+    return by_cost(finding for found in (*checks, duplicates(dataset, ids)) for finding in found)
+
+
+def too_few(dataset: Dataset) -> Iterator[Finding]:
+    """Classes with one row, with fewer rows than can be scored, or from one group only."""
+    counts = _training(dataset).counts
+    for least, most, what, why in (
+        (1, 1, "one row only", "it can be learned, but whether it is recognised cannot be measured"),
+        (2, ENOUGH_ROWS - 1, f"fewer than {ENOUGH_ROWS} rows", "one row more or less decides their score"),
+    ):
+        small = sorted(
+            (name for name, count in counts.items() if least <= count <= most), key=lambda name: counts[name]
+        )
+        if small:
+            advice = f"Add rows until each class has {ENOUGH_ROWS} or more: {why}."
+            yield _about_classes(dataset, "too_few", small, f"{_classes(small)} {what}", advice, 0.5)
+    if dataset.groups and dataset.labels:
+        pairs = {(label, group) for label, group, at in _places(dataset) if at}
+        sources = Counter(label for label, _ in pairs)
+        lone = sorted(name for name in counts if sources[name] == 1 and counts[name] > 1)
+        if lone:
+            advice = "Add rows from other groups: whether it is recognised in a new group cannot be measured."
+            yield _about_classes(dataset, "too_few", lone, f"{_classes(lone)} rows of one group only", advice, 0.5)
+
+
+def imbalance(dataset: Dataset) -> Iterator[Finding]:
+    """Classes that are many times rarer than the most frequent one."""
+    counts = _training(dataset).counts
+    most = max(counts.values(), default=0)
+    rare = sorted((name for name, count in counts.items() if count * _IMBALANCE <= most), key=lambda name: counts[name])
+    if rare:
+        largest = next(name for name, count in counts.items() if count == most)
+        least = f": {counts[rare[0]]}" if len(rare) == 1 else f", down to {counts[rare[0]]}"
+        message = f'{_classes(rare)} a fifth or less of the {most} rows of class "{largest}"{least}'
+        advice = "Add rows of what is rare, and look at the score of each class, not only at the share that is right."
+        yield _about_classes(dataset, "imbalance", rare, message, advice, 0.2)
+
+
+def _about_classes(
+    dataset: Dataset, kind: str, names: Sequence[str], message: str, advice: str, weight: float
+) -> Finding:
+    places = zip(dataset.rows, _places(dataset), strict=True)
+    rows = [row for row, (label, _, training) in places if training and label in names]
+    share = len(names) / len(_training(dataset).counts)
+    return Finding(kind, tuple(rows), message, advice, severity=weight * share)
+
+
+def _places(dataset: Dataset) -> list[tuple[str, str, bool]]:
+    """(label, group, whether it is a training row) of each row."""
+    nothing = ("",) * len(dataset)
+    parts = dataset.split or ("train",) * len(dataset)
+    columns = zip(dataset.labels or nothing, dataset.groups or nothing, parts, strict=True)
+    return [(label, group, part == "train") for label, group, part in columns]
+
+
+def duplicates(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
+    """Rows with the same content and the same label."""
+    sets = [at for at in _repeats(ids) if len({_label(dataset, i) for i in at}) == 1]
+    if not sets:
+        return
+    extra = sum(len(at) - 1 for at in sets)
+    yield Finding(
+        "duplicate",
+        _rows(dataset, [i for at in sets for i in at]),
+        f"{_count(extra, 'row repeats', 'rows repeat')} another one exactly, such as {_example(dataset, sets[0])}",
+        "Nothing has to be done: repeats are kept in one fold, but they teach nothing new. Remove them to save time.",
+        severity=0.1 * extra / len(dataset),
+    )
+
+
+def conflicts(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
+    """Rows with the same content and different labels."""
+    sets = [at for at in _repeats(ids) if len({_label(dataset, i) for i in at}) > 1]
+    if not sets:
+        return
+    labels = sorted({_label(dataset, i) for i in sets[0]})
+    total = sum(len(at) for at in sets)
+    yield Finding(
+        "conflict",
+        _rows(dataset, [i for at in sets for i in at]),
+        f"{total} rows share their content with a row of another label, such as {_example(dataset, sets[0])}: "
+        f"{listed(labels)}",
+        "Decide which label is right and correct or remove the others: at least one of each such set is wrong.",
+        severity=total / len(dataset),
+    )
+
+
+def unreadable(dataset: Dataset) -> Iterator[Finding]:
+    """Rows that were left out because they cannot be read."""
+    bad = dataset.unreadable
+    if bad:
+        total = len(dataset) + len(bad)
+        named = "; ".join([bad[row] for row in sorted(bad)[:_NAMED]]) + (
+            f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+        )
+        yield Finding(
+            "unreadable",
+            tuple(sorted(bad)),
+            f"{len(bad)} of {total} rows cannot be read and {'is' if len(bad) == 1 else 'are'} left out: {named}",
+            "Repair or remove them.",
+            severity=0.5 * len(bad) / total,
+        )
+
+
+def leaks(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
+    """Content, or groups, that stand both in the training and in the test rows."""
+    if not dataset.split:
+        return
+    shared = [at for at in _repeats(ids) if len({dataset.split[i] for i in at}) > 1]
+    test = dataset.split.count("test")
+    if shared:
+        hit = sum(dataset.split[i] == "test" for at in shared for i in at)
+        yield Finding(
+            "leak",
+            _rows(dataset, [i for at in shared for i in at]),
+            f"{hit} of {test} test rows {'is' if hit == 1 else 'are'} also among the training rows, "
+            f"such as {_example(dataset, shared[0])}",
+            "Remove them from one of the two: a model is not tested by what it was taught.",
+            severity=hit / test,
+        )
+    if dataset.groups:
+        parts = list(zip(dataset.groups, dataset.split, strict=True))
+        both = {name for name, part in parts if part == "train"} & {name for name, part in parts if part == "test"}
+        hit = sum(name in both and part == "test" for name, part in parts)
+        if both:
+            yield Finding(
+                "leak",
+                _rows(dataset, [i for i, (name, _) in enumerate(parts) if name in both]),
+                f"{_count(len(both), 'group has', 'groups have')} both training and test rows: {listed(sorted(both))}",
+                "Put each group into one of the two: a score on known groups says little about new ones.",
+                severity=0.5 * hit / test,
+            )
+
+
+def _training(dataset: Dataset) -> Dataset:
+    return dataset.part("train") if dataset.split else dataset
+
+
+def _repeats(ids: np.ndarray) -> list[list[int]]:
+    """Positions of the rows of each id that occurs several times, in the order of first appearance."""
+    places: dict[int, list[int]] = {}
+    for position, name in enumerate(ids.tolist()):
+        places.setdefault(name, []).append(position)
+    return [at for at in places.values() if len(at) > 1]
+
+
+def _rows(dataset: Dataset, positions: Sequence[int]) -> tuple[int, ...]:
+    return tuple(dataset.rows[i] for i in positions)
+
+
+def _label(dataset: Dataset, position: int) -> str:
+    return dataset.labels[position] if dataset.labels else ""
+
+
+def _classes(names: Sequence[str]) -> str:
+    return f"class {listed(names)} has" if len(names) == 1 else f"classes {listed(names)} have"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _example(dataset: Dataset, positions: Sequence[int]) -> str:
+    """The first two rows of a set of repeats, as the user would look them up."""
+    first, second = positions[:2]
+    item = dataset.items[first]
+    if isinstance(item, Path):
+        return f"{item} and {dataset.items[second]}"
+    where = f"rows {dataset.rows[first]} and {dataset.rows[second]}"
+    if not isinstance(item, str):
+        return where
+    text = " ".join(item.split())
+    return f'"{text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"}" ({where})'
