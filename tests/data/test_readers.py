@@ -1,4 +1,6 @@
 import csv
+import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -631,9 +633,36 @@ def test_arguments_that_do_not_fit(tmp_path, animals, refusal):
         f"label=, input=, group= and split= name columns of a table, but {tmp_path} is a folder: "
         "its sub-folders are the labels. Leave them out."
     )
+    assert refusal(tmp_path, OptionError, modality="text") == (
+        f"modality must be image or sound for a folder ({tmp_path}), got 'text'. "
+        "Write the texts into a CSV file with one column of texts and one of labels."
+    )
     assert refusal(3, OptionError) == (
         "the source must be a path, a list, a pandas DataFrame or a datasets.Dataset, got int. Give one of these."
     )
+
+
+# Real data -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("name", "classes", "train", "test"),
+    [
+        ("trec6", 6, 5380, 500),
+        ("banking77", 77, 10003, 3080),
+        ("masakhanews_yor", 5, 1639, 411),
+        ("sst5", 5, 9634, 2210),
+    ],
+)
+def test_the_documented_counts_of_real_tables(name, classes, train, test):
+    beside = Path(__file__).parents[3] / "shared" / "data"
+    path = Path(os.environ.get("HANDFUL_BENCH_DATA", beside)) / f"{name}.csv"
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    data = load(path)
+    assert (len(data.classes), len(data.part("train")), len(data.part("test"))) == (classes, train, test)
+    assert data.unreadable == {}
 
 
 # Properties --------------------------------------------------------------------------------------------------------

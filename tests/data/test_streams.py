@@ -4,9 +4,11 @@ import tracemalloc
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from handful.data.streams import stream
-from handful.errors import DataError, OptionError
+from handful.errors import DataError, HandfulError, OptionError
 
 
 @pytest.fixture
@@ -196,3 +198,16 @@ def test_memory_does_not_grow_with_the_rows(tmp_path, suffix):
 
     peak(1000)
     assert peak(16_000) < 1.2 * peak(4000)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=200), st.sampled_from([".csv", ".jsonl", ".parquet", ".txt"]), st.integers(1, 5))
+def test_arbitrary_bytes_are_streamed_or_refused(tmp_path, content, suffix, size):
+    path = tmp_path / f"t{suffix}"
+    path.write_bytes(content)
+    try:
+        rows = [row for chunk in stream(path, modality="text", chunk=size) for row in chunk.rows]
+    except HandfulError as error:
+        assert str(error)
+    else:
+        assert rows == list(range(len(rows)))

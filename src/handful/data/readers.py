@@ -85,6 +85,11 @@ def load(
                 f"label=, input=, group= and split= name columns of a table, but {shown(str(path))} is a folder: "
                 "its sub-folders are the labels. Leave them out."
             )
+        if modality == "text":
+            raise OptionError(
+                f"modality must be image or sound for a folder ({shown(str(path))}), got 'text'. "
+                "Write the texts into a CSV file with one column of texts and one of labels."
+            )
         return read_folder(path, modality)
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise DataError(_wrong_kind(path))
