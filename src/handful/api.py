@@ -27,7 +27,8 @@ from handful.features.cache import FeatureCache
 from handful.features.extract import extract
 from handful.features.view import Matrix, views_of
 from handful.inspection.findings import Finding
-from handful.inspection.profile import duplicate_groups, inspect_data
+from handful.inspection.profile import duplicate_groups
+from handful.inspection.profile import findings as find_faults
 from handful.plan import Plan
 from handful.run import Run
 from handful.seeding import generator
@@ -72,7 +73,7 @@ def inspect(source: Any, **options: Any) -> list[Finding]:
     Raises:
         DataError: the rows cannot be used at all.
     """
-    return inspect_data(source if isinstance(source, Dataset) else load(source, **options))
+    return find_faults(source if isinstance(source, Dataset) else load(source, **options))
 
 
 def tune(
@@ -120,7 +121,7 @@ def tune(
         backbones = _backbones(plan.backbone, data.modality)
     with clock("extract"):
         data, seen = _look(data, backbones, progress)
-        findings = inspect_data(data)
+        findings = find_faults(data)
     train, test = _parts(data)
     with clock("select"):
         chosen = _choose(data.take(train), seen.rows(train), plan, progress)
@@ -192,7 +193,7 @@ class _Choice:
             head=setting.arm,
             coef=head.coef_,
             intercept=head.intercept_,
-            sharpness=self.found.outer_sharpness[self.best],
+            sharpness=self.found.outcomes[self.best].sharpness,
             input=self.data.input,
             witness=x[:8],
             loaded={name: backbones[name] for name, _ in setting.view.parts},
@@ -312,7 +313,7 @@ def _held(found: Search, name: str, at: list[int]) -> Held:
     return Held(
         name,
         found.nested(at),
-        seconds=sum(found.seconds[q] for q in at),
+        seconds=sum(found.outcomes[q].seconds for q in at),
         setting=found.settings[found.best(at)].describe(),
     )
 

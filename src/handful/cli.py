@@ -110,13 +110,12 @@ def inspect(
         json: print findings.json on standard output, everything else on standard error.
     """
     from handful import api
-    from handful.inspection.findings import as_list
 
     data = api.load(source, label=label, input=input, group=group)
     _say(data.notes)
     findings = api.inspect(data)
     if json:
-        _print_json(as_list(findings))
+        _print_json([finding.record() for finding in findings])
         return
     print(f"{len(data)} rows of {data.modality} in {len(data.classes)} classes")
     for name, count in data.counts.items():
@@ -278,7 +277,7 @@ def _print_json(value: object) -> None:
 
 def _show_findings(findings: Iterable[Finding], stream: TextIO) -> None:
     for finding in findings:
-        print(f"! {finding.message} {finding.advice}", file=stream)
+        print(f"! {finding.message}. {finding.advice}", file=stream)
 
 
 def _size(size: int | None) -> str:

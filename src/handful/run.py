@@ -12,7 +12,7 @@ from handful.atomic import replaced_folder
 from handful.data.dataset import Dataset
 from handful.evaluation.scores import HeldOut, Scores
 from handful.export.bundle import Bundle
-from handful.inspection.findings import Finding, as_list
+from handful.inspection.findings import Finding
 from handful.plan import Plan
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Run:
 
         with replaced_folder(Path(folder), marker="scores.json") as target:
             write_json(target / "scores.json", self.scores.as_dict())
-            write_json(target / "findings.json", as_list(self.findings))
+            write_json(target / "findings.json", [finding.record() for finding in self.findings])
             self.plan.save(target / "plan.yaml")
             self._write_predictions(target / "predictions.csv")
             self.model.save(target / "model", card=self.card())

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
+from scipy.stats import t as student
 
 LEVEL = 0.95
 
@@ -145,7 +146,8 @@ def paired_difference(
 
     The adjusted Wald interval of Bonett & Price 2012 (J. Educ. Behav. Stat. 37:479): one row is added in
     favour of each arm, so that a handful of rows that all agree is not taken for certainty. Grouped rows are
-    averaged within their group first.
+    averaged within their group first. Student's quantile replaces the normal one, since the spread is estimated
+    from the same few rows.
 
     Args:
         first: (N,) share of repeats in which the first arm was right on each row.
@@ -164,5 +166,5 @@ def paired_difference(
     n = len(difference)
     padded = np.concatenate([difference, [1.0, -1.0]])
     centre, spread = padded.mean(), padded.std()
-    half = norm.ppf(0.5 + level / 2) * spread / np.sqrt(n + 2)
+    half = student.ppf(0.5 + level / 2, n + 1) * spread / np.sqrt(n + 2)
     return Estimate(value, float(min(value, max(-1.0, centre - half))), float(max(value, min(1.0, centre + half))))

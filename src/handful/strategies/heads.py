@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from handful.errors import DataError, OptionError
 from handful.evaluation.calibration import probabilities
 from handful.features.view import unit_rows
-from handful.strategies.linear import ABSENT, HINGE, SOFTMAX, SQUARED, Array, Loss, centroids, fit_path
+from handful.strategies.linear import ABSENT, HINGE, SOFTMAX, SQUARED, Array, Basis, Loss, centroids, fit_path
 
 
 @dataclass
@@ -34,9 +34,12 @@ class Head(ClassifierMixin, BaseEstimator):
 
     @classmethod
     def path(
-        cls, x: Array, targets: Array, weights: Array, penalties: Sequence[float]
+        cls, x: Array, targets: Array, weights: Array, penalties: Sequence[float], basis: Basis | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Fit every fold and penalty: (M, R), (M, C), (F, M), S → coef (F, R, S, C), intercept (F, S, C)."""
+        """Fit every fold and penalty: (M, R), (M, C), (F, M), S → coef (F, R, S, C), intercept (F, S, C).
+
+        ``basis`` is that of the rows and weights, where it is known already.
+        """
         raise NotImplementedError
 
     def fit(self, items: NDArray[Any], labels: Sequence[Any], sample_weight: NDArray[Any] | None = None) -> Self:
@@ -58,7 +61,7 @@ class Head(ClassifierMixin, BaseEstimator):
         self.classes_, index = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError(
-                f"{type(self).__name__} needs rows of at least 2 classes, got only {self.classes_[0]!r}. "
+                f"{type(self).__name__} needs rows of at least 2 classes, got only {str(self.classes_[0])!r}. "
                 "Add rows of another class."
             )
         self.n_features_in_ = x.shape[1]
@@ -81,7 +84,8 @@ class Head(ClassifierMixin, BaseEstimator):
 
     def predict(self, items: NDArray[Any]) -> NDArray[Any]:
         """The class of each row, (N,)."""
-        return np.asarray(self.classes_[self.decision_function(items).argmax(1)])
+        best = self.decision_function(items).argmax(1)
+        return np.asarray(self.classes_[best])
 
     def predict_proba(self, items: NDArray[Any]) -> NDArray[np.float64]:
         """Softmax of the scores, (N, C), rows sum to 1; calibrated only inside a Bundle."""
@@ -96,7 +100,7 @@ class Majority(Head):
 
     @classmethod
     def path(
-        cls, x: Array, targets: Array, weights: Array, penalties: Sequence[float]
+        cls, x: Array, targets: Array, weights: Array, penalties: Sequence[float], basis: Basis | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Log class shares as intercepts, nothing else; arguments and result as in ``Head.path``."""
         mass = weights @ targets  # (F, C)
@@ -114,7 +118,7 @@ class Centroid(Head):
 
     @classmethod
     def path(
-        cls, x: Array, targets: Array, weights: Array, penalties: Sequence[float]
+        cls, x: Array, targets: Array, weights: Array, penalties: Sequence[float], basis: Basis | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Class means; arguments and result as in ``Head.path``."""
         return centroids(x, targets, weights)
@@ -131,10 +135,10 @@ class _Penalised(Head):
 
     @classmethod
     def path(
-        cls, x: Array, targets: Array, weights: Array, penalties: Sequence[float]
+        cls, x: Array, targets: Array, weights: Array, penalties: Sequence[float], basis: Basis | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """All penalties of a fold at once; arguments and result as in ``Head.path``."""
-        return fit_path(x, targets, weights, penalties, cls.loss)
+        return fit_path(x, targets, weights, penalties, cls.loss, basis)
 
 
 @dataclass

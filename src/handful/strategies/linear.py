@@ -95,12 +95,35 @@ SQUARED = Loss(_squared_gradient, curvature=1.0, steps=1)
 HINGE = Loss(_hinge_gradient, curvature=1.0, steps=60)
 
 
+@dataclass(frozen=True)
+class Basis:
+    """The principal axes of the training rows of each fold."""
+
+    mean: Array
+    """(F, R) weighted mean of the rows."""
+    values: Array
+    """(F, R) eigenvalues of the centred scatter, from 0 up."""
+    axes: Array
+    """(F, R, R) its eigenvectors, in columns."""
+
+
+def decompose(x: Array, weights: Array) -> Basis:
+    """Find the principal axes of every fold: what all convex heads and all penalties share.
+
+    Args:
+        x: (M, R) rows.
+        weights: (F, M) row weights of each fold, 0 for held-out rows.
+    """
+    mean = (weights @ x) / weights.sum(1, keepdims=True)  # (F, R)
+    values, axes = np.zeros_like(mean), np.zeros((*mean.shape, x.shape[1]), np.float32)
+    for f, w in enumerate(weights):
+        root = np.sqrt(w)[:, None] * (x - mean[f])  # (M, R)
+        values[f], axes[f] = np.linalg.eigh(root.T @ root)
+    return Basis(mean, np.maximum(values, 0), axes)
+
+
 def fit_path(
-    x: Array,
-    targets: Array,
-    weights: Array,
-    penalties: Sequence[float],
-    loss: Loss,
+    x: Array, targets: Array, weights: Array, penalties: Sequence[float], loss: Loss, basis: Basis | None = None
 ) -> tuple[Array, Array]:
     """Fit one linear head per fold and penalty: ``Σ w · loss + λ/2 ‖coef‖²``, the intercept free of penalty.
 
@@ -110,33 +133,34 @@ def fit_path(
         weights: (F, M) row weights of each fold, 0 for held-out rows.
         penalties: S values of λ > 0.
         loss: what is minimised.
+        basis: of the same rows and weights, where it is known already.
 
     Returns:
         coef (F, R, S, C) and intercept (F, S, C). A class that has no row of positive weight in a fold gets
         coef 0 and intercept ``ABSENT``.
     """
+    known = decompose(x, weights) if basis is None else basis
     lam = np.asarray(penalties, np.float32)[:, None]  # (S, 1)
     per_fold = len(x) * (len(lam) * targets.shape[1] + x.shape[1])
     chunk = max(1, CHUNK // per_fold)
-    parts = [_fit_folds(x, targets, weights[f : f + chunk], lam, loss) for f in range(0, len(weights), chunk)]
-    return np.concatenate([coef for coef, _ in parts]), np.concatenate([b for _, b in parts])
+    coef = np.zeros((len(weights), x.shape[1], len(lam), targets.shape[1]), np.float32)
+    intercept = np.zeros((len(weights), len(lam), targets.shape[1]), np.float32)
+    for start in range(0, len(weights), chunk):
+        at = slice(start, start + chunk)
+        part = Basis(known.mean[at], known.values[at], known.axes[at])
+        coef[at], intercept[at] = _fit_folds(x, targets, weights[at], lam, loss, part)
+    return coef, intercept
 
 
-def _fit_folds(x: Array, targets: Array, weights: Array, lam: Array, loss: Loss) -> tuple[Array, Array]:
+def _fit_folds(x: Array, targets: Array, weights: Array, lam: Array, loss: Loss, basis: Basis) -> tuple[Array, Array]:
     folds, rows, width = len(weights), *x.shape
     flat = (len(lam), targets.shape[1])  # S, C
-    total = weights.sum(1)  # (F,)
-    mean = (weights @ x) / total[:, None]  # (F, R)
-    centred = x - mean[:, None, :]  # (F, M, R)
-    scatter = centred.transpose(0, 2, 1) @ (centred * weights[:, :, None])  # (F, R, R)
-    eigenvalues, axes = np.linalg.eigh(scatter.astype(np.float64))
-    values, basis = np.maximum(eigenvalues, 0).astype(np.float32), axes.astype(np.float32)
-    z = centred @ basis  # (F, M, R) in the principal axes of each fold
+    z = (x - basis.mean[:, None, :]) @ basis.axes  # (F, M, R) in the principal axes of each fold
     zt = np.ascontiguousarray(z.transpose(0, 2, 1))
     w = weights[:, :, None, None]
     present = ((weights @ targets) > 0)[:, None, :]  # (F, 1, C)
-    step_a = 1 / (np.float32(loss.curvature) * values[:, :, None, None] + lam)  # (F, R, S, 1)
-    step_b = 1 / (np.float32(loss.curvature) * total[:, None, None])  # (F, 1, 1)
+    step_a = 1 / (np.float32(loss.curvature) * basis.values[:, :, None, None] + lam)  # (F, R, S, 1)
+    step_b = 1 / (np.float32(loss.curvature) * weights.sum(1)[:, None, None])  # (F, 1, 1)
     # Accelerated proximal steps that restart when they turn back (O'Donoghue & Candès 2015).
     a = ahead_a = np.zeros((folds, width, *flat), np.float32)
     b = ahead_b = np.where(present, np.float32(0), ABSENT) * np.ones((folds, *flat), np.float32)
@@ -148,14 +172,14 @@ def _fit_folds(x: Array, targets: Array, weights: Array, lam: Array, loss: Loss)
         slope_b = g.sum(1)  # (F, S, C)
         new_a, new_b = ahead_a - step_a * slope_a, ahead_b - step_b * slope_b
         move_a, move_b = new_a - a, new_b - b
-        turned = (slope_a * move_a).sum((1, 3)) + (slope_b * move_b).sum(2) > 0  # (F, S)
+        turned = np.einsum("frsc,frsc->fs", slope_a, move_a) + (slope_b * move_b).sum(2) > 0  # (F, S)
         momentum = np.where(turned[:, :, None], np.float32(1), momentum)
         following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
         carry = (momentum - 1) / following  # (F, S, 1)
         ahead_a, ahead_b = new_a + carry[:, None] * move_a, new_b + carry * move_b
         a, b, momentum = new_a, new_b, following
-    coef = (basis @ (a * present[:, None]).reshape(folds, width, -1)).reshape(a.shape)  # (F, R, S, C)
-    intercept = b - np.einsum("fr,frsc->fsc", mean, coef, optimize=True)
+    coef = (basis.axes @ (a * present[:, None]).reshape(folds, width, -1)).reshape(a.shape)  # (F, R, S, C)
+    intercept = b - np.einsum("fr,frsc->fsc", basis.mean, coef, optimize=True)
     return coef, np.where(present, intercept, ABSENT)
 
 

@@ -8,19 +8,24 @@ rows costs nothing more.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from handful.evaluation.calibration import log_losses, probabilities, spread_of
 from handful.evaluation.selection import choose, choose_nested
 from handful.features.view import View, unit_rows
 from handful.strategies.heads import Centroid, Head
-from handful.strategies.linear import ABSENT, Array, rotate
+from handful.strategies.linear import ABSENT, Array, decompose, rotate
+
+Floats = NDArray[np.float64]
 
 # Sharpness is searched on this grid, relative to the spread of a setting's scores.
 SHARPNESS = np.geomspace(0.25, 32, 15)
@@ -79,62 +84,47 @@ class Grid:
         return len(self.views) * (per_view + self.zero_shot)
 
 
-@dataclass
+@dataclass(frozen=True)
+class Outcome:
+    """What the fits of one setting came to: R repeats of K folds over N rows, C classes."""
+
+    setting: Setting
+    """What was fitted."""
+    scores: Array
+    """(R, N, C) scores of each row by the fit that left out its fold."""
+    sharpness: float
+    """Calibration on all out-of-fold scores."""
+    losses: Floats
+    """(N,) calibrated log loss of each row, mean over repeats."""
+    inner_sharpness: Floats
+    """(R, K) calibration inside the training part of each fold."""
+    inner_losses: Floats
+    """(R, K, N) calibrated log loss of each row inside the training part of fold k; NaN for its own rows."""
+    seconds: float
+    """What the fits took."""
+
+
+@dataclass(frozen=True)
 class Search:
-    """What the search found: Q settings, R repeats of K folds over N rows, C classes."""
+    """The outcomes of all settings on the same folds, and the choices they support."""
 
     folds: NDArray[np.int64]
     """(R, N) the fold of each row in each repeat."""
     truth: NDArray[np.int64]
     """(N,) true classes."""
-    settings: list[Setting] = field(default_factory=list)
-    """Q settings, in the order of the arrays below."""
-    scores: list[Array] = field(default_factory=list)
-    """Q arrays (R, N, C): scores of each row by the fit that left out its fold."""
-    outer_sharpness: list[float] = field(default_factory=list)
-    """Q numbers: calibration on all out-of-fold scores."""
-    outer_losses: list[NDArray[np.float64]] = field(default_factory=list)
-    """Q arrays (N,): calibrated log loss of each row, mean over repeats."""
-    inner_sharpness: list[NDArray[np.float64]] = field(default_factory=list)
-    """Q arrays (R, K): calibration inside the training part of each fold."""
-    inner_losses: list[NDArray[np.float64]] = field(default_factory=list)
-    """Q arrays (R, K, N): calibrated log loss of each row inside the training part of fold k; NaN for its own rows."""
+    outcomes: tuple[Outcome, ...]
+    """One per setting."""
 
-    seconds: list[float] = field(default_factory=list)
-    """Q numbers: what each setting took."""
-
-    def add(self, setting: Setting, scores: Array, plan: Splits, seconds: float) -> None:
-        """Reduce the scores of every fit, (F, N, C), to what choices and estimates need."""
-        rows = np.arange(scores.shape[1])
-        outer = scores[plan.outer, rows]  # (R, N, C)
-        inner = scores[plan.inner, rows]  # (R, K, N, C)
-        base = 1 / spread_of(outer)
-        held = plan.held_out  # (R, K, N)
-        best: NDArray[np.float64] | None = None
-        for factor in SHARPNESS * base:
-            losses = np.where(held, np.nan, log_losses(inner, self.truth, factor))
-            mean = np.nanmean(losses, -1)  # (R, K)
-            if best is None:
-                best, chosen, kept = mean, np.full(mean.shape, factor), losses
-                continue
-            better = mean < best
-            best, chosen = np.where(better, mean, best), np.where(better, factor, chosen)
-            kept = np.where(better[..., None], losses, kept)
-        whole = [log_losses(outer, self.truth, factor).mean(0) for factor in SHARPNESS * base]
-        at = int(np.argmin([loss.mean() for loss in whole]))
-        self.settings.append(setting)
-        self.scores.append(outer)
-        self.outer_sharpness.append(float(SHARPNESS[at] * base))
-        self.outer_losses.append(whole[at])
-        self.inner_sharpness.append(chosen)
-        self.inner_losses.append(kept)
-        self.seconds.append(seconds)
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """What was compared."""
+        return tuple(outcome.setting for outcome in self.outcomes)
 
     def of_arm(self, arm: str) -> list[int]:
         """Positions of the settings of one arm."""
         return [q for q, setting in enumerate(self.settings) if setting.arm == arm]
 
-    def nested(self, among: Sequence[int]) -> NDArray[np.float64]:
+    def nested(self, among: Sequence[int]) -> Floats:
         """Out-of-fold probabilities when the choice and the calibration are made inside each training part.
 
         Args:
@@ -143,18 +133,18 @@ class Search:
         Returns:
             (R, N, C), rows sum to 1.
         """
-        costs = [self.settings[q].view.cost for q in among]
-        chosen = choose_nested([self.inner_losses[q] for q in among], costs)
-        out = np.zeros(self.scores[0].shape)
+        some = [self.outcomes[q] for q in among]
+        chosen = choose_nested([o.inner_losses for o in some], [o.setting.view.cost for o in some])
+        out = np.zeros(some[0].scores.shape)
         for r, k in np.ndindex(chosen.shape):
-            q, rows = among[int(chosen[r, k])], self.folds[r] == k
-            out[r, rows] = probabilities(self.scores[q][r, rows], self.inner_sharpness[q][r, k])
+            outcome, rows = some[int(chosen[r, k])], self.folds[r] == k
+            out[r, rows] = probabilities(outcome.scores[r, rows], float(outcome.inner_sharpness[r, k]))
         return out
 
     def best(self, among: Sequence[int]) -> int:
         """The setting that all rows support: the choice for the refit."""
-        costs = [self.settings[q].view.cost for q in among]
-        return among[choose(np.stack([self.outer_losses[q] for q in among]), costs)]
+        some = [self.outcomes[q] for q in among]
+        return among[choose(np.stack([o.losses for o in some]), [o.setting.view.cost for o in some])]
 
 
 @dataclass(frozen=True)
@@ -210,23 +200,58 @@ def search(
         tick: called with the number of settings just done.
 
     Returns:
-        The scores and losses of every setting.
+        The outcome of every setting.
     """
-    classes = int(truth.max()) + 1
-    plan, found = Splits.of(folds), Search(folds, truth)
-    for view in grid.views:
-        for name_weight in grid.name_weights if names else (0.0,):
-            rows, targets, weights = _training_rows(features[view], names.get(view), truth, name_weight, plan.weights)
-            z, _ = rotate(rows)
-            for head in grid.heads:
-                _run(found, plan, z, targets, weights, head, view, grid.penalties_of(head), name_weight)
-                tick(len(grid.penalties_of(head)))
-        if grid.zero_shot and names:
-            scores = zero_shot_scores(features[view], names[view])
-            everywhere = np.broadcast_to(scores, (len(plan.weights), len(truth), classes))
-            found.add(Setting("zero-shot", Centroid, view, name_weight=np.inf), everywhere, plan, 0.0)
-            tick(1)
-    return found
+    plan = Splits.of(folds)
+    jobs = [(view, weight) for view in grid.views for weight in (grid.name_weights if names else (0.0,))]
+
+    def run(job: tuple[View, float]) -> list[Outcome]:
+        view, name_weight = job
+        return _settings(plan, features[view], names.get(view), truth, grid, view, name_weight)
+
+    outcomes: list[Outcome] = []
+    # One thread per core, each with its own fits: small decompositions lose more than they gain by being shared.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for some in pool.map(run, jobs):
+            outcomes += some
+            tick(len(some))
+    return Search(folds, truth, tuple(outcomes))
+
+
+def _settings(
+    plan: Splits, features: Array, names: Array | None, truth: NDArray[np.int64], grid: Grid, view: View, weight: float
+) -> list[Outcome]:
+    """Every head and penalty on one view with one weight of the label names."""
+    rows, targets, weights = _training_rows(features, names, truth, weight, plan.weights)
+    z, _ = rotate(rows)
+    basis = decompose(z, weights) if any(head.steps for head in grid.heads) else None
+    items, out = z[: len(truth)], []
+    for head in grid.heads:
+        start, penalties = time.perf_counter(), grid.penalties_of(head)
+        coef, intercept = head.path(z, targets, weights, penalties, basis)  # (F, R, S, C), (F, S, C)
+        share = (time.perf_counter() - start) / len(penalties)
+        for s, penalty in enumerate(penalties):
+            scores = np.maximum(items @ coef[:, :, s] + intercept[:, None, s], ABSENT)  # (F, N, C)
+            setting = Setting(head.name, head, view, penalty, weight)
+            out.append(_outcome(setting, scores, truth, plan, share))
+    if grid.zero_shot and names is not None and weight == grid.name_weights[0]:
+        scores = zero_shot_scores(features, names)
+        everywhere = np.broadcast_to(scores, (len(plan.weights), *scores.shape))
+        out.append(_outcome(Setting("zero-shot", Centroid, view, name_weight=np.inf), everywhere, truth, plan, 0.0))
+    return out
+
+
+def _outcome(setting: Setting, scores: Array, truth: NDArray[np.int64], plan: Splits, seconds: float) -> Outcome:
+    """Reduce the scores of every fit, (F, N, C), to what choices and estimates need."""
+    rows = np.arange(scores.shape[1])
+    outer, inner = scores[plan.outer, rows], scores[plan.inner, rows]  # (R, N, C), (R, K, N, C)
+    factors = SHARPNESS / spread_of(outer)
+    whole = np.stack([log_losses(outer, truth, factor).mean(0) for factor in factors])  # (factors, N)
+    best = int(whole.mean(1).argmin())
+    inside = [np.where(plan.held_out, np.nan, log_losses(inner, truth, factor)) for factor in factors]
+    chosen = np.nanmean(np.stack(inside), -1).argmin(0)  # (R, K)
+    losses = np.take_along_axis(np.stack(inside), chosen[None, :, :, None], 0)[0]  # (R, K, N)
+    return Outcome(setting, outer, float(factors[best]), whole[best], factors[chosen], losses, seconds)
 
 
 def zero_shot_scores(features: Array, names: Array) -> Array:
@@ -264,16 +289,3 @@ def _training_rows(
     rows = np.concatenate([unit_rows(features), unit_rows(names)])
     extra = np.full((len(weights), classes), name_weight, np.float32)
     return rows, np.concatenate([eye[truth], eye]), np.concatenate([weights, extra], 1)
-
-
-def _run(
-    found: Search, plan: Splits, z: Array, targets: Array, weights: Array, head: type[Head], view: View,
-    penalties: tuple[float, ...], name_weight: float,
-) -> None:  # fmt: skip
-    start = time.perf_counter()
-    coef, intercept = head.path(z, targets, weights, penalties)  # (F, R, S, C), (F, S, C)
-    share = (time.perf_counter() - start) / len(penalties)
-    items = z[: len(found.truth)]
-    for s, penalty in enumerate(penalties):
-        scores = np.maximum(items @ coef[:, :, s] + intercept[:, None, s], ABSENT)  # (F, N, C)
-        found.add(Setting(head.name, head, view, penalty, name_weight), scores, plan, share)

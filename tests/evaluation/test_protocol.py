@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from handful.evaluation.protocol import draw_folds, protocol_for
+from handful.seeding import generator
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [
+        (12, "nested leave-one-row-out"),
+        (29, "nested leave-one-row-out"),
+        (30, "nested 5x5 stratified"),
+        (200, "nested 5x5 stratified"),
+        (201, "nested 2x5 stratified"),
+    ],
+)
+def test_the_number_of_rows_decides(rows, name):
+    assert protocol_for(np.arange(rows), False, affordable_repeats=2).name == name
+
+
+def test_few_groups_are_left_out_one_by_one():
+    groups = np.repeat(np.arange(6), 10)
+    protocol = protocol_for(groups, True)
+    assert protocol.name == "nested leave-one-group-out"
+    folds = draw_folds(protocol, np.arange(60) % 10, groups, generator(0, "folds"))
+    assert folds.shape == (1, 60)
+    assert all(len(np.unique(folds[0, groups == g])) == 1 for g in range(6))
+
+
+def test_many_groups_are_dealt_whole():
+    groups = np.repeat(np.arange(30), 3)
+    protocol = protocol_for(groups, True)
+    assert protocol.name == "nested 5x5 stratified grouped"
+    folds = draw_folds(protocol, np.arange(90) % 3, groups, generator(0, "folds"))
+    assert folds.shape == (5, 90)
+    assert all(len(np.unique(folds[r, groups == g])) == 1 for r in range(5) for g in range(30))
+    assert not (folds[0] == folds[1]).all()
