@@ -33,6 +33,7 @@ DOORS = {
     "peft": ("training.tuners",),
     "sklearn": RIGHT_OF_FEATURES,
     "scipy": RIGHT_OF_FEATURES,
+    "threadpoolctl": ("strategies",),
     "PIL": ("data", "backbones"),
     "soundfile": ("data", "backbones"),
     "soxr": ("data", "backbones"),
