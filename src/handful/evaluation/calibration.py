@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 Floats = NDArray[np.floating]
 
@@ -17,11 +19,27 @@ def probabilities(scores: Floats, sharpness: float) -> NDArray[np.float64]:
     return np.asarray(softmax(np.asarray(scores, np.float64) * sharpness, axis=-1))
 
 
-def log_losses(scores: Floats, truth: NDArray[np.integer], sharpness: float) -> NDArray[np.float64]:
-    """Minus the log probability of the true class. scores (..., N, C), truth (N,) → (..., N)."""
-    logs = log_softmax(np.asarray(scores, np.float64) * sharpness, axis=-1)
-    at = np.broadcast_to(truth[:, None], (*logs.shape[:-1], 1))
-    return np.asarray(-np.maximum(np.take_along_axis(logs, at, -1)[..., 0], np.log(SMALLEST)))
+def log_losses(scores: Floats, truth: NDArray[np.integer], factors: Sequence[float]) -> NDArray[np.float32]:
+    """Minus the log probability of the true class, for several values of sharpness at once.
+
+    Args:
+        scores: (..., N, C) decision scores.
+        truth: (N,) true classes.
+        factors: P values of sharpness.
+
+    Returns:
+        (P, ..., N).
+    """
+    at = np.broadcast_to(truth[:, None], (*scores.shape[:-1], 1))
+    # How far each class is ahead of the true one.
+    behind = np.asarray(scores - np.take_along_axis(scores, at, -1), np.float32)
+    top = behind.max(-1)
+    behind -= top[..., None]
+    ones = np.ones((scores.shape[-1], 1), np.float32)
+    losses = np.stack(
+        [np.float32(factor) * top + np.log((np.exp(np.float32(factor) * behind) @ ones)[..., 0]) for factor in factors]
+    )
+    return np.minimum(losses, np.float32(-np.log(SMALLEST)))
 
 
 def spread_of(scores: Floats) -> float:

@@ -158,7 +158,7 @@ class Logistic(_Penalised):
     name = "logistic"
     loss = SOFTMAX
     steps = SOFTMAX.steps
-    penalties = (1.0, 0.3, 0.1, 0.03, 0.01)
+    penalties = (1.0, 0.1, 0.01)
 
 
 @dataclass
@@ -168,7 +168,7 @@ class LinearSVM(_Penalised):
     name = "svm"
     loss = HINGE
     steps = HINGE.steps
-    penalties = (1.0, 0.1)
+    penalties = (0.3,)
 
 
 def _finite(items: Any) -> NDArray[np.float32]:

@@ -20,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
-# (scores (F, M, S, C), targets (M, C) one-hot) → gradient, same shape as scores
+# (scores (F, M, S, C), targets (M, C) one-hot) → gradient, same shape; may overwrite the scores
 Gradient = Callable[[Array, Array], Array]
 
 # A class without a row in a fold's training part can only be scored below every class that has one.
 ABSENT = np.float32(-1e4)
 
-# How many numbers one array of the solver may hold: 16 MB, about a shared cache.
-CHUNK = 4_000_000
+# How many numbers one array of the solver may hold: about the share of a cache that one core has.
+CHUNK = 300_000
 
 
 def rotate(x: Array, widest: int = 512) -> tuple[Array, Array]:
@@ -60,16 +60,20 @@ def rotate(x: Array, widest: int = 512) -> tuple[Array, Array]:
 
 
 def _softmax_gradient(scores: Array, targets: Array) -> Array:
-    """Probabilities minus targets."""
-    shifted = scores - scores.max(-1, keepdims=True)
-    np.exp(shifted, out=shifted)
-    shifted /= shifted.sum(-1, keepdims=True)
-    return np.asarray(shifted - targets[:, None, :], np.float32)
+    """Probabilities minus targets; scores of rows of length one stay far below what overflows."""
+    np.minimum(scores, 80, out=scores)
+    np.exp(scores, out=scores)
+    classes = scores.shape[-1]
+    total = scores.reshape(-1, classes) @ np.ones((classes, 1), np.float32)  # a product beats a sum over few columns
+    scores /= total.reshape(*scores.shape[:-1], 1)
+    scores -= targets[:, None, :]
+    return scores
 
 
 def _squared_gradient(scores: Array, targets: Array) -> Array:
     """Scores minus targets of -1 and +1."""
-    return np.asarray(scores - (2 * targets - 1)[:, None, :], np.float32)
+    scores -= (2 * targets - 1)[:, None, :]
+    return scores
 
 
 def _hinge_gradient(scores: Array, targets: Array) -> Array:
@@ -90,9 +94,9 @@ class Loss:
     """How many accelerated steps are taken: a fixed number, so that no fit depends on what is solved beside it."""
 
 
-SOFTMAX = Loss(_softmax_gradient, curvature=0.5, steps=60)
+SOFTMAX = Loss(_softmax_gradient, curvature=0.5, steps=48)
 SQUARED = Loss(_squared_gradient, curvature=1.0, steps=1)
-HINGE = Loss(_hinge_gradient, curvature=1.0, steps=60)
+HINGE = Loss(_hinge_gradient, curvature=1.0, steps=40)
 
 
 @dataclass(frozen=True)
@@ -155,31 +159,31 @@ def fit_path(
 def _fit_folds(x: Array, targets: Array, weights: Array, lam: Array, loss: Loss, basis: Basis) -> tuple[Array, Array]:
     folds, rows, width = len(weights), *x.shape
     flat = (len(lam), targets.shape[1])  # S, C
-    z = (x - basis.mean[:, None, :]) @ basis.axes  # (F, M, R) in the principal axes of each fold
-    zt = np.ascontiguousarray(z.transpose(0, 2, 1))
-    w = weights[:, :, None, None]
+    ones = np.ones((folds, rows, 1), np.float32)
+    # The intercept is one more column, at right angles to the others because the rows are centred.
+    z = np.concatenate([(x - basis.mean[:, None, :]) @ basis.axes, ones], 2)  # (F, M, R + 1)
+    zt = np.ascontiguousarray((z * weights[:, :, None]).transpose(0, 2, 1))  # (F, R + 1, M)
+    values = np.concatenate([basis.values, weights.sum(1, keepdims=True)], 1)[:, :, None, None]  # (F, R + 1, 1, 1)
+    shrink = np.concatenate([np.broadcast_to(lam, (width, *lam.shape)), np.zeros((1, *lam.shape), np.float32)])
+    step = 1 / (np.float32(loss.curvature) * values + shrink)  # (F, R + 1, S, 1)
     present = ((weights @ targets) > 0)[:, None, :]  # (F, 1, C)
-    step_a = 1 / (np.float32(loss.curvature) * basis.values[:, :, None, None] + lam)  # (F, R, S, 1)
-    step_b = 1 / (np.float32(loss.curvature) * weights.sum(1)[:, None, None])  # (F, 1, 1)
     # Accelerated proximal steps that restart when they turn back (O'Donoghue & Candès 2015).
-    a = ahead_a = np.zeros((folds, width, *flat), np.float32)
-    b = ahead_b = np.where(present, np.float32(0), ABSENT) * np.ones((folds, *flat), np.float32)
-    momentum = np.ones((folds, len(lam), 1), np.float32)
+    a = np.zeros((folds, width + 1, *flat), np.float32)
+    a[:, -1] = np.where(present, 0, ABSENT)
+    ahead, momentum = a, np.ones((folds, len(lam), 1), np.float32)
     for _ in range(loss.steps):
-        scores = (z @ ahead_a.reshape(folds, width, -1)).reshape(folds, rows, *flat) + ahead_b[:, None]  # (F, M, S, C)
-        g = loss.gradient(scores, targets) * w * present[:, None]
-        slope_a = (zt @ g.reshape(folds, rows, -1)).reshape(a.shape) + lam * ahead_a  # (F, R, S, C)
-        slope_b = g.sum(1)  # (F, S, C)
-        new_a, new_b = ahead_a - step_a * slope_a, ahead_b - step_b * slope_b
-        move_a, move_b = new_a - a, new_b - b
-        turned = np.einsum("frsc,frsc->fs", slope_a, move_a) + (slope_b * move_b).sum(2) > 0  # (F, S)
+        scores = (z @ ahead.reshape(folds, width + 1, -1)).reshape(folds, rows, *flat)
+        g = loss.gradient(scores, targets)  # (F, M, S, C)
+        slope = (zt @ g.reshape(folds, rows, -1)).reshape(a.shape) + shrink * ahead  # (F, R + 1, S, C)
+        new = ahead - step * slope
+        move = new - a
+        turned = np.einsum("frsc,frsc->fs", slope, move) > 0  # (F, S)
         momentum = np.where(turned[:, :, None], np.float32(1), momentum)
         following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
-        carry = (momentum - 1) / following  # (F, S, 1)
-        ahead_a, ahead_b = new_a + carry[:, None] * move_a, new_b + carry * move_b
-        a, b, momentum = new_a, new_b, following
-    coef = (basis.axes @ (a * present[:, None]).reshape(folds, width, -1)).reshape(a.shape)  # (F, R, S, C)
-    intercept = b - np.einsum("fr,frsc->fsc", basis.mean, coef, optimize=True)
+        ahead = new + ((momentum - 1) / following)[:, None] * move
+        a, momentum = new, following
+    coef = (basis.axes @ (a[:, :-1] * present[:, None]).reshape(folds, width, -1)).reshape(folds, width, *flat)
+    intercept = a[:, -1] - np.einsum("fr,frsc->fsc", basis.mean, coef, optimize=True)
     return coef, np.where(present, intercept, ABSENT)
 
 

@@ -28,7 +28,7 @@ from handful.strategies.linear import ABSENT, Array, decompose, rotate
 Floats = NDArray[np.float64]
 
 # Sharpness is searched on this grid, relative to the spread of a setting's scores.
-SHARPNESS = np.geomspace(0.25, 32, 15)
+SHARPNESS = np.geomspace(0.25, 32, 12)
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,11 @@ class Outcome:
     """(R, N, C) scores of each row by the fit that left out its fold."""
     sharpness: float
     """Calibration on all out-of-fold scores."""
-    losses: Floats
+    losses: NDArray[np.floating]
     """(N,) calibrated log loss of each row, mean over repeats."""
     inner_sharpness: Floats
     """(R, K) calibration inside the training part of each fold."""
-    inner_losses: Floats
+    inner_losses: NDArray[np.floating]
     """(R, K, N) calibrated log loss of each row inside the training part of fold k; NaN for its own rows."""
     seconds: float
     """What the fits took."""
@@ -246,11 +246,12 @@ def _outcome(setting: Setting, scores: Array, truth: NDArray[np.int64], plan: Sp
     rows = np.arange(scores.shape[1])
     outer, inner = scores[plan.outer, rows], scores[plan.inner, rows]  # (R, N, C), (R, K, N, C)
     factors = SHARPNESS / spread_of(outer)
-    whole = np.stack([log_losses(outer, truth, factor).mean(0) for factor in factors])  # (factors, N)
+    whole = log_losses(outer, truth, factors).mean(1)  # (P, N)
     best = int(whole.mean(1).argmin())
-    inside = [np.where(plan.held_out, np.nan, log_losses(inner, truth, factor)) for factor in factors]
-    chosen = np.nanmean(np.stack(inside), -1).argmin(0)  # (R, K)
-    losses = np.take_along_axis(np.stack(inside), chosen[None, :, :, None], 0)[0]  # (R, K, N)
+    inside = log_losses(inner, truth, factors)  # (P, R, K, N)
+    inside[:, plan.held_out] = np.nan
+    chosen = np.nanmean(inside, -1).argmin(0)  # (R, K)
+    losses = np.take_along_axis(inside, chosen[None, :, :, None], 0)[0]  # (R, K, N)
     return Outcome(setting, outer, float(factors[best]), whole[best], factors[chosen], losses, seconds)
 
 
