@@ -174,17 +174,17 @@ def report(run: str) -> None:
 @models.command(name="list")
 def models_list() -> None:
     """List the backbones: what is here, its size and its licence."""
+    from handful.backbones import weights
     from handful.backbones.catalog import ENTRIES
-    from handful.backbones.weights import status
 
-    here = status()
+    here, broken = weights.present(), weights.problems()
     print(f"{'name':<20}{'for':<7}{'here':<10}{'licence':<32}what")
     for entry in ENTRIES:
-        size = here.sizes.get(entry.weights)
-        print(f"{entry.name:<20}{entry.modality:<7}{_size(size):<10}{entry.licence:<32}{entry.what}")
+        size = "damaged" if entry.weights in broken else _size(here.get(entry.weights))
+        print(f"{entry.name:<20}{entry.modality:<7}{size:<10}{entry.licence:<32}{entry.what}")
         if entry.licence_note:
             print(f"{'':<37}{entry.licence_note}")
-    print(f"feature cache: {_size(here.features)}; all of it lies in {here.folder} and can be deleted at any time")
+    print(f"feature cache: {_size(weights.other_bytes())}, in {weights.cache_folder()}; deleting it is always safe")
 
 
 @models.command(name="get")

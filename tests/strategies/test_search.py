@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 
 from handful.data.splits import fold_ids
+from handful.engines import Inline, Processes
 from handful.features.view import View, unit_rows
 from handful.seeding import generator
+from handful.strategies.grids import Grid
 from handful.strategies.heads import Centroid, Logistic, Majority, Ridge
-from handful.strategies.search import Grid, Splits, refit, search
+from handful.strategies.search import Splits, refit, search
 
 LAST, LOWER = View((("toy", 2),)), View((("toy", 1),))
 
@@ -37,7 +39,7 @@ def test_the_fit_that_scores_a_row_never_saw_it_nor_the_fold_it_is_chosen_for():
 def test_the_search_scores_a_fold_as_a_fit_on_the_other_rows_would():
     x, y = problem()
     folds = folds_of(y)
-    found = search(x, {}, y, folds, Grid((Ridge,), (LAST,)))
+    found = search(x, {}, y, folds, Grid((Ridge,), (LAST,)), Inline())
     q = next(i for i, s in enumerate(found.settings) if s.penalty == 1.0)
     for k in range(5):
         train, held = folds[0] != k, folds[0] == k
@@ -47,7 +49,7 @@ def test_the_search_scores_a_fold_as_a_fit_on_the_other_rows_would():
 
 def test_the_informative_view_is_chosen_and_the_answers_are_right():
     x, y = problem()
-    found = search(x, {}, y, folds_of(y), Grid((Centroid, Ridge, Logistic), (LOWER, LAST)))
+    found = search(x, {}, y, folds_of(y), Grid((Centroid, Ridge, Logistic), (LOWER, LAST)), Inline())
     everything = range(len(found.settings))
     assert found.settings[found.best(list(everything))].view == LAST
     proba = found.nested(list(everything))
@@ -61,7 +63,7 @@ def test_choosing_among_settings_that_know_nothing_does_not_look_better_than_gue
         rng = np.random.default_rng(seed)
         y = np.arange(40) % 2
         views = {View((("noise", d),)): rng.normal(size=(40, 8)).astype(np.float32) for d in range(6)}
-        found = search(views, {}, y, folds_of(y), Grid((Centroid, Ridge), tuple(views)))
+        found = search(views, {}, y, folds_of(y), Grid((Centroid, Ridge), tuple(views)), Inline())
         shares.append((found.nested(list(range(len(found.settings)))).argmax(2) == y).mean())
     assert np.mean(shares) < 0.55  # the best of the 36 settings alone would claim about 0.68
 
@@ -70,7 +72,7 @@ def test_label_names_pull_and_zero_shot_needs_no_rows():
     x, y = problem(noise=3.0)
     names = {LAST: np.eye(4, 16, dtype=np.float32)}
     grid = Grid((Centroid,), (LAST,), name_weights=(0.0, 4.0), zero_shot=True)
-    found = search(x, names, y, folds_of(y), grid)
+    found = search(x, names, y, folds_of(y), grid, Inline())
     assert len(found.settings) == len(grid) == 3
     assert [s.name_weight for s in found.settings] == [0.0, np.inf, 4.0]
     plain, zero, pulled = ((s.argmax(2) == y).mean() for s in (o.scores for o in found.outcomes))
@@ -83,10 +85,19 @@ def test_label_names_pull_and_zero_shot_needs_no_rows():
 def test_leaving_out_the_only_row_of_a_class_works():
     x, y = problem(n=9)
     y = np.array([0, 0, 0, 0, 1, 1, 1, 1, 2])
-    found = search(x, {}, y, np.arange(9)[None], Grid((Centroid, Ridge, Logistic, Majority), (LAST,)))
+    found = search(x, {}, y, np.arange(9)[None], Grid((Centroid, Ridge, Logistic, Majority), (LAST,)), Inline())
     assert np.isfinite(found.nested(list(range(len(found.settings))))).all()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_fewer_penalties_keep_the_middle(count):
     assert len(Grid((Ridge,), (LAST,), penalties=count).penalties_of(Ridge)) == count
+
+
+def test_processes_find_what_threads_find():
+    x, y = problem(n=20, classes=2)
+    grid = Grid((Centroid, Ridge), (LAST, LOWER))
+    here, there = (search(x, {}, y, folds_of(y), grid, engine) for engine in (Inline(), Processes()))
+    assert here.settings == there.settings
+    for a, b in zip(here.outcomes, there.outcomes, strict=True):
+        np.testing.assert_array_equal(a.scores, b.scores)

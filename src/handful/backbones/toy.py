@@ -35,8 +35,8 @@ class _Toy(Backbone):
     batch_items = 256
 
     def __init__(self) -> None:
-        self.blocks = nn.ModuleList([_Mix(1), _Mix(2)])
-        self.fingerprint = weights_fingerprint(list(self.blocks), self.name)
+        self.blocks = (_Mix(1), _Mix(2))
+        self.fingerprint = weights_fingerprint(self.blocks, self.name)
 
     def vectors(self, item: Any) -> np.ndarray:
         """One item as (T, D) numbers."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
@@ -19,7 +17,7 @@ def probabilities(scores: Floats, sharpness: float) -> NDArray[np.float64]:
     return np.asarray(softmax(np.asarray(scores, np.float64) * sharpness, axis=-1))
 
 
-def log_losses(scores: Floats, truth: NDArray[np.integer], factors: Sequence[float]) -> NDArray[np.float32]:
+def log_losses(scores: Floats, truth: NDArray[np.integer], factors: Floats) -> NDArray[np.float32]:
     """Minus the log probability of the true class, for several values of sharpness at once.
 
     Args:
@@ -39,7 +37,7 @@ def log_losses(scores: Floats, truth: NDArray[np.integer], factors: Sequence[flo
     losses = np.stack(
         [np.float32(factor) * top + np.log((np.exp(np.float32(factor) * behind) @ ones)[..., 0]) for factor in factors]
     )
-    return np.minimum(losses, np.float32(-np.log(SMALLEST)))
+    return np.asarray(np.minimum(losses, np.float32(-np.log(SMALLEST))), np.float32)
 
 
 def spread_of(scores: Floats) -> float:

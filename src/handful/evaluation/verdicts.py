@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,11 +159,20 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def assemble(
-    arms: Sequence[Held], whole: Probabilities, chosen: str, rows: Rows, *,
-    metric: str, protocol: str, rng: np.random.Generator, seconds: Mapping[str, float],
-    test: tuple[Estimate | None, int],
+    arms: Sequence[Held], whole: Probabilities, chosen: str, rows: Rows,
+    *, metric: str, protocol: str, rng: np.random.Generator,
 ) -> Scores:  # fmt: skip
-    """Put the Scores of a run together."""
+    """Put the Scores of a run together.
+
+    Args:
+        arms: all arms, cheapest first.
+        whole: (R, N, C) answers of the whole procedure, the choice of arm included.
+        chosen: the arm that became the model.
+        rows: what was held out.
+        metric: one of ``METRICS``.
+        protocol: how rows were held out, in words.
+        rng: source of bootstrap draws.
+    """
     estimate = measure(whole, rows, metric, rng)
     compared = compare(arms, whole, chosen, rows, metric, rng)
     table, classes = class_scores(whole, rows)
@@ -177,8 +186,5 @@ def assemble(
         arms=compared,
         confusion=table,
         classes=classes,
-        seconds=dict(seconds),
-        test=test[0],
-        test_n=test[1],
         sentence=sentence(estimate, compared, rows, metric),
     )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from handful.atomic import replaced_folder
 from handful.backbones import catalog
@@ -25,6 +25,9 @@ from handful.features.view import View, unit_rows
 
 FORMAT = 1
 """Version of the files of a bundle; a reader refuses what is newer than itself."""
+
+WITNESSES = 8
+"""How many training rows a bundle keeps the features of, to test itself with when it is loaded."""
 
 _WEIGHTS = "head.safetensors"
 _RECORD = "bundle.json"
@@ -127,7 +130,7 @@ class Bundle:
         with replaced_folder(Path(folder), marker=_RECORD) as target:
             tensors = {"coef": self.coef, "intercept": self.intercept, "witness": self.witness}
             tensors["witness_proba"] = self.probabilities_of(self.witness).astype(np.float32)
-            save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, target / _WEIGHTS)
+            (target / _WEIGHTS).write_bytes(save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
             record = {
                 "format": FORMAT,
                 "written_by": f"handful {_version()}",

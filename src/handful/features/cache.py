@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.backbones.weights import cache_folder
+
 logger = logging.getLogger(__name__)
 
 Vector = NDArray[np.float32]
@@ -96,3 +98,8 @@ class FeatureCache:
         assert self.file is not None
         for name in (self.file, *(self.file.with_name(self.file.name + end) for end in ("-wal", "-shm"))):
             name.unlink(missing_ok=True)
+
+
+def user_cache() -> FeatureCache:
+    """The feature cache of this user."""
+    return FeatureCache(cache_folder() / "features.sqlite")

@@ -10,9 +10,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from handful.backbones import catalog
 from handful.backbones.base import default_device
-from handful.backbones.weights import cache_folder
 from handful.errors import DataError, OptionError
-from handful.features.cache import FeatureCache
+from handful.features.cache import user_cache
 from handful.features.extract import extract
 from handful.features.view import Matrix
 
@@ -55,7 +54,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         if not hasattr(self, "backbone_"):
             self.fit(items)
         depth = self.backbone_.search_depths[0] if self.depth is None else self.depth
-        cache = FeatureCache(cache_folder() / "features.sqlite") if self.cache else None
+        cache = user_cache() if self.cache else None
         seen = extract(self.backbone_, list(items), (depth,), cache)
         if cache is not None:
             cache.close()

@@ -38,7 +38,7 @@ def extract(
     items: Sequence[Any],
     depths: Sequence[int],
     cache: FeatureCache | None = None,
-    tick: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Features:
     """Compute features at several depths in one pass over what the cache does not hold.
 
@@ -47,7 +47,7 @@ def extract(
         items: N items of its modality.
         depths: where to read; one pass serves all.
         cache: where vectors are looked up and kept; None computes all.
-        tick: called with the number of items just done.
+        progress: called with the number of items done and in all.
 
     Returns:
         One matrix per depth, and what could not be read.
@@ -61,7 +61,8 @@ def extract(
     for i, name in hashes.items():
         if not all(name in known[d] for d in depths):
             first_of.setdefault(name, i)
-    tick(len(hashes) - len(first_of))
+    done = len(items) - len(first_of)
+    progress(done, len(items))
     todo = list(first_of.values())
     for at, vectors, errors in _passes(backbone, items, todo, depths):
         failed.update(errors)
@@ -70,7 +71,8 @@ def extract(
             known[d].update(fresh[d])
             if cache is not None:
                 cache.put(backbone.fingerprint, d, fresh[d])
-        tick(len(at) + len(errors))
+        done += len(at) + len(errors)
+        progress(done, len(items))
     bad = {hashes[i]: why for i, why in failed.items() if i in hashes}
     failed.update({i: bad[name] for i, name in hashes.items() if name in bad})
     matrices = {d: _stack(known[d], hashes, len(items)) for d in depths}

@@ -1,20 +1,74 @@
-"""Which search a budget affords: the largest grid whose arithmetic fits into the time."""
+"""Grids: what a search tries, and the largest one whose arithmetic fits into a budget."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from handful.evaluation.protocol import MANY, REPEATS, Protocol
 from handful.features.view import View
 from handful.strategies.heads import Head
-from handful.strategies.search import Grid
 
 # Multiplications per second that the solver reaches on one ordinary core; a low guess, since a search that
 # ends early annoys nobody.
 RATE = 4e9
 
 NAME_WEIGHTS = (0.0, 1.0, 4.0)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to make a head: what the search compares."""
+
+    arm: str
+    """The family that the setting belongs to in the scores, for example ``logistic`` or ``zero-shot``."""
+    head: type[Head]
+    """The estimator."""
+    view: View
+    """The features it reads."""
+    penalty: float = 0.0
+    """λ, or 0 where the head has none."""
+    name_weight: float = 0.0
+    """How many rows a label's name counts for; infinity: the names alone."""
+
+    def describe(self) -> dict[str, object]:
+        """The setting as plain values for ``scores.json``."""
+        return {
+            "head": self.head.name,
+            "view": self.view.name,
+            "penalty": self.penalty or None,
+            "name_weight": None if np.isinf(self.name_weight) else self.name_weight,
+        }
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What to try."""
+
+    heads: tuple[type[Head], ...]
+    """The estimators, cheapest first."""
+    views: tuple[View, ...]
+    """The feature matrices."""
+    name_weights: tuple[float, ...] = (0.0,)
+    """How many rows a label's name counts for; only where names have features."""
+    zero_shot: bool = False
+    """Whether to score the label names alone."""
+    penalties: int | None = None
+    """How many penalties per head, spread over its range; all by default."""
+
+    def penalties_of(self, head: type[Head]) -> tuple[float, ...]:
+        """The penalties to try for a head."""
+        known = head.penalties
+        if self.penalties is None or self.penalties >= len(known):
+            return known
+        at = np.linspace(0, len(known) - 1, self.penalties + 2)[1:-1].round().astype(int)
+        return tuple(known[i] for i in dict.fromkeys(at.tolist()))
+
+    def __len__(self) -> int:
+        per_view = sum(len(self.penalties_of(head)) for head in self.heads) * len(self.name_weights)
+        return len(self.views) * (per_view + self.zero_shot)
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,8 @@ def _fit_folds(x: Array, targets: Array, weights: Array, lam: Array, loss: Loss,
     # Accelerated proximal steps that restart when they turn back (O'Donoghue & Candès 2015).
     a = np.zeros((folds, width + 1, *flat), np.float32)
     a[:, -1] = np.where(present, 0, ABSENT)
-    ahead, momentum = a, np.ones((folds, len(lam), 1), np.float32)
+    ahead: Array = a
+    momentum: NDArray[np.floating] = np.ones((folds, len(lam), 1), np.float32)
     for _ in range(loss.steps):
         scores = (z @ ahead.reshape(folds, width + 1, -1)).reshape(folds, rows, *flat)
         g = loss.gradient(scores, targets)  # (F, M, S, C)

@@ -8,20 +8,20 @@ rows costs nothing more.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from handful.engines import Engine
 from handful.evaluation.calibration import log_losses, probabilities, spread_of
 from handful.evaluation.selection import choose, choose_nested
 from handful.features.view import View, unit_rows
+from handful.strategies.grids import Grid, Setting
 from handful.strategies.heads import Centroid, Head
 from handful.strategies.linear import ABSENT, Array, decompose, rotate
 
@@ -29,59 +29,6 @@ Floats = NDArray[np.float64]
 
 # Sharpness is searched on this grid, relative to the spread of a setting's scores.
 SHARPNESS = np.geomspace(0.25, 32, 12)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One way to make a head: what the search compares."""
-
-    arm: str
-    """The family that the setting belongs to in the scores, for example ``logistic`` or ``zero-shot``."""
-    head: type[Head]
-    """The estimator."""
-    view: View
-    """The features it reads."""
-    penalty: float = 0.0
-    """λ, or 0 where the head has none."""
-    name_weight: float = 0.0
-    """How many rows a label's name counts for; infinity: the names alone."""
-
-    def describe(self) -> dict[str, object]:
-        """The setting as plain values for ``scores.json``."""
-        return {
-            "head": self.head.name,
-            "view": self.view.name,
-            "penalty": self.penalty or None,
-            "name_weight": None if np.isinf(self.name_weight) else self.name_weight,
-        }
-
-
-@dataclass(frozen=True)
-class Grid:
-    """What to try."""
-
-    heads: tuple[type[Head], ...]
-    """The estimators, cheapest first."""
-    views: tuple[View, ...]
-    """The feature matrices."""
-    name_weights: tuple[float, ...] = (0.0,)
-    """How many rows a label's name counts for; only where names have features."""
-    zero_shot: bool = False
-    """Whether to score the label names alone."""
-    penalties: int | None = None
-    """How many penalties per head, spread over its range; all by default."""
-
-    def penalties_of(self, head: type[Head]) -> tuple[float, ...]:
-        """The penalties to try for a head."""
-        known = head.penalties
-        if self.penalties is None or self.penalties >= len(known):
-            return known
-        at = np.linspace(0, len(known) - 1, self.penalties + 2)[1:-1].round().astype(int)
-        return tuple(known[i] for i in dict.fromkeys(at.tolist()))
-
-    def __len__(self) -> int:
-        per_view = sum(len(self.penalties_of(head)) for head in self.heads) * len(self.name_weights)
-        return len(self.views) * (per_view + self.zero_shot)
 
 
 @dataclass(frozen=True)
@@ -187,7 +134,8 @@ def search(
     truth: NDArray[np.int64],
     folds: NDArray[np.int64],
     grid: Grid,
-    tick: Callable[[int], None] = lambda done: None,
+    engine: Engine,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Search:
     """Score every setting of a grid on the same folds.
 
@@ -197,47 +145,60 @@ def search(
         truth: (N,) class numbers 0..C-1.
         folds: (R, N) fold numbers.
         grid: what to try.
-        tick: called with the number of settings just done.
+        engine: where the fits run.
+        progress: called with the number of settings done and in all.
 
     Returns:
         The outcome of every setting.
     """
     plan = Splits.of(folds)
-    jobs = [(view, weight) for view in grid.views for weight in (grid.name_weights if names else (0.0,))]
-
-    def run(job: tuple[View, float]) -> list[Outcome]:
-        view, name_weight = job
-        return _settings(plan, features[view], names.get(view), truth, grid, view, name_weight)
-
+    weights = grid.name_weights if names else (0.0,)
+    jobs = [_Job(plan, features[v], names.get(v), truth, grid, v, w) for v in grid.views for w in weights]
     outcomes: list[Outcome] = []
-    # One thread per core, each with its own fits: small decompositions lose more than they gain by being shared.
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for some in pool.map(run, jobs):
-            outcomes += some
-            tick(len(some))
+    total = len(grid) if names else len(replace(grid, name_weights=(0.0,), zero_shot=False))
+    for some in engine.map(_settings, jobs):
+        outcomes += some
+        progress(len(outcomes), total)
     return Search(folds, truth, tuple(outcomes))
 
 
-def _settings(
-    plan: Splits, features: Array, names: Array | None, truth: NDArray[np.int64], grid: Grid, view: View, weight: float
-) -> list[Outcome]:
-    """Every head and penalty on one view with one weight of the label names."""
-    rows, targets, weights = _training_rows(features, names, truth, weight, plan.weights)
-    z, _ = rotate(rows)
-    basis = decompose(z, weights) if any(head.steps for head in grid.heads) else None
-    items, out = z[: len(truth)], []
-    for head in grid.heads:
-        start, penalties = time.perf_counter(), grid.penalties_of(head)
-        coef, intercept = head.path(z, targets, weights, penalties, basis)  # (F, R, S, C), (F, S, C)
-        share = (time.perf_counter() - start) / len(penalties)
-        for s, penalty in enumerate(penalties):
-            scores = np.maximum(items @ coef[:, :, s] + intercept[:, None, s], ABSENT)  # (F, N, C)
-            setting = Setting(head.name, head, view, penalty, weight)
-            out.append(_outcome(setting, scores, truth, plan, share))
-    if grid.zero_shot and names is not None and weight == grid.name_weights[0]:
-        scores = zero_shot_scores(features, names)
+@dataclass(frozen=True)
+class _Job:
+    """One view with one weight of the label names: all heads and penalties on it share a decomposition."""
+
+    plan: Splits
+    features: Array
+    names: Array | None
+    truth: NDArray[np.int64]
+    grid: Grid
+    view: View
+    name_weight: float
+
+    def __repr__(self) -> str:
+        return f"view {self.view.name}, label names counting {self.name_weight:g} rows"
+
+
+def _settings(job: _Job) -> list[Outcome]:
+    plan, truth, items = job.plan, job.truth, len(job.truth)
+    rows, targets, weights = _training_rows(job)
+    out = []
+    # Small decompositions lose more than they gain by being shared among cores; the engine has one job per core.
+    with threadpool_limits(1, user_api="blas"):
+        z, _ = rotate(rows)
+        basis = decompose(z, weights) if any(head.steps for head in job.grid.heads) else None
+        for head in job.grid.heads:
+            start, penalties = time.perf_counter(), job.grid.penalties_of(head)
+            coef, intercept = head.path(z, targets, weights, penalties, basis)  # (F, R, S, C), (F, S, C)
+            share = (time.perf_counter() - start) / len(penalties)
+            for s, penalty in enumerate(penalties):
+                scores = np.maximum(z[:items] @ coef[:, :, s] + intercept[:, None, s], ABSENT)  # (F, N, C)
+                setting = Setting(head.name, head, job.view, penalty, job.name_weight)
+                out.append(_outcome(setting, scores, truth, plan, share))
+    if job.grid.zero_shot and job.names is not None and job.name_weight == job.grid.name_weights[0]:
+        scores = zero_shot_scores(job.features, job.names)
         everywhere = np.broadcast_to(scores, (len(plan.weights), *scores.shape))
-        out.append(_outcome(Setting("zero-shot", Centroid, view, name_weight=np.inf), everywhere, truth, plan, 0.0))
+        setting = Setting("zero-shot", Centroid, job.view, name_weight=np.inf)
+        out.append(_outcome(setting, everywhere, truth, plan, 0.0))
     return out
 
 
@@ -280,13 +241,12 @@ def refit(setting: Setting, features: Array, names: Array | None, labels: Sequen
     return head.fit(np.concatenate([features, names]), [*labels, *classes], sample_weight=weight)
 
 
-def _training_rows(
-    features: Array, names: Array | None, truth: NDArray[np.int64], name_weight: float, weights: Array
-) -> tuple[Array, Array, Array]:
-    classes = int(truth.max()) + 1
+def _training_rows(job: _Job) -> tuple[Array, Array, Array]:
+    """Rows (M, D), one-hot targets (M, C) and weights per fit (F, M): the items, then the label names."""
+    classes = int(job.truth.max()) + 1
     eye = np.eye(classes, dtype=np.float32)
-    if not name_weight or names is None:
-        return unit_rows(features), eye[truth], weights
-    rows = np.concatenate([unit_rows(features), unit_rows(names)])
-    extra = np.full((len(weights), classes), name_weight, np.float32)
-    return rows, np.concatenate([eye[truth], eye]), np.concatenate([weights, extra], 1)
+    if not job.name_weight or job.names is None:
+        return unit_rows(job.features), eye[job.truth], job.plan.weights
+    rows = np.concatenate([unit_rows(job.features), unit_rows(job.names)])
+    extra = np.full((len(job.plan.weights), classes), job.name_weight, np.float32)
+    return rows, np.concatenate([eye[job.truth], eye]), np.concatenate([job.plan.weights, extra], 1)

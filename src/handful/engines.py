@@ -1,0 +1,67 @@
+"""Engines: where independent fits run; the same call on one core, on all cores, or in several processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from typing import Protocol, TypeVar
+
+from handful.errors import OptionError, suggestion
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+class Engine(Protocol):
+    """Runs one function over many jobs."""
+
+    def map(self, fn: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
+        """Give the results in the order of the jobs; an error carries the job it came from as a note."""
+
+
+class Inline:
+    """In this process, one thread per core: NumPy lets go of the interpreter while it computes."""
+
+    def map(self, fn: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
+        """Give the results in the order of the jobs."""
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            yield from _ordered(pool, fn, list(jobs))
+
+
+class Processes:
+    """In fresh processes, one per core; worth their start only for long searches."""
+
+    def map(self, fn: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
+        """Give the results in the order of the jobs; ``fn`` and the jobs must be picklable."""
+        with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=get_context("spawn")) as pool:
+            yield from _ordered(pool, fn, list(jobs))
+
+
+_ENGINES: dict[str, type[Inline] | type[Processes]] = {"inline": Inline, "processes": Processes}
+
+
+def engine(name: str) -> Engine:
+    """The engine of this name.
+
+    Raises:
+        OptionError: there is none.
+    """
+    if name not in _ENGINES:
+        raise OptionError(f"engine must be one of {', '.join(_ENGINES)}, got {name!r}.{suggestion(name, _ENGINES)}")
+    return _ENGINES[name]()
+
+
+def _ordered(pool: Executor, fn: Callable[[Job], Result], jobs: list[Job]) -> Iterator[Result]:
+    futures = [pool.submit(fn, job) for job in jobs]
+    try:
+        for job, future in zip(jobs, futures, strict=True):
+            try:
+                yield future.result()
+            except Exception as error:
+                error.add_note(f"while working on {job!r}")
+                raise
+    finally:
+        for future in futures:
+            future.cancel()

@@ -1,0 +1,141 @@
+"""Rung 0 of the ladder: all heads on all views of frozen features, and the one that the rows support."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.data.dataset import Dataset
+from handful.data.splits import merge_groups
+from handful.engines import Engine
+from handful.evaluation.protocol import draw_folds, protocol_for
+from handful.evaluation.verdicts import REFERENCE, Held, Rows
+from handful.features.view import Matrix, View, views_of
+from handful.inspection.profile import duplicate_groups
+from handful.seeding import generator
+from handful.strategies.catalog import catalog
+from handful.strategies.grids import Grid, Setting, Shape, affordable
+from handful.strategies.heads import Head, Majority
+from handful.strategies.search import Search, refit, search
+
+# The search plans to use this share of the budget; extraction and the report take the rest.
+SEARCH_SHARE = 0.5
+# The smallest search is planned for this many seconds, whatever the budget.
+SEARCH_LEAST = 1.0
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the backbones see in the rows and in the names of the classes."""
+
+    items: Mapping[tuple[str, int], Matrix]
+    """(backbone, depth) → (N, D)."""
+    names: Mapping[tuple[str, int], Matrix]
+    """(backbone, depth) → (C, D) of the sorted class names; empty where names say nothing."""
+    depths: Mapping[str, tuple[int, ...]]
+    """Backbone → the depths that were read, last first."""
+
+    def take(self, index: Sequence[int]) -> Sight:
+        """The same for some of the rows."""
+        return replace(self, items={part: x[list(index)] for part, x in self.items.items()})
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The outcome of rung 0."""
+
+    found: Search
+    """Every setting on the same folds."""
+    chosen: Setting
+    """What the refit uses."""
+    head: Head
+    """The chosen setting fitted on all rows."""
+    sharpness: float
+    """Its calibration, from out-of-fold scores."""
+    whole: NDArray[np.float64]
+    """(R, N, C) out-of-fold probabilities of the whole procedure, every choice made inside the folds."""
+    arms: tuple[Held, ...]
+    """Each family of settings, the reference first."""
+    rows: Rows
+    """What was held out."""
+    protocol: str
+    """How."""
+    matrix: Matrix
+    """(N, D) the features that the head was fitted on."""
+
+
+def climb(
+    data: Dataset, sight: Sight, strategies: Sequence[str], budget: float, seed: int, engine: Engine,
+    progress: Callable[[int, int], None],
+) -> Frozen:  # fmt: skip
+    """Compare all heads on all views and refit the best.
+
+    Args:
+        data: N labelled rows.
+        sight: their features.
+        strategies: the arms to try.
+        budget: seconds for the whole run.
+        seed: fixes the folds.
+        engine: where the fits run.
+        progress: called with settings done and settings in all.
+
+    Returns:
+        The search, the choice and the fitted head.
+    """
+    classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
+    views = {view: view.matrix(sight.items) for view in views_of(sight.depths)}
+    names = {view: view.matrix(sight.names) for view in views} if sight.names else {}
+    duplicates = duplicate_groups(data)
+    groups = merge_groups(np.asarray(data.groups), duplicates) if data.groups else duplicates
+    protocol = protocol_for(groups, data.groups is not None)
+    heads = [head for name, head in catalog().items() if name in strategies and head is not Majority]
+    shape = Shape(len(data), max(x.shape[1] for x in views.values()), len(classes), bool(names))
+    allowed = max(SEARCH_LEAST, SEARCH_SHARE * budget)
+    grid, repeats = affordable(heads, tuple(views), shape, protocol, allowed, "zero-shot" in strategies)
+    protocol = replace(protocol, repeats=repeats)
+    folds = draw_folds(protocol, truth, groups, generator(seed, "folds"))
+    found = search(views, names, truth, folds, grid, engine, progress)
+    at = found.best(range(len(found.outcomes)))
+    chosen = found.settings[at]
+    independent = len(np.unique(groups)) == len(groups)
+    return Frozen(
+        found=found,
+        chosen=chosen,
+        head=refit(chosen, views[chosen.view], names.get(chosen.view), [str(label) for label in data.labels or ()]),
+        sharpness=found.outcomes[at].sharpness,
+        whole=found.nested(range(len(found.outcomes))),
+        arms=(_reference(views, truth, folds, engine), *_arms(found)),
+        rows=Rows(truth, tuple(classes.tolist()), None if independent else groups, data.rows),
+        protocol=protocol.name,
+        matrix=views[chosen.view],
+    )
+
+
+def _reference(
+    views: Mapping[View, Matrix], truth: NDArray[np.int64], folds: NDArray[np.int64], engine: Engine
+) -> Held:
+    first = next(iter(views))
+    found = search({first: views[first]}, {}, truth, folds, Grid((Majority,), (first,)), engine)
+    return Held(REFERENCE, found.nested([0]))
+
+
+def _arms(found: Search) -> list[Held]:
+    """One arm per family of heads and, where there are several ways to look, one per way."""
+    by_head: dict[str, list[int]] = {}
+    by_backbone: dict[str, list[int]] = {}
+    for q, setting in enumerate(found.settings):
+        by_head.setdefault(setting.arm, []).append(q)
+        by_backbone.setdefault("+".join(name for name, _ in setting.view.parts), []).append(q)
+    arms = {**by_head, **(by_backbone if len(by_backbone) > 1 else {})}
+    return [
+        Held(
+            name,
+            found.nested(at),
+            seconds=sum(found.outcomes[q].seconds for q in at),
+            setting=found.settings[found.best(at)].describe(),
+        )
+        for name, at in arms.items()
+    ]
