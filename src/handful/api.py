@@ -19,20 +19,15 @@ from handful.errors import DataError
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.verdicts import assemble, held_out_answers, score_test
 from handful.export.bundle import WITNESSES, Bundle
-from handful.features.cache import user_cache
-from handful.features.extract import extract
-from handful.features.view import Matrix
+from handful.features.sight import Sight, look
 from handful.inspection.findings import Finding
 from handful.inspection.profile import findings as find_faults
 from handful.plan import Plan
 from handful.run import Run
 from handful.seeding import generator
-from handful.strategies.frozen import Frozen, Sight, climb
+from handful.strategies.frozen import Frozen, climb
 
 __all__ = ["inspect", "load", "tune"]
-
-# A label with fewer letters than this says nothing to a text encoder.
-SHORTEST_NAME = 2
 
 logger = logging.getLogger(__name__)
 
@@ -106,19 +101,21 @@ def tune(
         if data.labels is None:
             raise DataError(f"{data.source} must have labels to learn from, got none. Name the column with label=.")
     with clock("load"):
-        backbones = _backbones(plan.backbone, data.modality)
+        backbones = load_backbones(plan.backbone, data.modality)
     with clock("extract"):
-        data, sight = _look(data, backbones, progress)
+        data, sight = look(data, backbones, progress)
         findings = find_faults(data)
     train, test = _parts(data)
     learning = data.take(train)
+    # The names of classes that only test rows have are left out: there is nothing to learn them from.
+    named = [i for i, name in enumerate(data.classes) if name in set(learning.classes)]
 
     def compared(done: int, total: int) -> None:
         progress("comparing heads", done, total)
 
     with clock("select"):
         frozen = climb(
-            learning, _known(sight.take(train), data, learning), plan.strategies, plan.budget, plan.seed,
+            learning, sight.take(train).take_classes(named), plan.strategies, plan.budget, plan.seed,
             engine_of(plan.engine), compared,
         )  # fmt: skip
     with clock("fit"):
@@ -146,41 +143,11 @@ class _Clock:
         self.seconds[stage] = time.perf_counter() - start
 
 
-def _backbones(wanted: str, modality: str) -> dict[str, Backbone]:
+def load_backbones(wanted: str, modality: str) -> dict[str, Backbone]:
+    """Load what ``--backbone`` names: one, several joined by commas, or ``auto`` for the default ones."""
     names = catalog.defaults(modality) if wanted == "auto" else tuple(n.strip() for n in wanted.split(","))
     device = default_device()
     return {name: catalog.load(name, modality).to(device) for name in names}
-
-
-def _look(data: Dataset, backbones: Mapping[str, Backbone], progress: Progress) -> tuple[Dataset, Sight]:
-    """Run every backbone over every item once; rows that cannot be read are dropped and listed."""
-    cache, names = user_cache(), _name_texts(data)
-    items: dict[tuple[str, int], Matrix] = {}
-    named: dict[tuple[str, int], Matrix] = {}
-    failed: dict[int, str] = {}
-    for name, backbone in backbones.items():
-
-        def report(done: int, total: int, name: str = name) -> None:
-            progress(f"looking with {name}", done, total)
-
-        seen = extract(backbone, data.items, backbone.search_depths, cache, report)
-        items.update({(name, depth): x for depth, x in seen.matrices.items()})
-        failed.update(seen.failed)
-        if names:
-            seen = extract(backbone, names, backbone.search_depths, cache)
-            named.update({(name, depth): x for depth, x in seen.matrices.items()})
-    cache.close()
-    kept = [i for i in range(len(data)) if i not in failed]
-    depths = {name: tuple(backbone.search_depths) for name, backbone in backbones.items()}
-    return data.without(failed), Sight(items, named, depths).take(kept)
-
-
-def _name_texts(data: Dataset) -> list[str]:
-    """What stands for each class as a text; nothing where the names say nothing, as digits do."""
-    plain = [label.replace("_", " ").replace("-", " ").strip() for label in data.classes]
-    if data.modality != "text" or any(sum(map(str.isalpha, name)) < SHORTEST_NAME for name in plain):
-        return []
-    return [f"This text is about {name}." for name in plain]
 
 
 def _parts(data: Dataset) -> tuple[list[int], list[int]]:
@@ -188,12 +155,6 @@ def _parts(data: Dataset) -> tuple[list[int], list[int]]:
     test = [i for i, part in enumerate(data.split or ()) if part == "test"]
     kept = set(test)
     return [i for i in range(len(data)) if i not in kept], test
-
-
-def _known(sight: Sight, data: Dataset, learning: Dataset) -> Sight:
-    """Leave out the names of classes that only test rows have: there is nothing to learn them from."""
-    at = [i for i, name in enumerate(data.classes) if name in set(learning.classes)]
-    return replace(sight, names={part: x[at] for part, x in sight.names.items()})
 
 
 def _bundle(frozen: Frozen, data: Dataset, backbones: Mapping[str, Backbone]) -> Bundle:

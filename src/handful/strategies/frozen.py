@@ -13,6 +13,7 @@ from handful.data.splits import merge_groups
 from handful.engines import Engine
 from handful.evaluation.protocol import draw_folds, protocol_for
 from handful.evaluation.verdicts import REFERENCE, Held, Rows
+from handful.features.sight import Sight
 from handful.features.view import Matrix, View, views_of
 from handful.inspection.profile import duplicate_groups
 from handful.seeding import generator
@@ -25,22 +26,6 @@ from handful.strategies.search import Search, refit, search
 SEARCH_SHARE = 0.5
 # The smallest search is planned for this many seconds, whatever the budget.
 SEARCH_LEAST = 1.0
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What the backbones see in the rows and in the names of the classes."""
-
-    items: Mapping[tuple[str, int], Matrix]
-    """(backbone, depth) → (N, D)."""
-    names: Mapping[tuple[str, int], Matrix]
-    """(backbone, depth) → (C, D) of the sorted class names; empty where names say nothing."""
-    depths: Mapping[str, tuple[int, ...]]
-    """Backbone → the depths that were read, last first."""
-
-    def take(self, index: Sequence[int]) -> Sight:
-        """The same for some of the rows."""
-        return replace(self, items={part: x[list(index)] for part, x in self.items.items()})
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,82 @@
+"""Sight: what all backbones see in the rows of a Dataset and in the names of its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from handful.backbones.base import Backbone
+from handful.data.dataset import Dataset
+from handful.features.cache import user_cache
+from handful.features.extract import extract
+from handful.features.view import Matrix
+
+# A label with fewer letters than this says nothing to a text encoder.
+SHORTEST_NAME = 2
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Features of N rows and of the names of C classes, from every backbone and depth."""
+
+    items: Mapping[tuple[str, int], Matrix]
+    """(backbone, depth) → (N, D)."""
+    names: Mapping[tuple[str, int], Matrix]
+    """(backbone, depth) → (C, D) of the sorted class names; empty where names say nothing."""
+    depths: Mapping[str, tuple[int, ...]]
+    """Backbone → the depths that were read, last first."""
+
+    def take(self, index: Sequence[int]) -> Sight:
+        """The same for some of the rows."""
+        return replace(self, items={part: x[list(index)] for part, x in self.items.items()})
+
+    def take_classes(self, index: Sequence[int]) -> Sight:
+        """The same for some of the classes."""
+        return replace(self, names={part: x[list(index)] for part, x in self.names.items()})
+
+
+def look(
+    data: Dataset,
+    backbones: Mapping[str, Backbone],
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> tuple[Dataset, Sight]:
+    """Run every backbone over every row once.
+
+    Args:
+        data: N rows.
+        backbones: by name.
+        progress: called with stage, rows done and rows in all.
+
+    Returns:
+        The rows that can be read, with the others listed in ``unreadable``, and what is seen in them.
+
+    Raises:
+        DataError: too many rows cannot be read.
+    """
+    cache, names = user_cache(), name_texts(data)
+    items: dict[tuple[str, int], Matrix] = {}
+    named: dict[tuple[str, int], Matrix] = {}
+    failed: dict[int, str] = {}
+    for name, backbone in backbones.items():
+
+        def report(done: int, total: int, name: str = name) -> None:
+            progress(f"looking with {name}", done, total)
+
+        seen = extract(backbone, data.items, backbone.search_depths, cache, report)
+        items.update({(name, depth): x for depth, x in seen.matrices.items()})
+        failed.update(seen.failed)
+        if names:
+            seen = extract(backbone, names, backbone.search_depths, cache)
+            named.update({(name, depth): x for depth, x in seen.matrices.items()})
+    cache.close()
+    kept = [i for i in range(len(data)) if i not in failed]
+    depths = {name: tuple(backbone.search_depths) for name, backbone in backbones.items()}
+    return data.without(failed), Sight(items, named, depths).take(kept)
+
+
+def name_texts(data: Dataset) -> list[str]:
+    """What stands for each class as a text; nothing where the names say nothing, as digits do."""
+    plain = [label.replace("_", " ").replace("-", " ").strip() for label in data.classes]
+    if data.modality != "text" or any(sum(map(str.isalpha, name)) < SHORTEST_NAME for name in plain):
+        return []
+    return [f"This text is about {name}." for name in plain]
