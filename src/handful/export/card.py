@@ -1,0 +1,136 @@
+"""The model card: what a bundle does, how well, what it was made of, and what it must not be trusted with."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from handful.backbones.catalog import ENTRIES
+from handful.evaluation.intervals import Estimate
+from handful.evaluation.scores import ClassScore, Scores
+
+if TYPE_CHECKING:
+    from handful.export.bundle import Bundle
+
+# What a text may not do in Markdown: format, link, open a tag or end a cell of a table.
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&])")
+# A class with fewer rows than this is named among the limits.
+_FEW = 10
+# How many classes a sentence names.
+_NAMED = 10
+# How the hub calls a task, by modality.
+_TASKS = {"text": "text-classification", "image": "image-classification", "sound": "audio-classification"}
+_ITEMS = {"text": '"A new text"', "image": 'Path("new.jpg")', "sound": 'Path("new.wav")'}
+
+
+def model_card(model: Bundle, scores: Scores, source: str) -> str:
+    """Describe a model for whoever finds it, in Markdown.
+
+    Args:
+        model: the bundle that the card goes with.
+        scores: what the run that made it measured.
+        source: what it learned from; of a path only the last part is told.
+
+    Returns:
+        The text of the ``README.md`` of the bundle.
+    """
+    task = f"{model.modality.capitalize()} classification"
+    parts = [
+        _front_matter(model),
+        f"# {task}: {_listed(model.labels)}",
+        f"Learned from {scores.n:,} labelled rows ({_plain(PurePath(source).name or source)}) with handful.",
+        "## How good it is",
+        _score(scores),
+        _class_table(scores),
+        "## What it is made of",
+        _parts(model),
+        "## How to use it",
+        _use(model),
+        "## What to keep in mind",
+        _limits(scores),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _front_matter(model: Bundle) -> str:
+    task = _TASKS.get(model.modality, "other")
+    return f"---\nlibrary_name: handful\npipeline_tag: {task}\ntags:\n- handful\n- few-shot\n---"
+
+
+def _score(scores: Scores) -> str:
+    metric, figure = scores.metric.replace("_", " "), _interval(scores.estimate, scores.level)
+    lines = [f"- {metric}: **{figure}**, measured on {scores.n:,} rows by {scores.protocol} cross-validation"]
+    if scores.test is not None:
+        lines.append(f"- on {scores.test_n:,} test rows, used once: **{_interval(scores.test, scores.level)}**")
+    most = max(score.rows for score in scores.classes) / scores.n
+    lines.append(f"- always answering the most frequent class would be right on {most:.0%} of these rows")
+    return "\n".join(lines)
+
+
+def _class_table(scores: Scores) -> str:
+    lines = ["| class | rows | found | right when answered |", "|---|---:|---:|---:|"]
+    for score in scores.classes:
+        precision = "never answered" if score.precision is None else f"{score.precision:.0%}"
+        found = f"{score.recall.value:.0%} ({score.recall.low:.0%} to {score.recall.high:.0%})"
+        lines.append(f"| {_plain(score.name)} | {score.rows} | {found} | {precision} |")
+    return "\n".join(lines)
+
+
+def _parts(model: Bundle) -> str:
+    known = {entry.name: entry for entry in ENTRIES}
+    lines = []
+    for name, depth in model.backbones:
+        entry = known.get(name)
+        read = f"read after block {depth}" if depth else "read whole"
+        about = (
+            f": {entry.what}. Licence of its weights: {entry.licence}." if entry else ". Its licence is its owner's."
+        )
+        note = f" {entry.licence_note}" if entry and entry.licence_note else ""
+        lines.append(f"- backbone {_plain(name)}, frozen, {read}{about}{note}")
+    lines.append(f"- head: {_plain(model.head)}, the only part that was fitted; its weights are in this folder")
+    return "\n".join(
+        [*lines, "", "The weights of the backbone are not in this folder; handful gets them when they are missing."]
+    )
+
+
+def _use(model: Bundle) -> str:
+    item = _ITEMS.get(model.modality, "item")
+    imports = "from pathlib import Path\n\n" if "Path" in item else ""
+    python = (
+        f"{imports}import handful\n\n"
+        'model = handful.Bundle.load("path/to/this/folder")\n'
+        f"model.predict([{item}])        # the most probable class\n"
+        f"model.predict_proba([{item}])  # the probability of every class"
+    )
+    return f"```python\n{python}\n```\n\n```\nhandful predict path/to/this/folder NEW --out answers.csv\n```"
+
+
+def _limits(scores: Scores) -> str:
+    lines = [
+        f"- It knows these {len(scores.labels)} classes and no other: anything else is given one of them too.",
+        "- The score holds for items that come from the same place as the rows it learned from.",
+        f"- {scores.n:,} rows say no more than the interval does; the interval of a single class is wider still.",
+    ]
+    few = [score for score in scores.classes if score.rows < _FEW]
+    if few:
+        lines.append(f"- Fewer than {_FEW} rows were there for {_listed([_told(score) for score in few])}.")
+    return "\n".join(lines)
+
+
+def _told(score: ClassScore) -> str:
+    return f"{score.name} ({score.rows})"
+
+
+def _interval(estimate: Estimate, level: float) -> str:
+    return f"{estimate.value:.3f} ({level:.0%} interval {estimate.low:.3f} to {estimate.high:.3f})"
+
+
+def _listed(names: tuple[str, ...] | list[str]) -> str:
+    shown = ", ".join(_plain(name) for name in names[:_NAMED])
+    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown
+
+
+def _plain(text: str) -> str:
+    """A text as Markdown shows it unchanged, on one line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

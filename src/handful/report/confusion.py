@@ -1,0 +1,96 @@
+"""Which classes are taken for which: the confusion table with its shades, and the largest confusions as a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.evaluation.scores import ClassScore, Scores
+
+# Up to this many classes the table can be read as it is; above it the list comes first.
+SMALL = 20
+# A larger table than this would be slow to open, and nobody could read it.
+LARGEST = 150
+# How many confusions the list names: beside a table, and in its place.
+LISTED, LISTED_ALONE = 5, 15
+# How many of the weakest classes are shown before the rest is folded away.
+WEAKEST = 20
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One field of the table."""
+
+    text: str
+    """The number of rows, empty for none."""
+    shade: float
+    """Share of the true class's rows, 0 to 1."""
+    right: bool
+    """Whether the field is on the diagonal."""
+    title: str
+    """The field in words."""
+
+    @property
+    def strong(self) -> bool:
+        """Whether the shade is so dark that the number must be light."""
+        return self.shade > 0.7
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often rows of one class were given another."""
+
+    true: str
+    """The class that the source says."""
+    answered: str
+    """The class that was answered."""
+    rows: float
+    """How many rows, mean over repeats."""
+    share: float
+    """The share of the class's rows."""
+
+
+def cells(scores: Scores) -> list[list[Cell]]:
+    """The confusion table, one list per true class; empty where there are too many classes to show."""
+    if len(scores.labels) > LARGEST:
+        return []
+    shares = _shares(scores)
+    digits = 0 if np.array_equal(scores.confusion, scores.confusion.round()) else 1
+    return [
+        [_cell(scores, i, j, f"{number:.{digits}f}", float(shares[i, j])) for j, number in enumerate(row)]
+        for i, row in enumerate(scores.confusion.tolist())
+    ]
+
+
+def largest(scores: Scores) -> list[Confusion]:
+    """The confusions that cost the most rows, the worst first."""
+    shares, wrong = _shares(scores), scores.confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[: LISTED if len(scores.labels) <= SMALL else LISTED_ALONE]
+    pairs: Iterator[tuple[int, int]] = zip(
+        *(axis.tolist() for axis in np.unravel_index(order, wrong.shape)), strict=True
+    )
+    return [
+        Confusion(scores.labels[i], scores.labels[j], float(wrong[i, j]), float(shares[i, j]))
+        for i, j in pairs
+        if wrong[i, j] >= 0.05
+    ]
+
+
+def weakest_first(scores: Scores) -> list[ClassScore]:
+    """The classes, those with the lowest recall first."""
+    return sorted(scores.classes, key=lambda score: (score.recall.value, -score.rows))
+
+
+def _shares(scores: Scores) -> NDArray[np.float64]:
+    return np.asarray(scores.confusion / np.maximum(scores.confusion.sum(1, keepdims=True), 1e-9))
+
+
+def _cell(scores: Scores, i: int, j: int, number: str, share: float) -> Cell:
+    if not float(number):
+        return Cell("", 0.0, i == j, "")
+    title = f"{number} of “{scores.labels[i]}” answered “{scores.labels[j]}”"
+    return Cell(number, round(share, 2), i == j, title)

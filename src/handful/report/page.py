@@ -1,0 +1,110 @@
+"""The page: a run becomes one HTML file that loads nothing from outside."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from handful.report import confusion, words
+from handful.report.doubtful import doubtful, name_of
+from handful.report.headline import headline
+from handful.report.usage import usage
+
+if TYPE_CHECKING:
+    from handful.run import Run
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+
+# How many rows of a finding are named.
+_ROWS_NAMED = 6
+
+
+def render(run: Run, place: Path) -> str:
+    """Write the report of a run.
+
+    Args:
+        run: what ``tune`` returned.
+        place: the run folder, as the user named it; the snippets that use the model name it.
+
+    Returns:
+        The text of one HTML file, with its styles, scripts and pictures inside.
+    """
+    script = (TEMPLATES / "report.js").read_text("utf-8")
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            scores=run.scores,
+            data=run.data,
+            head=headline(run),
+            backbones=_backbones(run),
+            matrix=confusion.cells(run.scores),
+            largest=confusion.largest(run.scores),
+            classes=confusion.weakest_first(run.scores),
+            small=len(run.scores.labels) <= confusion.SMALL,
+            weakest=confusion.WEAKEST,
+            doubts=doubtful(run),
+            findings=[(finding, _rows_named(run, finding.rows)) for finding in run.findings],
+            notes=[*run.data.notes, *run.notes],
+            usage=usage(place, run.data.modality),
+            style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+            script=Markup(script),
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
+    # File names may hold bytes that are no text; the page must still be one.
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    chosen = (
+        words.percent, words.span, words.value, words.count, words.plural, words.time_taken,
+        words.protocol, words.setting, words.option, words.printable, words.shortened, words.hundredths,
+    )  # fmt: skip
+    environment.filters.update({function.__name__: function for function in chosen})
+    return environment
+
+
+def _backbones(run: Run) -> list[dict[str, str]]:
+    from handful.backbones.catalog import ENTRIES
+
+    known = {entry.name: entry for entry in ENTRIES}
+    out = []
+    for name, depth in run.model.backbones:
+        entry = known.get(name)
+        out.append(
+            {
+                "name": name,
+                "read": f"read after block {depth}" if depth else "read whole",
+                "what": entry.what if entry else "",
+                "licence": entry.licence if entry else "",
+            }
+        )
+    return out
+
+
+def _rows_named(run: Run, rows: Any) -> list[str]:
+    place = {row: position for position, row in enumerate(run.data.rows)}
+    named = []
+    for row in list(rows)[:_ROWS_NAMED]:
+        item = run.data.items[place[row]] if row in place else None
+        name = name_of(item, row, run.data.source)
+        text = f": {words.shortened(item, 90)}" if isinstance(item, str) else ""
+        named.append(words.printable(name + text))
+    left = len(rows) - len(named)
+    return [*named, f"and {left:,} more"] if left > 0 else named

@@ -1,0 +1,52 @@
+"""How to use the model: commands and lines of Python with the real folder in them, quoted where it needs quotes."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+# What stands in for the reader's own data, by modality: a source, and one item as Python would name it.
+_NEW = {
+    "text": ("new.csv", '"A new text"'),
+    "image": ("new_pictures", 'Path("new_pictures/one.jpg")'),
+    "sound": ("new_sounds", 'Path("new_sounds/one.wav")'),
+}
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Snippets to copy."""
+
+    shell: str
+    """The command that answers many new items."""
+    python: str
+    """The same for one item in Python."""
+
+
+def usage(place: Path, modality: str) -> Usage:
+    """Write the snippets for a run folder.
+
+    Args:
+        place: the run folder, as the user named it.
+        modality: text, image or sound.
+    """
+    source, item = _NEW.get(modality, _NEW["text"])
+    imports = "" if modality == "text" else "from pathlib import Path\n\n"
+    python = (
+        f"{imports}import handful\n\n"
+        f"model = handful.Bundle.load({str(place)!r})\n"
+        f"model.predict([{item}])        # the most probable class\n"
+        f"model.predict_proba([{item}])  # the probability of every class"
+    )
+    return Usage(f"handful predict {quoted(place)} {source} --out answers.csv", python)
+
+
+def quoted(place: Path) -> str:
+    """A folder as the shell of this machine wants it."""
+    name = str(place)
+    if name.startswith("-"):  # a folder, not an option
+        name = os.path.join(os.curdir, name)  # noqa: PTH118 - Path drops the leading dot
+    return subprocess.list2cmdline([name]) if os.name == "nt" else shlex.quote(name)

@@ -1,0 +1,106 @@
+"""Tests of the model card: it tells the score with its interval, and no label can format it."""
+
+import numpy as np
+import pytest
+
+from handful.evaluation.intervals import wilson
+from handful.evaluation.scores import ClassScore, Scores
+from handful.export.bundle import Bundle
+from handful.export.card import model_card
+from handful.features.view import View
+
+
+def scores_of(labels, rows=20, **changed):
+    classes = tuple(ClassScore(name, rows, wilson(0.8, rows), 0.75 if i else None) for i, name in enumerate(labels))
+    given = dict(
+        metric="accuracy", n=rows * len(labels), labels=tuple(labels), protocol="nested 5x5 stratified", chosen="ridge",
+        estimate=wilson(0.8, rows * len(labels)), arms=(), confusion=np.eye(len(labels)), classes=classes,
+    )  # fmt: skip
+    return Scores(**{**given, **changed})
+
+
+def bundle_of(labels, modality="text", backbone="minilm-l6", depth=5):
+    return Bundle(
+        modality, tuple(labels), View(((backbone, depth),)), {backbone: "0"}, "ridge",
+        np.zeros((0, len(labels)), np.float32), np.zeros(len(labels), np.float32), 1.0,
+    )  # fmt: skip
+
+
+def card_of(
+    labels=("a", "b"), source="data/tickets.csv", rows=20, modality="text", backbone="minilm-l6", depth=5, **changed
+):
+    return model_card(bundle_of(labels, modality, backbone, depth), scores_of(labels, rows, **changed), source)
+
+
+def test_the_card_tells_score_interval_rows_and_protocol():
+    assert (
+        "- accuracy: **0.800 (95% interval 0.652 to 0.895)**, "
+        "measured on 40 rows by nested 5x5 stratified cross-validation"
+    ) in card_of()
+
+
+def test_the_card_tells_the_test_score_where_there_is_one():
+    assert "- on 9 test rows, used once: **0.500 (95% interval" in card_of(test=wilson(0.5, 9), test_n=9)
+
+
+def test_the_card_tells_what_always_answering_the_same_would_score():
+    assert "always answering the most frequent class would be right on 50% of these rows" in card_of()
+
+
+def test_every_class_is_a_line_of_the_table():
+    card = card_of(["billing", "login"])
+    assert "| billing | 20 | 80% (58% to 92%) | never answered |" in card
+    assert "| login | 20 | 80% (58% to 92%) | 75% |" in card
+
+
+def test_the_folders_above_the_source_are_not_told():
+    card = card_of(source="/projects/secret/tickets.csv")
+    assert "tickets.csv" in card
+    assert "secret" not in card
+
+
+@pytest.mark.parametrize(
+    "label", ["a|b", "<script>x</script>", "[x](http://e.example)", "**bold**", "two\nlines", "`code`"]
+)
+def test_a_label_cannot_format_the_card(label):
+    card = card_of([label, "other"])
+    rows = [line for line in card.splitlines() if line.startswith("| ")]
+    assert len(rows) == 3
+    for forbidden in ("<script>", "[x](", "**bold", "`code`"):
+        assert forbidden not in card.replace("```", "")
+
+
+def test_the_backbone_is_told_with_depth_and_licence():
+    assert "- backbone minilm-l6, frozen, read after block 5: all-MiniLM-L6-v2" in card_of()
+    assert "Licence of its weights: Apache-2.0." in card_of()
+
+
+def test_what_must_be_known_about_a_licence_is_told():
+    assert "ask its makers before commercial use" in card_of(modality="sound", backbone="speech-embedding", depth=0)
+
+
+def test_an_unknown_backbone_has_the_licence_of_its_owner():
+    assert "- backbone owner/model, frozen, read whole. Its licence is its owner's." in card_of(
+        backbone="owner/model", depth=0
+    )
+
+
+@pytest.mark.parametrize(
+    ("modality", "task", "item"),
+    [("text", "text", "A new text"), ("image", "image", "new.jpg"), ("sound", "audio", "new.wav")],
+)
+def test_the_card_shows_how_to_use_each_modality(modality, task, item):
+    card = card_of(modality=modality)
+    assert f"pipeline_tag: {task}-classification" in card
+    assert item in card
+
+
+def test_small_classes_are_among_the_limits():
+    assert "Fewer than 10 rows were there for a (5), b (5)." in card_of(rows=5)
+    assert "Fewer than" not in card_of(rows=20)
+
+
+def test_many_classes_are_not_all_in_the_title():
+    title = card_of([f"class {i:02d}" for i in range(77)]).splitlines()[8]
+    assert title.startswith("# Text classification: class 00, class 01,")
+    assert title.endswith("class 09 and 67 more")

@@ -1,0 +1,295 @@
+"""Tests of the page: whole, offline, escaped, and with everything on it that a reader needs."""
+
+import ast
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from handful.inspection.findings import Finding
+from handful.report import confusion, render
+from handful.report.doubtful import outline
+from handful.report.usage import quoted, usage
+
+PLACE = Path("runs/tickets")
+TEXTS = [f"text number {i}" for i in range(40)]
+LABELS = ["billing", "login"] * 20
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """The elements of a page; fails on an element that is closed out of turn."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.elements, self.text = [], [], ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] not in (["style"], ["script"]):
+            self.text += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def page(run, place=PLACE):
+    return Page(render(run, place))
+
+
+def pictures(folder, count):
+    files = []
+    for i in range(count):
+        files.append(folder / f"{'ab'[i % 2]}" / f"it's {i}.png")
+        files[-1].parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), i * 20, np.uint8)).save(files[-1])
+    return files
+
+
+def sounds(folder, count):
+    files = []
+    for i in range(count):
+        files.append(folder / f"{i}.wav")
+        soundfile.write(files[-1], np.sin(np.arange(1600) / (i + 3)).astype(np.float32), 16000)
+    return files
+
+
+def test_every_arm_is_on_the_page_with_value_interval_verdict_and_reason(make_run):
+    run = make_run(TEXTS, LABELS)
+    shown = page(run)
+    labels = [a.get("aria-label", "") for a in shown.all("svg")]
+    for arm in run.scores.arms:
+        value, low, high = (f"{100 * x:.0f}" for x in (arm.estimate.value, arm.estimate.low, arm.estimate.high))
+        assert f"{arm.name}: {value}%, {low}–{high}%" in labels
+        assert arm.reason in shown.text
+    assert sum(a.get("class") == "whisker chosen" for a in shown.all("svg")) == 1
+
+
+def test_nothing_is_loaded_from_outside(make_run, tmp_path):
+    run = make_run(pictures(tmp_path, 12), ["a", "b"] * 6, "image")
+    text = render(run, PLACE)
+    for tag, attributes in Page(text).elements:
+        for name in ("src", "href", "srcset", "action", "data", "poster", "formaction"):
+            assert attributes.get(name, "#").startswith(("data:", "#")), (tag, attributes)
+        assert "url(" not in attributes.get("style", "")
+    style = text[text.index("<style>") : text.index("</style>")]
+    assert not re.search(r"url\(|@import|@font-face", style)
+    policy = Page(text).all("meta")[1]
+    assert policy["http-equiv"] == "Content-Security-Policy"
+    assert policy["content"].startswith("default-src 'none'; img-src data:; media-src data:;")
+
+
+def test_the_one_script_is_the_one_that_the_policy_allows(make_run):
+    text = render(make_run(TEXTS, LABELS), PLACE)
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert len(scripts) == 1
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text
+
+
+@pytest.mark.parametrize(
+    "evil", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "=cmd|' /C calc'!A0", "{{ 7*7 }}"]
+)
+def test_malicious_text_stays_text_wherever_it_comes_from(make_run, evil):
+    labels = [evil if i % 2 else "good" for i in range(40)]
+    run = make_run([f"{evil} {i}" for i in range(40)], labels, skill=0.6)
+    finding = Finding("conflict", (0, 1), f"{evil} is odd", f"Look at {evil}")
+    run = replace(run, findings=(finding,), notes=(evil,), data=replace(run.data, source=evil, notes=(evil,)))
+    shown = page(run, Path(evil))
+    assert len(shown.all("script")) == 1
+    assert not [a for a in shown.all("img") if "onerror" in a]
+    assert not [name for _, attributes in shown.elements for name in attributes if name.startswith("on")]
+    assert shown.text.count(evil) > 10
+
+
+def test_two_classes_are_enough(make_run):
+    shown = page(make_run(TEXTS, LABELS))
+    assert "billing taken for login" in " ".join(shown.text.split())
+    assert "taken for another class" not in shown.text
+
+
+def test_no_mistake_is_said(make_run):
+    assert "No row was taken for another class." in page(make_run(TEXTS, LABELS, skill=9.0)).text
+
+
+def test_many_classes_are_folded_and_scroll(make_run):
+    labels = [f"class {i:02d}" for i in range(77) for _ in range(4)]
+    run = make_run([f"text {i}" for i in range(len(labels))], labels, skill=0.7)
+    shown = page(run)
+    assert "The other 57 classes" in shown.text
+    assert {f"class {i:02d}" for i in range(77)} <= set(re.findall(r"class \d\d", shown.text))
+    assert [a for a in shown.all("table") if a.get("class") == "matrix dense"]
+    assert len(confusion.largest(run.scores)) == confusion.LISTED_ALONE
+
+
+def test_more_classes_than_anybody_can_read_are_listed_only(make_run):
+    labels = [f"class {i:03d}" for i in range(160) for _ in range(2)]
+    run = make_run([f"text {i}" for i in range(len(labels))], labels, skill=0.5)
+    shown = page(run)
+    assert "The table of all 160 classes is too large to read on a page" in shown.text
+    assert not [a for a in shown.all("table") if "matrix" in a.get("class", "")]
+
+
+def test_the_largest_confusion_comes_first(make_run):
+    scores = make_run(TEXTS, LABELS).scores
+    scores = replace(scores, confusion=np.array([[15.0, 5.0], [7.0, 13.0]]))
+    first, second = confusion.largest(scores)
+    assert (first.true, first.answered, first.rows, first.share) == ("login", "billing", 7.0, 0.35)
+    assert second.true == "billing"
+    assert [[cell.text for cell in row] for row in confusion.cells(scores)] == [["15", "5"], ["7", "13"]]
+
+
+def test_a_given_test_split_is_the_headline(make_run):
+    run = make_run(TEXTS, LABELS)
+    tested = replace(run, scores=replace(run.scores, test=run.scores.estimate, test_n=33))
+    assert "the 33 rows that the source marks as test" in page(tested).text
+
+
+def test_the_ten_most_doubtful_rows_are_shown_worst_first(make_run):
+    run = make_run(TEXTS, LABELS, skill=0.6)
+    shown = page(run)
+    worst = sorted(run.held_out, key=lambda answer: (answer.own, answer.row))
+    at = [shown.text.index(f"row {answer.row}\n") for answer in worst[:10]]
+    assert at == sorted(at)
+    assert sum(a.get("class") == "answers" for a in shown.all("dl")) == 10
+
+
+def test_long_texts_are_folded_and_the_longest_cut(make_run):
+    long, endless = "word " * 200, "z" * 100_000
+    shown = page(make_run([long, endless] * 6, LABELS[:12], skill=0.5, findings=()))
+    assert "whole text" in shown.text
+    assert long.strip() in shown.text
+    assert "… (95,000 more characters)" in shown.text
+    assert "z" * 5001 not in shown.text
+
+
+def test_right_to_left_texts_and_labels_set_their_own_direction(make_run):
+    texts = [f"وصل الطلب متأخرا {i}" for i in range(12)]
+    shown = page(make_run(texts, ["توصيل", "فاتورة"] * 6, skill=0.5, findings=()))
+    directions = [a.get("dir") for tag, a in shown.elements if tag == "p"]
+    assert directions.count("auto") == 10
+    assert "توصيل" in shown.text
+    assert len(shown.all("bdi")) > 20
+
+
+def test_pictures_are_shown_as_thumbnails_with_their_file_below_the_source(make_run, tmp_path):
+    run = make_run(pictures(tmp_path, 12), ["a", "b"] * 6, "image")
+    shown = page(replace(run, data=replace(run.data, source=str(tmp_path))))
+    images = shown.all("img")
+    assert len(images) == 10
+    assert all(image["src"].startswith("data:image/jpeg;base64,/9j/") for image in images)
+    assert all(re.fullmatch(r"(a|b)/it's \d+\.png, labelled \1", image["alt"]) for image in images)
+
+
+def test_a_picture_that_has_gone_is_said_and_the_others_are_shown(make_run, tmp_path):
+    files = pictures(tmp_path, 12)
+    run = make_run(files, ["a", "b"] * 6, "image")
+    worst = min(run.held_out, key=lambda answer: (answer.own, answer.row))
+    files[worst.row].unlink()
+    shown = page(run)
+    assert len(shown.all("img")) == 9
+    assert "Cannot be shown:" in shown.text
+
+
+def test_sounds_are_drawn_and_can_be_heard(make_run, tmp_path):
+    shown = page(make_run(sounds(tmp_path, 12), ["a", "b"] * 6, "sound"))
+    waves = [a for a in shown.all("svg") if a.get("class") == "wave"]
+    assert len(waves) == 10
+    assert [a["src"][:22] for a in shown.all("audio")] == ["data:audio/wav;base64,"] * 10
+    assert "0.1 s" in shown.text
+
+
+def test_a_sound_in_memory_or_too_large_is_drawn_only(make_run, tmp_path):
+    long = tmp_path / "long.wav"
+    soundfile.write(long, np.zeros(150_000, np.int16), 16000)
+    items = [(np.zeros(1600, np.float32), 16000), long] * 6
+    shown = page(make_run(items, ["a", "b"] * 6, "sound"))
+    assert len([a for a in shown.all("svg") if a.get("class") == "wave"]) == 10
+    assert shown.all("audio") == []
+
+
+def test_an_outline_fills_its_box_and_silence_is_a_line():
+    wave = np.array([[-0.5, 0.25], [0.0, 0.0]], np.float32)
+    assert outline(wave) == "0,0.51 1,0.98 1,1.02 0,1.98"
+
+
+def test_findings_come_with_advice_and_rows_and_the_first_is_on_top(make_run):
+    findings = (
+        Finding("label_error", (3, 5, 999), "2 labels look wrong", "Correct them."),
+        Finding("imbalance", tuple(range(10)), "login is rare", "Collect more."),
+    )
+    shown = page(make_run(TEXTS, LABELS, findings=findings))
+    assert "2 things in the data to look at, first: 2 labels look wrong" in shown.text
+    assert "Correct them." in shown.text
+    for named in ("row 3: text number 3", "row 999", "and 4 more"):
+        assert named in shown.text
+
+
+def test_clean_data_and_no_notes_are_said_plainly(make_run):
+    run = make_run(TEXTS, LABELS, findings=(), notes=())
+    shown = page(replace(run, data=replace(run.data, notes=())))
+    assert "Nothing was found wrong with the rows." in shown.text
+    assert "Notes" not in shown.text
+
+
+def test_options_are_told_with_their_origin_and_time_with_its_stages(make_run):
+    shown = " ".join(page(make_run(TEXTS, LABELS)).text.split())
+    assert "budget 60 command line" in " ".join(re.sub(r"(budget)(60)(command)", r"\1 \2 \3", shown).split())
+    for stage, seconds in (("read", "0.04 s"), ("look", "1.3 s"), ("together", "3.0 s")):
+        assert re.search(rf"{stage}\s*{re.escape(seconds)}", shown)
+
+
+def test_a_file_name_that_is_no_text_still_gives_a_page(make_run):
+    run = make_run(TEXTS, LABELS)
+    text = render(replace(run, data=replace(run.data, source="caf\udce9.csv")), Path("runs/caf\udce9"))
+    assert text.encode("utf-8")
+    assert "runs/caf" in text
+
+
+def test_an_unknown_backbone_has_no_licence_to_tell(make_run):
+    run = make_run(TEXTS, LABELS)
+    model = replace(run.model, view=type(run.model.view)((("someone/else", 0),)))
+    shown = page(replace(run, model=model)).text
+    assert "someone/else, read whole" in shown
+    assert "Licence of the weights" not in shown
+
+
+@pytest.mark.skipif("os.name == 'nt'", reason="the quotes of a POSIX shell")
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        ("runs/tickets", "runs/tickets"),
+        ("my runs/it's", "'my runs/it'\"'\"'s'"),
+        ("-run", "./-run"),
+        ("a;rm b", "'a;rm b'"),
+    ],
+)
+def test_folders_are_quoted_for_the_shell(place, shown):
+    assert quoted(Path(place)) == shown
+
+
+def test_the_python_snippet_is_python_and_names_the_folder():
+    for modality in ("text", "image", "sound"):
+        snippet = usage(Path("my runs/it's \\ here"), modality).python
+        constants = [node.value for node in ast.walk(ast.parse(snippet)) if isinstance(node, ast.Constant)]
+        assert str(Path("my runs/it's \\ here")) in constants
