@@ -204,6 +204,7 @@ def load(name: str, modality: str) -> Backbone:
         OptionError: nothing has this name, or it is for another modality.
         WeightsError: the weights cannot be had or are damaged.
     """
+    defaults(modality)
     names = [*(e.name for e in ENTRIES if e.modality == modality), *(t for t in _TOYS if t.endswith(modality))]
     if name in _TOYS:
         _require_modality(name, name.removeprefix("toy-"), modality)

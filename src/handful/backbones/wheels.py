@@ -32,7 +32,8 @@ _REASONS = (
         "|ConnectionError|ProxyError|Network is unreachable|Could not fetch URL",
         "no package index is in reach",
     ),
-    ("No matching distribution found", "the package index does not offer it"),
+    (r"\(from versions: none\)", "no package index in reach offers it"),
+    ("No matching distribution found", "the package index offers other versions only"),
 )
 
 
