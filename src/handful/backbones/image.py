@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from handful.backbones.base import Backbone, State, weights_fingerprint
 from handful.backbones.efficientnet import EfficientNetLite, from_original
 from handful.backbones.folded import FoldedNet
+from handful.backbones.weights import damaged
 from handful.data.images import load_image
 from handful.errors import WeightsError
 
@@ -149,12 +150,14 @@ def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:
     """
     width, depth, side = _LITE[name]
     (source,) = members.values()
-    network = EfficientNetLite(width, depth)
     try:
-        original = torch.load(source, weights_only=True, map_location="cpu")
-        network.load_state_dict(from_original(original), strict=True)
-    except (RuntimeError, KeyError, EOFError, ValueError, OSError) as error:
-        raise WeightsError(f"{source.name} must hold the weights of {name}, got something else ({error}).") from error
+        weights = from_original(torch.load(source, weights_only=True, map_location="cpu"))
+        network = _built(width, depth, weights)
+    except Exception as error:  # a file that is no checkpoint makes torch raise almost anything
+        raise WeightsError(
+            f"{source.name} must hold the weights of {name}, got something else ({type(error).__name__}). "
+            "Nothing can be done about the file; report it."
+        ) from error
     save_file(network.state_dict(), folder / "model.safetensors")
     about = {"width": width, "depth": depth, "side": side}
     (folder / "network.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
@@ -171,15 +174,18 @@ def load_network(name: str, folder: Path) -> tuple[EfficientNetLite, int]:
     """
     try:
         about = json.loads((folder / "network.json").read_text(encoding="utf-8"))
-        with torch.device("meta"):  # nothing is drawn at random that is overwritten at once
-            network = EfficientNetLite(about["width"], about["depth"])
-        network.load_state_dict(load_file(folder / "model.safetensors"), strict=True, assign=True)
+        network = _built(about["width"], about["depth"], load_file(folder / "model.safetensors"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise WeightsError(
-            f"the weights of {name} in {folder} are damaged or incomplete ({error}). "
-            f"Get them again: handful models remove {name}, then handful models get {name}."
-        ) from error
+        reason = str(error).partition("\n")[0]
+        raise damaged(name, folder, f"they cannot be loaded ({reason})") from error
     return network, int(about["side"])
+
+
+def _built(width: float, depth: float, weights: Mapping[str, Tensor]) -> EfficientNetLite:
+    with torch.device("meta"):  # nothing is drawn at random only to be overwritten
+        network = EfficientNetLite(width, depth)
+    network.load_state_dict(weights, strict=True, assign=True)
+    return network
 
 
 def load(name: str, folder: Path) -> LiteBackbone:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoImageProcessor, AutoModel
+from transformers import AutoConfig, AutoImageProcessor, AutoModel
+from transformers.utils import logging
 
 from handful.backbones.base import Backbone, State, weights_fingerprint
 from handful.data.images import load_image
 from handful.errors import WeightsError
 
-# config.model_type → where the layers are (the first path that exists), and the norm that closes them. In these
-# families a layer is a function of the tokens or the map alone; the tests compare the cut with the whole model.
+# Where models keep their layers; the first path that exists counts.
 _LAYERS = ("layers", "encoder.layers", "encoder.layer", "encoder.stages")
+
+# config.model_type → the norm that closes the layers, for the families in which a layer is a function of the tokens or
+# the map alone.
 _CLOSING = {
     "vit": "layernorm",
     "deit": "layernorm",
@@ -27,6 +34,9 @@ _CLOSING = {
     "convnext": "layernorm",
     "convnextv2": "layernorm",
 }
+
+# How far a cut model may be from the whole one, in absolute numbers.
+_CLOSE = 1e-4
 
 # Names of the token that stands for the whole picture, in the embeddings of models that have one.
 _WHOLE = ("cls_token", "class_embedding")
@@ -90,17 +100,19 @@ class VisionBackbone(Backbone):
         """
         model = getattr(model, "vision_model", model).eval()
         self.name, self._processor = name, processor
-        self._stem, self.blocks = _cut(model)
         embeddings = getattr(model, "embeddings", None)
         self._whole_token = any(getattr(embeddings, token, None) is not None for token in _WHOLE)
-        last = len(self.blocks)
-        self.search_depths = tuple(dict.fromkeys((last, last - 1, last * 3 // 4, last // 2))) if last > 3 else (last,)
-        recipe = json.dumps(processor.to_dict(), sort_keys=True, default=str)
-        self.fingerprint = weights_fingerprint(self.modules(), type(model).__name__, recipe, self._whole_token)
         sizes = [getattr(processor, part, None) or {} for part in ("size", "crop_size")]
         sides = [int(side) for size in sizes for side in dict(size).values() if side]
         # Twice the side, so that the processor's own resizing decides how the picture looks.
         self._enough = 2 * max(sides) if sides else None
+        self._stem, self.blocks = _cut(model)
+        if not self._agrees(model):
+            self._stem, self.blocks = Whole(model), ()
+        last = len(self.blocks)
+        self.search_depths = tuple(dict.fromkeys((last, last - 1, last * 3 // 4, last // 2))) if last > 3 else (last,)
+        recipe = json.dumps(processor.to_dict(), sort_keys=True, default=str)
+        self.fingerprint = weights_fingerprint(self.modules(), type(model).__name__, recipe, self._whole_token)
 
     def modules(self) -> Sequence[nn.Module]:
         """The stem and the blocks."""
@@ -115,6 +127,18 @@ class VisionBackbone(Backbone):
     def stem(self, batch: Any) -> State:
         """Patches or the first convolution, with positions."""
         return State(self._stem(batch.to(next(self._stem.parameters()).device)))
+
+    @torch.inference_mode()
+    def _agrees(self, model: Any) -> bool:
+        """Whether the parts give what the whole gives, on one picture."""
+        batch = self.prepare([np.linspace(0, 255, 96 * 96).reshape(96, 96).astype(np.uint8)])
+        state = self.stem(batch)
+        for block in self.blocks:
+            state = block(state)
+        found = self.pool(state)
+        whole = model(pixel_values=batch)
+        pooled = [self.pool(State(whole.last_hidden_state)), getattr(whole, "pooler_output", None)]
+        return any(p is not None and p.shape == found.shape and bool((p - found).abs().max() < _CLOSE) for p in pooled)
 
     def pool(self, state: State) -> Tensor:
         """The token that stands for the picture where there is one, otherwise the mean over tokens or places."""
@@ -132,18 +156,45 @@ def load_vision(source: str) -> VisionBackbone:
     Raises:
         WeightsError: a file is missing, unreachable or damaged, or the model is no vision model.
     """
+    place = str(Path(source).expanduser()) if Path(source).expanduser().is_dir() else source
     try:
-        processor = AutoImageProcessor.from_pretrained(source, backend="pil")
-        model = AutoModel.from_pretrained(source, dtype=torch.float32)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        with _quiet():
+            AutoConfig.from_pretrained(place)  # without a network this one file fails, and not each of many
+            processor = AutoImageProcessor.from_pretrained(place, backend="pil")
+            model, told = AutoModel.from_pretrained(place, dtype=torch.float32, output_loading_info=True)
+        _require_vision(model, told["missing_keys"])
+        return VisionBackbone(source, model, processor)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise WeightsError(
-            f"{source} must be a folder or a Hugging Face id of a vision model with its image processor "
-            f"(config.json, preprocessor_config.json, model.safetensors), but: {reason}"
+            f"backbone {source!r} must be a vision model with its image processor that transformers can load, from a "
+            f"folder or by its Hugging Face id, got: {reason}. Check the name and the network, or choose a name from "
+            "`handful models list`."
         ) from error
+
+
+def _require_vision(model: Any, missing: Iterable[str]) -> None:
     if getattr(getattr(model, "vision_model", model), "main_input_name", "") != "pixel_values":
-        raise WeightsError(f"{source} must be a vision model, got {type(model).__name__}. Choose another backbone.")
-    return VisionBackbone(source, model, processor)
+        raise TypeError(f"a {type(model).__name__}")
+    lacking = sorted(name for name in missing if not name.startswith("pooler."))
+    if lacking:
+        raise ValueError(f"a checkpoint without {lacking[0]}")
+    if missing:  # classifiers of many families are saved without it; drawn at random it is of no use
+        model.pooler = None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep progress bars and load reports to ourselves: what matters in them is checked and said in one sentence."""
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _cut(model: Any) -> tuple[nn.Module, tuple[nn.Module, ...]]:
