@@ -11,6 +11,7 @@ from handful.errors import OptionError, suggestion
 
 if TYPE_CHECKING:
     from handful.backbones.base import Backbone
+    from handful.backbones.wheels import Progress
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def defaults(modality: str) -> tuple[str, ...]:
         raise OptionError(f"modality must be one of {', '.join(_DEFAULTS)}, got {modality!r}.") from None
 
 
-def load(name: str, modality: str) -> Backbone:
+def load(name: str, modality: str, *, progress: Progress | None = None) -> Backbone:
     """Load a backbone by catalogue name, from a local folder, or by Hugging Face id.
 
     Weights of catalogue entries are fetched where they are missing.
@@ -196,6 +197,7 @@ def load(name: str, modality: str) -> Backbone:
         name: a catalogue name, ``toy-text``, ``toy-image`` or ``toy-sound``, a folder written by transformers
             or sentence-transformers, or a hub id ``owner/model`` (text and images).
         modality: what the items are: text, image or sound.
+        progress: told how many bytes of missing weights have arrived and how many there are.
 
     Returns:
         The backbone, on the CPU, ready to encode.
@@ -215,7 +217,7 @@ def load(name: str, modality: str) -> Backbone:
 
         _require_modality(name, entry.modality, modality)
         module = importlib.import_module(f"handful.backbones.{entry.module}")
-        return cast("Backbone", module.load(name, weights_folder(entry.weights)))
+        return cast("Backbone", module.load(name, weights_folder(entry.weights, progress=progress)))
     looks_like_a_hub_id = name.count("/") == 1 and not name.startswith((".", "/", "~"))
     if modality in ("text", "image") and (Path(name).expanduser().is_dir() or looks_like_a_hub_id):
         module = importlib.import_module(f"handful.backbones.{modality}")
