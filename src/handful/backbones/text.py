@@ -74,7 +74,7 @@ class TextBackbone(Backbone):
     def prepare(self, items: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids (B, T) and the mask (B, T) of B texts."""
         found = self.tokenise(items)
-        longest = max(1, *(len(ids) for ids in found))
+        longest = max([1, *(len(ids) for ids in found)])
         ids = np.full((len(found), longest), self.pad, np.int64)
         mask = np.zeros((len(found), longest), np.float32)
         for row, tokens in enumerate(found):

@@ -20,8 +20,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 
 LEVEL = 0.95
 
@@ -64,7 +63,7 @@ def wilson(share: float, n: float, level: float = LEVEL) -> Estimate:
         n: how many independent rows the share rests on, at least 1; may be a fraction.
         level: the nominal coverage.
     """
-    z = norm.ppf(0.5 + level / 2)
+    z = ndtri(0.5 + level / 2)
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return Estimate(float(share), float(max(0.0, centre - half)), float(min(1.0, centre + half)))
@@ -166,5 +165,5 @@ def paired_difference(
     n = len(difference)
     padded = np.concatenate([difference, [1.0, -1.0]])
     centre, spread = padded.mean(), padded.std()
-    half = student.ppf(0.5 + level / 2, n + 1) * spread / np.sqrt(n + 2)
+    half = stdtrit(n + 1, 0.5 + level / 2) * spread / np.sqrt(n + 2)
     return Estimate(value, float(min(value, max(-1.0, centre - half))), float(max(value, min(1.0, centre + half))))

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 # A dearer candidate must be better by this many standard errors of the paired difference.
-SURE = float(norm.ppf(0.975))
+SURE = float(ndtri(0.975))
 
 
 def choose(losses: NDArray[np.floating], costs: Sequence[int]) -> int:

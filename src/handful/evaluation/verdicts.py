@@ -98,7 +98,7 @@ def compare(
 def _judge(name: str, chosen: str, difference: Estimate | None) -> tuple[str, str]:
     if difference is None:
         return "chosen", "Lowest held-out log loss; there is no reference arm to compare with."
-    points = f"{abs(100 * difference.value):.0f} points ({100 * difference.low:+.0f} to {100 * difference.high:+.0f})"
+    points = f"{abs(100 * difference.value):.0f} points ({_signed(difference.low)} to {_signed(difference.high)})"
     if name == chosen:
         if difference.holds_zero:
             return "chosen", f"Lowest held-out log loss, but a tie with always answering the same class: {points}."
@@ -107,6 +107,12 @@ def _judge(name: str, chosen: str, difference: Estimate | None) -> tuple[str, st
         return "tie", f"Cannot be told from {chosen} on these rows: {points} apart."
     side = "worse" if difference.value < 0 else "better"
     return side, f"{side.capitalize()} than {chosen} by {points}."
+
+
+def _signed(share: float) -> str:
+    """A difference in points, with a real minus sign and no sign on zero."""
+    points = round(100 * share)
+    return f"{points:+d}".replace("-", "\N{MINUS SIGN}") if points else "0"
 
 
 def class_scores(whole: Probabilities, rows: Rows) -> tuple[NDArray[np.float64], tuple[ClassScore, ...]]:
@@ -141,7 +147,7 @@ def score_test(predicted: Sequence[str], labels: Sequence[str]) -> Estimate:
 
 
 def sentence(estimate: Estimate, arms: Sequence[Arm], rows: Rows, metric: str) -> str:
-    """The result in words, with what it does not show."""
+    """The cross-validated result in words, with what it does not show."""
     chosen = next(arm for arm in arms if arm.verdict == "chosen")
     kind = metric.replace("_", " ")
     between = f"between {estimate.low:.0%} and {estimate.high:.0%} (95 % interval, {len(rows.truth)} rows held out)"

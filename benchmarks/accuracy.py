@@ -1,0 +1,100 @@
+"""Accuracy of a tuned run against a plain logistic probe on the last layer, over seeded few-shot draws.
+
+python benchmarks/accuracy.py --draws 10 --out benchmarks/results/accuracy.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from handful.engines import Inline
+from handful.features.view import unit_rows
+from handful.plan import STRATEGIES
+from handful.strategies.frozen import climb
+from pools import DATA, Pool, by_name, draws, held_apart, open_pool
+
+FIELDS = ("set", "per_class", "draw", "rows", "tuned", "probe", "estimate", "arm", "view")
+
+
+def main() -> None:
+    """Run the draws and write one line per draw; print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--sets", default="")
+    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/accuracy.csv"))
+    args = parser.parse_args()
+    rows: list[dict[str, object]] = []
+    for task in by_name(args.sets):
+        pool = open_pool(task, args.data)
+        for per_class in task.per_class:
+            some = [one_draw(pool, per_class, *draw) for draw in draws(pool, per_class, args.draws)]
+            rows += some
+            print(line(some), flush=True)
+    with args.out.open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS)
+        writer.writeheader()
+        writer.writerows(rows)
+    print(summary(rows))
+
+
+def one_draw(pool: Pool, per_class: int, seed: int, train: np.ndarray, rest: np.ndarray) -> dict[str, object]:
+    """Tune and probe on one draw, score both on the rows left over."""
+    train, rest = held_apart(pool, train, rest)
+    data, sight = pool.data.take(train), pool.sight.take(train)
+    frozen = climb(data, sight, STRATEGIES, 60.0, seed, Inline(), lambda done, total: None)
+    truth = np.asarray(pool.data.labels)[rest]
+    tuned = frozen.head.predict(frozen.chosen.view.matrix(pool.sight.take(rest).items))
+    first = next(iter(pool.sight.depths))
+    last = (first, pool.sight.depths[first][0])
+    x = unit_rows(pool.sight.items[last])
+    probe = LogisticRegression(C=10, max_iter=2000).fit(x[train], data.labels)
+    return {
+        "set": pool.task.name,
+        "per_class": per_class,
+        "draw": seed,
+        "rows": len(train),
+        "tuned": round(float((tuned == truth).mean()), 4),
+        "probe": round(float(probe.score(x[rest], truth)), 4),
+        "estimate": round(float((frozen.whole.argmax(2) == frozen.rows.truth).mean()), 4),
+        "arm": frozen.chosen.arm,
+        "view": frozen.chosen.view.name,
+    }
+
+
+def gain(rows: list[dict[str, object]]) -> np.ndarray:
+    """Tuned minus probe in points, per draw."""
+    return 100 * np.array([float(str(r["tuned"])) - float(str(r["probe"])) for r in rows])
+
+
+def line(rows: list[dict[str, object]]) -> str:
+    """One line of the table: means, and the gain with its 95 % interval over draws."""
+    difference = gain(rows)
+    half = 2.0 * difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else float("nan")
+    tuned, probe = (100 * np.mean([float(str(r[key])) for r in rows]) for key in ("tuned", "probe"))
+    views = sorted({str(r["view"]).split("@")[0] for r in rows})
+    return (
+        f"{rows[0]['set']!s:<14}{rows[0]['per_class']!s:>4}{probe:>8.1f}{tuned:>8.1f}"
+        f"{difference.mean():>+8.1f} ({difference.mean() - half:+.1f} to {difference.mean() + half:+.1f})"
+        f"  {', '.join(views)}"
+    )
+
+
+def summary(rows: list[dict[str, object]]) -> str:
+    """The mean over cells and the worst cell."""
+    cells: dict[tuple[object, object], list[dict[str, object]]] = {}
+    for row in rows:
+        cells.setdefault((row["set"], row["per_class"]), []).append(row)
+    means = {cell: gain(some).mean() for cell, some in cells.items()}
+    worst = min(means, key=lambda cell: means[cell])
+    mean = np.mean(list(means.values()))
+    return f"mean gain over {len(means)} cells {mean:+.2f} points, worst {worst} {means[worst]:+.2f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The benchmark sets: a pool of labelled rows per set, seen once, and seeded few-shot draws from it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from handful import api
+from handful.data.dataset import Dataset
+from handful.features.sight import Sight, look
+
+DATA = Path(os.environ.get("HANDFUL_BENCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
+"""Where the files lie, unless --data says otherwise."""
+
+POOL = 2500
+"""At most this many rows of a set are looked at: the draws and the rows left over come from them."""
+
+MANY = 20
+"""Sets with more classes than this are drawn with ten random classes per draw for coverage."""
+
+
+@dataclass(frozen=True)
+class Set:
+    """One task on one file."""
+
+    name: str
+    file: str
+    modality: str
+    per_class: tuple[int, ...]
+    """Rows per class of the accuracy table."""
+    group: str = ""
+    """What the file name says the rows belong to: speaker or fold."""
+    label: str = ""
+    """What the label is, where it is not the folder: speaker."""
+
+
+SETS = (
+    Set("agnews", "agnews.csv", "text", (8,)),
+    Set("trec6", "trec6.csv", "text", (8,)),
+    Set("cr", "cr.csv", "text", (8,)),
+    Set("sst5", "sst5.csv", "text", (8,)),
+    Set("banking77", "banking77.csv", "text", (8,)),
+    Set("cuad_clauses", "cuad_clauses.csv", "text", (8,)),
+    Set("flowers12", "flowers12.zip", "image", (5, 20)),
+    Set("trashnet6", "trashnet6.zip", "image", (5, 20)),
+    Set("hymenoptera2", "hymenoptera2.zip", "image", (5, 20)),
+    Set("textile3", "textile3.zip", "image", (5, 20)),
+    Set("fsdd_digits", "fsdd.zip", "sound", (5,), group="speaker"),
+    Set("fsdd_speakers", "fsdd.zip", "sound", (5,), label="speaker"),
+    Set("esc10", "esc10.zip", "sound", (5,)),
+)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A set with everything seen."""
+
+    task: Set
+    data: Dataset
+    sight: Sight
+
+
+def by_name(names: str) -> tuple[Set, ...]:
+    """The sets of a comma-separated list, or all."""
+    wanted = [name for name in names.split(",") if name]
+    return tuple(s for s in SETS if not wanted or s.name in wanted)
+
+
+def open_pool(task: Set, folder: Path = DATA, backbone: str = "auto") -> Pool:
+    """Read a set, keep at most ``POOL`` rows (seeded, every class), and look at each once."""
+    file = folder / task.file
+    if task.modality == "text":
+        data = replace(api.load(file, label="label", split=""), split=None)
+    else:
+        place = Path(tempfile.gettempdir()) / "handful-benchmarks" / file.stem
+        if not place.exists():
+            with zipfile.ZipFile(file) as archive:
+                archive.extractall(place)
+        data = api.load(place)
+        names = [Path(item).stem for item in data.items]
+        speakers = tuple(name.split("_")[1] for name in names) if file.stem == "fsdd" else None
+        data = replace(data, split=None, groups=speakers if task.group else None)
+        if task.label:
+            data = replace(data, labels=speakers)
+    data, sight = look(_some(data), api.load_backbones(backbone, task.modality))
+    return Pool(task, data, sight)
+
+
+def _some(data: Dataset) -> Dataset:
+    if len(data) <= POOL:
+        return data
+    rng = np.random.default_rng(0)
+    labels = np.asarray(data.labels)
+    share = POOL / len(data)
+    at = [
+        rng.permutation(np.flatnonzero(labels == c))[: max(20, int(share * (labels == c).sum()))] for c in data.classes
+    ]
+    return data.take(np.sort(np.concatenate(at)))
+
+
+def draws(
+    pool: Pool, per_class: int, count: int, classes: int | None = None
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Seeded few-shot draws: number, rows to learn from, rows left over.
+
+    Args:
+        pool: the set.
+        per_class: rows per class; a class keeps at least a quarter of its rows, and one, for the test.
+        count: how many draws.
+        classes: draw this many classes at random first, where the set has more.
+    """
+    labels = np.asarray(pool.data.labels)
+    for seed in range(count):
+        rng = np.random.default_rng([seed, per_class])
+        names = np.unique(labels)
+        if classes is not None and len(names) > classes:
+            names = np.sort(rng.permutation(names)[:classes])
+        train, rest = [], []
+        for name in names:
+            rows = rng.permutation(np.flatnonzero(labels == name))
+            taken = min(per_class, max(1, len(rows) * 3 // 4))
+            train.append(rows[:taken])
+            rest.append(rows[taken:])
+        yield seed, np.sort(np.concatenate(train)), np.sort(np.concatenate(rest))
+
+
+def held_apart(pool: Pool, train: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For grouped sets: learn from some groups, test on the others, so that no speaker is on both sides."""
+    if pool.data.groups is None:
+        return train, rest
+    groups = np.asarray(pool.data.groups)
+    names = np.unique(groups)
+    test = names[len(train) % len(names)]
+    return train[groups[train] != test], rest[groups[rest] == test]
