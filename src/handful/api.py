@@ -125,7 +125,10 @@ def tune(
             frozen.arms, frozen.whole, frozen.chosen.arm, frozen.rows,
             metric=plan.metric, protocol=frozen.protocol, rng=generator(plan.seed, "bootstrap"),
         )  # fmt: skip
-    scores = replace(scores, seconds=clock.seconds, test=tested, test_n=len(test))
+    if tested is not None:
+        said = f"On the {len(test)} test rows: {tested:.0%}. Held out in turn: {scores.sentence}"
+        scores = replace(scores, test=tested, test_n=len(test), sentence=said)
+    scores = replace(scores, seconds=clock.seconds)
     notes = (f"{len(frozen.found.outcomes)} settings were compared on the same folds.",)
     return Run(learning, plan, tuple(findings), scores, held_out_answers(frozen.whole, frozen.rows), model, notes)
 
