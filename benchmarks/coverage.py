@@ -1,0 +1,113 @@
+"""Coverage: how often the 95 % interval of a run holds the accuracy of its model on the rows left over.
+
+python benchmarks/coverage.py --draws 200 --out benchmarks/results/coverage.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from handful.engines import Inline
+from handful.evaluation.verdicts import measure
+from handful.plan import STRATEGIES
+from handful.seeding import generator
+from handful.strategies.frozen import climb
+from pools import DATA, Pool, Set, by_name, draws, held_apart, open_pool
+
+SIZES = (10, 25, 50)
+CLASSES = 10
+"""Sets with more classes are drawn with ten random ones per draw."""
+FIELDS = ("set", "per_class", "draw", "rows", "classes", "value", "low", "high", "truth", "held")
+
+
+def main() -> None:
+    """Run the draws, one set per process, and write one line per draw; print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--sets", default="")
+    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--budget", type=float, default=4.0, help="seconds per run: a smaller search than the default")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/coverage.csv"))
+    args = parser.parse_args()
+    rows: list[dict[str, object]] = []
+    with ProcessPoolExecutor(args.processes, mp_context=get_context("spawn")) as pool:
+        jobs = [pool.submit(one_set, task, args.data, args.draws, args.budget) for task in by_name(args.sets)]
+        for job in jobs:
+            rows += job.result()
+            write(rows, args.out)
+    print(table(rows))
+
+
+def one_set(task: Set, folder: Path, count: int, budget: float) -> list[dict[str, object]]:
+    """All sizes of one set."""
+    pool, out = open_pool(task, folder), []
+    smallest = min(pool.data.counts.values())
+    for per_class in SIZES:
+        if per_class <= smallest * 3 // 4:
+            out += [one_draw(pool, per_class, budget, *draw) for draw in draws(pool, per_class, count, CLASSES)]
+            print(table(out[-count:]), flush=True)
+    return out
+
+
+def one_draw(
+    pool: Pool, per_class: int, budget: float, seed: int, train: np.ndarray, rest: np.ndarray
+) -> dict[str, object]:
+    """Tune on one draw; the truth is the accuracy on the rows left over."""
+    train, rest = held_apart(pool, train, rest)
+    data = pool.data.take(train)
+    known = [i for i, name in enumerate(pool.data.classes) if name in set(data.classes)]
+    sight = pool.sight.take(train).take_classes(known if pool.sight.names else [])
+    frozen = climb(data, sight, STRATEGIES, budget, seed, Inline(), lambda done, total: None)
+    estimate = measure(frozen.whole, frozen.rows, "accuracy", generator(seed, "bootstrap"))
+    labels = np.asarray(pool.data.labels)[rest]
+    truth = float((frozen.head.predict(frozen.chosen.view.matrix(pool.sight.take(rest).items)) == labels).mean())
+    return {
+        "set": pool.task.name,
+        "per_class": per_class,
+        "draw": seed,
+        "rows": len(train),
+        "classes": len(data.classes),
+        "value": round(estimate.value, 4),
+        "low": round(estimate.low, 4),
+        "high": round(estimate.high, 4),
+        "truth": round(truth, 4),
+        "held": int(estimate.low <= truth <= estimate.high),
+    }
+
+
+def write(rows: list[dict[str, object]], file: Path) -> None:
+    """Write one line per draw."""
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, FIELDS)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def table(rows: list[dict[str, object]]) -> str:
+    """Coverage, width and bias per cell, and the mean coverage per size."""
+    cells: dict[tuple[int, str], list[dict[str, object]]] = {}
+    for row in rows:
+        cells.setdefault((int(str(row["per_class"])), str(row["set"])), []).append(row)
+    lines, by_size = [], {}
+    for (per_class, name), some in sorted(cells.items()):
+        held, low, high, value, truth = (
+            np.array([float(str(r[key])) for r in some]) for key in ("held", "low", "high", "value", "truth")
+        )
+        by_size.setdefault(per_class, []).append(held.mean())
+        lines.append(
+            f"{name:<14}{per_class:>4} per class {len(some):>4} draws  held {held.mean():6.1%}  "
+            f"width {np.mean(high - low):.2f}  estimate minus truth {100 * np.mean(value - truth):+5.1f} points"
+        )
+    lines += [f"mean over sets, {size} per class: {np.mean(some):.1%}" for size, some in by_size.items()]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
