@@ -7,6 +7,7 @@ import logging
 import shlex
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
@@ -172,12 +173,16 @@ def report(run: str) -> None:
 
 
 @models.command(name="list")
-def models_list() -> None:
-    """List the backbones: what is here, its size and its licence."""
+def models_list(*, verify: Flag = False) -> None:
+    """List the backbones: what is here, its size and its licence.
+
+    Args:
+        verify: read every file and compare it with the hash it had when it was fetched.
+    """
     from handful.backbones import weights
     from handful.backbones.catalog import ENTRIES
 
-    here, broken = weights.present(), weights.problems()
+    here, broken = weights.present(), weights.problems() if verify else {}
     print(f"{'name':<20}{'for':<7}{'here':<10}{'licence':<32}what")
     for entry in ENTRIES:
         size = "damaged" if entry.weights in broken else _size(here.get(entry.weights))
@@ -197,8 +202,10 @@ def models_get(*names: str) -> None:
     from handful.backbones import catalog, weights
 
     wanted = names or tuple(n for kind in ("text", "image", "sound") for n in catalog.defaults(kind))
-    for name in dict.fromkeys(catalog.find(n).weights for n in wanted):
-        print(f"{name}: {weights.weights_folder(name)}")
+    with Bars() as bars:
+        for name in dict.fromkeys(catalog.find(n).weights for n in wanted):
+            folder = weights.weights_folder(name, progress=partial(bars, f"fetching {name}"))
+            print(f"{name}: {folder}")
 
 
 @models.command(name="remove")

@@ -158,7 +158,7 @@ def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:
             f"{source.name} must hold the weights of {name}, got something else ({type(error).__name__}). "
             "Nothing can be done about the file; report it."
         ) from error
-    save_file(network.state_dict(), folder / "model.safetensors")
+    save_file({key: tensor.contiguous() for key, tensor in network.state_dict().items()}, folder / "model.safetensors")
     about = {"width": width, "depth": depth, "side": side}
     (folder / "network.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
