@@ -7,36 +7,12 @@ import torch
 from numpy.testing import assert_allclose
 
 from handful.backbones import folded
-from handful.backbones.base import State
 from handful.backbones.efficientnet import ConvUnit, EfficientNetLite, from_original, same_padding
 from handful.backbones.folded import FoldedNet
 
 
-def small_network(seed: int = 0) -> EfficientNetLite:
-    """Every stage once, few channels, and normalisation statistics that are not the identity."""
-    generator = torch.Generator().manual_seed(seed)
-    network = EfficientNetLite(width=0.1, depth=0.1)
-    with torch.no_grad():
-        for name, tensor in network.state_dict().items():
-            if name.endswith("norm.weight") or name.endswith("running_var"):
-                tensor.uniform_(0.5, 2, generator=generator)
-            elif tensor.is_floating_point():
-                tensor.normal_(0, 0.3, generator=generator)
-    return network.eval()
-
-
 def pictures(side: int, count: int = 2, width: int | None = None) -> torch.Tensor:
     return torch.randn(count, 3, side, width or side, generator=torch.Generator().manual_seed(1))
-
-
-def maps(network: EfficientNetLite, x: torch.Tensor) -> dict[int, torch.Tensor]:
-    with torch.inference_mode():
-        state = State(network.stem(x))
-        found = {0: state.x}
-        for depth, block in enumerate(network.blocks, start=1):
-            state = block(state)
-            found[depth] = state.x
-    return found
 
 
 @pytest.mark.parametrize(
@@ -79,13 +55,13 @@ def test_lite0_has_the_weights_that_the_catalogue_says():
         assert sum(p.numel() for p in EfficientNetLite().parameters()) == 4_652_008
 
 
-def test_maps_shrink_as_in_the_paper():
+def test_maps_shrink_as_in_the_paper(small_network, maps):
     found = maps(small_network(), pictures(64))
     assert [found[d].shape[-1] for d in sorted(found)] == [32, 32, 16, 8, 4, 4, 2, 2, 2]
     assert found[8].shape[1] == 1280
 
 
-def test_the_blocks_are_the_network():
+def test_the_blocks_are_the_network(small_network, maps):
     network, x = small_network(), pictures(32)
     with torch.inference_mode():
         assert_allclose(network(x), network.classifier(maps(network, x)[8].mean((2, 3))), rtol=1e-5)
@@ -93,7 +69,7 @@ def test_the_blocks_are_the_network():
 
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize(("side", "width"), [(64, None), (60, None), (65, None), (33, None), (64, 45), (31, 90)])
-def test_folded_equals_unfolded(monkeypatch, fused, side, width):
+def test_folded_equals_unfolded(monkeypatch, fused, side, width, small_network, maps):
     monkeypatch.setattr(folded, "_FUSED", fused and folded._FUSED)
     network, x = small_network(), pictures(side, 2, width)
     copied = FoldedNet(network.stem, network.blocks)
@@ -104,30 +80,45 @@ def test_folded_equals_unfolded(monkeypatch, fused, side, width):
         assert_allclose(found[depth], expected[depth], atol=1e-4, rtol=1e-4)
 
 
-def test_the_pass_stops_after_the_deepest():
+def test_the_pass_stops_after_the_deepest(small_network):
     network = small_network()
     copied = FoldedNet(network.stem, network.blocks[:3])
     assert copied.ready()
     assert sorted(copied.maps(pictures(32), (0, 2))) == [0, 2]
 
 
-def test_the_folded_copy_follows_changed_weights():
+def _exchange(network):
+    network.blocks[3].expand.conv.weight = torch.nn.Parameter(network.blocks[3].expand.conv.weight * 2)
+
+
+def _shift_statistics(network):
+    network.blocks[2].depthwise.norm.running_mean += 0.5
+
+
+CHANGES = {
+    "in place": lambda network: network.blocks[2].project.conv.weight.mul_(3),
+    "through .data": lambda network: network.stem.conv.weight.data.mul_(2),
+    "one number": lambda network: network.blocks[0].project.conv.weight[0, 0].add_(0.5),
+    "a new parameter": _exchange,
+    "statistics": _shift_statistics,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_folded_copy_follows_changed_weights(change, small_network, maps):
     network, x = small_network(), pictures(32)
     copied = FoldedNet(network.stem, network.blocks)
     assert copied.ready()
     before = copied.maps(x, [8])[8]
     with torch.no_grad():
-        network.blocks[2].project.conv.weight.mul_(3)
+        CHANGES[change](network)
     assert copied.ready()
     after = copied.maps(x, [8])[8]
     assert not torch.allclose(before, after)
     assert_allclose(after, maps(network, x)[8], atol=1e-4, rtol=1e-4)
-    network.blocks[3].expand.conv.weight = torch.nn.Parameter(network.blocks[3].expand.conv.weight * 2)
-    assert copied.ready()
-    assert_allclose(copied.maps(x, [8])[8], maps(network, x)[8], atol=1e-4, rtol=1e-4)
 
 
-def test_folding_happens_once_for_the_same_weights(monkeypatch):
+def test_folding_happens_once_for_the_same_weights(monkeypatch, small_network):
     network = small_network()
     copied = FoldedNet(network.stem, network.blocks)
     assert copied.ready()
@@ -135,7 +126,7 @@ def test_folding_happens_once_for_the_same_weights(monkeypatch):
     assert copied.ready()
 
 
-def test_no_folded_copy_of_a_network_in_training_or_with_other_parts():
+def test_no_folded_copy_of_a_network_in_training_or_with_other_parts(small_network):
     network = small_network()
     copied = FoldedNet(network.stem, network.blocks)
     network.blocks[4].train()

@@ -32,8 +32,8 @@ _LITE = {
 # The original's preprocessing: (x - 127) / 128.
 _MEAN, _SCALE = 127.0, 128.0
 
-# The share of the shorter side that the central square keeps.
-_CROP = 0.875
+# The central square keeps S of every S + 32 pixels of the shorter side, as in the original's evaluation.
+_MARGIN = 32
 
 # Changes with the formula of LiteBackbone.pool.
 _POOLING = "mean, highest and lowest"
@@ -65,7 +65,7 @@ class LiteBackbone(Backbone):
         stages, last = network.stage_ends, len(self.blocks)
         # The two top layers, the end of the maps of 14 × 14, and the first ones of 56 × 56 for fine grain.
         self.search_depths = (last, last - 1, stages[4], stages[0] + 1)
-        recipe = ("lite", side, _MEAN, _SCALE, _CROP, _POOLING)
+        recipe = ("lite", side, _MEAN, _SCALE, _MARGIN, _POOLING)
         self.fingerprint = weights_fingerprint(self.modules(), *recipe, *details)
         self._fast = FoldedNet(network.stem, self.blocks)
 
@@ -129,9 +129,9 @@ def square(item: Any, side: int) -> np.ndarray:
     Returns:
         (side, side, 3) uint8.
     """
-    picture = load_image(item, at_least=math.ceil(side / _CROP))
+    picture = load_image(item, at_least=side + _MARGIN)
     width, height = picture.size
-    kept = min(width, height) * _CROP
+    kept = min(width, height) * side / (side + _MARGIN)
     left, top = (width - kept) / 2, (height - kept) / 2
     box = (left, top, left + kept, top + kept)
     return np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC, box=box))
