@@ -7,7 +7,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from handful.errors import MachineError, OptionError
@@ -16,25 +16,28 @@ _SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
-def replaced_folder(folder: Path, marker: str) -> Iterator[Path]:
+def replaced_folder(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
     """Give a temporary sibling to write into; rename it into place when the body ends without an error.
 
+    Whatever else a replaced folder held is moved into the new one: it belongs to the user.
+
     Args:
-        folder: where the result shall lie.
-        marker: a file that shows that an existing folder was written by us and may be replaced.
+        folder: where the result shall lie; a link is followed.
+        parts: the names that the result may have in it, first the one by which an earlier result is known.
 
     Raises:
         OptionError: ``folder`` exists and is not ours to replace.
         MachineError: it cannot be written, or the disk is full.
     """
-    check_replaceable(folder, marker)
+    check_replaceable(folder, parts[0])
+    place = Path(os.path.realpath(folder))
     fresh: Path | None = None
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
         fresh.chmod(0o777 & ~_umask())
         yield fresh
-        _swap(fresh, folder)
+        _swap(fresh, place, parts)
     except OSError as error:
         raise _explained(error, folder) from error
     finally:
@@ -46,18 +49,27 @@ def replaced_folder(folder: Path, marker: str) -> Iterator[Path]:
 def replaced_file(file: Path) -> Iterator[Path]:
     """Give a temporary sibling to write to; rename it into place when the body ends without an error.
 
+    A link is followed. A pipe or device, such as ``/dev/stdout``, cannot be replaced and is written to directly.
+
     Raises:
+        OptionError: ``file`` is a folder.
         MachineError: it cannot be written, or the disk is full.
     """
     fresh: Path | None = None
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+        if file.is_dir():
+            raise OptionError(f"output {file} must be a file, got a folder. Name a file in it, such as answers.csv.")
+        if file.exists() and not file.is_file():
+            yield file
+            return
+        place = Path(os.path.realpath(file))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
         os.close(handle)
         fresh = Path(name)
         fresh.chmod(0o666 & ~_umask())
         yield fresh
-        fresh.replace(file)
+        fresh.replace(place)
     except OSError as error:
         raise _explained(error, file) from error
     finally:
@@ -66,33 +78,61 @@ def replaced_file(file: Path) -> Iterator[Path]:
 
 
 def check_replaceable(folder: Path, marker: str) -> None:
-    """Refuse a folder that holds something else, before any work is done.
+    """Refuse a folder that holds something else or cannot be written, before any work is done.
+
+    Args:
+        folder: where a result shall lie.
+        marker: the name in it by which an earlier result is known.
 
     Raises:
-        OptionError: ``folder`` exists, is not empty and has no ``marker``, or is a file.
+        OptionError: ``folder`` exists, is not empty and has no ``marker``, or is not a folder that can be replaced.
         MachineError: nothing can be written beside it.
     """
-    if folder.is_dir():
-        if any(folder.iterdir()) and not (folder / marker).exists():
-            raise OptionError(
-                f"output folder {folder} must be new, empty or an earlier result, got a folder with other files. "
-                "Choose another folder."
-            )
-    elif folder.exists():
-        raise OptionError(f"output folder {folder} must be a folder, got a file. Choose another name.")
-    nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not os.access(nearest, os.W_OK):
-        raise MachineError(f"{folder} cannot be written: no permission in {nearest}. Choose another folder.")
+    place = Path(os.path.realpath(folder))
+    try:
+        if place.is_dir():
+            if any(place.iterdir()) and not (place / marker).exists():
+                raise OptionError(
+                    f"output folder {folder} must be new, empty or an earlier result, got a folder with other files. "
+                    "Choose another folder."
+                )
+            if os.path.ismount(place) or place == Path.cwd() or place in Path.cwd().parents:
+                kind = "a disk of its own" if os.path.ismount(place) else "the folder you are in"
+                raise OptionError(
+                    f"output folder {folder} must be one that can be replaced, got {kind}. "
+                    f"Choose a folder inside it, such as {folder / 'run'}."
+                )
+        elif place.exists():
+            raise OptionError(f"output folder {folder} must be a folder, got a file. Choose another name.")
+        above = next(parent for parent in place.parents if parent.exists())
+    except OSError as error:
+        raise _explained(error, folder) from error
+    if not above.is_dir():
+        raise OptionError(f"output folder {folder} must lie in a folder, but {above} is a file. Choose another name.")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise MachineError(f"{folder} cannot be written: no permission in {above}. Choose another folder.")
 
 
-def _swap(fresh: Path, folder: Path) -> None:
-    if not folder.exists():
-        fresh.rename(folder)
+def _swap(fresh: Path, place: Path, parts: Sequence[str]) -> None:
+    if not place.exists():
+        fresh.rename(place)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-    folder.rename(old / "was")
-    fresh.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    shelf = Path(tempfile.mkdtemp(prefix=f".{place.name}.old.", dir=place.parent))
+    old = shelf / "was"
+    try:
+        place.rename(old)
+        try:
+            fresh.rename(place)
+        except BaseException:
+            old.rename(place)
+            raise
+        for entry in old.iterdir():
+            if entry.name not in parts and not (place / entry.name).exists():
+                entry.rename(place / entry.name)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        with contextlib.suppress(OSError):  # not empty where something of the user's could not be moved out of it
+            shelf.rmdir()
 
 
 def _umask() -> int:

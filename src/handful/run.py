@@ -17,6 +17,9 @@ from handful.plan import Plan
 
 logger = logging.getLogger(__name__)
 
+PARTS = ("scores.json", "findings.json", "plan.yaml", "predictions.csv", "model", "report.html", "run.log")
+"""What a run folder holds; the first shows that a folder is one."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -43,7 +46,7 @@ class Run:
         It is written beside its place and renamed, so a kill leaves either the old folder or the new one.
 
         Args:
-            folder: where; an earlier run there is replaced, any other folder is left alone.
+            folder: where; an earlier run there is replaced, other files in it stay; any other folder is left alone.
 
         Returns:
             The folder.
@@ -54,7 +57,7 @@ class Run:
         """
         from handful.report import render
 
-        with replaced_folder(Path(folder), marker="scores.json") as target:
+        with replaced_folder(Path(folder), PARTS) as target:
             write_json(target / "scores.json", self.scores.as_dict())
             write_json(target / "findings.json", [finding.record() for finding in self.findings])
             self.plan.save(target / "plan.yaml")

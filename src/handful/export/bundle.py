@@ -31,6 +31,7 @@ WITNESSES = 8
 
 _WEIGHTS = "head.safetensors"
 _RECORD = "bundle.json"
+_PARTS = (_RECORD, _WEIGHTS, "README.md")
 # The self-test repeats a product of float32 numbers, perhaps on another machine.
 _CLOSE = 1e-4
 
@@ -127,7 +128,7 @@ class Bundle:
             MachineError: the folder cannot be written.
             BundleError: the copy read back does not give the same probabilities.
         """
-        with replaced_folder(Path(folder), marker=_RECORD) as target:
+        with replaced_folder(Path(folder), _PARTS) as target:
             tensors = {"coef": self.coef, "intercept": self.intercept, "witness": self.witness}
             tensors["witness_proba"] = self.probabilities_of(self.witness).astype(np.float32)
             (target / _WEIGHTS).write_bytes(save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
