@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,8 @@ METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 STRATEGIES = ("majority", "zero-shot", "centroid", "ridge", "logistic", "svm")
 ENGINES = ("inline", "processes")
 
-_UNITS = {
-    "": 1.0,
-    "s": 1.0,
-    "sec": 1.0,
-    "second": 1.0,
-    "m": 60.0,
-    "min": 60.0,
-    "minute": 60.0,
-    "h": 3600.0,
-    "hour": 3600.0,
-}
+# Without the s of the plural, or of seconds.
+_UNITS = {"": 1.0, "sec": 1.0, "second": 1.0, "m": 60.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0}
 
 
 @dataclass(frozen=True)
@@ -86,13 +78,20 @@ class Plan:
         problems += _unknown("metric", [values.get("metric", METRICS[0])], METRICS)
         problems += _unknown("engine", [values.get("engine", ENGINES[0])], ENGINES)
         seed = values.get("seed", 0)
-        if not isinstance(seed, int) or seed < 0:
+        if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
             problems.append(f"seed must be a whole number from 0 up, got {seed!r}. Try 0.")
+        elif "seed" in values:
+            values["seed"] = int(seed)
+        for name in {"source", "out", "backbone"} & values.keys():
+            values[name] = str(values[name])
+        if not values.get("source", "items"):
+            problems.append("source must be a folder or a file, got an empty text. Name one.")
+        if not values.get("backbone", "auto").strip(", "):
+            problems.append(
+                f"backbone must be a name, a folder or auto, got {values['backbone']!r}. See `handful models list`."
+            )
         if problems:
             raise OptionError("\n".join(problems))
-        for name in ("source", "out"):
-            if name in values:
-                values[name] = str(values[name])
         return cls(**values, origins=dict.fromkeys(values, origin))
 
     def items(self) -> list[tuple[str, Any, str]]:
@@ -117,16 +116,22 @@ def seconds_of(budget: float | str) -> float:
     Raises:
         OptionError: it is not a time, or below 0.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*?)s?\s*", str(budget).lower().replace("mins", "min"))
-    unit = match.group(2) if match else None
-    if match is None or unit not in _UNITS:
+    found = float("nan")
+    if isinstance(budget, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", budget.lower())
+        unit = _UNITS.get(match[2].removesuffix("s")) if match else None
+        if match and unit:
+            found = float(match[1]) * unit
+    elif isinstance(budget, Real):
+        found = float(budget)
+    if not 0 <= found < float("inf"):
         raise OptionError(f"budget must be a time such as 30s, '1 min' or 0, got {budget!r}. Try '1 min'.")
-    return float(match.group(1)) * _UNITS[unit]
+    return found
 
 
 def _unknown(option: str, names: Iterable[str], known: tuple[str, ...]) -> list[str]:
     return [
-        f"{option} must be one of {', '.join(known)}, got {name!r}.{suggestion(name, known)}"
+        f"{option} must be one of {', '.join(known)}, got {name!r}.{suggestion(name, known) or ' Choose one of these.'}"
         for name in names
         if name not in known
     ]
