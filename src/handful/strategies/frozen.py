@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from handful.data.dataset import Dataset
 from handful.data.splits import merge_groups
 from handful.engines import Engine
+from handful.errors import DataError, OptionError
 from handful.evaluation.protocol import draw_folds, protocol_for
 from handful.evaluation.verdicts import REFERENCE, Held, Rows
 from handful.features.sight import Sight
@@ -26,6 +27,8 @@ from handful.strategies.search import Search, refit, search
 SEARCH_SHARE = 0.5
 # The smallest search is planned for this many seconds, whatever the budget.
 SEARCH_LEAST = 1.0
+# Nested folds hold out one group to score on and one to choose by, and learn from the others.
+FEWEST_GROUPS = 3
 
 
 @dataclass(frozen=True)
@@ -69,14 +72,22 @@ def climb(
 
     Returns:
         The search, the choice and the fitted head.
+
+    Raises:
+        DataError: the rows are of fewer than three groups, or fewer than three different items.
+        OptionError: zero-shot is asked for alone and the class names say nothing.
     """
     classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
     views = {view: view.matrix(sight.items) for view in views_of(sight.depths)}
     names = {view: view.matrix(sight.names) for view in views} if sight.names else {}
-    duplicates = duplicate_groups(data)
-    groups = merge_groups(np.asarray(data.groups), duplicates) if data.groups else duplicates
+    groups = _together(data)
     protocol = protocol_for(groups, data.groups is not None)
     heads = [head for name, head in catalog().items() if name in strategies and head is not Majority]
+    if not heads and not names:
+        raise OptionError(
+            f"strategies must name more than zero-shot for {data.source}, because zero-shot needs texts, and classes "
+            "that are called by words. Add centroid or another."
+        )
     shape = Shape(len(data), max(x.shape[1] for x in views.values()), len(classes), bool(names))
     allowed = max(SEARCH_LEAST, SEARCH_SHARE * budget)
     grid, repeats = affordable(heads, tuple(views), shape, protocol, allowed, "zero-shot" in strategies)
@@ -97,6 +108,25 @@ def climb(
         protocol=protocol.name,
         matrix=views[chosen.view],
     )
+
+
+def _together(data: Dataset) -> NDArray[np.int64]:
+    """(N,) rows that share a number share a fold: those of one group, and those with the same content.
+
+    Raises:
+        DataError: there are too few of them.
+    """
+    duplicates = duplicate_groups(data)
+    groups = merge_groups(np.asarray(data.groups), duplicates) if data.groups else duplicates
+    count = len(np.unique(groups))
+    if count < FEWEST_GROUPS:
+        must = "come from at least {} groups" if data.groups else "be at least {} different items"
+        add = "rows of other groups, or use none (--group '')" if data.groups else "other items"
+        raise DataError(
+            f"the rows of {data.source} must {must.format(FEWEST_GROUPS)}, got {count}: one to learn from, one to "
+            f"choose by and one to be scored on. Add {add}."
+        )
+    return groups
 
 
 def _reference(truth: NDArray[np.int64], repeats: int) -> Held:
