@@ -152,10 +152,12 @@ class Scores:
 
     def __str__(self) -> str:
         """The arms as an aligned table with a closing sentence."""
-        lines = [f"{'arm':<14}{self.metric:>10}   {self.level:.0%} interval   verdict"]
+        wide = max(len(arm.name) for arm in self.arms) + 2
+        column = max(len(self.metric), 5)
+        lines = [f"{'arm':<{wide}}{self.metric:>{column}}   {self.level:.0%} interval     verdict"]
         for arm in self.arms:
             e = arm.estimate
-            lines.append(f"{arm.name:<14}{e.value:>10.3f}   {e.low:.3f} to {e.high:.3f}   {arm.verdict}")
+            lines.append(f"{arm.name:<{wide}}{e.value:>{column}.3f}   {e.low:.3f} to {e.high:.3f}   {arm.verdict}")
         return "\n".join([*lines, self.sentence])
 
 

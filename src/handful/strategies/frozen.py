@@ -141,7 +141,8 @@ def _arms(found: Search) -> list[Held]:
     by_backbone: dict[str, list[int]] = {}
     for q, setting in enumerate(found.settings):
         by_head.setdefault(setting.arm, []).append(q)
-        by_backbone.setdefault("+".join(name for name, _ in setting.view.parts), []).append(q)
+        look = setting.view.parts[0][0] if setting.view.cost == 1 else "joined"
+        by_backbone.setdefault(look, []).append(q)
     arms = {**by_head, **(by_backbone if len(by_backbone) > 1 else {})}
     return [
         Held(
