@@ -61,9 +61,7 @@ def main() -> None:
             tune = [HANDFUL, "tune", source, "--out", place / f"run-{name}"]
             runs = []
             for _ in range(args.repeats):
-                command(
-                    [sys.executable, "-c", "from handful.features.cache import user_cache as c; c().file.unlink(True)"]
-                )
+                (cache_folder() / "features.sqlite").unlink(missing_ok=True)
                 runs.append(command(tune))
             note(f"handful tune, {what}, nothing cached: s", statistics.median(s for s, _ in runs))
             note(f"handful tune, {what}: peak memory, MB", max(m for _, m in runs), 0)

@@ -67,10 +67,12 @@ class ToyText(_Toy):
     name, modality = "toy-text", "text"
 
     def vectors(self, item: str) -> np.ndarray:
+        """One row per word, (T, D)."""
         words = item.lower().split() or [""]
         return np.stack([np.random.default_rng(zlib.crc32(w.encode())).normal(size=WIDTH) for w in words])
 
     def size(self, item: str) -> int:
+        """Longer texts have more words."""
         return len(item)
 
 
@@ -80,6 +82,7 @@ class ToyImage(_Toy):
     name, modality = "toy-image", "image"
 
     def vectors(self, item: Any) -> np.ndarray:
+        """One row of 32 grey cells, (1, D)."""
         from handful.data.images import load_image
 
         small = load_image(item).convert("L").resize((8, 4))
@@ -92,6 +95,7 @@ class ToySound(_Toy):
     name, modality = "toy-sound", "sound"
 
     def vectors(self, item: Path | tuple[np.ndarray, int]) -> np.ndarray:
+        """One row of 32 band levels, (1, D)."""
         from handful.data.sounds import load_sound
 
         spectrum = np.abs(np.fft.rfft(load_sound(item, 16000), 4096)) + 1e-9

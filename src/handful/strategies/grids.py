@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,11 +11,12 @@ import numpy as np
 
 from handful.evaluation.protocol import MANY, REPEATS, Protocol
 from handful.features.view import View
-from handful.strategies.heads import Head
+from handful.strategies.heads import Head, LinearSVM
 
-# Multiplications per second that the solver reaches on one ordinary core; a low guess, since a search that
-# ends early annoys nobody.
-RATE = 4e9
+# What one ordinary core does per second: low guesses, since a search that ends early annoys nobody.
+PRODUCTS = 2e10  # multiplications and additions inside matrix products
+ELEMENTS = 1e9  # numbers touched by anything else
+DECOMPOSED = 4e8  # cubes of a width whose principal axes are found
 
 NAME_WEIGHTS = (0.0, 1.0, 4.0)
 
@@ -85,18 +88,27 @@ class Shape:
     """Whether label names have features."""
 
 
-def seconds_of(grid: Grid, shape: Shape, folds: int, repeats: int) -> float:
-    """Expected time of a search: one decomposition per fit and view, then steps for every penalty at once."""
-    fits = repeats * folds * (folds + 1) / 2
+def seconds_of(grid: Grid, shape: Shape, folds: int, repeats: int, cores: int) -> float:
+    """Expected time of a search: one decomposition per fit and view, then steps for every penalty.
+
+    Args:
+        grid: what is tried.
+        shape: rows, width and classes.
+        folds: K of one repeat.
+        repeats: R.
+        cores: how many jobs run at once.
+    """
     names = len(grid.name_weights) if shape.named else 1
-    rows = shape.rows + (shape.classes if names > 1 else 0)
+    jobs = len(grid.views) * names
+    rows = shape.rows + (shape.classes if shape.named else 0)
     width = min(shape.width, rows, 512)
-    decompose = 12 * width**3 + 2 * rows * width**2
-    step = 4.0 * rows * width * shape.classes + 40 * rows * shape.classes
-    steps = sum(getattr(head, "steps", 0) * len(grid.penalties_of(head)) for head in grid.heads)
+    step = 4 * rows * width * shape.classes / PRODUCTS + 12 * (rows + width) * shape.classes / ELEMENTS
+    steps = sum(max(1, head.steps) * len(grid.penalties_of(head)) for head in grid.heads)
+    fit = width**3 / DECOMPOSED + steps * step
     settings = sum(len(grid.penalties_of(head)) for head in grid.heads)
-    reduce = settings * 16 * 20 * rows * shape.classes * repeats * folds
-    return float(len(grid.views) * names * (fits * (decompose + (steps + 1) * step) + reduce) / RATE)
+    reduce = settings * 60 * shape.rows * shape.classes * folds / ELEMENTS
+    each = repeats * (folds * (folds + 1) / 2 * fit + reduce)
+    return float(math.ceil(jobs / cores) * each)
 
 
 def affordable(
@@ -116,17 +128,20 @@ def affordable(
         The grid and the number of repeats, at most ``REPEATS``.
     """
     weights = NAME_WEIGHTS if shape.named else (0.0,)
+    ends = weights[:1] + weights[-1:] if shape.named else weights
     last = tuple(v for v in views if all(d == _deepest(views, b) for b, d in v.parts))
-    lean = tuple(h for h in heads if getattr(h, "steps", 0) <= 1) or tuple(heads[:1])
+    usual = tuple(h for h in heads if h is not LinearSVM) or tuple(heads)
+    lean = tuple(h for h in heads if h.steps <= 1) or tuple(heads)
     grids = [
         Grid(tuple(heads), tuple(views), weights, zero_shot),
-        Grid(tuple(heads), tuple(views), weights[:1] + weights[-1:], zero_shot, penalties=3),
-        Grid(tuple(heads), last, weights[:1] + weights[-1:], zero_shot, penalties=3),
-        Grid(lean, last, weights[:1] + weights[-1:], zero_shot, penalties=2),
-        Grid(lean, last, weights[:1], zero_shot, penalties=1),
+        Grid(usual, tuple(views), ends, zero_shot),
+        Grid(usual, last, ends, zero_shot),
+        Grid(usual, last, ends[-1:], zero_shot, penalties=2),
+        Grid(lean, last, ends[-1:], zero_shot, penalties=2),
     ]
+    cores = os.cpu_count() or 1
     for grid in grids:
-        once = seconds_of(grid, shape, protocol.folds, 1)
+        once = seconds_of(grid, shape, protocol.folds, 1, cores)
         if once * protocol.repeats <= budget:
             return grid, protocol.repeats
         if shape.rows > MANY and once <= budget:
