@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from handful.backbones.weights import cache_folder
 logger = logging.getLogger(__name__)
 
 Vector = NDArray[np.float32]
+Result = TypeVar("Result")
 
 _TABLE = """CREATE TABLE IF NOT EXISTS features (
     backbone TEXT, depth INTEGER, item TEXT, vector BLOB, PRIMARY KEY (backbone, depth, item)
@@ -24,12 +27,20 @@ _TABLE = """CREATE TABLE IF NOT EXISTS features (
 # SQLite's own limit on variables in one statement is at least 999 in every build.
 _BATCH = 500
 
+# Bytes of the checksum at the end of every vector.
+_CHECK = 4
+
+
+# What SQLite says of a file that is damaged, is none of its own, or was laid out by another version of handful.
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
 
 class FeatureCache:
     """A SQLite file of feature vectors; losing it costs time, never a result.
 
-    A damaged file is set aside and started anew; a file that cannot be opened, or stays locked for longer
-    than ``patience``, is done without, and the log says so.
+    Every vector carries a checksum, since a damaged file may still be a valid one: what does not fit is not there.
+    A damaged file is started anew; a file that cannot be opened, or stays locked for longer than ``patience``, is
+    done without, and the log says so.
     """
 
     def __init__(self, file: Path | None, patience: float = 5.0) -> None:
@@ -40,28 +51,28 @@ class FeatureCache:
 
     def get(self, backbone: str, depth: int, items: Sequence[str]) -> dict[str, Vector]:
         """The vectors that are there: item hash → (D,)."""
-        found: dict[str, Vector] = {}
-        with self._guarded() as connection:
-            if connection is None:
-                return found
+
+        def read(connection: sqlite3.Connection) -> dict[str, Vector]:
+            found = {}
             for start in range(0, len(items), _BATCH):
                 some = items[start : start + _BATCH]
                 marks = ",".join("?" * len(some))
                 query = f"SELECT item, vector FROM features WHERE backbone = ? AND depth = ? AND item IN ({marks})"
-                for item, blob in connection.execute(query, (backbone, depth, *some)):
-                    found[item] = np.frombuffer(blob, np.float32)
-        return found
+                rows = connection.execute(query, (backbone, depth, *some))
+                found.update({item: vector for item, blob in rows if (vector := _unpacked(blob)) is not None})
+            return found
+
+        return self._attempt(read) or {}
 
     def put(self, backbone: str, depth: int, vectors: Mapping[str, Vector]) -> None:
         """Keep vectors: item hash → (D,)."""
-        rows: Iterable[tuple[str, int, str, bytes]] = [
-            (backbone, depth, item, np.ascontiguousarray(vector, np.float32).tobytes())
-            for item, vector in vectors.items()
-        ]
-        with self._guarded() as connection:
-            if connection is not None:
-                with connection:
-                    connection.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)", rows)
+        rows = [(backbone, depth, item, _packed(vector)) for item, vector in vectors.items()]
+
+        def write(connection: sqlite3.Connection) -> None:
+            with connection:
+                connection.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)", rows)
+
+        self._attempt(write)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -69,35 +80,53 @@ class FeatureCache:
             self._connection.close()
             self._connection = None
 
-    @contextlib.contextmanager
-    def _guarded(self) -> Iterator[sqlite3.Connection | None]:
-        try:
-            yield self._open()
-        except sqlite3.OperationalError as error:  # locked, full disk, read-only: go on without
-            logger.warning("feature cache %s is not used: %s", self.file, error)
-            self.close()
-            self.file = None
-        except sqlite3.DatabaseError as error:
-            logger.warning("feature cache %s was damaged (%s) and is started anew", self.file, error)
-            self.close()
-            self._set_aside()
-
-    def _open(self) -> sqlite3.Connection | None:
-        if self._connection is None and self.file is not None:
+    def _attempt(self, work: Callable[[sqlite3.Connection], Result]) -> Result | None:
+        """Do something with the file, again where a damaged one had to be started anew; None where there is no file."""
+        for again in (True, False):
+            if self.file is None:
+                return None
             try:
-                self.file.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise sqlite3.OperationalError(str(error)) from error
-            self._connection = sqlite3.connect(self.file, timeout=self.patience)
-            self._connection.execute("PRAGMA journal_mode=WAL")
+                return work(self._open(self.file))
+            except (sqlite3.Error, OSError) as error:
+                self.close()
+                code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the other bits say more than is asked here
+                if again and code in _DAMAGED and self._start_anew(self.file, error):
+                    continue
+                logger.warning("feature cache %s is not used: %s", self.file, error)
+                self.file = None
+        return None
+
+    def _open(self, file: Path) -> sqlite3.Connection:
+        if self._connection is None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(file, timeout=self.patience)
+            # Another process that makes this switch right now locks it out, without waiting; one of the two is enough.
+            with contextlib.suppress(sqlite3.OperationalError):
+                self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.execute(_TABLE)
         return self._connection
 
-    def _set_aside(self) -> None:
-        assert self.file is not None
-        for name in (self.file, *(self.file.with_name(self.file.name + end) for end in ("-wal", "-shm"))):
-            name.unlink(missing_ok=True)
+    def _start_anew(self, file: Path, error: Exception) -> bool:
+        try:
+            for end in ("", "-wal", "-shm"):
+                file.with_name(file.name + end).unlink(missing_ok=True)
+        except OSError:  # then the file is not used, and the log says so
+            return False
+        logger.warning("feature cache %s was damaged (%s) and is started anew", file, error)
+        return True
+
+
+def _packed(vector: Vector) -> bytes:
+    body = np.ascontiguousarray(vector, np.float32).tobytes()
+    return body + zlib.crc32(body).to_bytes(_CHECK, "little")
+
+
+def _unpacked(blob: object) -> Vector | None:
+    """The vector, or None where its bytes are not those that were written."""
+    if not isinstance(blob, bytes) or zlib.crc32(blob[:-_CHECK]).to_bytes(_CHECK, "little") != blob[-_CHECK:]:
+        return None
+    return np.frombuffer(blob[:-_CHECK], np.float32)
 
 
 def user_cache() -> FeatureCache:
