@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -51,6 +52,8 @@ class Encoder(TransformerMixin, BaseEstimator):
         Raises:
             DataError: an item cannot be read.
         """
+        if isinstance(items, str | Path):
+            raise DataError(f"transform needs a list of items, got one {type(items).__name__}. Wrap it: [item].")
         if not hasattr(self, "backbone_"):
             self.fit(items)
         depth = self.backbone_.search_depths[0] if self.depth is None else self.depth
@@ -60,7 +63,8 @@ class Encoder(TransformerMixin, BaseEstimator):
             cache.close()
         if seen.failed:
             at, why = next(iter(seen.failed.items()))
-            raise DataError(f"item {at} cannot be read: {why}")
+            name = items[at] if isinstance(items[at], Path) else f"item {at}"
+            raise DataError(f"{name} cannot be read: {why}.")
         return seen.matrices[depth]
 
     def __sklearn_is_fitted__(self) -> bool:

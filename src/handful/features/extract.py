@@ -113,7 +113,15 @@ def _passes(
             at, batch, errors = waiting.pop(0).result()
             if n + 2 < len(batches):
                 waiting.append(pool.submit(prepare, batches[n + 2]))
-            yield at, backbone.encode_batch(batch, depths) if at else {}, errors
+            if not at:
+                yield [], {}, errors
+                continue
+            vectors = backbone.encode_batch(batch, depths)
+            finite = np.all([np.isfinite(x).all(1) for x in vectors.values()], axis=0)  # (B,)
+            for i, good in zip(at, finite, strict=True):
+                if not good:
+                    errors[i] = f"{backbone.name} gives numbers for it that are not finite"
+            yield [i for i in at if i not in errors], {d: x[finite] for d, x in vectors.items()}, errors
 
 
 def _batches(backbone: Backbone, items: Sequence[Any], todo: Sequence[int]) -> Iterator[list[int]]:
@@ -133,7 +141,13 @@ def _prepare(backbone: Backbone, items: Sequence[Any], at: list[int]) -> tuple[l
             try:
                 backbone.prepare([items[i]])
             except DataError as error:
-                errors[i] = str(error)
+                errors[i] = _reason(error, items[i])
             else:
                 good.append(i)
         return good, backbone.prepare([items[i] for i in good]) if good else None, errors
+
+
+def _reason(error: DataError, item: Any) -> str:
+    """What is wrong with an item, for a message that names it already."""
+    text = str(error).rstrip(".")
+    return f"it {text.removeprefix(f'{item} ')}" if text.startswith(f"{item} ") else text
