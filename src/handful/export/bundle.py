@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load, save
 
 from handful.atomic import replaced_folder
 from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
-from handful.errors import BundleError, DataError
+from handful.data.dataset import MODALITIES
+from handful.data.items import make_items
+from handful.errors import BundleError, DataError, OptionError
 from handful.evaluation.calibration import probabilities
 from handful.features.cache import FeatureCache
 from handful.features.extract import extract
@@ -83,16 +85,20 @@ class Bundle:
             WeightsError: a backbone is not there and cannot be fetched.
             BundleError: a backbone is not the one that the head was fitted on.
         """
-        proba, failed = self.answer(items)
+        if isinstance(items, str | Path):
+            raise DataError(f"predict needs a list of items, got one {type(items).__name__}. Wrap it: [item].")
+        values, failed = make_items(list(items), self.modality, None)
+        proba = np.zeros((0, len(self.labels)))
+        if not failed:
+            proba, failed = self.answer(values)
         if failed:
-            at, why = next(iter(failed.items()))
-            raise DataError(f"item {at} cannot be read: {why}")
+            at = min(failed)
+            name = values[at] if isinstance(values[at], Path) else f"item {at}"
+            raise DataError(f"{name} cannot be read: {failed[at]}.")
         return proba
 
     def predict(self, items: Sequence[Any]) -> list[str]:
         """The most probable class of each item; raises as ``predict_proba``."""
-        if isinstance(items, str | Path):
-            raise DataError(f"predict needs a list of items, got one {type(items).__name__}. Wrap it: [item].")
         return [self.labels[i] for i in self.predict_proba(items).argmax(1)]
 
     def answer(
@@ -107,16 +113,33 @@ class Bundle:
             failed.update(seen.failed)
         if len(failed) == len(items):
             return np.zeros((len(items), len(self.labels))), failed
-        return self.probabilities_of(self.view.matrix(features)), failed
+        matrix = self.view.matrix(features)
+        if matrix.shape[1] != len(self.coef):
+            raise BundleError(
+                f"the features that the model reads must be {len(self.coef)} wide, but {self.view.name} gives "
+                f"{matrix.shape[1]}. Restore the model or tune again."
+            )
+        return self.probabilities_of(matrix), failed
 
     def backbone(self, name: str) -> Backbone:
         """A backbone of the view, loaded when first asked for and compared with the one used in training."""
         if name not in self.loaded:
-            found = catalog.load(name, self.modality)
+            try:
+                found = catalog.load(name, self.modality)
+            except OptionError as error:
+                raise BundleError(
+                    f"backbone {name!r}, which the model was fitted on, cannot be loaded: {error}"
+                ) from error
             if found.fingerprint != self.fingerprints[name]:
                 raise BundleError(
                     f"backbone {name!r} must be the one that the model was fitted on ({self.fingerprints[name]}), "
                     f"got {found.fingerprint}. Tune again, or get the weights used then."
+                )
+            depths = range(len(found.blocks) + 1) if found.blocks else found.search_depths
+            if any(depth not in depths for part, depth in self.view.parts if part == name):
+                raise BundleError(
+                    f"the model reads {self.view.name}, but backbone {name!r} has no such depth. "
+                    "Restore the model or tune again."
                 )
             self.loaded[name] = found.to(default_device())
         return self.loaded[name]
@@ -144,6 +167,7 @@ class Bundle:
                 "sharpness": self.sharpness,
                 "files": {_WEIGHTS: hashlib.sha256((target / _WEIGHTS).read_bytes()).hexdigest()},
             }
+            record["sha256"] = _digest(record)
             (target / _RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             (target / "README.md").write_text(card or f"# {record['task']}\n", encoding="utf-8")
             copy = Bundle.load(target)
@@ -185,46 +209,70 @@ def _version() -> str:
 def _record(place: Path) -> dict[str, Any]:
     file = place / _RECORD
     if not file.is_file():
-        raise BundleError(f"{place} must be a folder with a {_RECORD}, got none there. Name a run or model folder.")
+        raise BundleError(
+            f"{place} must be a run folder or its model folder, but there is no {_RECORD} in it. "
+            "Name the folder that `handful tune` wrote."
+        )
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         version = record["format"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"{file} cannot be read ({error}). Restore it or tune again.") from error
     if version != FORMAT:
         raise BundleError(
             f"{file} must have format {FORMAT}, got {version} ({record.get('written_by', 'unknown writer')}). "
             "Update handful, or tune again with this version."
         )
-    kinds = {"modality": str, "labels": list, "backbones": list, "head": str, "sharpness": float, "files": dict}
-    wrong = [name for name, kind in kinds.items() if not isinstance(record.get(name), kind)]
-    sound = not wrong and record["labels"] and record["backbones"] and all(isinstance(x, str) for x in record["labels"])
-    whole = sound and all(
-        isinstance(b, dict) and {"name", "depth", "fingerprint"} <= b.keys() for b in record["backbones"]
-    )
-    if not whole or not 0 < record["sharpness"] < float("inf"):
-        named = ", ".join(wrong) or "labels, backbones or sharpness"
-        raise BundleError(f"{file} has a missing or wrong entry ({named}). Restore it or tune again.")
+    if record.pop("sha256", None) != _digest(record):
+        raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
+    wrong = [name for name, holds in _ENTRIES.items() if not holds(record.get(name))]
+    if wrong:
+        raise BundleError(f"{file} has a missing or wrong entry ({', '.join(wrong)}). Restore it or tune again.")
     return {"input": None, **record}
+
+
+def _digest(record: dict[str, Any]) -> str:
+    """The hash of all entries, in any order."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def _is_part(value: Any) -> bool:
+    kinds = {"name": str, "depth": int, "fingerprint": str}
+    return isinstance(value, dict) and all(type(value.get(name)) is kind for name, kind in kinds.items())
+
+
+# Entry of the record → whether its value can be what it must be.
+_ENTRIES: dict[str, Callable[[Any], bool]] = {
+    "modality": lambda value: value in MODALITIES,
+    "labels": lambda value: isinstance(value, list) and len(value) > 1 and all(isinstance(x, str) for x in value),
+    "input": lambda value: value is None or isinstance(value, str),
+    "backbones": lambda value: isinstance(value, list) and len(value) > 0 and all(map(_is_part, value)),
+    "head": lambda value: isinstance(value, str),
+    "sharpness": lambda value: isinstance(value, float) and 0 < value < float("inf"),
+    "files": lambda value: isinstance(value, dict),
+}
 
 
 def _tensors(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
     file = place / _WEIGHTS
     if not file.is_file():
         raise BundleError(f"{file} is missing. Restore it or tune again.")
-    if hashlib.sha256(file.read_bytes()).hexdigest() != record["files"].get(_WEIGHTS):
-        raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
     try:
-        tensors: dict[str, NDArray[np.float32]] = load_file(file)
-    except SafetensorError as error:
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest() != record["files"].get(_WEIGHTS):
+            raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
+        tensors: dict[str, NDArray[np.float32]] = load(content)
+    except (OSError, SafetensorError, KeyError) as error:  # KeyError: a kind of number that NumPy lacks
         raise BundleError(f"{file} cannot be read ({error}). Restore it or tune again.") from error
     classes = len(record["labels"])
-    width = tensors["coef"].shape[0] if "coef" in tensors and tensors["coef"].ndim == 2 else -1
-    shapes = {"coef": (width, classes), "intercept": (classes,)}
+    width, rows = (len(tensors[name]) if name in tensors and tensors[name].ndim else 0 for name in ("coef", "witness"))
+    shapes = {
+        "coef": (width, classes), "intercept": (classes,), "witness": (rows, width), "witness_proba": (rows, classes),
+    }  # fmt: skip
     for name, shape in shapes.items():
-        if name not in tensors or tensors[name].shape != shape or not np.isfinite(tensors[name]).all():
-            raise BundleError(f"{file}: {name} must be finite numbers of shape {shape}. Restore it or tune again.")
-    rows = len(tensors["witness"]) if tensors.get("witness") is not None and tensors["witness"].ndim == 2 else -1
-    if rows < 0 or tensors["witness"].shape[1] != width or tensors["witness_proba"].shape != (rows, classes):
-        raise BundleError(f"{file}: the test rows must be {width} wide with {classes} answers. Tune again.")
+        found = tensors.get(name)
+        if found is None or found.shape != shape or found.dtype != np.float32 or not np.isfinite(found).all():
+            raise BundleError(
+                f"{file}: {name} must be finite float32 numbers of shape {shape}. Restore it or tune again."
+            )
     return tensors

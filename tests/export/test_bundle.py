@@ -1,0 +1,385 @@
+"""A bundle comes back bit for bit, and whatever was done to it on the way is said before anything is built from it."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file, save_file
+
+from handful.backbones.toy import ToyText
+from handful.errors import BundleError, DataError, MachineError, OptionError
+from handful.export.bundle import Bundle
+from handful.features.view import View
+
+TEXTS = ["ants march over the hill", "bees buzz around the hive", "a wasp stings"]
+
+
+def made(modality="text", labels=("ants", "bees", "wasps"), depth=2, **changed):
+    rng = np.random.default_rng(0)
+    name, fingerprint = f"toy-{modality}", {"text": ToyText().fingerprint}.get(modality, "unknown")
+    fields = dict(
+        modality=modality, labels=labels, view=View(((name, depth),)), fingerprints={name: fingerprint}, head="ridge",
+        coef=rng.normal(size=(32, len(labels))).astype(np.float32),
+        intercept=rng.normal(size=len(labels)).astype(np.float32),
+        sharpness=0.1 + 0.2, input="text", witness=rng.normal(size=(8, 32)).astype(np.float32),
+    )  # fmt: skip
+    return Bundle(**{**fields, **changed})
+
+
+@pytest.fixture
+def saved(tmp_path) -> Path:
+    made().save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def refusal(folder, kind=BundleError):
+    with pytest.raises(kind) as error:
+        Bundle.load(folder)
+    return str(error.value)
+
+
+def edit(folder, sign=True, **entries):
+    """Change entries of the record; None removes one. Signed anew, as somebody who knows how would do."""
+    file = folder / "bundle.json"
+    record = json.loads(file.read_text())
+    record.update(entries)
+    record = {name: value for name, value in record.items() if value is not None}
+    if sign:
+        del record["sha256"]
+        record["sha256"] = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+    file.write_text(json.dumps(record))
+
+
+def rewrite(folder, **tensors):
+    """Change tensors; None removes one. The hash is made to fit."""
+    file = folder / "head.safetensors"
+    kept = {**load_file(file), **tensors}
+    save_file({name: value for name, value in kept.items() if value is not None}, file)
+    edit(folder, files={"head.safetensors": hashlib.sha256(file.read_bytes()).hexdigest()})
+
+
+# There and back ----------------------------------------------------------------------------------------------------
+
+
+def test_it_comes_back_bit_for_bit(saved):
+    before, after = made(), Bundle.load(saved)
+    for name in ("modality", "labels", "view", "fingerprints", "head", "sharpness", "input"):
+        assert getattr(after, name) == getattr(before, name), name
+    for name in ("coef", "intercept", "witness"):
+        assert getattr(after, name).tobytes() == getattr(before, name).tobytes(), name
+    assert after.predict_proba(TEXTS).tobytes() == before.predict_proba(TEXTS).tobytes()
+    assert after.predict(TEXTS) == before.predict(TEXTS)
+
+
+def test_probabilities_are_those_of_the_linear_map(saved):
+    model = Bundle.load(saved)
+    x = ToyText().encode(TEXTS, (2,))[2]
+    x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    scores = model.sharpness * (x @ model.coef + model.intercept).astype(np.float64)
+    expected = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    np.testing.assert_allclose(model.predict_proba(TEXTS), expected, rtol=1e-5)
+    assert model.predict(TEXTS) == [model.labels[i] for i in expected.argmax(1)]
+
+
+def test_names_in_any_script_come_back(tmp_path):
+    model = made(labels=("süß", "日本 語", 'with "quotes", commas\nand lines'), input="Köln ✓")
+    model.save(tmp_path / "model")
+    after = Bundle.load(tmp_path / "model")
+    assert (after.labels, after.input) == (model.labels, model.input)
+    assert "日本 語" in (tmp_path / "model/bundle.json").read_text(encoding="utf-8")
+
+
+def test_two_backbones_are_both_read(tmp_path):
+    class Other(ToyText):
+        name = "other"
+
+    view = View((("other", 1), ("toy-text", 2)))
+    rng = np.random.default_rng(0)
+    model = made(
+        view=view, fingerprints={"other": Other().fingerprint, "toy-text": ToyText().fingerprint},
+        coef=rng.normal(size=(64, 3)).astype(np.float32), witness=np.zeros((0, 64), np.float32),
+        loaded={"other": Other()},
+    )  # fmt: skip
+    model.save(tmp_path / "model")
+    after = Bundle.load(tmp_path / "model")
+    assert after.backbones == (("other", 1), ("toy-text", 2))
+    after.loaded["other"] = Other()
+    assert (after.predict_proba(TEXTS) == model.predict_proba(TEXTS)).all()
+
+
+def test_the_folder_of_the_run_may_be_named_instead(saved):
+    assert Bundle.load(saved.parent).labels == ("ants", "bees", "wasps")
+    assert Bundle.load(str(saved.parent)).labels == ("ants", "bees", "wasps")
+
+
+def test_it_holds_three_files_and_no_pickle(saved):
+    assert sorted(path.name for path in saved.iterdir()) == ["README.md", "bundle.json", "head.safetensors"]
+    assert all(b"\x80\x04" not in path.read_bytes()[:2] for path in saved.iterdir())
+    record = json.loads((saved / "bundle.json").read_text())
+    assert record["format"] == 1
+    assert record["task"] == "text classification"
+    assert record["backbones"] == [{"name": "toy-text", "depth": 2, "fingerprint": ToyText().fingerprint}]
+    assert record["written_by"].startswith("handful ")
+
+
+def test_a_card_is_kept(tmp_path):
+    made().save(tmp_path / "model", card="# Insects\n")
+    assert (tmp_path / "model/README.md").read_text() == "# Insects\n"
+
+
+def test_saving_over_an_earlier_one_and_not_over_anything_else(tmp_path):
+    made(sharpness=1.0).save(tmp_path / "model")
+    made(sharpness=2.0).save(tmp_path / "model")
+    assert Bundle.load(tmp_path / "model").sharpness == 2.0
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/thesis.docx").touch()
+    with pytest.raises(OptionError, match="must be new, empty or an earlier result"):
+        made().save(tmp_path / "other")
+
+
+def test_a_full_disk_leaves_the_earlier_one(saved, monkeypatch):
+    def full(*_):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(MachineError, match=r"model was not written: the disk is full\."):
+        made(sharpness=2.0).save(saved)
+    assert Bundle.load(saved).sharpness == made().sharpness
+    assert [path.name for path in saved.parent.iterdir()] == ["model"]
+
+
+# What is handed to predict -----------------------------------------------------------------------------------------
+
+
+def test_items_may_come_as_any_sequence():
+    model, expected = made(), made().predict(TEXTS)
+    for items in (tuple(TEXTS), np.array(TEXTS), (text for text in TEXTS), pd.Series(TEXTS, index=[7, 3, 9])):
+        assert model.predict(items) == expected
+    assert model.predict([]) == []
+    assert model.predict_proba([]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("ask", ["predict", "predict_proba"])
+def test_one_text_is_not_a_list(ask):
+    with pytest.raises(DataError) as error:
+        getattr(made(), ask)("one text")
+    assert str(error.value) == "predict needs a list of items, got one str. Wrap it: [item]."
+
+
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        (None, "the text is empty"), ("  ", "the text is empty"), (3, "this must be a text, got int"),
+        (float("nan"), "this must be a text, got float"), (Path("a.txt"), "this must be a text, got PosixPath"),
+    ],
+)  # fmt: skip
+def test_an_item_that_is_no_text_is_named(item, why):
+    with pytest.raises(DataError) as error:
+        made().predict_proba(["a b", item])
+    name = item if isinstance(item, Path) else "item 1"
+    assert str(error.value) == f"{name} cannot be read: {why}."
+
+
+def test_pictures_by_name_or_in_memory(tmp_path):
+    from handful.backbones.toy import ToyImage
+
+    model = made("image", fingerprints={"toy-image": ToyImage().fingerprint})
+    Image.new("RGB", (9, 9), (9, 99, 199)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"nonsense")
+    answers = model.predict([tmp_path / "a.png", str(tmp_path / "a.png"), Image.open(tmp_path / "a.png")])
+    assert len(set(answers)) == 1
+    with pytest.raises(DataError) as error:
+        model.predict([tmp_path / "a.png", tmp_path / "b.png"])
+    assert str(error.value).startswith(f"{tmp_path}/b.png cannot be read: it is not a picture in a known format.")
+    with pytest.raises(DataError) as error:
+        model.predict([tmp_path / "c.png"])
+    assert str(error.value) == f"{tmp_path}/c.png cannot be read: the file does not exist."
+
+
+# What was done to it -----------------------------------------------------------------------------------------------
+
+
+def test_no_bundle_at_all(tmp_path):
+    (tmp_path / "file").touch()
+    for place in (tmp_path, tmp_path / "nowhere", tmp_path / "file"):
+        assert refusal(place) == (
+            f"{place} must be a run folder or its model folder, but there is no bundle.json in it. "
+            "Name the folder that `handful tune` wrote."
+        )
+
+
+def test_missing_weights(saved):
+    (saved / "head.safetensors").unlink()
+    assert refusal(saved) == f"{saved}/head.safetensors is missing. Restore it or tune again."
+
+
+@pytest.mark.parametrize("at", [0, 40, -1])
+def test_changed_weights(saved, at):
+    content = bytearray((saved / "head.safetensors").read_bytes())
+    content[at] ^= 1
+    (saved / "head.safetensors").write_bytes(content)
+    assert refusal(saved) == (
+        f"{saved}/head.safetensors was changed after it was written: its hash differs. Restore it or tune again."
+    )
+
+
+def test_weights_cut_off(saved):
+    content = (saved / "head.safetensors").read_bytes()
+    (saved / "head.safetensors").write_bytes(content[: len(content) // 2])
+    assert "its hash differs" in refusal(saved)
+
+
+@pytest.mark.parametrize(
+    "entries", [{"labels": ["bees", "ants", "wasps"]}, {"sharpness": 1.0}, {"input": "other"}, {"head": None}]
+)
+def test_a_record_changed_by_hand(saved, entries):
+    edit(saved, sign=False, **entries)
+    assert refusal(saved) == (
+        f"{saved}/bundle.json was changed after it was written: its hash differs. Restore it or tune again."
+    )
+
+
+@pytest.mark.parametrize("text", ["", "{", "nonsense", "[]", "null", "3", "{}", "[" * 100_000])
+def test_a_record_that_is_none(saved, text):
+    (saved / "bundle.json").write_text(text)
+    assert refusal(saved).startswith(f"{saved}/bundle.json cannot be read (")
+    assert refusal(saved).endswith("). Restore it or tune again.")
+
+
+def test_a_record_that_is_no_text(saved):
+    (saved / "bundle.json").write_bytes(b"\xff\xfe\x00\xd8")
+    assert refusal(saved).startswith(f"{saved}/bundle.json cannot be read (")
+
+
+def test_a_record_that_may_not_be_read(saved, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert refusal(saved).startswith(f"{saved}/bundle.json cannot be read ([Errno 13] Permission denied)")
+
+
+@pytest.mark.parametrize("version", [2, 99, 0, "1", 1.5])
+def test_another_format(saved, version):
+    edit(saved, format=version, written_by="handful 9.9")
+    assert refusal(saved) == (
+        f"{saved}/bundle.json must have format 1, got {version} (handful 9.9). "
+        "Update handful, or tune again with this version."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("modality", "video"), ("modality", 3), ("labels", []), ("labels", ["one"]), ("labels", "ants"),
+        ("labels", [1, 2, 3]), ("backbones", []), ("backbones", ["toy-text"]),
+        ("backbones", [{"name": "toy-text", "depth": 2}]),
+        ("backbones", [{"name": "toy-text", "depth": "2", "fingerprint": "x"}]),
+        ("backbones", [{"name": ["toy-text"], "depth": 2, "fingerprint": "x"}]),
+        ("backbones", [{"name": "toy-text", "depth": True, "fingerprint": "x"}]),
+        ("sharpness", 0.0), ("sharpness", -1.0), ("sharpness", float("nan")), ("sharpness", float("inf")),
+        ("sharpness", "1"), ("input", ["text"]), ("head", 3), ("files", []),
+    ],
+)  # fmt: skip
+def test_a_forged_record(saved, name, value):
+    edit(saved, **{name: value})
+    assert refusal(saved) == f"{saved}/bundle.json has a missing or wrong entry ({name}). Restore it or tune again."
+
+
+def test_entries_that_are_missing_are_named_together(saved):
+    edit(saved, modality=None, head=None)
+    assert "wrong entry (modality, head)" in refusal(saved)
+
+
+ZERO = np.zeros
+F32 = np.float32
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shape"),
+    [
+        ("coef", ZERO((32, 2), F32), "(32, 3)"),
+        ("coef", ZERO((3, 32), F32), "(3, 3)"),
+        ("coef", ZERO(32, F32), "(32, 3)"),
+        ("coef", ZERO((), F32), "(0, 3)"),
+        ("coef", ZERO((32, 3), np.float64), "(32, 3)"),
+        ("coef", ZERO((32, 3), np.int32), "(32, 3)"),
+        ("coef", np.full((32, 3), np.nan, F32), "(32, 3)"),
+        ("coef", np.full((32, 3), np.inf, F32), "(32, 3)"),
+        ("coef", None, "(0, 3)"),
+        ("intercept", ZERO(4, F32), "(3,)"),
+        ("intercept", None, "(3,)"),
+        ("intercept", np.full(3, np.nan, F32), "(3,)"),
+        ("witness", ZERO((8, 31), F32), "(8, 32)"),
+        ("witness", None, "(0, 32)"),
+        ("witness_proba", None, "(8, 3)"),
+        ("witness_proba", ZERO((7, 3), F32), "(8, 3)"),
+        ("witness_proba", np.full((8, 3), np.nan, F32), "(8, 3)"),
+    ],
+)
+def test_forged_weights(saved, name, value, shape):
+    rewrite(saved, **{name: value})
+    assert refusal(saved) == (
+        f"{saved}/head.safetensors: {name} must be finite float32 numbers of shape {shape}. Restore it or tune again."
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"\xff" * 64, b"\x80\x04N."])
+def test_weights_that_are_none(saved, content):
+    (saved / "head.safetensors").write_bytes(content)
+    edit(saved, files={"head.safetensors": hashlib.sha256(content).hexdigest()})
+    assert refusal(saved).startswith(f"{saved}/head.safetensors cannot be read (")
+
+
+def test_numbers_of_a_kind_that_numpy_lacks(saved):
+    header = json.dumps({"coef": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}).encode()
+    content = len(header).to_bytes(8, "little") + header + b"\0\0"
+    (saved / "head.safetensors").write_bytes(content)
+    edit(saved, files={"head.safetensors": hashlib.sha256(content).hexdigest()})
+    assert "head.safetensors" in refusal(saved)
+
+
+def test_weights_that_give_other_answers_than_those_kept_with_them(saved):
+    rewrite(saved, coef=np.ones((32, 3), F32) * np.arange(3, dtype=F32))
+    assert refusal(saved) == f"{saved} does not reproduce its own test answers. Restore or tune it again."
+
+
+def test_another_backbone_than_the_one_in_training(saved):
+    edit(saved, backbones=[{"name": "toy-text", "depth": 2, "fingerprint": "0123456789abcdef"}])
+    with pytest.raises(BundleError) as error:
+        Bundle.load(saved).predict(TEXTS)
+    assert str(error.value) == (
+        "backbone 'toy-text' must be the one that the model was fitted on (0123456789abcdef), "
+        f"got {ToyText().fingerprint}. Tune again, or get the weights used then."
+    )
+
+
+def test_a_backbone_that_is_not_here(saved):
+    edit(saved, backbones=[{"name": "./my-encoder", "depth": 2, "fingerprint": "0123456789abcdef"}])
+    with pytest.raises(BundleError) as error:
+        Bundle.load(saved).predict(TEXTS)
+    assert str(error.value).startswith("backbone './my-encoder', which the model was fitted on, cannot be loaded: ")
+
+
+@pytest.mark.parametrize("depth", [3, -1, 99])
+def test_a_depth_that_the_backbone_lacks(saved, depth):
+    edit(saved, backbones=[{"name": "toy-text", "depth": depth, "fingerprint": ToyText().fingerprint}])
+    with pytest.raises(BundleError) as error:
+        Bundle.load(saved).predict(TEXTS)
+    assert str(error.value) == (
+        f"the model reads toy-text@{depth}, but backbone 'toy-text' has no such depth. Restore the model or tune again."
+    )
+
+
+def test_features_of_another_width(saved):
+    rewrite(saved, coef=ZERO((5, 3), F32), witness=ZERO((0, 5), F32), witness_proba=ZERO((0, 3), F32))
+    with pytest.raises(BundleError) as error:
+        Bundle.load(saved).predict(TEXTS)
+    assert str(error.value) == (
+        "the features that the model reads must be 5 wide, but toy-text@2 gives 32. Restore the model or tune again."
+    )
