@@ -93,8 +93,11 @@ def tune(
         WeightsError: a backbone is not there and cannot be fetched.
     """
     if plan is None:
-        given = dict(budget=budget, seed=seed, backbone=backbone, strategies=strategies, metric=metric)
-        plan = Plan.resolve({**given, "source": source if isinstance(source, str | Path) else None}, "argument")
+        given: dict[str, Any] = dict(budget=budget, seed=seed, backbone=backbone, strategies=strategies, metric=metric)
+        given["source"] = source if isinstance(source, str | Path) else None
+        columns = {name: options.get(name) for name in ("label", "input", "group")}
+        given.update({name: column for name, column in columns.items() if isinstance(column, str)})
+        plan = Plan.resolve(given, "argument")
     clock = _Clock()
     with clock("read"):
         data = source if isinstance(source, Dataset) else load(source, **options)
@@ -120,7 +123,7 @@ def tune(
         )  # fmt: skip
     with clock("fit"):
         model = _bundle(frozen, learning, backbones)
-        tested = _test(model, data.take(test), sight.take(test)) if test else None
+        tested = _test(model, data.take(test), sight.take(test), plan) if test else None
         scores = assemble(
             frozen.arms, frozen.whole, frozen.chosen.arm, frozen.rows,
             metric=plan.metric, protocol=frozen.protocol, rng=generator(plan.seed, "bootstrap"),
@@ -178,6 +181,7 @@ def _bundle(frozen: Frozen, data: Dataset, backbones: Mapping[str, Backbone]) ->
     )
 
 
-def _test(model: Bundle, data: Dataset, sight: Sight) -> Estimate:
+def _test(model: Bundle, data: Dataset, sight: Sight, plan: Plan) -> Estimate:
     proba = model.probabilities_of(model.view.matrix(sight.items))
-    return score_test([model.labels[i] for i in proba.argmax(1)], data.labels or ())
+    predicted = [model.labels[i] for i in proba.argmax(1)]
+    return score_test(predicted, data.labels or (), plan.metric, generator(plan.seed, "test"))

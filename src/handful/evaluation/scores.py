@@ -170,7 +170,7 @@ class HeldOut:
     label: str
     """The class that the source says."""
     predicted: str
-    """The class answered most often while the row was held out."""
+    """The class with the highest mean probability over the repeats, each time held out."""
     confidence: float
     """Mean probability of ``predicted`` over repeats, calibrated inside the folds."""
     own: float

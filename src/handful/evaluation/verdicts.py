@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.evaluation.intervals import LEVEL, Estimate, accuracy_interval, bootstrap, paired_difference, wilson
+from handful.evaluation.intervals import LEVEL, Estimate, accuracy_interval, bootstrap, paired_difference
 from handful.evaluation.metrics import METRICS, confusion
 from handful.evaluation.scores import Arm, ClassScore, HeldOut, Scores
 
@@ -102,7 +102,8 @@ def _judge(name: str, chosen: str, difference: Estimate | None) -> tuple[str, st
     if name == chosen:
         if difference.holds_zero:
             return "chosen", f"Lowest held-out log loss, but a tie with always answering the same class: {points}."
-        return "chosen", f"Lowest held-out log loss; better than always answering the same class by {points}."
+        side = "but worse" if difference.value < 0 else "better"
+        return "chosen", f"Lowest held-out log loss, {side} than always answering the same class by {points}."
     if difference.holds_zero:
         return "tie", f"Cannot be told from {chosen} on these rows: {points} apart."
     side = "worse" if difference.value < 0 else "better"
@@ -140,10 +141,19 @@ def held_out_answers(whole: Probabilities, rows: Rows) -> tuple[HeldOut, ...]:
     )
 
 
-def score_test(predicted: Sequence[str], labels: Sequence[str]) -> Estimate:
-    """Accuracy on the rows that the source keeps for a test, with its Wilson interval."""
-    right = [p == t for p, t in zip(predicted, labels, strict=True)]
-    return wilson(float(np.mean(right)), len(right))
+def score_test(predicted: Sequence[str], labels: Sequence[str], metric: str, rng: np.random.Generator) -> Estimate:
+    """The metric on the N rows that the source keeps for a test, with its interval.
+
+    Args:
+        predicted: N class names answered.
+        labels: N true class names; some may be of classes that no training row has.
+        metric: one of ``METRICS``.
+        rng: source of bootstrap draws.
+    """
+    names, coded = np.unique([*labels, *predicted], return_inverse=True)
+    truth, answers = np.split(coded, 2)
+    rows = Rows(truth, tuple(names.tolist()), None, tuple(range(len(truth))))
+    return measure(np.eye(len(names))[None, answers], rows, metric, rng)
 
 
 def sentence(estimate: Estimate, arms: Sequence[Arm], rows: Rows, metric: str) -> str:
@@ -153,7 +163,7 @@ def sentence(estimate: Estimate, arms: Sequence[Arm], rows: Rows, metric: str) -
     between = f"between {estimate.low:.0%} and {estimate.high:.0%} (95 % interval, {len(rows.truth)} rows held out)"
     said = f"{kind} {estimate.value:.0%}, {between}"
     ties = [arm.name for arm in arms if arm.verdict == "tie"]
-    if chosen.difference is not None and chosen.difference.holds_zero:
+    if chosen.difference is not None and chosen.difference.low <= 0:
         return f"{said}; not yet better than always answering the same class: collect more rows."
     if ties:
         return f"{said}; {chosen.name} is taken, {_listed(ties)} cannot be told from it."
