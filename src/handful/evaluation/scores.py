@@ -129,6 +129,11 @@ class Scores:
         Raises:
             BundleError: the file is missing or is not a scores file.
         """
+        if not file.is_file():
+            raise BundleError(
+                f"{file.parent} must be a run folder, but there is no {file.name} in it. "
+                "Name the folder that `handful tune` wrote."
+            )
         try:
             raw = json.loads(file.read_text(encoding="utf-8"))
             return cls(
@@ -147,8 +152,10 @@ class Scores:
                 test_n=raw["test"]["n"] if raw["test"] else 0,
                 sentence=raw["sentence"],
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BundleError(f"{file} cannot be read as the scores of a run ({error}). Name a run folder.") from error
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise BundleError(
+                f"{file} cannot be read as the scores of a run ({error}). Name another run folder, or tune again."
+            ) from error
 
     def __str__(self) -> str:
         """The arms as an aligned table with a closing sentence."""

@@ -1,0 +1,99 @@
+"""Scores as a file and as a table."""
+
+import json
+
+import numpy as np
+import pytest
+
+from handful.errors import BundleError
+from handful.evaluation.intervals import Estimate
+from handful.evaluation.scores import Arm, ClassScore, Scores
+
+
+def scores(**changed):
+    arms = (
+        Arm("majority", 0, Estimate(0.5, 0.3, 0.7), "worse", "Worse.", "ridge", Estimate(-0.5, -0.7, -0.2), 0.0, None),
+        Arm("ridge", 0, Estimate(1.0, 0.84, 1.0), "chosen", "Best.", "majority", Estimate(0.5, 0.2, 0.7), 0.125,
+            {"head": "ridge", "view": "toy@2", "penalty": 1.0, "name_weight": 0.0}),
+    )  # fmt: skip
+    fields = dict(
+        metric="accuracy", n=20, labels=("ants", "süß"), protocol="nested 5x5 stratified", chosen="ridge",
+        estimate=Estimate(1 / 3, 0.2, 0.6), arms=arms, confusion=np.array([[10, 0], [1 / 3, 9 + 2 / 3]]),
+        classes=(
+            ClassScore("ants", 10, Estimate(1.0, 0.7, 1.0), 0.9), ClassScore("süß", 10, Estimate(0.9, 0.6, 1.0), None),
+        ),
+        seconds={"read": 0.1, "extract": 1.25}, sentence="accuracy 33%.",
+    )  # fmt: skip
+    return Scores(**{**fields, **changed})
+
+
+def written(folder, found):
+    (folder / "scores.json").write_text(json.dumps(found.as_dict()), encoding="utf-8")
+    return folder / "scores.json"
+
+
+def test_the_file_has_the_keys_of_the_design(tmp_path):
+    found = scores().as_dict()
+    assert {"metric", "level", "n", "labels", "protocol", "chosen", "estimate", "arms", "seconds"} <= found.keys()
+    assert found["estimate"] == {"value": 0.333333, "low": 0.2, "high": 0.6}
+    assert found["arms"][1] == {
+        "name": "ridge", "rung": 0, "value": 1.0, "low": 0.84, "high": 1.0, "seconds": 0.125, "versus": "majority",
+        "difference": {"value": 0.5, "low": 0.2, "high": 0.7}, "verdict": "chosen", "reason": "Best.",
+        "setting": {"head": "ridge", "view": "toy@2", "penalty": 1.0, "name_weight": 0.0},
+    }  # fmt: skip
+    assert found["confusion"] == [[10.0, 0.0], [0.333, 9.667]]
+    assert (found["level"], found["test"]) == (0.95, None)
+    json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize("test", [(None, 0), (Estimate(0.8, 0.5, 0.9), 12)])
+def test_what_was_written_is_read_back(tmp_path, test):
+    before = scores(test=test[0], test_n=test[1], estimate=Estimate(0.25, 0.125, 0.5))
+    after = Scores.read(written(tmp_path, before))
+    assert after.as_dict() == before.as_dict()
+    assert str(after) == str(before)
+    assert after.arms == before.arms
+    assert after.classes == before.classes
+    assert (after.test, after.test_n) == test
+
+
+def test_an_arm_without_a_difference(tmp_path):
+    lone = scores(arms=(Arm("ridge", 0, Estimate(1.0, 0.84, 1.0), "chosen", "Alone."),))
+    assert "difference" not in lone.as_dict()["arms"][0]
+    assert Scores.read(written(tmp_path, lone)).arms == lone.arms
+
+
+def test_no_scores_there(tmp_path):
+    for place in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(BundleError) as error:
+            Scores.read(place / "scores.json")
+        assert str(error.value) == (
+            f"{place} must be a run folder, but there is no scores.json in it. "
+            "Name the folder that `handful tune` wrote."
+        )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", "{}", '{"metric": "accuracy"}', "nonsense", "[" * 100_000, '{"estimate": {"x": 1}}']
+)
+def test_a_file_that_holds_no_scores(tmp_path, text):
+    (tmp_path / "scores.json").write_text(text)
+    with pytest.raises(BundleError) as error:
+        Scores.read(tmp_path / "scores.json")
+    assert str(error.value).startswith(f"{tmp_path}/scores.json cannot be read as the scores of a run (")
+    assert str(error.value).endswith("). Name another run folder, or tune again.")
+
+
+def test_bytes_that_are_no_text(tmp_path):
+    (tmp_path / "scores.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BundleError, match="cannot be read as the scores of a run"):
+        Scores.read(tmp_path / "scores.json")
+
+
+def test_the_table_is_aligned_whatever_the_names():
+    long = Arm("speech-embedding+voice-encoder", 0, Estimate(0.9, 0.7, 1.0), "tie", "Tie.")
+    lines = str(scores(arms=(*scores().arms, long), metric="balanced_accuracy")).splitlines()
+    assert len({line.index(" to ") for line in lines[1:-1]}) == 1
+    assert lines[0].split() == ["arm", "balanced_accuracy", "95%", "interval", "verdict"]
+    assert lines[-2].split() == ["speech-embedding+voice-encoder", "0.900", "0.700", "to", "1.000", "tie"]
+    assert lines[-1] == "accuracy 33%."
