@@ -44,7 +44,6 @@ DOORS = {
     "rich": ("cli", "progress"),
     "jinja2": ("report",),
     "markupsafe": ("report",),
-    "matplotlib": ("report",),
     "yaml": ("plan",),
     "platformdirs": ("backbones",),
     "starlette": ("web",),

@@ -10,7 +10,7 @@ import sys
 
 import handful
 
-HEAVY = ("torch", "transformers", "sklearn", "scipy", "pandas", "matplotlib", "PIL", "soundfile", "onnx", "pyarrow")
+HEAVY = ("torch", "transformers", "sklearn", "scipy", "pandas", "PIL", "soundfile", "onnx", "pyarrow")
 
 
 def loaded_by(code: str) -> set[str]:
