@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json as json_module
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Iterable
@@ -15,7 +18,7 @@ import cyclopts
 from cyclopts import App, Parameter
 
 from handful.atomic import check_replaceable
-from handful.errors import HandfulError
+from handful.errors import HandfulError, OptionError
 from handful.plan import Plan
 from handful.progress import Bars
 
@@ -145,6 +148,8 @@ def predict(
     from handful.export.bundle import Bundle
     from handful.prediction import answers, write_answers
 
+    if out and Path(out).exists() and Path(source).exists() and Path(out).samefile(source):
+        raise OptionError(f"--out must be another file than {source}, whose rows would be lost. Choose another name.")
     model, done = Bundle.load(run), 0
     with Bars() as bars:
 
@@ -154,9 +159,11 @@ def predict(
             bars("answering", done, 0)
 
         found = answers(model, source, input, tick)
-        count = write_answers(found, model.labels, Path(out) if out else None, probabilities, lambda s: _say([s]))
+        rows, missed = write_answers(
+            found, model.labels, Path(out) if out else None, probabilities, lambda s: _say([s])
+        )
     if out:
-        print(f"{count} rows answered: {out}")
+        print(f"{rows - missed} of {rows} rows answered: {out}")
 
 
 @app.command
@@ -253,19 +260,41 @@ def default_name(source: str) -> str:
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 a HandfulError, 2 wrong usage, 130 interrupted."""
+    _ready_streams()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     try:
         app(exit_on_error=False, print_error=False)
+        sys.stdout.flush()
     except HandfulError as error:
         _leave(str(error), FAILED)
     except cyclopts.CycloptsError as error:
         _leave(f"{error}\nTry `handful --help`.", USAGE)
     except KeyboardInterrupt:
-        _leave("Interrupted; nothing was written.", INTERRUPTED)
+        _leave("Interrupted; nothing half-written is left.", INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has seen enough, as `head` does
-        sys.stderr.close()
+        _drop_output()
         sys.exit(0)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _drop_output()
+        _leave("the disk is full. Free some space, or send the output to another place.", FAILED)
     sys.exit(0)
+
+
+def _ready_streams() -> None:
+    """Make both output streams take whatever is written, so that no run is lost over a message."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the shell, or by a window system
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open until the end
+        elif isinstance(stream, io.TextIOWrapper):  # a terminal may lack letters that labels and file names have
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Let what is still to be written go nowhere: Python would try again when it ends, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _leave(message: str, code: int) -> NoReturn:

@@ -13,8 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.atomic import replaced_file
+from handful.data.cells import shown
+from handful.data.classes import all_names
+from handful.data.readers import exists
 from handful.data.streams import stream
-from handful.errors import DataError
+from handful.data.tables import TABLE_SUFFIXES, open_table
+from handful.errors import DataError, OptionError, suggestion
 from handful.export.bundle import Bundle
 from handful.run import defuse
 
@@ -51,7 +55,10 @@ def answers(
 
     Raises:
         DataError: the source cannot be read, or none of its rows.
+        OptionError: ``input`` is named and is no column of the source.
     """
+    if input:
+        _check_column(Path(source), input)
     some = False
     for chunk in stream(source, modality=model.modality, input=input or model.input, chunk=CHUNK):
         readable = chunk.readable
@@ -67,13 +74,27 @@ def answers(
         raise DataError(f"{source} has no row that can be answered. See the reasons above.")
 
 
+def _check_column(path: Path, name: str) -> None:
+    """Refuse a column that was named and is not there; nothing is guessed in its place."""
+    if not exists(path):
+        return
+    if path.is_dir() or path.suffix.lower() not in TABLE_SUFFIXES:
+        raise OptionError(f"--input names a column of a table, but {shown(str(path))} is none. Leave it out.")
+    columns = open_table(path).columns
+    if name not in columns:
+        near = suggestion(name, columns) or " Name one of these."
+        raise OptionError(
+            f'column "{name}", given as the input, is not in {shown(str(path))} ({all_names(columns)}).{near}'
+        )
+
+
 def write_answers(
     found: Iterator[Answers],
     labels: tuple[str, ...],
     file: Path | None,
     probabilities: bool,
     say: Callable[[str], None],
-) -> int:
+) -> tuple[int, int]:
     """Write ``input, label, confidence`` per row; rows that cannot be read have an empty label.
 
     Args:
@@ -84,23 +105,30 @@ def write_answers(
         say: called with what the user should know: guesses and rows that could not be read.
 
     Returns:
-        The number of rows written.
+        How many rows were written, and how many of them have no answer.
+
+    Raises:
+        DataError: the source cannot be read, or none of its rows.
+        OptionError: ``file`` is a folder.
+        MachineError: ``file`` cannot be written, or the disk is full.
     """
-    count = 0
+    written = missed = 0
     with ExitStack() as stack:
         target = stack.enter_context(replaced_file(file)) if file else None
         out = stack.enter_context(target.open("w", newline="", encoding="utf-8")) if target else sys.stdout
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["input", "label", "confidence", *(labels if probabilities else ())])
         for chunk in found:
+            if not written:
+                writer.writerow(["input", "label", "confidence", *(map(defuse, labels) if probabilities else ())])
             for note in chunk.notes:
                 say(note)
             for i, name in enumerate(chunk.names):
                 writer.writerow(_cells(chunk, i, name, labels, probabilities))
                 if i in chunk.failed:
-                    say(f"not answered: {name}: {chunk.failed[i]}")
-            count += len(chunk.names)
-    return count
+                    say(f"not answered: {name.strip() or f'row {written + i}'}: {chunk.failed[i]}")
+            written += len(chunk.names)
+            missed += len(chunk.failed)
+    return written, missed
 
 
 def _cells(chunk: Answers, i: int, name: str, labels: tuple[str, ...], probabilities: bool) -> list[str]:

@@ -1,0 +1,204 @@
+"""Whole sources answered: every row, in its order, in bounded memory, safe to open in a spreadsheet."""
+
+import csv
+import io
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from handful import prediction
+from handful.backbones.toy import ToyImage, ToyText
+from handful.errors import DataError, MachineError, OptionError
+from handful.export.bundle import Bundle
+from handful.features.view import View
+from handful.prediction import answers, write_answers
+
+
+def model_of(modality="text", labels=("ants", "bees"), input=None):  # noqa: A002
+    toy = {"text": ToyText, "image": ToyImage}[modality]()
+    rng = np.random.default_rng(0)
+    return Bundle(
+        modality, labels, View(((toy.name, 2),)), {toy.name: toy.fingerprint}, "ridge",
+        rng.normal(size=(32, len(labels))).astype(np.float32), np.zeros(len(labels), np.float32), 1.0, input=input,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def answer(tmp_path):
+    """Answer a source and give back the rows of the file, what was said, and the two counts."""
+
+    def run(source, model=None, probabilities=False, **options):
+        said = []
+        model = model or model_of()
+        counts = write_answers(
+            answers(model, source, **options), model.labels, tmp_path / "out.csv", probabilities, said.append
+        )
+        with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+            return list(csv.reader(file)), said, counts
+
+    return run
+
+
+def lines(path: Path, *texts: str) -> Path:
+    path.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    return path
+
+
+def test_one_row_per_input_in_input_order(tmp_path, answer, monkeypatch):
+    monkeypatch.setattr(prediction, "CHUNK", 3)
+    texts = [f"text {i} {'word ' * (i % 4)}".strip() for i in range(10)]
+    found, said, counts = answer(lines(tmp_path / "new.txt", *texts))
+    assert found[0] == ["input", "label", "confidence"]
+    assert [row[0] for row in found[1:]] == texts
+    assert [row[1] for row in found[1:]] == model_of().predict(texts)
+    best = model_of().predict_proba(texts).max(1)
+    assert [row[2] for row in found[1:]] == [f"{p:.4f}" for p in best]
+    assert (said, counts) == ([], (10, 0))
+
+
+def test_a_column_per_class(tmp_path, answer):
+    model = model_of(labels=("ants", "bees", "wasps"))
+    found, _, _ = answer(lines(tmp_path / "new.txt", "a b", "c d"), model, probabilities=True)
+    assert found[0] == ["input", "label", "confidence", "ants", "bees", "wasps"]
+    for row, proba in zip(found[1:], model.predict_proba(["a b", "c d"]), strict=True):
+        assert row[3:] == [f"{p:.4f}" for p in proba]
+        assert row[2] == max(row[3:])
+
+
+def test_cells_that_a_spreadsheet_would_run_are_defused(tmp_path, answer):
+    model = model_of(labels=("+bees", "=ants()"))
+    texts = ["=1+1", "-2", "@x", "+3", "plain", "\tx", "5 - 3"]
+    found, _, _ = answer(lines(tmp_path / "new.txt", *texts), model, probabilities=True)
+    assert [row[0] for row in found[1:]] == ["'=1+1", "'-2", "'@x", "'+3", "plain", "'\tx", "5 - 3"]
+    assert {row[1] for row in found[1:]} <= {"'=ants()", "'+bees"}
+    assert found[0][3:] == ["'+bees", "'=ants()"]
+
+
+def test_texts_with_commas_quotes_and_line_breaks_stay_one_cell(tmp_path, answer, table):
+    texts = ['say "no", twice', "first\nsecond", "süß 日本"]
+    found, _, _ = answer(table([[text] for text in texts], ["text"]))
+    assert [row[0] for row in found[1:]] == texts
+
+
+def test_rows_without_an_answer_keep_their_place_and_are_told(tmp_path, answer, table):
+    path = table([["a b"], [" "], ["c d"], [""]], ["text"], name="new.csv")
+    path.write_text("text,n\na b,1\n ,2\nc d,3\n,4\n")
+    found, said, counts = answer(path, model_of(input="text"), probabilities=True)
+    assert found[2] == [" ", "", "", "", ""]
+    assert [bool(row[1]) for row in found[1:]] == [True, False, True, False]
+    assert said == ["not answered: row 1: the text is empty", "not answered: row 3: the text is empty"]
+    assert counts == (4, 2)
+
+
+def test_pictures_that_cannot_be_read_are_told_by_name(tmp_path, answer, pictures):
+    folder = pictures({"dark": 3, "light": 3})
+    (folder / "dark/1.png").write_bytes(b"nonsense")
+    (folder / "light/0.png").write_bytes(b"")
+    found, said, counts = answer(folder, model_of("image"))
+    assert [row[0] for row in found[1:]] == [f"{folder}/{c}/{i}.png" for c in ("dark", "light") for i in range(3)]
+    assert [i for i, row in enumerate(found[1:]) if not row[1]] == [1, 3]
+    assert said == [
+        f"not answered: {folder}/dark/1.png: it is not a picture in a known format. "
+        "Convert it to JPEG or PNG, or remove it",
+        f"not answered: {folder}/light/0.png: the file is empty (0 bytes)",
+    ]
+    assert counts == (6, 2)
+
+
+def test_the_column_of_the_training_is_read_without_a_word(answer, table):
+    rows = [[f"short {i}", f"a much longer story about number {i} " * 5] for i in range(4)]
+    path = table(rows, ["title", "story"])
+    found, said, _ = answer(path, model_of(input="title"))
+    assert (found[1][0], said) == ("short 0", [])
+    found, said, _ = answer(path, model_of(input="gone"))
+    assert found[1][0].startswith("a much longer")
+    assert said == ['column "story" is taken as the text; use --input to choose another']
+    found, _, _ = answer(path, model_of(input="title"), input="story")
+    assert found[1][0].startswith("a much longer")
+
+
+def test_a_column_that_is_named_must_be_there(tmp_path, answer, table):
+    path = table([["a b", "x"]], ["text", "kind"])
+    with pytest.raises(OptionError) as error:
+        answer(path, input="txt")
+    assert str(error.value) == (
+        f"column \"txt\", given as the input, is not in {path} (columns: text, kind). Did you mean 'text'?"
+    )
+    for source in (lines(tmp_path / "new.txt", "a b"), tmp_path):
+        with pytest.raises(OptionError) as error:
+            answer(source, input="text")
+        assert str(error.value) == f"--input names a column of a table, but {source} is none. Leave it out."
+
+
+def test_nothing_is_written_where_nothing_can_be_answered(tmp_path, answer):
+    (tmp_path / "out.csv").write_text("old")
+    for source, said in (
+        (tmp_path / "gone.csv", f"{tmp_path}/gone.csv does not exist."),
+        (lines(tmp_path / "blank.txt", " ", ""), f"{tmp_path}/blank.txt has no row that can be answered."),
+        (tmp_path, f"the model reads texts, but {tmp_path} is a folder."),
+    ):
+        with pytest.raises(DataError) as error:
+            answer(source)
+        assert str(error.value).startswith(said)
+    assert (tmp_path / "out.csv").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["blank.txt", "out.csv"]
+
+
+def test_not_even_the_first_line_is_printed_where_the_source_is_missing(tmp_path, capsys):
+    with pytest.raises(DataError):
+        write_answers(answers(model_of(), tmp_path / "gone.csv"), ("ants", "bees"), None, False, print)
+    assert capsys.readouterr().out == ""
+
+
+def test_without_a_file_rows_are_printed(tmp_path, capsys):
+    path = lines(tmp_path / "new.txt", "a b", "c d")
+    write_answers(answers(model_of(), path), ("ants", "bees"), None, False, print)
+    assert [row[0] for row in csv.reader(io.StringIO(capsys.readouterr().out))] == ["input", "a b", "c d"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_a_stop_in_the_middle_leaves_the_old_file(tmp_path, answer, monkeypatch, error):
+    (tmp_path / "out.csv").write_text("old")
+    path = lines(tmp_path / "new.txt", *(f"text {i}" for i in range(9)))
+    monkeypatch.setattr(prediction, "CHUNK", 3)
+    calls = []
+
+    def stop(done):
+        calls.append(done)
+        if len(calls) == 2:
+            raise error
+
+    with pytest.raises((KeyboardInterrupt, MachineError)):
+        answer(path, tick=stop)
+    assert (tmp_path / "out.csv").read_text() == "old"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["new.txt", "out.csv"]
+
+
+def test_every_chunk_is_reported(tmp_path, answer, monkeypatch):
+    monkeypatch.setattr(prediction, "CHUNK", 4)
+    done = []
+    answer(lines(tmp_path / "new.txt", *"abcdefghij"), tick=done.append)
+    assert done == [4, 4, 2]
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(prediction, "CHUNK", 64)
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    model, peaks = model_of(), []
+    for count in (400, 4000):
+        path = lines(tmp_path / f"{count}.txt", *(f"{i} " + 300 * "x" for i in range(count)))
+        tracemalloc.start()
+        write_answers(answers(model, path), model.labels, tmp_path / "out.csv", False, print)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.3 * peaks[0]
+
+
+def test_one_picture_alone(tmp_path, answer):
+    Image.new("RGB", (9, 9)).save(tmp_path / "a b's é.png")
+    found, _, counts = answer(tmp_path / "a b's é.png", model_of("image"))
+    assert (found[1][0], counts) == (f"{tmp_path}/a b's é.png", (1, 0))
