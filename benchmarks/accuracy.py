@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -29,18 +30,31 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/accuracy.csv"))
     args = parser.parse_args()
-    rows: list[dict[str, object]] = []
-    for task in by_name(args.sets):
+    tasks = by_name(args.sets)
+    rows = [row for row in read(args.out) if row["set"] not in {task.name for task in tasks}]
+    for task in tasks:
         pool = open_pool(task, args.data)
         for per_class in task.per_class:
-            some = [one_draw(pool, per_class, *draw) for draw in draws(pool, per_class, args.draws)]
-            rows += some
-            print(line(some), flush=True)
-    with args.out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
+            rows += [one_draw(pool, per_class, *draw) for draw in draws(pool, per_class, args.draws)]
+            write(rows, args.out)
+            print(line(rows[-args.draws :]), flush=True)
+    print(table(rows))
+
+
+def read(file: Path) -> list[dict[str, object]]:
+    """The rows of an earlier run: those of other sets are kept."""
+    if not file.exists():
+        return []
+    with file.open(newline="") as stream:
+        return [dict(row) for row in csv.DictReader(stream)]
+
+
+def write(rows: list[dict[str, object]], file: Path) -> None:
+    """One line per draw."""
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, FIELDS)
         writer.writeheader()
         writer.writerows(rows)
-    print(summary(rows))
 
 
 def one_draw(pool: Pool, per_class: int, seed: int, train: np.ndarray, rest: np.ndarray) -> dict[str, object]:
@@ -77,23 +91,26 @@ def line(rows: list[dict[str, object]]) -> str:
     difference = gain(rows)
     half = 2.0 * difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else float("nan")
     tuned, probe = (100 * np.mean([float(str(r[key])) for r in rows]) for key in ("tuned", "probe"))
-    views = sorted({str(r["view"]).split("@")[0] for r in rows})
+    views = Counter("joined" if "+" in str(r["view"]) else str(r["view"]).split("@")[0] for r in rows)
     return (
         f"{rows[0]['set']!s:<14}{rows[0]['per_class']!s:>4}{probe:>8.1f}{tuned:>8.1f}"
         f"{difference.mean():>+8.1f} ({difference.mean() - half:+.1f} to {difference.mean() + half:+.1f})"
-        f"  {', '.join(views)}"
+        f"  {', '.join(f'{name} {count}' for name, count in views.most_common())}"
     )
 
 
-def summary(rows: list[dict[str, object]]) -> str:
-    """The mean over cells and the worst cell."""
-    cells: dict[tuple[object, object], list[dict[str, object]]] = {}
+def table(rows: list[dict[str, object]]) -> str:
+    """One line per set and size, the mean over them and the worst."""
+    cells: dict[tuple[str, str], list[dict[str, object]]] = {}
     for row in rows:
-        cells.setdefault((row["set"], row["per_class"]), []).append(row)
+        cells.setdefault((str(row["set"]), str(row["per_class"])), []).append(row)
     means = {cell: gain(some).mean() for cell, some in cells.items()}
     worst = min(means, key=lambda cell: means[cell])
     mean = np.mean(list(means.values()))
-    return f"mean gain over {len(means)} cells {mean:+.2f} points, worst {worst} {means[worst]:+.2f}"
+    head = f"{'set':<14}{'rows':>4}{'probe':>8}{'tuned':>8}{'gain':>8}  95 % interval over draws; backbones chosen"
+    lowest = f"{worst[0]}, {worst[1]} per class, {means[worst]:+.2f}"
+    last = f"mean gain over {len(means)} cells {mean:+.2f} points; worst: {lowest}"
+    return "\n".join([head, *(line(some) for some in cells.values()), last])
 
 
 if __name__ == "__main__":
