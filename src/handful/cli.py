@@ -32,6 +32,7 @@ app = App(
     help="Fine-tune a pre-trained model from a handful of examples, and be told the truth about the result.",
     version_flags=["--version"],
     help_flags=["--help", "-h"],
+    suppress_keyboard_interrupt=False,  # main() says what an interruption leaves
 )
 models = App(name="models", help="The pre-trained weights: what there is, what is here, fetching and packing.")
 app.command(models)
@@ -263,7 +264,7 @@ def main() -> NoReturn:
     _ready_streams()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     try:
-        app(exit_on_error=False, print_error=False)
+        app(sys.argv[1:], exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except HandfulError as error:
         _leave(str(error), FAILED)

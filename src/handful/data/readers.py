@@ -188,7 +188,7 @@ def _read_table(table: Table, wanted: Wanted, headed: bool) -> Dataset:
         raise DataError(f"{table.source} holds no rows. Add rows below the names of the columns.")
     choice = choose(columns, table.source, wanted, headed)
     remedy = "Choose another column with --label, or correct the labels."
-    return _build(columns, choice, table, f'column "{choice.label}"', remedy)
+    return replace(_build(columns, choice, table, f'column "{choice.label}"', remedy), input=choice.input)
 
 
 def _build(columns: Columns, choice: Choice, table: Table, where: str, remedy: str) -> Dataset:

@@ -1,0 +1,397 @@
+"""The command line: exit codes, what goes to which stream, and what is left behind."""
+
+import errno
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from handful import cli, progress
+
+FAST = ("--backbone", "toy-text", "--strategies", "centroid")
+RUN = {"scores.json", "findings.json", "plan.yaml", "predictions.csv", "model", "report.html", "run.log"}
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def in_new_process(script: str, *words: str, **options):
+    """Run Python in a process of its own; 60 s are for a busy machine."""
+    return subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=60, check=False, **options
+    )
+
+
+AS_COMMAND = "import sys; sys.argv[0] = 'handful'; from handful.cli import main; main()"
+
+
+@pytest.fixture
+def run(handful, table, tmp_path) -> Path:
+    """A finished run of texts."""
+    assert handful("tune", table(), *FAST, "--out", "run").code == 0
+    return tmp_path / "run"
+
+
+# Exit codes and streams --------------------------------------------------------------------------------------------
+
+
+def test_done(handful, table, tmp_path):
+    ended = handful("tune", table(), *FAST, "--out", "my run")
+    assert ended.code == 0
+    assert names(tmp_path / "my run") == RUN
+    assert "centroid" in ended.out and "chosen" in ended.out
+    assert ended.out.endswith(
+        "\nreport: my run/report.html\nuse it: handful predict 'my run' NEW\n"
+    )  # fmt: skip
+    assert ended.err.splitlines() == [
+        'column "label" is taken as the label: 2 different values in 20 rows; use --label to choose another',
+        'column "text" is taken as the text; use --input to choose another',
+    ]
+
+
+def test_what_cannot_work_is_said_on_standard_error_only(handful):
+    ended = handful("tune", "tickets.csv", *FAST)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == "handful: tickets.csv does not exist. Check the path.\n"
+
+
+def test_every_wrong_option_is_said_at_once_before_anything_is_read(handful):
+    ended = handful("tune", "nowhere.csv", "--metric", "f1", "--budget", "soon", "--seed", "-1", "--engine", "ray")
+    assert (ended.code, ended.out) == (1, "")
+    assert [line.split()[0] for line in ended.err.removeprefix("handful: ").splitlines()] == [
+        "budget", "metric", "engine", "seed",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["tune"], 'Command "tune" parameter --source requires an argument.'),
+        (["tun", "x"], 'Unknown command "tun". Did you mean "tune"?'),
+        (["tune", "x", "--lable", "y"], "Unknown option: --lable. Did you mean --label?"),
+        (["tune", "x", "--seed", "one"], 'Invalid value for --seed: unable to convert "one" into int.'),
+        (["tune", "x", "y"], "Unused Tokens: ['y']."),
+        (["predict", "run"], 'parameter --source requires an argument.'),
+        (["report"], "requires an argument."),
+        (["models", "list", "x"], "Unused Tokens: ['x']."),
+    ],
+)  # fmt: skip
+def test_wrong_usage(handful, words, said):
+    ended = handful(*words)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+    assert ended.err.endswith("\nTry `handful --help`.\n")
+
+
+def test_nothing_asked(handful):
+    ended = handful()
+    assert ended.code == 0
+    assert all(command in ended.out for command in ("tune", "inspect", "predict", "report", "models"))
+
+
+def test_the_version(handful):
+    ended = handful("--version")
+    assert ended.code == 0
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", ended.out)
+
+
+def test_help_and_wrong_options_answer_without_loading_a_model_library():
+    commands = ["", "tune", "inspect", "predict", "report", "models", "models list", "models get", "models bundle"]
+    wrong = [["tune", "x.csv", "--metric", "f1"], ["tune"], ["tune", "x", "--lable", "y"]]
+    script = (
+        "import sys\nfrom handful.cli import main\n"
+        f"for words in [[*c.split(), '--help'] for c in {commands}] + {wrong}:\n"
+        "    sys.argv = ['handful', *words]\n"
+        "    try: main()\n"
+        "    except SystemExit as ended: print('ended', ended.code)\n"
+        "heavy = {'torch', 'transformers', 'sklearn', 'pandas', 'scipy', 'PIL'} & set(sys.modules)\n"
+        "print('heavy', sorted(heavy))\n"
+    )
+    ended = in_new_process(script)
+    assert ended.stdout.endswith("heavy []\n"), ended.stdout[-200:] + ended.stderr
+    assert re.findall(r"^ended (\d)$", ended.stdout, re.MULTILINE) == ["0"] * len(commands) + ["1", "2", "2"]
+
+
+# JSON --------------------------------------------------------------------------------------------------------------
+
+
+def test_json_alone_is_on_standard_output(handful, table, sentences, tmp_path):
+    rows = sentences({"ants": 10, "bees": 10})
+    ended = handful("tune", table([*rows, rows[0]]), *FAST, "--out", "run", "--json")
+    assert ended.code == 0
+    assert json.loads(ended.out) == json.loads((tmp_path / "run/scores.json").read_text())
+    assert "1 row repeats another one exactly" in ended.err
+    assert "report: run/report.html" in ended.err
+
+
+def test_findings_as_json(handful, table, sentences):
+    rows = sentences({"ants": 10, "bees": 10})
+    ended = handful("inspect", table([*rows, rows[0]]), "--json")
+    assert ended.code == 0
+    (finding,) = json.loads(ended.out)
+    assert (finding["kind"], finding["rows"]) == ("duplicate", [0, 20])
+    assert "is taken as the label" in ended.err
+
+
+def test_an_error_leaves_standard_output_empty_with_json_too(handful):
+    for command in ("tune", "inspect"):
+        ended = handful(command, "nowhere.csv", "--json")
+        assert (ended.code, ended.out) == (1, "")
+
+
+# Inspect, report, predict ------------------------------------------------------------------------------------------
+
+
+def test_inspect_says_what_there_is_and_what_is_wrong(handful, table, sentences):
+    ended = handful("inspect", table(sentences({"ants": 10, "bees": 6, "wasps": 1})))
+    assert ended.code == 0
+    assert ended.out.splitlines()[:4] == [
+        "17 rows of text in 3 classes", "      10  ants", "       6  bees", "       1  wasps",
+    ]  # fmt: skip
+    assert '! class "wasps" has one row only.' in ended.out
+
+
+def test_report_prints_the_scores_again(handful, run):
+    shown = handful("tune", "insects.csv", *FAST, "--out", "again").out.split("\n\nreport:")[0].strip()
+    ended = handful("report", run)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == f"{shown}\n\nreport: {run}/report.html\n"
+
+
+@pytest.mark.parametrize("place", [".", "nowhere", "insects.csv"])
+def test_report_of_what_is_no_run(handful, table, place):
+    table()
+    ended = handful("report", place)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        f"handful: {place} must be a run folder, but there is no scores.json in it. "
+        "Name the folder that `handful tune` wrote.\n"
+    )
+
+
+def test_report_of_a_damaged_run(handful, run):
+    (run / "scores.json").write_text("{")
+    ended = handful("report", run)
+    assert ended.code == 1
+    assert "cannot be read as the scores of a run" in ended.err
+
+
+def test_predict_prints_rows_or_writes_them(handful, run, tmp_path):
+    (tmp_path / "new.txt").write_text("ants march\nhoney bees\n")
+    ended = handful("predict", run, "new.txt")
+    assert (ended.code, ended.err) == (0, "")
+    assert [line.split(",")[:2] for line in ended.out.splitlines()] == [
+        ["input", "label"], ["ants march", "ants"], ["honey bees", "bees"],
+    ]  # fmt: skip
+    written = handful("predict", run, "new.txt", "--out", "new/answers.csv", "--probabilities")
+    assert (written.code, written.out) == (0, "2 of 2 rows answered: new/answers.csv\n")
+    header, first, _ = (tmp_path / "new/answers.csv").read_text().splitlines()
+    assert header == "input,label,confidence,ants,bees"
+    assert first.startswith("ants march,ants,")
+
+
+def test_predict_takes_the_column_of_the_training(handful, table, sentences, tmp_path):
+    rows = [(f"subject {i}", text, label) for i, (text, label) in enumerate(sentences({"ants": 6, "bees": 6}))]
+    source = table(rows, ("subject", "body", "label"))
+    assert handful("tune", source, *FAST, "--out", "run", "--input", "subject").code == 0
+    ended = handful("predict", "run", source)
+    assert ended.out.splitlines()[1].startswith("subject 0,")
+    assert ended.err == ""
+
+
+@pytest.mark.parametrize("place", [".", "nowhere", "insects.csv"])
+def test_predict_with_what_is_no_run(handful, table, place):
+    ended = handful("predict", place, table())
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        f"handful: {place} must be a run folder or its model folder, but there is no bundle.json in it. "
+        "Name the folder that `handful tune` wrote.\n"
+    )
+
+
+def test_predict_never_overwrites_the_rows_it_reads(handful, run, tmp_path):
+    before = (tmp_path / "insects.csv").read_text()
+    ended = handful("predict", run, "insects.csv", "--out", tmp_path / "run" / ".." / "insects.csv")
+    assert ended.code == 1
+    assert "--out must be another file than insects.csv, whose rows would be lost." in ended.err
+    assert (tmp_path / "insects.csv").read_text() == before
+
+
+def test_predict_into_a_folder(handful, run):
+    ended = handful("predict", run, "insects.csv", "--out", "run")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.endswith(
+        "handful: output run must be a file, got a folder. Name a file in it, such as answers.csv.\n"
+    )
+    assert names(run) == RUN
+
+
+def test_predict_with_a_damaged_model(handful, run):
+    (run / "model/head.safetensors").write_bytes(b"cut")
+    ended = handful("predict", run, "insects.csv")
+    assert (ended.code, ended.out) == (1, "")
+    assert "was changed after it was written: its hash differs. Restore it or tune again." in ended.err
+
+
+# Where results go --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("tickets.csv", "tickets"), ("data/v1.2.csv", "v1.2"), ("tickets.v2", "tickets"), ("a b.jsonl", "a b"),
+        (".hidden", ".hidden"), ("/", "run"),
+    ],
+)  # fmt: skip
+def test_the_name_of_the_run_folder(handful, source, name):
+    assert cli.default_name(source) == name
+
+
+@pytest.mark.parametrize("given", ["photos.v2", "photos.v2/", "./photos.v2", "."])
+def test_a_folder_keeps_its_whole_name(tmp_path, monkeypatch, given):
+    (tmp_path / "photos.v2").mkdir()
+    monkeypatch.chdir(tmp_path / "photos.v2" if given == "." else tmp_path)
+    assert cli.default_name(given) == "photos.v2"
+
+
+def test_without_out_a_run_goes_to_runs(handful, table, tmp_path):
+    assert handful("tune", table(), *FAST).code == 0
+    assert names(tmp_path / "runs") == {"insects"}
+    assert names(tmp_path / "runs/insects") == RUN
+
+
+def test_an_earlier_run_is_replaced_and_files_beside_it_stay(handful, run, tmp_path, leftovers):
+    (run / "answers.csv").write_text("mine")
+    first = (run / "scores.json").read_text()
+    assert handful("tune", "insects.csv", *FAST[:2], "--strategies", "ridge", "--out", "run").code == 0
+    assert (run / "scores.json").read_text() != first
+    assert names(run) == RUN | {"answers.csv"}
+    assert names(tmp_path) == {"insects.csv", "run"}
+    assert leftovers() == []
+
+
+def test_a_folder_of_something_else_is_refused_before_any_work(handful, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").write_text("mine")
+    ended = handful("tune", "not read.csv", *FAST, "--out", "photos")
+    assert ended.code == 1
+    assert ended.err == (
+        "handful: output folder photos must be new, empty or an earlier result, got a folder with other files. "
+        "Choose another folder.\n"
+    )
+    assert names(tmp_path / "photos") == {"a.jpg"}
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(handful, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    ended = handful("tune", "not read.csv", *FAST, "--out", "out")
+    assert ended.code == 1
+    assert ended.err == f"handful: out cannot be written: no permission in {tmp_path}. Choose another folder.\n"
+
+
+def test_a_disk_that_fills_leaves_nothing(handful, table, tmp_path, monkeypatch):
+    write = Path.write_text
+
+    def full(self, text, *rest, **options):
+        if self.name == "report.html":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(self, text, *rest, **options)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    ended = handful("tune", table(), *FAST, "--out", "run")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.endswith(
+        "handful: run was not written: the disk is full. Free some space or choose another place.\n"
+    )
+    assert names(tmp_path) == {"insects.csv"}
+
+
+# Stopped in the middle ---------------------------------------------------------------------------------------------
+
+
+def stop(*_, **__):
+    signal.raise_signal(signal.SIGINT)
+
+
+def stop_at(stage):
+    def call(self, name, done, total):
+        if name == stage:
+            stop()
+
+    return call
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("stage", ["looking with toy-text", "comparing heads", "report"])
+def test_ctrl_c_leaves_the_old_run_or_none(handful, table, tmp_path, monkeypatch, stage, before):
+    table()
+    if before:
+        assert handful("tune", "insects.csv", *FAST, "--out", "run").code == 0
+        old = {path: path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()}
+    if stage == "report":
+        monkeypatch.setattr("handful.report.render", stop)
+    else:
+        monkeypatch.setattr(progress.Bars, "__call__", stop_at(stage))
+    ended = handful("tune", "insects.csv", *FAST, "--out", "run", "--seed", "1")
+    assert (ended.code, ended.out) == (130, "")
+    assert ended.err.endswith("handful: Interrupted; nothing half-written is left.\n")
+    assert names(tmp_path) == ({"insects.csv", "run"} if before else {"insects.csv"})
+    assert not before or {path: path.read_bytes() for path in old} == old
+
+
+def test_ctrl_c_while_answering_leaves_no_file(handful, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress.Bars, "__call__", stop_at("answering"))
+    ended = handful("predict", run, "insects.csv", "--out", "answers.csv")
+    assert (ended.code, ended.out) == (130, "")
+    assert names(tmp_path) == {"insects.csv", "run"}
+
+
+def test_ctrl_c_in_a_command_of_a_group(handful, monkeypatch):
+    monkeypatch.setattr("handful.backbones.weights.present", stop)
+    ended = handful("models", "list")
+    assert (ended.code, ended.err) == (130, "handful: Interrupted; nothing half-written is left.\n")
+
+
+# Other ends of the streams -----------------------------------------------------------------------------------------
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(run):
+    process = subprocess.Popen(
+        [sys.executable, "-c", AS_COMMAND, "report", str(run)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    with process.stderr:
+        assert process.stderr.read() == b""
+    assert process.wait(60) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no /dev/full")
+def test_output_to_a_full_disk_is_said(run):
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", AS_COMMAND, "report", str(run)],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr == "handful: the disk is full. Free some space, or send the output to another place.\n"
+
+
+def test_a_terminal_without_the_letters_shows_what_they_are(table):
+    source = table([(f"some words {i}", ("süß", "日本")[i % 2]) for i in range(8)])
+    ended = in_new_process(AS_COMMAND, "inspect", str(source), env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert ended.returncode == 0, ended.stderr
+    assert r"s\xfc\xdf" in ended.stdout
+    assert r"\u65e5\u672c" in ended.stdout
+
+
+def test_closed_streams_do_not_stop_the_work(table, tmp_path):
+    script = f"import sys; sys.stdout = sys.stderr = None; {AS_COMMAND}"
+    ended = in_new_process(script, "tune", str(table()), *FAST, "--out", str(tmp_path / "run"))
+    assert ended.returncode == 0
+    assert names(tmp_path / "run") == RUN
