@@ -106,10 +106,12 @@ def tune(
     with clock("load"):
         backbones = load_backbones(plan.backbone, data.modality)
     with clock("extract"):
+        given_classes = data.take(_parts(data)[0]).classes
         data, sight = look(data, backbones, progress)
         findings = find_faults(data)
     train, test = _parts(data)
     learning = data.take(train)
+    _check_classes(given_classes, learning)
     # The names of classes that only test rows have are left out: there is nothing to learn them from.
     named = [i for i, name in enumerate(data.classes) if name in set(learning.classes)]
 
@@ -151,7 +153,7 @@ class _Clock:
 
 def load_backbones(wanted: str, modality: str) -> dict[str, Backbone]:
     """Load what ``--backbone`` names: one, several joined by commas, or ``auto`` for the default ones."""
-    names = catalog.defaults(modality) if wanted == "auto" else tuple(n.strip() for n in wanted.split(","))
+    names = catalog.defaults(modality) if wanted == "auto" else tuple(n.strip() for n in wanted.split(",") if n.strip())
     device = default_device()
     return {name: catalog.load(name, modality).to(device) for name in names}
 
@@ -161,6 +163,16 @@ def _parts(data: Dataset) -> tuple[list[int], list[int]]:
     test = [i for i, part in enumerate(data.split or ()) if part == "test"]
     kept = set(test)
     return [i for i in range(len(data)) if i not in kept], test
+
+
+def _check_classes(before: Sequence[str], learning: Dataset) -> None:
+    """Refuse to go on without a class whose rows to learn from turned out to be unreadable, all of them."""
+    lost = sorted(set(before) - set(learning.classes))
+    if lost:
+        raise DataError(
+            f"class {lost[0]!r} in {learning.source} has no readable row to learn from left; the first unreadable one "
+            f"is {next(iter(learning.unreadable.values()))}. Repair its rows or remove the class."
+        )
 
 
 def _bundle(frozen: Frozen, data: Dataset, backbones: Mapping[str, Backbone]) -> Bundle:

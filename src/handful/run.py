@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handful.atomic import replaced_folder
+from handful.data.cells import shown
 from handful.data.dataset import Dataset
 from handful.evaluation.scores import HeldOut, Scores
 from handful.export.bundle import Bundle
@@ -83,8 +84,8 @@ class Run:
             writer = csv.writer(stream)
             writer.writerow(["row", "input", "label", "predicted", "confidence"])
             for answer, item in zip(self.held_out, self.data.items, strict=True):
-                shown = str(item) if isinstance(item, str | Path) else f"row {answer.row}"
-                cells = (shown, answer.label, answer.predicted)
+                name = shown(str(item)) if isinstance(item, str | Path) else f"row {answer.row}"
+                cells = (name, answer.label, answer.predicted)
                 writer.writerow([answer.row, *map(defuse, cells), f"{answer.confidence:.4f}"])
 
 

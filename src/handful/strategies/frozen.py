@@ -74,10 +74,14 @@ def climb(
         The search, the choice and the fitted head.
 
     Raises:
-        DataError: the rows are of fewer than three groups, or fewer than three different items.
+        DataError: the rows are of one class, of fewer than three groups, or fewer than three different items.
         OptionError: zero-shot is asked for alone and the class names say nothing.
     """
     classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
+    if len(classes) < 2:
+        raise DataError(
+            f"the rows of {data.source} must be of at least 2 classes, got {len(classes)}. Add another class."
+        )
     views = {view: view.matrix(sight.items) for view in views_of(sight.depths)}
     names = {view: view.matrix(sight.names) for view in views} if sight.names else {}
     groups = _together(data)
