@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -123,8 +124,9 @@ class VoiceEncoder(Backbone):
     def prepare(self, items: Sequence[Any]) -> State:
         """Windows of all items, (W, 160, 40), with the item that each belongs to."""
         cut = [voice_encoder.windows(load_sound(item, RATE, self.longest)) for item in items]
-        owner = torch.repeat_interleave(torch.tensor([len(mel) for mel, _ in cut]))
-        return State(torch.cat([mel for mel, _ in cut]), torch.cat([real for _, real in cut]), owner)
+        owner = np.repeat(np.arange(len(cut)), [len(mel) for mel, _ in cut])
+        x, real = (np.concatenate(parts) for parts in zip(*cut, strict=True))
+        return State(torch.from_numpy(x), torch.from_numpy(real), torch.from_numpy(owner))
 
     def stem(self, batch: State) -> State:
         """Nothing lies below the first layer."""
@@ -158,7 +160,7 @@ class SpectrogramLite0(image.LiteBackbone):
     """Seconds of a clip that are drawn; a longer picture would squeeze the events in it."""
     bands, window, hop, low = 128, 1024, 256, 40.0
     """Mel bands, samples per frame and from frame to frame, and the lowest frequency in hertz."""
-    quietest = 1e-6
+    quietest = np.float32(1e-6)
     """Added to the power, so that digital silence has a logarithm."""
     rows, widest = 7, 4096
     """The last maps have seven rows; fewer are kept where a vector would get wider than this."""
@@ -174,14 +176,14 @@ class SpectrogramLite0(image.LiteBackbone):
 
     def prepare(self, items: Sequence[Any]) -> Tensor:
         """Pictures of B clips, (B, 3, S, S), each with mean 0 and deviation 1, channels last."""
-        pictures = torch.cat([self._picture(load_sound(item, RATE, self.longest)) for item in items])
-        return pictures.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        grey = np.stack([self._picture(load_sound(item, RATE, self.longest)) for item in items])
+        return torch.from_numpy(np.repeat(grey[..., None], 3, axis=3)).permute(0, 3, 1, 2)
 
-    def _picture(self, sound: np.ndarray) -> Tensor:
+    def _picture(self, sound: np.ndarray) -> np.ndarray:
         power = mel_power(sound, RATE, bands=self.bands, window=self.window, hop=self.hop, low=self.low)
-        x = torch.log(power + self.quietest)
-        x = ((x - x.mean()) / (x.std() + 1e-5))[None, None]
-        return nn.functional.interpolate(x, (self.side, self.side), mode="bilinear", antialias=True)
+        x = np.log(power + self.quietest)
+        picture = Image.fromarray((x - x.mean()) / (x.std() + 1e-5))
+        return np.asarray(picture.resize((self.side, self.side), Image.Resampling.BILINEAR))
 
     def pool(self, state: State) -> Tensor:
         """The mean over time in bands of pitch, (B, channels · rows)."""

@@ -75,7 +75,7 @@ class VoiceEncoder(nn.Module):
         self.blocks = nn.ModuleList([Layer(BANDS), Layer(WIDTH), Embedding(WIDTH)])
 
 
-def windows(samples: np.ndarray) -> tuple[Tensor, Tensor]:
+def windows(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cut a sound into overlapping windows of mel bands, as the original does.
 
     Args:
@@ -88,9 +88,9 @@ def windows(samples: np.ndarray) -> tuple[Tensor, Tensor]:
     end = (starts[-1] + WINDOW) * HOP
     sound = np.pad(_raised(samples), (0, max(0, end - len(samples))))
     mel = mel_power(sound, RATE, bands=BANDS, window=FRAME, hop=HOP).T  # (T, 40)
-    real = torch.arange(len(mel)) <= len(samples) // HOP
+    real = (np.arange(len(mel)) <= len(samples) // HOP).astype(np.float32)
     cut = [slice(start, start + WINDOW) for start in starts]
-    return torch.stack([mel[c] for c in cut]), torch.stack([real[c] for c in cut]).float()
+    return np.stack([mel[c] for c in cut]), np.stack([real[c] for c in cut])
 
 
 def _starts(samples: int) -> list[int]:
