@@ -167,7 +167,7 @@ class SpectrogramLite0(image.LiteBackbone):
 
     def __init__(self, network: EfficientNetLite, side: int) -> None:
         details = (self.longest, self.bands, self.window, self.hop, self.low, self.quietest, self.rows, self.widest)
-        super().__init__("spectrogram-lite0", network, side, "spectrogram", _VERSION, *details)
+        super().__init__("spectrogram-lite0", network, side, "spectrogram, bilinear", _VERSION, *details)
         self.search_depths = SpectrogramLite0.search_depths
 
     def size(self, item: Any) -> int:
