@@ -151,7 +151,7 @@ def test_a_model_that_comes_back_changed_is_not_kept(run, tmp_path, monkeypatch)
     monkeypatch.setattr(
         Bundle, "load", classmethod(lambda cls, folder: handful.Bundle(**{**vars(run.model), "coef": 0}))
     )
-    with pytest.raises(BundleError, match="was read back differently from what was written"):
+    with pytest.raises(BundleError, match="the model was read back differently from what was written"):
         run.save(tmp_path / "run")
     assert {path: path.read_bytes() for path in before} == before
     assert {path.name for path in tmp_path.iterdir()} == {"insects.csv", "run"}

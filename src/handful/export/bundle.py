@@ -147,32 +147,46 @@ class Bundle:
     def save(self, folder: str | Path, card: str = "") -> None:
         """Write the bundle, read it back and compare, so that what was saved is what was scored.
 
+        Args:
+            folder: where; an earlier bundle there is replaced, any other folder is left alone.
+            card: the model card, in Markdown.
+
         Raises:
-            MachineError: the folder cannot be written.
-            BundleError: the copy read back does not give the same probabilities.
+            OptionError: the folder exists and is not a bundle.
+            MachineError: the folder cannot be written, or the disk is full.
+            BundleError: the copy read back is not what was written.
         """
         with replaced_folder(Path(folder), _PARTS) as target:
-            tensors = {"coef": self.coef, "intercept": self.intercept, "witness": self.witness}
-            tensors["witness_proba"] = self.probabilities_of(self.witness).astype(np.float32)
-            (target / _WEIGHTS).write_bytes(save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
-            record = {
-                "format": FORMAT,
-                "written_by": f"handful {_version()}",
-                "task": f"{self.modality} classification",
-                "modality": self.modality,
-                "labels": list(self.labels),
-                "input": self.input,
-                "backbones": [{"name": n, "depth": d, "fingerprint": self.fingerprints[n]} for n, d in self.view.parts],
-                "head": self.head,
-                "sharpness": self.sharpness,
-                "files": {_WEIGHTS: hashlib.sha256((target / _WEIGHTS).read_bytes()).hexdigest()},
-            }
-            record["sha256"] = _digest(record)
-            (target / _RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            (target / "README.md").write_text(card or f"# {record['task']}\n", encoding="utf-8")
-            copy = Bundle.load(target)
-            if not np.array_equal(copy.coef, self.coef) or not np.array_equal(copy.intercept, self.intercept):
-                raise BundleError(f"{folder} was read back differently from what was written. Save it again.")
+            self.write(target, card)
+
+    def write(self, folder: Path, card: str = "") -> None:
+        """Write the files of the bundle into a folder that is there, and read them back.
+
+        Raises:
+            OSError: they cannot be written.
+            BundleError: the copy read back is not what was written.
+        """
+        tensors = {"coef": self.coef, "intercept": self.intercept, "witness": self.witness}
+        tensors["witness_proba"] = self.probabilities_of(self.witness).astype(np.float32)
+        (folder / _WEIGHTS).write_bytes(save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
+        record = {
+            "format": FORMAT,
+            "written_by": f"handful {_version()}",
+            "task": f"{self.modality} classification",
+            "modality": self.modality,
+            "labels": list(self.labels),
+            "input": self.input,
+            "backbones": [{"name": n, "depth": d, "fingerprint": self.fingerprints[n]} for n, d in self.view.parts],
+            "head": self.head,
+            "sharpness": self.sharpness,
+            "files": {_WEIGHTS: hashlib.sha256((folder / _WEIGHTS).read_bytes()).hexdigest()},
+        }
+        record["sha256"] = _digest(record)
+        (folder / _RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / "README.md").write_text(card or f"# {record['task']}\n", encoding="utf-8")
+        copy = Bundle.load(folder)
+        if not np.array_equal(copy.coef, self.coef) or not np.array_equal(copy.intercept, self.intercept):
+            raise BundleError("the model was read back differently from what was written. Save it again.")
 
     @classmethod
     def load(cls, folder: str | Path) -> Bundle:
