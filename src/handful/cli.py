@@ -8,6 +8,7 @@ import json as json_module
 import logging
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterable
 from functools import partial
@@ -271,7 +272,9 @@ def main() -> NoReturn:
     except cyclopts.CycloptsError as error:
         _leave(f"{error}\nTry `handful --help`.", USAGE)
     except KeyboardInterrupt:
-        _leave("Interrupted; nothing half-written is left.", INTERRUPTED)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        print("handful: Interrupted; nothing half-written is left.", file=sys.stderr)
+        leave_at_once(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has seen enough, as `head` does
         _drop_output()
         sys.exit(0)
@@ -281,6 +284,19 @@ def main() -> NoReturn:
         _drop_output()
         _leave("the disk is full. Free some space, or send the output to another place.", FAILED)
     sys.exit(0)
+
+
+def leave_at_once(code: int) -> NoReturn:
+    """Exit without waiting for threads and processes that still compute what nobody wants any more."""
+    import multiprocessing
+
+    children = multiprocessing.active_children()
+    for child in children:
+        child.terminate()
+    if children:  # what they shared has to be given back, and they compute no more
+        sys.exit(code)
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _ready_streams() -> None:

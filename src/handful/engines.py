@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -26,8 +27,11 @@ class Inline:
 
     def map(self, fn: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
         """Give the results in the order of the jobs."""
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        pool = ThreadPoolExecutor(os.cpu_count() or 1)
+        try:
             yield from _ordered(pool, fn, list(jobs))
+        finally:  # nobody waits for what still runs when a run is interrupted
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Processes:
@@ -35,7 +39,9 @@ class Processes:
 
     def map(self, fn: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
         """Give the results in the order of the jobs; ``fn`` and the jobs must be picklable."""
-        with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=get_context("spawn")) as pool:
+        context, ignore = get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
+        # Ctrl-C reaches every process at the terminal; this one alone says what it means.
+        with ProcessPoolExecutor(os.cpu_count() or 1, context, signal.signal, ignore) as pool:
             yield from _ordered(pool, fn, list(jobs))
 
 

@@ -35,6 +35,8 @@ class Setting:
     """λ, or 0 where the head has none."""
     name_weight: float = 0.0
     """How many rows a label's name counts for; infinity: the names alone."""
+    usual: bool = False
+    """Whether it looks at the rows in the usual way: the first view, the names counted in full."""
 
     def describe(self) -> dict[str, object]:
         """The setting as plain values for ``scores.json``."""

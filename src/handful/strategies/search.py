@@ -81,7 +81,9 @@ class Search:
             (R, N, C), rows sum to 1.
         """
         some = [self.outcomes[q] for q in among]
-        chosen = choose_nested([o.inner_losses for o in some], [o.setting.view.cost for o in some])
+        chosen = choose_nested(
+            [o.inner_losses for o in some], [o.setting.view.cost for o in some], [o.setting.usual for o in some]
+        )
         out = np.zeros(some[0].scores.shape)
         for r, k in np.ndindex(chosen.shape):
             outcome, rows = some[int(chosen[r, k])], self.folds[r] == k
@@ -91,7 +93,8 @@ class Search:
     def best(self, among: Sequence[int]) -> int:
         """The setting that all rows support: the choice for the refit."""
         some = [self.outcomes[q] for q in among]
-        return among[choose(np.stack([o.losses for o in some]), [o.setting.view.cost for o in some])]
+        losses = np.stack([o.losses for o in some])
+        return among[choose(losses, [o.setting.view.cost for o in some], [o.setting.usual for o in some])]
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,9 @@ def search(
     """
     plan = Splits.of(folds)
     weights = grid.name_weights if names else (0.0,)
-    jobs = [_Job(plan, features[v], names.get(v), truth, grid, v, w) for v in grid.views for w in weights]
+    usual = (grid.views[0], weights[-1])
+    looks = [(v, w) for v in grid.views for w in weights]
+    jobs = [_Job(plan, features[v], names.get(v), truth, grid, v, w, (v, w) == usual) for v, w in looks]
     outcomes: list[Outcome] = []
     total = len(grid) if names else len(replace(grid, name_weights=(0.0,), zero_shot=False))
     for some in engine.map(_settings, jobs):
@@ -173,6 +178,7 @@ class _Job:
     grid: Grid
     view: View
     name_weight: float
+    usual: bool
 
     def __repr__(self) -> str:
         return f"view {self.view.name}, label names counting {self.name_weight:g} rows"
@@ -192,7 +198,7 @@ def _settings(job: _Job) -> list[Outcome]:
             share = (time.perf_counter() - start) / len(penalties)
             for s, penalty in enumerate(penalties):
                 scores = np.maximum(z[:items] @ coef[:, :, s] + intercept[:, None, s], ABSENT)  # (F, N, C)
-                setting = Setting(head.name, head, job.view, penalty, job.name_weight)
+                setting = Setting(head.name, head, job.view, penalty, job.name_weight, job.usual)
                 out.append(_outcome(setting, scores, truth, plan, share))
     if job.grid.zero_shot and job.names is not None and job.name_weight == job.grid.name_weights[0]:
         scores = zero_shot_scores(job.features, job.names)
