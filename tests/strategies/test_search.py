@@ -101,3 +101,13 @@ def test_processes_find_what_threads_find():
     assert here.settings == there.settings
     for a, b in zip(here.outcomes, there.outcomes, strict=True):
         np.testing.assert_array_equal(a.scores, b.scores)
+
+
+def test_the_usual_look_is_the_first_view_with_the_names_counted_in_full():
+    x, y = problem(noise=3.0)
+    names = {view: np.eye(4, 16, dtype=np.float32) for view in x}
+    grid = Grid((Ridge,), (LAST, LOWER), name_weights=(0.0, 4.0), zero_shot=True)
+    found = search(x, names, y, folds_of(y), grid, Inline())
+    assert {(s.view, s.name_weight) for s in found.settings if s.usual} == {(LAST, 4.0)}
+    plain = search(x, {}, y, folds_of(y), grid, Inline())
+    assert {(s.view, s.name_weight) for s in plain.settings if s.usual} == {(LAST, 0.0)}
