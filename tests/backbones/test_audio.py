@@ -58,8 +58,9 @@ def test_an_unreadable_sound_has_a_size_because_its_error_comes_when_it_is_read(
 
 
 @pytest.mark.integration
-def test_the_distance_to_the_microphone_does_not_change_the_word():
-    backbone = catalog.load("speech-embedding", "sound")
+@pytest.mark.parametrize("name", ["speech-embedding", "spectrogram-lite0"])
+def test_the_distance_to_the_microphone_does_not_matter(name):
+    backbone = catalog.load(name, "sound")
     depth = len(backbone.blocks)
     near, far = backbone.encode([(sweep(1.0), 16000), (sweep(1.0, 0.03), 16000)], [depth])[depth]
     assert_allclose(near, far, atol=1e-3 * np.abs(near).max())

@@ -26,6 +26,10 @@ RATE = 16_000
 # Seconds of a sound that are listened to, so that an hour costs no more memory than half a minute.
 _LONGEST = 30.0
 
+# Root mean square that clips are brought to, so that the distance to the microphone does not matter; below the
+# second value there is nothing to raise.
+_LOUDNESS, _SILENT = 0.05, 1e-4
+
 # A new value means that features of an older version cannot be compared with ours.
 _VERSION = 1
 
@@ -36,6 +40,11 @@ def _seconds(item: Any, longest: float) -> float:
         return min(duration(item), longest)
     except DataError:
         return 0.0
+
+
+def _levelled(sound: np.ndarray) -> np.ndarray:
+    level = max(float(np.sqrt(np.mean(np.square(sound)))), _SILENT)
+    return sound * np.float32(_LOUDNESS / level)
 
 
 class SpeechEmbedding(Backbone):
@@ -52,13 +61,11 @@ class SpeechEmbedding(Backbone):
 
     lead, tail = 0.7, 0.25
     """Seconds of silence before and after the clip: the first window ends where the sound begins."""
-    loudness = 0.05
-    """Root mean square every clip is brought to, so that the distance to the microphone does not matter."""
     longest = _LONGEST
 
     def __init__(self, network: speech_embedding.SpeechEmbedding) -> None:
         self.network, self.blocks = network, tuple(network.blocks)
-        details = (_VERSION, self.lead, self.tail, self.loudness, self.longest)
+        details = (_VERSION, self.lead, self.tail, _LOUDNESS, _SILENT, self.longest)
         self.fingerprint = weights_fingerprint(self.modules(), self.name, *details)
 
     def modules(self) -> Sequence[nn.Module]:
@@ -71,14 +78,13 @@ class SpeechEmbedding(Backbone):
 
     def prepare(self, items: Sequence[Any]) -> tuple[Tensor, Tensor]:
         """Waveforms (B, samples) at 16-bit scale with silence around them, and which frames are real (B, T)."""
-        sounds = [load_sound(item, RATE, self.longest) for item in items]
+        sounds = [_levelled(load_sound(item, RATE, self.longest)) for item in items]
         lead, tail = round(self.lead * RATE), round(self.tail * RATE)
         lengths = [lead + len(sound) + tail for sound in sounds]
         waves = np.zeros((len(sounds), max(lengths)), np.float32)
         mask = np.zeros((len(sounds), speech_embedding.frames(max(lengths))), np.float32)
         for i, (sound, length) in enumerate(zip(sounds, lengths, strict=True)):
-            level = max(float(np.sqrt(np.mean(np.square(sound)))), 1e-4)
-            waves[i, lead : lead + len(sound)] = sound * np.float32(self.loudness / level * 2**15)
+            waves[i, lead : lead + len(sound)] = sound * np.float32(2**15)
             mask[i, : speech_embedding.frames(length)] = 1
         return torch.from_numpy(waves), torch.from_numpy(mask)
 
@@ -167,7 +173,7 @@ class SpectrogramLite0(image.LiteBackbone):
 
     def __init__(self, network: EfficientNetLite, side: int) -> None:
         details = (self.longest, self.bands, self.window, self.hop, self.low, self.quietest, self.rows, self.widest)
-        super().__init__("spectrogram-lite0", network, side, "spectrogram, bilinear", _VERSION, *details)
+        super().__init__("spectrogram-lite0", network, side, "spectrogram", _VERSION, _LOUDNESS, _SILENT, *details)
         self.search_depths = SpectrogramLite0.search_depths
 
     def size(self, item: Any) -> int:
@@ -176,7 +182,7 @@ class SpectrogramLite0(image.LiteBackbone):
 
     def prepare(self, items: Sequence[Any]) -> Tensor:
         """Pictures of B clips, (B, 3, S, S), each with mean 0 and deviation 1, channels last."""
-        grey = np.stack([self._picture(load_sound(item, RATE, self.longest)) for item in items])
+        grey = np.stack([self._picture(_levelled(load_sound(item, RATE, self.longest))) for item in items])
         return torch.from_numpy(np.repeat(grey[..., None], 3, axis=3)).permute(0, 3, 1, 2)
 
     def _picture(self, sound: np.ndarray) -> np.ndarray:
