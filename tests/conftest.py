@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -51,10 +52,13 @@ def handful(monkeypatch, capsys, tmp_path) -> Callable[..., Ended]:
     def run(*words: object) -> Ended:
         from handful.cli import main
 
+        monkeypatch.setattr("handful.cli.leave_at_once", sys.exit)  # or the tests would end with it
         monkeypatch.setattr(sys, "argv", ["handful", *map(str, words)])
+        usual = signal.getsignal(signal.SIGINT)
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
+        signal.signal(signal.SIGINT, usual)
         return Ended(ended.value.code, *capsys.readouterr())
 
     return run

@@ -358,6 +358,36 @@ def test_ctrl_c_in_a_command_of_a_group(handful, monkeypatch):
     assert (ended.code, ended.err) == (130, "handful: Interrupted; nothing half-written is left.\n")
 
 
+BUSY = """
+import os, signal, sys, threading
+from handful import cli, engines
+
+def work(process):
+    for _ in range(3):
+        os.kill(process, signal.SIGINT)
+    threading.Event().wait(60)
+
+def busy(engine):
+    list(engines.engine(engine).map(work, [os.getpid()] * 3))
+
+if __name__ == "__main__":
+    cli.app.command(busy, name="busy")
+    cli.main()
+"""
+
+
+@pytest.mark.parametrize("engine", ["inline", "processes"])
+def test_ctrl_c_waits_for_nobody_and_a_second_one_changes_nothing(tmp_path, engine):
+    """The jobs interrupt the run and go on for a minute; whoever waits for them waits too long."""
+    (tmp_path / "busy.py").write_text(BUSY)
+    ended = subprocess.run(
+        [sys.executable, str(tmp_path / "busy.py"), "busy", engine],
+        capture_output=True, text=True, timeout=40, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert ended.stderr == "handful: Interrupted; nothing half-written is left.\n"
+
+
 # Other ends of the streams -----------------------------------------------------------------------------------------
 
 

@@ -42,7 +42,12 @@ class Processes:
         context, ignore = get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
         # Ctrl-C reaches every process at the terminal; this one alone says what it means.
         with ProcessPoolExecutor(os.cpu_count() or 1, context, signal.signal, ignore) as pool:
-            yield from _ordered(pool, fn, list(jobs))
+            try:
+                yield from _ordered(pool, fn, list(jobs))
+            except BaseException:  # an error, an interruption, or a reader that has seen enough: nobody wants the rest
+                for process in list(pool._processes.values()):  # pool.terminate_workers() from Python 3.14 on
+                    process.terminate()
+                raise
 
 
 _ENGINES: dict[str, type[Inline] | type[Processes]] = {"inline": Inline, "processes": Processes}
