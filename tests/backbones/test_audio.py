@@ -114,9 +114,9 @@ def test_five_clips_per_class_are_enough_for_what_it_is_good_at(name, data, labe
         each = []
         for vectors in found.values():
             x = unit_rows(np.concatenate(vectors))
-            each.append(
-                LogisticRegression(C=100, max_iter=3000).fit(x[train], truth[train]).score(x[rest], truth[rest])
-            )
+            x = x @ np.linalg.qr(x[train].T)[0]  # into the span of the rows: the same fit, much sooner
+            probe = LogisticRegression(C=100, max_iter=3000).fit(x[train], truth[train])
+            each.append(probe.score(x[rest], truth[rest]))
         scores.append(max(each))
     assert np.mean(scores) > at_least, scores
 
