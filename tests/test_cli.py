@@ -266,6 +266,16 @@ def test_without_out_a_run_goes_to_runs(handful, table, tmp_path):
     assert names(tmp_path / "runs/insects") == RUN
 
 
+def test_a_tilde_that_the_shell_left_alone_is_the_home_folder(handful, run, tmp_path, monkeypatch):
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert handful("tune", "insects.csv", *FAST, "--out=~/run").code == 0
+    ended = handful("predict", "run", "insects.csv", "--out=~/answers.csv")
+    assert ended.out == f"20 of 20 rows answered: {tmp_path}/home/answers.csv\n"
+    assert names(tmp_path / "home") == {"run", "answers.csv"}
+    assert names(tmp_path) == {"home", "insects.csv", "run"}
+
+
 def test_an_earlier_run_is_replaced_and_files_beside_it_stay(handful, run, tmp_path, leftovers):
     (run / "answers.csv").write_text("mine")
     first = (run / "scores.json").read_text()

@@ -79,7 +79,7 @@ def tune(
         backbone=backbone, strategies=strategies, metric=metric, engine=engine,
     )  # fmt: skip
     plan = Plan.resolve(given, "command line")
-    folder = Path(plan.out or Path("runs") / default_name(source))
+    folder = _place(plan.out) if plan.out else Path("runs") / default_name(source)
     check_replaceable(folder, marker="scores.json")
 
     from handful import api
@@ -150,7 +150,8 @@ def predict(
     from handful.export.bundle import Bundle
     from handful.prediction import answers, write_answers
 
-    if out and Path(out).exists() and Path(source).exists() and Path(out).samefile(source):
+    file = _place(out) if out else None
+    if file and file.exists() and Path(source).exists() and file.samefile(source):
         raise OptionError(f"--out must be another file than {source}, whose rows would be lost. Choose another name.")
     model, done = Bundle.load(run), 0
     with Bars() as bars:
@@ -161,11 +162,9 @@ def predict(
             bars("answering", done, 0)
 
         found = answers(model, source, input, tick)
-        rows, missed = write_answers(
-            found, model.labels, Path(out) if out else None, probabilities, lambda s: _say([s])
-        )
-    if out:
-        print(f"{rows - missed} of {rows} rows answered: {out}")
+        rows, missed = write_answers(found, model.labels, file, probabilities, lambda line: _say([line]))
+    if file:
+        print(f"{rows - missed} of {rows} rows answered: {file}")
 
 
 @app.command
@@ -252,6 +251,11 @@ def models_unbundle(file: str) -> None:
     from handful.backbones import weights
 
     print(f"here now: {', '.join(weights.unbundle(Path(file)))}")
+
+
+def _place(out: str) -> Path:
+    """Where a result goes; bash leaves the ~ of ``--out=~/runs`` for us to read."""
+    return Path(out).expanduser() if out.startswith("~/") else Path(out)
 
 
 def default_name(source: str) -> str:
