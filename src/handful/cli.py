@@ -266,6 +266,8 @@ def default_name(source: str) -> str:
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 a HandfulError, 2 wrong usage, 130 interrupted."""
+    # Torch's waiting threads sleep in place of spinning: on a busy machine spinning cost ten times the work itself.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _ready_streams()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     try:

@@ -76,7 +76,7 @@ def load(
     wanted = Wanted(input, label, group, split, modality)
     if not isinstance(source, str | Path):
         return _read_table(_object_table(source), wanted, headed=False)
-    path = Path(source)
+    path = named(source)
     if not exists(path):
         raise DataError(missing(path))
     if path.is_dir():
@@ -94,6 +94,13 @@ def load(
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise DataError(_wrong_kind(path))
     return _read_table(open_table(path), wanted, headed=path.suffix.lower() in DELIMITED_SUFFIXES)
+
+
+def named(source: str | Path) -> Path:
+    """A source as a path; an empty text, as a script's empty variable gives it, is not the working folder."""
+    if not str(source).strip():
+        raise DataError("source must be a folder or a file, got an empty text. Name one.")
+    return Path(source)
 
 
 def exists(path: Path) -> bool:

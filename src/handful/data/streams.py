@@ -17,7 +17,7 @@ from handful.data.folders import Walk
 from handful.data.input_column import choose_input, input_note
 from handful.data.items import PLURAL, make_items, media_kind
 from handful.data.label_column import LABEL_NAMES
-from handful.data.readers import exists, missing
+from handful.data.readers import exists, missing, named
 from handful.data.tables import SAMPLE_ROWS, TABLE_SUFFIXES, Table, collect, open_table
 from handful.errors import DataError, OptionError, suggestion
 
@@ -71,7 +71,7 @@ def stream(source: str | Path, *, modality: str, input: str | None = None, chunk
         raise OptionError(f"modality must be text, image or sound, got {modality!r}.{near}")
     if chunk < 1:
         raise OptionError(f"chunk must be at least 1 row, got {chunk}. Choose more.")
-    path = Path(source)
+    path = named(source)
     if not exists(path):
         raise DataError(missing(path))
     folder, notes, values = _open(path, modality, input)
