@@ -223,6 +223,13 @@ def test_predict_never_overwrites_the_rows_it_reads(handful, run, tmp_path):
     assert (tmp_path / "insects.csv").read_text() == before
 
 
+def test_an_empty_source_is_not_the_working_folder(handful, run):
+    for words in (["tune", ""], ["inspect", ""], ["predict", "run", ""]):
+        ended = handful(*words)
+        assert (ended.code, ended.out) == (1, "")
+        assert ended.err == "handful: source must be a folder or a file, got an empty text. Name one.\n"
+
+
 def test_predict_into_a_folder(handful, run):
     ended = handful("predict", run, "insects.csv", "--out", "run")
     assert (ended.code, ended.out) == (1, "")
