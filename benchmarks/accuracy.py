@@ -29,7 +29,11 @@ def main() -> None:
     parser.add_argument("--sets", default="")
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/accuracy.csv"))
+    parser.add_argument("--table", action="store_true", help="only print the table of the rows in --out")
     args = parser.parse_args()
+    if args.table:
+        print(table(read(args.out)))
+        return
     tasks = by_name(args.sets)
     rows = [row for row in read(args.out) if row["set"] not in {task.name for task in tasks}]
     for task in tasks:
