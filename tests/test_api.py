@@ -111,6 +111,22 @@ def test_several_backbones_are_compared_and_joined(rows, monkeypatch):
     assert len(run.model.backbones) == 1
 
 
+def test_a_backbone_in_a_folder_is_found_again_from_any_other_folder(rows, monkeypatch, tmp_path):
+    from handful.backbones import catalog
+    from handful.backbones.toy import ToyText
+
+    (tmp_path / "models/mine").mkdir(parents=True)
+    asked = []
+    monkeypatch.setattr(catalog, "load", lambda name, *rest, **options: asked.append(name) or ToyText())
+    monkeypatch.chdir(tmp_path)
+    run = handful.tune(rows[0], labels=rows[1], backbone="models/mine,owner/model", strategies="centroid")
+    run.save("run")
+    assert asked == [f"{tmp_path}/models/mine", "owner/model"]
+    monkeypatch.chdir(tmp_path / "models")
+    assert handful.Bundle.load(tmp_path / "run").predict(rows[0][:2]) == rows[1][:2]
+    assert asked[2] in asked[:2]
+
+
 # What folds promise ------------------------------------------------------------------------------------------------
 
 

@@ -40,6 +40,14 @@ def test_without_a_terminal_a_line_every_ten_seconds(clock, capsys):
     )
 
 
+def test_without_a_terminal_what_is_done_is_not_told(clock, capsys):
+    with Bars() as bars:
+        bars("looking", 0, 4)
+        clock(60)
+        bars("looking", 4, 4)
+    assert capsys.readouterr().err == ""
+
+
 def test_without_a_total_only_what_is_done(clock, capsys):
     with Bars() as bars:
         for second in (0, 11):

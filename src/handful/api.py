@@ -153,9 +153,16 @@ class _Clock:
 
 def load_backbones(wanted: str, modality: str) -> dict[str, Backbone]:
     """Load what ``--backbone`` names: one, several joined by commas, or ``auto`` for the default ones."""
-    names = catalog.defaults(modality) if wanted == "auto" else tuple(n.strip() for n in wanted.split(",") if n.strip())
+    given = [name.strip() for name in wanted.split(",") if name.strip()]
+    names = catalog.defaults(modality) if wanted == "auto" else [_located(name) for name in given]
     device = default_device()
     return {name: catalog.load(name, modality).to(device) for name in names}
+
+
+def _located(name: str) -> str:
+    """A folder by its whole path, so that the model finds it again from any other folder."""
+    folder = Path(name).expanduser()
+    return str(folder.resolve()) if "/" in name and folder.is_dir() else name
 
 
 def _parts(data: Dataset) -> tuple[list[int], list[int]]:

@@ -42,7 +42,7 @@ class Bars:
             return
         if sys.stderr.isatty():
             self._draw(stage, done, total)
-        elif now - self._said.get(stage, start) >= LINE_EVERY:
+        elif now - self._said.get(stage, start) >= LINE_EVERY and (done < total or not total):
             self._said[stage] = now
             left = f", about {(now - start) / done * (total - done):.0f} s left" if done and total else ""
             sys.stderr.write(f"{stage}: {done}{f' of {total}' if total else ''}{left}\n")
