@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -179,6 +180,7 @@ def test_a_disk_that_fills_anywhere_leaves_nothing(run, tmp_path, monkeypatch, p
     assert [path.name for path in tmp_path.iterdir()] == ["insects.csv"]
 
 
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="here every file name is text")
 def test_names_of_files_that_are_no_text(tmp_path):
     """Copied from an old machine: bytes that are no UTF-8 in the names of the folder, the class and the file."""
     root = tmp_path / os.fsdecode(b"photos \xe4")
