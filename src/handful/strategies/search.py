@@ -67,10 +67,6 @@ class Search:
         """What was compared."""
         return tuple(outcome.setting for outcome in self.outcomes)
 
-    def of_arm(self, arm: str) -> list[int]:
-        """Positions of the settings of one arm."""
-        return [q for q, setting in enumerate(self.settings) if setting.arm == arm]
-
     def nested(self, among: Sequence[int]) -> Floats:
         """Out-of-fold probabilities when the choice and the calibration are made inside each training part.
 
