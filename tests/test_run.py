@@ -49,7 +49,7 @@ def test_the_scores_file(run, tmp_path):
         "metric", "level", "n", "labels", "protocol", "chosen", "estimate", "arms", "seconds",
     } <= found.keys()  # fmt: skip
     assert (found["metric"], found["level"], found["n"], found["labels"]) == ("accuracy", 0.95, 20, ["ants", "bees"])
-    assert found["protocol"] == "nested leave-one-row-out"
+    assert found["protocol"] == "nested 5x5 stratified"
     assert found["estimate"].keys() == {"value", "low", "high"}
     assert {"read", "extract", "select", "fit"} <= found["seconds"].keys()
     for arm in found["arms"]:

@@ -8,20 +8,24 @@ from handful.seeding import generator
 @pytest.mark.parametrize(
     ("rows", "name"),
     [
-        (12, "nested leave-one-row-out"),
-        (29, "nested leave-one-row-out"),
-        (30, "nested 5x5 stratified"),
+        (6, "nested 5x3 stratified"),
+        (9, "nested 5x4 stratified"),
+        (12, "nested 5x5 stratified"),
         (200, "nested 5x5 stratified"),
         (201, "nested 2x5 stratified"),
     ],
 )
 def test_the_number_of_rows_decides(rows, name):
-    assert protocol_for(np.arange(rows), False, affordable_repeats=2).name == name
+    assert protocol_for(np.arange(rows) % 2, np.arange(rows), False, affordable_repeats=2).name == name
+
+
+def test_a_class_of_one_row_still_leaves_three_folds():
+    assert protocol_for(np.array([0, 0, 0, 1]), np.arange(4), False).folds == 3
 
 
 def test_few_groups_are_left_out_one_by_one():
     groups = np.repeat(np.arange(6), 10)
-    protocol = protocol_for(groups, True)
+    protocol = protocol_for(np.arange(len(groups)) % 3, groups, True)
     assert protocol.name == "nested leave-one-group-out"
     folds = draw_folds(protocol, np.arange(60) % 10, groups, generator(0, "folds"))
     assert folds.shape == (1, 60)
@@ -30,7 +34,7 @@ def test_few_groups_are_left_out_one_by_one():
 
 def test_many_groups_are_dealt_whole():
     groups = np.repeat(np.arange(30), 3)
-    protocol = protocol_for(groups, True)
+    protocol = protocol_for(np.arange(len(groups)) % 3, groups, True)
     assert protocol.name == "nested 5x5 stratified grouped"
     folds = draw_folds(protocol, np.arange(90) % 3, groups, generator(0, "folds"))
     assert folds.shape == (5, 90)

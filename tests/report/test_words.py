@@ -44,7 +44,6 @@ def test_times_are_short(seconds, shown):
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("nested leave-one-row-out", "Each row was answered by a model fitted on all the others."),
         ("nested leave-one-group-out", "Each group was answered by a model fitted on all the others."),
         (
             "nested 5x5 stratified grouped",

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from handful.data.splits import fold_ids
 
-FEW = 30
-"""Below this many rows each row (or group) is left out on its own."""
 MANY = 200
 """Above this many rows one repeat of five folds is enough to start with."""
 FOLDS = 5
 REPEATS = 5
+FEWEST_FOLDS = 3
+"""One fold to score on, one to choose by, one to learn from."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Protocol:
     """How rows are held out."""
 
     kind: str
-    """``loo`` (leave one row or group out) or ``folds``."""
+    """``folds``, or ``logo`` (leave one group out)."""
     folds: int
     """K, how many folds a repeat has."""
     repeats: int
@@ -33,24 +33,34 @@ class Protocol:
     @property
     def name(self) -> str:
         """As it stands in ``scores.json``, for example ``nested 5x5 stratified``."""
-        if self.kind == "loo":
-            return f"nested leave-one-{'group' if self.grouped else 'row'}-out"
+        if self.kind == "logo":
+            return "nested leave-one-group-out"
         return f"nested {self.repeats}x{self.folds} stratified{' grouped' if self.grouped else ''}"
 
 
-def protocol_for(groups: NDArray[np.integer], grouped: bool, affordable_repeats: int = REPEATS) -> Protocol:
+def protocol_for(
+    truth: NDArray[np.integer], groups: NDArray[np.integer], grouped: bool, affordable_repeats: int = REPEATS
+) -> Protocol:
     """Decide how rows are held out.
 
+    Single rows are never left out one by one: whoever is left out makes its own class rarer among the others, so on
+    noise the answers are wrong more often than chance, by as much as the interval is wide (Kohavi 1995 shows the
+    extreme case). Stratified folds take about the same share from every class.
+
     Args:
+        truth: (N,) class numbers.
         groups: (N,) rows that must stay together share a number.
         grouped: whether the source names groups (speaker, document), beyond duplicates.
         affordable_repeats: how many repeats the budget allows; counts only above ``MANY`` rows.
     """
     rows, distinct = len(groups), len(np.unique(groups))
-    if rows < FEW or distinct < 2 * FOLDS:
-        return Protocol("loo", distinct if distinct <= FEW else FOLDS, 1, grouped)
+    few = distinct < 2 * FOLDS
+    if grouped and few:
+        return Protocol("logo", distinct, 1, grouped)
+    rarest = min(len(np.unique(groups[truth == c])) for c in np.unique(truth))
+    folds = min(distinct, FOLDS, max(FEWEST_FOLDS, rarest)) if few else FOLDS
     repeats = REPEATS if rows <= MANY else max(1, min(REPEATS, affordable_repeats))
-    return Protocol("folds", FOLDS, repeats, grouped)
+    return Protocol("folds", folds, repeats, grouped)
 
 
 def draw_folds(
@@ -67,6 +77,6 @@ def draw_folds(
     Returns:
         (R, N) fold numbers.
     """
-    if protocol.kind == "loo":
+    if protocol.kind == "logo":
         return np.asarray(np.unique(groups, return_inverse=True)[1], np.int64)[None]
     return np.stack([fold_ids(truth, groups, protocol.folds, rng) for _ in range(protocol.repeats)])

@@ -74,9 +74,8 @@ def time_taken(seconds: float) -> str:
 
 def protocol(name: str) -> str:
     """The name of a protocol as a sentence on how the rows were held out; an unknown name stays as it is."""
-    if "leave-one-" in name:
-        what = "group" if "leave-one-group" in name else "row"
-        return f"Each {what} was answered by a model fitted on all the others."
+    if "leave-one-group" in name:
+        return "Each group was answered by a model fitted on all the others."
     match = re.search(r"(\d+)x(\d+)", name)
     if match is None:
         return f"Rows were held out like this: {name}."

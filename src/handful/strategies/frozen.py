@@ -85,7 +85,7 @@ def climb(
     views = {view: view.matrix(sight.items) for view in views_of(sight.depths)}
     names = {view: view.matrix(sight.names) for view in views} if sight.names else {}
     groups = _together(data)
-    protocol = protocol_for(groups, data.groups is not None)
+    protocol = protocol_for(truth, groups, data.groups is not None)
     heads = [head for name, head in catalog().items() if name in strategies and head is not Majority]
     if not heads and not names:
         raise OptionError(
