@@ -68,11 +68,19 @@ def test_groups_widen_a_difference():
 
 def test_bootstrap_draws_groups_whole():
     groups = np.repeat(np.arange(4), 5)
-    values = groups.astype(float)
+    values = groups / 3
     e = bootstrap(lambda at: float(values[at].mean()), 20, np.random.default_rng(0), groups)
     plain = bootstrap(lambda at: float(values[at].mean()), 20, np.random.default_rng(0))
-    assert e.value == pytest.approx(1.5)
+    assert e.value == pytest.approx(0.5)
     assert e.high - e.low > plain.high - plain.low
+
+
+@given(st.integers(1, 30), st.integers(0, 30))
+def test_a_bootstrap_never_claims_more_than_rows_of_one_fate_support(n, wrong):
+    right = (np.arange(n) >= wrong).astype(float)
+    e = bootstrap(lambda at: float(right[at].mean()), n, np.random.default_rng(0), draws=20)
+    assert e.low <= wilson(1, n).low and e.high >= wilson(0, n).high
+    assert 0 <= e.low <= e.value <= e.high <= 1
 
 
 def test_an_estimate_prints_as_a_sentence_would_say_it():

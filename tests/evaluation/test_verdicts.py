@@ -59,6 +59,22 @@ def test_other_metrics_pool_the_repeats_and_draw_rows():
     assert found == measure(whole, rows_of([0, 0, 1, 1]), "balanced_accuracy", rng())
 
 
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1"])
+def test_rows_that_are_all_right_are_no_certainty_for_any_metric(metric):
+    truth = [0, 1, 0] * 7
+    found = measure(answered(truth), rows_of(truth), metric, rng())
+    assert found == wilson(1.0, 21)
+    assert found.low < 0.9 and found.high == 1.0
+    grouped = measure(answered(truth), rows_of(truth, groups=np.arange(21) // 3), metric, rng())
+    assert grouped == wilson(1.0, 7)
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1"])
+def test_rows_that_are_all_wrong_are_no_certainty_for_any_metric(metric):
+    truth = np.array([0, 1, 0] * 7)
+    assert measure(answered(1 - truth), rows_of(truth), metric, rng()) == wilson(0.0, 21)
+
+
 def test_arms_are_set_against_the_whole_procedure_and_it_against_the_reference():
     arms = [
         Held("majority", SAME),

@@ -2,12 +2,13 @@
 
 One method per situation, and their coverage on real data is in ``benchmarks/``:
 
-=====================================  ==========================================================
+=====================================  ===========================================================================
 accuracy, rows independent             Wilson score interval on N rows
 accuracy, rows in groups               Wilson on the number of independent rows that the groups are worth
-another metric                         percentile bootstrap over rows (or groups)
+another metric                         percentile bootstrap over rows (or groups), reaching at least as far down as
+                                       Wilson does when all of as many rows are right, as far up when all are wrong
 difference of two arms, same folds     Bonett & Price adjusted Wald interval on the paired rows (or groups)
-=====================================  ==========================================================
+=====================================  ===========================================================================
 
 Repeated folds score every row several times; a row counts once, with the share of repeats in which it was
 right, because repeats add no rows.
@@ -119,8 +120,11 @@ def bootstrap(
 ) -> Estimate:
     """Percentile bootstrap over rows, or over whole groups (Efron & Tibshirani 1993).
 
+    Rows that are all right, or all wrong, leave it nothing to draw, and its interval would have no width; so no
+    interval ends closer to 1 or 0 than the Wilson interval of as many rows (or groups) that share one fate.
+
     Args:
-        statistic: row numbers, some repeated → the metric on these rows.
+        statistic: row numbers, some repeated → the metric on these rows, between 0 and 1.
         n: how many rows there are.
         rng: source of the draws.
         groups: (N,) group of each row; groups are drawn whole.
@@ -135,7 +139,9 @@ def bootstrap(
         values.append(statistic(np.concatenate([members[g] for g in drawn])))
     low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
     value = statistic(np.arange(n))
-    return Estimate(float(value), float(min(low, value)), float(max(high, value)))
+    low = min(low, value, wilson(1.0, len(members), level).low)
+    high = max(high, value, wilson(0.0, len(members), level).high)
+    return Estimate(float(value), float(low), float(high))
 
 
 def paired_difference(
