@@ -1,0 +1,84 @@
+"""The contract of an objective, ``loss(outputs, batch) → ()``: pure, and knowing neither model nor optimiser.
+
+The sums are made in single precision or better, so call an objective outside of any autocast region.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from handful.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model gives for a batch."""
+
+    features: Tensor
+    """(B, D) pooled features."""
+    scores: Tensor | None = None
+    """(B, C) scores before any softmax, or (B, T, V) for a language model; none where the model has no head."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a model is given, and what it should have answered."""
+
+    state: Any
+    """What goes into the model; objectives never look at it."""
+    targets: Tensor
+    """(B,) class numbers, or (B, C) shares of each class where rows were mixed; (B, T) or (B, T, V) for tokens."""
+    teacher: Tensor | None = None
+    """(B, C) scores of the model to learn from, before any softmax; only distillation reads them."""
+
+
+class Objective(Protocol):
+    """A formula giving a number to descend."""
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Return the loss of a batch, ()."""
+
+
+def precise(values: Tensor) -> Tensor:
+    """Bring half precision to single: sums of many exponentials are too coarse in half; doubles stay doubles."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def scores_of(outputs: Outputs, objective: object) -> Tensor:
+    """The scores of a batch, in single precision or better.
+
+    Args:
+        outputs: what the model gave.
+        objective: who asks, for the message.
+
+    Raises:
+        OptionError: the model has no head that gives scores.
+    """
+    if outputs.scores is None:
+        raise OptionError(
+            f"{type(objective).__name__} must be given scores, got features only. "
+            "Put a head on the model, or train with a contrastive objective."
+        )
+    return precise(outputs.scores)
+
+
+def classes_of(batch: Batch, objective: object) -> Tensor:
+    """The class numbers of a batch, (B,).
+
+    Args:
+        batch: the batch.
+        objective: who asks, for the message.
+
+    Raises:
+        OptionError: the rows were mixed, so that they belong to no single class.
+    """
+    if batch.targets.is_floating_point():
+        raise OptionError(
+            f"The targets of {type(objective).__name__} must be one class for each row, got shares of "
+            f"{batch.targets.shape[-1]} classes. Switch mixing of rows off, or train with CrossEntropy."
+        )
+    return batch.targets
