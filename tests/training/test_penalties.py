@@ -166,6 +166,10 @@ def test_the_step_raises_the_loss_and_carries_no_graph():
     assert CrossEntropy()(Outputs(outputs.features, scores + step), batch) > loss
 
 
+def test_the_step_does_not_lead_back_to_the_gradient():
+    assert not adversarial_direction(torch.ones(2, 3, requires_grad=True), radius=0.1).requires_grad
+
+
 def test_half_precision_stays_half():
     step = adversarial_direction(torch.full((1, 4), 1e-3, dtype=torch.bfloat16), radius=1.0)
     assert step.dtype == torch.bfloat16

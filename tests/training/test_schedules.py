@@ -91,6 +91,11 @@ def test_a_look_past_the_last_update_is_no_error(name, total):
 
 
 @pytest.mark.parametrize("schedule", WITH_WARM_UP)
+def test_a_look_past_a_run_that_only_warms_up_is_no_error(schedule):
+    assert 0 <= schedule(5, 5, warm_up=1.0) <= 1
+
+
+@pytest.mark.parametrize("schedule", WITH_WARM_UP)
 @given(total=st.integers(1, 200), warm_up=st.floats(0, 1))
 def test_any_warm_up_rises_and_then_never_rises_again(schedule, total, warm_up):
     factors = run(schedule, total, warm_up=warm_up)
