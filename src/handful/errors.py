@@ -4,6 +4,7 @@
     ├── DataError            change the rows, files or labels
     ├── OptionError          change an option or an argument
     ├── WeightsError         get the weights of a backbone (again)
+    ├── TrainingError        a training ran away: another rate, or stay frozen
     ├── BundleError          the saved model cannot be used as it is: save it again, or update handful
     └── MachineError         the machine is in the way: disk space, permissions, a missing package
 
@@ -31,6 +32,10 @@ class OptionError(HandfulError, ValueError):
 
 class WeightsError(HandfulError):
     """The weights of a backbone are missing, cut off or not the ones expected."""
+
+
+class TrainingError(HandfulError):
+    """A training ran away: its loss is no finite number any more."""
 
 
 class BundleError(HandfulError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ class Backbone(ABC):
     """The depths worth trying for frozen features, last layer first."""
     blocks: Sequence[nn.Module] = ()
     """The trainable pieces, bottom to top, each State → State; empty for a frozen-only backbone."""
+    transformer: bool = False
+    """Whether the blocks look from token to token, so that they take any number of them."""
     batch_items: int = 32
     """How many items fit in one forward pass."""
 
@@ -84,6 +87,25 @@ class Backbone(ABC):
         """How many weights the backbone has."""
         seen = {id(p): p.numel() for module in self.modules() for p in module.parameters()}
         return sum(seen.values())
+
+    def run(self, batch: Any, depth: int) -> State:
+        """The state of a prepared batch after ``depth`` blocks."""
+        state = self.stem(batch)
+        for block in self.blocks[:depth]:
+            state = block(state)
+        return state
+
+    def with_top(self, top: Sequence[nn.Module], *details: object) -> Backbone:
+        """The same backbone with other blocks on top; what lies below is shared, not copied.
+
+        Args:
+            top: modules that take the place of as many blocks.
+            details: what else tells the new weights from others, for the fingerprint.
+        """
+        made = copy.copy(self)
+        made.blocks = (*self.blocks[: len(self.blocks) - len(top)], *top)
+        made.fingerprint = weights_fingerprint(top, self.fingerprint, *details)
+        return made
 
     @torch.inference_mode()
     def encode_batch(self, batch: Any, depths: Sequence[int]) -> dict[int, np.ndarray]:

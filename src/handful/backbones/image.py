@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -111,6 +111,18 @@ class LiteBackbone(Backbone):
             return super().encode_batch(batch, depths)
         maps = self._fast.maps(self._normalised(batch), depths)
         return {depth: self.pool(State(x)).float().cpu().numpy() for depth, x in maps.items()}
+
+    def run(self, batch: Any, depth: int) -> State:
+        """As in the contract, through the folded copy where no gradient is wanted."""
+        if torch.is_grad_enabled() or not self._fast.ready():
+            return super().run(batch, depth)
+        return State(self._fast.maps(self._normalised(batch), [depth])[depth].clone())
+
+    def with_top(self, top: Sequence[nn.Module], *details: object) -> LiteBackbone:
+        """As in the contract, with a folded copy of its own."""
+        made = cast(LiteBackbone, super().with_top(top, *details))
+        made._fast = FoldedNet(made.network.stem, made.blocks)
+        return made
 
     def _normalised(self, batch: Tensor) -> Tensor:
         x = batch.to(self.network.stem.conv.weight.device)

@@ -54,7 +54,7 @@ class TextBackbone(Backbone):
             pad: the id that fills up short rows.
         """
         self.name, self.bottom, self.tokenise, self.pooling, self.pad = name, bottom, tokenise, pooling, pad
-        self.blocks = tuple(blocks)
+        self.blocks, self.transformer = tuple(blocks), bool(blocks)
         self.search_depths = _search_depths(len(blocks))
 
     def modules(self) -> Sequence[nn.Module]:

@@ -109,6 +109,7 @@ class VisionBackbone(Backbone):
         self._stem, self.blocks = _cut(model)
         if not self._agrees(model):
             self._stem, self.blocks = Whole(model), ()
+        self.transformer = any(_is_transformer_layer(part) for block in self.blocks for part in block.modules())
         last = len(self.blocks)
         self.search_depths = tuple(dict.fromkeys((last, last - 1, last * 3 // 4, last // 2))) if last > 3 else (last,)
         recipe = json.dumps(processor.to_dict(), sort_keys=True, default=str)

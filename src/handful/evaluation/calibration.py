@@ -11,6 +11,9 @@ Floats = NDArray[np.floating]
 # Confidence is never certainty: the smallest probability that a log loss is charged for.
 SMALLEST = 1e-6
 
+# Two classes whose scores are further apart than this: the fold never saw one of them.
+UNSEEN = 1e3
+
 
 def probabilities(scores: Floats, sharpness: float) -> NDArray[np.float64]:
     """Softmax of ``sharpness * scores``. (..., C) → (..., C), rows sum to 1."""
@@ -40,11 +43,33 @@ def log_losses(scores: Floats, truth: NDArray[np.integer], factors: Floats) -> N
     return np.asarray(np.minimum(losses, np.float32(-np.log(SMALLEST))), np.float32)
 
 
+def leads(scores: Floats, truth: NDArray[np.integer]) -> Floats:
+    """How far the true class of each row is ahead of the mean of the others: what smoothed targets cost.
+
+    Where all rows are right, the log loss alone asks for ever more sharpness. Platt 1999 aims at (N + 1) / (N + 2)
+    in place of 1; where the other classes share the rest, a row's log loss grows by its lead times the sharpness,
+    divided by N + 2.
+
+    Args:
+        scores: (..., N, C) decision scores.
+        truth: (N,) true classes.
+
+    Returns:
+        (..., N); classes that a fold never saw are left out, and a row of such a class has no lead.
+    """
+    first = scores[..., 0, :]  # an unseen class is as far behind in any row of a fit
+    known = (first.max(-1, keepdims=True) - first < UNSEEN).astype(scores.dtype)  # (..., C)
+    others = known.sum(-1, keepdims=True) - 1  # (..., 1)
+    own = scores[..., np.arange(len(truth)), truth]  # (..., N)
+    ahead = (others + 1) * own - (scores @ known[..., None])[..., 0]  # (..., N)
+    return np.asarray(known[..., truth] * ahead / np.maximum(others, 1))
+
+
 def spread_of(scores: Floats) -> float:
     """Mean distance of a score to the highest of its row: the scale on which sharpness is searched.
 
     Heads differ in scale by orders of magnitude; scores of classes that a fold never saw are left out.
     """
     gap = np.max(scores, -1, keepdims=True) - scores
-    known = gap < 1e3
+    known = gap < UNSEEN
     return max(float(gap[known].mean()), 1e-9)

@@ -102,17 +102,17 @@ def _passes(
     backbone: Backbone, items: Sequence[Any], todo: Sequence[int], depths: Sequence[int]
 ) -> Iterator[tuple[list[int], dict[int, Matrix], dict[int, str]]]:
     """Batches of equal size, decoded in one thread while the model works in another."""
-    batches = list(_batches(backbone, items, todo))
+    todo_batches = list(batches(backbone, items, todo))
 
     def prepare(at: list[int]) -> tuple[list[int], Any, dict[int, str]]:
         return _prepare(backbone, items, at)
 
     with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
-        waiting: list[Future[tuple[list[int], Any, dict[int, str]]]] = [pool.submit(prepare, b) for b in batches[:2]]
-        for n in range(len(batches)):
+        waiting: list[Future[tuple[list[int], Any, dict[int, str]]]] = [pool.submit(prepare, b) for b in todo_batches[:2]]
+        for n in range(len(todo_batches)):
             at, batch, errors = waiting.pop(0).result()
-            if n + 2 < len(batches):
-                waiting.append(pool.submit(prepare, batches[n + 2]))
+            if n + 2 < len(todo_batches):
+                waiting.append(pool.submit(prepare, todo_batches[n + 2]))
             if not at:
                 yield [], {}, errors
                 continue
@@ -124,7 +124,8 @@ def _passes(
             yield [i for i in at if i not in errors], {d: x[finite] for d, x in vectors.items()}, errors
 
 
-def _batches(backbone: Backbone, items: Sequence[Any], todo: Sequence[int]) -> Iterator[list[int]]:
+def batches(backbone: Backbone, items: Sequence[Any], todo: Sequence[int]) -> Iterator[list[int]]:
+    """Positions of items in batches of about equal size, the largest first, so that little is padded."""
     for start in range(0, len(todo), WINDOW):
         window = sorted(todo[start : start + WINDOW], key=lambda i: backbone.size(items[i]), reverse=True)
         for at in range(0, len(window), backbone.batch_items):

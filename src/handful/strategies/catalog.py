@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 from handful.strategies.heads import Centroid, Head, LinearSVM, Logistic, Majority, Ridge
+from handful.strategies.tuned import (
+    Adapters,
+    BiasOnly,
+    Contrastive,
+    Factors,
+    Full,
+    LowRank,
+    Partial,
+    Prefixes,
+    SupCon,
+    Tuned,
+)
 
 
 def catalog() -> dict[str, type[Head]]:
     """Every strategy by its name, cheapest first."""
     return {strategy.name: strategy for strategy in (Majority, Centroid, Ridge, Logistic, LinearSVM)}
+
+
+def movers() -> dict[str, type[Tuned]]:
+    """Every strategy that moves weights, by its name."""
+    kinds = (Contrastive, SupCon, BiasOnly, LowRank, Adapters, Prefixes, Factors, Partial, Full)
+    return {strategy.name: strategy for strategy in kinds}

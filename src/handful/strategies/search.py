@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from handful.engines import Engine
-from handful.evaluation.calibration import log_losses, probabilities, spread_of
+from handful.evaluation.calibration import leads, log_losses, probabilities, spread_of
 from handful.evaluation.selection import choose, choose_nested
 from handful.features.view import View, unit_rows
 from handful.strategies.grids import Grid, Setting
@@ -40,13 +40,13 @@ class Outcome:
     scores: Array
     """(R, N, C) scores of each row by the fit that left out its fold."""
     sharpness: float
-    """Calibration on all out-of-fold scores."""
+    """Calibration on all out-of-fold scores, with smoothed targets."""
     losses: NDArray[np.floating]
-    """(N,) calibrated log loss of each row, mean over repeats."""
+    """(N,) log loss of each row at the sharpness that makes it lowest, mean over repeats."""
     inner_sharpness: Floats
-    """(R, K) calibration inside the training part of each fold."""
+    """(R, K) calibration inside the training part of each fold, with smoothed targets."""
     inner_losses: NDArray[np.floating]
-    """(R, K, N) calibrated log loss of each row inside the training part of fold k; NaN for its own rows."""
+    """(R, K, N) lowest log loss of each row inside the training part of fold k; NaN for its own rows."""
     seconds: float
     """What the fits took."""
 
@@ -210,12 +210,20 @@ def _outcome(setting: Setting, scores: Array, truth: NDArray[np.int64], plan: Sp
     outer, inner = scores[plan.outer, rows], scores[plan.inner, rows]  # (R, N, C), (R, K, N, C)
     factors = SHARPNESS / spread_of(outer)
     whole = log_losses(outer, truth, factors).mean(1)  # (P, N)
-    best = int(whole.mean(1).argmin())
     inside = log_losses(inner, truth, factors)  # (P, R, K, N)
     inside[:, plan.held_out] = np.nan
-    chosen = np.nanmean(inside, -1).argmin(0)  # (R, K)
+    cost = np.nanmean(inside, -1)  # (P, R, K)
+    chosen = cost.argmin(0)  # (R, K)
     losses = np.take_along_axis(inside, chosen[None, :, :, None], 0)[0]  # (R, K, N)
-    return Outcome(setting, outer, float(factors[best]), whole[best], factors[chosen], losses, seconds)
+    # Settings compete by their plain losses; confidence is smoothed, or rows that are all right would make it certain.
+    lead, seen = leads(scores, truth), ~plan.held_out
+    smooth = whole.mean(1) + factors * lead[plan.outer, rows].mean() / (len(rows) + 2)  # (P,)
+    inner_lead = lead[plan.inner, rows].mean(-1, where=seen) / (seen.sum(-1) + 2)  # (R, K)
+    inner_smooth = cost + np.multiply.outer(factors, inner_lead)  # (P, R, K)
+    return Outcome(
+        setting, outer, float(factors[smooth.argmin()]), whole[whole.mean(1).argmin()],
+        factors[inner_smooth.argmin(0)], losses, seconds,
+    )  # fmt: skip
 
 
 def zero_shot_scores(features: Array, names: Array) -> Array:

@@ -1,0 +1,1 @@
+"""Changes to an item that keep its label: more views of few examples."""

@@ -1,0 +1,261 @@
+"""Strategies that move weights: each a name, an objective, a tuner and defaults, as scikit-learn classifiers of items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from handful.backbones import catalog
+from handful.backbones.base import Backbone, default_device
+from handful.data.items import kind_of, make_items
+from handful.errors import DataError, OptionError
+from handful.features.extract import extract
+from handful.strategies.adaptation import Recipe, adapt, installed
+from handful.strategies.heads import Logistic
+from handful.training.activations import Activations
+from handful.training.loop import Settings
+from handful.training.objectives import Objective
+from handful.training.objectives.classify import CrossEntropy
+from handful.training.objectives.contrast import PairwiseCosine, SupervisedContrastive
+from handful.training.tuners import IA3, Adapter, Bias, Blocks, LoRA, Prefix, Tuner
+
+
+@dataclass
+class Tuned(ClassifierMixin, BaseEstimator):
+    """What all strategies that move weights share; items go in, not features.
+
+    Learned: ``classes_`` (C,), ``delta_`` (what moved), ``log_`` (every update), ``backbone_`` (the tuned one),
+    ``head_`` (a logistic head on its features), ``moved_`` (how many weights could move).
+    """
+
+    name: ClassVar[str]
+    """How the strategy is called in ``--strategies`` and in the scores."""
+
+    backbone: Any = "auto"
+    """A name of the catalogue, a folder or hub id, or a Backbone; auto takes the first default of the modality."""
+    updates: int = 20
+    """How many times the weights are moved."""
+    rate: float = 3e-4
+    """The highest learning rate."""
+    batch: int = 16
+    """About how many rows an update sees."""
+    share: float = 0.5
+    """The share of the blocks, from the top, that take part."""
+    decay: float = 1.0
+    """Factor on the rate from each block to the one below it."""
+    schedule: str = "linear"
+    """How the rate changes."""
+    penalty: float = 0.1
+    """λ of the logistic head on the tuned features."""
+    fade: float = 1.0
+    """How far to go from the frozen weights to the tuned ones, 0 to 1 (WiSE-FT)."""
+    seed: int = 0
+    """Fixes batches and dropout."""
+
+    def objective(self) -> Objective:
+        """What is minimised."""
+        return CrossEntropy(smoothing=0.1)
+
+    def tuner(self) -> Tuner:
+        """Which weights may move."""
+        return Blocks()
+
+    def recipe(self) -> Recipe:
+        """The strategy as data."""
+        settings = Settings(updates=self.updates, rate=self.rate, schedule=self.schedule, seed=self.seed)
+        return Recipe(
+            self.objective(), self.tuner(), self.share, settings, self.batch, self.decay, self.penalty, self.fade
+        )
+
+    def refusal(self, backbone: Backbone) -> str | None:
+        """Why a backbone cannot be tuned so, or None where it can."""
+        return self.tuner().refusal(backbone)
+
+    def fit(self, items: Sequence[Any], labels: Sequence[Any]) -> Self:
+        """Learn from items.
+
+        Args:
+            items: N texts, pictures or sounds.
+            labels: N class names.
+
+        Raises:
+            DataError: no items, one class only, or another number of labels.
+            OptionError: the backbone cannot be tuned so.
+            TrainingError: the training ran away.
+        """
+        values, backbone = self._values(items), self._backbone(items)
+        why = self.refusal(backbone)
+        if why is not None:
+            raise OptionError(f"strategy {self.name} does not fit: {why}. Choose another strategy or backbone.")
+        if len(values) != len(labels):
+            raise DataError(f"fit needs one label per row, got {len(values)} rows and {len(labels)} labels.")
+        self.classes_, truth = np.unique(np.asarray(labels), return_inverse=True)
+        if len(self.classes_) < 2:
+            raise DataError(
+                f"{type(self).__name__} needs rows of at least 2 classes, got only {str(self.classes_[0])!r}. "
+                "Add rows of another class."
+            )
+        recipe = self.recipe()
+        first = recipe.first(backbone)
+        activations = Activations.of(backbone, [values], first)
+        found = adapt(activations, np.arange(len(values)), truth, recipe)
+        self.delta_, self.log_, self.moved_ = found.delta, found.log, found.moved
+        self.backbone_ = installed(backbone, recipe.tuner, first, found.delta)
+        self.head_ = Logistic(self.penalty).fit(self._features(values), labels)
+        return self
+
+    def predict_proba(self, items: Sequence[Any]) -> NDArray[np.float64]:
+        """Softmax of the scores, (N, C), rows sum to 1; calibrated only inside a Bundle."""
+        check_is_fitted(self, "head_")
+        return self.head_.predict_proba(self._features(self._values(items)))
+
+    def predict(self, items: Sequence[Any]) -> NDArray[Any]:
+        """The class of each item, (N,)."""
+        return np.asarray(self.classes_[self.predict_proba(items).argmax(1)])
+
+    def _features(self, values: Sequence[Any]) -> NDArray[np.float32]:
+        depth = len(self.backbone_.blocks)
+        seen = extract(self.backbone_, values, (depth,))
+        if seen.failed:
+            at = min(seen.failed)
+            raise DataError(f"item {at} cannot be read: {seen.failed[at]}.")
+        return seen.matrices[depth]
+
+    def _values(self, items: Sequence[Any]) -> list[Any]:
+        values, failed = make_items(list(items), self._modality(items), None)
+        if failed:
+            at = min(failed)
+            raise DataError(f"item {at} cannot be read: {failed[at]}.")
+        return values
+
+    def _modality(self, items: Sequence[Any]) -> str:
+        if isinstance(self.backbone, Backbone):
+            return self.backbone.modality
+        found = kind_of(items)
+        if found not in ("text", "image", "sound"):
+            raise DataError(f"items must be texts, pictures or sounds, all of one kind, got {found or 'none'}.")
+        return found
+
+    def _backbone(self, items: Sequence[Any]) -> Backbone:
+        if isinstance(self.backbone, Backbone):
+            return self.backbone
+        modality = self._modality(items)
+        name = catalog.defaults(modality)[0] if self.backbone == "auto" else str(self.backbone)
+        return catalog.load(name, modality).to(default_device())
+
+
+@dataclass
+class Contrastive(Tuned):
+    """Rows of a class drawn together and those of others apart, every pair of a batch, then a head (SetFit's idea)."""
+
+    name = "contrastive"
+
+    def objective(self) -> Objective:
+        """Cosine of every pair, 1 within a class and 0 between classes."""
+        return PairwiseCosine()
+
+
+@dataclass
+class SupCon(Tuned):
+    """Supervised contrast over all pairs of a batch (Khosla et al. 2020), then a head."""
+
+    name = "supcon"
+    temperature: float = 0.1
+    """What similarities are divided by: lower looks at the nearest rows only."""
+
+    def objective(self) -> Objective:
+        """The logarithm of the share of the own class among the neighbours."""
+        return SupervisedContrastive(self.temperature)
+
+
+@dataclass
+class BiasOnly(Contrastive):
+    """Only biases and norms move (BitFit)."""
+
+    name = "bias"
+    rate: float = 3e-3
+    share: float = 1.0
+
+    def tuner(self) -> Tuner:
+        """Biases and norms."""
+        return Bias()
+
+
+@dataclass
+class LowRank(Contrastive):
+    """Low-rank factors beside every layer (LoRA)."""
+
+    name = "lora"
+    rate: float = 1e-3
+    rank: int = 8
+    """R, the width between the two factors."""
+
+    def tuner(self) -> Tuner:
+        """Factors of this rank."""
+        return LoRA(rank=self.rank, alpha=2.0 * self.rank)
+
+
+@dataclass
+class Adapters(Contrastive):
+    """A bottleneck after each block."""
+
+    name = "adapters"
+    rate: float = 3e-3
+    size: int = 16
+    """R, the numbers between the two layers of a bottleneck."""
+
+    def tuner(self) -> Tuner:
+        """Bottlenecks of this size."""
+        return Adapter(self.size)
+
+
+@dataclass
+class Prefixes(Contrastive):
+    """Learned tokens before the real ones, in every block that takes part."""
+
+    name = "prefix"
+    rate: float = 1e-2
+    tokens: int = 8
+    """P, how many tokens each block sees."""
+
+    def tuner(self) -> Tuner:
+        """So many tokens."""
+        return Prefix(self.tokens)
+
+
+@dataclass
+class Factors(Contrastive):
+    """Factors on the outputs of layers, (IA)³."""
+
+    name = "ia3"
+    rate: float = 1e-2
+    share: float = 1.0
+
+    def tuner(self) -> Tuner:
+        """One factor per output."""
+        return IA3()
+
+
+@dataclass
+class Partial(Tuned):
+    """The top blocks with a classifier: the head first, then the body (LP-FT)."""
+
+    name = "partial"
+    share: float = 0.34
+    rate: float = 1e-4
+    updates: int = 60
+    decay: float = 0.9
+
+
+@dataclass
+class Full(Partial):
+    """All blocks with a classifier; what lies below the first block stays, since few rows touch few of its words."""
+
+    name = "full"
+    share: float = 1.0

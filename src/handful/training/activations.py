@@ -1,0 +1,139 @@
+"""Kept activations: the blocks that do not move run once per item, and an update starts from what they gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from handful.backbones.base import Backbone, State
+from handful.features.extract import batches
+
+# Activations of more than this many bytes are not kept: the lower blocks then run again in every update.
+_MOST = 1 << 30
+
+Slice = tuple[Tensor, Tensor | None]
+"""The activations of one item, (T, D), (C, H, W) or one row per window, and which of them are real."""
+
+
+@dataclass
+class Activations:
+    """What the frozen lower blocks give for N items, in V versions of each (the item itself, then augmented ones)."""
+
+    backbone: Backbone
+    """Whose blocks ran."""
+    versions: Sequence[Sequence[Any]]
+    """V sequences of N items."""
+    depth: int
+    """After how many blocks."""
+    kept: list[Slice | None] = field(default_factory=list)
+    """V · N slices, None where they have to be computed again each time."""
+
+    @classmethod
+    def of(
+        cls,
+        backbone: Backbone,
+        versions: Sequence[Sequence[Any]],
+        depth: int,
+        most: int = _MOST,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Activations:
+        """Run the lower blocks over every version of every item.
+
+        Args:
+            backbone: whose blocks run.
+            versions: V sequences of N items.
+            depth: how many blocks stay frozen.
+            most: bytes that may be kept; beyond, nothing is.
+            progress: called with items done and in all.
+        """
+        items = [item for version in versions for item in version]
+        made = cls(backbone, versions, depth, [None] * len(items))
+        bytes_kept = 0
+        for at in batches(backbone, items, range(len(items))):
+            for i, found in zip(at, _slices(made._run([items[i] for i in at]), len(at)), strict=True):
+                made.kept[i] = found
+                bytes_kept += sum(part.numel() * part.element_size() for part in found if part is not None)
+            if bytes_kept > most:
+                made.kept = [None] * len(items)
+                break
+            progress(sum(part is not None for part in made.kept), len(items))
+        return made
+
+    def __len__(self) -> int:
+        return len(self.versions[0])
+
+    @property
+    def cached(self) -> bool:
+        """Whether an update costs only the blocks that move."""
+        return all(part is not None for part in self.kept)
+
+    def state(self, rows: Sequence[int], versions: Sequence[int] | None = None) -> State:
+        """The activations of some items as one batch.
+
+        Args:
+            rows: B positions of items.
+            versions: B numbers of versions; the items themselves by default.
+        """
+        at = [row + len(self) * version for row, version in zip(rows, versions or [0] * len(rows), strict=True)]
+        found = [self.kept[i] for i in at]
+        if any(part is None for part in found):
+            flat = [self.versions[i // len(self)][i % len(self)] for i in at]
+            return self._run(flat)
+        return _joined([part for part in found if part is not None])
+
+    def states(self, rows: Sequence[int]) -> Iterator[tuple[list[int], State]]:
+        """All the given rows in batches of about equal size: positions within ``rows``, and their state."""
+        lengths = [0 if (part := self.kept[row]) is None else part[0].shape[0] for row in rows]
+        order = sorted(range(len(rows)), key=lambda i: lengths[i], reverse=True)
+        for start in range(0, len(order), self.backbone.batch_items):
+            at = order[start : start + self.backbone.batch_items]
+            yield at, self.state([rows[i] for i in at])
+
+    def _run(self, items: Sequence[Any]) -> State:
+        with torch.no_grad():
+            state = self.backbone.run(self.backbone.prepare(items), self.depth)
+            return State(state.x, state.mask, state.owner)
+
+
+def _time_axis(x: Tensor) -> int:
+    """Which axis of the activations of one item runs over tokens or frames: (T, D), or (channels, T, F) of a sound."""
+    return 0 if x.dim() == 2 else 1
+
+
+def _slices(state: State, count: int) -> Iterator[Slice]:
+    """Cut a batch into its items, without padding."""
+    for i in range(count):
+        if state.owner is not None:
+            own = state.owner == i
+            yield state.x[own].clone(), None if state.mask is None else state.mask[own].clone()
+        elif state.mask is not None:
+            length = int(state.mask[i].sum())
+            yield state.x[i].narrow(_time_axis(state.x[i]), 0, length).clone(), state.mask[i, :length].clone()
+        else:
+            yield state.x[i].clone(), None
+
+
+def _joined(parts: Sequence[Slice]) -> State:
+    """Put items together again, padded to the longest."""
+    x, mask = parts[0]
+    windows = mask is not None and mask.dim() == 2
+    if windows:
+        owner = torch.repeat_interleave(torch.arange(len(parts)), torch.tensor([len(part) for part, _ in parts]))
+        masks = torch.cat([m for _, m in parts if m is not None])
+        return State(torch.cat([part for part, _ in parts]), masks, owner.to(x.device))
+    if mask is None:
+        stacked = torch.stack([part for part, _ in parts])
+        return State(stacked.contiguous(memory_format=torch.channels_last) if stacked.dim() == 4 else stacked)
+    axis, lengths = _time_axis(x), [len(m) for _, m in parts if m is not None]
+    shape = list(x.shape)
+    shape[axis] = max(lengths)
+    out = x.new_zeros(len(parts), *shape)
+    real = mask.new_zeros(len(parts), max(lengths))
+    for i, ((part, _), length) in enumerate(zip(parts, lengths, strict=True)):
+        out[i].narrow(axis, 0, length).copy_(part)
+        real[i, :length] = 1
+    return State(out.contiguous(memory_format=torch.channels_last) if out.dim() == 4 else out, real)

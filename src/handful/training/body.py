@@ -1,0 +1,87 @@
+"""The body: a copy of the top blocks of a backbone, with an optional classifier, as one module that can be trained."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from handful.backbones.base import Backbone, State
+from handful.training.objectives import Outputs
+
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+class Body(nn.Module):
+    """The blocks above a depth, copied so that the backbone itself never changes: State → Outputs.
+
+    ``dropout`` is off unless it is switched on: a handful of updates gains nothing from noise (measured), and R-Drop
+    needs it. Batch-norm statistics stay those of pre-training unless ``moving_statistics``: a batch of a few
+    rows says nothing about a mean.
+    """
+
+    def __init__(self, backbone: Backbone, first: int) -> None:
+        """Copy the blocks from ``first`` up.
+
+        Args:
+            backbone: where the blocks come from.
+            first: how many blocks at the bottom stay frozen, outside of the body.
+        """
+        super().__init__()
+        self.first = first
+        self.blocks = nn.ModuleList(copy.deepcopy(list(backbone.blocks[first:])))
+        self.classifier: nn.Linear | None = None
+        self.widths: tuple[int, ...] = ()
+        self.dropout = False
+        self.moving_statistics = False
+        self._pool = backbone.pool
+        for weight in self.blocks.parameters():
+            weight.requires_grad_(False)
+
+    def forward(self, state: State) -> Outputs:
+        """Features (B, D), not scaled, and scores (B, C) of the unit features where there is a classifier."""
+        for block in self.blocks:
+            state = block(state)
+        z = self._pool(state)  # (B, D)
+        return Outputs(z, None if self.classifier is None else self.classifier(functional.normalize(z, dim=1)))
+
+    @torch.no_grad()
+    def measure(self, state: State) -> None:
+        """Note how many numbers per token or place each block gives, from one batch: ``widths``."""
+        found = []
+        for block in self.blocks:
+            state = block(state)
+            found.append(state.x.shape[1] if state.x.dim() == 4 else state.x.shape[-1])
+        self.widths = tuple(found)
+
+    def classify(self, coef: Tensor, intercept: Tensor) -> None:
+        """Start a classifier from a fitted linear head, (D, C) and (C,): the head first, then the body."""
+        layer = nn.Linear(*coef.shape, device=coef.device)
+        layer.weight.data, layer.bias.data = coef.T.contiguous().clone(), intercept.clone()
+        self.classifier = layer
+
+    @contextmanager
+    def learning(self) -> Iterator[None]:
+        """Be in training mode, as far as dropout and statistics are wanted, for the length of a block."""
+        for module in self.modules():
+            wanted = self.moving_statistics if isinstance(module, _NORMS) else self.dropout
+            module.training = wanted
+        try:
+            yield
+        finally:
+            self.eval()
+
+
+def trainable(module: nn.Module) -> int:
+    """How many weights may move."""
+    return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
+
+
+@torch.inference_mode()
+def features(body: Body, states: Iterator[State]) -> Tensor:
+    """The features of many batches, joined. States of B rows → (N, D) on the CPU."""
+    return torch.cat([body(state).features.float().cpu() for state in states])

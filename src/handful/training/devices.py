@@ -1,0 +1,24 @@
+"""Devices: mixed precision where it pays, and what running out of memory looks like."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+
+
+def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """bfloat16 for the products of a forward pass on a GPU that has it; nothing on a CPU, where it is slower.
+
+    bfloat16 has the range of float32, so that no loss has to be scaled.
+    """
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.autocast("cuda", torch.bfloat16)
+    return nullcontext()
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error says that the memory of the GPU or of the machine is used up."""
+    said = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in said or "can't allocate memory" in said

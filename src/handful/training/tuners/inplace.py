@@ -1,0 +1,76 @@
+"""Tuners that move weights the backbone has: none of them, its biases and norms, or whole blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from handful.training.body import Body
+from handful.training.loop import Group
+from handful.training.tuners.base import Delta, Tuner, copied, groups_of, weighted_mean
+
+
+@dataclass(frozen=True)
+class _InPlace(Tuner):
+    """What moved are weights under their own names; the effect of their mean is close to the mean of the effects."""
+
+    def chosen(self, body: Body) -> Iterator[tuple[str, nn.Parameter]]:
+        """The weights that may move, by name."""
+        raise NotImplementedError
+
+    def prepare(self, body: Body, decay: float = 1.0) -> list[Group]:
+        """As in the contract."""
+        return groups_of(body, self.chosen(body), decay)
+
+    def delta(self, body: Body) -> dict[str, Tensor]:
+        """The moved weights as they are now."""
+        return copied(dict(self.chosen(body)))
+
+    def load(self, body: Body, delta: Delta) -> None:
+        """Exchange the weights that moved."""
+        for name, weight in self.chosen(body):
+            weight.data.copy_(delta[name])
+
+    def combine(self, deltas: Sequence[Delta], weights: Sequence[float]) -> dict[str, Tensor]:
+        """The mean of the weights (model soups, Wortsman et al. 2022)."""
+        return weighted_mean(deltas, weights)
+
+    def faded(self, body: Body, delta: Delta, share: float) -> dict[str, Tensor]:
+        """Weights on the way from where they started."""
+        return weighted_mean([copied(dict(self.chosen(body))), delta], [1 - share, share])
+
+
+@dataclass(frozen=True)
+class HeadOnly(_InPlace):
+    """No block moves: only a classifier does."""
+
+    name: ClassVar[str] = "head"
+
+    def chosen(self, body: Body) -> Iterator[tuple[str, nn.Parameter]]:
+        """Nothing."""
+        return iter(())
+
+
+@dataclass(frozen=True)
+class Bias(_InPlace):
+    """Biases, and the factors of norms (BitFit, Ben Zaken et al. 2022)."""
+
+    name: ClassVar[str] = "bias"
+
+    def chosen(self, body: Body) -> Iterator[tuple[str, nn.Parameter]]:
+        """Every weight that is a vector."""
+        return ((name, weight) for name, weight in body.blocks.named_parameters() if weight.dim() == 1)
+
+
+@dataclass(frozen=True)
+class Blocks(_InPlace):
+    """All weights of the blocks of the body: a part of the backbone, or all of it."""
+
+    name: ClassVar[str] = "blocks"
+
+    def chosen(self, body: Body) -> Iterator[tuple[str, nn.Parameter]]:
+        """Every weight."""
+        return body.blocks.named_parameters()
