@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
-from handful.evaluation.calibration import SMALLEST, log_losses, probabilities, spread_of
+from handful.evaluation.calibration import SMALLEST, leads, log_losses, probabilities, spread_of
 
 
 def test_probabilities_by_hand():
@@ -58,3 +58,18 @@ def test_classes_that_a_fold_never_saw_do_not_count_in_the_spread():
 
 def test_scores_that_are_all_equal_have_some_spread():
     assert spread_of(np.zeros((4, 3))) > 0
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.01, 5), st.integers(1, 50))
+def test_smoothed_targets_cost_the_lead_times_the_sharpness(seed, factor, n):
+    rng = np.random.default_rng(seed)
+    scores, truth = rng.normal(size=(5, 3)), rng.integers(3, size=5)
+    targets = np.where(np.arange(3) == truth[:, None], (n + 1) / (n + 2), 1 / (n + 2) / 2)
+    logs = log_softmax(factor * scores, 1)
+    plain, smoothed = -logs[np.arange(5), truth], -(targets * logs).sum(1)
+    np.testing.assert_allclose(plain + factor * leads(scores, truth) / (n + 2), smoothed, atol=1e-9)
+
+
+def test_classes_that_a_fold_never_saw_have_no_part_in_a_lead():
+    scores = np.array([[[2.0, 1.0, -1e4], [0.0, 1.0, -1e4]], [[5.0, -1e4, -1e4], [5.0, -1e4, -1e4]]])  # two fits
+    np.testing.assert_allclose(leads(scores, np.array([0, 2])), [[1, 0], [0, 0]])

@@ -3,6 +3,7 @@ import pytest
 
 from handful.data.splits import fold_ids
 from handful.engines import Inline, Processes
+from handful.evaluation.calibration import probabilities
 from handful.features.view import View, unit_rows
 from handful.seeding import generator
 from handful.strategies.grids import Grid
@@ -66,6 +67,24 @@ def test_choosing_among_settings_that_know_nothing_does_not_look_better_than_gue
         found = search(views, {}, y, folds_of(y), Grid((Centroid, Ridge), tuple(views)), Inline())
         shares.append((found.nested(list(range(len(found.settings)))).argmax(2) == y).mean())
     assert np.mean(shares) < 0.55  # the best of the 36 settings alone would claim about 0.68
+
+
+@pytest.mark.parametrize("head", [Centroid, Ridge, Logistic])
+def test_rows_that_are_perfectly_separated_make_nothing_certain(head):
+    x, y = problem(n=20, classes=2, noise=0.01)
+    found = search(x, {}, y, folds_of(y), Grid((head,), (LAST,)), Inline())
+    proba = found.nested(range(len(found.settings)))
+    assert (proba.argmax(2) == y).all()
+    assert 0.9 < proba.max(2).mean() < 0.999
+    best = found.outcomes[found.best(range(len(found.settings)))]
+    sure = probabilities(best.scores, best.sharpness).max(2).mean()
+    assert sure == pytest.approx(21 / 22, abs=0.02)  # Platt's target for 20 rows
+
+
+def test_settings_compete_by_their_plain_losses():
+    x, y = problem(n=20, classes=2, noise=0.01)
+    found = search(x, {}, y, folds_of(y), Grid((Ridge,), (LAST,)), Inline())
+    assert all(outcome.losses.mean() < 1e-3 for outcome in found.outcomes)
 
 
 def test_label_names_pull_and_zero_shot_needs_no_rows():
