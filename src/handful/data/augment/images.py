@@ -56,7 +56,7 @@ def resized_crop(pixels: np.ndarray, rng: np.random.Generator, smallest: float =
     height, width = pixels.shape[:2]
     area = rng.uniform(smallest, 1)
     # Sides a and b as shares of the whole, a * b = area: both stay below 1 while a / b lies within area and 1 / area.
-    most = min(math.log(_MOST_STRETCH), -math.log(area))
+    most = min(math.log(_MOST_STRETCH), abs(math.log(area)))
     stretch = math.exp(rng.uniform(-most, most))
     wide = width * min(1.0, math.sqrt(area * stretch))
     high = height * min(1.0, math.sqrt(area / stretch))
@@ -147,4 +147,4 @@ def cut_out(pixels: np.ndarray, rng: np.random.Generator, most: float = 0.3) -> 
 
 def _mean_colour(pixels: np.ndarray) -> np.ndarray:
     """(3,) uint8."""
-    return np.rint(pixels.mean((0, 1))).astype(np.uint8)
+    return np.asarray(np.rint(pixels.mean((0, 1))), np.uint8)

@@ -126,7 +126,7 @@ def check(options: Augmentation, modality: str) -> None:
     wrong = [
         f"{name} must be between {low:g} and {high:g}, got {getattr(chosen, name)}"
         if math.isfinite(high)
-        else f"{name} must be at least {low:g}, got {getattr(chosen, name)}"
+        else f"{name} must be a finite number of at least {low:g}, got {getattr(chosen, name)}"
         for name, (low, high) in _LIMITS[modality].items()
         if not low <= getattr(chosen, name) <= high or math.isinf(getattr(chosen, name))
     ]

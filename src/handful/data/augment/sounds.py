@@ -112,7 +112,7 @@ def change_gain(samples: np.ndarray, rng: np.random.Generator, most: float = 6.0
     Returns:
         (T,) float32, beyond [-1, 1] where a loud sound is made louder.
     """
-    return samples * np.float32(10 ** (rng.uniform(-most, most) / 20))
+    return np.asarray(samples * np.float32(10 ** (rng.uniform(-most, most) / 20)))
 
 
 def add_reverb(samples: np.ndarray, rate: int, rng: np.random.Generator, longest: float = 0.5) -> np.ndarray:
@@ -142,7 +142,7 @@ def add_reverb(samples: np.ndarray, rate: int, rng: np.random.Generator, longest
     loudest = np.abs(changed).max()
     if not loudest:
         return samples.copy()
-    return (changed * (np.abs(samples).max() / loudest)).astype(np.float32)
+    return np.asarray(changed * (np.abs(samples).max() / loudest), np.float32)
 
 
 def _convolved(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
@@ -150,7 +150,7 @@ def _convolved(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
     total = len(samples) + len(response) - 1
     size = 1 << (total - 1).bit_length()  # a power of two is fast and wide enough not to wrap around
     spectrum = np.fft.rfft(samples.astype(np.float64), size) * np.fft.rfft(response, size)
-    return np.fft.irfft(spectrum, size)[: len(samples)]
+    return np.asarray(np.fft.irfft(spectrum, size)[: len(samples)])
 
 
 def mask_mel(

@@ -1,7 +1,7 @@
 """Changes to a text that keep its label: words replaced, swapped, dropped or masked.
 
 Words are what stands between blanks, so a text in a script without blanks is one word and stays as it is. Blanks and
-line ends stay where they are. The words of a negation are never touched: "not" carries the label.
+line ends stay where they are. A negation is never lost or moved, and neither is the word after it: they carry the label.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from handful.data.augment.options import TextChanges
 from handful.data.augment.synonyms import SYNONYMS
 
 # Without these a text says the opposite. English, then German, French, Spanish, Italian, Portuguese, Dutch.
-_NEGATIONS = frozenset(
-    """
+_NEGATING = """
     no not non nor never none nobody nothing nowhere neither cannot without hardly barely scarcely unless except
     dont doesnt didnt cant couldnt wont wouldnt isnt arent wasnt werent
     nicht nichts kein keine keinen keinem keiner nie niemals ohne weder
@@ -24,8 +23,8 @@ _NEGATIONS = frozenset(
     mai nulla niente nessuno nessuna senza né
     não nenhum nenhuma sem nem
     niet niets geen nooit zonder
-    """.split()
-)
+"""
+_NEGATIONS = frozenset(_NEGATING.split())
 _CONTRACTIONS = ("n't", "n’t")
 
 _WORD = re.compile(r"\S+")
@@ -79,7 +78,7 @@ def swap_words(text: str, rng: np.random.Generator, chance: float = 0.05) -> str
     Departure from the paper: neighbours only, so that the sense survives.
 
     Args:
-        text: any text; negations, and so what they negate, keep their place.
+        text: any text; negations and the words after them keep their place.
         rng: decides which words.
         chance: of each word, in [0, 1].
 
@@ -87,12 +86,11 @@ def swap_words(text: str, rng: np.random.Generator, chance: float = 0.05) -> str
         The text with the same words.
     """
     words, blanks = _parts(text)
-    fixed = [_negates(word) for word in words]
+    fixed = _fixed(words)
     chosen = rng.random(len(words)) < chance
     at = 0
     while at < len(words) - 1:
-        # The word after a negation is what it negates: "not good" must not become "not was good".
-        if chosen[at] and not any(fixed[max(at - 1, 0) : at + 2]):
+        if chosen[at] and not fixed[at : at + 2].any():
             words[at], words[at + 1] = words[at + 1], words[at]
             at += 1  # a word moves once at most
         at += 1
@@ -103,7 +101,7 @@ def drop_words(text: str, rng: np.random.Generator, chance: float = 0.1) -> str:
     """Leave words out (Wei and Zou 2019, "EDA", section 2).
 
     Args:
-        text: any text; negations stay.
+        text: any text; negations and the words after them stay.
         rng: decides which words.
         chance: of each word, in [0, 1].
 
@@ -122,7 +120,7 @@ def mask_words(text: str, rng: np.random.Generator, chance: float = 0.15, mask: 
     """Replace words by a mask word (as Devlin et al. 2019, "BERT", section 3.1, hide tokens).
 
     Args:
-        text: any text; negations stay.
+        text: any text; negations and the words after them stay.
         rng: decides which words.
         chance: of each word, in [0, 1].
         mask: what stands in their place.
@@ -145,12 +143,23 @@ def _joined(words: list[str], blanks: list[str]) -> str:
 
 
 def _spared(words: list[str], rng: np.random.Generator, chance: float) -> np.ndarray:
-    """(n,) bool, which words stay: the negations, those the dice spare, and one more where that would be none."""
+    """(n,) bool, which words stay: the fixed ones, those the dice spare, and one more where that would be none."""
     dice = rng.random(len(words))
-    spared: np.ndarray = (dice >= chance) | np.array([_negates(word) for word in words], bool)
+    spared: np.ndarray = (dice >= chance) | _fixed(words)
     if len(words) and not spared.any():
         spared[dice.argmax()] = True
     return spared
+
+
+def _fixed(words: list[str]) -> np.ndarray:
+    """(n,) bool, which words are a negation or come right after one.
+
+    What follows is what is negated: "not bad but great" must become neither "not but bad great" nor "not great".
+    """
+    negations = np.array([_negates(word) for word in words], bool)
+    fixed = negations.copy()
+    fixed[1:] |= negations[:-1]
+    return fixed
 
 
 def _negates(word: str) -> bool:
