@@ -103,9 +103,7 @@ def jitter(
     contrast: float = 0.2,
     saturation: float = 0.2,
 ) -> np.ndarray:
-    """Change brightness, contrast and saturation, each by a factor of its own (Howard 2013, section 2.2).
-
-    Departure from the paper: always in this order.
+    """Change brightness, contrast and saturation, each by a factor of its own and in this order (after Howard 2013).
 
     Args:
         pixels: (H, W, 3) uint8.

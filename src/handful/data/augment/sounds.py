@@ -63,7 +63,7 @@ def change_speed(samples: np.ndarray, rng: np.random.Generator, most: float = 0.
 def shift(
     samples: np.ndarray, rate: int, rng: np.random.Generator, most: float = 0.1, wrap: bool = False
 ) -> np.ndarray:
-    """Move to earlier or later (Warden 2018, "Speech Commands", moves by up to 0.1 s).
+    """Move to earlier or later (0.1 s is the default of TensorFlow's training script for Speech Commands).
 
     Args:
         samples: (T,) float32.
@@ -116,7 +116,7 @@ def change_gain(samples: np.ndarray, rng: np.random.Generator, most: float = 6.0
 
 
 def add_reverb(samples: np.ndarray, rate: int, rng: np.random.Generator, longest: float = 0.5) -> np.ndarray:
-    """Add the echo of a made-up room: white noise that fades exponentially (Polack 1988; Ko et al. 2017, section 2).
+    """Add the echo of a made-up room: white noise that fades exponentially (the statistical model of Polack 1988).
 
     The direct sound comes first and has at least as much power as its echo, so that nothing is moved or smeared out.
 

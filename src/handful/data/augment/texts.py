@@ -1,7 +1,7 @@
 """Changes to a text that keep its label: words replaced, swapped, dropped or masked.
 
 Words are what stands between blanks, so a text in a script without blanks is one word and stays as it is. Blanks and
-line ends stay where they are. A negation is never lost or moved, and neither is the word after it: they carry the label.
+line ends stay where they are. A negation is never lost or moved, nor is the word after it: they carry the label.
 """
 
 from __future__ import annotations
