@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers.utils import cached_file
 
 from handful.backbones.base import State, weights_fingerprint
+from handful.backbones.hub import located
 from handful.backbones.text import POOLINGS, TextBackbone, Tokenise, fast_tokeniser
 from handful.errors import OptionError, WeightsError
 
@@ -132,8 +133,8 @@ def load(source: str) -> TextBackbone:
         OptionError: its sentence-transformers pooling is none of ours.
         WeightsError: there is no such model, it cannot be reached, is damaged, or is no text encoder.
     """
-    place = str(Path(source).expanduser()) if Path(source).expanduser().is_dir() else source
     try:
+        place = located(source)
         part = _part(place, "Transformer") or ""
         model = transformers.AutoModel.from_pretrained(place, subfolder=part, dtype=torch.float32).eval()
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, subfolder=part)
@@ -145,11 +146,10 @@ def load(source: str) -> TextBackbone:
     except OptionError:
         raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise WeightsError(
             f"backbone {source!r} must be a text encoder that transformers can load, from a folder or by its Hugging "
-            f"Face id, got: {reason[0] if reason else type(error).__name__}. Check the name and the network, or choose "
-            "a name from `handful models list`."
+            f"Face id, got: {reason}. Check the name and the network, or choose a name from `handful models list`."
         ) from error
     backbone = TextBackbone(
         source, bottom, blocks, _tokenise(tokenizer, longest), pooling, pad=tokenizer.pad_token_id or 0

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoImageProcessor, AutoModel
+from transformers import AutoImageProcessor, AutoModel
 from transformers.utils import logging
 
 from handful.backbones.base import Backbone, State, weights_fingerprint
+from handful.backbones.hub import located
 from handful.data.images import load_image
 from handful.errors import WeightsError
 
@@ -157,10 +157,9 @@ def load_vision(source: str) -> VisionBackbone:
     Raises:
         WeightsError: a file is missing, unreachable or damaged, or the model is no vision model.
     """
-    place = str(Path(source).expanduser()) if Path(source).expanduser().is_dir() else source
     try:
+        place = located(source)
         with _quiet():
-            AutoConfig.from_pretrained(place)  # without a network this one file fails, and not each of many
             processor = AutoImageProcessor.from_pretrained(place, backend="pil")
             model, told = AutoModel.from_pretrained(place, dtype=torch.float32, output_loading_info=True)
         _require_vision(model, told["missing_keys"])
