@@ -135,6 +135,13 @@ def test_no_media_in_a_folder(tmp_path):
     )
 
 
+def test_a_folder_of_sounds_that_cannot_be_decoded(tmp_path):
+    assert refusal(fill(tmp_path, "a/1.m4a", "a/2.aac", "b/3.webm", "b/4.m4a")) == (
+        "4 of 4 items in photos cannot be read, more than a tenth; the first is photos/a/1.m4a: .m4a is a format that "
+        "cannot be read; convert it to WAV or FLAC, for example with `ffmpeg -i 1.m4a 1.wav`. Repair or remove them."
+    )
+
+
 def test_a_folder_that_only_holds_a_table(tmp_path):
     assert refusal(fill(tmp_path, "rows.csv")) == (
         "photos must hold images or sounds in one sub-folder per class, got only other files (1 .csv). "

@@ -178,6 +178,18 @@ def test_not_a_sound(tmp_path):
     )
 
 
+@pytest.mark.parametrize("suffix", [".m4a", ".AAC", ".webm"])
+def test_a_recording_of_a_phone_or_browser_says_how_to_convert_it(tmp_path, suffix):
+    path = tmp_path / f"my call{suffix}"
+    path.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
+    with pytest.raises(DataError) as caught:
+        load_sound(path, 16000)
+    assert str(caught.value) == (
+        f"{path}: {suffix} is a format that cannot be read; convert it to WAV or FLAC, for example with "
+        f"`ffmpeg -i 'my call{suffix}' 'my call.wav'`."
+    )
+
+
 def test_cut_off_wav(tmp_path):
     def make(path):
         write(path, tone(1, 16000), 16000)

@@ -31,12 +31,12 @@ _PICTURE_STARTS = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", 
 
 
 def media_suffixes() -> dict[str, frozenset[str]]:
-    """Modality → the suffixes of its files, in lower case, with the dot."""
+    """Modality → the suffixes of its files, in lower case, with the dot; those that cannot be decoded included."""
     # Both modules load a decoder, which a table of texts has no use for.
     from handful.data.images import IMAGE_SUFFIXES
-    from handful.data.sounds import SOUND_SUFFIXES
+    from handful.data.sounds import FOREIGN_SUFFIXES, SOUND_SUFFIXES
 
-    return {"image": frozenset(IMAGE_SUFFIXES), "sound": frozenset(SOUND_SUFFIXES)}
+    return {"image": frozenset(IMAGE_SUFFIXES), "sound": frozenset(SOUND_SUFFIXES + FOREIGN_SUFFIXES)}
 
 
 def media_kind(name: str) -> str:
@@ -66,6 +66,10 @@ def media_problem(path: Path, modality: str) -> str:
         return "the file is empty (0 bytes)"
     if not os.access(path, os.R_OK):
         return "the file cannot be opened (Permission denied)"
+    if modality == "sound":
+        from handful.data.sounds import foreign
+
+        return foreign(path)
     return ""
 
 

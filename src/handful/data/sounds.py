@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -20,6 +21,9 @@ from handful.errors import DataError
 SOUND_SUFFIXES = (
     ".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64",
 )  # fmt: skip
+
+# What phones and browsers record, and libsndfile cannot decode.
+FOREIGN_SUFFIXES = (".m4a", ".aac", ".webm", ".wma", ".amr")
 
 # Frames decoded at a time: 4 s of speech, half a megabyte of 32-bit stereo.
 _BLOCK = 1 << 16
@@ -110,6 +114,14 @@ def waveform(item: Any, points: int) -> np.ndarray:
     return np.stack([low[source], high[source]], axis=1)
 
 
+def foreign(path: Path) -> str:
+    """Say that a file is in a format that cannot be decoded, and what to do; an empty string for other files."""
+    if path.suffix.lower() not in FOREIGN_SUFFIXES:
+        return ""
+    command = f"ffmpeg -i {shlex.quote(path.name)} {shlex.quote(path.stem + '.wav')}"
+    return f"{path.suffix} is a format that cannot be read; convert it to WAV or FLAC, for example with `{command}`"
+
+
 class _Sound:
     """One open sound: its name, rate and length, and its samples block by block, mixed to one channel."""
 
@@ -170,6 +182,8 @@ def _opened(item: Any) -> Iterator[_Sound]:
         # As bytes, because a file name on a POSIX system need not be valid text.
         file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw files, which name no rate
+        if why := foreign(path):
+            raise DataError(f"{path}: {why}.") from error
         raise DataError(
             f"{path} cannot be decoded as a sound ({_reason(error)}). Convert it to WAV or FLAC, or remove it."
         ) from error
