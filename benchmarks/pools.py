@@ -72,8 +72,8 @@ def by_name(names: str) -> tuple[Set, ...]:
     return tuple(s for s in SETS if not wanted or s.name in wanted)
 
 
-def open_pool(task: Set, folder: Path = DATA, backbone: str = "auto") -> Pool:
-    """Read a set, keep at most ``POOL`` rows (seeded, every class), and look at each once."""
+def open_pool(task: Set, folder: Path = DATA, backbone: str = "auto", most: int = POOL) -> Pool:
+    """Read a set, keep at most so many rows (seeded, every class), and look at each once."""
     file = folder / task.file
     if task.modality == "text":
         data = replace(api.load(file, label="label", split=""), split=None)
@@ -88,16 +88,16 @@ def open_pool(task: Set, folder: Path = DATA, backbone: str = "auto") -> Pool:
         data = replace(data, split=None, groups=speakers if task.group else None)
         if task.label:
             data = replace(data, labels=speakers)
-    data, sight = look(_some(data), api.load_backbones(backbone, task.modality))
+    data, sight = look(_some(data, most), api.load_backbones(backbone, task.modality))
     return Pool(task, data, sight)
 
 
-def _some(data: Dataset) -> Dataset:
-    if len(data) <= POOL:
+def _some(data: Dataset, most: int) -> Dataset:
+    if len(data) <= most:
         return data
     rng = np.random.default_rng(0)
     labels = np.asarray(data.labels)
-    share = POOL / len(data)
+    share = most / len(data)
     at = [
         rng.permutation(np.flatnonzero(labels == c))[: max(20, int(share * (labels == c).sum()))] for c in data.classes
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,14 +19,19 @@ from handful.engines import engine as engine_of
 from handful.errors import DataError
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.verdicts import assemble, held_out_answers, score_test
-from handful.export.bundle import WITNESSES, Bundle
+from handful.export.bundle import WITNESSES, Bundle, Moved
+from handful.features.extract import extract
 from handful.features.sight import Sight, look
+from handful.features.view import View
 from handful.inspection.findings import Finding
 from handful.inspection.profile import findings as find_faults
-from handful.plan import Plan
-from handful.run import Run
+from handful.plan import MOVERS, Plan
+from handful.run import Run, Training, checkpoints_of
 from handful.seeding import generator
+from handful.strategies.adaptation import installed
 from handful.strategies.frozen import Frozen, climb
+from handful.strategies.heads import Logistic
+from handful.strategies.ladder import Climb, ascend
 
 __all__ = ["inspect", "load", "tune"]
 
@@ -123,19 +129,35 @@ def tune(
             learning, sight.take(train).take_classes(named), plan.strategies, plan.budget, plan.seed,
             engine_of(plan.engine), compared,
         )  # fmt: skip
+    base = frozen.chosen.view.parts[0][0]
+    with clock("train"):
+        above = ascend(
+            learning, backbones[base], frozen, [name for name in plan.strategies if name in MOVERS],
+            "strategies" in plan.origins, plan.budget - sum(clock.seconds.values()), plan.seed, progress,
+            _checkpoints(plan),
+        )  # fmt: skip
     with clock("fit"):
-        model = _bundle(frozen, learning, backbones)
+        model = (
+            _bundle(frozen, learning, backbones)
+            if above.chosen is None
+            else _tuned(above, frozen, learning, base, backbones)
+        )
         tested = _test(model, data.take(test), sight.take(test), plan) if test else None
+        whole = frozen.whole if above.whole is None else above.whole
+        chosen = frozen.chosen.arm if above.chosen is None else above.chosen.strategy.name
         scores = assemble(
-            frozen.arms, frozen.whole, frozen.chosen.arm, frozen.rows,
+            (*frozen.arms, *above.arms), whole, chosen, frozen.rows,
             metric=plan.metric, protocol=frozen.protocol, rng=generator(plan.seed, "bootstrap"),
         )  # fmt: skip
     if tested is not None:
         said = f"On the {len(test)} test rows: {tested:.0%}. Held out in turn: {scores.sentence}"
         scores = replace(scores, test=tested, test_n=len(test), sentence=said)
     scores = replace(scores, seconds=clock.seconds)
-    notes = (f"{len(frozen.found.outcomes)} settings were compared on the same folds.",)
-    return Run(learning, plan, tuple(findings), scores, held_out_answers(frozen.whole, frozen.rows), model, notes)
+    notes = (f"{len(frozen.found.outcomes)} settings were compared on the same folds.", *above.notes)
+    return Run(
+        learning, plan, tuple(findings), scores, held_out_answers(whole, frozen.rows), model, notes,
+        tuple(Training.of(rung) for rung in above.rungs),
+    )  # fmt: skip
 
 
 class _Clock:
@@ -200,7 +222,46 @@ def _bundle(frozen: Frozen, data: Dataset, backbones: Mapping[str, Backbone]) ->
     )
 
 
+def _tuned(above: Climb, frozen: Frozen, data: Dataset, base: str, backbones: Mapping[str, Backbone]) -> Bundle:
+    """The bundle of a model whose weights moved: its backbone as it will be loaded, and a head on what that sees."""
+    assert above.chosen is not None
+    assert above.final is not None
+    recipe = above.chosen.strategy.recipe()
+    untouched = backbones[base]
+    first, depth = recipe.first(untouched), len(untouched.blocks)
+    moved = installed(untouched, recipe.tuner, first, above.final.delta)
+    matrix = extract(moved, data.items, (depth,)).matrices[depth]
+    view = View(((base, depth),))
+    head = Logistic(recipe.penalty).fit(view.matrix({(base, depth): matrix}), data.labels or ())
+    return Bundle(
+        modality=data.modality,
+        labels=frozen.rows.labels,
+        view=view,
+        fingerprints={base: untouched.fingerprint},
+        head=above.chosen.strategy.name,
+        coef=head.coef_,
+        intercept=head.intercept_,
+        sharpness=above.chosen.sharpness,
+        input=data.input,
+        witness=view.matrix({(base, depth): matrix[:WITNESSES]}),
+        loaded={base: moved},
+        moved=Moved(recipe.tuner.name, first, {k: v.numpy() for k, v in above.final.delta.items()}),
+    )
+
+
+def _checkpoints(plan: Plan) -> Path | None:
+    """Where the state of each training is kept: beside the run folder, until the run is saved."""
+    if plan.out is None:
+        return None
+    folder = checkpoints_of(Path(plan.out))
+    if not plan.resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def _test(model: Bundle, data: Dataset, sight: Sight, plan: Plan) -> Estimate:
-    proba = model.probabilities_of(model.view.matrix(sight.items))
+    moved = model.moved is not None
+    proba = model.answer(data.items)[0] if moved else model.probabilities_of(model.view.matrix(sight.items))
     predicted = [model.labels[i] for i in proba.argmax(1)]
     return score_test(predicted, data.labels or (), plan.metric, generator(plan.seed, "test"))

@@ -12,7 +12,9 @@ from typing import Any
 from handful.errors import OptionError, suggestion
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
-STRATEGIES = ("majority", "zero-shot", "centroid", "ridge", "logistic", "svm")
+HEADS = ("majority", "zero-shot", "centroid", "ridge", "logistic", "svm")
+MOVERS = ("contrastive", "supcon", "bias", "lora", "adapters", "prefix", "ia3", "partial", "full")
+STRATEGIES = HEADS + MOVERS
 ENGINES = ("inline", "processes")
 
 # Without the s of the plural, or of seconds.
@@ -40,9 +42,11 @@ class Plan:
     backbone: str = "auto"
     """A name from ``handful models``, a local folder or a Hugging Face id; auto compares the default ones."""
     strategies: tuple[str, ...] = STRATEGIES
-    """Which arms to try."""
+    """Which arms to try; of those that move weights only the promising ones, unless they are named."""
     metric: str = "accuracy"
     """What the scores are: accuracy, balanced_accuracy or macro_f1."""
+    resume: bool = False
+    """Whether to go on from where an interrupted run of the same plan stood."""
     engine: str = "inline"
     """Where the fits run: inline (here) or processes (one per core)."""
     origins: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -71,10 +75,8 @@ class Plan:
         if isinstance(values.get("strategies"), str):
             values["strategies"] = [name.strip() for name in values["strategies"].split(",") if name.strip()]
         if "strategies" in values:
-            values["strategies"] = tuple(str(name).replace("_", "-") for name in values["strategies"])
-            problems += _unknown("strategies", values["strategies"], STRATEGIES)
-            if not set(values["strategies"]) - {"majority"}:
-                problems.append(f"strategies must name at least one of {', '.join(STRATEGIES[1:])}.")
+            values["strategies"], wrong = _strategies(values["strategies"])
+            problems += wrong
         problems += _unknown("metric", [values.get("metric", METRICS[0])], METRICS)
         problems += _unknown("engine", [values.get("engine", ENGINES[0])], ENGINES)
         seed = values.get("seed", 0)
@@ -127,6 +129,17 @@ def seconds_of(budget: float | str) -> float:
     if not 0 <= found < float("inf"):
         raise OptionError(f"budget must be a time such as 30s, '1 min' or 0, got {budget!r}. Try '1 min'.")
     return found
+
+
+def _strategies(names: Iterable[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The names as they are known, with the heads where only what moves weights is named, and what is wrong."""
+    found = tuple(str(name).replace("_", "-") for name in names)
+    problems = list(_unknown("strategies", found, STRATEGIES))
+    if not set(found) - {"majority"}:
+        problems.append(f"strategies must name at least one of {', '.join(STRATEGIES[1:])}.")
+    elif not set(found) & set(HEADS[1:]):  # what moves weights has something to beat: frozen heads are always tried
+        found = (*HEADS, *found)
+    return found, problems
 
 
 def _unknown(option: str, names: Iterable[str], known: tuple[str, ...]) -> list[str]:

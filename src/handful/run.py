@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,36 @@ from handful.evaluation.scores import HeldOut, Scores
 from handful.export.bundle import Bundle
 from handful.inspection.findings import Finding
 from handful.plan import Plan
+from handful.strategies.ladder import Rung
 
 logger = logging.getLogger(__name__)
 
 PARTS = ("scores.json", "findings.json", "plan.yaml", "predictions.csv", "model", "report.html", "run.log")
 """What a run folder holds; the first shows that a folder is one."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the weights of one strategy moved on the folds."""
+
+    name: str
+    """The strategy."""
+    curves: tuple[tuple[float, ...], ...]
+    """The loss before each update, one curve per fold."""
+    train: float
+    """Mean accuracy on the rows that a fold learned from."""
+    held: float
+    """Mean accuracy on the rows that it did not: how far below shows how much was learned by heart."""
+    moved: int
+    """How many weights could move."""
+    passed: bool
+    """Whether it replaced the arm below."""
+
+    @classmethod
+    def of(cls, rung: Rung) -> Training:
+        """The part of a rung that a report shows."""
+        curves = tuple(tuple(update.loss for update in curve) for curve in rung.curves)
+        return cls(rung.strategy.name, curves, rung.train, rung.held, rung.moved, rung.gated.passed)
 
 
 @dataclass(frozen=True)
@@ -40,6 +66,8 @@ class Run:
     """The chosen arm, fitted on all rows, calibrated."""
     notes: tuple[str, ...] = ()
     """What happened on the way that the user should know, one sentence each."""
+    trainings: tuple[Training, ...] = ()
+    """One per strategy that moved weights on the folds, in the order in which they were tried."""
 
     def save(self, folder: str | Path) -> Path:
         """Write the run folder: scores, findings, plan, predictions, report, log and model.
@@ -67,6 +95,7 @@ class Run:
             self.model.write(target / "model", card=self.card())
             (target / "report.html").write_text(render(self, place=Path(folder)), encoding="utf-8")
             (target / "run.log").write_text("\n".join(self.log()) + "\n", encoding="utf-8")
+        shutil.rmtree(checkpoints_of(Path(folder)), ignore_errors=True)
         return Path(folder)
 
     def log(self) -> list[str]:
@@ -88,6 +117,11 @@ class Run:
                 name = shown(str(item)) if isinstance(item, str | Path) else f"row {answer.row}"
                 cells = (name, answer.label, answer.predicted)
                 writer.writerow([answer.row, *map(defuse, cells), f"{answer.confidence:.4f}"])
+
+
+def checkpoints_of(folder: Path) -> Path:
+    """Where trainings that belong to a run folder keep their state until it is written."""
+    return folder.parent / f".{folder.name}.training"
 
 
 def defuse(cell: str) -> str:

@@ -33,6 +33,8 @@ class Held:
     """What the arm's fits took."""
     setting: dict[str, Any] | None = None
     """The options that its refit on all rows uses."""
+    gate: str = ""
+    """How it fared against the arm below it, in words, where the gate was asked."""
 
     def right(self, truth: NDArray[np.integer]) -> NDArray[np.float64]:
         """(N,) the share of repeats in which each row was answered right."""
@@ -90,6 +92,8 @@ def compare(
             versus, first, second = Held(chosen, whole), arm.right(rows.truth), procedure
         difference = None if second is None else paired_difference(first, second, rows.groups)
         verdict, reason = _judge(arm.name, chosen, difference)
+        if arm.gate:
+            reason = f"{reason} Against the arm below, {arm.gate}."
         name = versus.name if versus else None
         out.append(Arm(arm.name, arm.rung, estimate, verdict, reason, name, difference, arm.seconds, arm.setting))
     return tuple(out)

@@ -33,9 +33,22 @@ WITNESSES = 8
 
 _WEIGHTS = "head.safetensors"
 _RECORD = "bundle.json"
-_PARTS = (_RECORD, _WEIGHTS, "README.md")
+_MOVED = "moved.safetensors"
+_PARTS = (_RECORD, _WEIGHTS, _MOVED, "README.md")
 # The self-test repeats a product of float32 numbers, perhaps on another machine.
 _CLOSE = 1e-4
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The weights that moved."""
+
+    tuner: str
+    """Which tuner puts them in their place."""
+    first: int
+    """How many blocks at the bottom stayed as they were."""
+    delta: dict[str, NDArray[np.float32]]
+    """The weights by name."""
 
 
 @dataclass
@@ -66,7 +79,9 @@ class Bundle:
     witness: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     """(W, D) a few training features; loading recomputes their probabilities and compares."""
     loaded: dict[str, Backbone] = field(default_factory=dict, repr=False)
-    """Backbones in memory, by name; the others are loaded when they are needed."""
+    """Backbones in memory, by name, with what moved in its place; the others are loaded when they are needed."""
+    moved: Moved | None = None
+    """What moved in the one backbone of the view; None where it is frozen."""
 
     @property
     def backbones(self) -> tuple[tuple[str, int], ...]:
@@ -141,8 +156,24 @@ class Bundle:
                     f"the model reads {self.view.name}, but backbone {name!r} has no such depth. "
                     "Restore the model or tune again."
                 )
-            self.loaded[name] = found.to(default_device())
+            self.loaded[name] = self._with_moved(found).to(default_device())
         return self.loaded[name]
+
+    def _with_moved(self, backbone: Backbone) -> Backbone:
+        if self.moved is None:
+            return backbone
+        import torch
+
+        from handful.strategies.adaptation import installed
+        from handful.training.tuners import tuner
+
+        delta = {name: torch.from_numpy(values) for name, values in self.moved.delta.items()}
+        try:
+            return installed(backbone, tuner(self.moved.tuner), self.moved.first, delta)
+        except (KeyError, RuntimeError, IndexError, OptionError) as error:
+            raise BundleError(
+                f"the weights that moved do not fit into {backbone.name} ({error}). Restore the model or tune again."
+            ) from error
 
     def save(self, folder: str | Path, card: str = "") -> None:
         """Write the bundle, read it back and compare, so that what was saved is what was scored.
@@ -169,6 +200,10 @@ class Bundle:
         tensors = {"coef": self.coef, "intercept": self.intercept, "witness": self.witness}
         tensors["witness_proba"] = self.probabilities_of(self.witness).astype(np.float32)
         (folder / _WEIGHTS).write_bytes(save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
+        files = [_WEIGHTS]
+        if self.moved is not None:
+            files.append(_MOVED)
+            (folder / _MOVED).write_bytes(save({k: np.ascontiguousarray(v) for k, v in self.moved.delta.items()}))
         record = {
             "format": FORMAT,
             "written_by": f"handful {_version()}",
@@ -179,7 +214,8 @@ class Bundle:
             "backbones": [{"name": n, "depth": d, "fingerprint": self.fingerprints[n]} for n, d in self.view.parts],
             "head": self.head,
             "sharpness": self.sharpness,
-            "files": {_WEIGHTS: hashlib.sha256((folder / _WEIGHTS).read_bytes()).hexdigest()},
+            "moved": None if self.moved is None else {"tuner": self.moved.tuner, "first": self.moved.first},
+            "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
         }
         record["sha256"] = _digest(record)
         (folder / _RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -208,6 +244,7 @@ class Bundle:
         bundle = cls(
             record["modality"], labels, view, fingerprints, record["head"],
             tensors["coef"], tensors["intercept"], float(record["sharpness"]), record["input"], tensors["witness"],
+            moved=_moved(place, record),
         )  # fmt: skip
         if not np.allclose(bundle.probabilities_of(bundle.witness), tensors["witness_proba"], atol=_CLOSE):
             raise BundleError(f"{place} does not reproduce its own test answers. Restore or tune it again.")
@@ -242,7 +279,7 @@ def _record(place: Path) -> dict[str, Any]:
     wrong = [name for name, holds in _ENTRIES.items() if not holds(record.get(name))]
     if wrong:
         raise BundleError(f"{file} has a missing or wrong entry ({', '.join(wrong)}). Restore it or tune again.")
-    return {"input": None, **record}
+    return {"input": None, "moved": None, **record}
 
 
 def _digest(record: dict[str, Any]) -> str:
@@ -255,6 +292,11 @@ def _is_part(value: Any) -> bool:
     return isinstance(value, dict) and all(type(value.get(name)) is kind for name, kind in kinds.items())
 
 
+def _is_moved(value: Any) -> bool:
+    kinds = {"tuner": str, "first": int}
+    return isinstance(value, dict) and all(type(value.get(name)) is kind for name, kind in kinds.items())
+
+
 # Entry of the record → whether its value can be what it must be.
 _ENTRIES: dict[str, Callable[[Any], bool]] = {
     "modality": lambda value: value in MODALITIES,
@@ -264,20 +306,37 @@ _ENTRIES: dict[str, Callable[[Any], bool]] = {
     "head": lambda value: isinstance(value, str),
     "sharpness": lambda value: isinstance(value, float) and 0 < value < float("inf"),
     "files": lambda value: isinstance(value, dict),
+    "moved": lambda value: value is None or _is_moved(value),
 }
 
 
-def _tensors(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
-    file = place / _WEIGHTS
+def _moved(place: Path, record: dict[str, Any]) -> Moved | None:
+    if record["moved"] is None:
+        return None
+    delta = _checked(place, _MOVED, record)
+    for name, found in delta.items():
+        if found.dtype != np.float32 or not np.isfinite(found).all():
+            raise BundleError(f"{place / _MOVED}: {name} must be finite float32 numbers. Restore it or tune again.")
+    return Moved(record["moved"]["tuner"], record["moved"]["first"], delta)
+
+
+def _checked(place: Path, name: str, record: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
+    """The tensors of a file whose hash is the one in the record."""
+    file = place / name
     if not file.is_file():
         raise BundleError(f"{file} is missing. Restore it or tune again.")
     try:
         content = file.read_bytes()
-        if hashlib.sha256(content).hexdigest() != record["files"].get(_WEIGHTS):
+        if hashlib.sha256(content).hexdigest() != record["files"].get(name):
             raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
         tensors: dict[str, NDArray[np.float32]] = load(content)
     except (OSError, SafetensorError, KeyError) as error:  # KeyError: a kind of number that NumPy lacks
         raise BundleError(f"{file} cannot be read ({error}). Restore it or tune again.") from error
+    return tensors
+
+
+def _tensors(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
+    file, tensors = place / _WEIGHTS, _checked(place, _WEIGHTS, record)
     classes = len(record["labels"])
     width, rows = (len(tensors[name]) if name in tensors and tensors[name].ndim else 0 for name in ("coef", "witness"))
     shapes = {

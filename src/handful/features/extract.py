@@ -108,7 +108,9 @@ def _passes(
         return _prepare(backbone, items, at)
 
     with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
-        waiting: list[Future[tuple[list[int], Any, dict[int, str]]]] = [pool.submit(prepare, b) for b in todo_batches[:2]]
+        waiting: list[Future[tuple[list[int], Any, dict[int, str]]]] = [
+            pool.submit(prepare, b) for b in todo_batches[:2]
+        ]
         for n in range(len(todo_batches)):
             at, batch, errors = waiting.pop(0).result()
             if n + 2 < len(todo_batches):

@@ -138,7 +138,7 @@ def features_of(body: Body, activations: Activations, rows: Sequence[int] | NDAr
     found: dict[int, Matrix] = {}
     with torch.inference_mode():
         for at, state in activations.states([int(row) for row in rows]):
-            z = body(state).features.float().cpu().numpy()
+            z = body.seen(state).float().cpu().numpy()
             found.update(zip(at, z, strict=True))
     return np.stack([found[i] for i in range(len(rows))])
 

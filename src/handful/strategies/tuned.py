@@ -1,4 +1,4 @@
-"""Strategies that move weights: each a name, an objective, a tuner and defaults, as scikit-learn classifiers of items."""
+"""Strategies that move weights: name, objective, tuner and defaults of each, as scikit-learn classifiers of items."""
 
 from __future__ import annotations
 

@@ -85,6 +85,23 @@ class Activations:
             return self._run(flat)
         return _joined([part for part in found if part is not None])
 
+    def alike(self, rows: Sequence[int]) -> list[list[int]]:
+        """Positions within ``rows`` in groups of items of about equal length, so that little is padded.
+
+        The longest of a group is at most half as long again as the shortest; where nothing is kept, or nothing is
+        padded, all rows are one group.
+        """
+        parts = [self.kept[row] for row in rows]
+        if any(part is None or part[1] is None or part[1].dim() == 2 for part in parts):
+            return [list(range(len(rows)))]
+        lengths = [0 if part is None or part[1] is None else len(part[1]) for part in parts]
+        groups: list[list[int]] = []
+        for i in sorted(range(len(rows)), key=lambda i: lengths[i], reverse=True):
+            if not groups or 3 * lengths[i] < 2 * lengths[groups[-1][0]]:
+                groups.append([])
+            groups[-1].append(i)
+        return groups
+
     def states(self, rows: Sequence[int]) -> Iterator[tuple[list[int], State]]:
         """All the given rows in batches of about equal size: positions within ``rows``, and their state."""
         lengths = [0 if (part := self.kept[row]) is None else part[0].shape[0] for row in rows]

@@ -64,7 +64,10 @@ class Balanced:
         return [self._batch(at[part::parts], versions[part::parts]) for part in range(min(parts, len(at)))]
 
     def _batch(self, at: NDArray[np.int64], versions: NDArray[np.int64]) -> Batch:
+        rows = self.rows[at]
+        groups = self.activations.alike(rows.tolist())
+        states = [self.activations.state(rows[group].tolist(), versions[group].tolist()) for group in groups]
+        order = np.concatenate(groups)
         if self.twice:
-            at, versions = np.tile(at, 2), np.tile(versions, 2)
-        state = self.activations.state(self.rows[at].tolist(), versions.tolist())
-        return Batch(state, torch.from_numpy(self.truth[at]).to(self.device))
+            states, order = states * 2, np.tile(order, 2)
+        return Batch(states, torch.from_numpy(self.truth[at[order]]).to(self.device))

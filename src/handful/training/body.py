@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -42,12 +42,19 @@ class Body(nn.Module):
         for weight in self.blocks.parameters():
             weight.requires_grad_(False)
 
-    def forward(self, state: State) -> Outputs:
-        """Features (B, D), not scaled, and scores (B, C) of the unit features where there is a classifier."""
+    def forward(self, states: Sequence[State]) -> Outputs:
+        """Features (B, D), not scaled, and scores (B, C) of the unit features where there is a classifier.
+
+        A batch may come in several states, rows of about equal length together, so that little is padded.
+        """
+        z = torch.cat([self.seen(state) for state in states])  # (B, D)
+        return Outputs(z, None if self.classifier is None else self.classifier(functional.normalize(z, dim=1)))
+
+    def seen(self, state: State) -> Tensor:
+        """The features of one state, (B, D)."""
         for block in self.blocks:
             state = block(state)
-        z = self._pool(state)  # (B, D)
-        return Outputs(z, None if self.classifier is None else self.classifier(functional.normalize(z, dim=1)))
+        return self._pool(state)
 
     @torch.no_grad()
     def measure(self, state: State) -> None:
@@ -60,7 +67,7 @@ class Body(nn.Module):
 
     def classify(self, coef: Tensor, intercept: Tensor) -> None:
         """Start a classifier from a fitted linear head, (D, C) and (C,): the head first, then the body."""
-        layer = nn.Linear(*coef.shape, device=coef.device)
+        layer = nn.Linear(coef.shape[0], coef.shape[1], device=coef.device)
         layer.weight.data, layer.bias.data = coef.T.contiguous().clone(), intercept.clone()
         self.classifier = layer
 
@@ -79,9 +86,3 @@ class Body(nn.Module):
 def trainable(module: nn.Module) -> int:
     """How many weights may move."""
     return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
-
-
-@torch.inference_mode()
-def features(body: Body, states: Iterator[State]) -> Tensor:
-    """The features of many batches, joined. States of B rows → (N, D) on the CPU."""
-    return torch.cat([body(state).features.float().cpu() for state in states])

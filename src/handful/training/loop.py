@@ -1,4 +1,4 @@
-"""The one loop: updates of whatever may move, with clipping, accumulation, a schedule, and a kill that costs nothing."""
+"""The one loop: updates of whatever may move, clipped, accumulated, on a schedule, and safe from a kill."""
 
 from __future__ import annotations
 

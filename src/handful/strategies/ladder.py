@@ -1,0 +1,278 @@
+"""The ladder above rung 0: what moving weights will cost, and whether the held-out rows pay for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.backbones.base import Backbone
+from handful.data.dataset import Dataset
+from handful.errors import HandfulError
+from handful.evaluation.gate import Gated, calibrated, gate
+from handful.evaluation.intervals import Estimate
+from handful.evaluation.verdicts import Held
+from handful.strategies.adaptation import Adapted, Recipe, adapt, features_of
+from handful.strategies.catalog import movers
+from handful.strategies.frozen import Frozen
+from handful.strategies.heads import Logistic
+from handful.strategies.linear import ABSENT
+from handful.strategies.search import SHARPNESS
+from handful.strategies.tuned import Tuned
+from handful.training.activations import Activations
+from handful.training.loop import Update
+
+EXPECTED: Mapping[tuple[str, str], float] = {
+    ("text", "supcon"): 0.25,
+    ("text", "contrastive"): 0.2,
+}
+"""(modality, strategy) → the share of the frozen model's errors that it removes, mean over benchmark sets."""
+
+# A rung is not tried for less than this many errors that it may be expected to remove.
+_WORTH = 0.5
+
+Say = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What trying a strategy will cost and may bring, known before it starts."""
+
+    strategy: Tuned
+    """What would be tried."""
+    seconds: float
+    """All its fits on this machine, measured on a few updates."""
+    fits: int
+    """One per fold, and one on all rows."""
+    worth: float
+    """How many of the frozen model's errors it may be expected to remove."""
+
+    def __str__(self) -> str:
+        fits, updates = f"{self.fits} fits", f"{self.strategy.updates} updates"
+        return f"{self.strategy.name}: {fits} of {updates}, about {self.seconds:.0f} s"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One strategy on the folds of rung 0."""
+
+    strategy: Tuned
+    """What was tried."""
+    proba: NDArray[np.float64]
+    """(N, C) held-out probabilities, calibrated on the other folds."""
+    gated: Gated
+    """How it fared against the arm below."""
+    sharpness: float
+    """Its calibration, from all held-out scores."""
+    curves: tuple[tuple[Update, ...], ...]
+    """The log of each fold's training."""
+    train: float
+    """Mean accuracy on the rows that a fold learned from."""
+    held: float
+    """Mean accuracy on the rows that it did not."""
+    moved: int
+    """How many weights could move."""
+    seconds: float
+    """What all folds took."""
+
+
+@dataclass(frozen=True)
+class Climb:
+    """What happened above rung 0."""
+
+    rungs: tuple[Rung, ...]
+    """Every strategy that was tried, in order."""
+    chosen: Rung | None
+    """The one that replaced the frozen model, or None."""
+    final: Adapted | None
+    """The chosen strategy fitted on all rows."""
+    whole: NDArray[np.float64] | None
+    """(1, N, C) answers of the whole procedure, every gate decided without the rows of the fold; None: as rung 0."""
+    arms: tuple[Held, ...]
+    """The rungs as arms of the comparison."""
+    notes: tuple[str, ...]
+    """What was tried or left out, and why, one sentence each."""
+
+
+def ascend(
+    data: Dataset,
+    backbone: Backbone,
+    frozen: Frozen,
+    wanted: Sequence[str],
+    named: bool,
+    budget: float,
+    seed: int,
+    say: Say,
+    checkpoints: Path | None = None,
+) -> Climb:
+    """Try to beat the frozen model by moving weights, as long as the budget lasts.
+
+    Args:
+        data: N labelled rows.
+        backbone: what would move.
+        frozen: the outcome of rung 0; its first repeat of folds is used again.
+        wanted: names of strategies.
+        named: whether the user named them; otherwise only those are tried that benchmarks say are worth it.
+        budget: seconds left.
+        seed: fixes batches and dropout.
+        say: called with stage, steps done and steps in all.
+        checkpoints: a folder for the state of each training, so that a killed run can go on.
+
+    Returns:
+        What was tried, and what passed the gate.
+    """
+    ends = time.perf_counter() + budget
+    offers, notes = _offers(data, backbone, frozen, wanted, named, budget, seed)
+    truth, folds, groups = frozen.rows.truth, frozen.found.folds[0], frozen.rows.groups
+    best, whole, chosen, rungs = frozen.whole[0], None, None, list[Rung]()
+    for offer, activations in offers:
+        left = ends - time.perf_counter()
+        if offer.seconds > left:
+            notes.append(f"{offer} was left out: {max(0.0, left):.0f} s of the budget were left.")
+            continue
+        try:
+            rung = _try(offer, activations, truth, folds, groups, best, whole, say, checkpoints)
+        except HandfulError as error:
+            notes.append(f"{offer.strategy.name} failed and was given up: {error}")
+            continue
+        rungs.append(rung)
+        whole = rung.gated.whole
+        notes.append(_told(rung))
+        if rung.gated.passed:
+            best, chosen = rung.proba, rung
+    final = None
+    if chosen is not None:
+        activations = next(a for o, a in offers if o.strategy is chosen.strategy)
+        rows = np.arange(len(data))
+        final = adapt(
+            activations, rows, truth, chosen.strategy.recipe(),
+            checkpoint=_file(checkpoints, chosen.strategy, "all"), progress=_progress(say, chosen.strategy, "all rows"),
+        )  # fmt: skip
+    arms = tuple(_arm(rung) for rung in rungs)
+    return Climb(tuple(rungs), chosen, final, None if whole is None else whole[None], arms, tuple(notes))
+
+
+def _offers(
+    data: Dataset, backbone: Backbone, frozen: Frozen, wanted: Sequence[str], named: bool, budget: float, seed: int
+) -> tuple[list[tuple[Offer, Activations]], list[str]]:
+    """The strategies that fit the backbone and are worth a try, best value for time first."""
+    notes: list[str] = []
+    found: list[tuple[Offer, Activations]] = []
+    if budget <= 0:
+        return found, ["Weights stay as they are: the budget is 0."] if named else notes
+    truth = frozen.rows.truth
+    errors = float((frozen.whole[0].argmax(1) != truth).sum())
+    kept: dict[int, Activations] = {}
+    for name in wanted:
+        strategy = movers()[name](seed=seed)
+        why = strategy.refusal(backbone)
+        worth = errors * EXPECTED.get((data.modality, name), 0.0)
+        if why is not None:
+            notes.append(f"{name} was left out: {why}.")
+            continue
+        if not named and worth < _WORTH:
+            continue
+        recipe = strategy.recipe()
+        first = recipe.first(backbone)
+        if first not in kept:
+            kept[first] = Activations.of(backbone, [data.items], first)
+        fits = int(frozen.found.folds[0].max()) + 2
+        seconds = fits * _measured(kept[first], truth, recipe)
+        found.append((Offer(strategy, seconds, fits, worth), kept[first]))
+    found.sort(key=lambda pair: pair[0].worth / pair[0].seconds, reverse=True)
+    return found, notes
+
+
+def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe) -> float:
+    """Seconds of one fit here, from two updates."""
+    start = time.perf_counter()
+    tried = adapt(
+        activations, np.arange(len(truth)), truth, replace(recipe, settings=replace(recipe.settings, updates=2))
+    )
+    each = min(update.seconds for update in tried.log)
+    besides = time.perf_counter() - start - sum(update.seconds for update in tried.log)
+    return besides + recipe.settings.updates * each
+
+
+def _try(
+    offer: Offer,
+    activations: Activations,
+    truth: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    groups: NDArray[np.int64] | None,
+    best: NDArray[np.float64],
+    whole: NDArray[np.float64] | None,
+    say: Say,
+    checkpoints: Path | None,
+) -> Rung:
+    """Fit the strategy without each fold in turn, and let the gate decide."""
+    start = time.perf_counter()
+    strategy, recipe = offer.strategy, offer.strategy.recipe()
+    classes = int(truth.max()) + 1
+    scores = np.full((len(truth), classes), ABSENT, np.float32)
+    curves, right, moved = [], [], 0
+    everyone = np.arange(len(truth))
+    for k in range(int(folds.max()) + 1):
+        rows = np.flatnonzero(folds != k)
+        if len(np.unique(truth[rows])) < 2:
+            scores[folds == k] = 0
+            continue
+        told = f"{offer} (fold {k + 1} of {offer.fits - 1})"
+        tried = adapt(
+            activations, rows, truth[rows], recipe,
+            checkpoint=_file(checkpoints, strategy, str(k)), progress=_progress(say, strategy, told),
+        )  # fmt: skip
+        x = features_of(tried.body, activations, everyone)
+        head = Logistic(recipe.penalty).fit(x[rows], truth[rows].tolist())
+        found = head.decision_function(x)
+        scores[np.ix_(folds == k, head.classes_)] = found[folds == k]
+        right.append(float((head.classes_[found[rows].argmax(1)] == truth[rows]).mean()))
+        curves.append(tried.log)
+        moved = tried.moved
+    proba, sharpness = calibrated(scores, truth, folds, SHARPNESS)
+    gated = gate(best, proba, truth, folds, groups)
+    if whole is not None:  # where the gate keeps the arm below, that is what earlier gates made of it
+        kept = (gated.whole == best).all(1)
+        gated = replace(gated, whole=np.where(kept[:, None], whole, gated.whole))
+    held = float((scores.argmax(1) == truth).mean())
+    seconds = time.perf_counter() - start
+    return Rung(strategy, proba, gated, sharpness, tuple(curves), float(np.mean(right)), held, moved, seconds)
+
+
+def _progress(say: Say, strategy: Tuned, stage: str) -> Callable[[Update, int], None]:
+    def report(update: Update, total: int) -> None:
+        say(stage if stage.startswith(strategy.name) else f"{strategy.name} on {stage}", update.number + 1, total)
+
+    return report
+
+
+def _file(folder: Path | None, strategy: Tuned, part: str) -> Path | None:
+    return None if folder is None else folder / f"{strategy.name}-{part}.safetensors"
+
+
+def _told(rung: Rung) -> str:
+    name, fall = rung.strategy.name, _lower(rung.gated.gain)
+    if rung.gated.passed:
+        return f"{name} replaces the arm below: {fall}."
+    return f"{name} stays a trial: {fall}, which is not beyond doubt."
+
+
+def _lower(gain: Estimate) -> str:
+    side = "lower" if gain.value >= 0 else "higher"
+    return f"its held-out log loss is {abs(gain.value):.2f} {side} (gain {gain.low:+.2f} to {gain.high:+.2f})"
+
+
+def _arm(rung: Rung) -> Held:
+    strategy = rung.strategy
+    setting = {
+        "weights moved": f"{rung.moved:,}",
+        "updates": strategy.updates,
+        "rate": strategy.rate,
+        "on rows learned from": f"{rung.train:.0%}",
+        "on held-out rows": f"{rung.held:.0%}",
+    }
+    return Held(strategy.name, rung.proba[None], 1, rung.seconds, setting, _lower(rung.gated.gain))
