@@ -256,7 +256,6 @@ def _checkpoints(plan: Plan) -> Path | None:
     folder = checkpoints_of(Path(plan.out))
     if not plan.resume:
         shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 

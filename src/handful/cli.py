@@ -11,6 +11,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
@@ -55,6 +56,7 @@ def tune(
     strategies: str | None = None,
     metric: str | None = None,
     engine: str | None = None,
+    resume: Flag = False,
     json: Flag = False,
 ) -> None:
     """Make the best model that labelled examples support, and say how good it is.
@@ -69,17 +71,21 @@ def tune(
         seed: one number that fixes every random choice; by default 0.
         backbone: a name from `handful models list`, a folder or a Hugging Face id; several joined by commas; by
             default auto: the data choose among the default ones.
-        strategies: which arms to try, joined by commas: majority, zero-shot, centroid, ridge, logistic, svm.
+        strategies: which arms to try, joined by commas; frozen: majority, zero-shot, centroid, ridge, logistic, svm;
+            moving weights: contrastive, supcon, bias, lora, adapters, prefix, ia3, partial, full; by default all
+            frozen ones, and of the others those that are worth their time here.
         metric: accuracy (default), balanced_accuracy or macro_f1.
-        engine: inline (default: here) or processes (one per core).
+        engine: inline (default: here), processes (one per core) or ray (on a cluster; needs handful[ray]).
+        resume: go on from where an interrupted run of the same command stood.
         json: print scores.json on standard output, everything else on standard error.
     """
     given = dict(
         source=source, label=label, input=input, group=group, out=out, budget=budget, seed=seed,
-        backbone=backbone, strategies=strategies, metric=metric, engine=engine,
+        backbone=backbone, strategies=strategies, metric=metric, engine=engine, resume=resume or None,
     )  # fmt: skip
     plan = Plan.resolve(given, "command line")
     folder = _place(plan.out) if plan.out else Path("runs") / default_name(source)
+    plan = replace(plan, out=str(folder))
     check_replaceable(folder, marker="scores.json")
 
     from handful import api

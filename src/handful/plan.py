@@ -15,7 +15,7 @@ METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 HEADS = ("majority", "zero-shot", "centroid", "ridge", "logistic", "svm")
 MOVERS = ("contrastive", "supcon", "bias", "lora", "adapters", "prefix", "ia3", "partial", "full")
 STRATEGIES = HEADS + MOVERS
-ENGINES = ("inline", "processes")
+ENGINES = ("inline", "processes", "ray")
 
 # Without the s of the plural, or of seconds.
 _UNITS = {"": 1.0, "sec": 1.0, "second": 1.0, "m": 60.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0}
@@ -48,7 +48,7 @@ class Plan:
     resume: bool = False
     """Whether to go on from where an interrupted run of the same plan stood."""
     engine: str = "inline"
-    """Where the fits run: inline (here) or processes (one per core)."""
+    """Where the fits run: inline (here), processes (one per core) or ray (on a cluster; an extra)."""
     origins: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Option → where its value came from; options that are not listed have their default."""
 

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from handful.report import confusion, words
+from handful.report.curves import curve
 from handful.report.doubtful import doubtful, name_of
 from handful.report.headline import headline
 from handful.report.usage import usage
@@ -51,6 +52,7 @@ def render(run: Run, place: Path) -> str:
             small=len(run.scores.labels) <= confusion.SMALL,
             weakest=confusion.WEAKEST,
             doubts=doubtful(run),
+            curves=[drawn for training in run.trainings if (drawn := curve(training)) is not None],
             findings=[(finding, _rows_named(run, finding.rows)) for finding in run.findings],
             notes=[*run.data.notes, *run.notes],
             usage=usage(place, run.data.modality),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.atomic import replaced_file
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
-from handful.errors import HandfulError
+from handful.errors import HandfulError, MachineError
 from handful.evaluation.gate import Gated, calibrated, gate
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.verdicts import Held
@@ -129,9 +131,10 @@ def ascend(
     offers, notes = _offers(data, backbone, frozen, wanted, named, budget, seed)
     truth, folds, groups = frozen.rows.truth, frozen.found.folds[0], frozen.rows.groups
     best, whole, chosen, rungs = frozen.whole[0], None, None, list[Rung]()
+    decided = _Decisions.read(checkpoints) if offers else _Decisions({}, None)
     for offer, activations in offers:
         left = ends - time.perf_counter()
-        if offer.seconds > left:
+        if not decided.go(offer.strategy.name, offer.seconds <= left):
             notes.append(f"{offer} was left out: {max(0.0, left):.0f} s of the budget were left.")
             continue
         try:
@@ -154,6 +157,45 @@ def ascend(
         )  # fmt: skip
     arms = tuple(_arm(rung) for rung in rungs)
     return Climb(tuple(rungs), chosen, final, None if whole is None else whole[None], arms, tuple(notes))
+
+
+@dataclass
+class _Decisions:
+    """What was tried and what was left out for want of time: a resumed run decides as the interrupted one did."""
+
+    made: dict[str, bool]
+    file: Path | None
+
+    @classmethod
+    def read(cls, folder: Path | None) -> _Decisions:
+        """Those of an interrupted run, or none yet."""
+        if folder is None:
+            return cls({}, None)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = folder / "decisions.json"
+            return cls(_json(file), file)
+        except OSError as error:
+            raise MachineError(
+                f"folder {folder}, where the trainings keep their state, cannot be used ({error.strerror or error}). "
+                "Name another run folder."
+            ) from error
+
+    def go(self, name: str, affordable: bool) -> bool:
+        """Whether a strategy is tried."""
+        if name not in self.made:
+            self.made[name] = affordable
+            if self.file is not None:
+                with replaced_file(self.file) as target:
+                    target.write_text(json.dumps(self.made), "utf-8")
+        return self.made[name]
+
+
+def _json(file: Path) -> dict[str, bool]:
+    try:
+        return dict(json.loads(file.read_text("utf-8"))) if file.exists() else {}
+    except ValueError:  # cut off when the machine went down: what it held is decided anew
+        return {}
 
 
 def _offers(
@@ -183,7 +225,9 @@ def _offers(
         fits = int(frozen.found.folds[0].max()) + 2
         seconds = fits * _measured(kept[first], truth, recipe)
         found.append((Offer(strategy, seconds, fits, worth), kept[first]))
-    found.sort(key=lambda pair: pair[0].worth / pair[0].seconds, reverse=True)
+    found.sort(
+        key=lambda pair: -pair[0].worth
+    )  # not by the measured time: a resumed run must try them in the same order
     return found, notes
 
 

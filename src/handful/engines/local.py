@@ -1,4 +1,4 @@
-"""Engines: where independent fits run; the same call on one core, on all cores, or in several processes."""
+"""Engines on this machine: threads of this process, or processes of their own."""
 
 from __future__ import annotations
 
@@ -7,19 +7,10 @@ import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
-from typing import Protocol, TypeVar
-
-from handful.errors import OptionError, suggestion
+from typing import TypeVar
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-
-
-class Engine(Protocol):
-    """Runs one function over many jobs."""
-
-    def map(self, fn: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
-        """Give the results in the order of the jobs; an error carries the job it came from as a note."""
 
 
 class Inline:
@@ -48,20 +39,6 @@ class Processes:
                 for process in list(pool._processes.values()):  # pool.terminate_workers() from Python 3.14 on
                     process.terminate()
                 raise
-
-
-_ENGINES: dict[str, type[Inline] | type[Processes]] = {"inline": Inline, "processes": Processes}
-
-
-def engine(name: str) -> Engine:
-    """The engine of this name.
-
-    Raises:
-        OptionError: there is none.
-    """
-    if name not in _ENGINES:
-        raise OptionError(f"engine must be one of {', '.join(_ENGINES)}, got {name!r}.{suggestion(name, _ENGINES)}")
-    return _ENGINES[name]()
 
 
 def _ordered(pool: Executor, fn: Callable[[Job], Result], jobs: list[Job]) -> Iterator[Result]:
