@@ -62,7 +62,7 @@ def test_what_cannot_work_is_said_on_standard_error_only(handful):
 
 
 def test_every_wrong_option_is_said_at_once_before_anything_is_read(handful):
-    ended = handful("tune", "nowhere.csv", "--metric", "f1", "--budget", "soon", "--seed", "-1", "--engine", "ray")
+    ended = handful("tune", "nowhere.csv", "--metric", "f1", "--budget", "soon", "--seed", "-1", "--engine", "dask")
     assert (ended.code, ended.out) == (1, "")
     assert [line.split()[0] for line in ended.err.removeprefix("handful: ").splitlines()] == [
         "budget", "metric", "engine", "seed",

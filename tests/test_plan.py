@@ -30,13 +30,13 @@ def test_given_values_keep_where_they_came_from_and_none_is_not_given():
 
 
 def test_every_problem_is_told_at_once():
-    told = refusal(budget="soon", strategies="knn,svm", metric="acuracy", engine="ray", seed=-1, sed=0, backbone=" , ")
+    told = refusal(budget="soon", strategies="knn,svm", metric="acuracy", engine="dask", seed=-1, sed=0, backbone=" , ")
     assert told.splitlines() == [
         "unknown option 'sed'. Did you mean 'seed'?",
         "budget must be a time such as 30s, '1 min' or 0, got 'soon'. Try '1 min'.",
         f"strategies must be one of {', '.join(STRATEGIES)}, got 'knn'. Choose one of these.",
         f"metric must be one of {', '.join(METRICS)}, got 'acuracy'. Did you mean 'accuracy'?",
-        f"engine must be one of {', '.join(ENGINES)}, got 'ray'. Choose one of these.",
+        f"engine must be one of {', '.join(ENGINES)}, got 'dask'. Choose one of these.",
         "seed must be a whole number from 0 up, got -1. Try 0.",
         "backbone must be a name, a folder or auto, got ' , '. See `handful models list`.",
     ]
