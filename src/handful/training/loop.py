@@ -107,7 +107,7 @@ def train(
     Args:
         model: called with ``batch.state``; what it gives goes to the objective.
         objective: what is minimised.
-        batches: update number and parts → the batches of that update, each with a ``state``.
+        batches: update number and parts → the batches of that update, each with a ``state`` and ``targets``.
         groups: what may move.
         settings: the options.
         penalties: added to the objective.
@@ -164,16 +164,17 @@ def _gradients(
     batches: Sequence[Any],
     optimizer: torch.optim.Optimizer,
 ) -> float:
-    """Add up the gradients of all parts of an update; the mean loss of the parts."""
+    """Add up the gradients of all parts of an update; their mean loss, in which every row counts the same."""
     optimizer.zero_grad(set_to_none=True)
     total = 0.0
+    count = sum(len(batch.targets) for batch in batches)
     for batch in batches:
         with mixed_precision(next(model.parameters()).device):
             outputs = model(batch.state)
         loss = objective(outputs, batch)
         for penalty in penalties:
             loss = loss + penalty(model, outputs, batch, objective)
-        loss = loss / len(batches)
+        loss = loss * (len(batch.targets) / count)
         if loss.requires_grad:  # a batch without a single pair has nothing to say
             torch.autograd.backward(loss)
         total += float(loss.detach())
@@ -194,7 +195,7 @@ def _check(loss: float, length: float, log: Sequence[Update], number: int, setti
 def _dice(seed: int, number: int, device: torch.device) -> Iterator[None]:
     """Dropout throws torch's global dice: they are set for each update, and given back as they were."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed * 1_000_003 + number)
+        torch.manual_seed((seed * 1_000_003 + number) % 2**63)  # torch takes no larger ones
         yield
 
 
