@@ -28,10 +28,10 @@ from handful.inspection.profile import findings as find_faults
 from handful.plan import MOVERS, Plan
 from handful.run import Run, Training, checkpoints_of
 from handful.seeding import generator
-from handful.strategies.adaptation import installed
 from handful.strategies.frozen import Frozen, climb
 from handful.strategies.heads import Logistic
-from handful.strategies.ladder import Climb, ascend
+from handful.strategies.ladder import Climb, Terms, ascend
+from handful.training.installation import arrays_of, installed
 
 __all__ = ["inspect", "load", "tune"]
 
@@ -104,7 +104,7 @@ def tune(
         columns = {name: options.get(name) for name in ("label", "input", "group")}
         given.update({name: column for name, column in columns.items() if isinstance(column, str)})
         plan = Plan.resolve(given, "argument")
-    clock = _Clock()
+    clock, engine = _Clock(), engine_of(plan.engine)
     with clock("read"):
         data = source if isinstance(source, Dataset) else load(source, **options)
         if data.labels is None:
@@ -127,15 +127,14 @@ def tune(
     with clock("select"):
         frozen = climb(
             learning, sight.take(train).take_classes(named), plan.strategies, plan.budget, plan.seed,
-            engine_of(plan.engine), compared,
+            engine, compared,
         )  # fmt: skip
     base = frozen.chosen.view.parts[0][0]
     with clock("train"):
-        above = ascend(
-            learning, backbones[base], frozen, [name for name in plan.strategies if name in MOVERS],
-            "strategies" in plan.origins, plan.budget - sum(clock.seconds.values()), plan.seed, progress,
-            _checkpoints(plan),
-        )  # fmt: skip
+        wanted = [name for name in plan.strategies if name in MOVERS]
+        left = plan.budget - sum(clock.seconds.values())
+        terms = Terms(wanted, "strategies" in plan.origins, left, plan.seed, progress, _checkpoints(plan))
+        above = ascend(learning, backbones[base], frozen, terms)
     with clock("fit"):
         model = (
             _bundle(frozen, learning, backbones)
@@ -229,7 +228,8 @@ def _tuned(above: Climb, frozen: Frozen, data: Dataset, base: str, backbones: Ma
     recipe = above.chosen.strategy.recipe()
     untouched = backbones[base]
     first, depth = recipe.first(untouched), len(untouched.blocks)
-    moved = installed(untouched, recipe.tuner, first, above.final.delta)
+    delta = arrays_of(above.final.delta)
+    moved = installed(untouched, recipe.tuner.name, first, delta)
     matrix = extract(moved, data.items, (depth,)).matrices[depth]
     view = View(((base, depth),))
     head = Logistic(recipe.penalty).fit(view.matrix({(base, depth): matrix}), data.labels or ())
@@ -245,7 +245,7 @@ def _tuned(above: Climb, frozen: Frozen, data: Dataset, base: str, backbones: Ma
         input=data.input,
         witness=view.matrix({(base, depth): matrix[:WITNESSES]}),
         loaded={base: moved},
-        moved=Moved(recipe.tuner.name, first, {k: v.numpy() for k, v in above.final.delta.items()}),
+        moved=Moved(recipe.tuner.name, first, delta),
     )
 
 

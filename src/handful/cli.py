@@ -72,8 +72,8 @@ def tune(
         backbone: a name from `handful models list`, a folder or a Hugging Face id; several joined by commas; by
             default auto: the data choose among the default ones.
         strategies: which arms to try, joined by commas; frozen: majority, zero-shot, centroid, ridge, logistic, svm;
-            moving weights: contrastive, supcon, bias, lora, adapters, prefix, ia3, partial, full; by default all
-            frozen ones, and of the others those that are worth their time here.
+            moving weights: contrastive, supcon, bias, lora, adapters, prefix, ia3, soup, wise, partial, gradual,
+            full; by default all frozen ones, and of the others those that are worth their time here.
         metric: accuracy (default), balanced_accuracy or macro_f1.
         engine: inline (default: here), processes (one per core) or ray (on a cluster; needs handful[ray]).
         resume: go on from where an interrupted run of the same command stood.

@@ -13,7 +13,20 @@ from handful.errors import OptionError, suggestion
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 HEADS = ("majority", "zero-shot", "centroid", "ridge", "logistic", "svm")
-MOVERS = ("contrastive", "supcon", "bias", "lora", "adapters", "prefix", "ia3", "partial", "full")
+MOVERS = (
+    "contrastive",
+    "supcon",
+    "bias",
+    "lora",
+    "adapters",
+    "prefix",
+    "ia3",
+    "soup",
+    "wise",
+    "partial",
+    "gradual",
+    "full",
+)
 STRATEGIES = HEADS + MOVERS
 ENGINES = ("inline", "processes", "ray")
 

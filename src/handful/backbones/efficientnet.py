@@ -41,13 +41,13 @@ class ConvUnit(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, out, kernel, stride, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(out, eps=_EPSILON, momentum=0.01)
-        self.linear = linear
+        # Kept here too: a layer that stands in for the convolution while it is tuned has no such attributes.
+        self.kernel, self.stride, self.linear = kernel, stride, linear
 
     def forward(self, x: Tensor) -> Tensor:
         """Pad as TensorFlow does, convolve, normalise, clamp."""
-        kernel, stride = self.conv.kernel_size[0], self.conv.stride[0]
-        top, bottom = same_padding(x.shape[2], kernel, stride)
-        left, right = same_padding(x.shape[3], kernel, stride)
+        top, bottom = same_padding(x.shape[2], self.kernel, self.stride)
+        left, right = same_padding(x.shape[3], self.kernel, self.stride)
         x = self.norm(self.conv(nn.functional.pad(x, (left, right, top, bottom)) if bottom or right else x))
         return x if self.linear else nn.functional.relu6(x)
 

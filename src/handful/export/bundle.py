@@ -162,14 +162,10 @@ class Bundle:
     def _with_moved(self, backbone: Backbone) -> Backbone:
         if self.moved is None:
             return backbone
-        import torch
+        from handful.training.installation import installed  # a frozen model does without the training code
 
-        from handful.strategies.adaptation import installed
-        from handful.training.tuners import tuner
-
-        delta = {name: torch.from_numpy(values) for name, values in self.moved.delta.items()}
         try:
-            return installed(backbone, tuner(self.moved.tuner), self.moved.first, delta)
+            return installed(backbone, self.moved.tuner, self.moved.first, self.moved.delta)
         except (KeyError, RuntimeError, IndexError, OptionError) as error:
             raise BundleError(
                 f"the weights that moved do not fit into {backbone.name} ({error}). Restore the model or tune again."

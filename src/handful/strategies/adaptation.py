@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
-from handful.features.view import unit_rows
+from handful.data.augment.choice import views
+from handful.data.augment.options import Augmentation
+from handful.data.splits import fold_ids
+from handful.evaluation.calibration import SMALLEST
+from handful.seeding import generator
 from handful.strategies.heads import Logistic
 from handful.training.activations import Activations
 from handful.training.batches import Balanced
-from handful.training.body import Body, trainable
+from handful.training.body import Body, features_of, trainable
 from handful.training.loop import Penalty, Settings, Update, train
 from handful.training.objectives import Objective
 from handful.training.objectives.contrast import PairwiseCosine, Prototypical, SupervisedContrastive
 from handful.training.tuners import Blocks, Tuner
 from handful.training.tuners.base import Delta
-
-Matrix = NDArray[np.float32]
 
 _ON_FEATURES = (PairwiseCosine, Prototypical, SupervisedContrastive)
 """Objectives that need no scores; for all others a classifier learns with the body."""
@@ -55,6 +57,12 @@ class Recipe:
     """What is added to the objective."""
     twice: bool = False
     """Whether every row goes through twice in an update, as R-Drop wants it."""
+    versions: int = 0
+    """How many augmented versions of each item there are beside the item itself."""
+    members: int = 1
+    """How many trainings, each without another part of the rows, are averaged into one set of weights (a soup)."""
+    gradual: bool = False
+    """Whether blocks begin to move one after the other, top block first, until rows held out inside get worse."""
 
     def first(self, backbone: Backbone) -> int:
         """How many blocks stay frozen."""
@@ -101,28 +109,97 @@ def adapt(
     Raises:
         TrainingError: the training ran away.
     """
+    if recipe.gradual:
+        recipe = unfrozen(activations, rows, truth, recipe)
+    if recipe.members == 1:
+        found = _once(activations, rows, truth, recipe, checkpoint, progress)
+        if recipe.fade == 1:
+            return found
+        parts = [found]
+    else:
+        left_out = _parts(truth, recipe.members, recipe.settings.seed)
+        parts = []
+        for m in range(recipe.members):
+            settings = replace(recipe.settings, seed=recipe.settings.seed + m)
+            at = np.flatnonzero(left_out != m)
+            file = None if checkpoint is None else checkpoint.with_stem(f"{checkpoint.stem}-{m}")
+            parts.append(_once(activations, rows[at], truth[at], replace(recipe, settings=settings), file, progress))
+    delta = recipe.tuner.combine([part.delta for part in parts], [1.0] * len(parts))
+    if recipe.fade != 1:
+        delta = recipe.tuner.faded(start(activations, recipe), delta, recipe.fade)
     body = start(activations, recipe)
-    device = next(body.parameters()).device
+    recipe.tuner.load(body, delta)
+    return Adapted(delta, parts[0].log, parts[0].moved, body.eval())
+
+
+def _once(
+    activations: Activations,
+    rows: NDArray[np.int64],
+    truth: NDArray[np.int64],
+    recipe: Recipe,
+    checkpoint: Path | None,
+    progress: Callable[[Update, int], None],
+) -> Adapted:
+    """One training."""
+    body = start(activations, recipe)
     if not isinstance(recipe.objective, _ON_FEATURES):  # the head first, then the body (Kumar et al. 2022, LP-FT)
-        x = features_of(body, activations, rows)
-        head = Logistic(recipe.penalty).fit(x, truth.tolist())
-        body.classify(torch.from_numpy(head.coef_).to(device), torch.from_numpy(head.intercept_).to(device))
+        head = Logistic(recipe.penalty).fit(features_of(body, activations, rows), truth.tolist())
+        body.classify(head.coef_, head.intercept_)
     groups = recipe.tuner.prepare(body, recipe.decay)
     moved = trainable(body.blocks)
     _, number = np.unique(truth, return_inverse=True)
-    source = Balanced(activations, rows, number, recipe.batch, recipe.settings.seed, recipe.twice, device)
+    source = Balanced(activations, rows, number, recipe.batch, recipe.settings.seed, recipe.twice, body.device)
     body.dropout = recipe.dropout
     with body.learning():
         log = train(
             body, recipe.objective, source, groups, recipe.settings,
             penalties=recipe.penalties, checkpoint=checkpoint, progress=progress,
         )  # fmt: skip
-    delta = recipe.tuner.delta(body)
-    if recipe.fade != 1:
-        delta = recipe.tuner.faded(start(activations, recipe), delta, recipe.fade)
-        body = start(activations, recipe)
-        recipe.tuner.load(body, delta)
-    return Adapted(delta, log, moved, body)
+    return Adapted(recipe.tuner.delta(body), log, moved, body)
+
+
+def _parts(truth: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    """(M,) which member of a soup does without a row; no class is left out whole: its only row stays with all."""
+    part = fold_ids(truth, np.arange(len(truth)), count, generator(seed, "soup"))
+    single = np.bincount(truth, minlength=int(truth.max()) + 1)[truth] == 1
+    return np.where(single, -1, part)
+
+
+def unfrozen(activations: Activations, rows: NDArray[np.int64], truth: NDArray[np.int64], recipe: Recipe) -> Recipe:
+    """How many blocks may move: one more at a time, top block first, a step back when held-out rows get worse.
+
+    Gradual unfreezing (Howard & Ruder 2018) with a stop that is measured, on a fifth of the rows that are held out
+    inside; the training that counts then runs on all rows.
+    """
+    inside = fold_ids(truth, np.arange(len(truth)), min(5, len(truth)), generator(recipe.settings.seed, "gradual")) != 0
+    learned, asked = rows[inside], rows[~inside]
+    _, number = np.unique(truth, return_inverse=True)
+    if len(np.unique(number[inside])) < len(np.unique(number)) or not len(asked):
+        return replace(recipe, gradual=False, tuner=Blocks(top=1))
+    best, blocks = math.inf, 0
+    for top in range(1, len(activations.backbone.blocks) - activations.depth + 1):
+        tried = _once(activations, learned, truth[inside], replace(recipe, tuner=Blocks(top=top)), None, _silent)
+        x = features_of(tried.body, activations, np.concatenate([learned, asked]))
+        head = Logistic(recipe.penalty).fit(x[: len(learned)], number[inside].tolist())
+        proba = head.predict_proba(x[len(learned) :])
+        loss = float(-np.log(np.maximum(proba[np.arange(len(asked)), number[~inside]], SMALLEST)).mean())
+        if loss >= best:
+            break
+        best, blocks = loss, top
+    return replace(recipe, gradual=False, tuner=Blocks(top=max(1, blocks)))
+
+
+def _silent(update: Update, total: int) -> None:
+    pass
+
+
+def versions_of(items: Sequence[Any], modality: str, recipe: Recipe) -> list[list[Any]]:
+    """The items, and as many augmented versions of each as the recipe asks for."""
+    if not recipe.versions:
+        return [list(items)]
+    rng = generator(recipe.settings.seed, "augment")
+    changed = [views(item, modality, Augmentation(), recipe.versions, rng) for item in items]  # N × V
+    return [list(items), *(list(version) for version in zip(*changed, strict=True))]
 
 
 def start(activations: Activations, recipe: Recipe) -> Body:
@@ -131,32 +208,3 @@ def start(activations: Activations, recipe: Recipe) -> Body:
     if len(activations):
         body.measure(activations.state([0]))
     return body
-
-
-def features_of(body: Body, activations: Activations, rows: Sequence[int] | NDArray[np.int64]) -> Matrix:
-    """What a body sees in some rows. M rows → (M, D)."""
-    found: dict[int, Matrix] = {}
-    with torch.inference_mode():
-        for at, state in activations.states([int(row) for row in rows]):
-            z = body.seen(state).float().cpu().numpy()
-            found.update(zip(at, z, strict=True))
-    return np.stack([found[i] for i in range(len(rows))])
-
-
-def installed(backbone: Backbone, tuner: Tuner, first: int, delta: Delta) -> Backbone:
-    """A backbone with what moved in its place; the one it was made from stays as it was.
-
-    Args:
-        backbone: untouched.
-        tuner: made the delta.
-        first: how many blocks stayed frozen.
-        delta: what moved.
-    """
-    body = Body(backbone, first)
-    tuner.load(body, delta)
-    return backbone.with_top(list(body.eval().blocks), tuner.name, first)
-
-
-def fitted_head(x: Matrix, labels: Sequence[str], penalty: float) -> Logistic:
-    """The head on tuned features."""
-    return Logistic(penalty).fit(unit_rows(x), labels)

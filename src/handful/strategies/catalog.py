@@ -9,11 +9,14 @@ from handful.strategies.tuned import (
     Contrastive,
     Factors,
     Full,
+    Gradual,
     LowRank,
     Partial,
     Prefixes,
+    Soup,
     SupCon,
     Tuned,
+    Wise,
 )
 
 
@@ -24,5 +27,5 @@ def catalog() -> dict[str, type[Head]]:
 
 def movers() -> dict[str, type[Tuned]]:
     """Every strategy that moves weights, by its name."""
-    kinds = (Contrastive, SupCon, BiasOnly, LowRank, Adapters, Prefixes, Factors, Partial, Full)
+    kinds = (Contrastive, SupCon, BiasOnly, LowRank, Adapters, Prefixes, Factors, Soup, Wise, Partial, Gradual, Full)
     return {strategy.name: strategy for strategy in kinds}

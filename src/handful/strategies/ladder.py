@@ -18,7 +18,7 @@ from handful.errors import HandfulError, MachineError
 from handful.evaluation.gate import Gated, calibrated, gate
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.verdicts import Held
-from handful.strategies.adaptation import Adapted, Recipe, adapt, features_of
+from handful.strategies.adaptation import Adapted, Recipe, adapt, versions_of
 from handful.strategies.catalog import movers
 from handful.strategies.frozen import Frozen
 from handful.strategies.heads import Logistic
@@ -26,6 +26,7 @@ from handful.strategies.linear import ABSENT
 from handful.strategies.search import SHARPNESS
 from handful.strategies.tuned import Tuned
 from handful.training.activations import Activations
+from handful.training.body import features_of
 from handful.training.loop import Update
 
 EXPECTED: Mapping[tuple[str, str], float] = {
@@ -100,63 +101,75 @@ class Climb:
     """What was tried or left out, and why, one sentence each."""
 
 
-def ascend(
-    data: Dataset,
-    backbone: Backbone,
-    frozen: Frozen,
-    wanted: Sequence[str],
-    named: bool,
-    budget: float,
-    seed: int,
-    say: Say,
-    checkpoints: Path | None = None,
-) -> Climb:
+@dataclass(frozen=True)
+class Terms:
+    """Under which terms a climb takes place."""
+
+    wanted: Sequence[str]
+    """Names of strategies that move weights."""
+    named: bool
+    """Whether the user named them; otherwise only those are tried that benchmarks say are worth it."""
+    budget: float
+    """Seconds left."""
+    seed: int = 0
+    """Fixes batches and dropout."""
+    say: Say = lambda stage, done, total: None
+    """Called with stage, steps done and steps in all."""
+    checkpoints: Path | None = None
+    """A folder for the state of each training, so that a killed run can go on."""
+
+
+def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> Climb:
     """Try to beat the frozen model by moving weights, as long as the budget lasts.
 
     Args:
         data: N labelled rows.
         backbone: what would move.
         frozen: the outcome of rung 0; its first repeat of folds is used again.
-        wanted: names of strategies.
-        named: whether the user named them; otherwise only those are tried that benchmarks say are worth it.
-        budget: seconds left.
-        seed: fixes batches and dropout.
-        say: called with stage, steps done and steps in all.
-        checkpoints: a folder for the state of each training, so that a killed run can go on.
+        terms: what is wanted, and how long it may take.
 
     Returns:
         What was tried, and what passed the gate.
     """
-    ends = time.perf_counter() + budget
-    offers, notes = _offers(data, backbone, frozen, wanted, named, budget, seed)
-    truth, folds, groups = frozen.rows.truth, frozen.found.folds[0], frozen.rows.groups
-    best, whole, chosen, rungs = frozen.whole[0], None, None, list[Rung]()
-    decided = _Decisions.read(checkpoints) if offers else _Decisions({}, None)
+    ends = time.perf_counter() + terms.budget
+    offers, notes = _offers(data, backbone, frozen, terms)
+    decided = _Decisions.read(terms.checkpoints if offers else None)
+    below = _Below(frozen.whole[0], None)
+    chosen, rungs = None, list[Rung]()
     for offer, activations in offers:
         left = ends - time.perf_counter()
         if not decided.go(offer.strategy.name, offer.seconds <= left):
             notes.append(f"{offer} was left out: {max(0.0, left):.0f} s of the budget were left.")
             continue
         try:
-            rung = _try(offer, activations, truth, folds, groups, best, whole, say, checkpoints)
+            rung = _try(offer, activations, frozen, below, terms)
         except HandfulError as error:
             notes.append(f"{offer.strategy.name} failed and was given up: {error}")
             continue
         rungs.append(rung)
-        whole = rung.gated.whole
         notes.append(_told(rung))
-        if rung.gated.passed:
-            best, chosen = rung.proba, rung
+        below = _Below(rung.proba if rung.gated.passed else below.best, rung.gated.whole)
+        chosen = rung if rung.gated.passed else chosen
     final = None
     if chosen is not None:
-        activations = next(a for o, a in offers if o.strategy is chosen.strategy)
-        rows = np.arange(len(data))
+        strategy = chosen.strategy
+        activations = next(a for o, a in offers if o.strategy is strategy)
         final = adapt(
-            activations, rows, truth, chosen.strategy.recipe(),
-            checkpoint=_file(checkpoints, chosen.strategy, "all"), progress=_progress(say, chosen.strategy, "all rows"),
+            activations, np.arange(len(data)), frozen.rows.truth, strategy.recipe(),
+            checkpoint=_file(terms, strategy, "all"), progress=_progress(terms, f"{strategy.name} on all rows"),
         )  # fmt: skip
-    arms = tuple(_arm(rung) for rung in rungs)
-    return Climb(tuple(rungs), chosen, final, None if whole is None else whole[None], arms, tuple(notes))
+    whole = None if below.whole is None else below.whole[None]
+    return Climb(tuple(rungs), chosen, final, whole, tuple(_arm(rung) for rung in rungs), tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Below:
+    """What the next rung has to beat."""
+
+    best: NDArray[np.float64]
+    """(N, C) held-out probabilities of the arm that stands."""
+    whole: NDArray[np.float64] | None
+    """(N, C) what all gates so far made of each fold without its rows; None before the first."""
 
 
 @dataclass
@@ -199,32 +212,32 @@ def _json(file: Path) -> dict[str, bool]:
 
 
 def _offers(
-    data: Dataset, backbone: Backbone, frozen: Frozen, wanted: Sequence[str], named: bool, budget: float, seed: int
+    data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms
 ) -> tuple[list[tuple[Offer, Activations]], list[str]]:
     """The strategies that fit the backbone and are worth a try, best value for time first."""
     notes: list[str] = []
     found: list[tuple[Offer, Activations]] = []
-    if budget <= 0:
-        return found, ["Weights stay as they are: the budget is 0."] if named else notes
+    if terms.budget <= 0:
+        return found, ["Weights stay as they are: the budget is 0."] if terms.named else notes
     truth = frozen.rows.truth
     errors = float((frozen.whole[0].argmax(1) != truth).sum())
-    kept: dict[int, Activations] = {}
-    for name in wanted:
-        strategy = movers()[name](seed=seed)
+    kept: dict[tuple[int, int], Activations] = {}
+    for name in terms.wanted:
+        strategy = movers()[name](seed=terms.seed)
         why = strategy.refusal(backbone)
         worth = errors * EXPECTED.get((data.modality, name), 0.0)
         if why is not None:
             notes.append(f"{name} was left out: {why}.")
             continue
-        if not named and worth < _WORTH:
+        if not terms.named and worth < _WORTH:
             continue
         recipe = strategy.recipe()
-        first = recipe.first(backbone)
-        if first not in kept:
-            kept[first] = Activations.of(backbone, [data.items], first)
+        key = (recipe.first(backbone), recipe.versions)
+        if key not in kept:
+            kept[key] = Activations.of(backbone, versions_of(data.items, data.modality, recipe), key[0])
         fits = int(frozen.found.folds[0].max()) + 2
-        seconds = fits * _measured(kept[first], truth, recipe)
-        found.append((Offer(strategy, seconds, fits, worth), kept[first]))
+        seconds = fits * _measured(kept[key], truth, recipe)
+        found.append((Offer(strategy, seconds, fits, worth), kept[key]))
     found.sort(
         key=lambda pair: -pair[0].worth
     )  # not by the measured time: a resumed run must try them in the same order
@@ -242,19 +255,10 @@ def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe
     return besides + recipe.settings.updates * each
 
 
-def _try(
-    offer: Offer,
-    activations: Activations,
-    truth: NDArray[np.int64],
-    folds: NDArray[np.int64],
-    groups: NDArray[np.int64] | None,
-    best: NDArray[np.float64],
-    whole: NDArray[np.float64] | None,
-    say: Say,
-    checkpoints: Path | None,
-) -> Rung:
+def _try(offer: Offer, activations: Activations, frozen: Frozen, below: _Below, terms: Terms) -> Rung:
     """Fit the strategy without each fold in turn, and let the gate decide."""
     start = time.perf_counter()
+    truth, folds, groups = frozen.rows.truth, frozen.found.folds[0], frozen.rows.groups
     strategy, recipe = offer.strategy, offer.strategy.recipe()
     classes = int(truth.max()) + 1
     scores = np.full((len(truth), classes), ABSENT, np.float32)
@@ -268,7 +272,7 @@ def _try(
         told = f"{offer} (fold {k + 1} of {offer.fits - 1})"
         tried = adapt(
             activations, rows, truth[rows], recipe,
-            checkpoint=_file(checkpoints, strategy, str(k)), progress=_progress(say, strategy, told),
+            checkpoint=_file(terms, strategy, str(k)), progress=_progress(terms, told),
         )  # fmt: skip
         x = features_of(tried.body, activations, everyone)
         head = Logistic(recipe.penalty).fit(x[rows], truth[rows].tolist())
@@ -278,24 +282,21 @@ def _try(
         curves.append(tried.log)
         moved = tried.moved
     proba, sharpness = calibrated(scores, truth, folds, SHARPNESS)
-    gated = gate(best, proba, truth, folds, groups)
-    if whole is not None:  # where the gate keeps the arm below, that is what earlier gates made of it
-        kept = (gated.whole == best).all(1)
-        gated = replace(gated, whole=np.where(kept[:, None], whole, gated.whole))
+    gated = gate(below.best, proba, truth, folds, groups)
+    if below.whole is not None:  # where the gate keeps the arm below, that is what earlier gates made of it
+        kept = (gated.whole == below.best).all(1)
+        gated = replace(gated, whole=np.where(kept[:, None], below.whole, gated.whole))
     held = float((scores.argmax(1) == truth).mean())
     seconds = time.perf_counter() - start
     return Rung(strategy, proba, gated, sharpness, tuple(curves), float(np.mean(right)), held, moved, seconds)
 
 
-def _progress(say: Say, strategy: Tuned, stage: str) -> Callable[[Update, int], None]:
-    def report(update: Update, total: int) -> None:
-        say(stage if stage.startswith(strategy.name) else f"{strategy.name} on {stage}", update.number + 1, total)
-
-    return report
+def _progress(terms: Terms, stage: str) -> Callable[[Update, int], None]:
+    return lambda update, total: terms.say(stage, update.number + 1, total)
 
 
-def _file(folder: Path | None, strategy: Tuned, part: str) -> Path | None:
-    return None if folder is None else folder / f"{strategy.name}-{part}.safetensors"
+def _file(terms: Terms, strategy: Tuned, part: str) -> Path | None:
+    return None if terms.checkpoints is None else terms.checkpoints / f"{strategy.name}-{part}.safetensors"
 
 
 def _told(rung: Rung) -> str:

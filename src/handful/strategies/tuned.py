@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,9 +16,10 @@ from handful.backbones.base import Backbone, default_device
 from handful.data.items import kind_of, make_items
 from handful.errors import DataError, OptionError
 from handful.features.extract import extract
-from handful.strategies.adaptation import Recipe, adapt, installed
+from handful.strategies.adaptation import Recipe, adapt, versions_of
 from handful.strategies.heads import Logistic
 from handful.training.activations import Activations
+from handful.training.installation import arrays_of, installed
 from handful.training.loop import Settings
 from handful.training.objectives import Objective
 from handful.training.objectives.classify import CrossEntropy
@@ -55,6 +56,8 @@ class Tuned(ClassifierMixin, BaseEstimator):
     """λ of the logistic head on the tuned features."""
     fade: float = 1.0
     """How far to go from the frozen weights to the tuned ones, 0 to 1 (WiSE-FT)."""
+    augment: int = 0
+    """How many augmented versions of each item there are beside the item itself; only safe changes are made."""
     seed: int = 0
     """Fixes batches and dropout."""
 
@@ -70,8 +73,9 @@ class Tuned(ClassifierMixin, BaseEstimator):
         """The strategy as data."""
         settings = Settings(updates=self.updates, rate=self.rate, schedule=self.schedule, seed=self.seed)
         return Recipe(
-            self.objective(), self.tuner(), self.share, settings, self.batch, self.decay, self.penalty, self.fade
-        )
+            self.objective(), self.tuner(), self.share, settings, self.batch, self.decay, self.penalty, self.fade,
+            versions=self.augment,
+        )  # fmt: skip
 
     def refusal(self, backbone: Backbone) -> str | None:
         """Why a backbone cannot be tuned so, or None where it can."""
@@ -103,10 +107,10 @@ class Tuned(ClassifierMixin, BaseEstimator):
             )
         recipe = self.recipe()
         first = recipe.first(backbone)
-        activations = Activations.of(backbone, [values], first)
+        activations = Activations.of(backbone, versions_of(values, backbone.modality, recipe), first)
         found = adapt(activations, np.arange(len(values)), truth, recipe)
-        self.delta_, self.log_, self.moved_ = found.delta, found.log, found.moved
-        self.backbone_ = installed(backbone, recipe.tuner, first, found.delta)
+        self.delta_, self.log_, self.moved_ = arrays_of(found.delta), found.log, found.moved
+        self.backbone_ = installed(backbone, recipe.tuner.name, first, self.delta_)
         self.head_ = Logistic(self.penalty).fit(self._features(values), labels)
         return self
 
@@ -180,7 +184,9 @@ class BiasOnly(Contrastive):
 
     name = "bias"
     rate: float = 3e-3
+    """The highest learning rate."""
     share: float = 1.0
+    """The share of the blocks, from the top, that take part."""
 
     def tuner(self) -> Tuner:
         """Biases and norms."""
@@ -193,6 +199,7 @@ class LowRank(Contrastive):
 
     name = "lora"
     rate: float = 1e-3
+    """The highest learning rate."""
     rank: int = 8
     """R, the width between the two factors."""
 
@@ -207,6 +214,7 @@ class Adapters(Contrastive):
 
     name = "adapters"
     rate: float = 3e-3
+    """The highest learning rate."""
     size: int = 16
     """R, the numbers between the two layers of a bottleneck."""
 
@@ -221,6 +229,7 @@ class Prefixes(Contrastive):
 
     name = "prefix"
     rate: float = 1e-2
+    """The highest learning rate."""
     tokens: int = 8
     """P, how many tokens each block sees."""
 
@@ -235,7 +244,9 @@ class Factors(Contrastive):
 
     name = "ia3"
     rate: float = 1e-2
+    """The highest learning rate."""
     share: float = 1.0
+    """The share of the blocks, from the top, that take part."""
 
     def tuner(self) -> Tuner:
         """One factor per output."""
@@ -248,9 +259,13 @@ class Partial(Tuned):
 
     name = "partial"
     share: float = 0.34
+    """The share of the blocks, from the top, that take part."""
     rate: float = 1e-4
+    """The highest learning rate."""
     updates: int = 60
+    """How many times the weights are moved."""
     decay: float = 0.9
+    """Factor on the rate from each block to the one below it."""
 
 
 @dataclass
@@ -259,3 +274,37 @@ class Full(Partial):
 
     name = "full"
     share: float = 1.0
+    """The share of the blocks, from the top, that take part."""
+
+
+@dataclass
+class Gradual(Partial):
+    """One block after the other begins to move, top block first, as long as rows held out inside get better."""
+
+    name = "gradual"
+
+    def recipe(self) -> Recipe:
+        """As partial, with the number of blocks left to the rows."""
+        return replace(super().recipe(), gradual=True)
+
+
+@dataclass
+class Soup(SupCon):
+    """The mean of the weights of several trainings, each without another part of the rows (Wortsman et al. 2022)."""
+
+    name = "soup"
+    members: int = 3
+    """How many trainings are averaged; a prediction costs as much as with one."""
+
+    def recipe(self) -> Recipe:
+        """As supcon, several times."""
+        return replace(super().recipe(), members=self.members)
+
+
+@dataclass
+class Wise(SupCon):
+    """Half of the way from the frozen weights to the tuned ones (WiSE-FT, Wortsman et al. 2022)."""
+
+    name = "wise"
+    fade: float = 0.5
+    """How far to go from the frozen weights to the tuned ones, 0 to 1."""

@@ -6,11 +6,14 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from handful.backbones.base import Backbone, State
+from handful.training.activations import Activations
 from handful.training.objectives import Outputs
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -65,10 +68,16 @@ class Body(nn.Module):
             found.append(state.x.shape[1] if state.x.dim() == 4 else state.x.shape[-1])
         self.widths = tuple(found)
 
-    def classify(self, coef: Tensor, intercept: Tensor) -> None:
+    @property
+    def device(self) -> torch.device:
+        """Where the blocks are."""
+        return next(self.blocks.parameters()).device
+
+    def classify(self, coef: NDArray[np.float32], intercept: NDArray[np.float32]) -> None:
         """Start a classifier from a fitted linear head, (D, C) and (C,): the head first, then the body."""
-        layer = nn.Linear(coef.shape[0], coef.shape[1], device=coef.device)
-        layer.weight.data, layer.bias.data = coef.T.contiguous().clone(), intercept.clone()
+        layer = nn.Linear(coef.shape[0], coef.shape[1], device=self.device)
+        layer.weight.data.copy_(torch.from_numpy(coef.T.copy()))
+        layer.bias.data.copy_(torch.from_numpy(intercept))
         self.classifier = layer
 
     @contextmanager
@@ -86,3 +95,13 @@ class Body(nn.Module):
 def trainable(module: nn.Module) -> int:
     """How many weights may move."""
     return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
+
+
+def features_of(body: Body, activations: Activations, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+    """What a body sees in some rows. M rows → (M, D)."""
+    found: dict[int, NDArray[np.float32]] = {}
+    with torch.inference_mode():
+        for at, state in activations.states([int(row) for row in rows]):
+            z = body.seen(state).float().cpu().numpy()
+            found.update(zip(at, z, strict=True))
+    return np.stack([found[i] for i in range(len(rows))])

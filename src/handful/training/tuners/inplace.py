@@ -31,8 +31,9 @@ class _InPlace(Tuner):
 
     def load(self, body: Body, delta: Delta) -> None:
         """Exchange the weights that moved."""
-        for name, weight in self.chosen(body):
-            weight.data.copy_(delta[name])
+        weights = dict(body.blocks.named_parameters())
+        for name, tensor in delta.items():
+            weights[name].data.copy_(tensor)
 
     def combine(self, deltas: Sequence[Delta], weights: Sequence[float]) -> dict[str, Tensor]:
         """The mean of the weights (model soups, Wortsman et al. 2022)."""
@@ -71,6 +72,10 @@ class Blocks(_InPlace):
 
     name: ClassVar[str] = "blocks"
 
+    top: int | None = None
+    """How many blocks of the body move, from the top; all by default."""
+
     def chosen(self, body: Body) -> Iterator[tuple[str, nn.Parameter]]:
-        """Every weight."""
-        return body.blocks.named_parameters()
+        """Every weight of these blocks."""
+        first = 0 if self.top is None else len(body.blocks) - self.top
+        return ((name, w) for name, w in body.blocks.named_parameters() if int(name.split(".")[0]) >= first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -27,10 +28,13 @@ def _layers(body: Body) -> list[str]:
 def _insert(body: Body, config: Any) -> None:
     from peft import inject_adapter_in_model
 
-    # What peft draws at random comes from torch's dice; a fixed seed makes a body the same each time.
+    # What peft draws at random comes from torch's dice: these are given back as they were, and the draws replaced.
     with torch.random.fork_rng():
-        torch.manual_seed(0)
         inject_adapter_in_model(config, body.blocks)
+    rng = torch.Generator().manual_seed(0)
+    for _, weight in _named(body, "lora_A"):  # as peft does: He et al. 2015 with a = √5
+        bound = 1 / math.sqrt(weight[0].numel())
+        weight.data.copy_(torch.empty(weight.shape).uniform_(-bound, bound, generator=rng))
 
 
 def _merge(body: Body) -> None:

@@ -1,0 +1,40 @@
+"""What moved, put in its place: a delta as plain arrays and an untouched backbone become the tuned backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from handful.backbones.base import Backbone
+from handful.training.body import Body
+from handful.training.tuners import tuner
+from handful.training.tuners.base import Delta
+
+Arrays = dict[str, NDArray[np.float32]]
+
+
+def arrays_of(delta: Delta) -> Arrays:
+    """What moved as NumPy arrays, for a file."""
+    return {name: tensor.detach().cpu().float().numpy() for name, tensor in delta.items()}
+
+
+def installed(backbone: Backbone, name: str, first: int, delta: Mapping[str, NDArray[np.float32]]) -> Backbone:
+    """A backbone with what moved in its place; the one it was made from stays as it was.
+
+    Args:
+        backbone: untouched.
+        name: the tuner that made the delta.
+        first: how many blocks stayed frozen.
+        delta: what moved.
+
+    Raises:
+        OptionError: there is no such tuner.
+        KeyError: the delta has other weights than the blocks.
+        RuntimeError: a weight has another shape.
+    """
+    body = Body(backbone, first)
+    tuner(name).load(body, {key: torch.from_numpy(np.array(values)) for key, values in delta.items()})
+    return backbone.with_top(list(body.eval().blocks), name, first)
