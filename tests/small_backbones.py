@@ -108,7 +108,7 @@ class SmallVoice(Backbone):
         owner = np.repeat(np.arange(len(cut)), [len(x) for x in cut])
         x = np.concatenate(cut)
         mask = np.ones(x.shape[:2], np.float32)
-        mask[::2, 3:] = 0
+        mask[np.r_[owner[1:] != owner[:-1], True], 3:] = 0  # the last window of each item is padded
         return State(torch.from_numpy(x), torch.from_numpy(mask), torch.from_numpy(owner))
 
     def stem(self, batch):

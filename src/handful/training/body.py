@@ -85,7 +85,8 @@ class Body(nn.Module):
         """Be in training mode, as far as dropout and statistics are wanted, for the length of a block."""
         for module in self.modules():
             wanted = self.moving_statistics if isinstance(module, _NORMS) else self.dropout
-            module.training = wanted
+            # cuDNN has no backward pass of a recurrent layer that is not in training mode.
+            module.training = wanted or (isinstance(module, nn.RNNBase) and not module.dropout)
         try:
             yield
         finally:

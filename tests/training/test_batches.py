@@ -1,0 +1,100 @@
+"""Which rows an update learns from: drawn from its number, every class alike, none lost."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handful.backbones.toy import ToyText
+from handful.training.activations import Activations
+from handful.training.batches import Balanced, rows_of
+from handful.training.body import Body
+
+TEXTS = [" ".join(f"w{i}{j}" for j in range(1 + i % 5)) for i in range(20)]
+TRUTH = np.arange(20) % 4
+
+
+@pytest.fixture
+def activations():
+    return Activations.of(ToyText(), [TEXTS], 1)
+
+
+@given(
+    st.lists(st.integers(1, 12), min_size=2, max_size=12), st.integers(2, 40), st.integers(0, 99), st.integers(0, 2**40)
+)
+def test_rows_are_different_ones_and_as_many_of_each_class_as_it_has(counts, size, update, seed):
+    truth = np.repeat(np.arange(len(counts)), counts)
+    rows = rows_of(update, truth, size, seed)
+    assert len(np.unique(rows)) == len(rows) <= max(size, 4, len(truth) * (len(truth) <= size))
+    assert ((rows >= 0) & (rows < len(truth))).all()
+    np.testing.assert_array_equal(rows, rows_of(update, truth, size, seed))
+    if len(truth) <= size:
+        np.testing.assert_array_equal(rows, np.arange(len(truth)))
+        return
+    drawn = np.bincount(truth[rows], minlength=len(counts))
+    each = max(2, size // len(counts))
+    assert all(n in (0, min(each, count)) for n, count in zip(drawn, counts, strict=True))
+    assert (drawn > 0).sum() == min(len(counts), max(2, size // each))
+
+
+def test_another_update_and_another_seed_draw_others():
+    truth = np.arange(100) % 2
+    draws = {tuple(rows_of(update, truth, 8, seed)) for update in range(10) for seed in range(3)}
+    assert len(draws) == 30
+
+
+def test_all_rows_and_classes_come_in_time():
+    truth = np.repeat(np.arange(30), 3)
+    seen = np.concatenate([rows_of(update, truth, 8, 0) for update in range(200)])
+    assert len(np.unique(seen)) == 90
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 7, 50])
+def test_parts_hold_every_row_once_with_its_class(activations, parts):
+    source, body = Balanced(activations, np.arange(20), TRUTH, 8, seed=3), Body(ToyText(), 1)
+    rows = rows_of(5, TRUTH, 8, 3)
+    batches = source(5, parts)
+    assert len(batches) == min(parts, 8)
+    z = torch.cat([body(batch.state).features for batch in batches]).detach().numpy()
+    targets = torch.cat([batch.targets for batch in batches]).numpy()
+    expected = ToyText().encode(TEXTS, [2])[2]
+    at = [int(np.abs(expected - vector).sum(1).argmin()) for vector in z]
+    assert sorted(at) == sorted(rows)
+    np.testing.assert_allclose(z, expected[at], atol=1e-5)
+    np.testing.assert_array_equal(targets, TRUTH[at])
+
+
+def test_rows_are_positions_of_items_and_truth_goes_with_them(activations):
+    rows = np.array([19, 3, 8])
+    (batch,) = Balanced(activations, rows, np.array([0, 1, 1]), 16)(0, 1)
+    z = Body(ToyText(), 1)(batch.state).features.detach().numpy()
+    expected = ToyText().encode([TEXTS[i] for i in rows], [2])[2]
+    order = [int(np.abs(expected - vector).sum(1).argmin()) for vector in z]
+    assert sorted(order) == [0, 1, 2]
+    assert batch.targets.tolist() == [[0, 1, 1][i] for i in order]
+
+
+def test_the_second_time_comes_after_the_first_in_the_same_order(activations):
+    (batch,) = Balanced(activations, np.arange(20), TRUTH, 8, twice=True)(0, 1)
+    z = Body(ToyText(), 1)(batch.state).features
+    assert len(z) == 16
+    torch.testing.assert_close(z[:8], z[8:])
+    assert torch.equal(batch.targets[:8], batch.targets[8:])
+
+
+def test_versions_are_drawn_for_each_row_and_update():
+    versions = [[f"{text} v{v}" for text in TEXTS] for v in range(3)]
+    source = Balanced(Activations.of(ToyText(), versions, 1), np.arange(20), TRUTH, 20)
+    every = ToyText().encode([text for version in versions for text in version], [2])[2]
+    drawn = []
+    for update in range(6):
+        (batch,) = source(update, 1)
+        z = Body(ToyText(), 1)(batch.state).features.detach().numpy()
+        at = np.array([int(np.abs(every - vector).sum(1).argmin()) for vector in z])
+        np.testing.assert_array_equal(TRUTH[at % 20], batch.targets)
+        assert sorted(at % 20) == list(range(20))
+        drawn.append(tuple(sorted(at)))
+    assert len(set(drawn)) == 6
+    assert {i // 20 for draw in drawn for i in draw} == {0, 1, 2}
+    np.testing.assert_array_equal(source(4, 1)[0].targets, source(4, 1)[0].targets)
