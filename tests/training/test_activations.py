@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from small_backbones import KINDS
 
 from handful.backbones import catalog
 from handful.backbones.base import State
@@ -14,6 +13,7 @@ from handful.training.body import Body, features_of
 from handful.training.loop import Settings, train
 from handful.training.objectives.contrast import PairwiseCosine
 from handful.training.tuners import Blocks
+from small_backbones import KINDS
 
 CLOSE = dict(rtol=1e-4, atol=1e-5)
 REAL = [

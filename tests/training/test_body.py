@@ -5,7 +5,6 @@ import copy
 import numpy as np
 import pytest
 import torch
-from small_backbones import KINDS, SmallImage, SmallText, SmallVoice, pictures, texts
 from torch import nn
 
 from handful.training.activations import Activations
@@ -14,6 +13,7 @@ from handful.training.body import Body, trainable
 from handful.training.loop import Settings, train
 from handful.training.objectives.classify import CrossEntropy
 from handful.training.tuners import Blocks
+from small_backbones import KINDS, SmallImage, SmallText, SmallVoice, pictures, texts
 
 
 def learned(body, activations, updates=3, **switches):

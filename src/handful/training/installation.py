@@ -32,9 +32,12 @@ def installed(backbone: Backbone, name: str, first: int, delta: Mapping[str, NDA
 
     Raises:
         OptionError: there is no such tuner.
+        IndexError: the backbone has not that many blocks.
         KeyError: the delta has other weights than the blocks.
         RuntimeError: a weight has another shape.
     """
+    if not 0 <= first < len(backbone.blocks):
+        raise IndexError(f"{first} blocks below what moved, of {len(backbone.blocks)}")
     body = Body(backbone, first)
     tuner(name).load(body, {key: torch.from_numpy(np.array(values)) for key, values in delta.items()})
     return backbone.with_top(list(body.eval().blocks), name, first)

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from handful.backbones.base import State
 from handful.training.body import Body
 from handful.training.loop import Group
-from handful.training.tuners.base import Delta, Tuner, copied, groups_of
+from handful.training.tuners.base import Delta, Tuner, copied, groups_of, put
 
 
 class Adapted(nn.Module):
     """A block with a bottleneck after it, State → State: tokens on the last axis, channels of maps on the second."""
 
-    def __init__(self, block: nn.Module, width: int, size: int, rng: torch.Generator | None) -> None:
+    def __init__(self, block: nn.Module, width: int, size: int, rng: torch.Generator) -> None:
         """Wrap a block.
 
         Args:
@@ -64,9 +64,8 @@ class Adapter(Tuner):
     def load(self, body: Body, delta: Delta) -> None:
         """Insert the bottlenecks; they cannot be merged, since they bend."""
         sizes = [delta[f"{i}.down"].shape for i in range(len(body.blocks))]
-        self._insert(body, [width for _, width in sizes], sizes[0][0], None)
-        for name, weight in self._chosen(body):
-            weight.data.copy_(delta[name])
+        self._insert(body, [width for _, width in sizes], sizes[0][0], torch.Generator())
+        put(self._chosen(body), delta)
 
     def combine(self, deltas: Sequence[Delta], weights: Sequence[float]) -> dict[str, Tensor]:
         """Bottlenecks side by side: exact."""
@@ -81,8 +80,8 @@ class Adapter(Tuner):
         """The second layer made smaller."""
         return {name: tensor * share if ".up" in name else tensor for name, tensor in delta.items()}
 
-    def _insert(self, body: Body, widths: Sequence[int], size: int, rng: torch.Generator | None) -> None:
-        device = next(body.blocks.parameters()).device
+    def _insert(self, body: Body, widths: Sequence[int], size: int, rng: torch.Generator) -> None:
+        device = body.device
         for i, width in enumerate(widths):
             body.blocks[i] = Adapted(body.blocks[i], width, size, rng).to(device)
 

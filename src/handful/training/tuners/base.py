@@ -67,6 +67,28 @@ def copied(delta: Delta) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().clone() for name, tensor in delta.items()}
 
 
+def put(chosen: Iterable[tuple[str, nn.Parameter]], delta: Delta, some: bool = False) -> None:
+    """Exchange weights for what moved.
+
+    Args:
+        chosen: name and weight.
+        delta: new values of the same names and shapes.
+        some: whether weights may be left as they are.
+
+    Raises:
+        KeyError: a name is on one side only.
+        RuntimeError: a weight has another shape.
+    """
+    weights = dict(chosen)
+    odd = delta.keys() - weights.keys() if some else delta.keys() ^ weights.keys()
+    if odd:
+        raise KeyError(min(odd))
+    for name, tensor in delta.items():
+        if tensor.shape != weights[name].shape:  # copy_ would stretch it
+            raise RuntimeError(f"{name} must have shape {tuple(weights[name].shape)}, got {tuple(tensor.shape)}")
+        weights[name].data.copy_(tensor)
+
+
 def weighted_mean(deltas: Sequence[Delta], weights: Sequence[float]) -> dict[str, Tensor]:
     """The mean of tensors of the same names; right wherever the effect is linear in them."""
     total = sum(weights)

@@ -8,9 +8,10 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from handful.backbones.base import Backbone
 from handful.training.body import Body
 from handful.training.loop import Group
-from handful.training.tuners.base import Delta, Tuner, copied, groups_of, weighted_mean
+from handful.training.tuners.base import Delta, Tuner, copied, groups_of, put, weighted_mean
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,7 @@ class _InPlace(Tuner):
 
     def load(self, body: Body, delta: Delta) -> None:
         """Exchange the weights that moved."""
-        weights = dict(body.blocks.named_parameters())
-        for name, tensor in delta.items():
-            weights[name].data.copy_(tensor)
+        put(body.blocks.named_parameters(), delta, some=True)
 
     def combine(self, deltas: Sequence[Delta], weights: Sequence[float]) -> dict[str, Tensor]:
         """The mean of the weights (model soups, Wortsman et al. 2022)."""
@@ -64,6 +63,11 @@ class Bias(_InPlace):
     def chosen(self, body: Body) -> Iterator[tuple[str, nn.Parameter]]:
         """Every weight that is a vector."""
         return ((name, weight) for name, weight in body.blocks.named_parameters() if weight.dim() == 1)
+
+    def refusal(self, backbone: Backbone) -> str | None:
+        """There must be some."""
+        vectors = any(weight.dim() == 1 for block in backbone.blocks for weight in block.parameters())
+        return super().refusal(backbone) or (None if vectors else f"{backbone.name} has no biases and norms")
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,24 @@ import torch
 from torch import Tensor, nn
 
 from handful.backbones.base import Backbone
+from handful.errors import OptionError
 from handful.training.body import Body
 from handful.training.loop import Group
-from handful.training.tuners.base import Delta, Tuner, copied, groups_of, weighted_mean
+from handful.training.tuners.base import Delta, Tuner, copied, groups_of, put, weighted_mean
+
+
+def _is_layer(module: nn.Module) -> bool:
+    """Linear layers and convolutions without groups: where most weights are."""
+    return isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1)
 
 
 def _layers(body: Body) -> list[str]:
-    """Names of the linear layers and the convolutions without groups: where most weights are."""
-    return [
-        name
-        for name, module in body.blocks.named_modules()
-        if isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1)
-    ]
+    found = [name for name, module in body.blocks.named_modules() if _is_layer(module)]
+    if not found:
+        raise OptionError(
+            "the blocks that move must hold linear layers or convolutions, got none. Choose a larger share."
+        )
+    return found
 
 
 def _insert(body: Body, config: Any) -> None:
@@ -52,11 +58,6 @@ def _named(body: Body, mark: str) -> Iterator[tuple[str, nn.Parameter]]:
     return ((name, weight) for name, weight in body.blocks.named_parameters() if mark in name)
 
 
-def _put(body: Body, mark: str, delta: Delta) -> None:
-    for name, weight in _named(body, mark):
-        weight.data.copy_(delta[name])
-
-
 @dataclass(frozen=True)
 class LoRA(Tuner):
     """Low-rank factors beside every linear layer and convolution (Hu et al. 2022), by peft."""
@@ -80,9 +81,11 @@ class LoRA(Tuner):
 
     def load(self, body: Body, delta: Delta) -> None:
         """Add the products to the weights."""
-        rank = next(len(tensor) for name, tensor in delta.items() if "lora_A" in name)
-        self._insert(body, rank, scale=1.0)
-        _put(body, "lora_", delta)
+        ranks = [len(tensor) for name, tensor in delta.items() if "lora_A" in name]
+        if not ranks:
+            raise KeyError("lora_A")
+        self._insert(body, ranks[0], scale=1.0)
+        put(_named(body, "lora_"), delta)
         _merge(body)
 
     def combine(self, deltas: Sequence[Delta], weights: Sequence[float]) -> dict[str, Tensor]:
@@ -98,6 +101,12 @@ class LoRA(Tuner):
     def faded(self, body: Body, delta: Delta, share: float) -> dict[str, Tensor]:
         """The second factor made smaller."""
         return {name: tensor * share if "lora_B" in name else tensor for name, tensor in delta.items()}
+
+    def refusal(self, backbone: Backbone) -> str | None:
+        """It needs layers that factors can stand beside."""
+        layers = any(_is_layer(module) for block in backbone.blocks for module in block.modules())
+        why = None if layers else f"{backbone.name} has no linear layers or convolutions"
+        return super().refusal(backbone) or why
 
     def _insert(self, body: Body, rank: int, scale: float | None = None) -> None:
         from peft import LoraConfig
@@ -124,7 +133,7 @@ class IA3(Tuner):
     def load(self, body: Body, delta: Delta) -> None:
         """Multiply the weights."""
         self._insert(body)
-        _put(body, "ia3_l", delta)
+        put(_named(body, "ia3_l"), delta)
         _merge(body)
 
     def combine(self, deltas: Sequence[Delta], weights: Sequence[float]) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from handful.backbones.base import Backbone, State
 from handful.training.body import Body
 from handful.training.loop import Group
-from handful.training.tuners.base import Delta, Tuner, copied, groups_of, weighted_mean
+from handful.training.tuners.base import Delta, Tuner, copied, groups_of, put, weighted_mean
 from handful.training.tuners.inserted import needs_tokens
 
 
@@ -58,9 +58,9 @@ class Prefix(Tuner):
 
     def load(self, body: Body, delta: Delta) -> None:
         """Insert the tokens; there is nothing that they could be merged into."""
-        device = next(body.blocks.parameters()).device
         for i in range(len(body.blocks)):
-            body.blocks[i] = Prefixed(body.blocks[i], delta[f"{i}.tokens"].clone().to(device))
+            body.blocks[i] = Prefixed(body.blocks[i], torch.zeros_like(delta[f"{i}.tokens"], device=body.device))
+        put(self._chosen(body), delta)
 
     def combine(self, deltas: Sequence[Delta], weights: Sequence[float]) -> dict[str, Tensor]:
         """The mean of the tokens, an approximation."""
