@@ -67,7 +67,7 @@ def gate(
         folds: (N,) fold of each row.
         groups: (N,) rows that are not independent share a number, or None.
     """
-    first, second = _losses(below, truth), _losses(above, truth)
+    first, second = log_losses_of(below, truth), log_losses_of(above, truth)
     found = gain(first, second, groups)
     whole = below.copy()
     for k in np.unique(folds):
@@ -77,7 +77,8 @@ def gate(
     return Gated(found, found.low > 0, whole)
 
 
-def _losses(proba: NDArray[np.float64], truth: NDArray[np.integer]) -> NDArray[np.float64]:
+def log_losses_of(proba: NDArray[np.float64], truth: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Minus the log probability of the true class of each row. (N, C), (N,) → (N,)."""
     return np.asarray(-np.log(np.maximum(proba[np.arange(len(truth)), truth], SMALLEST)))
 
 
@@ -96,8 +97,11 @@ def calibrated(
         (N, C) probabilities, and the sharpness that all rows support.
     """
     values = np.asarray(factors) / spread_of(scores)
+    ahead = np.zeros(len(truth))
+    for k in np.unique(folds):  # each fold is a fit of its own, and may lack other classes
+        ahead[folds == k] = leads(scores[folds == k], truth[folds == k])
     # With the smoothed targets of the frozen heads, so that rows that are all right make nothing certain.
-    losses = log_losses(scores, truth, values) + values[:, None] * leads(scores, truth) / (len(truth) + 2)  # (P, N)
+    losses = log_losses(scores, truth, values) + values[:, None] * ahead / (len(truth) + 2)  # (P, N)
     out = np.zeros(scores.shape)
     for k in np.unique(folds):
         own = folds == k

@@ -1,0 +1,213 @@
+"""The gate: its interval by hand, how often it is fooled, and that no fold is decided by its own rows."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from handful.evaluation.calibration import SMALLEST, log_losses, spread_of
+from handful.evaluation.gate import calibrated, gain, gate
+
+FACTORS = np.geomspace(0.1, 100, 13)
+
+
+def arms(n, rng, better=0.0, classes=3):
+    """Two arms with the same kind of errors, the second one ahead by so many nats per row."""
+    truth = np.arange(n) % classes
+    sure = np.eye(classes)[truth]
+    below, above = (softmax(2 * sure + rng.normal(size=(n, classes)), axis=1) for _ in range(2))
+    above = softmax(np.log(above) + better * sure, axis=1)
+    return below, above, truth, rng.permutation(np.arange(n) % 5)
+
+
+# The interval ------------------------------------------------------------------------------------------------------
+
+
+def test_the_gain_by_hand():
+    # Differences 1, 2, 3, 6: mean 3, variance (4 + 1 + 0 + 9) / 3, Student's 95 % quantile of 3 degrees 2.353363.
+    found = gain(np.array([2.0, 2.0, 5.0, 6.5]), np.array([1.0, 0.0, 2.0, 0.5]))
+    half = 2.3533634 * np.sqrt(14 / 3) / 2
+    assert found.value == 3
+    assert (found.low, found.high) == pytest.approx((3 - half, 3 + half), rel=1e-6)
+
+
+def test_rows_of_a_group_count_once():
+    below, above = np.array([1.0, 3.0, 2.0, 2.0, 5.0]), np.zeros(5)
+    grouped = gain(below, above, np.array([7, 7, 3, 3, 9]))
+    alone = gain(np.array([2.0, 2.0, 5.0]), np.zeros(3))
+    assert grouped == alone
+    assert gain(below, above, np.arange(5)) == gain(below, above)
+
+
+def test_a_gain_and_its_opposite():
+    rng = np.random.default_rng(0)
+    first, second = rng.exponential(size=(2, 20))
+    there, back = gain(first, second), gain(second, first)
+    assert (back.value, back.low, back.high) == pytest.approx((-there.value, -there.high, -there.low))
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_one_or_two_rows_prove_nothing(n):
+    found = gain(np.full(n, 9.0), np.zeros(n))
+    assert (found.value, found.low, found.high) == (9, -np.inf, np.inf)
+    assert gain(np.full(6, 9.0), np.zeros(6), np.arange(6) % n).low == -np.inf
+
+
+def test_the_interval_holds_the_truth_nine_times_in_ten():
+    rng = np.random.default_rng(1)
+    found = [gain(*(rng.normal(size=(2, 12)) + np.array([[0.5], [0.0]]))) for _ in range(2000)]
+    held = np.mean([e.low <= 0.5 <= e.high for e in found])
+    assert held == pytest.approx(0.9, abs=0.02)
+
+
+# The decision ------------------------------------------------------------------------------------------------------
+
+
+def test_a_better_arm_passes_and_the_gain_is_that_of_all_rows():
+    below, above, truth, folds = arms(60, np.random.default_rng(0), better=2.0)
+    found = gate(below, above, truth, folds, None)
+    assert found.passed
+    assert found.gain.low > 0
+    rows = np.arange(60)
+    assert found.gain.value == pytest.approx((np.log(above[rows, truth]) - np.log(below[rows, truth])).mean())
+    np.testing.assert_array_equal(found.whole, above)
+
+
+def test_a_worse_arm_and_the_same_arm_stay_out():
+    below, above, truth, folds = arms(60, np.random.default_rng(0), better=2.0)
+    for rival in (below, softmax(np.log(below) - 2 * np.eye(3)[truth], axis=1)):
+        found = gate(below, rival, truth, folds, None)
+        assert not found.passed
+        np.testing.assert_array_equal(found.whole, below)
+    assert not gate(above, below, truth, folds, None).passed
+
+
+@pytest.mark.parametrize("n", [12, 40, 120])
+def test_an_arm_that_is_no_better_passes_about_one_time_in_twenty(n):
+    rng = np.random.default_rng(n)
+    passed = [gate(*arms(n, rng), None).passed for _ in range(1500)]
+    assert np.mean(passed) <= 0.07
+
+
+def test_rows_that_come_in_copies_do_not_fool_it():
+    rng = np.random.default_rng(5)
+    passed = []
+    for _ in range(800):
+        below, above, truth, folds = (np.repeat(part, 6, axis=0) for part in arms(10, rng))
+        passed.append(gate(below, above, truth, folds, np.repeat(np.arange(10), 6)).passed)
+    assert np.mean(passed) <= 0.08
+
+
+def test_a_certain_mistake_costs_a_finite_loss():
+    truth, folds = np.zeros(6, int), np.arange(6) % 3
+    below = np.tile([0.0, 1.0], (6, 1))
+    above = np.tile([1.0, 0.0], (6, 1))
+    assert gate(below, above, truth, folds, None).gain.value == pytest.approx(-np.log(SMALLEST))
+
+
+# The answers of the whole procedure --------------------------------------------------------------------------------
+
+
+def test_a_fold_is_decided_by_the_others():
+    rng = np.random.default_rng(2)
+    below, above, truth, folds = arms(50, rng, better=0.8)
+    found = gate(below, above, truth, folds, None)
+    for k in range(5):
+        own = folds == k
+        taken = (found.whole[own] == above[own]).all()
+        assert taken or (found.whole[own] == below[own]).all()
+        # Whatever the fold's own rows say, the decision about them is the same.
+        for wrong in ((truth + 1) % 3, (truth + 2) % 3):
+            told = np.where(own, wrong, truth)
+            again = gate(below, above, told, folds, None).whole
+            np.testing.assert_array_equal(again[own], found.whole[own])
+        lone = gate(below[~own], above[~own], truth[~own], folds[~own], None)
+        assert lone.passed == taken
+
+
+def test_folds_may_be_decided_differently():
+    """One fold carries the rival: without its rows nothing speaks for the rival, so that fold stays with the arm."""
+    rng = np.random.default_rng(0)
+    n, folds = 40, np.arange(40) % 4
+    truth = np.zeros(n, int)
+    below = np.tile([0.5, 0.5], (n, 1))
+    above = below.copy()
+    above[:, 0] += rng.uniform(-0.02, 0.02, n)
+    above[folds == 2, 0] = 0.95
+    above[:, 1] = 1 - above[:, 0]
+    found = gate(below, above, truth, folds, None)
+    assert found.passed
+    np.testing.assert_array_equal(found.whole[folds == 2], below[folds == 2])
+    np.testing.assert_array_equal(found.whole[folds != 2], above[folds != 2])
+
+
+def test_groups_are_kept_apart_within_the_decision_of_a_fold():
+    rng = np.random.default_rng(3)
+    below, above, truth, folds = arms(30, rng, better=0.7)
+    groups = rng.integers(12, size=30)
+    found = gate(below, above, truth, folds, groups)
+    for k in range(5):
+        rest = folds != k
+        lone = gate(below[rest], above[rest], truth[rest], folds[rest], groups[rest])
+        expected = above if lone.passed else below
+        np.testing.assert_array_equal(found.whole[folds == k], expected[folds == k])
+
+
+# Calibration on other folds ----------------------------------------------------------------------------------------
+
+
+def scored(n=40, classes=3, noise=1.0, seed=0):
+    rng = np.random.default_rng(seed)
+    truth = np.arange(n) % classes
+    scores = (5 * np.eye(classes)[truth] + 5 * noise * rng.normal(size=(n, classes))).astype(np.float32)
+    return scores, truth, rng.permutation(np.arange(n) % 4)
+
+
+def test_probabilities_are_the_softmax_at_one_sharpness_per_fold():
+    scores, truth, folds = scored()
+    proba, sharpness = calibrated(scores, truth, folds, FACTORS)
+    np.testing.assert_allclose(proba.sum(1), 1)
+    values = FACTORS / spread_of(scores)
+    assert sharpness in values.tolist()
+    for k in range(4):
+        own = folds == k
+        assert any(np.allclose(proba[own], softmax(value * scores[own].astype(float), axis=1)) for value in values)
+
+
+def test_a_fold_is_calibrated_on_the_others():
+    scores, truth, folds = scored()
+    proba, _ = calibrated(scores, truth, folds, FACTORS)
+    for k in range(4):
+        own = folds == k
+        told = np.where(own, (truth + 1) % 3, truth)
+        np.testing.assert_array_equal(calibrated(scores, told, folds, FACTORS)[0][own], proba[own])
+
+
+def test_noise_is_made_unsure_and_what_is_right_is_not_made_certain():
+    noisy, clean = scored(noise=9.0), scored(noise=0.01)
+    assert calibrated(*noisy, FACTORS)[0].max(1).mean() < 0.6
+    proba = calibrated(*clean, FACTORS)[0]
+    assert (proba.argmax(1) == clean[1]).all()
+    assert 0.9 < proba.max(1).mean() < 0.999
+
+
+def test_the_sharpness_is_about_the_best_one():
+    scores, truth, folds = scored(n=200)
+    _, sharpness = calibrated(scores, truth, folds, FACTORS)
+    values = FACTORS / spread_of(scores)
+    losses = log_losses(scores, truth, values).mean(1)
+    assert abs(values.tolist().index(sharpness) - losses.argmin()) <= 1
+
+
+@pytest.mark.parametrize("fold", range(4))
+def test_classes_that_a_fold_never_saw_make_nothing_surer_or_less_sure(fold):
+    """A class of one row is in no fold's training part when that row is held out."""
+    scores, truth, folds = scored(noise=0.8)
+    _, plain = calibrated(scores, truth, folds, FACTORS)
+    scores = np.concatenate([scores, np.full((40, 1), -8.0, np.float32)], 1)
+    scores = np.concatenate([scores, scores[:1]])
+    folds, truth = np.append(folds, fold), np.append(truth, 3)
+    scores[folds == fold, 3] = -1e4
+    proba, sharpness = calibrated(scores, truth, folds, FACTORS)
+    assert plain / 3 <= sharpness <= 3 * plain
+    assert 0.5 < np.median(proba.max(1)) < 0.9999
+    assert proba[-1, 3] < 1e-6
