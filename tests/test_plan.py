@@ -59,7 +59,7 @@ def test_an_empty_source_is_not_the_folder_one_stands_in():
 
 
 def test_no_strategy_and_the_reference_alone_choose_nothing():
-    told = "strategies must name at least one of zero-shot, centroid, ridge, logistic, svm."
+    told = f"strategies must name at least one of {', '.join(STRATEGIES[1:])}."
     for strategies in ("", "majority", [], ["majority"], " , "):
         assert refusal(strategies=strategies) == told
 

@@ -133,7 +133,10 @@ def tune(
     with clock("train"):
         wanted = [name for name in plan.strategies if name in MOVERS]
         left = plan.budget - sum(clock.seconds.values())
-        terms = Terms(wanted, "strategies" in plan.origins, left, plan.seed, progress, _checkpoints(plan))
+        terms = Terms(
+            wanted, "strategies" in plan.origins, left, plan.seed, progress, plan.search, "budget" in plan.origins,
+            _checkpoints(plan),
+        )  # fmt: skip
         above = ascend(learning, backbones[base], frozen, terms)
     with clock("fit"):
         model = (
@@ -143,7 +146,7 @@ def tune(
         )
         tested = _test(model, data.take(test), sight.take(test), plan) if test else None
         whole = frozen.whole if above.whole is None else above.whole
-        chosen = frozen.chosen.arm if above.chosen is None else above.chosen.strategy.name
+        chosen = frozen.chosen.arm if above.chosen is None else above.chosen.name
         scores = assemble(
             (*frozen.arms, *above.arms), whole, chosen, frozen.rows,
             metric=plan.metric, protocol=frozen.protocol, rng=generator(plan.seed, "bootstrap"),
@@ -155,7 +158,7 @@ def tune(
     notes = (f"{len(frozen.found.outcomes)} settings were compared on the same folds.", *above.notes)
     return Run(
         learning, plan, tuple(findings), scores, held_out_answers(whole, frozen.rows), model, notes,
-        tuple(Training.of(rung) for rung in above.rungs),
+        tuple(Training.of(rung) for rung in above.rungs), tuple(trial.record() for trial in above.trials),
     )  # fmt: skip
 
 
@@ -241,7 +244,7 @@ def _tuned(above: Climb, frozen: Frozen, data: Dataset, base: str, backbones: Ma
         head=above.chosen.strategy.name,
         coef=head.coef_,
         intercept=head.intercept_,
-        sharpness=above.chosen.sharpness,
+        sharpness=above.chosen.found.sharpness,
         input=data.input,
         witness=view.matrix({(base, depth): matrix[:WITNESSES]}),
         loaded={base: moved},

@@ -56,6 +56,7 @@ def tune(
     strategies: str | None = None,
     metric: str | None = None,
     engine: str | None = None,
+    search: int | None = None,
     resume: Flag = False,
     json: Flag = False,
 ) -> None:
@@ -76,12 +77,14 @@ def tune(
             full; by default all frozen ones, and of the others those that are worth their time here.
         metric: accuracy (default), balanced_accuracy or macro_f1.
         engine: inline (default: here), processes (one per core) or ray (on a cluster; needs handful[ray]).
+        search: how many further settings of the strategies that move weights to try within the budget, from a wide
+            space (needs optuna); where a budget is given, what is left of it goes into a few near the best one.
         resume: go on from where an interrupted run of the same command stood.
         json: print scores.json on standard output, everything else on standard error.
     """
     given = dict(
         source=source, label=label, input=input, group=group, out=out, budget=budget, seed=seed,
-        backbone=backbone, strategies=strategies, metric=metric, engine=engine, resume=resume or None,
+        backbone=backbone, strategies=strategies, metric=metric, engine=engine, search=search, resume=resume or None,
     )  # fmt: skip
     plan = Plan.resolve(given, "command line")
     folder = _place(plan.out) if plan.out else Path("runs") / default_name(source)

@@ -58,6 +58,8 @@ class Plan:
     """Which arms to try; of those that move weights only the promising ones, unless they are named."""
     metric: str = "accuracy"
     """What the scores are: accuracy, balanced_accuracy or macro_f1."""
+    search: int = 0
+    """How many further settings of the strategies that move weights to try, from a wide space."""
     resume: bool = False
     """Whether to go on from where an interrupted run of the same plan stood."""
     engine: str = "inline"
@@ -97,6 +99,9 @@ class Plan:
             problems.append(f"seed must be a whole number from 0 up, got {seed!r}. Try 0.")
         elif "seed" in values:
             values["seed"] = int(seed)
+        trials = values.get("search", 0)
+        if not isinstance(trials, Integral) or isinstance(trials, bool) or trials < 0:
+            problems.append(f"search must be a whole number from 0 up, got {trials!r}. Try 20.")
         for name in {"source", "out", "backbone"} & values.keys():
             values[name] = str(values[name])
         if not values.get("source", "items"):

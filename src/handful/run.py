@@ -8,6 +8,7 @@ import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from handful.atomic import replaced_folder
 from handful.data.cells import shown
@@ -20,7 +21,9 @@ from handful.strategies.ladder import Rung
 
 logger = logging.getLogger(__name__)
 
-PARTS = ("scores.json", "findings.json", "plan.yaml", "predictions.csv", "model", "report.html", "run.log")
+PARTS = (
+    "scores.json", "findings.json", "trials.json", "plan.yaml", "predictions.csv", "model", "report.html", "run.log",
+)  # fmt: skip
 """What a run folder holds; the first shows that a folder is one."""
 
 
@@ -44,8 +47,8 @@ class Training:
     @classmethod
     def of(cls, rung: Rung) -> Training:
         """The part of a rung that a report shows."""
-        curves = tuple(tuple(update.loss for update in curve) for curve in rung.curves)
-        return cls(rung.strategy.name, curves, rung.train, rung.held, rung.moved, rung.gated.passed)
+        curves = tuple(tuple(update.loss for update in curve) for curve in rung.found.curves)
+        return cls(rung.name, curves, rung.found.train, rung.found.held, rung.found.moved, rung.gated.passed)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Run:
     """What happened on the way that the user should know, one sentence each."""
     trainings: tuple[Training, ...] = ()
     """One per strategy that moved weights on the folds, in the order in which they were tried."""
+    trials: tuple[dict[str, Any], ...] = ()
+    """Every other setting of these strategies that was tried, with its loss."""
 
     def save(self, folder: str | Path) -> Path:
         """Write the run folder: scores, findings, plan, predictions, report, log and model.
@@ -89,6 +94,8 @@ class Run:
         with replaced_folder(Path(folder), PARTS) as target:
             write_json(target / "scores.json", self.scores.as_dict())
             write_json(target / "findings.json", [finding.record() for finding in self.findings])
+            if self.trials:
+                write_json(target / "trials.json", self.trials)
             self.plan.save(target / "plan.yaml")
             self._write_predictions(target / "predictions.csv")
             (target / "model").mkdir()

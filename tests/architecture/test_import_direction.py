@@ -54,6 +54,7 @@ DOORS = {
     "onnx": ("backbones", "export.onnx"),
     "onnxruntime": ("export.onnx",),
     "codecarbon": ("report",),
+    "optuna": ("strategies.trials",),
 }
 
 

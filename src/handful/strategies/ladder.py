@@ -15,18 +15,16 @@ from handful.atomic import replaced_file
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
 from handful.errors import HandfulError, MachineError
-from handful.evaluation.gate import Gated, calibrated, gate
+from handful.evaluation.gate import Gated, gate
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.verdicts import Held
 from handful.strategies.adaptation import Adapted, Recipe, adapt, versions_of
 from handful.strategies.catalog import movers
 from handful.strategies.frozen import Frozen
-from handful.strategies.heads import Logistic
-from handful.strategies.linear import ABSENT
-from handful.strategies.search import SHARPNESS
+from handful.strategies.held_out import HeldOut, hold_out
+from handful.strategies.trials import GoOn, Race, Trial, composed, near, suggested
 from handful.strategies.tuned import Tuned
 from handful.training.activations import Activations
-from handful.training.body import features_of
 from handful.training.loop import Update
 
 EXPECTED: Mapping[tuple[str, str], float] = {
@@ -63,24 +61,14 @@ class Offer:
 class Rung:
     """One strategy on the folds of rung 0."""
 
+    name: str
+    """How the arm is called."""
     strategy: Tuned
     """What was tried."""
-    proba: NDArray[np.float64]
-    """(N, C) held-out probabilities, calibrated on the other folds."""
+    found: HeldOut
+    """Its held-out answers."""
     gated: Gated
     """How it fared against the arm below."""
-    sharpness: float
-    """Its calibration, from all held-out scores."""
-    curves: tuple[tuple[Update, ...], ...]
-    """The log of each fold's training."""
-    train: float
-    """Mean accuracy on the rows that a fold learned from."""
-    held: float
-    """Mean accuracy on the rows that it did not."""
-    moved: int
-    """How many weights could move."""
-    seconds: float
-    """What all folds took."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +87,8 @@ class Climb:
     """The rungs as arms of the comparison."""
     notes: tuple[str, ...]
     """What was tried or left out, and why, one sentence each."""
+    trials: tuple[Trial, ...] = ()
+    """Every other setting that was tried."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +105,10 @@ class Terms:
     """Fixes batches and dropout."""
     say: Say = lambda stage, done, total: None
     """Called with stage, steps done and steps in all."""
+    trials: int = 0
+    """How many settings of a wide space to try after the defaults."""
+    near: bool = False
+    """Whether to spend what is left of the budget on settings near the best default."""
     checkpoints: Path | None = None
     """A folder for the state of each training, so that a killed run can go on."""
 
@@ -148,18 +142,32 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
             continue
         rungs.append(rung)
         notes.append(_told(rung))
-        below = _Below(rung.proba if rung.gated.passed else below.best, rung.gated.whole)
+        below = _Below(rung.found.proba if rung.gated.passed else below.best, rung.gated.whole)
         chosen = rung if rung.gated.passed else chosen
-    final = None
-    if chosen is not None:
-        strategy = chosen.strategy
-        activations = next(a for o, a in offers if o.strategy is strategy)
-        final = adapt(
-            activations, np.arange(len(data)), frozen.rows.truth, strategy.recipe(),
-            checkpoint=_file(terms, strategy, "all"), progress=_progress(terms, f"{strategy.name} on all rows"),
-        )  # fmt: skip
+    trials: tuple[Trial, ...] = ()
+    if rungs and (terms.trials or terms.near):
+        go = decided.within(ends)
+        searched, trials = _race(offers, rungs, frozen, below, terms, go)
+        if searched is not None:
+            rungs.append(searched)
+            notes.append(_told(searched))
+            below = _Below(searched.found.proba if searched.gated.passed else below.best, searched.gated.whole)
+            chosen = searched if searched.gated.passed else chosen
+    final = None if chosen is None else _refit(data, backbone, frozen, chosen, terms)
     whole = None if below.whole is None else below.whole[None]
-    return Climb(tuple(rungs), chosen, final, whole, tuple(_arm(rung) for rung in rungs), tuple(notes))
+    return Climb(tuple(rungs), chosen, final, whole, tuple(_arm(rung) for rung in rungs), tuple(notes), trials)
+
+
+def _refit(data: Dataset, backbone: Backbone, frozen: Frozen, chosen: Rung, terms: Terms) -> Adapted:
+    """Fit the chosen strategy on all rows, with the number of updates that the folds had."""
+    recipe = chosen.strategy.recipe()
+    versions = versions_of(data.items, data.modality, recipe)
+    activations = Activations.of(backbone, versions, recipe.first(backbone))
+    stage = f"{chosen.name} on all rows"
+    return adapt(
+        activations, np.arange(len(data)), frozen.rows.truth, recipe, checkpoint=_file(terms, chosen.name, "all"),
+        progress=lambda update, total: terms.say(stage, update.number + 1, total),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -170,6 +178,16 @@ class _Below:
     """(N, C) held-out probabilities of the arm that stands."""
     whole: NDArray[np.float64] | None
     """(N, C) what all gates so far made of each fold without its rows; None before the first."""
+
+    def against(self, rival: NDArray[np.float64], frozen: Frozen) -> Gated:
+        """Let a rival try to replace the arm that stands."""
+        rows, folds = frozen.rows, frozen.found.folds[0]
+        gated = gate(self.best, rival, rows.truth, folds, rows.groups)
+        if self.whole is None:
+            return gated
+        # Where the gate keeps the arm below, that is what earlier gates made of it.
+        kept = (gated.whole == self.best).all(1)
+        return replace(gated, whole=np.where(kept[:, None], self.whole, gated.whole))
 
 
 @dataclass
@@ -193,6 +211,10 @@ class _Decisions:
                 f"folder {folder}, where the trainings keep their state, cannot be used ({error.strerror or error}). "
                 "Name another run folder."
             ) from error
+
+    def within(self, ends: float) -> Callable[[str, float], bool]:
+        """Whether something that takes so many seconds is tried, where all has to end at a time."""
+        return lambda name, seconds: self.go(name, time.perf_counter() + seconds <= ends)
 
     def go(self, name: str, affordable: bool) -> bool:
         """Whether a strategy is tried."""
@@ -257,50 +279,69 @@ def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe
 
 def _try(offer: Offer, activations: Activations, frozen: Frozen, below: _Below, terms: Terms) -> Rung:
     """Fit the strategy without each fold in turn, and let the gate decide."""
-    start = time.perf_counter()
-    truth, folds, groups = frozen.rows.truth, frozen.found.folds[0], frozen.rows.groups
-    strategy, recipe = offer.strategy, offer.strategy.recipe()
-    classes = int(truth.max()) + 1
-    scores = np.full((len(truth), classes), ABSENT, np.float32)
-    curves, right, moved = [], [], 0
-    everyone = np.arange(len(truth))
-    for k in range(int(folds.max()) + 1):
-        rows = np.flatnonzero(folds != k)
-        if len(np.unique(truth[rows])) < 2:
-            scores[folds == k] = 0
-            continue
-        told = f"{offer} (fold {k + 1} of {offer.fits - 1})"
-        tried = adapt(
-            activations, rows, truth[rows], recipe,
-            checkpoint=_file(terms, strategy, str(k)), progress=_progress(terms, told),
-        )  # fmt: skip
-        x = features_of(tried.body, activations, everyone)
-        head = Logistic(recipe.penalty).fit(x[rows], truth[rows].tolist())
-        found = head.decision_function(x)
-        scores[np.ix_(folds == k, head.classes_)] = found[folds == k]
-        right.append(float((head.classes_[found[rows].argmax(1)] == truth[rows]).mean()))
-        curves.append(tried.log)
-        moved = tried.moved
-    proba, sharpness = calibrated(scores, truth, folds, SHARPNESS)
-    gated = gate(below.best, proba, truth, folds, groups)
-    if below.whole is not None:  # where the gate keeps the arm below, that is what earlier gates made of it
-        kept = (gated.whole == below.best).all(1)
-        gated = replace(gated, whole=np.where(kept[:, None], below.whole, gated.whole))
-    held = float((scores.argmax(1) == truth).mean())
-    seconds = time.perf_counter() - start
-    return Rung(strategy, proba, gated, sharpness, tuple(curves), float(np.mean(right)), held, moved, seconds)
+    strategy, truth, folds = offer.strategy, frozen.rows.truth, frozen.found.folds[0]
+    count = offer.fits - 1
+
+    def progress(fold: int, update: Update) -> None:
+        terms.say(str(offer), fold * strategy.updates + update.number + 1, count * strategy.updates)
+
+    found = hold_out(
+        activations, truth, folds, strategy.recipe(),
+        file=lambda fold: _file(terms, strategy.name, str(fold)), progress=progress,
+    )  # fmt: skip
+    assert found is not None
+    return Rung(strategy.name, strategy, found, below.against(found.proba, frozen))
 
 
-def _progress(terms: Terms, stage: str) -> Callable[[Update, int], None]:
-    return lambda update, total: terms.say(stage, update.number + 1, total)
+def _race(
+    offers: Sequence[tuple[Offer, Activations]],
+    tried: Sequence[Rung],
+    frozen: Frozen,
+    below: _Below,
+    terms: Terms,
+    go: Callable[[str, float], bool],
+) -> tuple[Rung | None, tuple[Trial, ...]]:
+    """Try other settings while the budget lasts, and let the best procedure over all of them face the gate."""
+    race, truth, folds = Race(), frozen.rows.truth, frozen.found.folds[0]
+    of_kind = {type(offer.strategy): (offer, activations) for offer, activations in offers}
+    start = next((r.strategy for r in reversed(tried) if r.gated.passed), tried[-1].strategy)
+    settings = near(start)
+    if terms.trials:
+        settings = suggested(list(of_kind), terms.trials, terms.seed, lambda: race.trials[-1])
+    backbone = offers[0][1].backbone
+    for number, strategy in enumerate(settings):
+        offer, activations = of_kind[type(strategy)]
+        if not go(f"trial {number}", offer.seconds * strategy.updates / offer.strategy.updates):
+            break
+        recipe = strategy.recipe()
+        if recipe.first(backbone) != activations.depth:
+            activations = Activations.of(backbone, activations.versions, recipe.first(backbone))
+
+        def fit(strategy: Tuned, go_on: GoOn, at: Activations = activations, number: int = number) -> HeldOut | None:
+            stage = f"trial {number + 1}: {strategy.name}"
+            return hold_out(
+                at, truth, folds, strategy.recipe(), go_on=go_on,
+                file=lambda fold: _file(terms, f"trial-{number}", str(fold)),
+                progress=lambda fold, update: terms.say(stage, update.number + 1, strategy.updates),
+            )  # fmt: skip
+
+        race.run(strategy, fit, truth)
+    finished = race.finished()
+    if not finished:
+        return None, tuple(race.trials)
+    best, whole = composed(finished, truth, folds)
+    assert best.found is not None
+    found = replace(best.found, proba=whole)
+    name = f"{best.strategy.name}, searched"
+    return Rung(name, best.strategy, found, below.against(whole, frozen)), tuple(race.trials)
 
 
-def _file(terms: Terms, strategy: Tuned, part: str) -> Path | None:
-    return None if terms.checkpoints is None else terms.checkpoints / f"{strategy.name}-{part}.safetensors"
+def _file(terms: Terms, name: str, part: str) -> Path | None:
+    return None if terms.checkpoints is None else terms.checkpoints / f"{name}-{part}.safetensors"
 
 
 def _told(rung: Rung) -> str:
-    name, fall = rung.strategy.name, _lower(rung.gated.gain)
+    name, fall = rung.name, _lower(rung.gated.gain)
     if rung.gated.passed:
         return f"{name} replaces the arm below: {fall}."
     return f"{name} stays a trial: {fall}, which is not beyond doubt."
@@ -314,10 +355,10 @@ def _lower(gain: Estimate) -> str:
 def _arm(rung: Rung) -> Held:
     strategy = rung.strategy
     setting = {
-        "weights moved": f"{rung.moved:,}",
+        "weights moved": f"{rung.found.moved:,}",
         "updates": strategy.updates,
         "rate": strategy.rate,
-        "on rows learned from": f"{rung.train:.0%}",
-        "on held-out rows": f"{rung.held:.0%}",
+        "on rows learned from": f"{rung.found.train:.0%}",
+        "on held-out rows": f"{rung.found.held:.0%}",
     }
-    return Held(strategy.name, rung.proba[None], 1, rung.seconds, setting, _lower(rung.gated.gain))
+    return Held(rung.name, rung.found.proba[None], 1, rung.found.seconds, setting, _lower(rung.gated.gain))

@@ -1,0 +1,257 @@
+"""Every strategy alone, the frozen model and what a tuned run chooses, on the same draws; and what the gate refuses.
+
+    python benchmarks/ladder.py --draws 3 --out benchmarks/results/ladder.csv
+    python benchmarks/ladder.py --negative 100 --out benchmarks/results/gate.csv
+
+A strategy alone: fitted on the rows of the draw, a logistic head on what its body then sees. ``tune``: the frozen
+model, replaced by a strategy where the gate lets it pass, as in ``handful tune`` with a minute for what comes after the
+frozen model. All move the backbone that the frozen model chose, and are scored on the same rows left over, at most
+1,000. Seconds leave out the features of frozen backbones and the scoring.
+
+``--negative N``: N runs on shuffled labels and N at thirty times the rate, texts and photographs in turn, the two
+contrastive strategies in turn, each named, so that the gate has to decide; what is counted is how often the frozen
+model stayed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from handful import api
+from handful.backbones.base import Backbone
+from handful.data.dataset import Dataset
+from handful.engines import Inline
+from handful.errors import HandfulError
+from handful.features.sight import Sight
+from handful.plan import MOVERS, STRATEGIES
+from handful.seeding import generator
+from handful.strategies.adaptation import Recipe, adapt, versions_of
+from handful.strategies.catalog import movers
+from handful.strategies.frozen import climb
+from handful.strategies.heads import Logistic
+from handful.strategies.ladder import Terms, ascend
+from handful.strategies.tuned import Tuned
+from handful.training.activations import Activations
+from handful.training.body import Body, features_of
+from ledger import Ledger, Row, cells, mean, numbers, options
+from pools import Pool, by_name, draws, held_apart, open_pool
+
+FIELDS = ("set", "per_class", "draw", "arm", "accuracy", "seconds", "chosen")
+GATE_FIELDS = ("kind", "set", "draw", "strategy", "asked", "refused", "gain", "low", "note")
+SIZES = {"text": (8, 32), "image": (5, 20), "sound": (5, 20)}
+"""Modality → rows per class."""
+GATED = (("trec6", 8), ("hymenoptera2", 10))
+"""Sets of the runs that should be refused, with rows per class."""
+TEST_ROWS = 1000
+BUDGET = 60.0
+# So long that the gate is asked on a slow machine too.
+PATIENCE = 120.0
+HARMFUL = 30.0
+"""Factor on the rate of a strategy that should do harm."""
+
+
+def main() -> None:
+    """Run the draws, print and write one line per arm; or count what the gate refuses."""
+    parser = options(__doc__, "", 3, "ladder.csv")
+    parser.add_argument("--per-class", default="", help="rows per class, in place of those of the table")
+    parser.add_argument("--negative", type=int, default=0, metavar="N", help="runs of each harmful kind instead")
+    args = parser.parse_args()
+    if args.negative:
+        parser.set_defaults(out=Path("benchmarks/results/gate.csv"))
+        negative(parser.parse_args())
+        return
+    ledger = Ledger(args.out, FIELDS, ("set", "per_class", "draw", "arm"))
+    if not args.table:
+        for task in by_name(args.sets):
+            pool = open_pool(task, args.data)
+            backbones = api.load_backbones("auto", task.modality)
+            for per_class in numbers(args.per_class) or SIZES[task.modality]:
+                for seed, train, rest in draws(pool, per_class, args.draws):
+                    for row in one_draw(pool, backbones, seed, *held_apart(pool, train, rest)):
+                        ledger.add({"set": task.name, "per_class": per_class, "draw": seed, **row})
+                        print(ledger.rows[-1], flush=True)
+    print(table(ledger.rows))
+
+
+@dataclass
+class Looked:
+    """What the frozen blocks of a backbone give for some rows, made once per depth and kept while a draw lasts."""
+
+    backbone: Backbone
+    """Whose blocks run."""
+    data: Dataset
+    """The rows."""
+    kept: dict[tuple[int, int], tuple[Activations, float]] = field(default_factory=dict)
+    """Depth and augmented versions → activations, and the seconds that they took."""
+
+    def ready(self, recipe: Recipe) -> tuple[Activations, float]:
+        """What a recipe learns from."""
+        key = (recipe.first(self.backbone), recipe.versions)
+        if key not in self.kept:
+            start = time.perf_counter()
+            versions = versions_of(self.data.items, self.data.modality, recipe)
+            found = Activations.of(self.backbone, versions, key[0])
+            self.kept[key] = (found, time.perf_counter() - start)
+        return self.kept[key]
+
+    def features(self, body: Body, recipe: Recipe) -> np.ndarray:
+        """What a body sees in all rows as they are, (N, D)."""
+        return features_of(body, self.ready(replace(recipe, versions=0))[0], np.arange(len(self.data)))
+
+
+def one_draw(
+    pool: Pool, backbones: Mapping[str, Backbone], seed: int, train: np.ndarray, rest: np.ndarray
+) -> Iterator[Row]:
+    """The frozen model, what a tuned run makes of it, and every strategy alone."""
+    test = rest[np.random.default_rng(seed).permutation(len(rest))[:TEST_ROWS]]
+    data, labels = pool.data.take(train), np.asarray(pool.data.labels)[test]
+    classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
+    start = time.perf_counter()
+    frozen = climb(data, pool.sight.take(train), STRATEGIES, BUDGET, seed, Inline(), lambda done, total: None)
+    below = time.perf_counter() - start
+    said = frozen.head.predict(frozen.chosen.view.matrix(pool.sight.take(test).items))
+    yield measured("frozen", said, labels, below, frozen.chosen.arm)
+    backbone = backbones[frozen.chosen.view.parts[0][0]]
+    start = time.perf_counter()
+    above = ascend(data, backbone, frozen, Terms(MOVERS, named=False, budget=BUDGET, seed=seed))
+    took = below + time.perf_counter() - start
+    ours, asked = Looked(backbone, data), Looked(backbone, pool.data.take(test))
+    chosen = frozen.chosen.arm
+    if above.chosen is not None and above.final is not None:
+        recipe, body = above.chosen.strategy.recipe(), above.final.body
+        head = Logistic(recipe.penalty).fit(ours.features(body, recipe), truth.tolist())
+        said, chosen = classes[head.predict(asked.features(body, recipe))], above.chosen.strategy.name
+    yield measured("tune", said, labels, took, chosen)
+    for name, kind in movers().items():
+        strategy = kind(seed=seed)
+        if strategy.refusal(backbone) is None:
+            said, seconds = alone(strategy, ours, asked, truth)
+            yield measured(name, classes[said] if said is not None else None, labels, seconds, "")
+
+
+def measured(arm: str, said: np.ndarray | None, labels: np.ndarray, seconds: float, chosen: str) -> Row:
+    """One row; a training that ran away is right about nothing."""
+    right = 0.0 if said is None else float((said == labels).mean())
+    return {"arm": arm, "accuracy": round(right, 4), "seconds": round(seconds, 2), "chosen": chosen}
+
+
+def alone(strategy: Tuned, ours: Looked, asked: Looked, truth: np.ndarray) -> tuple[np.ndarray | None, float]:
+    """The class numbers of the rows left over, None where training failed, and the seconds of learning."""
+    recipe = strategy.recipe()
+    activations, before = ours.ready(recipe)
+    start = time.perf_counter()
+    try:
+        body = adapt(activations, np.arange(len(truth)), truth, recipe).body
+    except HandfulError as error:
+        print(f"{strategy.name}: {error}", flush=True)
+        return None, before + time.perf_counter() - start
+    head = Logistic(recipe.penalty).fit(ours.features(body, recipe), truth.tolist())
+    seconds = before + time.perf_counter() - start
+    return head.predict(asked.features(body, recipe)), seconds
+
+
+def negative(args: argparse.Namespace) -> None:
+    """Shuffled labels, then a harmful rate: print and write one line per run, and count."""
+    ledger = Ledger(args.out, GATE_FIELDS, ("kind", "set", "draw"))
+    kinds = {"shuffled labels": (shuffled, movers), f"{HARMFUL:g} times the rate": (as_they_are, too_fast)}
+    names = [name for name, _ in GATED]
+    if not args.table:
+        pools = {task.name: open_pool(task, args.data) for task in by_name(",".join(names))}
+        backbones = {name: api.load_backbones("auto", pool.task.modality) for name, pool in pools.items()}
+        for number in range(args.negative):
+            name, per_class = GATED[number % len(GATED)]
+            pool, strategy = pools[name], ("contrastive", "supcon")[number // len(GATED) % 2]
+            *_, (_, train, _) = draws(pool, per_class, number + 1)
+            for kind, (changed, kinds_of) in kinds.items():
+                data = changed(pool.data.take(train), number)
+                row = refused(data, pool.sight.take(train), backbones[name], strategy, kinds_of, number)
+                ledger.add({"kind": kind, "set": name, "draw": number, "strategy": strategy, **row})
+                print(ledger.rows[-1], flush=True)
+    print(gate_table(ledger.rows))
+
+
+def refused(
+    data: Dataset, sight: Sight, backbones: Mapping[str, Backbone], name: str,
+    kinds: Callable[[], Mapping[str, Callable[..., Tuned]]], seed: int,
+) -> Row:  # fmt: skip
+    """Whether the frozen model stayed, and what the gate saw."""
+    frozen = climb(data, sight, STRATEGIES, BUDGET, seed, Inline(), lambda done, total: None)
+    backbone = backbones[frozen.chosen.view.parts[0][0]]
+    with mock.patch("handful.strategies.ladder.movers", kinds):
+        try:
+            above = ascend(data, backbone, frozen, Terms([name], named=True, budget=PATIENCE, seed=seed))
+        except HandfulError as error:  # what would have ended a run is no refusal
+            return {"asked": 0, "refused": 0, "gain": "", "low": "", "note": str(error)}
+    gain = above.rungs[0].gated.gain if above.rungs else None
+    return {
+        "asked": len(above.rungs),
+        "refused": int(above.chosen is None),
+        "gain": "" if gain is None else round(gain.value, 4),
+        "low": "" if gain is None else round(gain.low, 4),
+        "note": " ".join(above.notes),
+    }
+
+
+def shuffled(data: Dataset, seed: int) -> Dataset:
+    """The same rows with each other's labels."""
+    order = generator(seed, "shuffled labels").permutation(len(data))
+    return replace(data, labels=tuple((data.labels or ())[i] for i in order))
+
+
+def as_they_are(data: Dataset, seed: int) -> Dataset:
+    """The rows."""
+    return data
+
+
+def too_fast() -> dict[str, Callable[..., Tuned]]:
+    """The strategies at a rate that does harm."""
+    return {name: functools.partial(kind, rate=HARMFUL * kind.rate) for name, kind in movers().items()}
+
+
+def gate_table(rows: Sequence[Row]) -> str:
+    """One line per kind: how often the frozen model stayed, and where it did not."""
+    lines = []
+    for (kind,), some in cells(rows, "kind").items():
+        passed = [f"{row['set']} {row['draw']} ({row['strategy']})" for row in some if not int(str(row["refused"]))]
+        asked = sum(int(str(row["asked"])) > 0 for row in some)
+        line = f"{kind}: refused in {len(some) - len(passed)} of {len(some)}, of which the gate was asked in {asked}"
+        lines.append(line + ("; not refused: " + ", ".join(passed) if passed else ""))
+    return "\n".join(lines)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Mean accuracy per cell and arm, and what choosing costs and saves."""
+    arms = ("frozen", *movers(), "tune")
+    lines = [f"{'set':<14}{'rows':>4}" + "".join(f"{arm:>12}" for arm in arms) + "  chosen by tune"]
+    regret, against = [], []
+    for (name, per_class), some in cells(rows, "set", "per_class").items():
+        by_arm = cells(some, "arm")
+        found = {arm: 100 * mean(by_arm[arm,], "accuracy") for arm in arms if (arm,) in by_arm}
+        chosen = cells(by_arm.get(("tune",), []), "chosen")
+        line = f"{name:<14}{per_class:>4}" + "".join(
+            f"{found[arm]:>12.1f}" if arm in found else f"{'-':>12}" for arm in arms
+        )
+        lines.append(line + "  " + ", ".join(f"{arm} {len(times)}" for (arm,), times in chosen.items()))
+        if "tune" in found:
+            regret.append(found["tune"] - max(value for arm, value in found.items() if arm != "tune"))
+            against.append((found["tune"] - found["frozen"], f"{name}, {per_class} per class"))
+    if regret:
+        worst, where = min(against)
+        lines.append(
+            "tune against the best single strategy in hindsight (the frozen model is one): "
+            f"mean {np.mean(regret):+.2f} points over {len(regret)} cells, "
+            f"worst cell against frozen {worst:+.2f} points ({where})"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The rows of a benchmark: kept in a CSV file as they come, and read again for the table."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pools import DATA
+
+Row = dict[str, object]
+
+
+@dataclass
+class Ledger:
+    """A CSV file that is whole after every row, so that a run that is stopped loses nothing."""
+
+    file: Path
+    """Where the rows lie."""
+    fields: tuple[str, ...]
+    """The columns."""
+    key: tuple[str, ...]
+    """What tells one measurement from another: measured again, it replaces the row it had."""
+    rows: list[Row] = field(init=False)
+    """All rows, those of earlier runs first."""
+
+    def __post_init__(self) -> None:
+        self.rows = []
+        if self.file.exists():
+            with self.file.open(newline="") as stream:
+                self.rows = [dict(row) for row in csv.DictReader(stream)]
+
+    def add(self, row: Row) -> None:
+        """Write one row."""
+        self.rows = [old for old in self.rows if self._name(old) != self._name(row)] + [row]
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, self.fields)
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def _name(self, row: Row) -> tuple[str, ...]:
+        return tuple(str(row[key]) for key in self.key)
+
+
+def cells(rows: Sequence[Row], *keys: str) -> dict[tuple[str, ...], list[Row]]:
+    """The rows by what some of their columns say, in the order in which they came."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(str(row[key]) for key in keys), []).append(row)
+    return found
+
+
+def mean(rows: Sequence[Row], column: str) -> float:
+    """The mean of a column."""
+    return float(np.mean([float(str(row[column])) for row in rows]))
+
+
+def spread(rows: Sequence[Row], column: str, less: str) -> str:
+    """Mean of the difference of two columns in points, with its 95 % interval over draws."""
+    points = 100 * np.array([float(str(row[column])) - float(str(row[less])) for row in rows])
+    half = 2.0 * points.std(ddof=1) / np.sqrt(len(points)) if len(points) > 1 else float("nan")
+    return f"{points.mean():>+6.1f} ({points.mean() - half:+.1f} to {points.mean() + half:+.1f})"
+
+
+def options(about: str | None, sets: str, draws: int, out: str) -> argparse.ArgumentParser:
+    """The options that every benchmark has."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--sets", default=sets)
+    parser.add_argument("--draws", type=int, default=draws)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results") / out)
+    parser.add_argument("--table", action="store_true", help="only print the table of the rows in --out")
+    return parser
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """The whole numbers of a comma-separated list."""
+    return tuple(int(part) for part in text.split(",") if part)
