@@ -75,8 +75,9 @@ def main() -> None:
         for task in by_name(args.sets):
             pool = open_pool(task, args.data)
             for per_class in numbers(args.per_class):
-                for draw in draws(pool, per_class, args.draws):
-                    ledger.add(one_draw(pool, per_class, *draw, Recipe(epochs=args.epochs)))
+                for seed, train, rest in draws(pool, per_class, args.draws):
+                    recipe = Recipe(epochs=args.epochs)
+                    ledger.add(one_draw(pool, per_class, seed, train, rest, recipe))
                     print(ledger.rows[-1], flush=True)
     print(table(ledger.rows))
 
@@ -148,10 +149,11 @@ class Network(nn.Module):
         state = self.backbone.stem(pictures)
         for block in self.backbone.blocks:
             state = block(state)
-        return self.head(torch.cat([state.x.amax((2, 3)), state.x.mean((2, 3))], 1))  # (B, 2560) → (B, C)
+        scores: Tensor = self.head(torch.cat([state.x.amax((2, 3)), state.x.mean((2, 3))], 1))  # (B, 2560) → (B, C)
+        return scores
 
 
-def norms(module: nn.Module) -> list[nn.Module]:
+def norms(module: nn.Module) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:
     """All batch norms."""
     return [part for part in module.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)]
 

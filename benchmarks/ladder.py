@@ -133,8 +133,8 @@ def one_draw(
     for name, kind in movers().items():
         strategy = kind(seed=seed)
         if strategy.refusal(backbone) is None:
-            said, seconds = alone(strategy, ours, asked, truth)
-            yield measured(name, classes[said] if said is not None else None, labels, seconds, "")
+            found, seconds = alone(strategy, ours, asked, truth)
+            yield measured(name, None if found is None else classes[found], labels, seconds, "")
 
 
 def measured(arm: str, said: np.ndarray | None, labels: np.ndarray, seconds: float, chosen: str) -> Row:

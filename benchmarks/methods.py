@@ -30,6 +30,7 @@ from ledger import Ledger, Row, cells, mean, numbers, options
 from pools import Set, by_name
 
 FIELDS = ("set", "rows", "draw", "arm", "accuracy", "seconds", "moved")
+METHODS = ("contrastive", "supcon", "bias", "lora", "adapters", "prefix", "ia3", "partial", "full")
 UPDATES = {10: 20, 100: 60, 1000: 200}
 """Rows → updates."""
 CLASSES = 10
@@ -83,7 +84,7 @@ def one_draw(backbone: Backbone, data: Dataset, test: Dataset, updates: int, see
     """The frozen model and every method, scored on the same rows; seconds are those of learning."""
     classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
     labels, rows, asked = np.asarray(test.labels), np.arange(len(data)), np.arange(len(test))
-    recipes = {name: kind(updates=updates, seed=seed).recipe() for name, kind in movers().items()}
+    recipes = {name: movers()[name](updates=updates, seed=seed).recipe() for name in METHODS}
     recipes = {"frozen": replace(recipes["partial"], share=0.0), **recipes}
     sights: dict[int, tuple[Activations, Activations, float]] = {}
     for name, recipe in recipes.items():
