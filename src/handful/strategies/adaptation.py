@@ -160,7 +160,7 @@ def _once(
 
 def _parts(truth: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
     """(M,) which member of a soup does without a row; no class is left out whole: its only row stays with all."""
-    part = fold_ids(truth, np.arange(len(truth)), count, generator(seed, "soup"))
+    part = fold_ids(truth, np.arange(len(truth)), min(count, len(truth)), generator(seed, "soup"))
     single = np.bincount(truth, minlength=int(truth.max()) + 1)[truth] == 1
     return np.where(single, -1, part)
 

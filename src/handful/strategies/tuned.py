@@ -99,6 +99,8 @@ class Tuned(ClassifierMixin, BaseEstimator):
             raise OptionError(f"strategy {self.name} does not fit: {why}. Choose another strategy or backbone.")
         if len(values) != len(labels):
             raise DataError(f"fit needs one label per row, got {len(values)} rows and {len(labels)} labels.")
+        if not values:
+            raise DataError("fit needs at least 2 rows, got none. Give it labelled rows.")
         self.classes_, truth = np.unique(np.asarray(labels), return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError(
@@ -121,7 +123,8 @@ class Tuned(ClassifierMixin, BaseEstimator):
 
     def predict(self, items: Sequence[Any]) -> NDArray[Any]:
         """The class of each item, (N,)."""
-        return np.asarray(self.classes_[self.predict_proba(items).argmax(1)])
+        best = self.predict_proba(items).argmax(1)
+        return np.asarray(self.classes_[best])
 
     def _features(self, values: Sequence[Any]) -> NDArray[np.float32]:
         depth = len(self.backbone_.blocks)

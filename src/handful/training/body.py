@@ -75,7 +75,8 @@ class Body(nn.Module):
 
     def classify(self, coef: NDArray[np.float32], intercept: NDArray[np.float32]) -> None:
         """Start a classifier from a fitted linear head, (D, C) and (C,): the head first, then the body."""
-        layer = nn.Linear(coef.shape[0], coef.shape[1], device=self.device)
+        # Without first values, for which nn.Linear would throw torch's global dice.
+        layer: nn.Linear = nn.utils.skip_init(nn.Linear, *coef.shape, device=self.device)  # type: ignore[no-untyped-call]
         layer.weight.data.copy_(torch.from_numpy(coef.T.copy()))
         layer.bias.data.copy_(torch.from_numpy(intercept))
         self.classifier = layer
