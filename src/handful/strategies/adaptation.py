@@ -24,6 +24,8 @@ from handful.training.body import Body, features_of, trainable
 from handful.training.loop import Penalty, Settings, Update, train
 from handful.training.objectives import Objective
 from handful.training.objectives.contrast import PairwiseCosine, Prototypical, SupervisedContrastive
+from handful.training.objectives.penalties import RDrop
+from handful.training.pulls import Adversary, NearStart
 from handful.training.tuners import Blocks, Tuner
 from handful.training.tuners.base import Delta
 
@@ -53,16 +55,20 @@ class Recipe:
     """Which share of the way from the frozen weights to the tuned ones is gone (WiSE-FT)."""
     dropout: bool = False
     """Whether the backbone's dropout is on while it learns."""
-    penalties: tuple[Penalty, ...] = ()
-    """What is added to the objective."""
-    twice: bool = False
-    """Whether every row goes through twice in an update, as R-Drop wants it."""
+    l2_sp: float = 0.0
+    """How strongly what moves is drawn back to where it began."""
+    r_drop: float = 0.0
+    """How strongly two dropout passes of a row have to agree; needs scores, and costs a second pass."""
+    adversary: float = 0.0
+    """How far activations are pushed to where the loss is worst, as a share of their length; costs two passes."""
     versions: int = 0
     """How many augmented versions of each item there are beside the item itself."""
     members: int = 1
     """How many trainings, each without another part of the rows, are averaged into one set of weights (a soup)."""
     gradual: bool = False
     """Whether blocks begin to move one after the other, top block first, until rows held out inside get worse."""
+    begin: Delta | None = None
+    """Weights to begin with in place of the backbone's own, as a meta-learned start gives them."""
 
     def first(self, backbone: Backbone) -> int:
         """How many blocks stay frozen."""
@@ -147,13 +153,20 @@ def _once(
         body.classify(head.coef_, head.intercept_)
     groups = recipe.tuner.prepare(body, recipe.decay)
     moved = trainable(body.blocks)
+    objective: Objective = RDrop(recipe.objective, recipe.r_drop) if recipe.r_drop else recipe.objective
+    penalties: list[Penalty] = []
+    if recipe.l2_sp:
+        penalties.append(NearStart.of([weight for group in groups for weight in group.weights], recipe.l2_sp))
+    if recipe.adversary:
+        penalties.append(Adversary(recipe.adversary))
     _, number = np.unique(truth, return_inverse=True)
-    source = Balanced(activations, rows, number, recipe.batch, recipe.settings.seed, recipe.twice, body.device)
-    body.dropout = recipe.dropout
+    twice = bool(recipe.r_drop)
+    source = Balanced(activations, rows, number, recipe.batch, recipe.settings.seed, twice, body.device)
+    body.dropout = recipe.dropout or twice
     with body.learning():
         log = train(
-            body, recipe.objective, source, groups, recipe.settings,
-            penalties=recipe.penalties, checkpoint=checkpoint, progress=progress,
+            body, objective, source, groups, recipe.settings,
+            penalties=penalties, checkpoint=checkpoint, progress=progress,
         )  # fmt: skip
     return Adapted(recipe.tuner.delta(body), log, moved, body)
 
@@ -207,4 +220,6 @@ def start(activations: Activations, recipe: Recipe) -> Body:
     body = Body(activations.backbone, recipe.first(activations.backbone))
     if len(activations):
         body.measure(activations.state([0]))
+    if recipe.begin is not None:
+        recipe.tuner.load(body, recipe.begin)
     return body

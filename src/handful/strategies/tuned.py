@@ -58,12 +58,16 @@ class Tuned(ClassifierMixin, BaseEstimator):
     """How far to go from the frozen weights to the tuned ones, 0 to 1 (WiSE-FT)."""
     augment: int = 0
     """How many augmented versions of each item there are beside the item itself; only safe changes are made."""
+    l2_sp: float = 0.0
+    """How strongly the weights are drawn back to where they began."""
+    adversary: float = 0.0
+    """How far activations are pushed to where the loss is worst, as a share of their length."""
     seed: int = 0
     """Fixes batches and dropout."""
 
     def objective(self) -> Objective:
         """What is minimised."""
-        return CrossEntropy(smoothing=0.1)
+        raise NotImplementedError
 
     def tuner(self) -> Tuner:
         """Which weights may move."""
@@ -74,8 +78,12 @@ class Tuned(ClassifierMixin, BaseEstimator):
         settings = Settings(updates=self.updates, rate=self.rate, schedule=self.schedule, seed=self.seed)
         return Recipe(
             self.objective(), self.tuner(), self.share, settings, self.batch, self.decay, self.penalty, self.fade,
-            versions=self.augment,
+            versions=self.augment, l2_sp=self.l2_sp, adversary=self.adversary,
         )  # fmt: skip
+
+    def recipe_for(self, backbone: Backbone) -> Recipe:
+        """The recipe on a backbone; the same for all, unless the strategy learns its start first."""
+        return self.recipe()
 
     def refusal(self, backbone: Backbone) -> str | None:
         """Why a backbone cannot be tuned so, or None where it can."""
@@ -107,7 +115,7 @@ class Tuned(ClassifierMixin, BaseEstimator):
                 f"{type(self).__name__} needs rows of at least 2 classes, got only {str(self.classes_[0])!r}. "
                 "Add rows of another class."
             )
-        recipe = self.recipe()
+        recipe = self.recipe_for(backbone)
         first = recipe.first(backbone)
         activations = Activations.of(backbone, versions_of(values, backbone.modality, recipe), first)
         found = adapt(activations, np.arange(len(values)), truth, recipe)
@@ -269,6 +277,18 @@ class Partial(Tuned):
     """How many times the weights are moved."""
     decay: float = 0.9
     """Factor on the rate from each block to the one below it."""
+    smoothing: float = 0.1
+    """Share of the target that is spread over all classes."""
+    r_drop: float = 0.0
+    """How strongly two dropout passes of a row have to agree."""
+
+    def objective(self) -> Objective:
+        """Cross-entropy with smoothed labels."""
+        return CrossEntropy(self.smoothing)
+
+    def recipe(self) -> Recipe:
+        """As all others, with R-Drop where it is asked for."""
+        return replace(super().recipe(), r_drop=self.r_drop)
 
 
 @dataclass

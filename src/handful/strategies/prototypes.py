@@ -1,0 +1,86 @@
+"""Prototypes: class means of frozen features and augmented views, moved by unlabelled company where it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from handful.data.augment.choice import views
+from handful.data.augment.options import Augmentation
+from handful.errors import DataError
+from handful.evaluation.calibration import probabilities
+from handful.features.encoder import Encoder
+from handful.features.view import unit_rows
+from handful.seeding import generator
+
+
+@dataclass
+class Prototypes(ClassifierMixin, BaseEstimator):
+    """Nearest class mean (Snell et al. 2017) over items and their augmented views, without a single gradient.
+
+    Learned: ``classes_`` (C,), ``prototypes_`` (C, D), ``encoder_``.
+    """
+
+    backbone: str = "minilm-l6"
+    """A name from ``handful models``, a local folder or a Hugging Face id."""
+    modality: str = "text"
+    """What the items are: text, image or sound."""
+    augment: int = 0
+    """How many augmented views of each item count beside the item itself."""
+    transductive: int = 0
+    """How many times the means move toward the items of a batch that is predicted together; 0: each item alone."""
+    sharpness: float = 10.0
+    """Factor on the similarities before the softmax."""
+    seed: int = 0
+    """Fixes the views."""
+
+    def fit(self, items: Sequence[Any], labels: Sequence[Any]) -> Self:
+        """Learn the means.
+
+        Args:
+            items: N texts, pictures or sounds.
+            labels: N class names.
+
+        Raises:
+            DataError: one class only, another number of labels, or an item that cannot be read.
+        """
+        if len(items) != len(labels):
+            raise DataError(f"fit needs one label per row, got {len(items)} rows and {len(labels)} labels.")
+        self.classes_, truth = np.unique(np.asarray(labels), return_inverse=True)
+        if len(self.classes_) < 2:
+            got = repr(str(self.classes_[0])) if len(self.classes_) else "none"
+            raise DataError(f"Prototypes needs rows of at least 2 classes, got only {got}. Add rows of another class.")
+        self.encoder_ = Encoder(self.backbone, self.modality).fit(items)
+        rng = generator(self.seed, "views")
+        seen = list(items)
+        for item in items if self.augment else ():
+            seen += views(item, self.modality, Augmentation(), self.augment, rng)
+        owner = np.concatenate([truth, np.repeat(truth, self.augment)])
+        x = unit_rows(self.encoder_.transform(seen))  # (N · (1 + V), D)
+        self.prototypes_ = unit_rows(np.stack([x[owner == c].mean(0) for c in range(len(self.classes_))]))
+        return self
+
+    def predict_proba(self, items: Sequence[Any]) -> NDArray[np.float64]:
+        """Softmax of the similarities, (N, C), rows sum to 1.
+
+        With ``transductive`` the answers depend on the company: the means move toward the items that they draw (soft
+        k-means, Ren et al. 2018, equation 4), each counting as much as half of the labelled mean.
+        """
+        check_is_fitted(self, "prototypes_")
+        x = unit_rows(self.encoder_.transform(items))  # (N, D)
+        means = self.prototypes_
+        for _ in range(self.transductive):
+            share = probabilities(x @ means.T, self.sharpness)  # (N, C)
+            drawn = unit_rows(share.T @ x)  # (C, D)
+            means = unit_rows(self.prototypes_ + 0.5 * drawn)
+        return probabilities(x @ means.T, self.sharpness)
+
+    def predict(self, items: Sequence[Any]) -> NDArray[Any]:
+        """The class of each item, (N,)."""
+        return np.asarray(self.classes_[self.predict_proba(items).argmax(1)])
