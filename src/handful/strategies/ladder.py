@@ -153,7 +153,13 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
             notes.append(_told(searched))
             below = _Below(searched.found.proba if searched.gated.passed else below.best, searched.gated.whole)
             chosen = searched if searched.gated.passed else chosen
-    final = None if chosen is None else _refit(data, backbone, frozen, chosen, terms)
+    final = None
+    if chosen is not None:
+        try:
+            final = _refit(data, backbone, frozen, chosen, terms)
+        except HandfulError as error:
+            notes.append(f"{chosen.name} failed on all rows, so the frozen model stays: {error}")
+            chosen, below = None, _Below(frozen.whole[0], None)
     whole = None if below.whole is None else below.whole[None]
     return Climb(tuple(rungs), chosen, final, whole, tuple(_arm(rung) for rung in rungs), tuple(notes), trials)
 
@@ -248,17 +254,21 @@ def _offers(
         strategy = movers()[name](seed=terms.seed)
         why = strategy.refusal(backbone)
         worth = errors * EXPECTED.get((data.modality, name), 0.0)
+        if not terms.named and worth < _WORTH:
+            continue
         if why is not None:
             notes.append(f"{name} was left out: {why}.")
-            continue
-        if not terms.named and worth < _WORTH:
             continue
         recipe = strategy.recipe()
         key = (recipe.first(backbone), recipe.versions)
         if key not in kept:
             kept[key] = Activations.of(backbone, versions_of(data.items, data.modality, recipe), key[0])
         fits = int(frozen.found.folds[0].max()) + 2
-        seconds = fits * _measured(kept[key], truth, recipe)
+        try:
+            seconds = fits * _measured(kept[key], truth, recipe)
+        except HandfulError as error:
+            notes.append(f"{name} failed and was given up: {error}")
+            continue
         found.append((Offer(strategy, seconds, fits, worth), kept[key]))
     found.sort(
         key=lambda pair: -pair[0].worth

@@ -1,0 +1,268 @@
+"""The ladder above rung 0: weights move where held-out rows pay for it, and nothing that fails takes the run along."""
+
+import re
+import zlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from handful.backbones.base import State, weights_fingerprint
+from handful.backbones.toy import WIDTH, ToyText
+from handful.data.dataset import Dataset
+from handful.engines import Inline
+from handful.errors import TrainingError
+from handful.features.sight import look
+from handful.strategies import ladder
+from handful.strategies.frozen import climb
+from handful.strategies.ladder import Terms, ascend
+from handful.strategies.tuned import Contrastive
+
+CONTRASTIVE = Terms(("contrastive",), named=True, budget=60.0)
+
+
+class Gain(nn.Module):
+    """Every number of a token times a gain of its own, which moves fast."""
+
+    def __init__(self, first):
+        super().__init__()
+        self.register_buffer("start", torch.ones(WIDTH))
+        self.start[0] = first
+        self.moved = nn.Parameter(torch.zeros(WIDTH))
+
+    def forward(self, state):
+        return State(state.x * (self.start + 300 * self.moved), state.mask, state.owner)
+
+
+class Muted(ToyText):
+    """What tells the classes apart is the first number of a token, which the last block makes all but silent."""
+
+    name, search_depths = "muted", (2,)
+
+    def __init__(self):
+        self.blocks = (Gain(1.0), Gain(0.02))
+        self.fingerprint = weights_fingerprint(self.blocks, self.name)
+
+    def vectors(self, item):
+        noise = np.random.default_rng(zlib.crc32(item.encode())).normal(size=(1, WIDTH))
+        noise[0, 0] = 3.0 if item.startswith("ants") else -3.0
+        return noise
+
+
+@dataclass
+class Case:
+    data: Dataset
+    backbone: Muted
+    frozen: object
+
+    def ascend(self, terms=CONTRASTIVE):
+        return ascend(self.data, self.backbone, self.frozen, terms)
+
+
+def case(labels=None, n=32):
+    items = [f"{'ants' if i % 2 else 'bees'} {i}" for i in range(n)]
+    labels = tuple(item.split()[0] for item in items) if labels is None else labels
+    backbone = Muted()
+    data, sight = look(Dataset(items, "text", labels), {"muted": backbone})
+    sight = replace(sight, names={})
+    return Case(data, backbone, climb(data, sight, ("centroid", "logistic"), 0.0, 0, Inline(), lambda *_: None))
+
+
+@pytest.fixture
+def helpful():
+    """Rows that a frozen head cannot tell apart, and moved weights can."""
+    return case()
+
+
+@pytest.fixture
+def hopeless():
+    """Labels that nothing says anything about."""
+    return case(tuple(np.random.default_rng(1).permutation(["x", "y"] * 16).tolist()))
+
+
+def test_where_moving_weights_helps_it_is_chosen_and_fitted_on_all_rows(helpful):
+    truth = helpful.frozen.rows.truth
+    assert (helpful.frozen.whole[0].argmax(1) == truth).mean() < 0.8
+    found = helpful.ascend()
+    (rung,) = found.rungs
+    assert found.chosen is rung
+    assert rung.gated.passed
+    assert rung.gated.gain.low > 0
+    assert (rung.found.proba.argmax(1) == truth).mean() > 0.9
+    assert found.whole.shape == (1, 32, 2)
+    np.testing.assert_allclose(found.whole.sum(2), 1)
+    assert len(found.final.log) == rung.strategy.updates
+    assert [arm.name for arm in found.arms] == ["contrastive"]
+    assert re.fullmatch(
+        r"contrastive replaces the arm below: its held-out log loss is \d\.\d\d lower "
+        r"\(gain \+\d\.\d\d to \+\d\.\d\d\)\.",
+        found.notes[-1],
+    )
+
+
+def test_where_labels_mean_nothing_it_is_refused(hopeless):
+    found = hopeless.ascend()
+    assert len(found.rungs) == 1
+    assert found.chosen is None
+    assert found.final is None
+    assert not found.rungs[0].gated.passed
+    assert re.fullmatch(
+        r"contrastive stays a trial: its held-out log loss is \d\.\d\d (lower|higher) "
+        r"\(gain [+-]\d\.\d\d to [+-]\d\.\d\d\), which is not beyond doubt\.",
+        found.notes[-1],
+    )
+
+
+def test_the_backbone_is_not_touched(helpful):
+    before = [block.moved.clone() for block in helpful.backbone.blocks]
+    helpful.ascend()
+    assert all(torch.equal(b.moved, was) for b, was in zip(helpful.backbone.blocks, before, strict=True))
+
+
+def test_the_same_seed_climbs_the_same_way(helpful):
+    first, second = helpful.ascend(), helpful.ascend()
+    np.testing.assert_array_equal(first.whole, second.whole)
+    assert all(torch.equal(first.final.delta[name], tensor) for name, tensor in second.final.delta.items())
+
+
+@pytest.mark.parametrize("budget", [0.0, -3.0])
+def test_without_a_budget_nothing_moves(helpful, monkeypatch, budget):
+    monkeypatch.setattr(ladder, "adapt", None)
+    found = helpful.ascend(replace(CONTRASTIVE, budget=budget))
+    assert (found.rungs, found.chosen, found.final, found.whole) == ((), None, None, None)
+    assert found.notes == ("Weights stay as they are: the budget is 0.",)
+    assert helpful.ascend(replace(CONTRASTIVE, budget=budget, named=False)).notes == ()
+
+
+def test_what_takes_longer_than_is_left_is_noted_with_figures(helpful, monkeypatch):
+    monkeypatch.setattr(ladder, "_measured", lambda *_: 1000.0)
+    found = helpful.ascend()
+    assert found.rungs == ()
+    fits = int(helpful.frozen.found.folds[0].max()) + 2
+    (note,) = found.notes
+    assert re.fullmatch(
+        rf"contrastive: {fits} fits of 20 updates, about {fits}000 s was left out: (60|5\d) s of the budget were left\.",
+        note,
+    )
+
+
+def test_only_what_is_promising_is_tried_unless_it_is_named(helpful, monkeypatch):
+    wanted = ("contrastive", "adapters", "prefix")
+    monkeypatch.setattr(ladder, "EXPECTED", {("text", "contrastive"): 0.0})
+    found = helpful.ascend(Terms(wanted, named=False, budget=60.0))
+    assert (found.rungs, found.notes) == ((), ())  # nobody asked, so nothing is said
+    monkeypatch.setattr(ladder, "EXPECTED", {("text", "contrastive"): 0.9})
+    assert [rung.name for rung in helpful.ascend(Terms(wanted, named=False, budget=60.0)).rungs] == ["contrastive"]
+
+
+def test_a_strategy_that_does_not_fit_is_noted_where_it_was_named(helpful):
+    found = helpful.ascend(replace(CONTRASTIVE, wanted=("prefix", "contrastive")))
+    assert found.notes[0] == "prefix was left out: a prefix is for transformers, and muted is none."
+    assert [rung.name for rung in found.rungs] == ["contrastive"]
+
+
+def failing(times, real):
+    """A training that runs away once it was called so many times."""
+    left = [times]
+
+    def adapt(*args, **options):
+        left[0] -= 1
+        if left[0] < 0:
+            raise TrainingError("the loss must stay a finite number, got nan.")
+        return real(*args, **options)
+
+    return adapt
+
+
+def test_a_strategy_that_runs_away_while_it_is_timed_is_noted_and_others_go_on(helpful, monkeypatch):
+    real = ladder._measured
+
+    def measured(activations, truth, recipe):
+        if recipe.tuner.name == "adapter":
+            raise TrainingError("the loss must stay a finite number, got nan.")
+        return real(activations, truth, recipe)
+
+    monkeypatch.setattr(ladder, "_measured", measured)
+    found = helpful.ascend(replace(CONTRASTIVE, wanted=("adapters", "contrastive")))
+    assert found.notes[0] == "adapters failed and was given up: the loss must stay a finite number, got nan."
+    assert found.chosen.name == "contrastive"
+
+
+def test_a_strategy_that_runs_away_on_a_fold_is_noted_and_others_go_on(helpful, monkeypatch):
+    real = ladder.hold_out
+
+    def hold_out(activations, truth, folds, recipe, **options):
+        if recipe.tuner.name == "adapter":
+            raise TrainingError("the loss must stay a finite number, got nan.")
+        return real(activations, truth, folds, recipe, **options)
+
+    monkeypatch.setattr(ladder, "hold_out", hold_out)
+    found = helpful.ascend(replace(CONTRASTIVE, wanted=("adapters", "contrastive")))
+    assert "adapters failed and was given up: the loss must stay a finite number, got nan." in found.notes
+    assert found.chosen.name == "contrastive"
+
+
+def test_a_choice_that_runs_away_on_all_rows_leaves_the_frozen_model(helpful, monkeypatch):
+    monkeypatch.setattr(ladder, "adapt", failing(1, ladder.adapt))  # the timing, then the fit on all rows
+    found = helpful.ascend()
+    assert len(found.rungs) == 1
+    assert (found.chosen, found.final, found.whole) == (None, None, None)
+    assert found.notes[-1] == (
+        "contrastive failed on all rows, so the frozen model stays: the loss must stay a finite number, got nan."
+    )
+
+
+def test_progress_counts_up_to_the_end(helpful):
+    told = []
+    helpful.ascend(replace(CONTRASTIVE, say=lambda *step: told.append(step)))
+    for stage in {stage for stage, _, _ in told}:
+        steps = [(done, total) for name, done, total in told if name == stage]
+        assert steps[-1][0] == steps[-1][1]
+        assert steps == sorted(steps)
+    assert "contrastive on all rows" in {stage for stage, _, _ in told}
+
+
+def test_a_second_rung_has_to_beat_the_first(helpful):
+    found = helpful.ascend(replace(CONTRASTIVE, wanted=("contrastive", "supcon")))
+    first, second = found.rungs
+    assert first.gated.passed
+    expected = ladder.gate(
+        first.found.proba, second.found.proba, helpful.frozen.rows.truth, helpful.frozen.found.folds[0], None
+    )
+    assert second.gated.gain == expected.gain
+    assert second.gated.passed == (expected.gain.low > 0)
+
+
+def test_answers_of_the_whole_procedure_are_those_of_an_arm(helpful):
+    found = helpful.ascend()
+    below, above = helpful.frozen.whole[0], found.rungs[0].found.proba
+    for row in range(32):
+        answer = found.whole[0, row]
+        assert np.array_equal(answer, below[row]) or np.array_equal(answer, above[row])
+
+
+def test_a_climb_that_was_interrupted_ends_as_if_it_had_not_been(helpful, tmp_path):
+    class Killed(BaseException):
+        pass
+
+    whole = helpful.ascend()
+    seen = []
+
+    def say(stage, done, total):
+        seen.append(stage)
+        if len(seen) == 50:
+            raise Killed
+
+    terms = replace(CONTRASTIVE, checkpoints=tmp_path / "state")
+    with pytest.raises(Killed):
+        helpful.ascend(replace(terms, say=say))
+    again = helpful.ascend(terms)
+    np.testing.assert_array_equal(again.whole, whole.whole)
+    for name, tensor in whole.final.delta.items():
+        assert torch.equal(again.final.delta[name], tensor)
+
+
+def test_an_offer_says_what_it_costs():
+    assert str(ladder.Offer(Contrastive(), 12.4, 6, 3.0)) == "contrastive: 6 fits of 20 updates, about 12 s"
