@@ -11,10 +11,15 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from handful.backbones import catalog
 from handful.backbones.toy import ToyText
 from handful.errors import BundleError, DataError, MachineError, OptionError
-from handful.export.bundle import Bundle
+from handful.export.bundle import Bundle, Moved
 from handful.features.view import View
+from handful.training.body import Body
+from handful.training.installation import arrays_of, installed
+from handful.training.tuners import TUNERS
+from small_backbones import SmallText
 
 TEXTS = ["ants march over the hill", "bees buzz around the hive", "a wasp stings"]
 
@@ -383,3 +388,175 @@ def test_features_of_another_width(saved):
     assert str(error.value) == (
         "the features that the model reads must be 5 wide, but toy-text@2 gives 32. Restore the model or tune again."
     )
+
+
+# Weights that moved ------------------------------------------------------------------------------------------------
+
+
+def tuned(name="adapter", kind=SmallText, first=0, seed=0, **changed):
+    """A bundle whose backbone moved by a tuner, by random amounts."""
+    backbone = kind()
+    body = Body(backbone, first)
+    body.measure(backbone.run(backbone.prepare(["ants", "bees buzz"]), first))
+    chosen = TUNERS[name]()
+    chosen.prepare(body)
+    rng = np.random.default_rng(seed)
+    arrays = arrays_of(chosen.delta(body))
+    delta = {key: (x + 0.1 * rng.normal(size=x.shape)).astype(np.float32) for key, x in arrays.items()}
+    moved = installed(backbone, name, first, delta)
+    width, part = 16, backbone.name
+    return made(
+        view=View(((part, 2),)), fingerprints={part: backbone.fingerprint}, head="contrastive",
+        coef=rng.normal(size=(width, 3)).astype(np.float32), witness=moved.encode(TEXTS, [2])[2],
+        loaded={part: moved}, moved=Moved(name, first, delta), **changed,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A catalogue that has the small backbones too."""
+    load = catalog.load
+    kinds = {"small-text": SmallText}
+    monkeypatch.setattr(catalog, "load", lambda name, *a, **k: kinds[name]() if name in kinds else load(name, *a, **k))
+
+
+@pytest.fixture
+def moved(tmp_path, small) -> Path:
+    tuned().save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def refused(folder):
+    """What is said when the backbone is put together."""
+    with pytest.raises(BundleError) as error:
+        Bundle.load(folder).predict(TEXTS)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("name", [name for name in TUNERS if name != "head"])
+def test_what_moved_comes_back_bit_for_bit(tmp_path, small, name, first):
+    before = tuned(name, first=first)
+    before.save(tmp_path / "model")
+    after = Bundle.load(tmp_path / "model")
+    assert after.predict_proba(TEXTS).tobytes() == before.predict_proba(TEXTS).tobytes()
+    assert after.predict(TEXTS) == before.predict(TEXTS)
+    assert (after.moved.tuner, after.moved.first) == (name, first)
+    assert {k: v.tobytes() for k, v in after.moved.delta.items()} == {
+        k: v.tobytes() for k, v in before.moved.delta.items()
+    }
+    untouched = made(**{**vars(before), "loaded": {"small-text": SmallText()}, "moved": None})
+    assert np.abs(untouched.predict_proba(TEXTS) - after.predict_proba(TEXTS)).max() > 1e-4
+
+
+def test_what_moved_is_saved_again_from_a_loaded_bundle(moved, tmp_path):
+    Bundle.load(moved).save(tmp_path / "copy")
+    assert (tmp_path / "copy/moved.safetensors").read_bytes() == (moved / "moved.safetensors").read_bytes()
+    assert Bundle.load(tmp_path / "copy").predict(TEXTS) == Bundle.load(moved).predict(TEXTS)
+
+
+def test_only_what_moved_is_in_the_folder_and_a_frozen_model_clears_it(moved):
+    names = sorted(path.name for path in moved.iterdir())
+    assert names == ["README.md", "bundle.json", "head.safetensors", "moved.safetensors"]
+    record = json.loads((moved / "bundle.json").read_text())
+    assert record["moved"] == {"tuner": "adapter", "first": 0}
+    assert sorted(record["files"]) == ["head.safetensors", "moved.safetensors"]
+    made().save(moved)
+    assert not (moved / "moved.safetensors").exists()
+    assert Bundle.load(moved).moved is None
+
+
+def test_missing_weights_that_moved(moved):
+    (moved / "moved.safetensors").unlink()
+    assert refusal(moved) == f"{moved}/moved.safetensors is missing. Restore it or tune again."
+
+
+@pytest.mark.parametrize("at", [0, 40, -1])
+def test_changed_weights_that_moved(moved, at):
+    content = bytearray((moved / "moved.safetensors").read_bytes())
+    content[at] ^= 1
+    (moved / "moved.safetensors").write_bytes(content)
+    assert refusal(moved) == (
+        f"{moved}/moved.safetensors was changed after it was written: its hash differs. Restore it or tune again."
+    )
+
+
+def forge(folder, tensors=None, content=None, **entry):
+    """Exchange what moved, with hashes made to fit."""
+    file = folder / "moved.safetensors"
+    if tensors is not None:
+        save_file(tensors, file)
+    if content is not None:
+        file.write_bytes(content)
+    files = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in folder.glob("*.safetensors")}
+    edit(folder, files=files, moved={"tuner": "adapter", "first": 0, **entry})
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"\x80\x04N."])
+def test_weights_that_moved_and_are_none(moved, content):
+    forge(moved, content=content)
+    assert refusal(moved).startswith(f"{moved}/moved.safetensors cannot be read (")
+
+
+@pytest.mark.parametrize("wrong", [np.full((16, 16), np.nan, F32), ZERO((16, 16)), ZERO((16, 16), np.int32)])
+def test_weights_that_moved_to_no_number(moved, wrong):
+    forge(moved, {**load_file(moved / "moved.safetensors"), "0.down": wrong})
+    assert refusal(moved) == (
+        f"{moved}/moved.safetensors: 0.down must be finite float32 numbers. Restore it or tune again."
+    )
+
+
+END = "). Restore the model or tune again."
+
+
+def test_another_tuner_than_the_one_that_moved_them(moved):
+    for name in TUNERS:
+        if name != "adapter":
+            forge(moved, tuner=name)
+            said = refused(moved)
+            assert said.startswith("the weights that moved do not fit into small-text (")
+            assert said.endswith(END)
+
+
+def test_a_tuner_that_there_is_none_of(moved):
+    forge(moved, tuner="adaptor")
+    assert refused(moved) == (
+        "the weights that moved do not fit into small-text (tuner must be one of head, bias, lora, adapter, prefix, "
+        f"ia3, blocks, got 'adaptor'. Did you mean 'adapter'?{END}"
+    )
+
+
+@pytest.mark.parametrize("first", [-1, 1, 2, 99])
+def test_another_depth_than_where_they_moved(moved, first):
+    forge(moved, first=first)
+    assert refused(moved).startswith("the weights that moved do not fit into small-text (")
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (16, 15), (3, 4, 5), (5, 16)])
+@pytest.mark.parametrize("name", ["0.down", "0.up", "1.down_bias"])
+def test_weights_that_moved_of_another_shape(moved, name, shape):
+    forge(moved, {**load_file(moved / "moved.safetensors"), name: ZERO(shape, F32)})
+    assert refused(moved).startswith("the weights that moved do not fit into small-text (")
+
+
+@pytest.mark.parametrize("tuner", ["lora", "ia3", "prefix", "blocks", "bias"])
+def test_one_weight_of_another_shape_for_every_tuner(tmp_path, small, tuner):
+    tuned(tuner).save(tmp_path / "model")
+    tensors = load_file(tmp_path / "model/moved.safetensors")
+    for name in sorted(tensors)[:3]:
+        forge(tmp_path / "model", {**tensors, name: ZERO(1, F32)}, tuner=tuner)
+        assert refused(tmp_path / "model").startswith("the weights that moved do not fit into small-text (")
+
+
+@pytest.mark.parametrize(
+    "entry", ["adapter", [], {"tuner": "adapter"}, {"tuner": 3, "first": 0}, {"tuner": "adapter", "first": "0"},
+              {"tuner": "adapter", "first": True}]
+)  # fmt: skip
+def test_a_forged_record_of_what_moved(moved, entry):
+    edit(moved, moved=entry)
+    assert refusal(moved) == f"{moved}/bundle.json has a missing or wrong entry (moved). Restore it or tune again."
+
+
+def test_what_moved_needs_the_backbone_that_it_moved_in(moved):
+    edit(moved, backbones=[{"name": "small-text", "depth": 2, "fingerprint": "0123456789abcdef"}])
+    assert refused(moved).startswith("backbone 'small-text' must be the one that the model was fitted on")

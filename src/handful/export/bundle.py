@@ -166,7 +166,7 @@ class Bundle:
 
         try:
             return installed(backbone, self.moved.tuner, self.moved.first, self.moved.delta)
-        except (KeyError, RuntimeError, IndexError, OptionError) as error:
+        except (KeyError, RuntimeError, IndexError, ValueError) as error:
             raise BundleError(
                 f"the weights that moved do not fit into {backbone.name} ({error}). Restore the model or tune again."
             ) from error

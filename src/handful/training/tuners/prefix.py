@@ -59,6 +59,8 @@ class Prefix(Tuner):
     def load(self, body: Body, delta: Delta) -> None:
         """Insert the tokens; there is nothing that they could be merged into."""
         for i in range(len(body.blocks)):
+            if delta[f"{i}.tokens"].dim() != 2:
+                raise RuntimeError(f"{i}.tokens must have 2 axes, got {delta[f'{i}.tokens'].dim()}")
             body.blocks[i] = Prefixed(body.blocks[i], torch.zeros_like(delta[f"{i}.tokens"], device=body.device))
         put(self._chosen(body), delta)
 
