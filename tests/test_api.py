@@ -373,3 +373,86 @@ def test_inspect_takes_what_load_takes(rows, table):
 def test_no_run_holds_a_number_that_json_lacks(rows):
     found = handful.tune(rows[0], labels=rows[1], strategies="zero-shot", backbone="toy-text").scores.as_dict()
     json.dumps(found, allow_nan=False)
+
+
+# Weights that move -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def muted(monkeypatch):
+    """A backbone of the catalogue that frozen heads cannot use and moved weights can, and rows for it."""
+    from handful.backbones import catalog
+    from small_backbones import Muted
+
+    load = catalog.load
+    monkeypatch.setattr(catalog, "load", lambda name, *a, **k: Muted() if name == "muted" else load(name, *a, **k))
+    texts = [f"{'ants' if i % 2 else 'bees'} {i}" for i in range(32)]
+    return texts, [text.split()[0] for text in texts]
+
+
+MOVING = dict(backbone="muted", strategies="contrastive", budget=5)
+
+
+def test_a_strategy_that_moves_weights_is_an_arm_among_the_heads(rows):
+    run = handful.tune(rows[0], labels=rows[1], strategies="contrastive", backbone="toy-text", budget=5)
+    arms = {arm.name for arm in run.scores.arms}
+    assert {"majority", "zero-shot", "centroid", "ridge", "logistic", "svm", "contrastive"} <= arms
+    assert run.trainings[0].name == "contrastive"
+    assert run.trainings[0].moved == 32 * 32  # the upper one of two blocks
+    assert all(len(curve) == 20 for curve in run.trainings[0].curves)
+    assert any(note.startswith("contrastive ") for note in run.notes)
+    assert run.scores.chosen == "contrastive" or run.model.moved is None
+
+
+def test_the_model_whose_weights_moved_is_the_one_that_was_scored(muted, tmp_path):
+    from handful.export.bundle import Bundle
+
+    texts, labels = muted
+    run = handful.tune(texts, labels=labels, **MOVING)
+    assert run.trainings[0].passed
+    assert run.scores.chosen in {training.name for training in run.trainings}
+    assert run.scores.estimate.value > 0.9
+    assert run.model.moved.tuner == "blocks"
+    assert run.model.backbones == (("muted", 2),)
+    assert run.model.predict(["ants 77", "bees 78"]) == ["ants", "bees"]
+    assert run.scores.n == len(run.held_out) == 32
+    run.save(tmp_path / "run")
+    loaded = Bundle.load(tmp_path / "run")
+    assert loaded.predict_proba(texts).tobytes() == run.model.predict_proba(texts).tobytes()
+    assert sorted(path.name for path in (tmp_path / "run/model").iterdir()) == [
+        "README.md", "bundle.json", "head.safetensors", "moved.safetensors",
+    ]  # fmt: skip
+
+
+def test_moving_weights_says_how_confident_it_is(muted):
+    texts, labels = muted
+    model = handful.tune(texts, labels=labels, **MOVING).model
+    proba = model.predict_proba([f"{kind} {i}" for kind in ("ants", "bees") for i in range(100, 150)])
+    assert 0.6 < np.median(proba.max(1)) < 1 - 1e-6
+    np.testing.assert_allclose(proba.sum(1), 1)
+
+
+def test_test_rows_are_answered_by_the_model_whose_weights_moved(muted):
+    texts, labels = muted
+    texts, labels = [*texts, *(f"ants {i}" for i in range(50, 60))], [*labels, *["ants"] * 10]
+    data = Dataset(texts, "text", tuple(labels), split=("train",) * 32 + ("test",) * 10)
+    run = handful.tune(data, **MOVING)
+    assert run.model.moved is not None
+    assert run.scores.test.value == 1
+    assert run.scores.test_n == 10
+    assert run.scores.n == 32
+
+
+def test_no_budget_moves_no_weights(muted):
+    texts, labels = muted
+    run = handful.tune(texts, labels=labels, **{**MOVING, "budget": 0})
+    assert run.model.moved is None
+    assert run.trainings == ()
+    assert "Weights stay as they are: the budget is 0." in run.notes
+
+
+def test_the_seed_fixes_what_moves(muted):
+    texts, labels = muted
+    first, second = (handful.tune(texts, labels=labels, **{**MOVING, "budget": 600}, seed=3) for _ in range(2))
+    assert numbers(first) == numbers(second)
+    assert first.model.predict_proba(texts).tobytes() == second.model.predict_proba(texts).tobytes()

@@ -1,16 +1,12 @@
 """The ladder above rung 0: weights move where held-out rows pay for it, and nothing that fails takes the run along."""
 
 import re
-import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from handful.backbones.base import State, weights_fingerprint
-from handful.backbones.toy import WIDTH, ToyText
 from handful.data.dataset import Dataset
 from handful.engines import Inline
 from handful.errors import TrainingError
@@ -19,36 +15,9 @@ from handful.strategies import ladder
 from handful.strategies.frozen import climb
 from handful.strategies.ladder import Terms, ascend
 from handful.strategies.tuned import Contrastive
+from small_backbones import Muted
 
 CONTRASTIVE = Terms(("contrastive",), named=True, budget=60.0)
-
-
-class Gain(nn.Module):
-    """Every number of a token times a gain of its own, which moves fast."""
-
-    def __init__(self, first):
-        super().__init__()
-        self.register_buffer("start", torch.ones(WIDTH))
-        self.start[0] = first
-        self.moved = nn.Parameter(torch.zeros(WIDTH))
-
-    def forward(self, state):
-        return State(state.x * (self.start + 300 * self.moved), state.mask, state.owner)
-
-
-class Muted(ToyText):
-    """What tells the classes apart is the first number of a token, which the last block makes all but silent."""
-
-    name, search_depths = "muted", (2,)
-
-    def __init__(self):
-        self.blocks = (Gain(1.0), Gain(0.02))
-        self.fingerprint = weights_fingerprint(self.blocks, self.name)
-
-    def vectors(self, item):
-        noise = np.random.default_rng(zlib.crc32(item.encode())).normal(size=(1, WIDTH))
-        noise[0, 0] = 3.0 if item.startswith("ants") else -3.0
-        return noise
 
 
 @dataclass
