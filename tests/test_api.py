@@ -390,11 +390,11 @@ def muted(monkeypatch):
     return texts, [text.split()[0] for text in texts]
 
 
-MOVING = dict(backbone="muted", strategies="contrastive", budget=5)
+MOVING = dict(backbone="muted", strategies="contrastive", budget=60)
 
 
 def test_a_strategy_that_moves_weights_is_an_arm_among_the_heads(rows):
-    run = handful.tune(rows[0], labels=rows[1], strategies="contrastive", backbone="toy-text", budget=5)
+    run = handful.tune(rows[0], labels=rows[1], strategies="contrastive", backbone="toy-text", budget=60)
     arms = {arm.name for arm in run.scores.arms}
     assert {"majority", "zero-shot", "centroid", "ridge", "logistic", "svm", "contrastive"} <= arms
     assert run.trainings[0].name == "contrastive"

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from handful.strategies import ladder
 from handful.strategies.frozen import climb
 from handful.strategies.ladder import Terms, ascend
 from handful.strategies.tuned import Contrastive
+from handful.training.loop import Update
 from small_backbones import Muted
 
 CONTRASTIVE = Terms(("contrastive",), named=True, budget=60.0)
@@ -172,7 +174,7 @@ def test_a_strategy_that_runs_away_on_a_fold_is_noted_and_others_go_on(helpful, 
 
 
 def test_a_choice_that_runs_away_on_all_rows_leaves_the_frozen_model(helpful, monkeypatch):
-    monkeypatch.setattr(ladder, "adapt", failing(1, ladder.adapt))  # the timing, then the fit on all rows
+    monkeypatch.setattr(ladder, "adapt", failing(2, ladder.adapt))  # the timing, then the fit on all rows
     found = helpful.ascend()
     assert len(found.rungs) == 1
     assert (found.chosen, found.final, found.whole) == (None, None, None)
@@ -233,3 +235,20 @@ def test_a_climb_that_was_interrupted_ends_as_if_it_had_not_been(helpful, tmp_pa
 
 def test_an_offer_says_what_it_costs():
     assert str(ladder.Offer(Contrastive(), 12.4, 6, 3.0)) == "contrastive: 6 fits of 20 updates, about 12 s"
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_the_first_fit_of_all_is_slow_and_does_not_count(helpful, monkeypatch, members):
+    now, slow = [0.0], [50.0]
+
+    def adapt(activations, rows, truth, recipe):
+        now[0] += 2.0 + 0.5 * recipe.members * recipe.settings.updates + slow[0]
+        slow[0] = 0.0
+        log = tuple(Update(i, 1.0, 1.0, 1.0, 0.5) for i in range(recipe.settings.updates))
+        return SimpleNamespace(log=log)
+
+    monkeypatch.setattr(ladder, "adapt", adapt)
+    monkeypatch.setattr(ladder.time, "perf_counter", lambda: now[0])
+    recipe = replace(Contrastive(updates=20).recipe(), members=members)
+    # Two seconds for what goes before the first update, then half a second for each update of each training.
+    assert ladder._measured(None, helpful.frozen.rows.truth, recipe) == 2.0 + 20 * 0.5 * members
