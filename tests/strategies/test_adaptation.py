@@ -1,0 +1,152 @@
+"""Adaptation: recipes carried out, what moved put to use, soups and fades of it, and what is asked of few rows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from handful.backbones.toy import ToyText
+from handful.strategies.adaptation import Recipe, adapt, start, versions_of
+from handful.training.activations import Activations
+from handful.training.body import features_of
+from handful.training.installation import arrays_of, installed
+from handful.training.loop import Settings
+from handful.training.objectives.classify import CrossEntropy
+from handful.training.objectives.contrast import PairwiseCosine, SupervisedContrastive
+from handful.training.tuners import TUNERS, Blocks, LoRA
+from small_backbones import SmallText, texts
+
+FEW = Settings(updates=3, rate=1e-3)
+TRUTH = np.arange(6) % 2
+ROWS = np.arange(6)
+RECIPE = Recipe(PairwiseCosine(), settings=FEW)
+
+
+def kept(recipe=RECIPE, backbone=None):
+    backbone = backbone or SmallText()
+    return Activations.of(backbone, [texts()], recipe.first(backbone))
+
+
+def seen(found, activations):
+    return features_of(found.body, activations, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("share", "blocks", "first"),
+    [(0.5, 6, 3), (0.34, 6, 3), (0.33, 6, 4), (1.0, 6, 0), (0.0, 6, 5), (0.5, 1, 0), (2.0, 4, 0), (1 / 3, 3, 2)],
+)
+def test_a_share_of_the_blocks_from_the_top_and_at_least_one(share, blocks, first):
+    backbone = ToyText()
+    backbone.blocks = tuple(backbone.blocks[0] for _ in range(blocks))
+    assert Recipe(PairwiseCosine(), share=share).first(backbone) == first
+
+
+def test_where_it_starts_is_the_untouched_backbone():
+    backbone = SmallText()
+    body = start(kept(), RECIPE)
+    np.testing.assert_allclose(features_of(body, kept(), ROWS), backbone.encode(texts(), [2])[2], atol=1e-5)
+    assert body.widths == (16,)
+
+
+@pytest.mark.parametrize("objective", [PairwiseCosine(), SupervisedContrastive(), CrossEntropy(0.1)])
+def test_an_update_changes_what_is_seen_and_is_logged(objective):
+    recipe = replace(RECIPE, objective=objective)
+    found = adapt(kept(), ROWS, TRUTH, recipe)
+    assert [update.number for update in found.log] == [0, 1, 2]
+    assert found.moved == sum(w.numel() for w in SmallText().blocks[1].parameters())
+    assert not np.allclose(seen(found, kept()), SmallText().encode(texts(), [2])[2], atol=1e-4)
+    assert not any(module.training for module in found.body.modules())
+
+
+def test_a_classifier_starts_from_the_fitted_head():
+    easy = replace(RECIPE, objective=CrossEntropy(), penalty=1e-3, settings=replace(FEW, updates=1))
+    assert adapt(kept(), ROWS, TRUTH, easy).log[0].loss < 0.3 < np.log(2)  # not what an untrained one would say
+    assert adapt(kept(), ROWS, TRUTH, RECIPE).body.classifier is None
+
+
+def test_class_numbers_need_not_be_close_together():
+    found = adapt(kept(), ROWS, TRUTH * 7 + 2, replace(RECIPE, objective=CrossEntropy()))
+    same = adapt(kept(), ROWS, TRUTH, replace(RECIPE, objective=CrossEntropy()))
+    np.testing.assert_array_equal(seen(found, kept()), seen(same, kept()))
+
+
+def test_only_the_given_rows_teach():
+    recipe, activations = RECIPE, kept()
+    some = np.array([0, 1, 4, 5])
+    other = Activations.of(SmallText(), [[*texts()[:2], "quite another text", "and one more", *texts()[4:]]], 1)
+    first, second = (adapt(a, some, TRUTH[some], recipe) for a in (activations, other))
+    for name, tensor in first.delta.items():
+        torch.testing.assert_close(second.delta[name], tensor, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in TUNERS if name != "head"])
+def test_what_moved_put_into_the_backbone_sees_what_the_body_sees(name):
+    recipe = replace(RECIPE, tuner=TUNERS[name]())
+    found = adapt(kept(), ROWS, TRUTH, recipe)
+    made = installed(SmallText(), name, 1, arrays_of(found.delta))
+    np.testing.assert_allclose(made.encode(texts(), [2])[2], seen(found, kept()), rtol=1e-3, atol=1e-4)
+
+
+def test_a_fade_goes_so_far_and_no_further():
+    whole, none, half = (adapt(kept(), ROWS, TRUTH, replace(RECIPE, fade=fade)) for fade in (1.0, 0.0, 0.5))
+    frozen = SmallText().encode(texts(), [2])[2]
+    np.testing.assert_allclose(seen(none, kept()), frozen, atol=1e-5)
+    for name, tensor in whole.delta.items():
+        torch.testing.assert_close(half.delta[name], (tensor + none.delta[name]) / 2)
+    assert not np.allclose(seen(half, kept()), frozen, atol=1e-5)
+
+
+@pytest.mark.parametrize("tuner", [Blocks(), LoRA()])
+def test_a_soup_is_the_mean_of_its_trainings(tuner):
+    recipe = replace(RECIPE, tuner=tuner, members=3)
+    told = []
+    found = adapt(kept(), ROWS, TRUTH, recipe, progress=lambda update, total: told.append(update.number))
+    assert told == [0, 1, 2] * 3
+    frozen = SmallText().encode(texts(), [2])[2]
+    assert not np.allclose(seen(found, kept()), frozen, atol=1e-5)
+    made = installed(SmallText(), tuner.name, 1, arrays_of(found.delta))
+    np.testing.assert_allclose(made.encode(texts(), [2])[2], seen(found, kept()), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("truth", [[0, 1], [0, 0, 1], [0, 1, 2, 3], [0, 0, 0, 0, 1, 1]], ids=str)
+@pytest.mark.parametrize("recipe", [{"members": 3}, {"gradual": True}, {"members": 5, "fade": 0.5}], ids=str)
+@pytest.mark.parametrize("objective", [PairwiseCosine(), CrossEntropy()])
+def test_few_rows_are_enough_for_every_recipe(truth, recipe, objective):
+    rows = np.arange(len(truth))
+    found = adapt(kept(), rows, np.array(truth), replace(RECIPE, objective=objective, **recipe))
+    assert np.isfinite(seen(found, kept())).all()
+
+
+def test_one_more_block_at_a_time_begins_to_move():
+    recipe = replace(RECIPE, objective=CrossEntropy(), share=1.0, gradual=True)
+    found = adapt(kept(recipe), ROWS, TRUTH, recipe)
+    assert {name.split(".")[0] for name in found.delta} in ({"1"}, {"0", "1"})
+    made = installed(SmallText(), "blocks", 0, arrays_of(found.delta))
+    np.testing.assert_allclose(made.encode(texts(), [2])[2], seen(found, kept(recipe)), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_a_training_that_was_killed_ends_as_if_it_had_not_been(tmp_path, members):
+    recipe = replace(RECIPE, members=members)
+    file = tmp_path / "state.safetensors"
+    whole = adapt(kept(), ROWS, TRUTH, recipe)
+    first = adapt(kept(), ROWS, TRUTH, recipe, checkpoint=file)
+    told = []
+    again = adapt(kept(), ROWS, TRUTH, recipe, checkpoint=file, progress=lambda *step: told.append(step))
+    assert told == []
+    for name, tensor in whole.delta.items():
+        assert torch.equal(first.delta[name], tensor)
+        assert torch.equal(again.delta[name], tensor)
+
+
+def test_augmented_versions_stand_beside_the_items_in_the_same_order():
+    items = ["the card was charged twice", "where is my parcel"]
+    assert versions_of(items, "text", RECIPE) == [items]
+    found = versions_of(items, "text", replace(RECIPE, versions=2))
+    assert found[0] == items
+    assert [len(version) for version in found] == [2, 2, 2]
+    assert found == versions_of(items, "text", replace(RECIPE, versions=2))
+    for version in found[1:]:
+        assert set(version[0].split()) & {"card", "charged"}
+        assert set(version[1].split()) & {"where", "parcel"}
