@@ -456,3 +456,19 @@ def test_the_seed_fixes_what_moves(muted):
     first, second = (handful.tune(texts, labels=labels, **{**MOVING, "budget": 600}, seed=3) for _ in range(2))
     assert numbers(first) == numbers(second)
     assert first.model.predict_proba(texts).tobytes() == second.model.predict_proba(texts).tobytes()
+
+
+def test_a_resumed_run_goes_on_from_trainings_on_the_same_rows_only(muted, tmp_path):
+    from handful.plan import Plan
+
+    texts, labels = muted
+    other = ["bees" if label == "ants" else "ants" for label in labels[:16]] + labels[16:]
+
+    def tuned(labels, resume):
+        given = {**MOVING, "budget": 600, "out": str(tmp_path / "run"), "resume": resume}
+        return handful.tune(texts, labels=labels, plan=Plan.resolve(given))
+
+    fresh, mixed = tuned(labels, False), tuned(other, True)
+    assert numbers(tuned(labels, True)) == numbers(fresh)
+    assert numbers(mixed) == numbers(tuned(other, False))
+    assert numbers(mixed) != numbers(fresh)

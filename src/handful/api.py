@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 import time
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 
 from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
-from handful.data.dataset import Dataset
+from handful.data.dataset import Dataset, item_hash
 from handful.data.readers import load
 from handful.engines import engine as engine_of
 from handful.errors import DataError
@@ -135,7 +136,7 @@ def tune(
         left = plan.budget - sum(clock.seconds.values())
         terms = Terms(
             wanted, "strategies" in plan.origins, left, plan.seed, progress, plan.search, "budget" in plan.origins,
-            _checkpoints(plan),
+            _checkpoints(plan, learning, backbones[base]),
         )  # fmt: skip
         above = ascend(learning, backbones[base], frozen, terms)
     with clock("fit"):
@@ -252,14 +253,19 @@ def _tuned(above: Climb, frozen: Frozen, data: Dataset, base: str, backbones: Ma
     )
 
 
-def _checkpoints(plan: Plan) -> Path | None:
-    """Where the state of each training is kept: beside the run folder, until the run is saved."""
+def _checkpoints(plan: Plan, data: Dataset, backbone: Backbone) -> Path | None:
+    """Where the state of each training is kept: beside the run folder, until the run is saved.
+
+    What was learned from other rows, or by another plan, is in a folder of another name: it must not be gone on from.
+    """
     if plan.out is None:
         return None
     folder = checkpoints_of(Path(plan.out))
     if not plan.resume:
         shutil.rmtree(folder, ignore_errors=True)
-    return folder
+    rows = [item_hash(item) for item in data.items], data.labels, data.groups
+    same = repr((rows, backbone.fingerprint, plan.strategies, plan.seed, plan.search))
+    return folder / hashlib.sha256(same.encode()).hexdigest()[:16]
 
 
 def _test(model: Bundle, data: Dataset, sight: Sight, plan: Plan) -> Estimate:
