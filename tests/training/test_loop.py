@@ -2,13 +2,14 @@
 
 import logging
 import math
+import sys
 from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from torch import nn
 
-from handful.errors import TrainingError
+from handful.errors import MachineError, TrainingError
 from handful.training import loop
 from handful.training.loop import Group, Settings, train
 from handful.training.objectives import Batch, Outputs
@@ -294,9 +295,31 @@ def test_when_memory_runs_out_batches_are_halved_and_the_result_stays(caplog, er
         torch.testing.assert_close(dict(net.named_parameters())[name], tensor, rtol=1e-3, atol=1e-4)
 
 
-def test_when_it_runs_out_again_that_is_the_end():
-    with pytest.raises(RuntimeError, match="can't allocate memory"):
-        trained(batches=Full(2))
+@pytest.mark.parametrize(("accumulate", "parts"), [(1, 2), (3, 6)])
+def test_when_it_runs_out_again_that_is_the_end(accumulate, parts):
+    batches = Full(2)
+    with pytest.raises(MachineError) as error:
+        trained(replace(PLAIN, accumulate=accumulate), batches=batches)
+    assert str(error.value) == (
+        f"memory ran out in the training, even with a batch in {parts} parts. Choose a smaller backbone, or a strategy "
+        "that moves fewer weights."
+    )
+    assert error.value.__cause__ is batches.error
+    assert batches.asked == [(0, accumulate), (1, accumulate), (1, parts)]
+
+
+def test_the_second_attempt_does_not_hold_what_the_first_one_held():
+    """A traceback keeps every tensor of the pass that failed."""
+    held = []
+
+    def batches(update, parts):
+        if parts == 1:
+            raise RuntimeError("not enough memory")
+        held.append(sys.exc_info()[1])
+        return Cut()(update, parts)
+
+    trained(replace(PLAIN, updates=1), batches=batches)
+    assert held == [None]
 
 
 def test_another_error_of_the_run_time_is_not_taken_for_it():

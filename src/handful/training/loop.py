@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from handful.atomic import replaced_file
-from handful.errors import TrainingError
+from handful.errors import MachineError, TrainingError
 from handful.training.devices import mixed_precision, out_of_memory
 from handful.training.objectives import Objective
 from handful.training.schedules import SCHEDULES
@@ -120,6 +120,7 @@ def train(
 
     Raises:
         TrainingError: the loss or the gradient stopped being a finite number, or grew without end.
+        MachineError: memory ran out, and again with half a batch at a time.
     """
     optimizer = torch.optim.AdamW(
         [
@@ -138,14 +139,20 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = rate * group["share"]
         with _dice(settings.seed, number, weights[0].device):
-            try:
-                loss = _gradients(model, objective, penalties, batches(number, parts), optimizer)
-            except RuntimeError as error:
-                if not out_of_memory(error) or parts > max(1, settings.accumulate):
-                    raise
-                parts *= 2
-                logger.warning("memory ran out: from here on a batch goes through in %d parts", parts)
-                loss = _gradients(model, objective, penalties, batches(number, parts), optimizer)
+            loss = None
+            while loss is None:
+                try:
+                    loss = _gradients(model, objective, penalties, batches(number, parts), optimizer)
+                except RuntimeError as error:
+                    if not out_of_memory(error):
+                        raise
+                    if parts > max(1, settings.accumulate):
+                        raise MachineError(
+                            f"memory ran out in the training, even with a batch in {parts} parts. Choose a smaller "
+                            "backbone, or a strategy that moves fewer weights."
+                        ) from error
+                    parts *= 2
+                    logger.warning("memory ran out: from here on a batch goes through in %d parts", parts)
         length = float(torch.nn.utils.clip_grad_norm_(weights, settings.clip))
         _check(loss, length, log, number, settings)
         optimizer.step()
