@@ -297,9 +297,11 @@ def test_the_catalogue_names_each_strategy_as_the_plan_does():
 
 @pytest.mark.integration
 @pytest.mark.parametrize("name", ["minilm-l6", "efficientnet-lite0"])
-def test_real_backbones_learn(strategy, name):
+@pytest.mark.parametrize("kind", ["contrastive", "lora", "partial"])
+def test_real_backbones_learn(kind, name):
     from handful.backbones import catalog
 
+    strategy = movers()[kind]
     backbone = catalog.load(name, "text" if name == "minilm-l6" else "image")
     why = strategy().refusal(backbone)
     if why is not None:
