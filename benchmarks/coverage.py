@@ -38,14 +38,26 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=4.0, help="seconds per run: a smaller search than the default")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/coverage.csv"))
+    parser.add_argument("--table", action="store_true", help="only print the table of the rows in --out")
     args = parser.parse_args()
-    rows: list[dict[str, object]] = []
+    rows = read(args.out)
+    tasks = [task for task in by_name(args.sets) if task.name not in {row["set"] for row in rows}]
+    if args.table:
+        tasks = []
     with ProcessPoolExecutor(args.processes, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(one_set, task, args.data, args.draws, args.budget) for task in by_name(args.sets)]
+        jobs = [pool.submit(one_set, task, args.data, args.draws, args.budget) for task in tasks]
         for job in jobs:
             rows += job.result()
             write(rows, args.out)
     print(table(rows))
+
+
+def read(file: Path) -> list[dict[str, object]]:
+    """The rows of an earlier run: sets that are there are not run again."""
+    if not file.exists():
+        return []
+    with file.open(newline="") as stream:
+        return [dict(row) for row in csv.DictReader(stream)]
 
 
 def one_set(task: Set, folder: Path, count: int, budget: float) -> list[dict[str, object]]:
@@ -70,7 +82,8 @@ def one_draw(
     frozen = climb(data, sight, STRATEGIES, budget, seed, Inline(), lambda done, total: None)
     estimate = measure(frozen.whole, frozen.rows, "accuracy", generator(seed, "bootstrap"))
     labels = np.asarray(pool.data.labels)[rest]
-    right = frozen.head.predict(frozen.chosen.view.matrix(pool.sight.take(rest).items)) == labels
+    view = frozen.chosen.view
+    right = frozen.head.predict(view.matrix({part: pool.sight.items[part][rest] for part in view.parts})) == labels
     mix = np.asarray(data.labels)
     truth = float(sum(right[labels == c].mean() * (mix == c).mean() for c in data.classes if (labels == c).any()))
     return {

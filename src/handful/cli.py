@@ -177,6 +177,25 @@ def predict(
 
 
 @app.command
+def export(run: str, *, out: str, merge: Flag = False) -> None:
+    """Write a copy of a model to use elsewhere.
+
+    Args:
+        run: the run folder that `handful tune` wrote.
+        out: the folder to write.
+        merge: put the weights of its backbone in as well, so that the folder is all that is needed.
+    """
+    from handful.export.bundle import Bundle
+
+    folder = _place(out)
+    check_replaceable(folder, marker="bundle.json")
+    model = Bundle.load(run)
+    card = model.place / "README.md" if model.place is not None else None
+    model.save(folder, card.read_text("utf-8") if card is not None and card.is_file() else "", merge=merge)
+    print(f"use it: handful predict {shlex.quote(str(folder))} NEW")
+
+
+@app.command
 def report(run: str) -> None:
     """Print the scores of a run again, and where its report is.
 

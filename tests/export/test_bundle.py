@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from handful.backbones import catalog
 from handful.backbones.toy import ToyText
 from handful.errors import BundleError, DataError, MachineError, OptionError
-from handful.export.bundle import Bundle, Moved
+from handful.export.bundle import FORMAT, Bundle, Moved
 from handful.features.view import View
 from handful.training.body import Body
 from handful.training.installation import arrays_of, installed
@@ -126,7 +126,7 @@ def test_it_holds_three_files_and_no_pickle(saved):
     assert sorted(path.name for path in saved.iterdir()) == ["README.md", "bundle.json", "head.safetensors"]
     assert all(b"\x80\x04" not in path.read_bytes()[:2] for path in saved.iterdir())
     record = json.loads((saved / "bundle.json").read_text())
-    assert record["format"] == 1
+    assert record["format"] == FORMAT
     assert record["task"] == "text classification"
     assert record["backbones"] == [{"name": "toy-text", "depth": 2, "fingerprint": ToyText().fingerprint}]
     assert record["written_by"].startswith("handful ")
@@ -269,11 +269,11 @@ def test_a_record_that_may_not_be_read(saved, monkeypatch):
     assert refusal(saved).startswith(f"{saved}/bundle.json cannot be read ([Errno 13] Permission denied)")
 
 
-@pytest.mark.parametrize("version", [2, 99, 0, "1", 1.5])
+@pytest.mark.parametrize("version", [1, 99, 0, "2", 1.5])
 def test_another_format(saved, version):
     edit(saved, format=version, written_by="handful 9.9")
     assert refusal(saved) == (
-        f"{saved}/bundle.json must have format 1, got {version} (handful 9.9). "
+        f"{saved}/bundle.json must have format 2, got {version} (handful 9.9). "
         "Update handful, or tune again with this version."
     )
 

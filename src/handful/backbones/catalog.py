@@ -188,7 +188,28 @@ def defaults(modality: str) -> tuple[str, ...]:
         raise OptionError(f"modality must be one of {', '.join(_DEFAULTS)}, got {modality!r}.") from None
 
 
-def load(name: str, modality: str, *, progress: Progress | None = None) -> Backbone:
+def files_of(name: str, modality: str) -> Path:
+    """The folder with all that ``load`` needs for a backbone.
+
+    Raises:
+        OptionError: it is a toy or a hub id, or nothing has this name.
+        WeightsError: its weights cannot be had.
+    """
+    entry = next((e for e in ENTRIES if e.name == name), None)
+    if entry is not None:
+        from handful.backbones.weights import weights_folder
+
+        return weights_folder(entry.weights)
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise OptionError(
+            f"backbone {name!r} must be one of the catalogue or a folder to be carried along, got another. "
+            "Save the model into a folder, and tune with that as --backbone."
+        )
+    return folder
+
+
+def load(name: str, modality: str, *, place: Path | None = None, progress: Progress | None = None) -> Backbone:
     """Load a backbone by catalogue name, from a local folder, or by Hugging Face id.
 
     Weights of catalogue entries are fetched where they are missing.
@@ -197,6 +218,7 @@ def load(name: str, modality: str, *, progress: Progress | None = None) -> Backb
         name: a catalogue name, ``toy-text``, ``toy-image`` or ``toy-sound``, a folder written by transformers
             or sentence-transformers, or a hub id ``owner/model`` (text and images).
         modality: what the items are: text, image or sound.
+        place: a copy of the files to use in place of the ones of this machine, as a bundle carries it.
         progress: told how many bytes of missing weights have arrived and how many there are.
 
     Returns:
@@ -217,11 +239,12 @@ def load(name: str, modality: str, *, progress: Progress | None = None) -> Backb
 
         _require_modality(name, entry.modality, modality)
         module = importlib.import_module(f"handful.backbones.{entry.module}")
-        return cast("Backbone", module.load(name, weights_folder(entry.weights, progress=progress)))
+        folder = weights_folder(entry.weights, progress=progress) if place is None else place
+        return cast("Backbone", module.load(name, folder))
     looks_like_a_hub_id = name.count("/") == 1 and not name.startswith((".", "/", "~"))
-    if modality in ("text", "image") and (Path(name).expanduser().is_dir() or looks_like_a_hub_id):
+    if modality in ("text", "image") and (place or Path(name).expanduser().is_dir() or looks_like_a_hub_id):
         module = importlib.import_module(f"handful.backbones.{modality}")
-        return cast("Backbone", module.load_pretrained(name))
+        return cast("Backbone", module.load_pretrained(name if place is None else str(place)))
     ways = "" if modality == "sound" else ", a local folder or a Hugging Face id such as owner/model"
     raise OptionError(
         f"backbone for {modality} must be one of {', '.join(names)}{ways}, got {name!r}.{suggestion(name, names)}"

@@ -21,11 +21,12 @@ from handful.data.dataset import MODALITIES
 from handful.data.items import make_items
 from handful.errors import BundleError, DataError, OptionError
 from handful.evaluation.calibration import probabilities
+from handful.export import carried
 from handful.features.cache import FeatureCache
 from handful.features.extract import extract
 from handful.features.view import View, unit_rows
 
-FORMAT = 1
+FORMAT = 2
 """Version of the files of a bundle; a reader refuses what is newer than itself."""
 
 WITNESSES = 8
@@ -34,7 +35,7 @@ WITNESSES = 8
 _WEIGHTS = "head.safetensors"
 _RECORD = "bundle.json"
 _MOVED = "moved.safetensors"
-_PARTS = (_RECORD, _WEIGHTS, _MOVED, "README.md")
+_PARTS = (_RECORD, _WEIGHTS, _MOVED, carried.FOLDER, "README.md")
 # The self-test repeats a product of float32 numbers, perhaps on another machine.
 _CLOSE = 1e-4
 
@@ -82,6 +83,10 @@ class Bundle:
     """Backbones in memory, by name, with what moved in its place; the others are loaded when they are needed."""
     moved: Moved | None = None
     """What moved in the one backbone of the view; None where it is frozen."""
+    carried: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
+    """Backbone name → file within the bundle → its hash, for backbones whose files lie in the bundle."""
+    place: Path | None = None
+    """The folder that the bundle was read from."""
 
     @property
     def backbones(self) -> tuple[tuple[str, int], ...]:
@@ -140,7 +145,9 @@ class Bundle:
         """A backbone of the view, loaded when first asked for and compared with the one used in training."""
         if name not in self.loaded:
             try:
-                found = catalog.load(name, self.modality)
+                files = self.carried.get(name)
+                copy = None if files is None or self.place is None else carried.place_of(self.place, files)
+                found = catalog.load(name, self.modality, place=copy)
             except OptionError as error:
                 raise BundleError(
                     f"backbone {name!r}, which the model was fitted on, cannot be loaded: {error}"
@@ -171,12 +178,13 @@ class Bundle:
                 f"the weights that moved do not fit into {backbone.name} ({error}). Restore the model or tune again."
             ) from error
 
-    def save(self, folder: str | Path, card: str = "") -> None:
+    def save(self, folder: str | Path, card: str = "", merge: bool = False) -> None:
         """Write the bundle, read it back and compare, so that what was saved is what was scored.
 
         Args:
             folder: where; an earlier bundle there is replaced, any other folder is left alone.
             card: the model card, in Markdown.
+            merge: put the backbones in as well, so that the folder is all that is needed.
 
         Raises:
             OptionError: the folder exists and is not a bundle.
@@ -184,9 +192,9 @@ class Bundle:
             BundleError: the copy read back is not what was written.
         """
         with replaced_folder(Path(folder), _PARTS) as target:
-            self.write(target, card)
+            self.write(target, card, merge)
 
-    def write(self, folder: Path, card: str = "") -> None:
+    def write(self, folder: Path, card: str = "", merge: bool = False) -> None:
         """Write the files of the bundle into a folder that is there, and read them back.
 
         Raises:
@@ -200,6 +208,7 @@ class Bundle:
         if self.moved is not None:
             files.append(_MOVED)
             (folder / _MOVED).write_bytes(save({k: np.ascontiguousarray(v) for k, v in self.moved.delta.items()}))
+        names = list(self.fingerprints)
         record = {
             "format": FORMAT,
             "written_by": f"handful {_version()}",
@@ -211,6 +220,7 @@ class Bundle:
             "head": self.head,
             "sharpness": self.sharpness,
             "moved": None if self.moved is None else {"tuner": self.moved.tuner, "first": self.moved.first},
+            "carried": carried.carry(names, self.modality, folder) if merge else {},
             "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
         }
         record["sha256"] = _digest(record)
@@ -240,7 +250,7 @@ class Bundle:
         bundle = cls(
             record["modality"], labels, view, fingerprints, record["head"],
             tensors["coef"], tensors["intercept"], float(record["sharpness"]), record["input"], tensors["witness"],
-            moved=_moved(place, record),
+            moved=_moved(place, record), carried=record["carried"], place=place,
         )  # fmt: skip
         if not np.allclose(bundle.probabilities_of(bundle.witness), tensors["witness_proba"], atol=_CLOSE):
             raise BundleError(f"{place} does not reproduce its own test answers. Restore or tune it again.")
@@ -303,6 +313,7 @@ _ENTRIES: dict[str, Callable[[Any], bool]] = {
     "sharpness": lambda value: isinstance(value, float) and 0 < value < float("inf"),
     "files": lambda value: isinstance(value, dict),
     "moved": lambda value: value is None or _is_moved(value),
+    "carried": lambda value: isinstance(value, dict) and all(isinstance(v, dict) and v for v in value.values()),
 }
 
 

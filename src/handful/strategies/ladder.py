@@ -29,9 +29,13 @@ from handful.training.loop import Update
 
 EXPECTED: Mapping[tuple[str, str], float] = {
     ("text", "supcon"): 0.25,
-    ("text", "contrastive"): 0.2,
 }
-"""(modality, strategy) → the share of the frozen model's errors that it removes, mean over benchmark sets."""
+"""(modality, strategy) → the share of the frozen model's errors that it removes.
+
+Means over development draws of trec6, cr, sst5 and agnews with 8 rows per class (55, 13, 4 and 28 %); other strategies
+gained less or cost more. On pictures and sounds the mean over sets is nothing, though textures gain; so there
+weights move only when a strategy is named.
+"""
 
 # A rung is not tried for less than this many errors that it may be expected to remove.
 _WORTH = 0.5
