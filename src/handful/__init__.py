@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from handful.errors import HandfulError as HandfulError
     from handful.errors import MachineError as MachineError
     from handful.errors import OptionError as OptionError
+    from handful.errors import TrainingError as TrainingError
     from handful.errors import WeightsError as WeightsError
     from handful.evaluation.scores import Scores as Scores
     from handful.export.bundle import Bundle as Bundle
@@ -28,29 +29,60 @@ if TYPE_CHECKING:
     from handful.strategies.heads import Logistic as Logistic
     from handful.strategies.heads import Majority as Majority
     from handful.strategies.heads import Ridge as Ridge
+    from handful.strategies.prototypes import Prototypes as Prototypes
+    from handful.strategies.starts import Meta as Meta
+    from handful.strategies.starts import Related as Related
+    from handful.strategies.tuned import Adapters as Adapters
+    from handful.strategies.tuned import BiasOnly as BiasOnly
+    from handful.strategies.tuned import Contrastive as Contrastive
+    from handful.strategies.tuned import Factors as Factors
+    from handful.strategies.tuned import Full as Full
+    from handful.strategies.tuned import Gradual as Gradual
+    from handful.strategies.tuned import LowRank as LowRank
+    from handful.strategies.tuned import Partial as Partial
+    from handful.strategies.tuned import Prefixes as Prefixes
+    from handful.strategies.tuned import Soup as Soup
+    from handful.strategies.tuned import SupCon as SupCon
+    from handful.strategies.tuned import Wise as Wise
 
 # Public name → the module it lives in, imported when the name is first used: `import handful` answers at
 # once, and torch is loaded only by those who need it (docs/decisions/0001).
 _HOMES = {
+    "Adapters": "strategies.tuned",
     "Backbone": "backbones.base",
+    "BiasOnly": "strategies.tuned",
     "Bundle": "export.bundle",
     "BundleError": "errors",
     "Centroid": "strategies.heads",
+    "Contrastive": "strategies.tuned",
     "DataError": "errors",
     "Dataset": "data.dataset",
     "Encoder": "features.encoder",
+    "Factors": "strategies.tuned",
     "Features": "features.extract",
     "Finding": "inspection.findings",
+    "Full": "strategies.tuned",
+    "Gradual": "strategies.tuned",
     "HandfulError": "errors",
     "LinearSVM": "strategies.heads",
     "Logistic": "strategies.heads",
+    "LowRank": "strategies.tuned",
     "MachineError": "errors",
     "Majority": "strategies.heads",
+    "Meta": "strategies.starts",
     "OptionError": "errors",
+    "Partial": "strategies.tuned",
     "Plan": "plan",
+    "Prefixes": "strategies.tuned",
+    "Prototypes": "strategies.prototypes",
+    "Related": "strategies.starts",
     "Ridge": "strategies.heads",
     "Scores": "evaluation.scores",
+    "Soup": "strategies.tuned",
+    "SupCon": "strategies.tuned",
+    "TrainingError": "errors",
     "WeightsError": "errors",
+    "Wise": "strategies.tuned",
     "inspect": "api",
     "load": "api",
     "tune": "api",

@@ -69,11 +69,11 @@ def inspect(source: Any, **options: Any) -> list[Finding]:
 def tune(
     source: Any,
     *,
-    budget: float | str = 60.0,
-    seed: int = 0,
-    backbone: str = "auto",
+    budget: float | str | None = None,
+    seed: int | None = None,
+    backbone: str | None = None,
     strategies: Sequence[str] | str | None = None,
-    metric: str = "accuracy",
+    metric: str | None = None,
     plan: Plan | None = None,
     progress: Progress = _silent,
     **options: Any,
@@ -82,11 +82,12 @@ def tune(
 
     Args:
         source: a Dataset, or anything that ``load`` reads.
-        budget: how long you are willing to wait, in seconds or as ``"1 min"``; 0 means the smallest search.
-        seed: fixes every random choice.
-        backbone: a name, folder or hub id, or several joined by commas; ``auto`` compares the default ones.
-        strategies: which arms to try; all by default.
-        metric: ``accuracy``, ``balanced_accuracy`` or ``macro_f1``.
+        budget: how long you are willing to wait, in seconds or as ``"1 min"``, which is the default; 0 keeps weights
+            as they are and makes the smallest search. A budget that is given is used up where that may help.
+        seed: fixes every random choice; 0 by default.
+        backbone: a name, folder or hub id, or several joined by commas; by default ``auto`` compares the default ones.
+        strategies: which arms to try; all frozen ones and the promising others by default.
+        metric: ``accuracy`` (default), ``balanced_accuracy`` or ``macro_f1``.
         plan: the resolved options, in place of the five above.
         progress: called with stage, steps done and steps in all.
         options: passed to ``load``.

@@ -98,3 +98,13 @@ def test_making_words_without_a_speaker_says_what_to_install(tmp_path, monkeypat
 @pytest.mark.parametrize("folder", ["digits", "words"])
 def test_each_folder_is_small(folder):
     assert sum(path.stat().st_size for path in (EXAMPLES / folder).rglob("*") if path.is_file()) < 1_000_000
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("script", ["python_api", "sklearn_pipeline"])
+def test_the_scripts_run(script, capsys):
+    spec = importlib.util.spec_from_file_location(script, EXAMPLES / f"{script}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main()
+    assert "accuracy" in capsys.readouterr().out or script == "sklearn_pipeline"
