@@ -83,6 +83,12 @@ class Backbone(ABC):
         """Every module that holds weights: what ``to`` moves and what is counted."""
         return tuple(self.blocks)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        found = next((p.device for module in self.modules() for p in module.parameters()), None)
+        return torch.device("cpu") if found is None else found
+
     def parameters(self) -> int:
         """How many weights the backbone has."""
         seen = {id(p): p.numel() for module in self.modules() for p in module.parameters()}

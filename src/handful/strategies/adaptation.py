@@ -70,6 +70,11 @@ class Recipe:
     begin: Delta | None = None
     """Weights to begin with in place of the backbone's own, as a meta-learned start gives them."""
 
+    @property
+    def noisy(self) -> bool:
+        """Whether dropout is on."""
+        return self.dropout or bool(self.r_drop)
+
     def first(self, backbone: Backbone) -> int:
         """How many blocks stay frozen."""
         count = len(backbone.blocks)
@@ -162,10 +167,10 @@ def _once(
     _, number = np.unique(truth, return_inverse=True)
     twice = bool(recipe.r_drop)
     source = Balanced(activations, rows, number, recipe.batch, recipe.settings.seed, twice, body.device)
-    body.dropout = recipe.dropout or twice
+    body.dropout = recipe.noisy
     with body.learning():
         log = train(
-            body, objective, source, groups, recipe.settings,
+            body, objective, source, groups, replace(recipe.settings, dropout=body.dropout),
             penalties=penalties, checkpoint=checkpoint, progress=progress,
         )  # fmt: skip
     return Adapted(recipe.tuner.delta(body), log, moved, body)

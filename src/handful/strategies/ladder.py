@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -269,7 +272,8 @@ def _offers(
             kept[key] = Activations.of(backbone, versions_of(data.items, data.modality, recipe), key[0])
         fits = int(frozen.found.folds[0].max()) + 2
         try:
-            seconds = fits * _measured(kept[key], truth, recipe)
+            rounds = math.ceil((fits - 1) / (os.cpu_count() or 1)) + 1  # the folds side by side, then all rows
+            seconds = rounds * _measured(kept[key], truth, recipe)
         except HandfulError as error:
             notes.append(f"{name} failed and was given up: {error}")
             continue
@@ -295,10 +299,10 @@ def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe
 def _try(offer: Offer, activations: Activations, frozen: Frozen, below: _Below, terms: Terms) -> Rung:
     """Fit the strategy without each fold in turn, and let the gate decide."""
     strategy, truth, folds = offer.strategy, frozen.rows.truth, frozen.found.folds[0]
-    count = offer.fits - 1
+    count, done = offer.fits - 1, itertools.count(1)
 
     def progress(fold: int, update: Update) -> None:
-        terms.say(str(offer), fold * strategy.updates + update.number + 1, count * strategy.updates)
+        terms.say(str(offer), next(done), count * strategy.updates)
 
     found = hold_out(
         activations, truth, folds, strategy.recipe(),

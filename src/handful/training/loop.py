@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -73,6 +73,9 @@ class Settings:
     """Decoupled weight decay."""
     seed: int = 0
     """Fixes dropout."""
+    dropout: bool = True
+    """Whether the model may throw dice, which are set for every update; they are torch's global ones, so such trainings
+    must not run side by side."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ def train(
         rate = settings.rate * factor(number, settings.updates)
         for group in optimizer.param_groups:
             group["lr"] = rate * group["share"]
-        with _dice(settings.seed, number, weights[0].device):
+        with _dice(settings.seed, number, weights[0].device) if settings.dropout else nullcontext():
             loss = None
             while loss is None:
                 try:
@@ -212,7 +215,8 @@ def _save(
     tensors = {}
     for i, weight in enumerate(weights):
         tensors[f"{i}.weight"] = weight.detach().contiguous()
-        for key, value in optimizer.state.get(weight, {}).items():
+        done = len(log) == settings.updates  # the moments serve nobody any more
+        for key, value in {} if done else optimizer.state.get(weight, {}).items():
             tensors[f"{i}.{key}"] = value.detach().contiguous()
     about = {"settings": json.dumps(asdict(settings)), "log": json.dumps([asdict(update) for update in log])}
     with replaced_file(file) as target:
