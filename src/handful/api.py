@@ -151,7 +151,8 @@ def tune(
         chosen = frozen.chosen.arm if above.chosen is None else above.chosen.name
         scores = assemble(
             (*frozen.arms, *above.arms), whole, chosen, frozen.rows,
-            metric=plan.metric, protocol=frozen.protocol, rng=generator(plan.seed, "bootstrap"),
+            metric=plan.metric, protocol=frozen.protocol if above.whole is None else frozen.single,
+            rng=generator(plan.seed, "bootstrap"),
         )  # fmt: skip
     if tested is not None:
         said = f"On the {len(test)} test rows: {tested:.0%}. Held out in turn: {scores.sentence}"

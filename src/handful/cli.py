@@ -98,6 +98,7 @@ def tune(
         _say(data.notes)
         run = api.tune(data, plan=plan, progress=bars)
         run.save(folder)
+    _say(run.notes[1:])  # the first says how many settings were compared, which the report tells too
     if json:
         _print_json(run.scores.as_dict())
     show = sys.stderr if json else sys.stdout

@@ -51,6 +51,8 @@ class Frozen:
     """What was held out."""
     protocol: str
     """How."""
+    single: str
+    """How, where only the first repeat counts: the protocol of weights that move."""
     matrix: Matrix
     """(N, D) the features that the head was fitted on."""
 
@@ -110,6 +112,7 @@ def climb(
         arms=(_reference(truth, len(folds)), *_arms(found)),
         rows=Rows(truth, tuple(classes.tolist()), None if independent else groups, data.rows),
         protocol=protocol.name,
+        single=replace(protocol, repeats=1).name,
         matrix=views[chosen.view],
     )
 
