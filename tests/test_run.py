@@ -31,7 +31,9 @@ def cells(file):
 
 def test_the_folder_holds_what_the_design_says(run, tmp_path):
     assert run.save(tmp_path / "run") == tmp_path / "run"
-    assert {path.name for path in (tmp_path / "run").iterdir()} == set(PARTS)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == set(PARTS) - {
+        "trials.json"
+    }  # there only where trials were made
     assert {path.name for path in tmp_path.iterdir()} == {"insects.csv", "run"}
 
 
@@ -137,7 +139,7 @@ def test_saving_again_replaces_the_run_only(run, table, sentences, tmp_path):
     other = handful.tune(table(sentences({"ants": 9, "bees": 9}), name="b.csv"), **QUICK)
     other.save(tmp_path / "run")
     assert Scores.read(tmp_path / "run/scores.json").n == 18
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {*PARTS, "answers.csv"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {*PARTS, "answers.csv"} - {"trials.json"}
 
 
 def test_a_folder_of_something_else_is_left_alone(run, tmp_path):
