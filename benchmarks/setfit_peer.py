@@ -92,7 +92,9 @@ def one_draw(pool: Pool, seed: int, train: np.ndarray, rest: np.ndarray) -> dict
     right = np.mean(np.array(run.model.predict(test.items)) == np.asarray(test.labels))
     model = SetFitModel.from_pretrained(str(peer_folder()), labels=list(data.classes))
     rows = Dataset.from_dict({"text": list(data.items), "label": list(data.labels or ())})
-    trainer = Trainer(model, TrainingArguments(num_iterations=20, seed=seed, report_to="none"), train_dataset=rows)
+    trainer = Trainer(
+        model, TrainingArguments(num_iterations=20, seed=seed, report_to="none", save_strategy="no"), train_dataset=rows
+    )
     start = time.perf_counter()
     trainer.train()
     theirs = time.perf_counter() - start

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from handful.errors import MachineError, TrainingError
+from handful.strategies import trials
+from handful.strategies.held_out import HeldOut
+from handful.strategies.trials import Race, Trial, composed, near, suggested
+from handful.strategies.tuned import Contrastive, LowRank, SupCon
+
+TRUTH = np.array([0, 1] * 6)
+FOLDS = np.repeat([0, 1, 2], 4)
+
+
+def answered(right: float) -> HeldOut:
+    """Held-out answers that give the true class so much."""
+    proba = np.full((12, 2), 1 - right)
+    proba[np.arange(12), TRUTH] = right
+    return HeldOut(proba, 1.0, ((), (), ()), 1.0, 1.0, 10, 0.1)
+
+
+def fit(right: float):
+    """A fit whose loss is the same on every fold, and which asks after each whether to go on."""
+
+    def run(strategy, go_on):
+        losses = np.full(4, -np.log(right))
+        return answered(right) if all(go_on(done, losses) for done in (2, 3)) else None
+
+    return run
+
+
+def test_the_worse_half_is_given_up_early():
+    race = Race()
+    found = [race.run(SupCon(rate=right), fit(right), TRUTH) for right in (0.7, 0.9, 0.6, 0.95, 0.8)]
+    assert [trial.found is not None for trial in found] == [True, True, False, True, False]
+    assert [trial.folds for trial in found] == [3, 3, 2, 3, 3]  # the last one after the third fold
+    assert race.finished() == [found[0], found[1], found[3]]
+
+
+def test_a_trial_that_runs_away_counts_and_stops_nothing():
+    def run(strategy, go_on):
+        raise TrainingError("the loss must stay a finite number")
+
+    race = Race()
+    trial = race.run(SupCon(), run, TRUTH)
+    assert (trial.loss, trial.folds, trial.found) == (np.inf, 0, None)
+    assert trial.record()["loss"] is None
+    assert race.run(SupCon(), fit(0.9), TRUTH).found is not None
+
+
+def test_every_fold_is_answered_by_the_trial_that_the_other_folds_favour():
+    first, second = answered(0.9), answered(0.8)
+    # The first is the best on all rows, but only because of fold 0.
+    first.proba[FOLDS != 0] = second.proba[FOLDS != 0] - np.where(np.eye(2)[TRUTH] == 1, 0.01, -0.01)[FOLDS != 0]
+    candidates = [Trial(SupCon(rate=r), 0.0, 3, found) for r, found in ((1.0, first), (2.0, second))]
+    best, whole = composed(candidates, TRUTH, FOLDS)
+    assert best is candidates[0]
+    np.testing.assert_array_equal(whole[FOLDS == 0], second.proba[FOLDS == 0])  # the others favour the second
+    np.testing.assert_array_equal(whole[FOLDS == 1], first.proba[FOLDS == 1])
+
+
+def test_what_is_near_differs_from_the_start_in_one_or_two_options():
+    start = SupCon()
+    for other in near(start):
+        changed = [k for k, v in other.get_params().items() if v != start.get_params()[k]]
+        assert 1 <= len(changed) <= 2
+    assert len(list(near(Contrastive()))) == len(list(near(start))) - 1  # no temperature
+    assert all(other.share <= 1 for other in near(Contrastive(share=0.9)))
+
+
+def test_suggestions_are_the_same_for_a_seed_and_stay_in_their_space():
+    pytest.importorskip("optuna")
+
+    def settings(seed):
+        told = Trial(SupCon(), 0.5, 3, None)
+        return [strategy.get_params() for strategy in suggested([SupCon, LowRank], 6, seed, lambda: told)]
+
+    assert settings(1) == settings(1) != settings(2)
+    for options in settings(1):
+        assert 0.2 <= options["share"] <= 1
+        assert 8 <= options["updates"] <= 80
+        assert options.get("rank", 8) in (2, 4, 8, 16)
+
+
+def test_a_missing_optuna_is_said_with_the_line_that_installs_it(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "optuna", None)
+    with pytest.raises(MachineError) as error:
+        next(trials.suggested([SupCon], 1, 0, lambda: None))
+    assert str(error.value) == (
+        "a search needs the package optuna, which is not installed. Run: pip install 'handful[search]'"
+    )
