@@ -442,3 +442,49 @@ def test_closed_streams_do_not_stop_the_work(table, tmp_path):
     ended = in_new_process(script, "tune", str(table()), *FAST, "--out", str(tmp_path / "run"))
     assert ended.returncode == 0
     assert names(tmp_path / "run") == RUN
+
+
+# Weights that move -------------------------------------------------------------------------------------------------
+
+MOVING = ("--backbone", "toy-text", "--strategies", "centroid,supcon", "--budget", "60s")
+
+
+def test_what_was_tried_above_the_frozen_rung_is_said(handful, table, tmp_path):
+    ended = handful("tune", table(), *MOVING, "--out", "run")
+    assert ended.code == 0
+    assert re.search(r"^supcon (replaces the arm below|stays a trial): its held-out log loss is ", ended.err, re.M)
+    arms = {arm["name"] for arm in json.loads((tmp_path / "run/scores.json").read_text())["arms"]}
+    assert {"majority", "centroid", "supcon"} <= arms
+    assert not list(tmp_path.glob(".*"))  # the state of the trainings is gone
+
+
+def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(handful, table, tmp_path, monkeypatch):
+    source = table()
+    assert handful("tune", source, *MOVING, "--out", "whole").code == 0
+    updates = 0
+
+    def killed(bars, stage, done, total):
+        nonlocal updates
+        updates += stage.startswith("supcon: ")
+        if updates == 40:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress.Bars, "__call__", killed)
+    assert handful("tune", source, *MOVING, "--out", "run").code == 130
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert list(tmp_path.glob(".run.training/**/*.safetensors"))
+    assert handful("tune", source, *MOVING, "--out", "run", "--resume").code == 0
+    for name in ("model/head.safetensors", "predictions.csv"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not list(tmp_path.glob(".run.training"))
+
+
+def test_a_model_is_exported(handful, run, tmp_path):
+    ended = handful("export", "run", "--out", "copy")
+    assert (ended.code, ended.out) == (0, "use it: handful predict copy NEW\n")
+    assert (tmp_path / "copy/head.safetensors").read_bytes() == (run / "model/head.safetensors").read_bytes()
+    assert handful("export", "run", "--out", "carried", "--merge").err == (
+        "handful: backbone 'toy-text' must be one of the catalogue or a folder to be carried along, got another. "
+        "Save the model into a folder, and tune with that as --backbone.\n"
+    )

@@ -106,3 +106,12 @@ def test_prototypes_say_what_is_missing():
     with pytest.raises(DataError) as error:
         Prototypes("toy-text").fit(["a", "b"], ["x"])
     assert str(error.value) == "fit needs one label per row, got 2 rows and 1 labels."
+
+
+def test_an_unknown_schedule_is_refused_with_the_known_ones():
+    with pytest.raises(OptionError) as error:
+        SupCon(backbone=ToyText(), schedule="liner").fit(*rows())
+    assert str(error.value) == (
+        "schedule must be one of constant, linear, cosine, slanted_triangular, one_cycle, got 'liner'. "
+        "Did you mean 'linear'?"
+    )

@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from handful.atomic import replaced_file
-from handful.errors import MachineError, TrainingError
+from handful.errors import MachineError, OptionError, TrainingError, suggestion
 from handful.training.devices import mixed_precision, out_of_memory
 from handful.training.objectives import Objective
 from handful.training.schedules import SCHEDULES
@@ -122,9 +122,13 @@ def train(
         The log: one entry per update.
 
     Raises:
+        OptionError: there is no such schedule.
         TrainingError: the loss or the gradient stopped being a finite number, or grew without end.
         MachineError: memory ran out, and again with half a batch at a time.
     """
+    if settings.schedule not in SCHEDULES:
+        near = suggestion(settings.schedule, SCHEDULES)
+        raise OptionError(f"schedule must be one of {', '.join(SCHEDULES)}, got {settings.schedule!r}.{near}")
     optimizer = torch.optim.AdamW(
         [
             {"params": list(g.weights), "share": g.rate, "weight_decay": settings.weight_decay * g.decay, "lr": 0.0}
