@@ -167,7 +167,9 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
         except HandfulError as error:
             notes.append(f"{chosen.name} failed on all rows, so the frozen model stays: {error}")
             chosen, below = None, _Below(frozen.whole[0], None)
-    whole = None if below.whole is None else below.whole[None]
+    # Where the gate let nothing through in any fold, the procedure gave the frozen answers, of which all repeats count.
+    same = below.whole is None or np.array_equal(below.whole, frozen.whole[0])
+    whole = None if same or below.whole is None else below.whole[None]
     return Climb(tuple(rungs), chosen, final, whole, tuple(_arm(rung) for rung in rungs), tuple(notes), trials)
 
 
@@ -363,7 +365,7 @@ def _told(rung: Rung) -> str:
     name, fall = rung.name, _lower(rung.gated.gain)
     if rung.gated.passed:
         return f"{name} replaces the arm below: {fall}."
-    return f"{name} stays a trial: {fall}, which is not beyond doubt."
+    return f"{name} stays a trial: {fall}{', which is not beyond doubt' if rung.gated.gain.value > 0 else ''}."
 
 
 def _lower(gain: Estimate) -> str:
