@@ -144,6 +144,15 @@ def test_a_vector_with_other_bytes_is_not_there(file, blob):
     assert found(FeatureCache(file)).keys() == VECTORS.keys() - {"item 3"}
 
 
+def test_a_vector_under_another_name_is_not_there(file):
+    connection = sqlite3.connect(filled(file))
+    connection.execute("DELETE FROM features WHERE item = 'item 4'")
+    connection.execute("UPDATE features SET item = 'item 4' WHERE item = 'item 3'")
+    connection.commit()
+    connection.close()
+    assert found(FeatureCache(file)).keys() == VECTORS.keys() - {"item 3", "item 4"}
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_damage_ever_changes_a_vector(tmp_path, data):

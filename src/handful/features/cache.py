@@ -59,14 +59,19 @@ class FeatureCache:
                 marks = ",".join("?" * len(some))
                 query = f"SELECT item, vector FROM features WHERE backbone = ? AND depth = ? AND item IN ({marks})"
                 rows = connection.execute(query, (backbone, depth, *some))
-                found.update({item: vector for item, blob in rows if (vector := _unpacked(blob)) is not None})
+                for item, blob in rows:
+                    vector = _unpacked(blob, _key(backbone, depth, item))
+                    if vector is not None:
+                        found[item] = vector
             return found
 
         return self._attempt(read) or {}
 
     def put(self, backbone: str, depth: int, vectors: Mapping[str, Vector]) -> None:
         """Keep vectors: item hash → (D,)."""
-        rows = [(backbone, depth, item, _packed(vector)) for item, vector in vectors.items()]
+        rows = [
+            (backbone, depth, item, _packed(vector, _key(backbone, depth, item))) for item, vector in vectors.items()
+        ]
 
         def write(connection: sqlite3.Connection) -> None:
             with connection:
@@ -117,14 +122,19 @@ class FeatureCache:
         return True
 
 
-def _packed(vector: Vector) -> bytes:
+def _key(backbone: str, depth: int, item: object) -> int:
+    """What the checksum of a vector starts from, so that a vector cannot turn up under another name."""
+    return zlib.crc32(f"{backbone} {depth} {item}".encode())
+
+
+def _packed(vector: Vector, key: int) -> bytes:
     body = np.ascontiguousarray(vector, np.float32).tobytes()
-    return body + zlib.crc32(body).to_bytes(_CHECK, "little")
+    return body + zlib.crc32(body, key).to_bytes(_CHECK, "little")
 
 
-def _unpacked(blob: object) -> Vector | None:
-    """The vector, or None where its bytes are not those that were written."""
-    if not isinstance(blob, bytes) or zlib.crc32(blob[:-_CHECK]).to_bytes(_CHECK, "little") != blob[-_CHECK:]:
+def _unpacked(blob: object, key: int) -> Vector | None:
+    """The vector, or None where its bytes are not those that were written under this key."""
+    if not isinstance(blob, bytes) or zlib.crc32(blob[:-_CHECK], key).to_bytes(_CHECK, "little") != blob[-_CHECK:]:
         return None
     return np.frombuffer(blob[:-_CHECK], np.float32)
 
