@@ -10,8 +10,8 @@ from scipy.special import ndtri
 
 # A dearer candidate must be better by this many standard errors of the paired difference.
 SURE = float(ndtri(0.975))
-# An unusual one of equal cost by this many: one-sided 95 % (docs/decisions/0010).
-LIKELY = float(ndtri(0.95))
+# An unusual one of equal cost by this many: the one-standard-error rule of Breiman et al. 1984, CART, section 3.4.3.
+LIKELY = 1.0
 
 
 def choose(losses: NDArray[np.floating], costs: Sequence[int], usual: Sequence[bool]) -> int:
