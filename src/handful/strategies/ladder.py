@@ -339,10 +339,10 @@ def _race(
             activations = Activations.of(backbone, activations.versions, recipe.first(backbone))
 
         def fit(strategy: Tuned, go_on: GoOn, at: Activations = activations, number: int = number) -> HeldOut | None:
+            # Nothing is kept: folds that still run when a trial is given up must not write after the run is saved.
             stage = f"trial {number + 1}: {strategy.name}"
             return hold_out(
                 at, truth, folds, strategy.recipe(), go_on=go_on,
-                file=lambda fold: _file(terms, f"trial-{number}", str(fold)),
                 progress=lambda fold, update: terms.say(stage, update.number + 1, strategy.updates),
             )  # fmt: skip
 
