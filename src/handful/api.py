@@ -236,9 +236,9 @@ def _tuned(above: Climb, frozen: Frozen, data: Dataset, base: str, backbones: Ma
     first, depth = recipe.first(untouched), len(untouched.blocks)
     delta = arrays_of(above.final.delta)
     moved = installed(untouched, recipe.tuner.name, first, delta)
-    matrix = extract(moved, data.items, (depth,)).matrices[depth]
     view = View(((base, depth),))
-    head = Logistic(recipe.penalty).fit(view.matrix({(base, depth): matrix}), data.labels or ())
+    matrix = view.matrix({(base, depth): extract(moved, data.items, (depth,)).matrices[depth]})
+    head = Logistic(recipe.penalty).fit(matrix, data.labels or ())
     return Bundle(
         modality=data.modality,
         labels=frozen.rows.labels,
@@ -249,7 +249,7 @@ def _tuned(above: Climb, frozen: Frozen, data: Dataset, base: str, backbones: Ma
         intercept=head.intercept_,
         sharpness=above.chosen.found.sharpness,
         input=data.input,
-        witness=view.matrix({(base, depth): matrix[:WITNESSES]}),
+        witness=matrix[:WITNESSES],
         loaded={base: moved},
         moved=Moved(recipe.tuner.name, first, delta),
     )

@@ -43,6 +43,11 @@ def log_losses(scores: Floats, truth: NDArray[np.integer], factors: Floats) -> N
     return np.asarray(np.minimum(losses, np.float32(-np.log(SMALLEST))), np.float32)
 
 
+def log_losses_of(proba: NDArray[np.float64], truth: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Minus the log probability of the true class of each row. (N, C), (N,) → (N,)."""
+    return np.asarray(-np.log(np.maximum(proba[np.arange(len(truth)), truth], SMALLEST)))
+
+
 def leads(scores: Floats, truth: NDArray[np.integer]) -> Floats:
     """How far the true class of each row is ahead of the mean of the others: what smoothed targets cost.
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from handful.evaluation.calibration import SMALLEST, leads, log_losses, probabilities, spread_of
-from handful.evaluation.intervals import Estimate
+from handful.evaluation.calibration import leads, log_losses, log_losses_of, probabilities, spread_of
+from handful.evaluation.intervals import Estimate, group_means
 
 Floats = NDArray[np.floating]
 
@@ -29,8 +29,7 @@ def gain(below: Floats, above: Floats, groups: NDArray[np.integer] | None = None
     """
     difference = np.asarray(below, float) - np.asarray(above, float)
     if groups is not None:
-        _, index = np.unique(groups, return_inverse=True)
-        difference = np.bincount(index, weights=difference) / np.bincount(index)
+        difference = group_means(difference, groups)
     n = len(difference)
     mean = float(difference.mean())
     if n < 3:
@@ -75,11 +74,6 @@ def gate(
         if gain(first[others], second[others], None if groups is None else groups[others]).low > 0:
             whole[own] = above[own]
     return Gated(found, found.low > 0, whole)
-
-
-def log_losses_of(proba: NDArray[np.float64], truth: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Minus the log probability of the true class of each row. (N, C), (N,) → (N,)."""
-    return np.asarray(-np.log(np.maximum(proba[np.arange(len(truth)), truth], SMALLEST)))
 
 
 def calibrated(

@@ -144,6 +144,12 @@ def bootstrap(
     return Estimate(float(value), float(low), float(high))
 
 
+def group_means(values: Floats, groups: NDArray[np.integer]) -> NDArray[np.float64]:
+    """The mean of each group's values. (N,), (N,) → (G,)."""
+    _, index = np.unique(groups, return_inverse=True)
+    return np.asarray(np.bincount(index, weights=values) / np.bincount(index))
+
+
 def paired_difference(
     first: Floats, second: Floats, groups: NDArray[np.integer] | None = None, level: float = LEVEL
 ) -> Estimate:
@@ -166,8 +172,7 @@ def paired_difference(
     difference = np.asarray(first, float) - np.asarray(second, float)
     value = float(difference.mean())
     if groups is not None:
-        _, index = np.unique(groups, return_inverse=True)
-        difference = np.bincount(index, weights=difference) / np.bincount(index)
+        difference = group_means(difference, groups)
     n = len(difference)
     padded = np.concatenate([difference, [1.0, -1.0]])
     centre, spread = padded.mean(), padded.std()

@@ -293,14 +293,13 @@ def _digest(record: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
+def _holds(value: Any, **kinds: type) -> bool:
+    """Whether a value is a dictionary with entries of just these kinds."""
+    return isinstance(value, dict) and all(type(value.get(name)) is kind for name, kind in kinds.items())
+
+
 def _is_part(value: Any) -> bool:
-    kinds = {"name": str, "depth": int, "fingerprint": str}
-    return isinstance(value, dict) and all(type(value.get(name)) is kind for name, kind in kinds.items())
-
-
-def _is_moved(value: Any) -> bool:
-    kinds = {"tuner": str, "first": int}
-    return isinstance(value, dict) and all(type(value.get(name)) is kind for name, kind in kinds.items())
+    return _holds(value, name=str, depth=int, fingerprint=str)
 
 
 # Entry of the record → whether its value can be what it must be.
@@ -312,7 +311,7 @@ _ENTRIES: dict[str, Callable[[Any], bool]] = {
     "head": lambda value: isinstance(value, str),
     "sharpness": lambda value: isinstance(value, float) and 0 < value < float("inf"),
     "files": lambda value: isinstance(value, dict),
-    "moved": lambda value: value is None or _is_moved(value),
+    "moved": lambda value: value is None or _holds(value, tuner=str, first=int),
     "carried": lambda value: isinstance(value, dict) and all(isinstance(v, dict) and v for v in value.values()),
 }
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from handful.backbones import catalog
+from handful.backbones.wheels import file_hash
 from handful.errors import BundleError
 
 FOLDER = "backbones"
@@ -33,7 +33,7 @@ def carry(names: list[str], modality: str, folder: Path) -> dict[str, dict[str, 
         target = folder / FOLDER / str(number)
         shutil.copytree(catalog.files_of(name, modality), target)
         files = sorted(path for path in target.rglob("*") if path.is_file())
-        found[name] = {path.relative_to(folder).as_posix(): _hash(path) for path in files}
+        found[name] = {path.relative_to(folder).as_posix(): file_hash(path) for path in files}
     return found
 
 
@@ -45,11 +45,6 @@ def place_of(folder: Path, carried: Mapping[str, str]) -> Path:
     """
     for name, expected in carried.items():
         file = folder / name
-        if ".." in Path(name).parts or not file.is_file() or _hash(file) != expected:
+        if ".." in Path(name).parts or not file.is_file() or file_hash(file) != expected:
             raise BundleError(f"{file} is missing or was changed after it was written. Restore it or export again.")
     return folder.joinpath(*Path(next(iter(carried))).parts[:2])
-
-
-def _hash(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

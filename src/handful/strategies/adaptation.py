@@ -15,7 +15,7 @@ from handful.backbones.base import Backbone
 from handful.data.augment.choice import views
 from handful.data.augment.options import Augmentation
 from handful.data.splits import fold_ids
-from handful.evaluation.calibration import SMALLEST
+from handful.evaluation.calibration import log_losses_of
 from handful.seeding import generator
 from handful.strategies.heads import Logistic
 from handful.training.activations import Activations
@@ -148,8 +148,8 @@ def _once(
     rows: NDArray[np.int64],
     truth: NDArray[np.int64],
     recipe: Recipe,
-    checkpoint: Path | None,
-    progress: Callable[[Update, int], None],
+    checkpoint: Path | None = None,
+    progress: Callable[[Update, int], None] = lambda update, total: None,
 ) -> Adapted:
     """One training."""
     body = start(activations, recipe)
@@ -196,19 +196,14 @@ def unfrozen(activations: Activations, rows: NDArray[np.int64], truth: NDArray[n
         return replace(recipe, gradual=False, tuner=Blocks(top=1))
     best, blocks = math.inf, 0
     for top in range(1, len(activations.backbone.blocks) - activations.depth + 1):
-        tried = _once(activations, learned, truth[inside], replace(recipe, tuner=Blocks(top=top)), None, _silent)
+        tried = _once(activations, learned, truth[inside], replace(recipe, tuner=Blocks(top=top)))
         x = features_of(tried.body, activations, np.concatenate([learned, asked]))
         head = Logistic(recipe.penalty).fit(x[: len(learned)], number[inside].tolist())
-        proba = head.predict_proba(x[len(learned) :])
-        loss = float(-np.log(np.maximum(proba[np.arange(len(asked)), number[~inside]], SMALLEST)).mean())
+        loss = float(log_losses_of(head.predict_proba(x[len(learned) :]), number[~inside]).mean())
         if loss >= best:
             break
         best, blocks = loss, top
     return replace(recipe, gradual=False, tuner=Blocks(top=max(1, blocks)))
-
-
-def _silent(update: Update, total: int) -> None:
-    pass
 
 
 def versions_of(items: Sequence[Any], modality: str, recipe: Recipe) -> list[list[Any]]:

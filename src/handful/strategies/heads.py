@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from handful.errors import DataError, OptionError
 from handful.evaluation.calibration import probabilities
 from handful.features.view import unit_rows
+from handful.strategies.labels import numbered, one_each
 from handful.strategies.linear import ABSENT, HINGE, SOFTMAX, SQUARED, Array, Basis, Loss, centroids, fit_path
 
 
@@ -58,12 +59,7 @@ class Head(ClassifierMixin, BaseEstimator):
         penalty = getattr(self, "penalty", None)
         if penalty is not None and not penalty > 0:
             raise OptionError(f"penalty of {type(self).__name__} must be above 0, got {penalty}. Try 0.1.")
-        self.classes_, index = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise DataError(
-                f"{type(self).__name__} needs rows of at least 2 classes, got only {str(self.classes_[0])!r}. "
-                "Add rows of another class."
-            )
+        self.classes_, index = numbered(type(self).__name__, y)
         self.n_features_in_ = x.shape[1]
         targets = np.eye(len(self.classes_), dtype=np.float32)[index]
         weights = np.ones(len(x)) if sample_weight is None else np.asarray(sample_weight)
@@ -186,6 +182,5 @@ def _checked(items: Any, labels: Sequence[Any]) -> tuple[NDArray[np.float32], ND
     if len(y) == 0:
         raise DataError("fit needs at least 2 rows, got none. Give it labelled rows.")
     x = _finite(items)
-    if len(x) != len(y):
-        raise DataError(f"fit needs one label per row, got {len(x)} rows and {len(y)} labels.")
+    one_each(x, y)
     return x, y

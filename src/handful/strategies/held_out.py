@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.engines.local import Inline
-from handful.evaluation.gate import calibrated, log_losses_of
+from handful.evaluation.calibration import log_losses_of
+from handful.evaluation.gate import calibrated
 from handful.strategies.adaptation import Adapted, Recipe, adapt
 from handful.strategies.heads import Logistic
 from handful.strategies.linear import ABSENT
@@ -72,7 +73,7 @@ def hold_out(
     """
     start = time.perf_counter()
     scores = np.full((len(truth), int(truth.max()) + 1), ABSENT, np.float32)
-    curves, right, moved = [], [0.0], 0
+    curves, right, moved = [], list[float](), 0
     count = int(folds.max()) + 1
 
     def fit(k: int) -> tuple[Adapted, Logistic, NDArray[np.float32]] | None:
@@ -103,9 +104,8 @@ def hold_out(
                 return None
     proba, sharpness = calibrated(scores, truth, folds, SHARPNESS)
     held = float((scores.argmax(1) == truth).mean())
-    return HeldOut(
-        proba, sharpness, tuple(curves), float(np.mean(right[1:] or right)), held, moved, time.perf_counter() - start
-    )
+    train = float(np.mean(right)) if right else 0.0
+    return HeldOut(proba, sharpness, tuple(curves), train, held, moved, time.perf_counter() - start)
 
 
 def _of_fold(fold: int, progress: Callable[[int, Update], None]) -> Callable[[Update, int], None]:

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.atomic import replaced_file
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
-from handful.errors import HandfulError, MachineError
+from handful.errors import HandfulError
 from handful.evaluation.gate import Gated, gate
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.verdicts import Held
 from handful.strategies.adaptation import Adapted, Recipe, adapt, versions_of
 from handful.strategies.catalog import movers
+from handful.strategies.decisions import Decisions
 from handful.strategies.frozen import Frozen
 from handful.strategies.held_out import HeldOut, hold_out
 from handful.strategies.trials import GoOn, Race, Trial, composed, near, suggested
@@ -133,37 +132,36 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
         What was tried, and what passed the gate.
     """
     ends = time.perf_counter() + terms.budget
-    offers, notes = _offers(data, backbone, frozen, terms)
-    decided = _Decisions.read(terms.checkpoints if offers else None)
+    shelf = _Shelf(data, backbone)
+    offers, notes = _offers(shelf, frozen, terms)
+    decided = Decisions.read(terms.checkpoints if offers else None)
     below = _Below(frozen.whole[0], None)
-    chosen, rungs = None, list[Rung]()
-    for offer, activations in offers:
+    rungs: list[Rung] = []
+    for offer in offers:
         left = ends - time.perf_counter()
         if not decided.go(offer.strategy.name, offer.seconds <= left):
             notes.append(f"{offer} was left out: {max(0.0, left):.0f} s of the budget were left.")
             continue
         try:
-            rung = _try(offer, activations, frozen, below, terms)
+            rung = _try(offer, shelf, frozen, below, terms)
         except HandfulError as error:
             notes.append(f"{offer.strategy.name} failed and was given up: {error}")
             continue
         rungs.append(rung)
         notes.append(_told(rung))
-        below = _Below(rung.found.proba if rung.gated.passed else below.best, rung.gated.whole)
-        chosen = rung if rung.gated.passed else chosen
+        below = below.after(rung)
     trials: tuple[Trial, ...] = ()
     if rungs and (terms.trials or terms.near):
         go = decided.within(ends)
-        searched, trials = _race(offers, rungs, frozen, below, terms, go)
+        searched, trials = _race(offers, shelf, rungs, frozen, below, terms, go)
         if searched is not None:
             rungs.append(searched)
             notes.append(_told(searched))
-            below = _Below(searched.found.proba if searched.gated.passed else below.best, searched.gated.whole)
-            chosen = searched if searched.gated.passed else chosen
-    final = None
+            below = below.after(searched)
+    chosen, final = _standing(rungs), None
     if chosen is not None:
         try:
-            final = _refit(data, backbone, frozen, chosen, terms)
+            final = _refit(shelf, frozen, chosen, terms)
         except HandfulError as error:
             notes.append(f"{chosen.name} failed on all rows, so the frozen model stays: {error}")
             chosen, below = None, _Below(frozen.whole[0], None)
@@ -173,16 +171,36 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
     return Climb(tuple(rungs), chosen, final, whole, tuple(_arm(rung) for rung in rungs), tuple(notes), trials)
 
 
-def _refit(data: Dataset, backbone: Backbone, frozen: Frozen, chosen: Rung, terms: Terms) -> Adapted:
+def _standing(rungs: Sequence[Rung]) -> Rung | None:
+    """The last rung that passed the gate, or None where the frozen model stands."""
+    return next((rung for rung in reversed(rungs) if rung.gated.passed), None)
+
+
+def _refit(shelf: _Shelf, frozen: Frozen, chosen: Rung, terms: Terms) -> Adapted:
     """Fit the chosen strategy on all rows, with the number of updates that the folds had."""
-    recipe = chosen.strategy.recipe()
-    versions = versions_of(data.items, data.modality, recipe)
-    activations = Activations.of(backbone, versions, recipe.first(backbone))
+    recipe, truth = chosen.strategy.recipe(), frozen.rows.truth
     stage = f"{chosen.name} on all rows"
     return adapt(
-        activations, np.arange(len(data)), frozen.rows.truth, recipe, checkpoint=_file(terms, chosen.name, "all"),
+        shelf.of(recipe), np.arange(len(truth)), truth, recipe, checkpoint=_file(terms, chosen.name, "all"),
         progress=lambda update, total: terms.say(stage, update.number + 1, total),
     )  # fmt: skip
+
+
+@dataclass
+class _Shelf:
+    """What the frozen blocks gave, once for every depth and number of versions that a recipe asks for."""
+
+    data: Dataset
+    backbone: Backbone
+    kept: dict[tuple[int, int], Activations] = field(default_factory=dict)
+
+    def of(self, recipe: Recipe) -> Activations:
+        """The activations that a recipe starts from."""
+        key = (recipe.first(self.backbone), recipe.versions)
+        if key not in self.kept:
+            versions = versions_of(self.data.items, self.data.modality, recipe)
+            self.kept[key] = Activations.of(self.backbone, versions, key[0])
+        return self.kept[key]
 
 
 @dataclass(frozen=True)
@@ -204,85 +222,40 @@ class _Below:
         kept = (gated.whole == self.best).all(1)
         return replace(gated, whole=np.where(kept[:, None], self.whole, gated.whole))
 
-
-@dataclass
-class _Decisions:
-    """What was tried and what was left out for want of time: a resumed run decides as the interrupted one did."""
-
-    made: dict[str, bool]
-    file: Path | None
-
-    @classmethod
-    def read(cls, folder: Path | None) -> _Decisions:
-        """Those of an interrupted run, or none yet."""
-        if folder is None:
-            return cls({}, None)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = folder / "decisions.json"
-            return cls(_json(file), file)
-        except OSError as error:
-            raise MachineError(
-                f"folder {folder}, where the trainings keep their state, cannot be used ({error.strerror or error}). "
-                "Name another run folder."
-            ) from error
-
-    def within(self, ends: float) -> Callable[[str, float], bool]:
-        """Whether something that takes so many seconds is tried, where all has to end at a time."""
-        return lambda name, seconds: self.go(name, time.perf_counter() + seconds <= ends)
-
-    def go(self, name: str, affordable: bool) -> bool:
-        """Whether a strategy is tried."""
-        if name not in self.made:
-            self.made[name] = affordable
-            if self.file is not None:
-                with replaced_file(self.file) as target:
-                    target.write_text(json.dumps(self.made), "utf-8")
-        return self.made[name]
+    def after(self, rung: Rung) -> _Below:
+        """What stands once a rung has faced the gate."""
+        return _Below(rung.found.proba if rung.gated.passed else self.best, rung.gated.whole)
 
 
-def _json(file: Path) -> dict[str, bool]:
-    try:
-        return dict(json.loads(file.read_text("utf-8"))) if file.exists() else {}
-    except ValueError:  # cut off when the machine went down: what it held is decided anew
-        return {}
-
-
-def _offers(
-    data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms
-) -> tuple[list[tuple[Offer, Activations]], list[str]]:
-    """The strategies that fit the backbone and are worth a try, best value for time first."""
+def _offers(shelf: _Shelf, frozen: Frozen, terms: Terms) -> tuple[list[Offer], list[str]]:
+    """The strategies that fit the backbone and are worth a try, most promising first."""
     notes: list[str] = []
-    found: list[tuple[Offer, Activations]] = []
+    found: list[Offer] = []
     if terms.budget <= 0:
         return found, ["Weights stay as they are: the budget is 0."] if terms.named else notes
     truth = frozen.rows.truth
     errors = float((frozen.whole[0].argmax(1) != truth).sum())
-    kept: dict[tuple[int, int], Activations] = {}
     for name in terms.wanted:
         strategy = movers()[name](seed=terms.seed)
-        why = strategy.refusal(backbone)
-        worth = errors * EXPECTED.get((data.modality, name), 0.0)
+        why = strategy.refusal(shelf.backbone)
+        worth = errors * EXPECTED.get((shelf.data.modality, name), 0.0)
         if not terms.named and worth < _WORTH:
             continue
         if why is not None:
             notes.append(f"{name} was left out: {why}.")
             continue
         recipe = strategy.recipe()
-        key = (recipe.first(backbone), recipe.versions)
-        if key not in kept:
-            kept[key] = Activations.of(backbone, versions_of(data.items, data.modality, recipe), key[0])
+        activations = shelf.of(recipe)
         fits = int(frozen.found.folds[0].max()) + 2
         try:
             rounds = math.ceil((fits - 1) / (os.cpu_count() or 1)) + 1  # the folds side by side, then all rows
-            seconds = rounds * _measured(kept[key], truth, recipe)
+            seconds = rounds * _measured(activations, truth, recipe)
         except HandfulError as error:
             notes.append(f"{name} failed and was given up: {error}")
             continue
-        found.append((Offer(strategy, seconds, fits, worth), kept[key]))
-    found.sort(
-        key=lambda pair: -pair[0].worth
-    )  # not by the measured time: a resumed run must try them in the same order
+        found.append(Offer(strategy, seconds, fits, worth))
+    # Not by the measured time: a resumed run must try them in the same order.
+    found.sort(key=lambda offer: -offer.worth)
     return found, notes
 
 
@@ -298,7 +271,7 @@ def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe
     return min(found)
 
 
-def _try(offer: Offer, activations: Activations, frozen: Frozen, below: _Below, terms: Terms) -> Rung:
+def _try(offer: Offer, shelf: _Shelf, frozen: Frozen, below: _Below, terms: Terms) -> Rung:
     """Fit the strategy without each fold in turn, and let the gate decide."""
     strategy, truth, folds = offer.strategy, frozen.rows.truth, frozen.found.folds[0]
     count, done = offer.fits - 1, itertools.count(1)
@@ -306,8 +279,9 @@ def _try(offer: Offer, activations: Activations, frozen: Frozen, below: _Below, 
     def progress(fold: int, update: Update) -> None:
         terms.say(str(offer), next(done), count * strategy.updates)
 
+    recipe = strategy.recipe()
     found = hold_out(
-        activations, truth, folds, strategy.recipe(),
+        shelf.of(recipe), truth, folds, recipe,
         file=lambda fold: _file(terms, strategy.name, str(fold)), progress=progress,
     )  # fmt: skip
     assert found is not None
@@ -315,7 +289,8 @@ def _try(offer: Offer, activations: Activations, frozen: Frozen, below: _Below, 
 
 
 def _race(
-    offers: Sequence[tuple[Offer, Activations]],
+    offers: Sequence[Offer],
+    shelf: _Shelf,
     tried: Sequence[Rung],
     frozen: Frozen,
     below: _Below,
@@ -324,25 +299,20 @@ def _race(
 ) -> tuple[Rung | None, tuple[Trial, ...]]:
     """Try other settings while the budget lasts, and let the best procedure over all of them face the gate."""
     race, truth, folds = Race(), frozen.rows.truth, frozen.found.folds[0]
-    of_kind = {type(offer.strategy): (offer, activations) for offer, activations in offers}
-    start = next((r.strategy for r in reversed(tried) if r.gated.passed), tried[-1].strategy)
-    settings = near(start)
+    of_kind = {type(offer.strategy): offer for offer in offers}
+    settings = near((_standing(tried) or tried[-1]).strategy)
     if terms.trials:
         settings = suggested(list(of_kind), terms.trials, terms.seed, lambda: race.trials[-1])
-    backbone = offers[0][1].backbone
     for number, strategy in enumerate(settings):
-        offer, activations = of_kind[type(strategy)]
+        offer = of_kind[type(strategy)]
         if not go(f"trial {number}", offer.seconds * strategy.updates / offer.strategy.updates):
             break
-        recipe = strategy.recipe()
-        if recipe.first(backbone) != activations.depth:
-            activations = Activations.of(backbone, activations.versions, recipe.first(backbone))
 
-        def fit(strategy: Tuned, go_on: GoOn, at: Activations = activations, number: int = number) -> HeldOut | None:
+        def fit(strategy: Tuned, go_on: GoOn, number: int = number) -> HeldOut | None:
             # Nothing is kept: folds that still run when a trial is given up must not write after the run is saved.
-            stage = f"trial {number + 1}: {strategy.name}"
+            recipe, stage = strategy.recipe(), f"trial {number + 1}: {strategy.name}"
             return hold_out(
-                at, truth, folds, strategy.recipe(), go_on=go_on,
+                shelf.of(recipe), truth, folds, recipe, go_on=go_on,
                 progress=lambda fold, update: terms.say(stage, update.number + 1, strategy.updates),
             )  # fmt: skip
 

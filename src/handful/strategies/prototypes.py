@@ -13,11 +13,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from handful.data.augment.choice import views
 from handful.data.augment.options import Augmentation
-from handful.errors import DataError
 from handful.evaluation.calibration import probabilities
 from handful.features.encoder import Encoder
 from handful.features.view import unit_rows
 from handful.seeding import generator
+from handful.strategies.labels import numbered, one_each
 
 
 @dataclass
@@ -50,12 +50,8 @@ class Prototypes(ClassifierMixin, BaseEstimator):
         Raises:
             DataError: one class only, another number of labels, or an item that cannot be read.
         """
-        if len(items) != len(labels):
-            raise DataError(f"fit needs one label per row, got {len(items)} rows and {len(labels)} labels.")
-        self.classes_, truth = np.unique(np.asarray(labels), return_inverse=True)
-        if len(self.classes_) < 2:
-            got = repr(str(self.classes_[0])) if len(self.classes_) else "none"
-            raise DataError(f"Prototypes needs rows of at least 2 classes, got only {got}. Add rows of another class.")
+        one_each(items, labels)
+        self.classes_, truth = numbered(type(self).__name__, labels)
         self.encoder_ = Encoder(self.backbone, self.modality).fit(items)
         rng = generator(self.seed, "views")
         seen = list(items)

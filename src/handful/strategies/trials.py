@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.errors import MachineError, TrainingError
-from handful.evaluation.gate import log_losses_of
+from handful.evaluation.calibration import log_losses_of
 from handful.strategies.held_out import HeldOut
 from handful.strategies.tuned import SupCon, Tuned
 

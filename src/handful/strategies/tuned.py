@@ -18,6 +18,7 @@ from handful.errors import DataError, OptionError
 from handful.features.extract import extract
 from handful.strategies.adaptation import Recipe, adapt, versions_of
 from handful.strategies.heads import Logistic
+from handful.strategies.labels import numbered, one_each
 from handful.training.activations import Activations
 from handful.training.installation import arrays_of, installed
 from handful.training.loop import Settings
@@ -105,16 +106,10 @@ class Tuned(ClassifierMixin, BaseEstimator):
         why = self.refusal(backbone)
         if why is not None:
             raise OptionError(f"strategy {self.name} does not fit: {why}. Choose another strategy or backbone.")
-        if len(values) != len(labels):
-            raise DataError(f"fit needs one label per row, got {len(values)} rows and {len(labels)} labels.")
+        one_each(values, labels)
         if not values:
             raise DataError("fit needs at least 2 rows, got none. Give it labelled rows.")
-        self.classes_, truth = np.unique(np.asarray(labels), return_inverse=True)
-        if len(self.classes_) < 2:
-            raise DataError(
-                f"{type(self).__name__} needs rows of at least 2 classes, got only {str(self.classes_[0])!r}. "
-                "Add rows of another class."
-            )
+        self.classes_, truth = numbered(type(self).__name__, labels)
         recipe = self.recipe_for(backbone)
         first = recipe.first(backbone)
         activations = Activations.of(backbone, versions_of(values, backbone.modality, recipe), first)

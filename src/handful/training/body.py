@@ -38,7 +38,7 @@ class Body(nn.Module):
         self.first = first
         self.blocks = nn.ModuleList(copy.deepcopy(list(backbone.blocks[first:])))
         self.classifier: nn.Linear | None = None
-        self.widths: tuple[int, ...] = ()
+        self._example: State | None = None
         self.dropout = False
         self.moving_statistics = False
         self._pool = backbone.pool
@@ -59,14 +59,19 @@ class Body(nn.Module):
             state = block(state)
         return self._pool(state)
 
-    @torch.no_grad()
     def measure(self, state: State) -> None:
-        """Note how many numbers per token or place each block gives, from one batch: ``widths``."""
-        found = []
-        for block in self.blocks:
+        """Keep one batch, for ``widths`` to be told from when somebody asks."""
+        self._example = state
+
+    @property
+    @torch.no_grad()
+    def widths(self) -> tuple[int, ...]:
+        """How many numbers per token or place each block gives; nothing before ``measure``."""
+        found, state = [], self._example
+        for block in self.blocks if state is not None else ():
             state = block(state)
             found.append(state.x.shape[1] if state.x.dim() == 4 else state.x.shape[-1])
-        self.widths = tuple(found)
+        return tuple(found)
 
     @property
     def device(self) -> torch.device:

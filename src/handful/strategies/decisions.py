@@ -1,0 +1,57 @@
+"""Decisions: what a run tried and what it left out for want of time, so that a resumed one decides the same."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from handful.atomic import replaced_file
+from handful.errors import MachineError
+
+
+@dataclass
+class Decisions:
+    """What was tried and what was left out for want of time: a resumed run decides as the interrupted one did."""
+
+    made: dict[str, bool]
+    """What was asked about → whether it was tried."""
+    file: Path | None
+    """Where they are kept; nowhere where the run cannot be resumed."""
+
+    @classmethod
+    def read(cls, folder: Path | None) -> Decisions:
+        """Those of an interrupted run, or none yet."""
+        if folder is None:
+            return cls({}, None)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = folder / "decisions.json"
+            return cls(_json(file), file)
+        except OSError as error:
+            raise MachineError(
+                f"folder {folder}, where the trainings keep their state, cannot be used ({error.strerror or error}). "
+                "Name another run folder."
+            ) from error
+
+    def within(self, ends: float) -> Callable[[str, float], bool]:
+        """Whether something that takes so many seconds is tried, where all has to end at a time."""
+        return lambda name, seconds: self.go(name, time.perf_counter() + seconds <= ends)
+
+    def go(self, name: str, affordable: bool) -> bool:
+        """Whether a strategy is tried."""
+        if name not in self.made:
+            self.made[name] = affordable
+            if self.file is not None:
+                with replaced_file(self.file) as target:
+                    target.write_text(json.dumps(self.made), "utf-8")
+        return self.made[name]
+
+
+def _json(file: Path) -> dict[str, bool]:
+    try:
+        return dict(json.loads(file.read_text("utf-8"))) if file.exists() else {}
+    except ValueError:  # cut off when the machine went down: what it held is decided anew
+        return {}
