@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
-from handful.evaluation.calibration import SMALLEST, leads, log_losses, probabilities, spread_of
+from handful.evaluation.calibration import SMALLEST, expected_error, leads, log_losses, probabilities, spread_of
 
 
 def test_probabilities_by_hand():
@@ -73,3 +73,23 @@ def test_smoothed_targets_cost_the_lead_times_the_sharpness(seed, factor, n):
 def test_classes_that_a_fold_never_saw_have_no_part_in_a_lead():
     scores = np.array([[[2.0, 1.0, -1e4], [0.0, 1.0, -1e4]], [[5.0, -1e4, -1e4], [5.0, -1e4, -1e4]]])  # two fits
     np.testing.assert_allclose(leads(scores, np.array([0, 2])), [[1, 0], [0, 0]])
+
+
+def test_the_expected_calibration_error_by_hand():
+    proba = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.45, 0.55]])
+    # One bin holds both 0.9 (one of them right: 0.4 off), one 0.6 (right), one 0.55 (right).
+    expected = (2 * 0.4 + 0.4 + 0.45) / 4
+    assert expected_error(proba, np.array([0, 1, 0, 1])) == pytest.approx(expected)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_probabilities_that_mean_what_they_say_have_a_small_error(seed):
+    rng = np.random.default_rng(seed)
+    proba = rng.dirichlet(np.ones(3), 3000)
+    truth = np.minimum((proba.cumsum(1) < rng.random((3000, 1))).sum(1), 2)
+    assert expected_error(proba, truth) < 0.06
+    assert expected_error(proba**8 / (proba**8).sum(1, keepdims=True), truth) > 0.15
+
+
+def test_certainty_lies_in_the_last_bin():
+    assert expected_error(np.array([[1.0, 0.0]]), np.array([1])) == 1

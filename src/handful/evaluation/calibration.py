@@ -78,3 +78,17 @@ def spread_of(scores: Floats) -> float:
     gap = np.max(scores, -1, keepdims=True) - scores
     known = gap < UNSEEN
     return max(float(gap[known].mean()), 1e-9)
+
+
+def expected_error(proba: NDArray[np.float64], truth: NDArray[np.integer], bins: int = 15) -> float:
+    """Expected calibration error: how far confidence is from the share of right answers (Guo et al. 2017, eq. 3).
+
+    Args:
+        proba: (N, C).
+        truth: (N,) class numbers.
+        bins: how many equal parts confidence is cut into.
+    """
+    sure, right = proba.max(1), proba.argmax(1) == truth
+    part = np.minimum((sure * bins).astype(int), bins - 1)
+    gaps = np.bincount(part, weights=sure - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(truth))

@@ -1,0 +1,69 @@
+"""Conformal sets: several classes where one is not sure enough, so that the right one is among them as often as asked.
+
+No rows are set aside for calibration: every row is scored by fits that did not see it (cross-conformal prediction, Vovk
+2015; CV+, Barber et al. 2021, and for classes Romano et al. 2020). Those keep all fits for prediction; here the model
+that learned from all rows answers alone, against one threshold, as in the plain jackknife. It knows a little more than
+the fits that set the threshold, so that sets cover a little more than asked; how much is in ``benchmarks/``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.errors import OptionError
+
+Floats = NDArray[np.floating]
+
+LEVEL = 0.9
+"""How often the right class should be in the set, where nothing else is asked for."""
+
+
+def misfits(proba: Floats, truth: NDArray[np.integer]) -> NDArray[np.float32]:
+    """How badly each held-out row fits its own class: one minus its probability (Sadinle et al. 2019).
+
+    Args:
+        proba: (R, N, C) out-of-fold probabilities.
+        truth: (N,) class numbers.
+
+    Returns:
+        (N, R) in rising order of the rows' means, so that rows can be counted: repeats add no rows.
+    """
+    own = (1 - proba[:, np.arange(len(truth)), truth]).T  # (N, R)
+    return np.asarray(own[np.argsort(own.mean(1), kind="stable")], np.float32)
+
+
+def threshold(misfit: Floats, level: float = LEVEL) -> float:
+    """The misfit up to which a class belongs to the set.
+
+    The quantile at ``level (N + 1) / N`` of all repeats together, which is Vovk's for one repeat.
+
+    Args:
+        misfit: (N, R) of held-out rows.
+        level: how often the right class should be in the set.
+
+    Raises:
+        OptionError: so often that as many rows cannot say.
+    """
+    n = len(misfit)
+    most = n / (n + 1)
+    if not 0 < level <= most:
+        raise OptionError(
+            f"the level of sets must lie between 0% and {most:.1%}, got {level:.1%}: with the {n} rows that the model "
+            "was scored on, a higher one would put every class into every set. Choose a level between them."
+        )
+    ranked = np.sort(misfit, axis=None)
+    at = math.ceil(level * (n + 1) / n * ranked.size - 1e-9)
+    return float(ranked[min(at, ranked.size) - 1])
+
+
+def sets(proba: Floats, limit: float) -> NDArray[np.bool_]:
+    """Which classes belong to the set of each row: the most probable one, and all that fit as well as the limit asks.
+
+    (N, C), rows sum to 1 → (N, C).
+    """
+    inside = 1 - proba <= limit
+    inside[np.arange(len(proba)), proba.argmax(1)] = True
+    return np.asarray(inside)

@@ -1,0 +1,189 @@
+"""Learning curves: accuracy against the number of labels, and what more of them are worth, with an interval.
+
+A curve from a handful of rows is noisy, so what it says is weighed against what curves did elsewhere: over development
+sets (``benchmarks/forecast.py``) twice the rows removed about the same share of the errors. The forecast is the
+precision-weighted mean of both (Gelman et al. 2013, "Bayesian Data Analysis", eq. 2.10), and its interval also holds
+the luck of the draw: which rows one happens to label next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from handful.errors import OptionError
+from handful.evaluation.intervals import Estimate, accuracy_interval
+
+Floats = NDArray[np.floating]
+
+LEVEL = 0.8
+"""Nominal coverage of a forecast."""
+# Accuracy comes near its end with the rows to the power of minus this. Hestness et al. 2017 find 0.1 to 0.5; on frozen
+# features, from a fifth of the rows to twice of them, the development sets fit best near the lower end.
+POWER = 0.15
+# Share of the errors that twice the rows remove: mean over development sets, and how it varies between sets.
+REMOVED, VARIES = 0.11, 0.05
+# What a curve from smaller parts cannot know: how it bends further on, in accuracy.
+BENDS = 0.015
+# How far the gain of one draw is from the mean of draws, in standard errors of an accuracy on as many rows.
+LUCK = 0.45
+# Beyond this many times the rows nothing was measured.
+FURTHEST = 4
+# Twice the labels for less than this are not worth asking for.
+FLAT = 0.01
+# So few errors that no class stands out.
+RARE = 0.03
+
+
+@dataclass(frozen=True)
+class Point:
+    """The score with so many labels."""
+
+    rows: int
+    """How many rows were learned from, on the mean."""
+    accuracy: Estimate
+    """Of the rows that were held out, with its 95 % interval; the intervals share these rows."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracy against the number of labels, and what it promises."""
+
+    n: int
+    """How many labels there are now."""
+    points: tuple[Point, ...]
+    """From few labels to many."""
+    doubled: float
+    """What twice the labels are expected to add to the accuracy."""
+    unsure: float
+    """Standard deviation of that expectation."""
+    luck: float
+    """Standard deviation of what one draw of as many further rows adds, around the expectation."""
+    needs: tuple[str, ...]
+    """Classes in the order in which they are part of errors, most first; without those that are in none."""
+    mixed: tuple[str, str] | None
+    """The two classes that are most often taken for each other; None where none are."""
+
+    def gain(self, more: int) -> Estimate:
+        """What further labels, spread over the classes as the present ones, add to the accuracy; 80 % interval.
+
+        Raises:
+            OptionError: fewer than one label, or so many that nothing is known.
+        """
+        if not 1 <= more <= (FURTHEST - 1) * self.n:
+            raise OptionError(
+                f"a forecast must be for 1 to {(FURTHEST - 1) * self.n} more labels, got {more}: nothing was measured "
+                f"beyond {FURTHEST} times the {self.n} there are. Ask for fewer."
+            )
+        grown = 1 + more / self.n
+        share = (1 - grown**-POWER) / (1 - 2**-POWER)  # of what twice the labels add
+        # Draws that grow share their rows: the luck of the added ones is what is left, 1 / n - 1 / (n + more).
+        spread = np.hypot(share * self.unsure, self.luck * np.sqrt(2 * (1 - 1 / grown)))
+        value, half = share * self.doubled, ndtri(0.5 + LEVEL / 2) * spread
+        return Estimate(float(value), float(value - half), float(value + half))
+
+    @property
+    def flat(self) -> bool:
+        """Whether twice the labels are expected to add next to nothing."""
+        return self.doubled < FLAT
+
+    @property
+    def sentence(self) -> str:
+        """What to do about labels, in one or two sentences."""
+        worth = f"{told(self.gain(self.n))}, {LEVEL:.0%} interval".replace("%", " %")
+        if not self.flat:
+            said = f"{self.n} more labels, spread over the classes as these, are worth {worth}."
+            return f"{said} {self.needs[0]} needs them most." if self.needs else said
+        said = f"More labels will not help: twice as many are worth {worth}."
+        if self.mixed is None or self.points[-1].accuracy.value > 1 - RARE:
+            return f"{said} There is little left to gain."
+        return f"{said} Look at the classes {self.mixed[0]} and {self.mixed[1]} instead: they are taken for each other."
+
+    def as_dict(self) -> dict[str, Any]:
+        """The curve as it stands in ``scores.json``."""
+        return {
+            "n": self.n,
+            "points": [{"rows": p.rows, **p.accuracy.as_dict()} for p in self.points],
+            "doubled": round(self.doubled, 6),
+            "unsure": round(self.unsure, 6),
+            "luck": round(self.luck, 6),
+            "needs": list(self.needs),
+            "mixed": None if self.mixed is None else list(self.mixed),
+            "forecast": {"more": self.n, "level": LEVEL, **self.gain(self.n).as_dict()},
+            "sentence": self.sentence,
+        }
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Curve:
+        """Read back what ``as_dict`` wrote."""
+        points = tuple(Point(p["rows"], Estimate(p["value"], p["low"], p["high"])) for p in raw["points"])
+        mixed = None if raw["mixed"] is None else (raw["mixed"][0], raw["mixed"][1])
+        return cls(raw["n"], points, raw["doubled"], raw["unsure"], raw["luck"], tuple(raw["needs"]), mixed)
+
+
+def curve_of(
+    sizes: Sequence[float],
+    right: Floats,
+    now: float,
+    table: Floats,
+    labels: Sequence[str],
+    groups: NDArray[np.integer] | None = None,
+) -> Curve:
+    """What held-out answers at several sizes say about more labels.
+
+    Args:
+        sizes: J mean numbers of rows learned from, rising; at least two.
+        right: (J, N) share of draws in which each row was answered right while it was held out.
+        now: the out-of-fold accuracy with all rows.
+        table: (C, C) true by predicted class out of fold.
+        labels: C class names.
+        groups: (N,) rows that are not independent share a number; None where all are.
+    """
+    n = right.shape[1]
+    x = np.asarray(sizes, float) ** -POWER
+    # Least squares: accuracy falls by ``slope`` per unit of rows to the minus POWER. One slope per row shows how
+    # far the mean slope may be off: the same rows answer at every size, so that their ease cancels out.
+    weight = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+    drop = (n**-POWER - (2 * n) ** -POWER) * -(weight @ right)  # (N,) what twice the rows would add, row by row
+    if groups is not None:
+        _, index = np.unique(groups, return_inverse=True)
+        count = int(index.max()) + 1
+        drop = np.bincount(index, weights=drop) * count / n
+    errors = 1 - now
+    seen = Estimate(float(drop.mean()), 0, 0)
+    noise = float(np.hypot(drop.std(ddof=1) / np.sqrt(len(drop)), BENDS))
+    before, varies = REMOVED * errors, max(VARIES * errors, 1e-6)
+    trust = varies**2 / (varies**2 + noise**2)  # in what these rows show
+    doubled = trust * seen.value + (1 - trust) * before
+    unsure = np.sqrt(trust) * noise  # of the weighted mean
+    luck = LUCK * np.sqrt(max(now * errors, 0.25 / n) / n)
+    points = tuple(Point(round(size), accuracy_interval(row, groups)) for size, row in zip(sizes, right, strict=True))
+    return Curve(n, points, float(max(doubled, 0.0)), float(unsure), float(luck), *_troubles(table, labels))
+
+
+def _troubles(table: Floats, labels: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, str] | None]:
+    """Classes by how many errors they are part of, and the pair that is most often taken for each other."""
+    wrong = np.asarray(table, float) - np.diag(np.diag(table))
+    part = wrong.sum(0) + wrong.sum(1)
+    needs = tuple(labels[c] for c in np.argsort(-part, kind="stable") if part[c] > 0)
+    pair = np.triu(wrong + wrong.T)
+    if not pair.any():
+        return needs, None
+    a, b = np.unravel_index(int(pair.argmax()), pair.shape)
+    return needs, (labels[int(a)], labels[int(b)])
+
+
+def told(gain: Estimate) -> str:
+    """A gain in points: ``+5 points (+1 to +9)``, with real minus signs."""
+    value, low, high = (_points(number) for number in (gain.value, gain.low, gain.high))
+    return f"{value} points ({low} to {high})"
+
+
+def _points(share: float) -> str:
+    points = round(100 * share)
+    return f"{points:+d}".replace("-", "\N{MINUS SIGN}") if points else "0"

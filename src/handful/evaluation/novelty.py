@@ -1,0 +1,110 @@
+"""Novelty: how unlike the training rows a new input is, and how often a row like theirs would look as strange."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.errors import OptionError
+from handful.features.view import Matrix, unit_rows
+
+Floats = NDArray[np.floating]
+
+# How much a lack of confidence counts beside the distance. Distance alone misses what lies between two classes;
+# measured on benchmarks/reject.py's sets, both together are at least as good as either.
+DOUBT = 0.5
+# Rows that are all the same have no spread: what differs from them at all is then far away.
+_FLOOR = 1e-4
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """What a new input is compared with.
+
+    An input is as strange as it is far from the nearest class mean (cosine; Lee et al. 2018 take the Mahalanobis
+    distance, for whose covariance a handful of rows is too few), plus half of how unsure the model is (Hendrycks &
+    Gimpel 2017), both in standard deviations of the training rows, each measured as if it had not been there.
+    """
+
+    means: Matrix
+    """(C, D) mean of each class's rows, scaled to length one."""
+    usual: Matrix
+    """(2, 2) mean and standard deviation of distance and of doubt over the training rows."""
+    strange: Matrix
+    """(N,) how strange each training row was while it was left out, in rising order."""
+
+    @classmethod
+    def of(
+        cls,
+        features: Matrix,
+        truth: NDArray[np.integer],
+        confidence: Floats,
+        groups: NDArray[np.integer] | None = None,
+    ) -> Novelty:
+        """Learn from the training rows what is usual.
+
+        Args:
+            features: (N, D).
+            truth: (N,) class numbers 0..C-1, each at least once.
+            confidence: (N,) highest probability of each row while it was held out.
+            groups: (N,) rows that share a number are left out together; None where rows are independent.
+        """
+        x = unit_rows(features)
+        means, near = _left_out(x, truth, groups)
+        facts = np.stack([1 - near, 1 - np.asarray(confidence, np.float64)])  # (2, N)
+        usual = np.stack([facts.mean(1), np.maximum(facts.std(1), _FLOOR)], 1).astype(np.float32)
+        return cls(means, usual, np.sort(_joined(facts, usual)).astype(np.float32))
+
+    def scores(self, features: Matrix, proba: Floats) -> NDArray[np.float64]:
+        """How strange inputs are, higher is stranger. (N, D), (N, C) → (N,)."""
+        near = (unit_rows(features) @ self.means.T).max(1)
+        return _joined(np.stack([1 - near, 1 - proba.max(1)]), self.usual)
+
+    def rarity(self, scores: Floats) -> NDArray[np.float64]:
+        """The share of rows like the training rows that would look as strange. (N,) → (N,), above 0.
+
+        Conformal p-values (Bates et al. 2023, "Testing for outliers with conformal p-values", eq. 3), with scores that
+        were left out in turn in place of a calibration split.
+        """
+        above = len(self.strange) - np.searchsorted(self.strange, np.asarray(scores, np.float32), side="left")
+        return np.asarray((above + 1) / (len(self.strange) + 1), np.float64)
+
+    def refused(self, features: Matrix, proba: Floats, share: float) -> NDArray[np.bool_]:
+        """Which inputs are stranger than all but so small a share of the training rows. (N, D), (N, C) → (N,).
+
+        Raises:
+            OptionError: there are too few training rows to know what is so rare.
+        """
+        rows = len(self.strange)
+        least = 1 / (rows + 1)
+        if not least <= share < 1:
+            raise OptionError(
+                f"the share to reject must lie between {least:.1%} (the model has seen {rows} rows, so nothing can be "
+                f"called rarer than 1 in {rows + 1}) and 100%, got {share:.1%}. Choose a share between them."
+            )
+        return np.asarray(self.rarity(self.scores(features, proba)) <= share)
+
+
+def _joined(facts: Floats, usual: Floats) -> NDArray[np.float64]:
+    """Distance and doubt in standard deviations, added up. (2, N) → (N,)."""
+    far, doubt = (np.asarray(facts, np.float64) - usual[:, :1]) / usual[:, 1:]
+    return np.asarray(far + DOUBT * doubt)
+
+
+def _left_out(
+    x: Matrix, truth: NDArray[np.integer], groups: NDArray[np.integer] | None
+) -> tuple[Matrix, NDArray[np.float64]]:
+    """Class means (C, D) of length one, and each row's cosine (N,) with the nearest mean that lacks its group."""
+    groups = np.arange(len(x)) if groups is None else groups
+    sums = np.eye(int(truth.max()) + 1, dtype=np.float32)[truth].T @ x  # (C, D)
+    means = unit_rows(sums)
+    near = x @ means.T  # (N, C)
+    for group in np.unique(groups):
+        rows = np.flatnonzero(groups == group)
+        for c in np.unique(truth[rows]):
+            own = rows[truth[rows] == c]
+            alone = len(own) == (truth == c).sum()  # nothing is left of the class
+            near[rows, c] = -1 if alone else x[rows] @ unit_rows((sums[c] - x[own].sum(0))[None])[0]
+    return means, near.max(1).astype(np.float64)

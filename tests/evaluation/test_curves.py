@@ -1,0 +1,112 @@
+"""Learning curves: straight lines by hand, forecasts that widen, sentences for steep and flat, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handful.errors import OptionError
+from handful.evaluation.curves import BENDS, LEVEL, POWER, REMOVED, VARIES, Curve, curve_of, told
+from handful.evaluation.intervals import Estimate
+
+NAMES = ("ants", "bees", "wasps")
+TABLE = np.array([[30, 8, 2], [5, 30, 2], [0, 1, 39]])
+SIZES = (24, 48, 96)
+
+
+def rights(shares, n=120, rows=None):
+    """(J, N) where so large a share of the rows is right at each size, the same rows first."""
+    return np.stack([(np.arange(n) < round(share * n)).astype(float) for share in shares])
+
+
+def test_many_rows_speak_for_themselves():
+    """Accuracy on a straight line in rows to the minus POWER goes on along that line, as far as rows are trusted."""
+    line = [1.5 - 1.6 * size**-POWER for size in SIZES]
+    n = 12000
+    straight = 1.6 * (n**-POWER - (2 * n) ** -POWER)
+    usual = 0.3 * REMOVED
+    found = curve_of(SIZES, rights(line, n), 0.7, TABLE, NAMES)
+    assert sorted([straight, usual, found.doubled])[1] == found.doubled
+    varies, noise = VARIES * 0.3, BENDS  # so many rows leave no other noise
+    trust = varies**2 / (varies**2 + noise**2)
+    assert found.doubled == pytest.approx(trust * straight + (1 - trust) * usual, abs=1e-3)
+
+
+def test_rows_that_say_nothing_leave_what_is_usual_elsewhere():
+    rng = np.random.default_rng(0)
+    right = (rng.random((3, 12)) < 0.5).astype(float)
+    wild = curve_of((2, 4, 9), right, 0.5, TABLE, NAMES)
+    assert wild.doubled == pytest.approx(0.5 * REMOVED, abs=0.03)
+
+
+def test_a_forecast_grows_and_widens_with_the_labels():
+    curve = curve_of(SIZES, rights([0.5, 0.6, 0.7]), 0.7, TABLE, NAMES)
+    found = [curve.gain(more) for more in (10, 60, 120, 360)]
+    assert [g.value for g in found] == sorted(g.value for g in found)
+    widths = [g.high - g.low for g in found]
+    assert widths == sorted(widths)
+    assert found[2].value == pytest.approx(curve.doubled)
+    assert all(g.low < g.value < g.high for g in found)
+
+
+@pytest.mark.parametrize("more", [0, -1, 361])
+def test_a_forecast_beyond_what_was_measured_is_refused(more):
+    curve = curve_of(SIZES, rights([0.5, 0.6, 0.7]), 0.7, TABLE, NAMES)
+    with pytest.raises(OptionError) as caught:
+        curve.gain(more)
+    assert str(caught.value) == (
+        f"a forecast must be for 1 to 360 more labels, got {more}: nothing was measured beyond 4 times the 120 there "
+        "are. Ask for fewer."
+    )
+
+
+def test_a_steep_curve_asks_for_labels_and_names_the_class():
+    curve = curve_of(SIZES, rights([0.5, 0.6, 0.7]), 0.7, TABLE, NAMES)
+    assert curve.needs == ("bees", "ants", "wasps")
+    worth = told(curve.gain(120))
+    assert curve.sentence == (
+        f"120 more labels, spread over the classes as these, are worth {worth}, 80 % interval. bees needs them most."
+    )
+    assert not curve.flat
+
+
+def test_a_flat_curve_points_at_the_classes_instead():
+    right = rights([0.96, 0.96, 0.96], 1200)
+    curve = curve_of((240, 480, 960), right, 0.96, TABLE, NAMES)
+    assert curve.flat
+    assert curve.sentence.startswith("More labels will not help: twice as many are worth ")
+    assert curve.sentence.endswith("Look at the classes ants and bees instead: they are taken for each other.")
+
+
+def test_where_all_is_right_there_is_little_left():
+    curve = curve_of(SIZES, rights([0.95, 1, 1]), 1.0, np.diag([40, 40, 40]), NAMES)
+    assert curve.flat
+    assert (curve.needs, curve.mixed) == ((), None)
+    assert curve.sentence.endswith("There is little left to gain.")
+
+
+def test_a_group_counts_once():
+    right = rights([0.5, 0.6, 0.7])
+    groups = np.arange(120) // 10
+    alone, grouped = (curve_of(SIZES, right, 0.7, TABLE, NAMES, g) for g in (None, groups))
+    assert grouped.unsure > alone.unsure
+    assert grouped.points[0].accuracy.low < alone.points[0].accuracy.low
+
+
+def test_a_gain_in_points():
+    assert told(Estimate(0.051, -0.002, 0.12)) == "+5 points (0 to +12)"
+    assert told(Estimate(-0.01, -0.03, 0.0)) == "\N{MINUS SIGN}1 points (\N{MINUS SIGN}3 to 0)"
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(6, 60))
+def test_any_answers_give_a_curve_that_is_read_back_as_written(seed, n):
+    rng = np.random.default_rng(seed)
+    right = np.sort(rng.random((3, n)) < 0.6, 0).astype(float)
+    curve = curve_of((0.2 * n, 0.4 * n, 0.8 * n), right, float(right[2].mean()), TABLE, NAMES)
+    again = Curve.from_dict(json.loads(json.dumps(curve.as_dict())))
+    assert again.sentence == curve.sentence
+    assert curve.doubled >= 0
+    assert again.gain(n).value == pytest.approx(curve.gain(n).value, abs=1e-5)
+    assert curve.as_dict()["forecast"]["level"] == LEVEL

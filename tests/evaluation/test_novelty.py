@@ -1,0 +1,87 @@
+"""Novelty: strange inputs look strange, usual ones as rare as promised, and what too few rows cannot say is said."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handful.errors import OptionError
+from handful.evaluation.novelty import Novelty
+
+
+def rows(rng, count, classes=3, width=20):
+    """Directions around one axis per class, and a confidence that says nothing."""
+    truth = np.arange(count) % classes
+    x = 3 * np.eye(width)[truth] + rng.normal(size=(count, width))
+    return x.astype(np.float32), truth
+
+
+def sure(count, classes=3, at=0.8):
+    return np.tile([at, *[(1 - at) / (classes - 1)] * (classes - 1)], (count, 1))
+
+
+def test_a_row_is_compared_with_means_that_lack_it_by_hand():
+    x = np.array([[1, 0], [0, 1], [1, 0]], np.float32)
+    found = Novelty.of(x, np.array([0, 0, 1]), np.ones(3))
+    # Row 0 meets (0, 1) of its own class and (1, 0) of the other, row 1 (1, 0) twice, row 2 only (1, 1) / √2.
+    far = np.array([0, 1, 1 - 1 / np.sqrt(2)])
+    np.testing.assert_allclose(found.usual, [[far.mean(), far.std()], [0, 1e-4]], atol=1e-6)
+    np.testing.assert_allclose(found.strange, np.sort((far - far.mean()) / far.std()), atol=1e-5)
+    np.testing.assert_allclose(found.means, [[np.sqrt(0.5)] * 2, [1, 0]], atol=1e-6)
+
+
+def test_far_away_and_unsure_are_both_strange():
+    rng = np.random.default_rng(0)
+    x, truth = rows(rng, 60)
+    found = Novelty.of(x, truth, rng.uniform(0.7, 0.9, 60))
+    away = -3 * np.eye(20)[:3].sum(0)[None]
+    near = np.eye(20)[:1]
+    assert found.scores(away, sure(1)) > found.strange[-1]
+    assert found.scores(near, sure(1, at=0.4)) > found.scores(near, sure(1))
+    assert found.rarity(found.scores(away, sure(1))) == pytest.approx(1 / 61)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.05, 0.1, 0.3]))
+def test_about_as_many_usual_rows_are_refused_as_asked(seed, share):
+    rng = np.random.default_rng(seed)
+    x, truth = rows(rng, 90)
+    new, _ = rows(rng, 900)
+    found = Novelty.of(x, truth, np.full(90, 0.8))
+    # The share of 90 rows that lie beyond a quantile of 90 others, five standard deviations wide.
+    assert found.refused(new, sure(900), share).mean() == pytest.approx(share, abs=5 * np.sqrt(share / 90))
+
+
+def test_rows_of_a_group_are_left_out_together():
+    rng = np.random.default_rng(0)
+    speakers = np.repeat(np.arange(8), 5)
+    x = (rng.normal(size=(8, 20))[speakers] + 0.01 * rng.normal(size=(40, 20))).astype(np.float32)
+    truth = speakers % 2
+    alone, together = Novelty.of(x, truth, np.ones(40)), Novelty.of(x, truth, np.ones(40), speakers)
+    assert together.usual[0, 0] > alone.usual[0, 0]
+
+
+def test_a_class_of_one_row_is_measured_by_the_others():
+    x = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
+    found = Novelty.of(x, np.array([0, 0, 1]), np.ones(3))
+    assert np.isfinite(found.strange).all()
+    assert found.usual[0, 0] == pytest.approx(1 / 3)  # 0, 0 and a right angle
+
+
+def test_rows_that_are_all_the_same_make_anything_else_strange():
+    x = np.ones((30, 4), np.float32)
+    found = Novelty.of(x, np.arange(30) % 2, np.ones(30))
+    assert not found.refused(x[:1], sure(1, 2, 1.0), 0.05).any()
+    assert found.refused(np.array([[1, 1, 1, 0.5]]), sure(1, 2, 1.0), 0.05).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 1.0, 5.0, -0.1])
+def test_what_so_few_rows_cannot_say_is_refused(share):
+    rng = np.random.default_rng(0)
+    x, truth = rows(rng, 10)
+    found = Novelty.of(x, truth, np.ones(10))
+    with pytest.raises(OptionError) as caught:
+        found.refused(x, sure(10), share)
+    assert str(caught.value) == (
+        "the share to reject must lie between 9.1% (the model has seen 10 rows, so nothing can be called rarer than 1 "
+        f"in 11) and 100%, got {share:.1%}. Choose a share between them."
+    )
