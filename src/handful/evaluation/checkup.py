@@ -1,0 +1,126 @@
+"""The checkup of a model in use: what it promised against what new rows show, as one verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from handful.data.classes import listed
+from handful.evaluation.drift import ALARM, Drift
+from handful.evaluation.intervals import Estimate
+
+USUAL = 0.05
+"""Inputs stranger than all but this share of the training rows are counted as strange."""
+_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What new rows say about a model."""
+
+    rows: int
+    """How many new rows could be read."""
+    unreadable: int
+    """How many could not."""
+    answered: Mapping[str, int]
+    """Class → how many new rows are answered with it, most frequent first."""
+    strange: float | None = None
+    """Share of new rows that are stranger than all but ``USUAL`` of the training rows; None: too few rows to tell."""
+    drift: Drift | None = None
+    """How new rows differ from training rows that are answered alike; None where nothing can be compared."""
+    furthest: tuple[int, ...] = ()
+    """Rows of the source that differ most, furthest first."""
+    promised: Estimate | None = None
+    """The score that the run promised; None where it is not known."""
+    measured: Estimate | None = None
+    """The score on the new rows; None where they carry no labels."""
+    metric: str = "accuracy"
+    """The metric of both."""
+    unknown: Mapping[str, int] = field(default_factory=dict)
+    """Classes of the new rows that the run has never seen → how many rows they have; they count as wrong."""
+
+    @property
+    def fallen(self) -> float:
+        """How far the score has fallen for sure: the lower end of the 95 % interval of promised minus measured.
+
+        Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10.
+        """
+        if self.promised is None or self.measured is None:
+            return -1.0
+        p, m = self.promised, self.measured
+        return float(p.value - m.value - np.hypot(p.value - p.low, m.high - m.value))
+
+    @property
+    def verdict(self) -> str:
+        """``retrain``, ``unsure``, ``drifted`` or ``as promised``."""
+        if self.unknown or self.fallen > 0:
+            return "retrain"
+        if self.promised is not None and self.measured is not None:
+            return "unsure" if self.measured.value < self.promised.low else "as promised"
+        return "drifted" if self.drift is not None and self.drift.found else "as promised"
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether somebody should look: what the exit code says."""
+        return self.verdict in ("retrain", "drifted")
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one or two sentences."""
+        said = [f"{self._promise()}: {_ADVICE[self.verdict]}." if self.measured is not None else self._drifted()]
+        if self.unknown:
+            count = sum(self.unknown.values())
+            said.append(
+                f"{count} rows are of classes that the run has never seen: {listed(list(self.unknown))}. "
+                "Add such rows to those it learns from, and tune again."
+            )
+        return " ".join(said)
+
+    def _promise(self) -> str:
+        assert self.measured is not None
+        before = f"promised {_range(self.promised)}, " if self.promised is not None else ""
+        return f"{before}measured {self.measured.value:.2f} ({_range(self.measured)}) on {self.rows} rows"
+
+    def _drifted(self) -> str:
+        if self.drift is None:
+            return "The new rows cannot be compared with the training rows: none are answered alike."
+        p = f"p = {self.drift.p:.3f}"
+        strange = "" if self.strange is None else f"; {self.strange:.0%} are stranger than 95% of them"
+        if self.drift.found:
+            return (
+                f"The new rows differ from the training rows ({p}{strange}): drifted. Label some of those that differ "
+                "most and check again with their labels."
+            )
+        return f"The new rows look like the training rows ({p}, drift below {ALARM}{strange}): as promised."
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``handful check --json`` prints."""
+        drift = None if self.drift is None else {"p": round(self.drift.p, 4), "found": self.drift.found}
+        return {
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+            "rows": self.rows,
+            "unreadable": self.unreadable,
+            "answered": dict(self.answered),
+            "strange": None if self.strange is None else round(self.strange, 4),
+            "drift": drift,
+            "furthest": list(self.furthest[:_NAMED]),
+            "metric": self.metric,
+            "promised": None if self.promised is None else self.promised.as_dict(),
+            "measured": None if self.measured is None else self.measured.as_dict(),
+            "unknown": dict(self.unknown),
+        }
+
+
+_ADVICE = {
+    "retrain": "retrain",
+    "unsure": "lower, but too few rows to be sure; label more and check again",
+    "as promised": "as promised",
+}
+
+
+def _range(estimate: Estimate) -> str:
+    return f"{estimate.low:.2f}\N{EN DASH}{estimate.high:.2f}"

@@ -1,0 +1,83 @@
+"""Checkups: every verdict with its sentence, and what a job reads."""
+
+import json
+
+import pytest
+
+from handful.evaluation.checkup import Checkup
+from handful.evaluation.drift import Drift
+from handful.evaluation.intervals import Estimate, wilson
+
+PROMISED = Estimate(0.88, 0.81, 0.93)
+
+
+def checkup(**changes):
+    return Checkup(rows=200, unreadable=0, answered={"ants": 150, "bees": 50}, **changes)
+
+
+def test_a_score_that_fell_says_retrain():
+    found = checkup(promised=PROMISED, measured=wilson(0.74, 200))
+    assert found.verdict == "retrain"
+    assert found.needs_attention
+    assert found.sentence == "promised 0.81–0.93, measured 0.74 (0.68–0.80) on 200 rows: retrain."
+
+
+def test_a_score_within_the_promise():
+    found = checkup(promised=PROMISED, measured=wilson(0.86, 200))
+    assert (found.verdict, found.needs_attention) == ("as promised", False)
+    assert found.sentence == "promised 0.81–0.93, measured 0.86 (0.81–0.90) on 200 rows: as promised."
+
+
+def test_a_low_score_on_few_rows_is_unsure():
+    found = checkup(promised=PROMISED, measured=wilson(0.7, 10))
+    assert (found.verdict, found.needs_attention) == ("unsure", False)
+    assert found.sentence.endswith("on 200 rows: lower, but too few rows to be sure; label more and check again.")
+
+
+def test_how_far_it_fell_by_hand():
+    measured = Estimate(0.7, 0.6, 0.78)
+    expected = 0.18 - (0.07**2 + 0.08**2) ** 0.5
+    assert checkup(promised=PROMISED, measured=measured).fallen == pytest.approx(expected)
+
+
+def test_classes_never_seen_are_named():
+    found = checkup(promised=PROMISED, measured=wilson(0.86, 200), unknown={"wasps": 4, "<b>": 1})
+    assert found.verdict == "retrain"
+    assert found.sentence.endswith(
+        'retrain. 5 rows are of classes that the run has never seen: "wasps" and "<b>". Add such rows to those it '
+        "learns from, and tune again."
+    )
+
+
+def test_drift_without_labels():
+    found = checkup(drift=Drift(0.001, (3, 1)), strange=0.35, promised=PROMISED)
+    assert (found.verdict, found.needs_attention) == ("drifted", True)
+    assert found.sentence == (
+        "The new rows differ from the training rows (p = 0.001; 35% are stranger than 95% of them): drifted. Label "
+        "some of those that differ most and check again with their labels."
+    )
+
+
+def test_no_drift_without_labels():
+    found = checkup(drift=Drift(0.4, ()), promised=PROMISED)
+    assert (found.verdict, found.needs_attention) == ("as promised", False)
+    assert found.sentence == ("The new rows look like the training rows (p = 0.400, drift below 0.01): as promised.")
+
+
+def test_nothing_to_compare_is_said():
+    assert checkup().sentence.endswith("none are answered alike.")
+
+
+def test_labels_outweigh_drift():
+    found = checkup(drift=Drift(0.001, ()), promised=PROMISED, measured=wilson(0.9, 200))
+    assert found.verdict == "as promised"
+
+
+def test_what_a_job_reads():
+    found = checkup(drift=Drift(0.00123, (3,)), furthest=tuple(range(50)), promised=PROMISED)
+    told = json.loads(json.dumps(found.as_dict()))
+    assert told["verdict"] == "drifted"
+    assert told["drift"] == {"p": 0.0012, "found": True}
+    assert told["furthest"] == list(range(10))
+    assert told["promised"] == {"value": 0.88, "low": 0.81, "high": 0.93}
+    assert told["measured"] is None
