@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handful.errors import OptionError
-from handful.evaluation.conformal import misfits, sets, threshold
+from handful.evaluation.conformal import Sets, misfits, sets, threshold
 
 
 def answers(rng, count, classes=4):
@@ -71,3 +71,17 @@ def test_a_higher_level_never_gives_smaller_sets(seed, first, second):
     misfit = misfits(proba[None], truth)
     small, large = (sets(proba, threshold(misfit, level)) for level in sorted((first, second)))
     assert (small <= large).all()
+
+
+def test_what_the_sets_of_a_run_look_like():
+    rng = np.random.default_rng(0)
+    proba, truth = answers(rng, 50)
+    found = Sets.of(proba[None], truth, 0.8)
+    assert found.limit == threshold(misfits(proba[None], truth), 0.8)
+    assert found.size == sets(proba, found.limit).sum(1).mean()
+    assert Sets(**found.as_dict()) == Sets(0.8, round(found.limit, 6), round(found.size, 3))
+
+
+def test_too_few_rows_have_no_sets():
+    proba, truth = answers(np.random.default_rng(0), 8)
+    assert Sets.of(proba[None], truth, 0.9) is None

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from handful.errors import BundleError
+from handful.evaluation.conformal import Sets
+from handful.evaluation.curves import Curve, Point
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.scores import Arm, ClassScore, Scores
 
@@ -97,3 +99,18 @@ def test_the_table_is_aligned_whatever_the_names():
     assert lines[0].split() == ["arm", "balanced_accuracy", "95%", "interval", "verdict"]
     assert lines[-2].split() == ["speech-embedding+voice-encoder", "0.900", "0.700", "to", "1.000", "tie"]
     assert lines[-1] == "accuracy 33%."
+
+
+def test_the_curve_and_the_sets_are_read_back_and_the_curve_is_told(tmp_path):
+    curve = Curve(20, (Point(4, Estimate(0.5, 0.3, 0.7)),), 0.0625, 0.01, 0.03, ("ants", "süß"), ("ants", "süß"))
+    before = scores(curve=curve, sets=Sets(0.9, 0.75, 1.5), estimate=Estimate(0.25, 0.125, 0.5))
+    after = Scores.read(written(tmp_path, before))
+    assert (after.curve, after.sets) == (before.curve, before.sets)
+    assert str(after).splitlines()[-1] == curve.sentence
+    assert before.as_dict()["curve"]["forecast"]["more"] == 20
+
+
+def test_a_file_of_old_has_neither(tmp_path):
+    assert not {"curve", "sets"} & scores().as_dict().keys()
+    after = Scores.read(written(tmp_path, scores()))
+    assert (after.curve, after.sets) == (None, None)

@@ -9,6 +9,7 @@ the fits that set the threshold, so that sets cover a little more than asked; ho
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,36 @@ Floats = NDArray[np.floating]
 
 LEVEL = 0.9
 """How often the right class should be in the set, where nothing else is asked for."""
+
+
+@dataclass(frozen=True)
+class Sets:
+    """What conformal sets of one level look like."""
+
+    level: float
+    """How often the right class should be in the set."""
+    limit: float
+    """One minus the probability that a class needs to be in it."""
+    size: float
+    """How many classes the set of a held-out row has, on the mean."""
+
+    @classmethod
+    def of(cls, proba: Floats, truth: NDArray[np.integer], level: float = LEVEL) -> Sets | None:
+        """The sets that held-out answers support; None where there are too few rows for the level.
+
+        Args:
+            proba: (R, N, C) out-of-fold probabilities.
+            truth: (N,) class numbers.
+            level: how often the right class should be in the set.
+        """
+        if level > len(truth) / (len(truth) + 1):
+            return None
+        limit = threshold(misfits(proba, truth), level)
+        return cls(level, limit, float(np.mean([sets(some, limit).sum(1).mean() for some in proba])))
+
+    def as_dict(self) -> dict[str, float]:
+        """The sets as they stand in ``scores.json``."""
+        return {"level": self.level, "limit": round(self.limit, 6), "size": round(self.size, 3)}
 
 
 def misfits(proba: Floats, truth: NDArray[np.integer]) -> NDArray[np.float32]:

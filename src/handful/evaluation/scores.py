@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.errors import BundleError
+from handful.evaluation.conformal import Sets
+from handful.evaluation.curves import Curve
 from handful.evaluation.intervals import LEVEL, Estimate
 
 
@@ -100,6 +102,10 @@ class Scores:
     """How many test rows there were."""
     sentence: str = ""
     """The result in one sentence."""
+    curve: Curve | None = None
+    """Accuracy of the frozen rung against the number of labels, and what more are worth; None in runs of old."""
+    sets: Sets | None = None
+    """What sets of classes look like that hold the right one nine times in ten; None where rows are too few."""
 
     def as_dict(self) -> dict[str, Any]:
         """What ``scores.json`` holds."""
@@ -120,6 +126,8 @@ class Scores:
             ],
             "confusion": np.round(self.confusion, 3).tolist(),
             "seconds": {stage: round(time, 3) for stage, time in self.seconds.items()},
+            **({} if self.curve is None else {"curve": self.curve.as_dict()}),
+            **({} if self.sets is None else {"sets": self.sets.as_dict()}),
         }
 
     @classmethod
@@ -151,6 +159,8 @@ class Scores:
                 test=raw["test"] and Estimate(*(raw["test"][key] for key in ("value", "low", "high"))),
                 test_n=raw["test"]["n"] if raw["test"] else 0,
                 sentence=raw["sentence"],
+                curve=Curve.from_dict(raw["curve"]) if "curve" in raw else None,
+                sets=Sets(**raw["sets"]) if "sets" in raw else None,
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise BundleError(
@@ -158,14 +168,14 @@ class Scores:
             ) from error
 
     def __str__(self) -> str:
-        """The arms as an aligned table with a closing sentence."""
+        """The arms as an aligned table, the result in a sentence, and what more labels are worth."""
         wide = max(len(arm.name) for arm in self.arms) + 2
         column = max(len(self.metric), 5)
         lines = [f"{'arm':<{wide}}{self.metric:>{column}}   {self.level:.0%} interval     verdict"]
         for arm in self.arms:
             e = arm.estimate
             lines.append(f"{arm.name:<{wide}}{e.value:>{column}.3f}   {e.low:.3f} to {e.high:.3f}   {arm.verdict}")
-        return "\n".join([*lines, self.sentence])
+        return "\n".join([*lines, self.sentence, *([] if self.curve is None else [self.curve.sentence])])
 
 
 @dataclass(frozen=True)
