@@ -38,6 +38,7 @@ def test_the_profile_of_texts():
         "groups": 2,
         "split": {"train": 2, "test": 1},
         "characters": [1, 1, 2, 3, 3],
+        "languages": {"unknown": 2, "English": 1},
     }
 
 
@@ -51,6 +52,8 @@ def test_the_profile_of_pictures_without_labels():
         "counts": {},
         "groups": None,
         "split": None,
+        "pixels": [2, 2, 2, 2, 2],
+        "formats": {},
     }
     assert findings(data)[0].kind == "unreadable"
 

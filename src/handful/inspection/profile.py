@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,19 @@ import numpy as np
 
 from handful.data.classes import listed
 from handful.data.dataset import Dataset, item_hash
+from handful.data.traits import Trait, traits_of
 from handful.errors import DataError
 from handful.inspection.findings import Finding, by_cost
+from handful.inspection.languages import languages
 
 # Fewer rows than this of a class and one row more or less decides its score: five folds want one row each.
 ENOUGH_ROWS = 5
 
 # A class this many times rarer than the most frequent one is easily forgotten.
 _IMBALANCE = 5
+
+# Files whose headers are read, and texts whose language is guessed, for the profile.
+_LOOKED_AT = 2000
 
 # Characters of a text that a message quotes, and unreadable rows it names.
 _QUOTED = 60
@@ -30,8 +35,11 @@ def profile(dataset: Dataset) -> dict[str, Any]:
 
     Returns:
         ``rows``, ``unreadable``, ``modality``, ``classes``, ``counts`` (rows per class, most frequent first),
-        ``groups`` (how many, or None), ``split`` (rows per part, or None), and for texts ``characters``: the 0 %, 25 %,
-        50 %, 75 % and 100 % quantiles of their lengths.
+        ``groups`` (how many, or None), ``split`` (rows per part, or None); for texts ``characters`` and ``languages``
+        (texts per language, a guess from scripts and common words), for pictures ``pixels`` (of the shorter side) and
+        ``formats``, for sounds ``seconds``, ``duration`` (of all together), ``rates`` and ``formats``. ``characters``,
+        ``pixels`` and ``seconds`` are the 0 %, 25 %, 50 %, 75 % and 100 % quantiles. Of more than 2,000 rows, files and
+        languages are taken from every n-th; ``looked at`` says how many that were.
     """
     facts: dict[str, Any] = {
         "rows": len(dataset),
@@ -42,11 +50,45 @@ def profile(dataset: Dataset) -> dict[str, Any]:
         "groups": len(set(dataset.groups)) if dataset.groups else None,
         "split": {part: dataset.split.count(part) for part in ("train", "test")} if dataset.split else None,
     }
-    if dataset.modality == "text" and len(dataset):
-        lengths = [len(text) for text in dataset.items]
-        quantiles = np.quantile(lengths, [0, 0.25, 0.5, 0.75, 1], method="nearest")
-        facts["characters"] = [int(length) for length in quantiles]
-    return facts
+    if not len(dataset):
+        return facts
+    step = -(-len(dataset) // _LOOKED_AT)
+    some = dataset.take(range(0, len(dataset), step))
+    if step > 1:
+        facts["looked at"] = len(some)
+    return facts | (_text_facts(dataset, some) if dataset.modality == "text" else _file_facts(some))
+
+
+def _text_facts(dataset: Dataset, some: Dataset) -> dict[str, Any]:
+    lengths = [len(text) for text in dataset.items]
+    return {"characters": [int(length) for length in _quantiles(lengths)], "languages": languages(some.items)}
+
+
+def _file_facts(some: Dataset) -> dict[str, Any]:
+    found = [row for row in traits_of(some, decode=False) if row]
+    if not found:
+        return {}
+    if some.modality == "image":
+        sides = [min(float(row["width"]), float(row["height"])) for row in found]
+        return {"pixels": [int(side) for side in _quantiles(sides)], "formats": _counts(found, "format")}
+    seconds = [float(row["duration"]) for row in found]
+    return {
+        "seconds": [round(length, 2) for length in _quantiles(seconds)],
+        "duration": round(sum(seconds), 2),
+        "rates": _counts(found, "rate"),
+        "formats": _counts(found, "format"),
+    }
+
+
+def _quantiles(values: Sequence[float]) -> list[float]:
+    return [float(value) for value in np.quantile(values, [0, 0.25, 0.5, 0.75, 1], method="nearest")]
+
+
+def _counts(found: Sequence[Mapping[str, Trait]], name: str) -> dict[str, int]:
+    """Rows per value of a trait, most frequent first."""
+    values = (row[name] for row in found if name in row)
+    shown = (f"{value:g}" if isinstance(value, float) else value for value in values)
+    return dict(Counter(shown).most_common())
 
 
 def duplicate_groups(dataset: Dataset) -> np.ndarray:
@@ -141,14 +183,14 @@ def _places(dataset: Dataset) -> list[tuple[str, str, bool]]:
 
 def duplicates(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
     """Rows with the same content and the same label."""
-    sets = [at for at in _repeats(ids) if len({_label(dataset, i) for i in at}) == 1]
+    sets = [at for at in _repeats(ids) if len({label_of(dataset, i) for i in at}) == 1]
     if not sets:
         return
     extra = sum(len(at) - 1 for at in sets)
     yield Finding(
         "duplicate",
-        _rows(dataset, [i for at in sets for i in at]),
-        f"{_count(extra, 'row repeats', 'rows repeat')} another one exactly, such as {_example(dataset, sets[0])}",
+        rows_of(dataset, [i for at in sets for i in at]),
+        f"{counted(extra, 'row repeats', 'rows repeat')} another one exactly, such as {example(dataset, sets[0])}",
         "Nothing has to be done: repeats are kept in one fold, but they teach nothing new. Remove them to save time.",
         severity=0.1 * extra / len(dataset),
     )
@@ -156,15 +198,15 @@ def duplicates(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
 
 def conflicts(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
     """Rows with the same content and different labels."""
-    sets = [at for at in _repeats(ids) if len({_label(dataset, i) for i in at}) > 1]
+    sets = [at for at in _repeats(ids) if len({label_of(dataset, i) for i in at}) > 1]
     if not sets:
         return
-    labels = sorted({_label(dataset, i) for i in sets[0]})
+    labels = sorted({label_of(dataset, i) for i in sets[0]})
     total = sum(len(at) for at in sets)
     yield Finding(
         "conflict",
-        _rows(dataset, [i for at in sets for i in at]),
-        f"{total} rows share their content with a row of another label, such as {_example(dataset, sets[0])}: "
+        rows_of(dataset, [i for at in sets for i in at]),
+        f"{total} rows share their content with a row of another label, such as {example(dataset, sets[0])}: "
         f"{listed(labels)}",
         "Decide which label is right and correct or remove the others: at least one of each such set is wrong.",
         severity=total / len(dataset),
@@ -198,9 +240,9 @@ def leaks(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
         hit = sum(dataset.split[i] == "test" for at in shared for i in at)
         yield Finding(
             "leak",
-            _rows(dataset, [i for at in shared for i in at]),
+            rows_of(dataset, [i for at in shared for i in at]),
             f"{hit} of {test} test rows {'is' if hit == 1 else 'are'} also among the training rows, "
-            f"such as {_example(dataset, shared[0])}",
+            f"such as {example(dataset, shared[0])}",
             "Remove them from one of the two: a model is not tested by what it was taught.",
             severity=hit / test,
         )
@@ -211,8 +253,8 @@ def leaks(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
         if both:
             yield Finding(
                 "leak",
-                _rows(dataset, [i for i, (name, _) in enumerate(parts) if name in both]),
-                f"{_count(len(both), 'group has', 'groups have')} both training and test rows: {listed(sorted(both))}",
+                rows_of(dataset, [i for i, (name, _) in enumerate(parts) if name in both]),
+                f"{counted(len(both), 'group has', 'groups have')} both training and test rows: {listed(sorted(both))}",
                 "Put each group into one of the two: a score on known groups says little about new ones.",
                 severity=0.5 * hit / test,
             )
@@ -230,11 +272,13 @@ def _repeats(ids: np.ndarray) -> list[list[int]]:
     return [at for at in places.values() if len(at) > 1]
 
 
-def _rows(dataset: Dataset, positions: Sequence[int]) -> tuple[int, ...]:
+def rows_of(dataset: Dataset, positions: Sequence[int]) -> tuple[int, ...]:
+    """Where these positions stand in the source."""
     return tuple(dataset.rows[i] for i in positions)
 
 
-def _label(dataset: Dataset, position: int) -> str:
+def label_of(dataset: Dataset, position: int) -> str:
+    """The label at a position; an empty text where nothing is labelled."""
     return dataset.labels[position] if dataset.labels else ""
 
 
@@ -242,18 +286,30 @@ def _classes(names: Sequence[str]) -> str:
     return f"class {listed(names)} has" if len(names) == 1 else f"classes {listed(names)} have"
 
 
-def _count(number: int, one: str, many: str) -> str:
+def counted(number: int, one: str, many: str) -> str:
+    """A number with the noun and verb that agree with it."""
     return f"{number} {one if number == 1 else many}"
 
 
-def _example(dataset: Dataset, positions: Sequence[int]) -> str:
+def example(dataset: Dataset, positions: Sequence[int]) -> str:
     """The first two rows of a set of repeats, as the user would look them up."""
     first, second = positions[:2]
     item = dataset.items[first]
     if isinstance(item, Path):
         return f"{item} and {dataset.items[second]}"
     where = f"rows {dataset.rows[first]} and {dataset.rows[second]}"
-    if not isinstance(item, str):
-        return where
+    return f"{_quoted(item)} ({where})" if isinstance(item, str) else where
+
+
+def as_shown(dataset: Dataset, position: int) -> str:
+    """One row, as the user would look it up."""
+    item = dataset.items[position]
+    if isinstance(item, Path):
+        return str(item)
+    where = f"row {dataset.rows[position]}"
+    return f"{_quoted(item)} ({where})" if isinstance(item, str) else where
+
+
+def _quoted(item: str) -> str:
     text = " ".join(item.split())
-    return f'"{text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"}" ({where})'
+    return f'"{text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"}"'

@@ -1,0 +1,73 @@
+"""A pool: items without labels to compare the labelled ones with, as a seeded sample of a source of any length."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handful.data.cells import shown
+from handful.data.dataset import Dataset
+from handful.data.folders import Walk
+from handful.data.items import PLURAL, media_kind
+from handful.data.readers import exists, missing, named
+from handful.data.streams import stream
+from handful.errors import DataError
+
+# Files of a folder that are looked at to say what it holds.
+_LOOKED_AT = 1000
+
+
+def read_pool(
+    source: str | Path,
+    modality: str,
+    most: int,
+    rng: np.random.Generator,
+    input: str | None = None,  # noqa: A002 - the name of the option
+) -> tuple[Dataset, int]:
+    """Read a pool; memory does not grow with its length.
+
+    Args:
+        source: what ``handful predict`` takes: a folder, a table, JSON lines or a text file.
+        modality: what its items have to be: text, image or sound.
+        most: at most so many rows are kept, each with the same chance (Vitter 1985, algorithm R).
+        rng: chooses them.
+        input: the column of a table that holds the items.
+
+    Returns:
+        The rows that were kept, in the order of the source, and how many readable rows there were.
+
+    Raises:
+        DataError: the source cannot be read, or holds items of another modality.
+    """
+    path = named(source)
+    if not exists(path):
+        raise DataError(missing(path))
+    _check_kind(path, modality)
+    kept: list[tuple[int, Any]] = []
+    seen = 0
+    for chunk in stream(path, modality=modality, input=input):
+        for i in chunk.readable:
+            seen += 1
+            if len(kept) < most:
+                kept.append((chunk.rows[i], chunk.items[i]))
+            elif (at := int(rng.integers(seen))) < most:
+                kept[at] = (chunk.rows[i], chunk.items[i])
+    kept.sort(key=lambda pair: pair[0])
+    rows = tuple(row for row, _ in kept)
+    return Dataset([item for _, item in kept], modality, rows=rows, source=shown(str(path))), seen
+
+
+def _check_kind(path: Path, modality: str) -> None:
+    """Refuse a pool that plainly holds something else than the labelled rows."""
+    if path.is_dir():
+        kinds = {kind for _, kind in islice(Walk(path).files(), _LOOKED_AT)}
+    else:
+        kinds = {kind} if (kind := media_kind(path.name)) else set()
+    if kinds and modality not in kinds:
+        raise DataError(
+            f"pool {shown(str(path))} must hold {PLURAL[modality]}, as the labelled rows do, got "
+            f"{' and '.join(PLURAL[kind] for kind in sorted(kinds))}. Name a pool of the same kind."
+        )

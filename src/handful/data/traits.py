@@ -1,0 +1,115 @@
+"""Traits: what can be said of an item apart from what it shows: its size, format, length, level and file name."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from PIL import Image
+
+from handful.data.dataset import Dataset
+from handful.data.sounds import load_sound
+from handful.errors import DataError
+
+Trait = float | str
+
+# Recording levels are measured at this many samples per second, over this many seconds.
+_LEVEL_RATE = 8000
+_LEVEL_SECONDS = 10.0
+
+# Where a file name falls into parts: at anything but letters and digits, and between letters and digits.
+_PARTS = re.compile(r"[A-Za-z]+|\d+|[^\W\d_]+")
+
+
+def traits(item: Any, modality: str, decode: bool = True) -> dict[str, Trait]:
+    """What is known of an item without looking at its content.
+
+    Args:
+        item: any item that a Dataset may hold.
+        modality: text, image or sound.
+        decode: whether sounds may be decoded to measure their level; otherwise only headers are read.
+
+    Returns:
+        Name → number or text. Texts: ``length`` (characters). Pictures: ``width``, ``height`` (pixels), ``format``,
+        ``bytes per pixel`` and ``compression`` (mean of a JPEG file's first quantisation table). Sounds: ``duration``
+        (seconds), ``rate`` (samples per second), ``channels``, ``format``, ``bytes per second`` and ``level``
+        (decibels below full scale). Files also ``name starts with`` and ``name ends with``. What is not known is left
+        out.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    if modality == "text":
+        return {"length": float(len(item))}
+    found = _picture(item) if modality == "image" else _sound(item)
+    if modality == "sound" and decode:
+        found["level"] = _level(item)
+    return found | (_name(item) if isinstance(item, Path) else {})
+
+
+def traits_of(dataset: Dataset, decode: bool = True) -> list[dict[str, Trait]]:
+    """The traits of every item of a Dataset; none for an item that cannot be read, which readers tell elsewhere.
+
+    Args:
+        dataset: N items.
+        decode: whether sounds may be decoded to measure their level.
+    """
+    found: list[dict[str, Trait]] = []
+    for item in dataset.items:
+        try:
+            found.append(traits(item, dataset.modality, decode))
+        except DataError:
+            found.append({})
+    return found
+
+
+def _name(path: Path) -> dict[str, Trait]:
+    parts = _PARTS.findall(path.stem)
+    words = [part.casefold() for part in parts if not part.isdigit()]
+    return {"name starts with": parts[0].casefold(), "name ends with": words[-1]} if words else {}
+
+
+def _picture(item: Any) -> dict[str, Trait]:
+    if isinstance(item, np.ndarray):
+        return {"width": float(item.shape[1]), "height": float(item.shape[0])}
+    if isinstance(item, Image.Image):
+        return {"width": float(item.width), "height": float(item.height)}
+    try:
+        with item.open("rb") as file, Image.open(file) as picture:
+            width, height = picture.size
+            found: dict[str, Trait] = {"format": str(picture.format)}
+            tables = getattr(picture, "quantization", None)
+            size = os.fstat(file.fileno()).st_size
+    except Exception as error:  # headers of damaged files make decoders raise almost anything
+        raise DataError(f"{item} cannot be read as a picture ({error}). Repair or remove it.") from error
+    found |= {"width": float(width), "height": float(height), "bytes per pixel": size / max(1, width * height)}
+    if tables:
+        found["compression"] = float(np.mean(tables[min(tables)]))
+    return found
+
+
+def _sound(item: Any) -> dict[str, Trait]:
+    if not isinstance(item, str | os.PathLike):
+        samples, rate = item
+        return {"rate": float(rate), "duration": max(np.shape(samples)) / float(rate)}
+    try:
+        about = soundfile.info(os.fspath(item))
+    except soundfile.LibsndfileError as error:
+        raise DataError(f"{item} cannot be read as a sound ({error}). Repair or remove it.") from error
+    seconds = about.frames / about.samplerate
+    return {
+        "duration": seconds,
+        "rate": float(about.samplerate),
+        "channels": float(about.channels),
+        "format": f"{about.format} {about.subtype}",
+        "bytes per second": Path(item).stat().st_size / max(seconds, 1e-3),
+    }
+
+
+def _level(item: Any) -> float:
+    samples = load_sound(item, _LEVEL_RATE, _LEVEL_SECONDS)
+    return float(10 * np.log10(np.mean(np.square(samples, dtype=np.float64)) + 1e-10))

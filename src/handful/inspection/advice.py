@@ -1,0 +1,111 @@
+"""Advice: which strategies make sense with this many rows, and why, as one table of rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handful.data.dataset import Dataset
+
+ALL = ("text", "image", "sound")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When some strategies make sense."""
+
+    strategies: tuple[str, ...]
+    """Names as ``--strategies`` knows them."""
+    least: int
+    """From so many rows per class on, counted in the smallest class."""
+    most: int | None
+    """Up to so many rows per class, None for any number."""
+    why: str
+    """The reason where it holds, in one sentence without a full stop."""
+    otherwise: str
+    """The reason where it does not hold, in one sentence without a full stop."""
+    modalities: tuple[str, ...] = ALL
+    """What the items have to be."""
+
+    def holds(self, modality: str, per_class: int) -> bool:
+        """Whether the strategies make sense for rows of a modality, the smallest class having so many."""
+        return modality in self.modalities and self.least <= per_class and (self.most is None or per_class <= self.most)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What one rule says about a Dataset."""
+
+    strategies: tuple[str, ...]
+    """The strategies it is about."""
+    sensible: bool
+    """Whether they make sense here."""
+    why: str
+    """The reason, in one sentence without a full stop."""
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        ("majority",), 1, None,
+        "it is what every other score is compared with", "",
+    ),
+    Rule(
+        ("zero-shot",), 1, 8,
+        "the names of the classes say as much as a few rows do, and cost nothing",
+        "names of classes help where they are words and rows are texts, eight per class at most: beyond, rows say more",
+        ("text",),
+    ),
+    Rule(
+        ("centroid",), 1, 16,
+        "a mean is all that so few rows can place, and hardly overfits",
+        "with more than 16 rows per class heads that draw borders are at least as good",
+    ),
+    Rule(
+        ("ridge", "logistic", "svm"), 2, None,
+        "they draw borders in features that are there already, in milliseconds, and held-out rows choose the penalty",
+        "a border needs two rows per class at least",
+    ),
+    Rule(
+        ("contrastive", "supcon"), 4, 64,
+        "pairs turn few rows into many comparisons; in published tables they gain most over frozen features here",
+        "pairs pay from 4 to 64 rows per class and on backbones whose weights can move",
+        ("text", "image"),
+    ),
+    Rule(
+        ("bias", "lora", "adapters"), 8, None,
+        "few weights move, so that tens of rows do not drown what the backbone knows",
+        "with fewer than 8 rows per class whether a moved weight helps can hardly be measured",
+    ),
+    Rule(
+        ("soup", "wise"), 8, None,
+        "averages with the frozen weights keep what moving them would forget",
+        "with fewer than 8 rows per class there is little to average",
+    ),
+    Rule(
+        ("partial", "gradual", "full"), 25, None,
+        "from about 25 rows per class the upper blocks can follow the rows without learning them by heart",
+        "with fewer than 25 rows per class so many weights learn the rows by heart",
+    ),
+    Rule(
+        ("prefix", "ia3"), 100, None,
+        "they move very few weights; their rates have to be searched (--search)",
+        "at their usual rates they stay behind on few rows; name them to try them anyway",
+        ("text",),
+    ),
+)  # fmt: skip
+"""The rules, cheapest strategies first; thresholds follow published few-shot tables and stand below the gate of
+``tune``, which decides on the rows themselves."""
+
+
+def advice(dataset: Dataset) -> list[Advice]:
+    """What the rules say about the training rows of a Dataset, in the order of the table.
+
+    Args:
+        dataset: labelled rows.
+    """
+    rows = dataset.part("train") if dataset.split else dataset
+    smallest = min(rows.counts.values(), default=0)
+    return [
+        Advice(rule.strategies, fits, rule.why if fits else rule.otherwise)
+        for rule in RULES
+        for fits in (rule.holds(dataset.modality, smallest),)
+    ]

@@ -1,0 +1,192 @@
+"""The audit: everything that frozen features and the files themselves say about the rows, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.backbones.base import Backbone
+from handful.data.dataset import Dataset
+from handful.errors import DataError
+from handful.features.sight import Sight, look
+from handful.inspection.copies import near_copies, near_pairs
+from handful.inspection.findings import Finding, by_cost
+from handful.inspection.labels import confusable, cosines, doubts, label_errors
+from handful.inspection.match import Match, matches, suited
+from handful.inspection.outliers import outliers, remoteness
+from handful.inspection.profile import duplicate_groups, findings
+from handful.inspection.shift import MOST, shift_between, shifts
+from handful.inspection.shortcuts import shortcuts
+from handful.seeding import generator
+
+MOST_ROWS = 2000
+"""At most so many rows are audited: time and memory grow with their square."""
+
+# Layers of a backbone that vote on labels: the last two that are read.
+_DEPTHS = 2
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found."""
+
+    findings: tuple[Finding, ...]
+    """What is wrong, most costly first."""
+    matches: tuple[Match, ...]
+    """How well each backbone suits the rows, best first; empty where that cannot be said."""
+
+
+def sample(dataset: Dataset, seed: int, most: int = MOST_ROWS) -> Dataset:
+    """The rows that are audited: all, or a seeded sample with every class in its share and two rows at least.
+
+    Args:
+        dataset: N rows.
+        seed: which sample.
+        most: about how many rows.
+
+    Returns:
+        The rows of the sample, in the order of the source.
+    """
+    if len(dataset) <= most:
+        return dataset
+    rng, share = generator(seed, "audit sample"), most / len(dataset)
+    labels = np.asarray(dataset.labels) if dataset.labels else np.zeros(len(dataset), np.int64)
+    order = rng.permutation(len(dataset))
+    order = order[np.argsort(labels[order], kind="stable")]  # class by class, in random order inside
+    _, start, counts = np.unique(labels[order], return_index=True, return_counts=True)
+    # Many classes with two rows each could still be too many: then the sample is plain.
+    wanted = np.maximum(np.minimum(2, counts), (share * counts).astype(int))
+    if wanted.sum() > most + len(counts):
+        return dataset.take(np.sort(rng.permutation(len(dataset))[:most]))
+    return dataset.take(np.sort(np.concatenate([order[s : s + n] for s, n in zip(start, wanted, strict=True)])))
+
+
+def audit(dataset: Dataset, sight: Sight | None, seed: int = 0, total: int | None = None) -> Audit:
+    """Look for wrong labels, near copies, outliers, classes that cannot be told apart, and shortcuts.
+
+    Args:
+        dataset: N rows, labelled or not; more than 2,000 are audited on a seeded sample, and the findings say so.
+        sight: what backbones see in these rows, from ``look``; without it only near copies of texts and shortcuts can
+            be found.
+        seed: fixes the sample and the shuffles.
+        total: how many rows there were, where ``dataset`` is a sample already.
+
+    Returns:
+        The findings, and the match of each backbone.
+    """
+    some = sample(dataset, seed)
+    if len(some) < 2:
+        return Audit((), ())
+    if sight is not None and some is not dataset:
+        place = {row: i for i, row in enumerate(dataset.rows)}
+        sight = sight.take([place[row] for row in some.rows])
+    last = {name: sight.items[name, depths[0]] for name, depths in sight.depths.items()} if sight else {}
+    alike = [cosines(view) for view in last.values()]
+    pairs = near_pairs(some, np.max(alike, axis=0) if alike else None)
+    found = [*near_copies(some, pairs, duplicate_groups(some)), *shortcuts(some, generator(seed, "shortcuts"))]
+    fits: tuple[Match, ...] = ()
+    if sight is not None:
+        found += outliers(some, remoteness(np.mean(alike, axis=0)))
+        if some.labels and len(some.classes) > 1:
+            fits = tuple(matches(last, some.labels))
+            views = [sight.items[name, d] for name in suited(fits) or list(last) for d in sight.depths[name][:_DEPTHS]]
+            asked = doubts(views, some.labels)
+            found += [*label_errors(some, asked), *confusable(some, asked)]
+    return Audit(tuple(by_cost(_stated(found, len(some), total or len(dataset), seed))), fits)
+
+
+def examine(
+    dataset: Dataset,
+    backbones: Mapping[str, Backbone],
+    seed: int = 0,
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    pool: tuple[Dataset, int] | None = None,
+) -> Audit:
+    """Everything that can be said about rows: what needs no model on all of them, the rest on a sample at most.
+
+    Args:
+        dataset: N rows.
+        backbones: by name; none: what needs a model is left out.
+        seed: fixes the sample and the shuffles.
+        progress: called with stage, rows done and rows in all.
+        pool: rows to compare with, and how many there are of which these are a sample.
+
+    Returns:
+        The findings, and the match of each backbone.
+
+    Raises:
+        DataError: too many rows cannot be read, or the pool holds items of another modality.
+    """
+    if pool is not None:
+        check_pool(dataset, pool[0])
+    seen, sight = sample(dataset, seed), None
+    whole = seen is dataset
+    if backbones:
+        seen, sight = look(seen, backbones, progress)
+    found = [*findings(seen if whole else replace(dataset, unreadable=seen.unreadable))]
+    audited = audit(seen, sight, seed, len(seen) if whole else len(dataset))
+    if pool is not None and sight is not None:
+        new, new_sight = look(pool[0], backbones, progress)
+        found += audit_shift(seen, sight, new, new_sight, seed, pool[1])
+    return replace(audited, findings=tuple(by_cost([*found, *audited.findings])))
+
+
+def audit_shift(
+    known: Dataset, sight: Sight, pool: Dataset, pool_sight: Sight, seed: int = 0, total: int | None = None
+) -> list[Finding]:
+    """Look whether the rows of a pool look like the training rows, by the last layers of all backbones.
+
+    Args:
+        known: the training rows.
+        sight: what backbones see in them.
+        pool: the new rows, labelled or not.
+        pool_sight: what the same backbones see in these.
+        seed: fixes the samples and the shuffles.
+        total: how many new rows there were, where ``pool`` is a sample already.
+
+    Returns:
+        One finding, or none where the two look alike.
+
+    Raises:
+        DataError: the pool holds items of another modality, or one side has fewer than two rows.
+    """
+    check_pool(known, pool)
+    rng = generator(seed, "shift")
+    mine, theirs = (np.sort(rng.permutation(len(data))[:MOST]) for data in (known, pool))
+    new = pool.take(theirs)
+    found = shift_between(_joined(sight)[mine], _joined(pool_sight)[theirs], rng)
+    return _stated(list(shifts(new, found)), len(new), total or len(pool), seed)
+
+
+def check_pool(known: Dataset, pool: Dataset) -> None:
+    """Refuse a pool that cannot be compared with the training rows.
+
+    Raises:
+        DataError: it holds items of another modality, or one side has fewer than two rows.
+    """
+    if known.modality != pool.modality:
+        raise DataError(
+            f"{pool.source} must hold {known.modality} items to be compared with {known.source}, got {pool.modality}. "
+            "Name a pool of the same kind."
+        )
+    for data in (known, pool):
+        if len(data) < 2:
+            raise DataError(f"{data.source} must have at least 2 rows to be compared, got {len(data)}. Add rows.")
+
+
+def _joined(sight: Sight) -> NDArray[np.float32]:
+    """(N, sum of widths) the last layers of all backbones, each of length one."""
+    views: Mapping[tuple[str, int], NDArray[np.float32]] = sight.items
+    last = [views[name, depths[0]] for name, depths in sight.depths.items()]
+    return np.concatenate([x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in last], axis=1)
+
+
+def _stated(found: list[Finding], looked: int, total: int, seed: int) -> list[Finding]:
+    """The findings, with a word on the sample where not all rows were looked at."""
+    if looked == total:
+        return found
+    word = f" (looked at {looked:,} of {total:,} rows, seed {seed})"
+    return [replace(finding, message=finding.message + word) for finding in found]

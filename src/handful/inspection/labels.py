@@ -1,0 +1,158 @@
+"""Labels that look wrong, and classes that cannot be told apart: what the other rows say about each row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+from handful.data.classes import listed
+from handful.data.dataset import Dataset
+from handful.inspection.findings import Finding
+from handful.inspection.left_out import Array, centred, left_out
+
+# Chosen on goemotions (single labels), clinc150, masakhanews, trashnet and esc10; see benchmarks/label_errors.py.
+_MARGIN_SHARE, _NEIGHBOUR_SHARE, _SHARPNESS = 0.5, 0.6, 10.0
+
+# A label is called doubtful where another one is e^1.5, four and a half times, as probable without it.
+_DOUBTFUL = 1.5
+
+# Two classes cannot be told apart where even the upper end of a 95 % interval is below this share, and the share
+# itself is nearer to a coin's than to this.
+_TOLD_APART, _COIN = 0.85, 0.65
+_FEWEST = 4
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """How much the other rows speak against the label of each row."""
+
+    classes: tuple[str, ...]
+    """The C class names, sorted."""
+    index: NDArray[np.int64]
+    """(N,) number of the label of each row."""
+    logs: Array
+    """(N, C) logarithms of the probabilities of each class by the other rows."""
+    scores: Array
+    """(N,) higher is more doubtful: log loss, margin and neighbours together."""
+
+    @property
+    def margins(self) -> Array:
+        """(N,) how far the best other class is above the label, in log probability."""
+        return _margins(self.logs, self.index)
+
+    @property
+    def doubtful(self) -> list[int]:
+        """Positions of the rows whose label looks wrong, the most doubtful first."""
+        order = np.argsort(-self.scores, kind="stable")
+        return [int(i) for i in order if self.margins[i] > _DOUBTFUL]
+
+
+def doubts(views: Sequence[NDArray[np.floating]], labels: Sequence[str]) -> Doubts:
+    """Ask the other rows about each label.
+
+    Args:
+        views: one (N, D) matrix of features per view.
+        labels: N class names, of two classes at least.
+
+    Returns:
+        The doubts; where features are the same for all rows, nothing is doubtful.
+    """
+    classes, index = np.unique(np.asarray(labels), return_inverse=True)
+    index = index.astype(np.int64)
+    logs = left_out(views, index, len(classes))
+    own = np.arange(len(index)), index
+    scores = -logs[own] + _MARGIN_SHARE * _margins(logs, index)
+    scores -= _NEIGHBOUR_SHARE * np.log(_neighbours(views, index, len(classes))[own] + 1e-3)
+    return Doubts(tuple(str(name) for name in classes), index, logs, scores)
+
+
+def _margins(logs: Array, index: NDArray[np.int64]) -> Array:
+    rows = np.arange(len(index))
+    others = logs.copy()
+    others[rows, index] = -np.inf
+    return np.asarray(others.max(1) - logs[rows, index])
+
+
+def _neighbours(views: Sequence[NDArray[np.floating]], index: NDArray[np.int64], classes: int) -> Array:
+    """(N, C) share of the votes of the other rows, near ones weighing most."""
+    alike = np.mean([cosines(view) for view in views], axis=0)
+    votes = np.exp(_SHARPNESS * alike)
+    np.fill_diagonal(votes, 0)
+    found = votes @ np.eye(classes)[index]
+    return np.asarray(found / found.sum(1, keepdims=True))
+
+
+def cosines(features: NDArray[np.floating]) -> Array:
+    """(N, N) cosines of the centred rows; zero where all rows are the same."""
+    x = centred(features)
+    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    return np.asarray(x @ x.T)
+
+
+def label_errors(dataset: Dataset, found: Doubts) -> Iterator[Finding]:
+    """Rows whose label looks wrong.
+
+    Args:
+        dataset: the N rows.
+        found: the doubts about them.
+    """
+    rows = found.doubtful
+    if not rows:
+        return
+    sure = 1 - 1 / (1 + np.exp(found.margins[rows]))
+    best = found.logs[rows[0]].copy()
+    best[found.index[rows[0]]] = -np.inf
+    first = (
+        f"row {dataset.rows[rows[0]]} is labelled {listed([found.classes[found.index[rows[0]]]])} and looks like "
+        f"{listed([found.classes[int(best.argmax())]])}"
+    )
+    yield Finding(
+        "label_error",
+        tuple(dataset.rows[i] for i in rows),
+        f"{len(rows)} {'label looks' if len(rows) == 1 else 'labels look'} wrong to the other rows: {first}",
+        "Look at these rows, the first ones first, and correct what is wrong; leave what is right as it is.",
+        tuple(round(float(p), 4) for p in sure),
+        severity=len(rows) / len(dataset),
+    )
+
+
+def confusable(dataset: Dataset, found: Doubts) -> Iterator[Finding]:
+    """Pairs of classes that the other rows cannot tell apart.
+
+    A pair is named where the share of its rows that are nearer to their own class than to the other, each class
+    weighing the same, is near a half, and its 95 % upper bound (Clopper and Pearson 1934) is below 85 %.
+
+    Args:
+        dataset: the N rows.
+        found: the doubts about them.
+    """
+    pairs = []
+    for a in range(len(found.classes)):
+        for b in range(a + 1, len(found.classes)):
+            rows = np.flatnonzero((found.index == a) | (found.index == b))
+            ahead = found.logs[rows, a] > found.logs[rows, b]
+            right = np.where(found.index[rows] == a, ahead, ~ahead)
+            counts = [int((found.index[rows] == c).sum()) for c in (a, b)]
+            share = float(np.mean([right[found.index[rows] == c].mean() for c in (a, b)]))
+            if min(counts) >= _FEWEST and share <= _COIN and _upper(share, len(rows)) < _TOLD_APART:
+                pairs.append((share, a, b, rows))
+    for share, a, b, rows in sorted(pairs, key=lambda pair: pair[0]):
+        yield Finding(
+            "confusable",
+            tuple(dataset.rows[i] for i in rows),
+            f"classes {listed([found.classes[a], found.classes[b]])} cannot be told apart: {share:.0%} of their "
+            f"{len(rows)} rows are nearer to their own class than to the other, and a coin would get 50%",
+            "Join the two, or say what divides them and check these rows; more rows alone will hardly help.",
+            severity=(1 - share) * len(rows) / len(dataset),
+        )
+
+
+def _upper(share: float, rows: int) -> float:
+    """The largest share of which so few of the rows would be right in 2.5 % of the cases."""
+    right = round(share * rows)
+    grid = np.linspace(0, 1, 1001)
+    return float(grid[binom.cdf(right, rows, grid) >= 0.025].max())
