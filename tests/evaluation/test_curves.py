@@ -26,10 +26,10 @@ def test_many_rows_speak_for_themselves():
     line = [1.5 - 1.6 * size**-POWER for size in SIZES]
     n = 12000
     straight = 1.6 * (n**-POWER - (2 * n) ** -POWER)
-    usual = 0.3 * REMOVED
+    usual = np.sqrt(0.3) * REMOVED
     found = curve_of(SIZES, rights(line, n), 0.7, TABLE, NAMES)
     assert sorted([straight, usual, found.doubled])[1] == found.doubled
-    varies, noise = VARIES * 0.3, BENDS  # so many rows leave no other noise
+    varies, noise = VARIES * np.sqrt(0.3), BENDS  # so many rows leave no other noise
     trust = varies**2 / (varies**2 + noise**2)
     assert found.doubled == pytest.approx(trust * straight + (1 - trust) * usual, abs=1e-3)
 
@@ -38,7 +38,7 @@ def test_rows_that_say_nothing_leave_what_is_usual_elsewhere():
     rng = np.random.default_rng(0)
     right = (rng.random((3, 12)) < 0.5).astype(float)
     wild = curve_of((2, 4, 9), right, 0.5, TABLE, NAMES)
-    assert wild.doubled == pytest.approx(0.5 * REMOVED, abs=0.03)
+    assert wild.doubled == pytest.approx(np.sqrt(0.5) * REMOVED, abs=0.03)
 
 
 def test_a_forecast_grows_and_widens_with_the_labels():

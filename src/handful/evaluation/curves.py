@@ -1,9 +1,9 @@
 """Learning curves: accuracy against the number of labels, and what more of them are worth, with an interval.
 
 A curve from a handful of rows is noisy, so what it says is weighed against what curves did elsewhere: over development
-sets (``benchmarks/forecast.py``) twice the rows removed about the same share of the errors. The forecast is the
-precision-weighted mean of both (Gelman et al. 2013, "Bayesian Data Analysis", eq. 2.10), and its interval also holds
-the luck of the draw: which rows one happens to label next.
+sets (``benchmarks/forecast.py``) twice the rows added about the same share of the root of the errors. The forecast is
+the precision-weighted mean of both (Gelman et al. 2013, "Bayesian Data Analysis", eq. 2.10), and its interval also
+holds the luck of the draw: which rows one happens to label next.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ LEVEL = 0.8
 # Accuracy comes near its end with the rows to the power of minus this. Hestness et al. 2017 find 0.1 to 0.5; on frozen
 # features, from a fifth of the rows to twice of them, the development sets fit best near the lower end.
 POWER = 0.15
-# Share of the errors that twice the rows remove: mean over development sets, and how it varies between sets.
-REMOVED, VARIES = 0.11, 0.05
+# What twice the rows add, as a share of the root of the errors: mean over development sets, and how it varies between
+# sets. (A share of the errors themselves promises too little where few are left, and too much where most are.)
+REMOVED, VARIES = 0.06, 0.025
 # What a curve from smaller parts cannot know: how it bends further on, in accuracy.
-BENDS = 0.015
+BENDS = 0.01
 # How far the gain of one draw is from the mean of draws, in standard errors of an accuracy on as many rows.
 LUCK = 0.45
 # Beyond this many times the rows nothing was measured.
@@ -154,14 +155,13 @@ def curve_of(
         _, index = np.unique(groups, return_inverse=True)
         count = int(index.max()) + 1
         drop = np.bincount(index, weights=drop) * count / n
-    errors = 1 - now
-    seen = Estimate(float(drop.mean()), 0, 0)
+    errors = max(1 - now, 0.5 / n)  # no row wrong is no proof that none ever will be
     noise = float(np.hypot(drop.std(ddof=1) / np.sqrt(len(drop)), BENDS))
-    before, varies = REMOVED * errors, max(VARIES * errors, 1e-6)
+    before, varies = REMOVED * np.sqrt(errors), VARIES * np.sqrt(errors)
     trust = varies**2 / (varies**2 + noise**2)  # in what these rows show
-    doubled = trust * seen.value + (1 - trust) * before
+    doubled = trust * float(drop.mean()) + (1 - trust) * before
     unsure = np.sqrt(trust) * noise  # of the weighted mean
-    luck = LUCK * np.sqrt(max(now * errors, 0.25 / n) / n)
+    luck = LUCK * np.sqrt(max(errors * (1 - errors), 0.5 / n) / n)
     points = tuple(Point(round(size), accuracy_interval(row, groups)) for size, row in zip(sizes, right, strict=True))
     return Curve(n, points, float(max(doubled, 0.0)), float(unsure), float(luck), *_troubles(table, labels))
 

@@ -75,16 +75,23 @@ class Novelty:
         """Which inputs are stranger than all but so small a share of the training rows. (N, D), (N, C) → (N,).
 
         Raises:
-            OptionError: there are too few training rows to know what is so rare.
+            OptionError: as ``check_share``.
+        """
+        self.check_share(share)
+        return np.asarray(self.rarity(self.scores(features, proba)) <= share)
+
+    def check_share(self, share: float) -> None:
+        """Refuse a share that so few training rows cannot tell.
+
+        Raises:
+            OptionError: it is not between one in N + 1 and all.
         """
         rows = len(self.strange)
-        least = 1 / (rows + 1)
-        if not least <= share < 1:
+        if not 1 / (rows + 1) <= share < 1:
             raise OptionError(
-                f"the share to reject must lie between {least:.1%} (the model has seen {rows} rows, so nothing can be "
-                f"called rarer than 1 in {rows + 1}) and 100%, got {share:.1%}. Choose a share between them."
+                f"the share to reject must lie between {1 / (rows + 1):.1%} and 100%, got {share:.1%}: the model has seen "
+                f"{rows} rows, so nothing can be called rarer than 1 in {rows + 1}. Choose a share between them."
             )
-        return np.asarray(self.rarity(self.scores(features, proba)) <= share)
 
 
 def _joined(facts: Floats, usual: Floats) -> NDArray[np.float64]:
