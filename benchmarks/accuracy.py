@@ -67,7 +67,7 @@ def one_draw(pool: Pool, per_class: int, seed: int, train: np.ndarray, rest: np.
     data, sight = pool.data.take(train), pool.sight.take(train)
     frozen = climb(data, sight, STRATEGIES, 60.0, seed, Inline(), lambda done, total: None)
     truth = np.asarray(pool.data.labels)[rest]
-    tuned = frozen.head.predict(frozen.chosen.view.matrix(pool.sight.take(rest).items))
+    tuned = frozen.model.predict(frozen.model.view.matrix(pool.sight.take(rest).items))
     first = next(iter(pool.sight.depths))
     last = (first, pool.sight.depths[first][0])
     x = unit_rows(pool.sight.items[last])
@@ -80,8 +80,8 @@ def one_draw(pool: Pool, per_class: int, seed: int, train: np.ndarray, rest: np.
         "tuned": round(float((tuned == truth).mean()), 4),
         "probe": round(float(probe.score(x[rest], truth)), 4),
         "estimate": round(float((frozen.whole.argmax(2) == frozen.rows.truth).mean()), 4),
-        "arm": frozen.chosen.arm,
-        "view": frozen.chosen.view.name,
+        "arm": frozen.arm,
+        "view": "+".join(frozen.model.view.backbones),
     }
 
 

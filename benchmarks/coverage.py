@@ -82,8 +82,8 @@ def one_draw(
     frozen = climb(data, sight, STRATEGIES, budget, seed, Inline(), lambda done, total: None)
     estimate = measure(frozen.whole, frozen.rows, "accuracy", generator(seed, "bootstrap"))
     labels = np.asarray(pool.data.labels)[rest]
-    view = frozen.chosen.view
-    right = frozen.head.predict(view.matrix({part: pool.sight.items[part][rest] for part in view.parts})) == labels
+    view = frozen.model.view
+    right = frozen.model.predict(view.matrix({part: pool.sight.items[part][rest] for part in view.parts})) == labels
     mix = np.asarray(data.labels)
     truth = float(sum(right[labels == c].mean() * (mix == c).mean() for c in data.classes if (labels == c).any()))
     return {

@@ -31,13 +31,14 @@ from handful.data.dataset import Dataset
 from handful.engines import Inline
 from handful.errors import HandfulError
 from handful.features.sight import Sight
+from handful.features.view import MOVED
 from handful.plan import MOVERS, STRATEGIES
 from handful.seeding import generator
 from handful.strategies.adaptation import Recipe, adapt, versions_of
 from handful.strategies.catalog import movers
 from handful.strategies.frozen import climb
 from handful.strategies.heads import Logistic
-from handful.strategies.ladder import Terms, ascend
+from handful.strategies.ladder import Terms, ascend, shipped
 from handful.strategies.tuned import Tuned
 from handful.training.activations import Activations
 from handful.training.body import Body, features_of
@@ -117,18 +118,20 @@ def one_draw(
     start = time.perf_counter()
     frozen = climb(data, pool.sight.take(train), STRATEGIES, BUDGET, seed, Inline(), lambda done, total: None)
     below = time.perf_counter() - start
-    said = frozen.head.predict(frozen.chosen.view.matrix(pool.sight.take(test).items))
-    yield measured("frozen", said, labels, below, frozen.chosen.arm)
-    backbone = backbones[frozen.chosen.view.parts[0][0]]
+    said = frozen.model.predict(frozen.model.view.matrix(pool.sight.take(test).items))
+    yield measured("frozen", said, labels, below, frozen.arm)
+    backbone = backbones[frozen.model.view.backbones[0]]
     start = time.perf_counter()
     above = ascend(data, backbone, frozen, Terms(MOVERS, named=False, budget=BUDGET, seed=seed))
     took = below + time.perf_counter() - start
     ours, asked = Looked(backbone, data), Looked(backbone, pool.data.take(test))
-    chosen = frozen.chosen.arm
+    chosen = frozen.arm
     if above.chosen is not None and above.final is not None:
         recipe, body = above.chosen.strategy.recipe(), above.final.body
-        head = Logistic(recipe.penalty).fit(ours.features(body, recipe), truth.tolist())
-        said, chosen = classes[head.predict(asked.features(body, recipe))], above.chosen.strategy.name
+        base, depth = frozen.model.view.backbones[0], len(backbone.blocks)
+        model = shipped(above.chosen, frozen, base, depth, ours.features(body, recipe), data.labels or ())
+        seen = {**pool.sight.take(test).items, (base + MOVED, depth): asked.features(body, recipe)}
+        said, chosen = model.predict(model.view.matrix(seen)), above.chosen.strategy.name
     yield measured("tune", said, labels, took, chosen)
     for name, kind in movers().items():
         strategy = kind(seed=seed)
@@ -184,8 +187,8 @@ def refused(
 ) -> Row:  # fmt: skip
     """Whether the frozen model stayed, and what the gate saw."""
     frozen = climb(data, sight, STRATEGIES, BUDGET, seed, Inline(), lambda done, total: None)
-    backbone = backbones[frozen.chosen.view.parts[0][0]]
-    with mock.patch("handful.strategies.ladder.movers", kinds):
+    backbone = backbones[frozen.model.view.backbones[0]]
+    with mock.patch("handful.strategies.offers.movers", kinds):
         try:
             above = ascend(data, backbone, frozen, Terms([name], named=True, budget=PATIENCE, seed=seed))
         except HandfulError as error:  # what would have ended a run is no refusal

@@ -108,7 +108,7 @@ def test_several_backbones_are_compared_and_joined(rows, monkeypatch):
     assert {"deaf", "toy-text", "joined"} <= arms.keys()
     assert arms["toy-text"] > arms["deaf"]
     assert run.model.backbones[0][0] == "toy-text"  # joined is no better and costs twice as much
-    assert len(run.model.backbones) == 1
+    assert run.model.view.backbones == ("toy-text",)
 
 
 def test_a_backbone_in_a_folder_is_found_again_from_any_other_folder(rows, monkeypatch, tmp_path):
@@ -173,7 +173,6 @@ def test_the_same_seed_gives_the_same_numbers_bit_for_bit(count):
     assert numbers(first) == numbers(second)
     assert first.held_out == second.held_out
     assert first.model.coef.tobytes() == second.model.coef.tobytes()
-    assert first.model.sharpness == second.model.sharpness
 
 
 def test_another_seed_draws_other_folds():
@@ -343,8 +342,8 @@ def test_columns_that_the_caller_names_stand_in_the_plan(table, sentences):
 
 def test_only_the_strategies_asked_for_are_arms(rows):
     run = handful.tune(rows[0], labels=rows[1], strategies=["centroid", "zero_shot"], backbone="toy-text")
-    assert [arm.name for arm in run.scores.arms] == ["majority", "centroid", "zero-shot"]
-    assert run.scores.chosen in ("centroid", "zero-shot")
+    assert [arm.name for arm in run.scores.arms] == ["majority", "centroid", "zero-shot", "ensemble"]
+    assert run.scores.chosen == "ensemble"
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1"])
@@ -399,7 +398,7 @@ def test_a_strategy_that_moves_weights_is_an_arm_among_the_heads(rows):
     assert {"majority", "zero-shot", "centroid", "ridge", "logistic", "svm", "contrastive"} <= arms
     assert run.trainings[0].name == "contrastive"
     assert run.trainings[0].moved == 32 * 32  # the upper one of two blocks
-    assert all(len(curve) == 20 for curve in run.trainings[0].curves)
+    assert all(len(curve) == 10 for curve in run.trainings[0].curves)
     assert any(note.startswith("contrastive ") for note in run.notes)
     assert run.scores.chosen == "contrastive" or run.model.moved is None
 
@@ -413,7 +412,7 @@ def test_the_model_whose_weights_moved_is_the_one_that_was_scored(muted, tmp_pat
     assert run.scores.chosen in {training.name for training in run.trainings}
     assert run.scores.estimate.value > 0.9
     assert run.model.moved.tuner == "blocks"
-    assert run.model.backbones == (("muted", 2),)
+    assert run.model.backbones == (("muted#moved", 2),)
     assert run.model.predict(["ants 77", "bees 78"]) == ["ants", "bees"]
     assert run.scores.n == len(run.held_out) == 32
     run.save(tmp_path / "run")

@@ -23,7 +23,7 @@ def model_of(modality="text", labels=("ants", "bees"), input=None):  # noqa: A00
     rng = np.random.default_rng(0)
     return Bundle(
         modality, labels, View(((toy.name, 2),)), {toy.name: toy.fingerprint}, "ridge",
-        rng.normal(size=(32, len(labels))).astype(np.float32), np.zeros(len(labels), np.float32), 1.0, input=input,
+        rng.normal(size=(32, len(labels))).astype(np.float32), np.zeros(len(labels), np.float32), input=input,
     )  # fmt: skip
 
 

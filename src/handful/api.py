@@ -12,6 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
 from handful.data.dataset import Dataset, item_hash
@@ -23,15 +26,15 @@ from handful.evaluation.verdicts import assemble, held_out_answers, score_test
 from handful.export.bundle import WITNESSES, Bundle, Moved
 from handful.features.extract import extract
 from handful.features.sight import Sight, look
-from handful.features.view import View
+from handful.features.view import MOVED
 from handful.inspection.findings import Finding
 from handful.inspection.profile import findings as find_faults
 from handful.plan import MOVERS, Plan
 from handful.run import Run, Training, checkpoints_of
 from handful.seeding import generator
+from handful.strategies.ensemble import Linear
 from handful.strategies.frozen import Frozen, climb
-from handful.strategies.heads import Logistic
-from handful.strategies.ladder import Climb, Terms, ascend
+from handful.strategies.ladder import Climb, Terms, ascend, shipped
 from handful.training.installation import arrays_of, installed
 
 __all__ = ["inspect", "load", "tune"]
@@ -131,7 +134,7 @@ def tune(
             learning, sight.take(train).take_classes(named), plan.strategies, plan.budget, plan.seed,
             engine, compared,
         )  # fmt: skip
-    base = frozen.chosen.view.parts[0][0]
+    base = frozen.model.view.backbones[0]
     with clock("train"):
         wanted = [name for name in plan.strategies if name in MOVERS]
         left = plan.budget - sum(clock.seconds.values())
@@ -144,11 +147,11 @@ def tune(
         model = (
             _bundle(frozen, learning, backbones)
             if above.chosen is None
-            else _tuned(above, frozen, learning, base, backbones)
+            else _tuned(above, frozen, learning, sight.take(train), backbones)
         )
         tested = _test(model, data.take(test), sight.take(test), plan) if test else None
         whole = frozen.whole if above.whole is None else above.whole
-        chosen = frozen.chosen.arm if above.chosen is None else above.chosen.name
+        chosen = frozen.arm if above.chosen is None else above.chosen.name
         scores = assemble(
             (*frozen.arms, *above.arms), whole, chosen, frozen.rows,
             metric=plan.metric, protocol=frozen.protocol if above.whole is None else frozen.single,
@@ -210,48 +213,41 @@ def _check_classes(before: Sequence[str], learning: Dataset) -> None:
 
 
 def _bundle(frozen: Frozen, data: Dataset, backbones: Mapping[str, Backbone]) -> Bundle:
-    view = frozen.chosen.view
-    used = {name: backbones[name] for name, _ in view.parts}
-    return Bundle(
-        modality=data.modality,
-        labels=frozen.rows.labels,
-        view=view,
-        fingerprints={name: backbone.fingerprint for name, backbone in used.items()},
-        head=frozen.chosen.arm,
-        coef=frozen.head.coef_,
-        intercept=frozen.head.intercept_,
-        sharpness=frozen.sharpness,
-        input=data.input,
-        witness=frozen.matrix[:WITNESSES],
-        loaded=used,
-    )
+    """The bundle of a frozen model."""
+    return _packed(frozen.model, frozen.arm, data, backbones, frozen.matrix)
 
 
-def _tuned(above: Climb, frozen: Frozen, data: Dataset, base: str, backbones: Mapping[str, Backbone]) -> Bundle:
-    """The bundle of a model whose weights moved: its backbone as it will be loaded, and a head on what that sees."""
+def _tuned(above: Climb, frozen: Frozen, data: Dataset, sight: Sight, backbones: Mapping[str, Backbone]) -> Bundle:
+    """The bundle of a model whose weights moved, pooled with the frozen one as far as the rows say."""
     assert above.chosen is not None
     assert above.final is not None
-    recipe = above.chosen.strategy.recipe()
-    untouched = backbones[base]
-    first, depth = recipe.first(untouched), len(untouched.blocks)
+    base, recipe = frozen.model.view.backbones[0], above.chosen.strategy.recipe()
+    first, depth = recipe.first(backbones[base]), len(backbones[base].blocks)
     delta = arrays_of(above.final.delta)
-    moved = installed(untouched, recipe.tuner.name, first, delta)
-    view = View(((base, depth),))
-    matrix = view.matrix({(base, depth): extract(moved, data.items, (depth,)).matrices[depth]})
-    head = Logistic(recipe.penalty).fit(matrix, data.labels or ())
+    moved = installed(backbones[base], recipe.tuner.name, first, delta)
+    part, seen = (base + MOVED, depth), extract(moved, data.items, (depth,)).matrices[depth]
+    model = shipped(above.chosen, frozen, base, depth, seen, data.labels or ())
+    matrix = model.view.matrix({**sight.items, part: seen})
+    bundle = _packed(model, above.chosen.strategy.name, data, {**backbones, part[0]: moved}, matrix)
+    return replace(bundle, moved=Moved(recipe.tuner.name, first, delta))
+
+
+def _packed(
+    model: Linear, head: str, data: Dataset, backbones: Mapping[str, Backbone], matrix: NDArray[np.float32]
+) -> Bundle:
+    """A linear map as a bundle: (N, D) what it reads of the rows, the first of which become its witnesses."""
+    used = {name: backbones[name] for name in model.view.backbones}
     return Bundle(
         modality=data.modality,
-        labels=frozen.rows.labels,
-        view=view,
-        fingerprints={base: untouched.fingerprint},
-        head=above.chosen.strategy.name,
-        coef=head.coef_,
-        intercept=head.intercept_,
-        sharpness=above.chosen.found.sharpness,
+        labels=model.labels,
+        view=model.view,
+        fingerprints={name.removesuffix(MOVED): backbones[name.removesuffix(MOVED)].fingerprint for name in used},
+        head=head,
+        coef=model.coef,
+        intercept=model.intercept,
         input=data.input,
         witness=matrix[:WITNESSES],
-        loaded={base: moved},
-        moved=Moved(recipe.tuner.name, first, delta),
+        loaded=used,
     )
 
 

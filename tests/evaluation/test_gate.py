@@ -5,7 +5,8 @@ import pytest
 from scipy.special import softmax
 
 from handful.evaluation.calibration import SMALLEST, log_losses, spread_of
-from handful.evaluation.gate import calibrated, gain, gate
+from handful.evaluation.gate import LIKELY, SURE, Prior, calibrated, chance_to_help, gain, gate
+from handful.evaluation.intervals import Estimate
 
 FACTORS = np.geomspace(0.1, 100, 13)
 
@@ -128,16 +129,46 @@ def test_folds_may_be_decided_differently():
     """One fold carries the rival: without its rows nothing speaks for the rival, so that fold stays with the arm."""
     rng = np.random.default_rng(0)
     n, folds = 40, np.arange(40) % 4
-    truth = np.zeros(n, int)
+    truth = np.arange(n) // 4 % 2
     below = np.tile([0.5, 0.5], (n, 1))
-    above = below.copy()
-    above[:, 0] += rng.uniform(-0.02, 0.02, n)
-    above[folds == 2, 0] = 0.95
-    above[:, 1] = 1 - above[:, 0]
+    sure = 0.5 + rng.uniform(-0.02, 0.02, n)
+    sure[folds == 2] = 0.95
+    above = np.where(np.eye(2)[truth] == 1, sure[:, None], 1 - sure[:, None])
     found = gate(below, above, truth, folds, None)
     assert found.passed
     np.testing.assert_array_equal(found.whole[folds == 2], below[folds == 2])
     np.testing.assert_array_equal(found.whole[folds != 2], above[folds != 2])
+
+
+def test_the_chance_to_help_by_hand():
+    # An error of 0.1 and a gain of 0.05; a prior gain of 8 % of 1.25, give or take 8 %: precisions 100 and 100.
+    found = Estimate(0.05, 0.05 - 0.16448536, 0.05 + 0.16448536)
+    assert chance_to_help(found, 1.25, None) == pytest.approx(0.6914625, rel=1e-5)  # Φ(0.5)
+    assert chance_to_help(found, 1.25, Prior(0.08, 0.08)) == pytest.approx(0.8555778, rel=1e-5)  # Φ(15 / √200)
+
+
+def test_what_is_known_from_other_sets_tips_a_small_gain_but_never_a_loss():
+    below, above, truth, folds = arms(60, np.random.default_rng(5), better=0.3)
+    unknown, known = (gate(below, above, truth, folds, None, prior) for prior in (None, Prior(0.2, 0.1)))
+    assert unknown.gain == known.gain
+    assert 0 < known.gain.value
+    assert (unknown.passed, known.passed) == (False, True)
+    assert unknown.chance < SURE
+    assert known.chance > LIKELY
+    worse = gate(above, below, truth, folds, None, Prior(2.0, 0.01))
+    assert worse.chance > LIKELY
+    assert not worse.passed
+
+
+def test_labels_that_say_nothing_let_no_rival_in_whatever_is_known():
+    """One run in twenty may be fooled."""
+    passed = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        truth = rng.permutation(np.arange(40) % 2)
+        below, above = (softmax(0.5 * rng.normal(size=(40, 2)), axis=1) for _ in range(2))
+        passed += gate(below, above, truth, np.arange(40) % 5, None, Prior(0.3, 0.1)).passed
+    assert passed <= 5
 
 
 def test_groups_are_kept_apart_within_the_decision_of_a_fold():

@@ -1,6 +1,11 @@
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from handful.evaluation.selection import choose, choose_nested
+from handful.evaluation.calibration import SMALLEST
+from handful.evaluation.selection import LAST, TEMPER, choose, halved, pool, weigh
 
 
 def losses(*rows):
@@ -8,28 +13,75 @@ def losses(*rows):
 
 
 def test_equal_costs_compete_on_the_mean():
-    assert choose(losses([1, 1, 1, 1], [0.9, 1, 1, 1]), [1, 1], [True, True]) == 1
+    assert choose(losses([1, 1, 1, 1], [0.9, 1, 1, 1]), [1, 1]) == 1
 
 
 def test_a_dearer_candidate_must_be_better_beyond_doubt():
     cheap = np.random.default_rng(0).random(40)
     barely = cheap - 0.05 + 0.5 * np.random.default_rng(1).normal(size=40)
     clearly = cheap - 0.3
-    assert choose(np.stack([cheap, barely]), [1, 2], [True, True]) == 0
-    assert choose(np.stack([cheap, clearly]), [1, 2], [True, True]) == 1
+    assert choose(np.stack([cheap, barely]), [1, 2]) == 0
+    assert choose(np.stack([cheap, clearly]), [1, 2]) == 1
 
 
-def test_rows_of_the_fold_itself_are_never_looked_at():
-    inner = [np.full((1, 2, 4), 0.5), np.full((1, 2, 4), 0.6)]
-    inner[1][0, 0] = [np.nan, np.nan, 0.1, 0.1]
-    inner[0][0, 0] = [np.nan, np.nan, 0.2, 0.2]
-    assert choose_nested(inner, [1, 1], [True, True]).tolist() == [[1, 0]]
+def test_equal_settings_count_the_same_and_one_on_the_last_layer_more():
+    assert weigh(np.ones((4, 10)), [False] * 4).tolist() == pytest.approx([0.25] * 4)
+    first, *others = weigh(np.ones((3, 10)), [True, False, False])
+    assert first == pytest.approx(LAST * others[0]) == pytest.approx(LAST * others[1])
 
 
-def test_an_unusual_candidate_must_be_better_than_the_noise():
-    usual = np.random.default_rng(0).random(10)
-    lucky = usual - 0.05 + 0.5 * np.random.default_rng(3).normal(size=10)
-    assert lucky.mean() < usual.mean()
-    assert choose(np.stack([usual, lucky]), [1, 1], [True, False]) == 0
-    assert choose(np.stack([usual, usual - 0.3]), [1, 1], [True, False]) == 1
-    assert choose(np.stack([usual, lucky]), [1, 1], [False, False]) == 1
+def test_the_more_rows_the_more_the_better_setting_counts():
+    shares = [weigh(losses([1.0] * n, [1.1] * n), [False] * 2)[0] for n in (5, 20, 80)]
+    assert shares == sorted(shares)
+    assert shares[0] == pytest.approx(1 / (1 + np.exp(-TEMPER * 0.5)))
+
+
+@given(arrays(float, (6, 9), elements=st.floats(0, 13)))
+def test_weights_are_shares(found):
+    weights = weigh(found, [True, False] * 3)
+    assert weights.sum() == pytest.approx(1)
+    assert (weights >= 0).all()
+    assert weights[found.sum(1).argmin()] > 0 or weights.max() > 0.1
+
+
+def test_a_pool_of_one_is_that_one_and_of_two_lies_between():
+    sure, unsure = np.log([[0.9, 0.1]]), np.log([[0.5, 0.5]])
+    np.testing.assert_allclose(pool([sure], np.array([1.0])), [[0.9, 0.1]])
+    (between,) = pool([sure, unsure], np.array([0.5, 0.5]))
+    assert between[0] == pytest.approx(3 / 4)  # √0.9·0.5 against √0.1·0.5
+
+
+def test_no_member_silences_the_others():
+    never, hardly = np.array([[0.0, -1e4]]), np.log([[0.01, 0.99]])
+    assert pool([never, hardly], np.array([0.5, 0.5]))[0, 1] > np.sqrt(SMALLEST)
+
+
+def two_arms(better=0.9):
+    """Of 40 rows in 4 folds: an arm that knows nothing, and one that gives the true class so much."""
+    truth, folds = np.arange(40) % 2, np.arange(40) // 2 % 4
+    above = np.full((40, 2), 1 - better)
+    above[np.arange(40), truth] = better
+    return np.full((40, 2), 0.5), above, truth, folds
+
+
+def test_a_rival_that_is_clearly_better_takes_nearly_all():
+    below, above, truth, folds = two_arms()
+    proba, share = halved(below, above, truth, folds)
+    assert share > 0.99
+    np.testing.assert_allclose(proba, above, atol=0.01)
+
+
+def test_a_rival_that_is_worse_still_counts_for_half():
+    below, above, truth, folds = two_arms(better=0.2)
+    proba, share = halved(below, above, truth, folds)
+    assert share == 0.5
+    assert proba[truth == 0, 0] == pytest.approx(1 / 3)  # √0.2·0.5 against √0.8·0.5
+
+
+def test_the_share_of_a_fold_is_found_without_its_rows():
+    below, above, truth, folds = two_arms(better=0.5)
+    above[folds == 0] = np.eye(2)[truth[folds == 0]] * 0.98 + 0.01  # only the first fold speaks for the rival
+    proba, share = halved(below, above, truth, folds)
+    assert share > 0.9
+    right = proba[np.arange(40), truth]
+    assert right[folds == 0] == pytest.approx(np.sqrt(0.99) / (np.sqrt(0.99) + np.sqrt(0.01)))

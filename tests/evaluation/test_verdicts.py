@@ -92,7 +92,7 @@ def test_arms_are_set_against_the_whole_procedure_and_it_against_the_reference()
     assert (found["ridge"].seconds, found["ridge"].setting) == (0.5, {"a": 1})
     # 20 rows and one for each side: mean 10/22, deviation 0.582, Student's 2.080 with 21 degrees, over the root of 22
     assert found["ridge"].reason == (
-        "Lowest held-out log loss, better than always answering the same class by 50 points (+20 to +71)."
+        "Taken for its held-out log loss, better than always answering the same class by 50 points (+20 to +71)."
     )
     assert found["majority"].reason == "Worse than ridge by 50 points (−71 to −20)."
 
@@ -101,7 +101,9 @@ def test_the_chosen_arm_is_judged_by_the_procedure_not_by_its_own_lucky_choice()
     found = verdicts([Held("majority", SAME), Held("ridge", RIGHT)], SAME, "ridge")
     assert found["ridge"].estimate.value == 1.0
     assert found["ridge"].difference.value == 0.0
-    assert found["ridge"].reason.startswith("Lowest held-out log loss, but a tie with always answering the same class")
+    assert found["ridge"].reason.startswith(
+        "Taken for its held-out log loss, but a tie with always answering the same class"
+    )
 
 
 def test_arms_that_cannot_be_told_apart_are_called_a_tie():
@@ -123,7 +125,7 @@ def test_a_chosen_arm_that_is_worse_than_the_reference_is_not_called_better():
     rows, wrong = rows_of(truth), answered([1] * 9 + [0] * 9 + [0, 0])
     arms = [Held("majority", answered([0] * 20)), Held("ridge", wrong)]
     assert verdicts(arms, wrong, "ridge", rows)["ridge"].reason == (
-        "Lowest held-out log loss, but worse than always answering the same class by 45 points (−66 to −15)."
+        "Taken for its held-out log loss, but worse than always answering the same class by 45 points (−66 to −15)."
     )
     scores = assemble(arms, wrong, "ridge", rows, metric="accuracy", protocol="5x5", rng=rng())
     assert "not yet better than always answering the same class" in scores.sentence
@@ -132,7 +134,7 @@ def test_a_chosen_arm_that_is_worse_than_the_reference_is_not_called_better():
 def test_without_a_reference_there_is_nothing_to_compare_with():
     found = verdicts([Held("ridge", RIGHT)], RIGHT, "ridge")["ridge"]
     assert (found.versus, found.difference) == (None, None)
-    assert found.reason == "Lowest held-out log loss; there is no reference arm to compare with."
+    assert found.reason == "Taken for its held-out log loss; there is no reference arm to compare with."
 
 
 def test_grouped_rows_widen_every_interval():

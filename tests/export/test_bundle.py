@@ -15,7 +15,7 @@ from handful.backbones import catalog
 from handful.backbones.toy import ToyText
 from handful.errors import BundleError, DataError, MachineError, OptionError
 from handful.export.bundle import FORMAT, Bundle, Moved
-from handful.features.view import View
+from handful.features.view import MOVED, View
 from handful.training.body import Body
 from handful.training.installation import arrays_of, installed
 from handful.training.tuners import TUNERS
@@ -31,7 +31,7 @@ def made(modality="text", labels=("ants", "bees", "wasps"), depth=2, **changed):
         modality=modality, labels=labels, view=View(((name, depth),)), fingerprints={name: fingerprint}, head="ridge",
         coef=rng.normal(size=(32, len(labels))).astype(np.float32),
         intercept=rng.normal(size=len(labels)).astype(np.float32),
-        sharpness=0.1 + 0.2, input="text", witness=rng.normal(size=(8, 32)).astype(np.float32),
+        input="text", witness=rng.normal(size=(8, 32)).astype(np.float32),
     )  # fmt: skip
     return Bundle(**{**fields, **changed})
 
@@ -73,7 +73,7 @@ def rewrite(folder, **tensors):
 
 def test_it_comes_back_bit_for_bit(saved):
     before, after = made(), Bundle.load(saved)
-    for name in ("modality", "labels", "view", "fingerprints", "head", "sharpness", "input"):
+    for name in ("modality", "labels", "view", "fingerprints", "head", "input"):
         assert getattr(after, name) == getattr(before, name), name
     for name in ("coef", "intercept", "witness"):
         assert getattr(after, name).tobytes() == getattr(before, name).tobytes(), name
@@ -85,7 +85,7 @@ def test_probabilities_are_those_of_the_linear_map(saved):
     model = Bundle.load(saved)
     x = ToyText().encode(TEXTS, (2,))[2]
     x = x / np.linalg.norm(x, axis=1, keepdims=True)
-    scores = model.sharpness * (x @ model.coef + model.intercept).astype(np.float64)
+    scores = (x @ model.coef + model.intercept).astype(np.float64)
     expected = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
     np.testing.assert_allclose(model.predict_proba(TEXTS), expected, rtol=1e-5)
     assert model.predict(TEXTS) == [model.labels[i] for i in expected.argmax(1)]
@@ -128,7 +128,9 @@ def test_it_holds_three_files_and_no_pickle(saved):
     record = json.loads((saved / "bundle.json").read_text())
     assert record["format"] == FORMAT
     assert record["task"] == "text classification"
-    assert record["backbones"] == [{"name": "toy-text", "depth": 2, "fingerprint": ToyText().fingerprint}]
+    assert record["backbones"] == [
+        {"name": "toy-text", "depth": 2, "fingerprint": ToyText().fingerprint, "moved": False}
+    ]
     assert record["written_by"].startswith("handful ")
 
 
@@ -138,9 +140,9 @@ def test_a_card_is_kept(tmp_path):
 
 
 def test_saving_over_an_earlier_one_and_not_over_anything_else(tmp_path):
-    made(sharpness=1.0).save(tmp_path / "model")
-    made(sharpness=2.0).save(tmp_path / "model")
-    assert Bundle.load(tmp_path / "model").sharpness == 2.0
+    made(head="ridge").save(tmp_path / "model")
+    made(head="centroid").save(tmp_path / "model")
+    assert Bundle.load(tmp_path / "model").head == "centroid"
     (tmp_path / "other").mkdir()
     (tmp_path / "other/thesis.docx").touch()
     with pytest.raises(OptionError, match="must be new, empty or an earlier result"):
@@ -153,8 +155,8 @@ def test_a_full_disk_leaves_the_earlier_one(saved, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(MachineError, match=r"model was not written: the disk is full\."):
-        made(sharpness=2.0).save(saved)
-    assert Bundle.load(saved).sharpness == made().sharpness
+        made(head="centroid").save(saved)
+    assert Bundle.load(saved).head == made().head
     assert [path.name for path in saved.parent.iterdir()] == ["model"]
 
 
@@ -239,9 +241,7 @@ def test_weights_cut_off(saved):
     assert "its hash differs" in refusal(saved)
 
 
-@pytest.mark.parametrize(
-    "entries", [{"labels": ["bees", "ants", "wasps"]}, {"sharpness": 1.0}, {"input": "other"}, {"head": None}]
-)
+@pytest.mark.parametrize("entries", [{"labels": ["bees", "ants", "wasps"]}, {"input": "other"}, {"head": None}])
 def test_a_record_changed_by_hand(saved, entries):
     edit(saved, sign=False, **entries)
     assert refusal(saved) == (
@@ -273,7 +273,7 @@ def test_a_record_that_may_not_be_read(saved, monkeypatch):
 def test_another_format(saved, version):
     edit(saved, format=version, written_by="handful 9.9")
     assert refusal(saved) == (
-        f"{saved}/bundle.json must have format 2, got {version} (handful 9.9). "
+        f"{saved}/bundle.json must have format 3, got {version} (handful 9.9). "
         "Update handful, or tune again with this version."
     )
 
@@ -284,11 +284,11 @@ def test_another_format(saved, version):
         ("modality", "video"), ("modality", 3), ("labels", []), ("labels", ["one"]), ("labels", "ants"),
         ("labels", [1, 2, 3]), ("backbones", []), ("backbones", ["toy-text"]),
         ("backbones", [{"name": "toy-text", "depth": 2}]),
-        ("backbones", [{"name": "toy-text", "depth": "2", "fingerprint": "x"}]),
-        ("backbones", [{"name": ["toy-text"], "depth": 2, "fingerprint": "x"}]),
-        ("backbones", [{"name": "toy-text", "depth": True, "fingerprint": "x"}]),
-        ("sharpness", 0.0), ("sharpness", -1.0), ("sharpness", float("nan")), ("sharpness", float("inf")),
-        ("sharpness", "1"), ("input", ["text"]), ("head", 3), ("files", []),
+        ("backbones", [{"name": "toy-text", "depth": "2", "fingerprint": "x", "moved": False}]),
+        ("backbones", [{"name": ["toy-text"], "depth": 2, "fingerprint": "x", "moved": False}]),
+        ("backbones", [{"name": "toy-text", "depth": True, "fingerprint": "x", "moved": False}]),
+        ("backbones", [{"name": "toy-text", "depth": 2, "fingerprint": "x"}]),
+        ("input", ["text"]), ("head", 3), ("files", []),
     ],
 )  # fmt: skip
 def test_a_forged_record(saved, name, value):
@@ -355,7 +355,7 @@ def test_weights_that_give_other_answers_than_those_kept_with_them(saved):
 
 
 def test_another_backbone_than_the_one_in_training(saved):
-    edit(saved, backbones=[{"name": "toy-text", "depth": 2, "fingerprint": "0123456789abcdef"}])
+    edit(saved, backbones=[{"name": "toy-text", "depth": 2, "fingerprint": "0123456789abcdef", "moved": False}])
     with pytest.raises(BundleError) as error:
         Bundle.load(saved).predict(TEXTS)
     assert str(error.value) == (
@@ -365,7 +365,7 @@ def test_another_backbone_than_the_one_in_training(saved):
 
 
 def test_a_backbone_that_is_not_here(saved):
-    edit(saved, backbones=[{"name": "./my-encoder", "depth": 2, "fingerprint": "0123456789abcdef"}])
+    edit(saved, backbones=[{"name": "./my-encoder", "depth": 2, "fingerprint": "0123456789abcdef", "moved": False}])
     with pytest.raises(BundleError) as error:
         Bundle.load(saved).predict(TEXTS)
     assert str(error.value).startswith("backbone './my-encoder', which the model was fitted on, cannot be loaded: ")
@@ -373,7 +373,7 @@ def test_a_backbone_that_is_not_here(saved):
 
 @pytest.mark.parametrize("depth", [3, -1, 99])
 def test_a_depth_that_the_backbone_lacks(saved, depth):
-    edit(saved, backbones=[{"name": "toy-text", "depth": depth, "fingerprint": ToyText().fingerprint}])
+    edit(saved, backbones=[{"name": "toy-text", "depth": depth, "fingerprint": ToyText().fingerprint, "moved": False}])
     with pytest.raises(BundleError) as error:
         Bundle.load(saved).predict(TEXTS)
     assert str(error.value) == (
@@ -404,9 +404,9 @@ def tuned(name="adapter", kind=SmallText, first=0, seed=0, **changed):
     arrays = arrays_of(chosen.delta(body))
     delta = {key: (x + 0.1 * rng.normal(size=x.shape)).astype(np.float32) for key, x in arrays.items()}
     moved = installed(backbone, name, first, delta)
-    width, part = 16, backbone.name
+    width, part = 16, backbone.name + MOVED
     return made(
-        view=View(((part, 2),)), fingerprints={part: backbone.fingerprint}, head="contrastive",
+        view=View(((part, 2),)), fingerprints={backbone.name: backbone.fingerprint}, head="contrastive",
         coef=rng.normal(size=(width, 3)).astype(np.float32), witness=moved.encode(TEXTS, [2])[2],
         loaded={part: moved}, moved=Moved(name, first, delta), **changed,
     )  # fmt: skip
@@ -445,8 +445,32 @@ def test_what_moved_comes_back_bit_for_bit(tmp_path, small, name, first):
     assert {k: v.tobytes() for k, v in after.moved.delta.items()} == {
         k: v.tobytes() for k, v in before.moved.delta.items()
     }
-    untouched = made(**{**vars(before), "loaded": {"small-text": SmallText()}, "moved": None})
+    view = View((("small-text", 2),))
+    untouched = made(**{**vars(before), "view": view, "loaded": {"small-text": SmallText()}, "moved": None})
     assert np.abs(untouched.predict_proba(TEXTS) - after.predict_proba(TEXTS)).max() > 1e-4
+
+
+def test_a_frozen_and_a_moved_backbone_of_one_name_are_read_side_by_side(tmp_path, small):
+    alone = tuned()
+    frozen, both = ("small-text", 2), ("small-text" + MOVED, 2)
+    coef = np.concatenate([np.ones((16, 3), np.float32), alone.coef])
+    seen = {frozen: SmallText().encode(TEXTS, [2])[2], both: alone.loaded[both[0]].encode(TEXTS, [2])[2]}
+    view = View((frozen, both))
+    loaded = {frozen[0]: SmallText(), **alone.loaded}
+    pair = made(**{**vars(alone), "view": view, "coef": coef, "witness": view.matrix(seen), "loaded": loaded})
+    pair.save(tmp_path / "model")
+    after = Bundle.load(tmp_path / "model")
+    assert after.view == view
+    assert after.predict_proba(TEXTS).tobytes() == pair.predict_proba(TEXTS).tobytes()
+    np.testing.assert_allclose(after.predict_proba(TEXTS), pair.probabilities_of(view.matrix(seen)), atol=1e-6)
+
+
+def test_weights_that_moved_and_are_not_read(moved):
+    record = json.loads((moved / "bundle.json").read_text())
+    edit(moved, backbones=[{**part, "moved": False} for part in record["backbones"]])
+    assert refusal(moved) == (
+        f"{moved}/bundle.json names weights that moved, but reads none. Restore it or tune again."
+    )
 
 
 def test_what_moved_is_saved_again_from_a_loaded_bundle(moved, tmp_path):
@@ -558,5 +582,5 @@ def test_a_forged_record_of_what_moved(moved, entry):
 
 
 def test_what_moved_needs_the_backbone_that_it_moved_in(moved):
-    edit(moved, backbones=[{"name": "small-text", "depth": 2, "fingerprint": "0123456789abcdef"}])
+    edit(moved, backbones=[{"name": "small-text", "depth": 2, "fingerprint": "0123456789abcdef", "moved": True}])
     assert refused(moved).startswith("backbone 'small-text' must be the one that the model was fitted on")

@@ -22,7 +22,7 @@ def scores_of(labels, rows=20, **changed):
 def bundle_of(labels, modality="text", backbone="minilm-l6", depth=5):
     return Bundle(
         modality, tuple(labels), View(((backbone, depth),)), {backbone: "0"}, "ridge",
-        np.zeros((0, len(labels)), np.float32), np.zeros(len(labels), np.float32), 1.0,
+        np.zeros((0, len(labels)), np.float32), np.zeros(len(labels), np.float32),
     )  # fmt: skip
 
 

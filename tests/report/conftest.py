@@ -61,7 +61,7 @@ def build_run(
         findings=(Finding("duplicate", (0, 1), "1 row repeats another one exactly", "Remove it to save time."),),
         scores=scores,
         held_out=held_out_answers(whole, rows),
-        model=Bundle(modality, rows.labels, view, {BACKBONE[modality]: "0" * 8}, "logistic", empty, none, 1.0),
+        model=Bundle(modality, rows.labels, view, {BACKBONE[modality]: "0" * 8}, "logistic", empty, none),
         notes=("The budget allowed 5 repeats.",),
     )
     return replace(run, **changed)

@@ -29,7 +29,7 @@ def climbed(data, sight, strategies=STRATEGIES, budget=0.0, seed=0):
 
 def test_the_chosen_head_answers_and_every_arm_is_measured():
     found = climbed(*seen(30, 3))
-    assert [arm.name for arm in found.arms] == ["majority", "centroid", "ridge", "logistic", "svm"]
+    assert [arm.name for arm in found.arms] == ["majority", "centroid", "ridge", "logistic", "svm", "ensemble"]
     assert found.whole.shape == (5, 30, 3)
     assert (found.whole.argmax(2) == found.rows.truth).mean() > 0.9
     assert found.rows.labels == ("class 0", "class 1", "class 2")
@@ -52,7 +52,7 @@ def test_noise_is_never_called_better_than_always_the_same_answer():
     for seed in range(20):
         found = climbed(*seen(20, 2, seed, noise=np.inf))
         scores = assemble(
-            found.arms, found.whole, found.chosen.arm, found.rows,
+            found.arms, found.whole, found.arm, found.rows,
             metric="accuracy", protocol=found.protocol, rng=generator(0, "bootstrap"),
         )  # fmt: skip
         chosen = next(arm for arm in scores.arms if arm.verdict == "chosen")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,8 @@ from handful.features.view import View, unit_rows
 from handful.seeding import generator
 from handful.strategies.grids import Grid
 from handful.strategies.heads import Centroid, Logistic, Majority, Ridge
-from handful.strategies.search import Splits, refit, search
+from handful.strategies.ensemble import pooled
+from handful.strategies.search import Splits, search
 
 LAST, LOWER = View((("toy", 2),)), View((("toy", 1),))
 
@@ -48,17 +51,18 @@ def test_the_search_scores_a_fold_as_a_fit_on_the_other_rows_would():
         np.testing.assert_allclose(found.outcomes[q].scores[0, held], head.decision_function(x[LAST][held]), atol=1e-4)
 
 
-def test_the_informative_view_is_chosen_and_the_answers_are_right():
+def test_the_informative_view_counts_and_the_answers_are_right():
     x, y = problem()
     found = search(x, {}, y, folds_of(y), Grid((Centroid, Ridge, Logistic), (LOWER, LAST)), Inline())
     everything = range(len(found.settings))
-    assert found.settings[found.best(list(everything))].view == LAST
+    weight = sum(member.weight for member in found.members(everything) if member.setting.view == LAST)
+    assert weight > 0.99
     proba = found.nested(list(everything))
     np.testing.assert_allclose(proba.sum(2), 1, atol=1e-9)
     assert (proba.argmax(2) == y).mean() > 0.9
 
 
-def test_choosing_among_settings_that_know_nothing_does_not_look_better_than_guessing():
+def test_pooling_settings_that_know_nothing_does_not_look_better_than_guessing():
     shares = []
     for seed in range(20):
         rng = np.random.default_rng(seed)
@@ -76,9 +80,9 @@ def test_rows_that_are_perfectly_separated_make_nothing_certain(head):
     proba = found.nested(range(len(found.settings)))
     assert (proba.argmax(2) == y).all()
     assert 0.9 < proba.max(2).mean() < 0.999
-    best = found.outcomes[found.best(range(len(found.settings)))]
-    sure = probabilities(best.scores, best.sharpness).max(2).mean()
-    assert sure == pytest.approx(21 / 22, abs=0.02)  # Platt's target for 20 rows
+    for outcome in found.outcomes:
+        sure = probabilities(outcome.scores, outcome.sharpness).max(2).mean()
+        assert sure == pytest.approx(21 / 22, abs=0.02)  # Platt's target for 20 rows
 
 
 def test_settings_compete_by_their_plain_losses():
@@ -97,8 +101,10 @@ def test_label_names_pull_and_zero_shot_needs_no_rows():
     plain, zero, pulled = ((s.argmax(2) == y).mean() for s in (o.scores for o in found.outcomes))
     assert pulled > plain
     assert zero == ((unit_rows(x[LAST]) @ names[LAST].T).argmax(1) == y).mean()
-    head = refit(found.settings[1], x[LAST], names[LAST], y.astype(str))
-    np.testing.assert_array_equal(head.predict(x[LAST]).astype(int), found.outcomes[1].scores[0].argmax(1))
+    member = replace(found.members([1])[0], sharpness=1.0)
+    part = LAST.parts[0]
+    model = pooled([member], {part: x[LAST]}, {part: names[LAST]}, y.astype(str).tolist())
+    np.testing.assert_allclose(model.scores(x[LAST]), found.outcomes[1].scores[0], atol=1e-5)
 
 
 def test_leaving_out_the_only_row_of_a_class_works():
@@ -122,11 +128,17 @@ def test_processes_find_what_threads_find():
         np.testing.assert_array_equal(a.scores, b.scores)
 
 
-def test_the_usual_look_is_the_first_view_with_the_names_counted_in_full():
+def test_the_last_layer_of_each_backbone_is_known():
     x, y = problem(noise=3.0)
-    names = {view: np.eye(4, 16, dtype=np.float32) for view in x}
-    grid = Grid((Ridge,), (LAST, LOWER), name_weights=(0.0, 4.0), zero_shot=True)
-    found = search(x, names, y, folds_of(y), grid, Inline())
-    assert {(s.view, s.name_weight) for s in found.settings if s.usual} == {(LAST, 4.0)}
-    plain = search(x, {}, y, folds_of(y), grid, Inline())
-    assert {(s.view, s.name_weight) for s in plain.settings if s.usual} == {(LAST, 0.0)}
+    other, joined = View((("other", 3),)), View((("toy", 2), ("other", 3)))
+    x |= {other: x[LAST], joined: np.concatenate([x[LAST], x[LAST]], 1)}
+    found = search(x, {}, y, folds_of(y), Grid((Ridge,), (LAST, LOWER, other, joined)), Inline())
+    assert {s.view for s in found.settings if s.last} == {LAST, other, joined}
+
+
+def test_only_settings_that_read_the_same_backbones_are_pooled():
+    x, y = problem()
+    other = View((("other", 3),))
+    x[other] = np.random.default_rng(0).normal(size=(40, 16)).astype(np.float32)
+    found = search(x, {}, y, folds_of(y), Grid((Ridge,), (other, LAST, LOWER)), Inline())
+    assert {member.setting.view.backbones for member in found.members(range(len(found.settings)))} == {("toy",)}

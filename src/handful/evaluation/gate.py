@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import ndtr, ndtri, stdtrit
 
 from handful.evaluation.calibration import leads, log_losses, log_losses_of, probabilities, spread_of
 from handful.evaluation.intervals import Estimate, group_means
@@ -14,7 +14,23 @@ from handful.evaluation.intervals import Estimate, group_means
 Floats = NDArray[np.floating]
 
 LEVEL = 0.90
-"""The interval of the gain; that it lies above zero happens to a worthless rival in one case of twenty."""
+"""The interval of a gain; that it lies above zero happens to a worthless rival in one case of twenty."""
+
+SURE = 0.95
+"""How likely a rival must be to help where only the rows speak for it."""
+
+LIKELY = 0.80
+"""How likely it must be to help where it is known what it did on other sets."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What benchmarks say about a strategy before a row is seen: its gain as a share of the log loss below it."""
+
+    mean: float
+    """Over sets."""
+    spread: float
+    """Standard deviation over sets."""
 
 
 def gain(below: Floats, above: Floats, groups: NDArray[np.integer] | None = None) -> Estimate:
@@ -38,12 +54,39 @@ def gain(below: Floats, above: Floats, groups: NDArray[np.integer] | None = None
     return Estimate(mean, mean - half, mean + half)
 
 
+def chance_to_help(found: Estimate, below: float, prior: Prior | None) -> float:
+    """How likely a gain is above zero, given the held-out rows and what is known from other sets.
+
+    The mean of two normal distributions, each weighted by its precision; without a prior the rows speak alone.
+
+    Args:
+        found: the gain on the rows, with its interval.
+        below: mean log loss of the arm that has to be beaten.
+        prior: what is known, or None.
+    """
+    error = (found.high - found.low) / 2 / ndtri(0.5 + LEVEL / 2)
+    precision = [1 / error**2 if error > 0 else np.inf]
+    values = [found.value]
+    if prior is not None and below > 0:
+        precision.append(1 / (prior.spread * below) ** 2)
+        values.append(prior.mean * below)
+    if np.isinf(precision[0]):  # every row gains the same
+        return float(found.value > 0)
+    if not sum(precision):
+        return 0.5
+    return float(ndtr(np.dot(precision, values) / np.sqrt(sum(precision))))
+
+
 @dataclass(frozen=True)
 class Gated:
     """Two arms on the same folds, and which one stays."""
 
     gain: Estimate
     """How much lower the rival's log loss is on all rows."""
+    chance: float
+    """How likely the rival is to help, with what is known about it from other sets."""
+    learnable: bool
+    """Whether the rival is beyond doubt better than knowing how frequent the classes are."""
     passed: bool
     """Whether the rival replaces the arm below."""
     whole: NDArray[np.float64]
@@ -56,8 +99,12 @@ def gate(
     truth: NDArray[np.integer],
     folds: NDArray[np.integer],
     groups: NDArray[np.integer] | None,
+    prior: Prior | None = None,
 ) -> Gated:
     """Let one arm try to replace another.
+
+    It has to be better on the held-out rows, likely enough to be better on others, and better than no model at all:
+    where labels mean nothing, nothing that was learned from them may move a weight.
 
     Args:
         below: (N, C) held-out probabilities of the arm that stays unless it is beaten.
@@ -65,15 +112,26 @@ def gate(
         truth: (N,) class numbers.
         folds: (N,) fold of each row.
         groups: (N,) rows that are not independent share a number, or None.
+        prior: what is known about the rival from other sets.
     """
-    first, second = log_losses_of(below, truth), log_losses_of(above, truth)
-    found = gain(first, second, groups)
+    shares = np.bincount(truth, minlength=below.shape[1]) / len(truth)
+    losses = np.stack([log_losses_of(below, truth), log_losses_of(above, truth), -np.log(shares[truth])])  # (3, N)
+
+    def judged(rows: NDArray[np.bool_]) -> tuple[Estimate, float, bool]:
+        first, second, none = losses[:, rows]
+        own = None if groups is None else groups[rows]
+        found = gain(first, second, own)
+        return found, chance_to_help(found, float(first.mean()), prior), gain(none, second, own).low > 0
+
+    def passes(found: Estimate, chance: float, learnable: bool) -> bool:
+        return found.value > 0 and chance >= (SURE if prior is None else LIKELY) and learnable
+
+    found, chance, learnable = judged(np.ones(len(truth), bool))
     whole = below.copy()
     for k in np.unique(folds):
-        own, others = folds == k, folds != k
-        if gain(first[others], second[others], None if groups is None else groups[others]).low > 0:
-            whole[own] = above[own]
-    return Gated(found, found.low > 0, whole)
+        if passes(*judged(folds != k)):
+            whole[folds == k] = above[folds == k]
+    return Gated(found, chance, learnable, passes(found, chance, learnable), whole)
 
 
 def calibrated(

@@ -1,4 +1,4 @@
-"""The choice: which setting the held-out losses support, made the same way inside a fold and at the end."""
+"""The choice: how much each setting counts, and which backbones are read, from held-out losses alone."""
 
 from __future__ import annotations
 
@@ -6,64 +6,113 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import expit, log_softmax, ndtri, softmax
 
-# A dearer candidate must be better by this many standard errors of the paired difference.
+from handful.evaluation.calibration import SMALLEST, log_losses_of
+
+Floats = NDArray[np.floating]
+
+# What runs more backbones must be better by this many standard errors of the paired difference.
 SURE = float(ndtri(0.975))
-# An unusual one of equal cost by this many: the one-standard-error rule of Breiman et al. 1984, CART, section 3.4.3.
-LIKELY = 1.0
+# How much of the log likelihood of the held-out rows counts: settings err on the same rows, so that the whole of it
+# would trust the luckiest of them (a tempered posterior; Grünwald & van Ommen 2017, "Inconsistency of Bayesian
+# inference for misspecified linear models"). Measured in decision 0010.
+TEMPER = 0.5
+# Before any row is seen, a setting that reads the last layer, which the backbone was trained to give, counts for as
+# much as this many others.
+LAST = 3.0
+# A setting that ends up with less than this is left out.
+LEAST = 0.002
 
 
-def choose(losses: NDArray[np.floating], costs: Sequence[int], usual: Sequence[bool]) -> int:
-    """Pick the candidate with the lowest mean loss, unless what is cheaper or usual is as good within the noise.
+def weigh(losses: Floats, last: Sequence[bool]) -> NDArray[np.float64]:
+    """How much each candidate counts in the pooled answer: the better it predicts held-out rows, the more.
 
-    Ten rows cannot tell forty settings apart, and the luckiest of them is rarely the best.
+    Pseudo-Bayesian model averaging (Yao, Vehtari, Simpson & Gelman 2018, "Using stacking to average Bayesian
+    predictive distributions"), tempered. Ten rows cannot tell forty settings apart, and the luckiest of them is
+    rarely the best; their mean is steadier than any of them.
 
     Args:
-        losses: (Q, N) loss of each candidate on each row, rows outside the training part NaN.
+        losses: (Q, N) log loss of each candidate on each row.
+        last: Q truths, whether a candidate reads the last layer.
+
+    Returns:
+        (Q,) weights that sum to 1; those of light candidates are 0.
+    """
+    prior = np.where(last, np.log(LAST), 0.0)
+    weights = softmax(prior - TEMPER * losses.sum(1).astype(np.float64))
+    kept = np.where(weights >= min(LEAST, weights.max()), weights, 0)
+    return np.asarray(kept / kept.sum())
+
+
+def pool(answers: Sequence[Floats], weights: Floats) -> NDArray[np.float64]:
+    """The logarithmic pool of several answers: a weighted mean of their log probabilities (Genest & Zidek 1986).
+
+    Of linear heads that is again one linear head, so that the pool costs no more than its members' features.
+
+    Args:
+        answers: Q arrays (..., C) of scores, sharpened so that their softmax is what each candidate says.
+        weights: (Q,).
+
+    Returns:
+        (..., C) probabilities; no answer is so sure that the others do not count.
+    """
+    logs = [np.maximum(log_softmax(np.asarray(a, np.float64), -1), np.log(SMALLEST)) for a in answers]
+    return np.asarray(softmax(np.tensordot(weights, np.stack(logs), 1), -1))
+
+
+def halved(
+    below: NDArray[np.float64], above: NDArray[np.float64], truth: NDArray[np.integer], folds: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], float]:
+    """Two arms pooled: half and half, or more of the one above as far as the rows prefer it.
+
+    A pool never does much worse than the arm below, and on few rows the losses hardly tell how much more the one above
+    deserves; only where they clearly do does its share grow.
+
+    Args:
+        below: (N, C) held-out probabilities.
+        above: (N, C) those of its rival, on the same folds.
+        truth: (N,) class numbers.
+        folds: (N,) fold of each row.
+
+    Returns:
+        (N, C) held-out probabilities of the pool, the share of every fold found on the others, and the share of the
+        arm above that all rows support.
+    """
+    gain = log_losses_of(below, truth) - log_losses_of(above, truth)
+    logs = [np.log(np.maximum(proba, SMALLEST)) for proba in (below, above)]
+
+    def share(rows: NDArray[np.bool_]) -> float:
+        return max(0.5, float(expit(TEMPER * gain[rows].sum())))
+
+    out = np.zeros_like(below)
+    for k in np.unique(folds):
+        own, high = folds == k, share(folds != k)
+        out[own] = pool([log[own] for log in logs], np.array([1 - high, high]))
+    return out, share(np.ones(len(truth), bool))
+
+
+def choose(losses: Floats, costs: Sequence[int]) -> int:
+    """Pick the candidate with the lowest mean loss, unless what is cheaper is as good within the noise.
+
+    Args:
+        losses: (Q, N) loss of each candidate on each row.
         costs: Q numbers, what a prediction costs.
-        usual: Q truths, whether a candidate looks at the rows in the usual way.
 
     Returns:
         The position of the chosen candidate.
     """
-    price, plain = np.asarray(costs), np.asarray(usual)
-    known = losses[:, ~np.isnan(losses[0])]
-    means = known.mean(1)
+    price, means = np.asarray(costs), losses.mean(1)
     chosen: int | None = None
     for level in np.unique(price):
         at = np.flatnonzero(price == level)
         best = int(at[np.argmin(means[at])])
-        steady = at[plain[at]]
-        if len(steady):
-            best = _better(known, int(steady[np.argmin(means[steady])]), best, LIKELY)
-        chosen = best if chosen is None else _better(known, chosen, best, SURE)
+        chosen = best if chosen is None else _better(losses, chosen, best)
     assert chosen is not None
     return chosen
 
 
-def _better(losses: NDArray[np.floating], kept: int, rival: int, errors: float) -> int:
-    """The rival, if its mean gain over the kept one is more than so many standard errors; otherwise the kept one."""
+def _better(losses: Floats, kept: int, rival: int) -> int:
+    """The rival, if its mean gain over the kept one is beyond doubt; otherwise the kept one."""
     gain = losses[kept] - losses[rival]
-    return rival if gain.mean() > errors * gain.std(ddof=1) / np.sqrt(len(gain)) else kept
-
-
-def choose_nested(
-    inner_losses: Sequence[NDArray[np.floating]], costs: Sequence[int], usual: Sequence[bool]
-) -> NDArray[np.int64]:
-    """Make the choice inside the training part of every fold.
-
-    Args:
-        inner_losses: Q arrays (R, K, N), rows of fold k NaN in [:, k].
-        costs: Q numbers.
-        usual: Q truths.
-
-    Returns:
-        (R, K) position of the candidate chosen for each fold.
-    """
-    repeats, folds, _ = inner_losses[0].shape
-    chosen = np.zeros((repeats, folds), np.int64)
-    for r in range(repeats):
-        for k in range(folds):
-            chosen[r, k] = choose(np.stack([losses[r, k] for losses in inner_losses]), costs, usual)
-    return chosen
+    return rival if gain.mean() > SURE * gain.std(ddof=1) / np.sqrt(len(gain)) else kept

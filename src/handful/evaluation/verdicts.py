@@ -101,13 +101,16 @@ def compare(
 
 def _judge(name: str, chosen: str, difference: Estimate | None) -> tuple[str, str]:
     if difference is None:
-        return "chosen", "Lowest held-out log loss; there is no reference arm to compare with."
+        return "chosen", "Taken for its held-out log loss; there is no reference arm to compare with."
     points = f"{abs(100 * difference.value):.0f} points ({_signed(difference.low)} to {_signed(difference.high)})"
     if name == chosen:
         if difference.holds_zero:
-            return "chosen", f"Lowest held-out log loss, but a tie with always answering the same class: {points}."
+            return (
+                "chosen",
+                f"Taken for its held-out log loss, but a tie with always answering the same class: {points}.",
+            )
         side = "but worse" if difference.value < 0 else "better"
-        return "chosen", f"Lowest held-out log loss, {side} than always answering the same class by {points}."
+        return "chosen", f"Taken for its held-out log loss, {side} than always answering the same class by {points}."
     if difference.holds_zero:
         return "tie", f"Cannot be told from {chosen} on these rows: {points} apart."
     side = "worse" if difference.value < 0 else "better"

@@ -24,9 +24,9 @@ from handful.evaluation.calibration import probabilities
 from handful.export import carried
 from handful.features.cache import FeatureCache
 from handful.features.extract import extract
-from handful.features.view import View, unit_rows
+from handful.features.view import MOVED, View, unit_rows
 
-FORMAT = 2
+FORMAT = 3
 """Version of the files of a bundle; a reader refuses what is newer than itself."""
 
 WITNESSES = 8
@@ -54,7 +54,7 @@ class Moved:
 
 @dataclass
 class Bundle:
-    """A fitted model: frozen backbones, one linear head, a calibration.
+    """A fitted model: backbones and one linear head on what they see.
 
     ``C`` classes, ``D`` width of the view.
     """
@@ -72,17 +72,15 @@ class Bundle:
     coef: NDArray[np.float32]
     """(D, C)."""
     intercept: NDArray[np.float32]
-    """(C,)."""
-    sharpness: float
-    """Calibration: the factor on the scores before the softmax."""
+    """(C,); the softmax of the scores is calibrated."""
     input: str | None = None
     """The column that held the input in training; looked for first when predicting from a table."""
     witness: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     """(W, D) a few training features; loading recomputes their probabilities and compares."""
     loaded: dict[str, Backbone] = field(default_factory=dict, repr=False)
-    """Backbones in memory, by name, with what moved in its place; the others are loaded when they are needed."""
+    """Backbones in memory, by their name in the view; the others are loaded when they are needed."""
     moved: Moved | None = None
-    """What moved in the one backbone of the view; None where it is frozen."""
+    """What moved in the backbone whose name ends with ``MOVED``; None where all are frozen."""
     carried: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
     """Backbone name → file within the bundle → its hash, for backbones whose files lie in the bundle."""
     place: Path | None = None
@@ -95,7 +93,7 @@ class Bundle:
 
     def probabilities_of(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated probabilities from features of the view. (N, D) → (N, C), rows sum to 1."""
-        return probabilities(unit_rows(features) @ self.coef + self.intercept, self.sharpness)
+        return probabilities(unit_rows(features) @ self.coef + self.intercept, 1.0)
 
     def predict_proba(self, items: Sequence[Any]) -> NDArray[np.float64]:
         """Calibrated probabilities of items. N items → (N, C), columns in the order of ``labels``.
@@ -127,9 +125,9 @@ class Bundle:
         """Probabilities of what can be read, (N, C), and position → reason of what cannot."""
         failed: dict[int, str] = {}
         features = {}
-        for name, depth in self.view.parts:
-            seen = extract(self.backbone(name), items, (depth,), cache)
-            features[name, depth] = seen.matrices[depth]
+        for name in self.view.backbones:
+            seen = extract(self.backbone(name), items, self.view.depths_of(name), cache)
+            features.update({(name, depth): matrix for depth, matrix in seen.matrices.items()})
             failed.update(seen.failed)
         if len(failed) == len(items):
             return np.zeros((len(items), len(self.labels))), failed
@@ -144,31 +142,35 @@ class Bundle:
     def backbone(self, name: str) -> Backbone:
         """A backbone of the view, loaded when first asked for and compared with the one used in training."""
         if name not in self.loaded:
-            try:
-                files = self.carried.get(name)
-                copy = None if files is None or self.place is None else carried.place_of(self.place, files)
-                found = catalog.load(name, self.modality, place=copy)
-            except OptionError as error:
-                raise BundleError(
-                    f"backbone {name!r}, which the model was fitted on, cannot be loaded: {error}"
-                ) from error
-            if found.fingerprint != self.fingerprints[name]:
-                raise BundleError(
-                    f"backbone {name!r} must be the one that the model was fitted on ({self.fingerprints[name]}), "
-                    f"got {found.fingerprint}. Tune again, or get the weights used then."
-                )
+            if name.endswith(MOVED):
+                found = self._with_moved(self.backbone(name.removesuffix(MOVED)))
+            else:
+                found = self._untouched(name)
             depths = range(len(found.blocks) + 1) if found.blocks else found.search_depths
-            if any(depth not in depths for part, depth in self.view.parts if part == name):
+            if any(depth not in depths for depth in self.view.depths_of(name)):
                 raise BundleError(
-                    f"the model reads {self.view.name}, but backbone {name!r} has no such depth. "
+                    f"the model reads {self.view.name}, but backbone {found.name!r} has no such depth. "
                     "Restore the model or tune again."
                 )
-            self.loaded[name] = self._with_moved(found).to(default_device())
+            self.loaded[name] = found.to(default_device())
         return self.loaded[name]
 
+    def _untouched(self, name: str) -> Backbone:
+        try:
+            files = self.carried.get(name)
+            copy = None if files is None or self.place is None else carried.place_of(self.place, files)
+            found = catalog.load(name, self.modality, place=copy)
+        except OptionError as error:
+            raise BundleError(f"backbone {name!r}, which the model was fitted on, cannot be loaded: {error}") from error
+        if found.fingerprint != self.fingerprints[name]:
+            raise BundleError(
+                f"backbone {name!r} must be the one that the model was fitted on ({self.fingerprints[name]}), "
+                f"got {found.fingerprint}. Tune again, or get the weights used then."
+            )
+        return found
+
     def _with_moved(self, backbone: Backbone) -> Backbone:
-        if self.moved is None:
-            return backbone
+        assert self.moved is not None
         from handful.training.installation import installed  # a frozen model does without the training code
 
         try:
@@ -216,9 +218,8 @@ class Bundle:
             "modality": self.modality,
             "labels": list(self.labels),
             "input": self.input,
-            "backbones": [{"name": n, "depth": d, "fingerprint": self.fingerprints[n]} for n, d in self.view.parts],
+            "backbones": [self._part(name, depth) for name, depth in self.view.parts],
             "head": self.head,
-            "sharpness": self.sharpness,
             "moved": None if self.moved is None else {"tuner": self.moved.tuner, "first": self.moved.first},
             "carried": carried.carry(names, self.modality, folder) if merge else {},
             "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
@@ -229,6 +230,10 @@ class Bundle:
         copy = Bundle.load(folder)
         if not np.array_equal(copy.coef, self.coef) or not np.array_equal(copy.intercept, self.intercept):
             raise BundleError("the model was read back differently from what was written. Save it again.")
+
+    def _part(self, name: str, depth: int) -> dict[str, Any]:
+        base, moved = name.removesuffix(MOVED), name.endswith(MOVED)
+        return {"name": base, "depth": depth, "fingerprint": self.fingerprints[base], "moved": moved}
 
     @classmethod
     def load(cls, folder: str | Path) -> Bundle:
@@ -245,11 +250,11 @@ class Bundle:
         record = _record(place)
         labels = tuple(record["labels"])
         tensors = _tensors(place, record)
-        view = View(tuple((str(b["name"]), int(b["depth"])) for b in record["backbones"]))
+        view = View(tuple((b["name"] + MOVED * b["moved"], b["depth"]) for b in record["backbones"]))
         fingerprints = {str(b["name"]): str(b["fingerprint"]) for b in record["backbones"]}
         bundle = cls(
             record["modality"], labels, view, fingerprints, record["head"],
-            tensors["coef"], tensors["intercept"], float(record["sharpness"]), record["input"], tensors["witness"],
+            tensors["coef"], tensors["intercept"], record["input"], tensors["witness"],
             moved=_moved(place, record), carried=record["carried"], place=place,
         )  # fmt: skip
         if not np.allclose(bundle.probabilities_of(bundle.witness), tensors["witness_proba"], atol=_CLOSE):
@@ -299,7 +304,7 @@ def _holds(value: Any, **kinds: type) -> bool:
 
 
 def _is_part(value: Any) -> bool:
-    return _holds(value, name=str, depth=int, fingerprint=str)
+    return _holds(value, name=str, depth=int, fingerprint=str, moved=bool)
 
 
 # Entry of the record → whether its value can be what it must be.
@@ -309,7 +314,6 @@ _ENTRIES: dict[str, Callable[[Any], bool]] = {
     "input": lambda value: value is None or isinstance(value, str),
     "backbones": lambda value: isinstance(value, list) and len(value) > 0 and all(map(_is_part, value)),
     "head": lambda value: isinstance(value, str),
-    "sharpness": lambda value: isinstance(value, float) and 0 < value < float("inf"),
     "files": lambda value: isinstance(value, dict),
     "moved": lambda value: value is None or _holds(value, tuner=str, first=int),
     "carried": lambda value: isinstance(value, dict) and all(isinstance(v, dict) and v for v in value.values()),
@@ -320,6 +324,8 @@ def _moved(place: Path, record: dict[str, Any]) -> Moved | None:
     if record["moved"] is None:
         return None
     delta = _checked(place, _MOVED, record)
+    if not any(part["moved"] for part in record["backbones"]):
+        raise BundleError(f"{place / _RECORD} names weights that moved, but reads none. Restore it or tune again.")
     for name, found in delta.items():
         if found.dtype != np.float32 or not np.isfinite(found).all():
             raise BundleError(f"{place / _MOVED}: {name} must be finite float32 numbers. Restore it or tune again.")

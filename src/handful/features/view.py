@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.float32]
 
+MOVED = "#moved"
+"""What the name of a backbone ends with where its weights moved: another one, for a view, than the frozen one."""
+
 
 @dataclass(frozen=True, order=True)
 class View:
@@ -24,9 +27,13 @@ class View:
         return "+".join(f"{backbone}@{depth}" for backbone, depth in self.parts)
 
     @property
-    def cost(self) -> int:
-        """How many backbones a prediction has to run."""
-        return len({backbone for backbone, _ in self.parts})
+    def backbones(self) -> tuple[str, ...]:
+        """The backbones that a prediction has to run, each once."""
+        return tuple(dict.fromkeys(backbone for backbone, _ in self.parts))
+
+    def depths_of(self, backbone: str) -> tuple[int, ...]:
+        """Where a backbone is read."""
+        return tuple(depth for name, depth in self.parts if name == backbone)
 
     def matrix(self, features: Mapping[tuple[str, int], Matrix]) -> Matrix:
         """Join the parts, each row of each part scaled to length one, so that no backbone outshouts another.

@@ -1,4 +1,4 @@
-"""Rung 0 of the ladder: all heads on all views of frozen features, and the one that the rows support."""
+"""Rung 0 of the ladder: all heads on all views of frozen features, pooled as far as the rows support them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from handful.features.view import Matrix, views_of
 from handful.inspection.profile import duplicate_groups
 from handful.seeding import generator
 from handful.strategies.catalog import catalog
-from handful.strategies.grids import Setting, Shape, affordable
-from handful.strategies.heads import Head, Majority
-from handful.strategies.search import Search, refit, search
+from handful.strategies.ensemble import Linear, describe, pooled
+from handful.strategies.grids import Shape, affordable
+from handful.strategies.heads import Majority
+from handful.strategies.search import Search, search
 
 # The search plans to use this share of the budget; extraction and the report take the rest.
 SEARCH_SHARE = 0.5
@@ -29,6 +30,8 @@ SEARCH_SHARE = 0.5
 SEARCH_LEAST = 1.0
 # Nested folds hold out one group to score on and one to choose by, and learn from the others.
 FEWEST_GROUPS = 3
+ENSEMBLE = "ensemble"
+"""The arm that pools all families of heads."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,10 @@ class Frozen:
 
     found: Search
     """Every setting on the same folds."""
-    chosen: Setting
-    """What the refit uses."""
-    head: Head
-    """The chosen setting fitted on all rows."""
-    sharpness: float
-    """Its calibration, from out-of-fold scores."""
+    arm: str
+    """What the model is called in the scores: ``ensemble``, or the one family of heads that was asked for."""
+    model: Linear
+    """The settings that the rows support, pooled and fitted on all rows."""
     whole: NDArray[np.float64]
     """(R, N, C) out-of-fold probabilities of the whole procedure, every choice made inside the folds."""
     arms: tuple[Held, ...]
@@ -54,14 +55,14 @@ class Frozen:
     single: str
     """How, where only the first repeat counts: the protocol of weights that move."""
     matrix: Matrix
-    """(N, D) the features that the head was fitted on."""
+    """(N, D) the features that the model reads."""
 
 
 def climb(
     data: Dataset, sight: Sight, strategies: Sequence[str], budget: float, seed: int, engine: Engine,
     progress: Callable[[int, int], None],
 ) -> Frozen:  # fmt: skip
-    """Compare all heads on all views and refit the best.
+    """Compare all heads on all views and pool those that the rows support.
 
     Args:
         data: N labelled rows.
@@ -73,7 +74,7 @@ def climb(
         progress: called with settings done and settings in all.
 
     Returns:
-        The search, the choice and the fitted head.
+        The search, and the model fitted on all rows.
 
     Raises:
         DataError: the rows are of one class, of fewer than three groups, or fewer than three different items.
@@ -100,20 +101,24 @@ def climb(
     protocol = replace(protocol, repeats=repeats)
     folds = draw_folds(protocol, truth, groups, generator(seed, "folds"))
     found = search(views, names, truth, folds, grid, engine, progress)
-    at = found.best(range(len(found.outcomes)))
-    chosen = found.settings[at]
+    everything = range(len(found.settings))
+    model = pooled(found.members(everything), sight.items, sight.names, [str(label) for label in data.labels or ()])
+    whole, arms = found.nested(everything), _arms(found)
+    families = list(dict.fromkeys(setting.arm for setting in found.settings))
+    arm = families[0] if len(families) == 1 else ENSEMBLE
+    if arm == ENSEMBLE:
+        arms.append(_arm(ENSEMBLE, found, everything, whole))
     independent = len(np.unique(groups)) == len(groups)
     return Frozen(
         found=found,
-        chosen=chosen,
-        head=refit(chosen, views[chosen.view], names.get(chosen.view), [str(label) for label in data.labels or ()]),
-        sharpness=found.outcomes[at].sharpness,
-        whole=found.nested(range(len(found.outcomes))),
-        arms=(_reference(truth, len(folds)), *_arms(found)),
+        arm=arm,
+        model=model,
+        whole=whole,
+        arms=(_reference(truth, len(folds)), *arms),
         rows=Rows(truth, tuple(classes.tolist()), None if independent else groups, data.rows),
         protocol=protocol.name,
         single=replace(protocol, repeats=1).name,
-        matrix=views[chosen.view],
+        matrix=model.view.matrix(sight.items),
     )
 
 
@@ -148,15 +153,12 @@ def _arms(found: Search) -> list[Held]:
     by_backbone: dict[str, list[int]] = {}
     for q, setting in enumerate(found.settings):
         by_head.setdefault(setting.arm, []).append(q)
-        look = setting.view.parts[0][0] if setting.view.cost == 1 else "joined"
+        look = setting.view.backbones[0] if len(setting.view.backbones) == 1 else "joined"
         by_backbone.setdefault(look, []).append(q)
     arms = {**by_head, **(by_backbone if len(by_backbone) > 1 else {})}
-    return [
-        Held(
-            name,
-            found.nested(at),
-            seconds=sum(found.outcomes[q].seconds for q in at),
-            setting=found.settings[found.best(at)].describe(),
-        )
-        for name, at in arms.items()
-    ]
+    return [_arm(name, found, at, found.nested(at)) for name, at in arms.items()]
+
+
+def _arm(name: str, found: Search, at: Sequence[int], proba: NDArray[np.float64]) -> Held:
+    seconds = sum(found.outcomes[q].seconds for q in at)
+    return Held(name, proba, seconds=seconds, setting=describe(found.members(at)))

@@ -35,17 +35,8 @@ class Setting:
     """λ, or 0 where the head has none."""
     name_weight: float = 0.0
     """How many rows a label's name counts for; infinity: the names alone."""
-    usual: bool = False
-    """Whether it looks at the rows in the usual way: the first view, the names counted in full."""
-
-    def describe(self) -> dict[str, object]:
-        """The setting as plain values for ``scores.json``."""
-        return {
-            "head": self.head.name,
-            "view": self.view.name,
-            "penalty": self.penalty or None,
-            "name_weight": None if np.isinf(self.name_weight) else self.name_weight,
-        }
+    last: bool = False
+    """Whether it reads the last layer of its backbones."""
 
 
 @dataclass(frozen=True)

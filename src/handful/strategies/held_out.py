@@ -41,6 +41,8 @@ class HeldOut:
     """How many weights could move."""
     seconds: float
     """What all folds took."""
+    final: Adapted | None = None
+    """The fit on all rows, where it was asked for."""
 
 
 def hold_out(
@@ -52,6 +54,7 @@ def hold_out(
     file: Callable[[int], Path | None] = lambda fold: None,
     progress: Callable[[int, Update], None] = lambda fold, update: None,
     go_on: Callable[[int, NDArray[np.float64]], bool] = lambda done, losses: True,
+    finish: bool = False,
 ) -> HeldOut | None:
     """Fit a recipe without each fold in turn.
 
@@ -60,10 +63,11 @@ def hold_out(
         truth: (N,) class numbers.
         folds: (N,) fold of each row.
         recipe: how.
-        file: fold → where the state of its training is kept.
+        file: fold → where the state of its training is kept; the fit on all rows has the number after the last.
         progress: called with the fold after every update.
         go_on: called after every fold with the folds done and the log loss of the rows held out so far; where it
             says no, the rest is left undone.
+        finish: whether to fit all rows as well: beside the last fold, where a core would otherwise wait for it.
 
     Returns:
         The held-out answers, or None where it was stopped.
@@ -74,10 +78,10 @@ def hold_out(
     start = time.perf_counter()
     scores = np.full((len(truth), int(truth.max()) + 1), ABSENT, np.float32)
     curves, right, moved = [], list[float](), 0
-    count = int(folds.max()) + 1
+    count, final = int(folds.max()) + 1, None
 
     def fit(k: int) -> tuple[Adapted, Logistic, NDArray[np.float32]] | None:
-        rows = np.flatnonzero(folds != k)
+        rows = np.flatnonzero(folds != k)  # all of them for the number after the last
         if len(np.unique(truth[rows])) < 2:  # nothing to tell apart
             return None
         tried = adapt(activations, rows, truth[rows], recipe, checkpoint=file(k), progress=_of_fold(k, progress))
@@ -86,13 +90,17 @@ def hold_out(
         return tried, head, head.decision_function(x)
 
     side_by_side = activations.backbone.device.type == "cpu" and not recipe.noisy
-    fits = Inline().map(share_the_cores(fit), range(count)) if side_by_side else map(fit, range(count))
+    jobs = range(count + finish)
+    fits = Inline().map(share_the_cores(fit), jobs) if side_by_side else map(fit, jobs)
     for k, fitted in enumerate(fits):
         rows, out = np.flatnonzero(folds != k), folds == k
         if fitted is None:
             scores[out] = 0
             continue
         tried, head, found = fitted
+        if k == count:
+            final = tried
+            continue
         scores[np.ix_(out, head.classes_)] = found[out]
         right.append(float((head.classes_[found[rows].argmax(1)] == truth[rows]).mean()))
         curves.append(tried.log)
@@ -105,7 +113,7 @@ def hold_out(
     proba, sharpness = calibrated(scores, truth, folds, SHARPNESS)
     held = float((scores.argmax(1) == truth).mean())
     train = float(np.mean(right)) if right else 0.0
-    return HeldOut(proba, sharpness, tuple(curves), train, held, moved, time.perf_counter() - start)
+    return HeldOut(proba, sharpness, tuple(curves), train, held, moved, time.perf_counter() - start, final)
 
 
 def _of_fold(fold: int, progress: Callable[[int, Update], None]) -> Callable[[Update, int], None]:

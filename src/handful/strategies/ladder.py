@@ -1,13 +1,11 @@
-"""The ladder above rung 0: what moving weights will cost, and whether the held-out rows pay for it."""
+"""The ladder above rung 0: weights move, and the held-out rows say whether that pays."""
 
 from __future__ import annotations
 
 import itertools
-import math
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,51 +14,23 @@ from numpy.typing import NDArray
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
 from handful.errors import HandfulError
-from handful.evaluation.gate import Gated, gate
-from handful.evaluation.intervals import Estimate
+from handful.evaluation.gate import Gated, Prior, gate
+from handful.evaluation.selection import halved
 from handful.evaluation.verdicts import Held
-from handful.strategies.adaptation import Adapted, Recipe, adapt, versions_of
-from handful.strategies.catalog import movers
+from handful.features.view import MOVED, Matrix, View
+from handful.strategies.adaptation import Adapted, adapt
 from handful.strategies.decisions import Decisions
+from handful.strategies.ensemble import Linear, pooled_with
 from handful.strategies.frozen import Frozen
+from handful.strategies.heads import Logistic
 from handful.strategies.held_out import HeldOut, hold_out
+from handful.strategies.offers import Offer, offers
+from handful.strategies.shelf import Shelf
 from handful.strategies.trials import GoOn, Race, Trial, composed, near, suggested
 from handful.strategies.tuned import Tuned
-from handful.training.activations import Activations
 from handful.training.loop import Update
 
-EXPECTED: Mapping[tuple[str, str], float] = {
-    ("text", "supcon"): 0.25,
-}
-"""(modality, strategy) → the share of the frozen model's errors that it removes.
-
-Means over development draws of trec6, cr, sst5 and agnews with 8 rows per class (55, 13, 4 and 28 %); other strategies
-gained less or cost more. On pictures and sounds the mean over sets is nothing, though textures gain; so there
-weights move only when a strategy is named.
-"""
-
-# A rung is not tried for less than this many errors that it may be expected to remove.
-_WORTH = 0.5
-
 Say = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What trying a strategy will cost and may bring, known before it starts."""
-
-    strategy: Tuned
-    """What would be tried."""
-    seconds: float
-    """All its fits on this machine, measured on a few updates."""
-    fits: int
-    """One per fold, and one on all rows."""
-    worth: float
-    """How many of the frozen model's errors it may be expected to remove."""
-
-    def __str__(self) -> str:
-        fits, updates = f"{self.fits} fits", f"{self.strategy.updates} updates"
-        return f"{self.strategy.name}: {fits} of {updates}, about {self.seconds:.0f} s"
 
 
 @dataclass(frozen=True)
@@ -72,9 +42,15 @@ class Rung:
     strategy: Tuned
     """What was tried."""
     found: HeldOut
-    """Its held-out answers."""
+    """Its own held-out answers."""
+    proba: NDArray[np.float64]
+    """(N, C) held-out answers of the frozen model and this one pooled: what faces the gate and would be shipped."""
+    share: float
+    """How much of the pool is the tuned model; the rest is the frozen one."""
     gated: Gated
     """How it fared against the arm below."""
+    prior: Prior | None = None
+    """What benchmarks say about the strategy, if they do."""
 
 
 @dataclass(frozen=True)
@@ -132,12 +108,12 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
         What was tried, and what passed the gate.
     """
     ends = time.perf_counter() + terms.budget
-    shelf = _Shelf(data, backbone)
-    offers, notes = _offers(shelf, frozen, terms)
-    decided = Decisions.read(terms.checkpoints if offers else None)
+    shelf = Shelf(data, backbone)
+    offered, notes = offers(shelf, frozen, terms.wanted, terms.named, terms.budget, terms.seed)
+    decided = Decisions.read(terms.checkpoints if offered else None)
     below = _Below(frozen.whole[0], None)
     rungs: list[Rung] = []
-    for offer in offers:
+    for offer in offered:
         left = ends - time.perf_counter()
         if not decided.go(offer.strategy.name, offer.seconds <= left):
             notes.append(f"{offer} was left out: {max(0.0, left):.0f} s of the budget were left.")
@@ -153,13 +129,14 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
     trials: tuple[Trial, ...] = ()
     if rungs and (terms.trials or terms.near):
         go = decided.within(ends)
-        searched, trials = _race(offers, shelf, rungs, frozen, below, terms, go)
+        searched, trials = _race(offered, shelf, rungs, frozen, below, terms, go)
         if searched is not None:
             rungs.append(searched)
             notes.append(_told(searched))
             below = below.after(searched)
-    chosen, final = _standing(rungs), None
-    if chosen is not None:
+    chosen = _standing(rungs)
+    final = None if chosen is None else chosen.found.final
+    if chosen is not None and final is None:  # what won a race was fitted on folds alone
         try:
             final = _refit(shelf, frozen, chosen, terms)
         except HandfulError as error:
@@ -171,12 +148,30 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
     return Climb(tuple(rungs), chosen, final, whole, tuple(_arm(rung) for rung in rungs), tuple(notes), trials)
 
 
+def shipped(rung: Rung, frozen: Frozen, base: str, depth: int, seen: Matrix, labels: Sequence[str]) -> Linear:
+    """What a rung that passed the gate answers with: a head on the tuned backbone, pooled with the frozen model.
+
+    Args:
+        rung: what was chosen.
+        frozen: what stands below it.
+        base: the backbone whose weights moved.
+        depth: of its last block.
+        seen: (N, D) what the tuned backbone sees in the rows.
+        labels: N class names.
+    """
+    part = base + MOVED, depth
+    head = Logistic(rung.strategy.recipe().penalty).fit(seen, labels)
+    coef, intercept = (rung.found.sharpness * found for found in (head.coef_, head.intercept_))
+    tuned = Linear.of(View((part,)), {part: seen}, frozen.rows.labels, coef, intercept)
+    return pooled_with(frozen.model, tuned, rung.share)
+
+
 def _standing(rungs: Sequence[Rung]) -> Rung | None:
     """The last rung that passed the gate, or None where the frozen model stands."""
     return next((rung for rung in reversed(rungs) if rung.gated.passed), None)
 
 
-def _refit(shelf: _Shelf, frozen: Frozen, chosen: Rung, terms: Terms) -> Adapted:
+def _refit(shelf: Shelf, frozen: Frozen, chosen: Rung, terms: Terms) -> Adapted:
     """Fit the chosen strategy on all rows, with the number of updates that the folds had."""
     recipe, truth = chosen.strategy.recipe(), frozen.rows.truth
     stage = f"{chosen.name} on all rows"
@@ -184,23 +179,6 @@ def _refit(shelf: _Shelf, frozen: Frozen, chosen: Rung, terms: Terms) -> Adapted
         shelf.of(recipe), np.arange(len(truth)), truth, recipe, checkpoint=_file(terms, chosen.name, "all"),
         progress=lambda update, total: terms.say(stage, update.number + 1, total),
     )  # fmt: skip
-
-
-@dataclass
-class _Shelf:
-    """What the frozen blocks gave, once for every depth and number of versions that a recipe asks for."""
-
-    data: Dataset
-    backbone: Backbone
-    kept: dict[tuple[int, int], Activations] = field(default_factory=dict)
-
-    def of(self, recipe: Recipe) -> Activations:
-        """The activations that a recipe starts from."""
-        key = (recipe.first(self.backbone), recipe.versions)
-        if key not in self.kept:
-            versions = versions_of(self.data.items, self.data.modality, recipe)
-            self.kept[key] = Activations.of(self.backbone, versions, key[0])
-        return self.kept[key]
 
 
 @dataclass(frozen=True)
@@ -212,10 +190,10 @@ class _Below:
     whole: NDArray[np.float64] | None
     """(N, C) what all gates so far made of each fold without its rows; None before the first."""
 
-    def against(self, rival: NDArray[np.float64], frozen: Frozen) -> Gated:
+    def against(self, rival: NDArray[np.float64], frozen: Frozen, prior: Prior | None) -> Gated:
         """Let a rival try to replace the arm that stands."""
         rows, folds = frozen.rows, frozen.found.folds[0]
-        gated = gate(self.best, rival, rows.truth, folds, rows.groups)
+        gated = gate(self.best, rival, rows.truth, folds, rows.groups, prior)
         if self.whole is None:
             return gated
         # Where the gate keeps the arm below, that is what earlier gates made of it.
@@ -224,73 +202,38 @@ class _Below:
 
     def after(self, rung: Rung) -> _Below:
         """What stands once a rung has faced the gate."""
-        return _Below(rung.found.proba if rung.gated.passed else self.best, rung.gated.whole)
+        return _Below(rung.proba if rung.gated.passed else self.best, rung.gated.whole)
 
 
-def _offers(shelf: _Shelf, frozen: Frozen, terms: Terms) -> tuple[list[Offer], list[str]]:
-    """The strategies that fit the backbone and are worth a try, most promising first."""
-    notes: list[str] = []
-    found: list[Offer] = []
-    if terms.budget <= 0:
-        return found, ["Weights stay as they are: the budget is 0."] if terms.named else notes
-    truth = frozen.rows.truth
-    errors = float((frozen.whole[0].argmax(1) != truth).sum())
-    for name in terms.wanted:
-        strategy = movers()[name](seed=terms.seed)
-        why = strategy.refusal(shelf.backbone)
-        worth = errors * EXPECTED.get((shelf.data.modality, name), 0.0)
-        if not terms.named and worth < _WORTH:
-            continue
-        if why is not None:
-            notes.append(f"{name} was left out: {why}.")
-            continue
-        recipe = strategy.recipe()
-        activations = shelf.of(recipe)
-        fits = int(frozen.found.folds[0].max()) + 2
-        try:
-            rounds = math.ceil((fits - 1) / (os.cpu_count() or 1)) + 1  # the folds side by side, then all rows
-            seconds = rounds * _measured(activations, truth, recipe)
-        except HandfulError as error:
-            notes.append(f"{name} failed and was given up: {error}")
-            continue
-        found.append(Offer(strategy, seconds, fits, worth))
-    # Not by the measured time: a resumed run must try them in the same order.
-    found.sort(key=lambda offer: -offer.worth)
-    return found, notes
-
-
-def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe) -> float:
-    """Seconds of one fit here: the quicker of two short ones, since the first of all has to warm up."""
-    short = replace(recipe, settings=replace(recipe.settings, updates=1))
-    found = []
-    for _ in range(2):
-        start = time.perf_counter()
-        (update,) = adapt(activations, np.arange(len(truth)), truth, short).log
-        trainings = recipe.members * update.seconds
-        found.append(time.perf_counter() - start + (recipe.settings.updates - 1) * trainings)
-    return min(found)
-
-
-def _try(offer: Offer, shelf: _Shelf, frozen: Frozen, below: _Below, terms: Terms) -> Rung:
-    """Fit the strategy without each fold in turn, and let the gate decide."""
+def _try(offer: Offer, shelf: Shelf, frozen: Frozen, below: _Below, terms: Terms) -> Rung:
+    """Fit the strategy without each fold in turn and on all rows, and let the gate decide."""
     strategy, truth, folds = offer.strategy, frozen.rows.truth, frozen.found.folds[0]
-    count, done = offer.fits - 1, itertools.count(1)
+    done = itertools.count(1)
 
     def progress(fold: int, update: Update) -> None:
-        terms.say(str(offer), next(done), count * strategy.updates)
+        terms.say(str(offer), next(done), offer.fits * strategy.updates)
 
     recipe = strategy.recipe()
     found = hold_out(
         shelf.of(recipe), truth, folds, recipe,
-        file=lambda fold: _file(terms, strategy.name, str(fold)), progress=progress,
+        file=lambda fold: _file(terms, strategy.name, str(fold)), progress=progress, finish=True,
     )  # fmt: skip
     assert found is not None
-    return Rung(strategy.name, strategy, found, below.against(found.proba, frozen))
+    return _faced(strategy.name, strategy, found, found.proba, frozen, below, offer.prior)
+
+
+def _faced(
+    name: str, strategy: Tuned, found: HeldOut, tuned: NDArray[np.float64], frozen: Frozen, below: _Below,
+    prior: Prior | None,
+) -> Rung:  # fmt: skip
+    """Pool tuned answers (N, C) with those of the frozen model, and let the gate decide."""
+    proba, share = halved(frozen.whole[0], tuned, frozen.rows.truth, frozen.found.folds[0])
+    return Rung(name, strategy, found, proba, share, below.against(proba, frozen, prior), prior)
 
 
 def _race(
-    offers: Sequence[Offer],
-    shelf: _Shelf,
+    offered: Sequence[Offer],
+    shelf: Shelf,
     tried: Sequence[Rung],
     frozen: Frozen,
     below: _Below,
@@ -299,7 +242,7 @@ def _race(
 ) -> tuple[Rung | None, tuple[Trial, ...]]:
     """Try other settings while the budget lasts, and let the best procedure over all of them face the gate."""
     race, truth, folds = Race(), frozen.rows.truth, frozen.found.folds[0]
-    of_kind = {type(offer.strategy): offer for offer in offers}
+    of_kind = {type(offer.strategy): offer for offer in offered}
     settings = near((_standing(tried) or tried[-1]).strategy)
     if terms.trials:
         settings = suggested(list(of_kind), terms.trials, terms.seed, lambda: race.trials[-1])
@@ -322,9 +265,8 @@ def _race(
         return None, tuple(race.trials)
     best, whole = composed(finished, truth, folds)
     assert best.found is not None
-    found = replace(best.found, proba=whole)
-    name = f"{best.strategy.name}, searched"
-    return Rung(name, best.strategy, found, below.against(whole, frozen)), tuple(race.trials)
+    name, prior = f"{best.strategy.name}, searched", of_kind[type(best.strategy)].prior
+    return _faced(name, best.strategy, best.found, whole, frozen, below, prior), tuple(race.trials)
 
 
 def _file(terms: Terms, name: str, part: str) -> Path | None:
@@ -332,15 +274,23 @@ def _file(terms: Terms, name: str, part: str) -> Path | None:
 
 
 def _told(rung: Rung) -> str:
-    name, fall = rung.name, _lower(rung.gated.gain)
     if rung.gated.passed:
-        return f"{name} replaces the arm below: {fall}."
-    return f"{name} stays a trial: {fall}{', which is not beyond doubt' if rung.gated.gain.value > 0 else ''}."
+        return f"{rung.name} replaces the arm below: {_judged(rung)}."
+    return f"{rung.name} stays a trial: {_judged(rung)}."
 
 
-def _lower(gain: Estimate) -> str:
+def _judged(rung: Rung) -> str:
+    """What the gate saw, in words."""
+    gated, gain = rung.gated, rung.gated.gain
     side = "lower" if gain.value >= 0 else "higher"
-    return f"its held-out log loss is {abs(gain.value):.2f} {side} (gain {gain.low:+.2f} to {gain.high:+.2f})"
+    said = f"the held-out log loss is {abs(gain.value):.2f} {side} (gain {gain.low:+.2f} to {gain.high:+.2f})"
+    if rung.prior is not None:
+        said += f", and with what it did on other sets the chance that it helps is {gated.chance:.0%}"
+    elif not gated.passed and gain.value > 0:
+        said += ", which is not beyond doubt"
+    if gated.chance > 0.5 and not gated.learnable:
+        said += "; but it is not beyond doubt better than knowing how frequent the classes are"
+    return said
 
 
 def _arm(rung: Rung) -> Held:
@@ -352,4 +302,4 @@ def _arm(rung: Rung) -> Held:
         "on rows learned from": f"{rung.found.train:.0%}",
         "on held-out rows": f"{rung.found.held:.0%}",
     }
-    return Held(rung.name, rung.found.proba[None], 1, rung.found.seconds, setting, _lower(rung.gated.gain))
+    return Held(rung.name, rung.proba[None], 1, rung.found.seconds, setting, _judged(rung))

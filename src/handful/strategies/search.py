@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from handful.engines import Engine
-from handful.evaluation.calibration import leads, log_losses, probabilities, spread_of
-from handful.evaluation.selection import choose, choose_nested
+from handful.evaluation.calibration import leads, log_losses, spread_of
+from handful.evaluation.selection import choose, pool, weigh
 from handful.features.view import View, unit_rows
+from handful.strategies.ensemble import Member, training_rows
 from handful.strategies.grids import Grid, Setting
-from handful.strategies.heads import Centroid, Head
+from handful.strategies.heads import Centroid
 from handful.strategies.linear import ABSENT, Array, decompose, rotate
 
 Floats = NDArray[np.float64]
@@ -68,29 +69,43 @@ class Search:
         return tuple(outcome.setting for outcome in self.outcomes)
 
     def nested(self, among: Sequence[int]) -> Floats:
-        """Out-of-fold probabilities when the choice and the calibration are made inside each training part.
+        """Out-of-fold probabilities when weights, backbones and calibration are found inside each training part.
 
         Args:
-            among: positions of the settings that compete.
+            among: positions of the settings that are pooled.
 
         Returns:
             (R, N, C), rows sum to 1.
         """
-        some = [self.outcomes[q] for q in among]
-        chosen = choose_nested(
-            [o.inner_losses for o in some], [o.setting.view.cost for o in some], [o.setting.usual for o in some]
-        )
-        out = np.zeros(some[0].scores.shape)
-        for r, k in np.ndindex(chosen.shape):
-            outcome, rows = some[int(chosen[r, k])], self.folds[r] == k
-            out[r, rows] = probabilities(outcome.scores[r, rows], float(outcome.inner_sharpness[r, k]))
+        out = np.zeros(self.outcomes[among[0]].scores.shape)
+        for r in range(len(self.folds)):
+            for k in range(int(self.folds.max()) + 1):
+                shares = self._shares(among, [self.outcomes[q].inner_losses[r, k] for q in among])
+                rows = self.folds[r] == k
+                answers = [self.outcomes[q].scores[r, rows] * self.outcomes[q].inner_sharpness[r, k] for q in shares]
+                out[r, rows] = pool(answers, np.array(list(shares.values())))
         return out
 
-    def best(self, among: Sequence[int]) -> int:
-        """The setting that all rows support: the choice for the refit."""
-        some = [self.outcomes[q] for q in among]
-        losses = np.stack([o.losses for o in some])
-        return among[choose(losses, [o.setting.view.cost for o in some], [o.setting.usual for o in some])]
+    def members(self, among: Sequence[int]) -> tuple[Member, ...]:
+        """The settings that all rows support, heaviest first: what the refit pools."""
+        shares = self._shares(among, [self.outcomes[q].losses for q in among])
+        order = sorted(shares, key=lambda q: -shares[q])
+        return tuple(Member(self.settings[q], shares[q], self.outcomes[q].sharpness) for q in order)
+
+    def _shares(self, among: Sequence[int], losses: Sequence[NDArray[np.floating]]) -> dict[int, float]:
+        """Position → weight of the settings that count, all reading the same backbones.
+
+        Which backbones those are is chosen by the weighted mean of the losses, which a pool never exceeds.
+        """
+        looks: dict[tuple[str, ...], list[int]] = {}
+        for position, q in enumerate(among):
+            looks.setdefault(self.settings[q].view.backbones, []).append(position)
+        table = np.stack([loss[~np.isnan(losses[0])] for loss in losses])  # (Q, n)
+        last = [self.settings[q].last for q in among]
+        weights = {look: weigh(table[at], [last[i] for i in at]) for look, at in looks.items()}
+        means = np.stack([weights[look] @ table[at] for look, at in looks.items()])  # (looks, n)
+        look = list(looks)[choose(means, [len(look) for look in looks])]
+        return {among[at]: float(w) for at, w in zip(looks[look], weights[look], strict=True) if w > 0}
 
 
 @dataclass(frozen=True)
@@ -152,9 +167,9 @@ def search(
     """
     plan = Splits.of(folds)
     weights = grid.name_weights if names else (0.0,)
-    usual = (grid.views[0], weights[-1])
     looks = [(v, w) for v in grid.views for w in weights]
-    jobs = [_Job(plan, features[v], names.get(v), truth, grid, v, w, (v, w) == usual) for v, w in looks]
+    last = {v.backbones: v for v in reversed(grid.views)}  # the first view of each, since last layers come first
+    jobs = [_Job(plan, features[v], names.get(v), truth, grid, v, w, v == last[v.backbones]) for v, w in looks]
     outcomes: list[Outcome] = []
     total = len(grid) if names else len(replace(grid, name_weights=(0.0,), zero_shot=False))
     for some in engine.map(_settings, jobs):
@@ -174,7 +189,7 @@ class _Job:
     grid: Grid
     view: View
     name_weight: float
-    usual: bool
+    last: bool
 
     def __repr__(self) -> str:
         return f"view {self.view.name}, label names counting {self.name_weight:g} rows"
@@ -194,12 +209,12 @@ def _settings(job: _Job) -> list[Outcome]:
             share = (time.perf_counter() - start) / len(penalties)
             for s, penalty in enumerate(penalties):
                 scores = np.maximum(z[:items] @ coef[:, :, s] + intercept[:, None, s], ABSENT)  # (F, N, C)
-                setting = Setting(head.name, head, job.view, penalty, job.name_weight, job.usual)
+                setting = Setting(head.name, head, job.view, penalty, job.name_weight, job.last)
                 out.append(_outcome(setting, scores, truth, plan, share))
     if job.grid.zero_shot and job.names is not None and job.name_weight == job.grid.name_weights[0]:
         scores = zero_shot_scores(job.features, job.names)
         everywhere = np.broadcast_to(scores, (len(plan.weights), *scores.shape))
-        setting = Setting("zero-shot", Centroid, job.view, name_weight=np.inf)
+        setting = Setting("zero-shot", Centroid, job.view, name_weight=np.inf, last=job.last)
         out.append(_outcome(setting, everywhere, truth, plan, 0.0))
     return out
 
@@ -231,32 +246,8 @@ def zero_shot_scores(features: Array, names: Array) -> Array:
     return np.asarray(unit_rows(features) @ unit_rows(names).T, np.float32)
 
 
-def refit(setting: Setting, features: Array, names: Array | None, labels: Sequence[str]) -> Head:
-    """Fit the chosen setting on all rows.
-
-    Args:
-        setting: what the search chose.
-        features: (N, D) in the setting's view.
-        names: (C, D) features of the sorted label names, or None.
-        labels: N class names.
-    """
-    head = setting.head(**({"penalty": setting.penalty} if setting.penalty else {}))
-    if not setting.name_weight:
-        return head.fit(features, labels)
-    assert names is not None
-    classes = sorted(set(labels))
-    if np.isinf(setting.name_weight):
-        return head.fit(names, classes)
-    weight = np.concatenate([np.ones(len(features)), np.full(len(names), setting.name_weight)])
-    return head.fit(np.concatenate([features, names]), [*labels, *classes], sample_weight=weight)
-
-
 def _training_rows(job: _Job) -> tuple[Array, Array, Array]:
     """Rows (M, D), one-hot targets (M, C) and weights per fit (F, M): the items, then the label names."""
-    classes = int(job.truth.max()) + 1
-    eye = np.eye(classes, dtype=np.float32)
-    if not job.name_weight or job.names is None:
-        return unit_rows(job.features), eye[job.truth], job.plan.weights
-    rows = np.concatenate([unit_rows(job.features), unit_rows(job.names)])
-    extra = np.full((len(job.plan.weights), classes), job.name_weight, np.float32)
-    return rows, np.concatenate([eye[job.truth], eye]), np.concatenate([job.plan.weights, extra], 1)
+    rows, targets, weight = training_rows(job.features, job.names, job.truth, job.name_weight)
+    extra = np.broadcast_to(weight[len(job.truth) :], (len(job.plan.weights), len(rows) - len(job.truth)))
+    return rows, targets, np.concatenate([job.plan.weights, extra], 1)

@@ -165,6 +165,12 @@ class Contrastive(Tuned):
     """Rows of a class drawn together and those of others apart, every pair of a batch, then a head (SetFit's idea)."""
 
     name = "contrastive"
+    updates: int = 10
+    """How many times the weights are moved."""
+    rate: float = 5e-4
+    """The highest learning rate."""
+    batch: int = 64
+    """About how many rows an update sees: all of a handful, so that every pair is drawn together or apart at once."""
 
     def objective(self) -> Objective:
         """Cosine of every pair, 1 within a class and 0 between classes."""

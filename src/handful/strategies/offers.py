@@ -1,0 +1,113 @@
+"""Offers: what moving weights will cost here and may bring, said before it starts."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.errors import HandfulError
+from handful.evaluation.gate import Prior
+from handful.strategies.adaptation import Recipe, adapt
+from handful.strategies.catalog import movers
+from handful.strategies.frozen import Frozen
+from handful.strategies.shelf import Shelf
+from handful.strategies.tuned import Tuned
+from handful.training.activations import Activations
+
+EXPECTED: Mapping[tuple[str, str], Prior] = {
+    ("text", "contrastive"): Prior(0.08, 0.10),
+}
+"""(modality, strategy) → by which share of the frozen model's log loss it lowers it, and how that varies over sets.
+
+Only what is here is tried without being named; on pictures and sounds the mean over sets is nothing, though textures
+gain. What else is named is judged by the rows alone.
+"""
+
+# A rung is not tried for less than this many errors that it may be expected to remove.
+_WORTH = 0.15
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What trying a strategy will cost and may bring, known before it starts."""
+
+    strategy: Tuned
+    """What would be tried."""
+    seconds: float
+    """All its fits on this machine, measured on a few updates."""
+    fits: int
+    """One per fold, and one on all rows."""
+    worth: float
+    """How many of the frozen model's errors it may be expected to remove."""
+    prior: Prior | None = None
+    """What benchmarks say about it, if they do."""
+
+    def __str__(self) -> str:
+        fits, updates = f"{self.fits} fits", f"{self.strategy.updates} updates"
+        return f"{self.strategy.name}: {fits} of {updates}, about {self.seconds:.0f} s"
+
+
+def offers(
+    shelf: Shelf, frozen: Frozen, wanted: Sequence[str], named: bool, budget: float, seed: int
+) -> tuple[list[Offer], list[str]]:
+    """The strategies that fit the backbone and are worth a try, most promising first.
+
+    Args:
+        shelf: the rows, and the backbone that would move.
+        frozen: the outcome of rung 0.
+        wanted: names of strategies that move weights.
+        named: whether the user named them; otherwise only those are offered that benchmarks say are worth it.
+        budget: seconds left.
+        seed: fixes batches and dropout.
+
+    Returns:
+        The offers, and what was left out and why, one sentence each.
+    """
+    notes: list[str] = []
+    found: list[Offer] = []
+    if budget <= 0:
+        return found, ["Weights stay as they are: the budget is 0."] if named else notes
+    truth = frozen.rows.truth
+    errors = float((frozen.whole[0].argmax(1) != truth).sum())
+    for name in wanted:
+        strategy = movers()[name](seed=seed)
+        why = strategy.refusal(shelf.backbone)
+        prior = EXPECTED.get((shelf.data.modality, name))
+        worth = errors * prior.mean if prior else 0.0
+        if not named and worth < _WORTH:
+            continue
+        if why is not None:
+            notes.append(f"{name} was left out: {why}.")
+            continue
+        recipe = strategy.recipe()
+        activations = shelf.of(recipe)
+        fits = int(frozen.found.folds[0].max()) + 2
+        try:
+            side_by_side = (os.cpu_count() or 1) if shelf.backbone.device.type == "cpu" else 1
+            rounds = math.ceil(fits / side_by_side)
+            seconds = rounds * _measured(activations, truth, recipe)
+        except HandfulError as error:
+            notes.append(f"{name} failed and was given up: {error}")
+            continue
+        found.append(Offer(strategy, seconds, fits, worth, prior))
+    # Not by the measured time: a resumed run must try them in the same order.
+    found.sort(key=lambda offer: -offer.worth)
+    return found, notes
+
+
+def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe) -> float:
+    """Seconds of one fit here: the quicker of two short ones, since the first of all has to warm up."""
+    short = replace(recipe, settings=replace(recipe.settings, updates=1))
+    found = []
+    for _ in range(2):
+        start = time.perf_counter()
+        (update,) = adapt(activations, np.arange(len(truth)), truth, short).log
+        trainings = recipe.members * update.seconds
+        found.append(time.perf_counter() - start + (recipe.settings.updates - 1) * trainings)
+    return min(found)

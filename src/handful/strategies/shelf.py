@@ -1,0 +1,30 @@
+"""The shelf: what the frozen blocks gave, kept while a climb lasts, once per depth and number of versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from handful.backbones.base import Backbone
+from handful.data.dataset import Dataset
+from handful.strategies.adaptation import Recipe, versions_of
+from handful.training.activations import Activations
+
+
+@dataclass
+class Shelf:
+    """Activations of the rows of a Dataset, made when a recipe first asks for them."""
+
+    data: Dataset
+    """The rows."""
+    backbone: Backbone
+    """Whose blocks run."""
+    kept: dict[tuple[int, int], Activations] = field(default_factory=dict)
+    """(frozen blocks, augmented versions) → what they gave."""
+
+    def of(self, recipe: Recipe) -> Activations:
+        """The activations that a recipe starts from."""
+        key = (recipe.first(self.backbone), recipe.versions)
+        if key not in self.kept:
+            versions = versions_of(self.data.items, self.data.modality, recipe)
+            self.kept[key] = Activations.of(self.backbone, versions, key[0])
+        return self.kept[key]
