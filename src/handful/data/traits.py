@@ -21,6 +21,9 @@ Trait = float | str
 _LEVEL_RATE = 8000
 _LEVEL_SECONDS = 10.0
 
+# How libsndfile calls what was compressed at some quality: of other sounds the size says no more than the rest does.
+_LOSSY = ("MPEG", "VORBIS", "OPUS")
+
 # Where a file name falls into parts: at anything but letters and digits, and between letters and digits.
 _PARTS = re.compile(r"[A-Za-z]+|\d+|[^\W\d_]+")
 
@@ -36,9 +39,9 @@ def traits(item: Any, modality: str, decode: bool = True) -> dict[str, Trait]:
     Returns:
         Name → number or text. Texts: ``length`` (characters). Pictures: ``width``, ``height`` (pixels), ``format``,
         ``bytes per pixel`` and ``compression`` (mean of a JPEG file's first quantisation table). Sounds: ``duration``
-        (seconds), ``rate`` (samples per second), ``channels``, ``format``, ``bytes per second`` and ``level``
-        (decibels below full scale). Files also ``name starts with`` and ``name ends with``. What is not known is left
-        out.
+        (seconds), ``rate`` (samples per second), ``channels``, ``format``, ``level`` (decibels, 0 for full scale) and
+        of compressed files ``bytes per second``. Files also ``name starts with`` and ``name ends with``. What is not
+        known is left out.
 
     Raises:
         DataError: the file cannot be read.
@@ -101,13 +104,15 @@ def _sound(item: Any) -> dict[str, Trait]:
     except soundfile.LibsndfileError as error:
         raise DataError(f"{item} cannot be read as a sound ({error}). Repair or remove it.") from error
     seconds = about.frames / about.samplerate
-    return {
+    found: dict[str, Trait] = {
         "duration": seconds,
         "rate": float(about.samplerate),
         "channels": float(about.channels),
         "format": f"{about.format} {about.subtype}",
-        "bytes per second": Path(item).stat().st_size / max(seconds, 1e-3),
     }
+    if about.subtype.startswith(_LOSSY):
+        found["bytes per second"] = Path(item).stat().st_size / max(seconds, 1e-3)
+    return found
 
 
 def _level(item: Any) -> float:

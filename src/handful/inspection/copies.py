@@ -64,8 +64,8 @@ def texts_alike(first: str, second: str) -> float:
 # Chosen on goemotions, clinc150, masakhanews, trashnet and esc10; see benchmarks/near_duplicates.py.
 LOOKS = {
     "text": Look(0.5, 3, 3000, 0.82, plain_text, texts_alike),
-    "image": Look(0.5, 3, 600, 0.965, picture_print, pictures_alike),
-    "sound": Look(0.85, 2, 1000, 0.6, sound_print, sounds_alike),
+    "image": Look(0.5, 3, 400, 0.985, picture_print, pictures_alike),
+    "sound": Look(0.85, 2, 1000, 0.9, sound_print, sounds_alike),
 }
 
 

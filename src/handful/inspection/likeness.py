@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
-from scipy.ndimage import zoom
+from scipy.ndimage import map_coordinates, zoom
 
 Array = NDArray[np.float32]
 
@@ -14,6 +14,13 @@ SHARES = (1.0, 0.96, 0.92, 0.88, 0.84, 0.8)
 
 # Two sounds must share at least this much of the shorter one.
 OVERLAP = 0.7
+
+# A window that correlates less is not worth moving; so many steps move it.
+_PROMISING, _STEPS = 0.85, 6
+
+# Sounds that correlate less at whole samples are not looked at more closely; of the others so many shifts are, and
+# so many fractions of a sample around each.
+_LIKELY, _PEAKS, _FRACTIONS = 0.4, 3, 9
 
 _LITTLE = 1e-9
 
@@ -29,8 +36,8 @@ def pictures_alike(first: Array, second: Array) -> float:
 
 
 def _best_window(whole: Array, part: Array) -> float:
-    """How well a print, shrunk to each share, correlates with the window of another where it does so best."""
-    side, best = len(whole), 0.0
+    """How well a print correlates with the window of another where it does so best."""
+    side, best, window = len(whole), 0.0, (0.0, 0.0, 1.0)
     for share in SHARES:
         cells = round(share * side)
         small = part if cells == side else zoom(part, cells / side, order=1, grid_mode=True, mode="nearest")
@@ -40,8 +47,43 @@ def _best_window(whole: Array, part: Array) -> float:
         power = np.einsum("ijkl,ijkl->ij", windows, windows) - cells * cells * mean**2
         norms = np.sqrt(np.maximum(power, 0) * float((small**2).sum()))
         found = np.where(norms > _LITTLE, np.einsum("ijkl,kl->ij", windows, small) / np.maximum(norms, _LITTLE), 0)
-        best = max(best, float(found.max()))
+        if found.max() > best:
+            top, left = np.unravel_index(int(found.argmax()), found.shape)
+            best, window = float(found.max()), (float(top), float(left), cells / side)
+    return best if best < _PROMISING else max(best, _refined(whole, part, window))
+
+
+def _refined(whole: Array, part: Array, window: tuple[float, float, float]) -> float:
+    """The correlation after the edges of a window have been moved by fractions of a cell, each side by its own.
+
+    Gauss-Newton steps on the squared difference of the standardised pictures (Lucas and Kanade 1981).
+    """
+    side = len(whole)
+    cell = (np.arange(side) + 0.5) / side
+    down, across = (grid.ravel() for grid in np.meshgrid(cell, cell, indexing="ij"))
+    target = _standard(part.ravel())
+    # Edges of the window in cells of the whole: top, left, height, width.
+    edges = np.array([window[0], window[1], window[2] * side, window[2] * side])
+    slopes = np.gradient(whole.astype(np.float64))
+    best = 0.0
+    for _ in range(_STEPS):
+        at = np.stack([edges[0] + down * edges[2] - 0.5, edges[1] + across * edges[3] - 0.5])
+        seen = map_coordinates(whole, at, order=1, mode="nearest")
+        spread = float(seen.std()) or 1.0
+        best = max(best, float(np.mean(_standard(seen) * target)))
+        along = [map_coordinates(slope, at, order=1, mode="nearest") / spread for slope in slopes]
+        moves = np.stack([along[0], along[1], along[0] * down, along[1] * across], axis=1)  # (cells, 4)
+        moves -= moves.mean(0)
+        step, *_ = np.linalg.lstsq(moves, target - _standard(seen), rcond=1e-6)
+        edges = edges + np.clip(step, -2, 2)
     return best
+
+
+def _standard(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Values with mean 0 and spread 1; zeros where all are the same."""
+    centred = np.asarray(values, np.float64) - values.mean()
+    spread = float(centred.std())
+    return centred / spread if spread > _LITTLE else np.zeros_like(centred)
 
 
 def sounds_alike(first: Array, second: Array) -> float:
@@ -52,12 +94,29 @@ def sounds_alike(first: Array, second: Array) -> float:
         second: (U,) another one, at the same rate.
     """
     size = next_fast_len(len(first) + len(second))
-    products = irfft(rfft(first, size) * np.conj(rfft(second, size)), size)
+    spectrum = rfft(first, size) * np.conj(rfft(second, size))
+    products = irfft(spectrum, size)
     shift = np.arange(-len(second) + 1, len(first))  # ``second`` starts so many samples after ``first``
     start, end = np.maximum(shift, 0), np.minimum(len(first), len(second) + shift)
     power = _power_between(first, start, end) * _power_between(second, start - shift, end - shift)
     enough = (end - start >= OVERLAP * min(len(first), len(second))) & (power > _LITTLE)
-    return float(np.max(products[shift[enough]] / np.sqrt(power[enough]), initial=0.0))
+    if not enough.any():
+        return 0.0
+    shift, norms = shift[enough], np.sqrt(power[enough])
+    found = products[shift] / norms
+    if found.max() < _LIKELY:
+        return float(found.max())
+    top = np.argsort(-found)[:_PEAKS]
+    return float(max(_between(spectrum, size, float(shift[i])) / norms[i] for i in top))
+
+
+def _between(spectrum: NDArray[np.complexfloating], size: int, shift: float) -> float:
+    """The largest product of two sounds at fractions of a sample around a shift: a cut rarely falls on a sample."""
+    waves = np.arange(len(spectrum))
+    weights = np.where((waves == 0) | (2 * waves == size), 1.0, 2.0) / size
+    shifts = shift + np.linspace(-0.5, 0.5, _FRACTIONS)
+    turned = np.exp(2j * np.pi * np.outer(shifts, waves) / size)
+    return float((turned @ (weights * spectrum)).real.max())
 
 
 def _power_between(samples: Array, start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float64]:

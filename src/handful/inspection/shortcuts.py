@@ -24,10 +24,12 @@ from handful.inspection.left_out import Array
 # Shuffles of the labels, and the p-value from which on a rule is told.
 SHUFFLES, LEVEL = 199, 0.01
 
-# A weaker rule than this is no shortcut, however surely it is there: what things look like changes how well their
-# pictures compress and how long and loud their sounds are, so rules on these have to be almost perfect.
-_STRONG, _NATURAL_STRONG = 0.6, 0.9
+# A weaker rule than this is no shortcut, however surely it is there: what things are like changes how well their
+# pictures compress and how long and loud their sounds are, and names are not seen by a model, so rules on these have to
+# be almost perfect.
+_STRONG, _NATURAL_STRONG = 0.6, 0.95
 _NATURAL = frozenset({"length", "duration", "level", "bytes per pixel", "bytes per second"})
+_NAMES = frozenset({"name starts with", "name ends with"})
 
 # Fewer rows of a class than this are told apart by some rule in any case.
 _FEWEST = 4
@@ -80,7 +82,7 @@ def shortcuts_in(
     strong = [
         (name, c)
         for name, values in strengths.items()
-        for c in np.flatnonzero(values >= (_NATURAL_STRONG if name in _NATURAL else _STRONG))
+        for c in np.flatnonzero(values >= (_NATURAL_STRONG if name in _NATURAL | _NAMES else _STRONG))
     ]
     if not strong:
         return []
@@ -107,7 +109,7 @@ def _column(name: str, found: Sequence[Mapping[str, Trait]], labels: Sequence[st
     values = [row.get(name, "") for row in found]
     if any(isinstance(value, str) for value in values):
         words = [str(value) for value in values]
-        if name.startswith("name "):
+        if name in _NAMES:
             words = ["" if _spells(word, label) else word for word, label in zip(words, labels, strict=True)]
         return np.unique(words, return_inverse=True)[1].astype(np.int64)
     return np.unique(np.array(values, np.float64), return_inverse=True)[1].astype(np.int64)
@@ -132,7 +134,7 @@ def _strengths(code: NDArray[np.int64], name: str, index: NDArray[np.int64], cou
     return np.asarray(np.where(counts >= _FEWEST, best, 0.0))
 
 
-_WORDLIKE = frozenset({"format", "name starts with", "name ends with"})
+_WORDLIKE = _NAMES | {"format"}
 
 
 def shortcuts(dataset: Dataset, rng: np.random.Generator) -> Iterator[Finding]:
@@ -160,7 +162,7 @@ def shortcuts(dataset: Dataset, rng: np.random.Generator) -> Iterator[Finding]:
             f"{'class' if len(names) == 1 else 'classes'} {listed(names)} can be told by {_WORDS.get(trait, trait)} "
             f"alone: a rule on it holds {best.strength:.0%} more of {listed(names[:1])} than of the others "
             f"(p {best.p:.3f}, corrected for all rules tried)",
-            _ADVICE if not trait.startswith("name ") else _NAME_ADVICE,
+            _NAME_ADVICE if trait in _NAMES else _ADVICE,
             tuple(round(next(rule.strength for rule in rules if rule.label == dataset.labels[i]), 4) for i in rows),
             severity=0.6 * len(rows) / len(dataset),
         )

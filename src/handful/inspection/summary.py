@@ -1,0 +1,63 @@
+"""The summary: what an inspection found, as plain lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from handful.data.dataset import Dataset
+from handful.inspection.advice import advice
+from handful.inspection.audit import Audit
+from handful.inspection.profile import profile
+
+# Classes that are listed; the rest are counted.
+_LISTED = 30
+
+
+def summary(dataset: Dataset, found: Audit) -> list[str]:
+    """Counts, what the rows are like, how well backbones suit them, what is wrong, and which strategies make sense.
+
+    Args:
+        dataset: the rows that were inspected.
+        found: what was found.
+
+    Returns:
+        Lines without control characters: a label must not move the cursor of a terminal.
+    """
+    facts = profile(dataset)
+    lines = [f"{facts['rows']} rows of {facts['modality']} in {len(facts['classes'])} classes"]
+    counts = list(facts["counts"].items())
+    lines += [f"{count:>8}  {name}" for name, count in counts[:_LISTED]]
+    if len(counts) > _LISTED:
+        lines.append(f"{'':>8}  and {len(counts) - _LISTED} more")
+    lines += _facts(facts)
+    lines += [match.words for match in found.matches]
+    lines += [f"! {finding.message}. {finding.advice}" for finding in found.findings]
+    if facts["classes"]:
+        lines.append(f"what makes sense with {min(facts['counts'].values())} rows in the smallest class:")
+        said = sorted(advice(dataset), key=lambda rule: not rule.sensible)
+        lines += [f"  {'yes' if a.sensible else 'no ':<4} {', '.join(a.strategies)}: {a.why}" for a in said]
+    return [_printable(line) for line in lines]
+
+
+def _facts(facts: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for name, what in (("characters", "characters per text"), ("pixels", "pixels of the shorter side"),
+                       ("seconds", "seconds per sound")):  # fmt: skip
+        if name in facts:
+            low, _, middle, _, high = facts[name]
+            lines.append(f"{what}: {low} to {high}, half of them up to {middle}")
+    if "duration" in facts:
+        lines.append(f"in all {facts['duration']:g} seconds")
+    for name in ("languages", "formats", "rates", "split"):
+        if facts.get(name):
+            lines.append(f"{name}: {', '.join(f'{value} {count}' for value, count in facts[name].items())}")
+    if facts["groups"]:
+        lines.append(f"groups: {facts['groups']}")
+    if "looked at" in facts:
+        lines.append(f"(files and languages: of {facts['looked at']} rows)")
+    return lines
+
+
+def _printable(line: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
