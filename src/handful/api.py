@@ -18,17 +18,20 @@ from numpy.typing import NDArray
 from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
 from handful.data.dataset import Dataset, item_hash
+from handful.data.pool import read_pool
 from handful.data.readers import load
 from handful.engines import engine as engine_of
-from handful.errors import DataError
+from handful.errors import DataError, OptionError, WeightsError
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.verdicts import assemble, held_out_answers, score_test
 from handful.export.bundle import WITNESSES, Bundle, Moved
 from handful.features.extract import extract
 from handful.features.sight import Sight, look
 from handful.features.view import MOVED
+from handful.inspection.audit import Audit, examine, sample
 from handful.inspection.findings import Finding
 from handful.inspection.profile import findings as find_faults
+from handful.inspection.shift import MOST
 from handful.plan import MOVERS, Plan
 from handful.run import Run, Training, checkpoints_of
 from handful.seeding import generator
@@ -53,20 +56,61 @@ def _silent(stage: str, done: int, total: int) -> None:
     pass
 
 
-def inspect(source: Any, **options: Any) -> list[Finding]:
+def inspect(
+    source: Any,
+    *,
+    against: Dataset | str | Path | None = None,
+    backbone: str = "auto",
+    seed: int = 0,
+    progress: Progress = _silent,
+    **options: Any,
+) -> list[Finding]:
     """Say what is wrong with labelled data, most costly first.
 
     Args:
         source: a Dataset, or anything that ``load`` reads.
+        against: a pool of new items, to be told whether the rows look like it.
+        backbone: which backbones look at the rows, as for ``tune``; ``none``: only what needs no model is said.
+        seed: fixes samples and shuffles.
+        progress: called with stage, rows done and rows in all.
         options: passed to ``load``.
 
     Returns:
         The findings; empty where nothing is wrong.
 
     Raises:
-        DataError: the rows cannot be used at all.
+        DataError: the rows cannot be used at all, or the pool holds items of another modality.
+        OptionError: a pool is to be looked at without a backbone.
+        WeightsError: a backbone that was named is not there and cannot be fetched.
     """
-    return find_faults(source if isinstance(source, Dataset) else load(source, **options))
+    data = source if isinstance(source, Dataset) else load(source, **options)
+    return list(audited(data, against=against, backbone=backbone, seed=seed, progress=progress).findings)
+
+
+def audited(
+    data: Dataset,
+    *,
+    against: Dataset | str | Path | None = None,
+    backbone: str = "auto",
+    seed: int = 0,
+    progress: Progress = _silent,
+) -> Audit:
+    """``inspect`` for a Dataset, with how well each backbone suits the rows."""
+    if against is not None and backbone == "none":
+        raise OptionError("against= must come with a backbone that looks at the pool, got none. Leave backbone= out.")
+    pool = None
+    if isinstance(against, Dataset):
+        pool = sample(against, seed, MOST), len(against)
+    elif against is not None:
+        pool = read_pool(against, data.modality, MOST, generator(seed, "pool"), data.input)
+    try:
+        backbones = {} if backbone == "none" else load_backbones(backbone, data.modality)
+    except WeightsError as error:
+        if backbone != "auto" or against is not None:
+            raise
+        logger.warning("%s Only what needs no model is said.", error)
+        backbones = {}
+    return examine(data, backbones, seed, progress, pool)
 
 
 def tune(

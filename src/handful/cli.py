@@ -114,6 +114,8 @@ def inspect(
     label: str | None = None,
     input: str | None = None,  # noqa: A002 - the name of the flag
     group: str | None = None,
+    against: str | None = None,
+    backbone: str = "auto",
     json: Flag = False,
 ) -> None:
     """Say what is wrong with labelled examples before anything is trained.
@@ -123,20 +125,21 @@ def inspect(
         label: the column that holds the label; guessed when the guess is safe.
         input: the column that holds the text or the file name; guessed when the guess is safe.
         group: the column that says which rows belong together (speaker, patient, document).
+        against: a folder, table or text file of new items: whether the examples look like them.
+        backbone: which backbones look at the examples, as for `handful tune`; none: what needs no model is said.
         json: print findings.json on standard output, everything else on standard error.
     """
     from handful import api
+    from handful.inspection.summary import summary
 
-    data = api.load(source, label=label, input=input, group=group)
-    _say(data.notes)
-    findings = api.inspect(data)
+    with Bars() as bars:
+        data = api.load(source, label=label, input=input, group=group)
+        _say(data.notes)
+        found = api.audited(data, against=against, backbone=backbone, progress=bars)
     if json:
-        _print_json([finding.record() for finding in findings])
-        return
-    print(f"{len(data)} rows of {data.modality} in {len(data.classes)} classes")
-    for name, count in data.counts.items():
-        print(f"{count:>8}  {name}")
-    _show_findings(findings, sys.stdout)
+        _print_json([finding.record() for finding in found.findings])
+    else:
+        print("\n".join(summary(data, found)))
 
 
 @app.command
