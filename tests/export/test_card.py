@@ -5,9 +5,9 @@ import pytest
 
 from handful.evaluation.intervals import wilson
 from handful.evaluation.scores import ClassScore, Scores
-from handful.export.bundle import Bundle
+from handful.export.bundle import Bundle, Moved
 from handful.export.card import model_card
-from handful.features.view import View
+from handful.features.view import MOVED, View
 
 
 def scores_of(labels, rows=20, **changed):
@@ -104,3 +104,13 @@ def test_many_classes_are_not_all_in_the_title():
     title = card_of([f"class {i:02d}" for i in range(77)]).splitlines()[8]
     assert title.startswith("# Text classification: class 00, class 01,")
     assert title.endswith("class 09 and 67 more")
+
+
+def test_the_card_tells_what_is_read_where_and_what_moved():
+    bundle = bundle_of(("a", "b"))
+    bundle.view = View((("minilm-l6", 6), ("minilm-l6", 4), ("minilm-l6", 5), ("minilm-l6" + MOVED, 6)))
+    bundle.moved = Moved("blocks", 3, {})
+    card = model_card(bundle, scores_of(("a", "b"), 20), "t.csv")
+    assert "- backbone minilm-l6, frozen, read after blocks 4, 5 and 6: all-MiniLM-L6-v2" in card
+    assert "- backbone minilm-l6, tuned, read after block 6: all-MiniLM-L6-v2" in card
+    assert "- head: ridge, fitted with the weights that moved; its weights are in this folder" in card

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -80,18 +81,26 @@ def _class_table(scores: Scores) -> str:
 def _parts(model: Bundle) -> str:
     known = {entry.name: entry for entry in ENTRIES}
     lines = []
-    for name, depth in model.backbones:
+    for name, depths, moved in model.view.reads:
         entry = known.get(name)
-        read = f"read after block {depth}" if depth else "read whole"
         about = (
             f": {entry.what}. Licence of its weights: {entry.licence}." if entry else ". Its licence is its owner's."
         )
         note = f" {entry.licence_note}" if entry and entry.licence_note else ""
-        lines.append(f"- backbone {_plain(name)}, frozen, {read}{about}{note}")
-    lines.append(f"- head: {_plain(model.head)}, the only part that was fitted; its weights are in this folder")
+        lines.append(f"- backbone {_plain(name)}, {'tuned' if moved else 'frozen'}, {reading(depths)}{about}{note}")
+    fitted = "fitted with the weights that moved" if model.moved else "the only part that was fitted"
+    lines.append(f"- head: {_plain(model.head)}, {fitted}; its weights are in this folder")
     return "\n".join(
         [*lines, "", "The weights of the backbone are not in this folder; handful gets them when they are missing."]
     )
+
+
+def reading(depths: Sequence[int]) -> str:
+    """Where a backbone is read, in words: ``read after blocks 5 and 6``."""
+    if not any(depths):
+        return "read whole"
+    *most, last = (str(depth) for depth in depths)
+    return f"read after blocks {', '.join(most)} and {last}" if most else f"read after block {last}"
 
 
 def _use(model: Bundle) -> str:

@@ -31,6 +31,14 @@ class View:
         """The backbones that a prediction has to run, each once."""
         return tuple(dict.fromkeys(backbone for backbone, _ in self.parts))
 
+    @property
+    def reads(self) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
+        """Each backbone once: its name in the catalogue, where it is read, and whether its weights moved."""
+        return tuple(
+            (name.removesuffix(MOVED), tuple(sorted(self.depths_of(name))), name.endswith(MOVED))
+            for name in self.backbones
+        )
+
     def depths_of(self, backbone: str) -> tuple[int, ...]:
         """Where a backbone is read."""
         return tuple(depth for name, depth in self.parts if name == backbone)

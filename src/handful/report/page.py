@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from handful.export.card import reading
 from handful.report import confusion, words
 from handful.report.curves import curve
 from handful.report.doubtful import doubtful, name_of
@@ -87,12 +88,12 @@ def _backbones(run: Run) -> list[dict[str, str]]:
 
     known = {entry.name: entry for entry in ENTRIES}
     out = []
-    for name, depth in run.model.backbones:
+    for name, depths, moved in run.model.view.reads:
         entry = known.get(name)
         out.append(
             {
-                "name": name,
-                "read": f"read after block {depth}" if depth else "read whole",
+                "name": f"{name}, tuned" if moved else name,
+                "read": reading(depths),
                 "what": entry.what if entry else "",
                 "licence": entry.licence if entry else "",
             }
