@@ -34,7 +34,7 @@ def main() -> None:
     """Run the draws, write one line per draw, print the table."""
     parser = options(__doc__, "agnews,trec6,banking77,flowers12,textile3,fsdd_digits", 40, "forecast.csv")
     parser.add_argument("--per-class", default="5,10,20")
-    parser.add_argument("--budget", type=float, default=0.0, help="seconds per run; 0: the smallest search")
+    parser.add_argument("--budget", type=float, default=60.0, help="seconds per run, as in tune")
     args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, ("set", "per_class", "draw"))
     for task in by_name(args.sets) if not args.table else ():

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from handful.strategies.tuned import Soup as Soup
     from handful.strategies.tuned import SupCon as SupCon
     from handful.strategies.tuned import Wise as Wise
+    from handful.upkeep import check as check
 
 # Public name → the module it lives in, imported when the name is first used: `import handful` answers at
 # once, and torch is loaded only by those who need it (docs/decisions/0001).
@@ -83,6 +84,7 @@ _HOMES = {
     "TrainingError": "errors",
     "WeightsError": "errors",
     "Wise": "strategies.tuned",
+    "check": "upkeep",
     "inspect": "api",
     "load": "api",
     "tune": "api",

@@ -22,19 +22,22 @@ from handful.data.pool import read_pool
 from handful.data.readers import load
 from handful.engines import engine as engine_of
 from handful.errors import DataError, OptionError, WeightsError
+from handful.evaluation.conformal import Sets
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.verdicts import assemble, held_out_answers, score_test
 from handful.export.bundle import WITNESSES, Bundle, Moved
+from handful.export.reference import Reference
 from handful.features.extract import extract
 from handful.features.sight import Sight, look
 from handful.features.view import MOVED
-from handful.inspection.audit import Audit, examine, sample
-from handful.inspection.findings import Finding
+from handful.inspection.audit import Audit, audit, examine, sample
+from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import findings as find_faults
 from handful.inspection.shift import MOST
 from handful.plan import MOVERS, Plan
 from handful.run import Run, Training, checkpoints_of
 from handful.seeding import generator
+from handful.strategies.curve import forecast
 from handful.strategies.ensemble import Linear
 from handful.strategies.frozen import Frozen, climb
 from handful.strategies.ladder import Climb, Terms, ascend, shipped
@@ -163,7 +166,7 @@ def tune(
     with clock("extract"):
         given_classes = data.take(_parts(data)[0]).classes
         data, sight = look(data, backbones, progress)
-        findings = find_faults(data)
+        findings = by_cost([*find_faults(data), *audit(data, sight, plan.seed).findings])
     train, test = _parts(data)
     learning = data.take(train)
     _check_classes(given_classes, learning)
@@ -173,11 +176,9 @@ def tune(
     def compared(done: int, total: int) -> None:
         progress("comparing heads", done, total)
 
+    seen = sight.take(train).take_classes(named)
     with clock("select"):
-        frozen = climb(
-            learning, sight.take(train).take_classes(named), plan.strategies, plan.budget, plan.seed,
-            engine, compared,
-        )  # fmt: skip
+        frozen = climb(learning, seen, plan.strategies, plan.budget, plan.seed, engine, compared)
     base = frozen.model.view.backbones[0]
     with clock("train"):
         wanted = [name for name in plan.strategies if name in MOVERS]
@@ -191,7 +192,7 @@ def tune(
         model = (
             _bundle(frozen, learning, backbones)
             if above.chosen is None
-            else _tuned(above, frozen, learning, sight.take(train), backbones)
+            else _tuned(above, frozen, learning, seen, backbones)
         )
         tested = _test(model, data.take(test), sight.take(test), plan) if test else None
         whole = frozen.whole if above.whole is None else above.whole
@@ -204,7 +205,10 @@ def tune(
     if tested is not None:
         said = f"On the {len(test)} test rows: {tested:.0%}. Held out in turn: {scores.sentence}"
         scores = replace(scores, test=tested, test_n=len(test), sentence=said)
-    scores = replace(scores, seconds=clock.seconds)
+    with clock("curve"):
+        curve = forecast(frozen, seen, generator(plan.seed, "curve"))
+    scores = replace(scores, seconds=clock.seconds, curve=curve, sets=Sets.of(whole, frozen.rows.truth))
+    model = _with_reference(model, frozen, whole, backbones)
     notes = (f"{len(frozen.found.outcomes)} settings were compared on the same folds.", *above.notes)
     return Run(
         learning, plan, tuple(findings), scores, held_out_answers(whole, frozen.rows), model, notes,
@@ -292,6 +296,20 @@ def _packed(
         input=data.input,
         witness=matrix[:WITNESSES],
         loaded=used,
+    )
+
+
+def _with_reference(
+    model: Bundle, frozen: Frozen, whole: NDArray[np.float64], backbones: Mapping[str, Backbone]
+) -> Bundle:
+    """The bundle with what it keeps of its training rows: (R, N, C) answers of the whole procedure, frozen features."""
+    view, rows = frozen.model.view, frozen.rows
+    used = {name: backbones[name] for name in view.backbones}
+    return replace(
+        model,
+        reference=Reference.of(view, frozen.matrix, rows.truth, whole, rows.groups),
+        fingerprints={**model.fingerprints, **{name: backbone.fingerprint for name, backbone in used.items()}},
+        loaded={**model.loaded, **used},
     )
 
 

@@ -19,6 +19,7 @@ from handful.data.readers import exists
 from handful.data.streams import stream
 from handful.data.tables import TABLE_SUFFIXES, open_table
 from handful.errors import DataError, OptionError, suggestion
+from handful.evaluation.conformal import sets, threshold
 from handful.export.bundle import Bundle
 from handful.run import defuse
 
@@ -35,15 +36,30 @@ class Answers:
     """(B, C); rows that failed are not used."""
     failed: Mapping[int, str]
     """Position in the chunk → why it could not be answered."""
+    refused: NDArray[np.bool_] | None = None
+    """(B,) whether an input is too unlike the training rows to be answered; None where that was not asked."""
+    sets: NDArray[np.bool_] | None = None
+    """(B, C) the classes that an answer may have; None where that was not asked."""
     notes: tuple[str, ...] = field(default=())
     """What was guessed about the source."""
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """What is said about an answer beside its confidence."""
+
+    reject: float | None = None
+    """Refuse what is stranger than all but this share of the training rows."""
+    level: float | None = None
+    """Give all classes that an answer may have, so that the right one is among them this often."""
 
 
 def answers(
     model: Bundle,
     source: str | Path,
-    input: str | None = None,
-    tick: Callable[[int], None] = lambda done: None,  # noqa: A002
+    input: str | None = None,  # noqa: A002
+    tick: Callable[[int], None] = lambda done: None,
+    doubts: Doubts = Doubts(),  # noqa: B008 - frozen
 ) -> Iterator[Answers]:
     """Answer every row of a source, a chunk at a time, in the order of the source.
 
@@ -52,23 +68,36 @@ def answers(
         source: a folder, table, JSON lines, text file or single picture or sound.
         input: the column that holds the items; the one used in training by default.
         tick: called with the number of rows just answered.
+        doubts: what is said beside the confidence.
 
     Raises:
         DataError: the source cannot be read, or none of its rows.
-        OptionError: ``input`` is named and is no column of the source.
+        OptionError: ``input`` is named and is no column of the source, or the training rows are too few for ``doubts``.
+        BundleError: ``doubts`` ask for what the model does not keep.
     """
     if input:
         _check_column(Path(source), input)
+    limit = None if doubts.level is None else threshold(model.known_rows().misfit, doubts.level)
+    if doubts.reject is not None:
+        model.known_rows().novelty.check_share(doubts.reject)
     some = False
     for chunk in stream(source, modality=model.modality, input=input or model.input, chunk=CHUNK):
         readable = chunk.readable
         failed = {i: chunk.failed[row] for i, row in enumerate(chunk.rows) if row in chunk.failed}
-        proba = np.zeros((len(chunk.rows), len(model.labels)))
+        proba, refused = np.zeros((len(chunk.rows), len(model.labels))), np.zeros(len(chunk.rows), bool)
         if readable:
-            proba[readable], worse = model.answer([chunk.items[i] for i in readable])
+            items = [chunk.items[i] for i in readable]
+            if doubts.reject is None:
+                proba[readable], worse = model.answer(items)
+            else:
+                judged = model.judge(items)
+                proba[readable], worse = judged.proba, judged.failed
+                novelty = model.known_rows().novelty
+                refused[readable] = novelty.refused(judged.features, judged.proba, doubts.reject)
             failed.update({readable[i]: why for i, why in worse.items()})
         some = some or len(failed) < len(chunk.rows)
-        yield Answers(chunk.names, proba, failed, chunk.notes)
+        inside = None if limit is None else sets(proba, limit)
+        yield Answers(chunk.names, proba, failed, None if doubts.reject is None else refused, inside, chunk.notes)
         tick(len(chunk.rows))
     if not some:
         raise DataError(f"{source} has no row that can be answered. See the reasons above.")
@@ -97,6 +126,9 @@ def write_answers(
 ) -> tuple[int, int]:
     """Write ``input, label, confidence`` per row; rows that cannot be read have an empty label.
 
+    Where it was asked, ``refused`` says ``yes`` for rows that are too unlike the training rows, whose label is empty
+    too, and ``set`` holds all classes that an answer may have, joined by ``|``.
+
     Args:
         found: chunks of answers.
         labels: the class names.
@@ -119,7 +151,9 @@ def write_answers(
         writer = csv.writer(out, lineterminator="\n")
         for chunk in found:
             if not written:
-                writer.writerow(["input", "label", "confidence", *(map(defuse, labels) if probabilities else ())])
+                asked = ["refused"] * (chunk.refused is not None) + ["set"] * (chunk.sets is not None)
+                classes = list(map(defuse, labels)) if probabilities else []
+                writer.writerow(["input", "label", "confidence", *asked, *classes])
             for note in chunk.notes:
                 say(note)
             for i, name in enumerate(chunk.names):
@@ -132,9 +166,29 @@ def write_answers(
 
 
 def _cells(chunk: Answers, i: int, name: str, labels: tuple[str, ...], probabilities: bool) -> list[str]:
-    if i in chunk.failed:
-        return [defuse(name), "", "", *([""] * len(labels) if probabilities else ())]
+    failed, refused = i in chunk.failed, chunk.refused is not None and bool(chunk.refused[i])
     row = chunk.proba[i]
     best = int(row.argmax())
-    extra = [f"{p:.4f}" for p in row] if probabilities else []
-    return [defuse(name), defuse(labels[best]), f"{row[best]:.4f}", *extra]
+    asked = [] if chunk.refused is None else ["yes" if refused else ""]
+    if chunk.sets is not None:
+        names = [labels[c] for c in np.argsort(-row, kind="stable") if chunk.sets[i, c]]
+        asked.append("" if failed or refused else defuse("|".join(names)))
+    extra = ["" if failed else f"{p:.4f}" for p in row] if probabilities else []
+    answer = ["", ""] if failed or refused else [defuse(labels[best]), f"{row[best]:.4f}"]
+    return [defuse(name), *answer, *asked, *extra]
+
+
+def share_of(text: str, option: str) -> float:
+    """Read a share such as ``5%`` or ``0.05``.
+
+    Raises:
+        OptionError: it is none.
+    """
+    number, sign, rest = text.strip().partition("%")
+    try:
+        share = float(number) / (100 if sign else 1)
+    except ValueError:
+        share = -1.0
+    if rest.strip() or not 0 < share < 1:
+        raise OptionError(f"{option} must be a share between 0 and 1, such as 5% or 0.05, got {text!r}. Correct it.")
+    return share

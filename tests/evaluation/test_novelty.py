@@ -82,6 +82,6 @@ def test_what_so_few_rows_cannot_say_is_refused(share):
     with pytest.raises(OptionError) as caught:
         found.refused(x, sure(10), share)
     assert str(caught.value) == (
-        f"the share to reject must lie between 9.1% and 100%, got {share:.1%}: the model has seen 10 rows, so nothing "
-        "can be called rarer than 1 in 11. Choose a share between them."
+        f"the share to reject must lie between 9.1% and 100%, got {share:.1%}: with the 10 rows that the "
+        "model has seen, nothing can be called rarer than 1 in 11. Choose a share between them."
     )

@@ -110,9 +110,9 @@ class Curve:
         return {
             "n": self.n,
             "points": [{"rows": p.rows, **p.accuracy.as_dict()} for p in self.points],
-            "doubled": round(self.doubled, 6),
-            "unsure": round(self.unsure, 6),
-            "luck": round(self.luck, 6),
+            "doubled": self.doubled,
+            "unsure": self.unsure,
+            "luck": self.luck,
             "needs": list(self.needs),
             "mixed": None if self.mixed is None else list(self.mixed),
             "forecast": {"more": self.n, "level": LEVEL, **self.gain(self.n).as_dict()},
@@ -163,7 +163,8 @@ def curve_of(
     unsure = np.sqrt(trust) * noise  # of the weighted mean
     luck = LUCK * np.sqrt(max(errors * (1 - errors), 0.5 / n) / n)
     points = tuple(Point(round(size), accuracy_interval(row, groups)) for size, row in zip(sizes, right, strict=True))
-    return Curve(n, points, float(max(doubled, 0.0)), float(unsure), float(luck), *_troubles(table, labels))
+    gain, sd, chance = (round(float(number), 6) for number in (max(doubled, 0.0), unsure, luck))  # as they are written
+    return Curve(n, points, gain, sd, chance, *_troubles(table, labels))
 
 
 def _troubles(table: Floats, labels: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, str] | None]:

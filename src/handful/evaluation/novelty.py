@@ -89,8 +89,9 @@ class Novelty:
         rows = len(self.strange)
         if not 1 / (rows + 1) <= share < 1:
             raise OptionError(
-                f"the share to reject must lie between {1 / (rows + 1):.1%} and 100%, got {share:.1%}: the model has seen "
-                f"{rows} rows, so nothing can be called rarer than 1 in {rows + 1}. Choose a share between them."
+                f"the share to reject must lie between {1 / (rows + 1):.1%} and 100%, got {share:.1%}: with the "
+                f"{rows} rows that the model has seen, nothing can be called rarer than 1 in {rows + 1}. "
+                "Choose a share between them."
             )
 
 

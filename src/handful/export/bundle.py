@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from handful.atomic import replaced_folder
 from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
-from handful.data.dataset import MODALITIES
 from handful.data.items import make_items
 from handful.errors import BundleError, DataError, OptionError
 from handful.evaluation.calibration import probabilities
-from handful.export import carried
+from handful.export import carried, reference
+from handful.export.record import FORMAT, RECORD, WEIGHTS, digest, head_of, read_record, tensors_of
+from handful.export.reference import Reference
 from handful.features.cache import FeatureCache
 from handful.features.extract import extract
 from handful.features.view import MOVED, View, unit_rows
 
-FORMAT = 3
-"""Version of the files of a bundle; a reader refuses what is newer than itself."""
-
 WITNESSES = 8
 """How many training rows a bundle keeps the features of, to test itself with when it is loaded."""
 
-_WEIGHTS = "head.safetensors"
-_RECORD = "bundle.json"
 _MOVED = "moved.safetensors"
-_PARTS = (_RECORD, _WEIGHTS, _MOVED, carried.FOLDER, "README.md")
+_PARTS = (RECORD, WEIGHTS, _MOVED, reference.FILE, carried.FOLDER, "README.md")
 # The self-test repeats a product of float32 numbers, perhaps on another machine.
 _CLOSE = 1e-4
 
@@ -50,6 +45,18 @@ class Moved:
     """How many blocks at the bottom stayed as they were."""
     delta: dict[str, NDArray[np.float32]]
     """The weights by name."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a model says about N items, and what the comparison with its training rows needs."""
+
+    proba: NDArray[np.float64]
+    """(N, C); rows that failed are not used."""
+    features: NDArray[np.float32]
+    """(N, D) of the view of the reference."""
+    failed: dict[int, str]
+    """Position → why it cannot be read."""
 
 
 @dataclass
@@ -85,6 +92,8 @@ class Bundle:
     """Backbone name → file within the bundle → its hash, for backbones whose files lie in the bundle."""
     place: Path | None = None
     """The folder that the bundle was read from."""
+    reference: Reference | None = None
+    """What is kept of the training rows; None in a bundle that was made by hand."""
 
     @property
     def backbones(self) -> tuple[tuple[str, int], ...]:
@@ -123,21 +132,61 @@ class Bundle:
         self, items: Sequence[Any], cache: FeatureCache | None = None
     ) -> tuple[NDArray[np.float64], dict[int, str]]:
         """Probabilities of what can be read, (N, C), and position → reason of what cannot."""
-        failed: dict[int, str] = {}
-        features = {}
-        for name in self.view.backbones:
-            seen = extract(self.backbone(name), items, self.view.depths_of(name), cache)
+        features, failed = self._read(items, self.view.parts, cache)
+        return self._answered(items, features, failed), failed
+
+    def judge(self, items: Sequence[Any], cache: FeatureCache | None = None) -> Judged:
+        """Probabilities of what can be read, with the features that the reference needs.
+
+        Raises:
+            BundleError: the bundle keeps nothing of its training rows.
+        """
+        known = self.known_rows()
+        features, failed = self._read(items, tuple(dict.fromkeys(self.view.parts + known.view.parts)), cache)
+        proba = self._answered(items, features, failed)
+        seen = known.view.matrix(features)
+        if len(failed) < len(items) and seen.shape[1] != known.rows.shape[1]:
+            raise BundleError(
+                f"the features of the training rows are {known.rows.shape[1]} wide, but {known.view.name} gives "
+                f"{seen.shape[1]}. Restore the model or tune again."
+            )
+        return Judged(proba, seen, failed)
+
+    def known_rows(self) -> Reference:
+        """What is kept of the training rows.
+
+        Raises:
+            BundleError: nothing is.
+        """
+        if self.reference is None:
+            raise BundleError(
+                "the model keeps nothing of its training rows, so that nothing can be compared with them. Tune again."
+            )
+        return self.reference
+
+    def _read(
+        self, items: Sequence[Any], parts: Sequence[tuple[str, int]], cache: FeatureCache | None
+    ) -> tuple[dict[tuple[str, int], NDArray[np.float32]], dict[int, str]]:
+        """(backbone, depth) → (N, D), and position → reason of what cannot be read."""
+        features, failed = {}, {}
+        for name in dict.fromkeys(name for name, _ in parts):
+            seen = extract(self.backbone(name), items, [depth for other, depth in parts if other == name], cache)
             features.update({(name, depth): matrix for depth, matrix in seen.matrices.items()})
             failed.update(seen.failed)
+        return features, failed
+
+    def _answered(
+        self, items: Sequence[Any], features: dict[tuple[str, int], NDArray[np.float32]], failed: dict[int, str]
+    ) -> NDArray[np.float64]:
         if len(failed) == len(items):
-            return np.zeros((len(items), len(self.labels))), failed
+            return np.zeros((len(items), len(self.labels)))
         matrix = self.view.matrix(features)
         if matrix.shape[1] != len(self.coef):
             raise BundleError(
                 f"the features that the model reads must be {len(self.coef)} wide, but {self.view.name} gives "
                 f"{matrix.shape[1]}. Restore the model or tune again."
             )
-        return self.probabilities_of(matrix), failed
+        return self.probabilities_of(matrix)
 
     def backbone(self, name: str) -> Backbone:
         """A backbone of the view, loaded when first asked for and compared with the one used in training."""
@@ -147,7 +196,8 @@ class Bundle:
             else:
                 found = self._untouched(name)
             depths = range(len(found.blocks) + 1) if found.blocks else found.search_depths
-            if any(depth not in depths for depth in self.view.depths_of(name)):
+            views = [self.view] if self.reference is None else [self.view, self.reference.view]
+            if any(depth not in depths for view in views for depth in view.depths_of(name)):
                 raise BundleError(
                     f"the model reads {self.view.name}, but backbone {found.name!r} has no such depth. "
                     "Restore the model or tune again."
@@ -205,12 +255,15 @@ class Bundle:
         """
         tensors = {"coef": self.coef, "intercept": self.intercept, "witness": self.witness}
         tensors["witness_proba"] = self.probabilities_of(self.witness).astype(np.float32)
-        (folder / _WEIGHTS).write_bytes(save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
-        files = [_WEIGHTS]
+        (folder / WEIGHTS).write_bytes(save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
+        files = [WEIGHTS]
         if self.moved is not None:
             files.append(_MOVED)
             (folder / _MOVED).write_bytes(save({k: np.ascontiguousarray(v) for k, v in self.moved.delta.items()}))
-        names = list(self.fingerprints)
+        if self.reference is not None:
+            files.append(reference.FILE)
+            (folder / reference.FILE).write_bytes(save(self.reference.tensors()))
+        names, kept = list(self.fingerprints), self.reference and self.reference.view.parts
         record = {
             "format": FORMAT,
             "written_by": f"handful {_version()}",
@@ -221,11 +274,12 @@ class Bundle:
             "backbones": [self._part(name, depth) for name, depth in self.view.parts],
             "head": self.head,
             "moved": None if self.moved is None else {"tuner": self.moved.tuner, "first": self.moved.first},
+            "reference": kept and [self._part(name, depth) for name, depth in kept],
             "carried": carried.carry(names, self.modality, folder) if merge else {},
             "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
         }
-        record["sha256"] = _digest(record)
-        (folder / _RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        record["sha256"] = digest(record)
+        (folder / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         (folder / "README.md").write_text(card or f"# {record['task']}\n", encoding="utf-8")
         copy = Bundle.load(folder)
         if not np.array_equal(copy.coef, self.coef) or not np.array_equal(copy.intercept, self.intercept):
@@ -246,16 +300,17 @@ class Bundle:
             BundleError: it is missing, changed, damaged or newer than this handful.
         """
         place = Path(folder)
-        place = place / "model" if (place / "model" / _RECORD).exists() else place
-        record = _record(place)
+        place = place / "model" if (place / "model" / RECORD).exists() else place
+        record = read_record(place)
         labels = tuple(record["labels"])
-        tensors = _tensors(place, record)
-        view = View(tuple((b["name"] + MOVED * b["moved"], b["depth"]) for b in record["backbones"]))
-        fingerprints = {str(b["name"]): str(b["fingerprint"]) for b in record["backbones"]}
+        tensors = head_of(place, record)
+        view, kept = _view(record["backbones"]), record["reference"] or ()
+        fingerprints = {str(b["name"]): str(b["fingerprint"]) for b in (*record["backbones"], *kept)}
         bundle = cls(
             record["modality"], labels, view, fingerprints, record["head"],
             tensors["coef"], tensors["intercept"], record["input"], tensors["witness"],
             moved=_moved(place, record), carried=record["carried"], place=place,
+            reference=_reference(place, record),
         )  # fmt: skip
         if not np.allclose(bundle.probabilities_of(bundle.witness), tensors["witness_proba"], atol=_CLOSE):
             raise BundleError(f"{place} does not reproduce its own test answers. Restore or tune it again.")
@@ -268,96 +323,24 @@ def _version() -> str:
     return version("handful")
 
 
-def _record(place: Path) -> dict[str, Any]:
-    file = place / _RECORD
-    if not file.is_file():
-        raise BundleError(
-            f"{place} must be a run folder or its model folder, but there is no {_RECORD} in it. "
-            "Name the folder that `handful tune` wrote."
-        )
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        version = record["format"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BundleError(f"{file} cannot be read ({error}). Restore it or tune again.") from error
-    if version != FORMAT:
-        raise BundleError(
-            f"{file} must have format {FORMAT}, got {version} ({record.get('written_by', 'unknown writer')}). "
-            "Update handful, or tune again with this version."
-        )
-    if record.pop("sha256", None) != _digest(record):
-        raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
-    wrong = [name for name, holds in _ENTRIES.items() if not holds(record.get(name))]
-    if wrong:
-        raise BundleError(f"{file} has a missing or wrong entry ({', '.join(wrong)}). Restore it or tune again.")
-    return {"input": None, "moved": None, **record}
+def _view(parts: Sequence[dict[str, Any]]) -> View:
+    return View(tuple((b["name"] + MOVED * b["moved"], b["depth"]) for b in parts))
 
 
-def _digest(record: dict[str, Any]) -> str:
-    """The hash of all entries, in any order."""
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-
-
-def _holds(value: Any, **kinds: type) -> bool:
-    """Whether a value is a dictionary with entries of just these kinds."""
-    return isinstance(value, dict) and all(type(value.get(name)) is kind for name, kind in kinds.items())
-
-
-def _is_part(value: Any) -> bool:
-    return _holds(value, name=str, depth=int, fingerprint=str, moved=bool)
-
-
-# Entry of the record → whether its value can be what it must be.
-_ENTRIES: dict[str, Callable[[Any], bool]] = {
-    "modality": lambda value: value in MODALITIES,
-    "labels": lambda value: isinstance(value, list) and len(value) > 1 and all(isinstance(x, str) for x in value),
-    "input": lambda value: value is None or isinstance(value, str),
-    "backbones": lambda value: isinstance(value, list) and len(value) > 0 and all(map(_is_part, value)),
-    "head": lambda value: isinstance(value, str),
-    "files": lambda value: isinstance(value, dict),
-    "moved": lambda value: value is None or _holds(value, tuner=str, first=int),
-    "carried": lambda value: isinstance(value, dict) and all(isinstance(v, dict) and v for v in value.values()),
-}
+def _reference(place: Path, record: dict[str, Any]) -> Reference | None:
+    if record["reference"] is None:
+        return None
+    view, file = _view(record["reference"]), reference.FILE
+    return Reference.from_tensors(view, tensors_of(place, file, record), len(record["labels"]), str(place / file))
 
 
 def _moved(place: Path, record: dict[str, Any]) -> Moved | None:
     if record["moved"] is None:
         return None
-    delta = _checked(place, _MOVED, record)
+    delta = tensors_of(place, _MOVED, record)
     if not any(part["moved"] for part in record["backbones"]):
-        raise BundleError(f"{place / _RECORD} names weights that moved, but reads none. Restore it or tune again.")
+        raise BundleError(f"{place / RECORD} names weights that moved, but reads none. Restore it or tune again.")
     for name, found in delta.items():
         if found.dtype != np.float32 or not np.isfinite(found).all():
             raise BundleError(f"{place / _MOVED}: {name} must be finite float32 numbers. Restore it or tune again.")
     return Moved(record["moved"]["tuner"], record["moved"]["first"], delta)
-
-
-def _checked(place: Path, name: str, record: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
-    """The tensors of a file whose hash is the one in the record."""
-    file = place / name
-    if not file.is_file():
-        raise BundleError(f"{file} is missing. Restore it or tune again.")
-    try:
-        content = file.read_bytes()
-        if hashlib.sha256(content).hexdigest() != record["files"].get(name):
-            raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
-        tensors: dict[str, NDArray[np.float32]] = load(content)
-    except (OSError, SafetensorError, KeyError) as error:  # KeyError: a kind of number that NumPy lacks
-        raise BundleError(f"{file} cannot be read ({error}). Restore it or tune again.") from error
-    return tensors
-
-
-def _tensors(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
-    file, tensors = place / _WEIGHTS, _checked(place, _WEIGHTS, record)
-    classes = len(record["labels"])
-    width, rows = (len(tensors[name]) if name in tensors and tensors[name].ndim else 0 for name in ("coef", "witness"))
-    shapes = {
-        "coef": (width, classes), "intercept": (classes,), "witness": (rows, width), "witness_proba": (rows, classes),
-    }  # fmt: skip
-    for name, shape in shapes.items():
-        found = tensors.get(name)
-        if found is None or found.shape != shape or found.dtype != np.float32 or not np.isfinite(found).all():
-            raise BundleError(
-                f"{file}: {name} must be finite float32 numbers of shape {shape}. Restore it or tune again."
-            )
-    return tensors

