@@ -13,6 +13,9 @@ import pytest
 import soundfile
 from PIL import Image
 
+from handful.evaluation.conformal import Sets
+from handful.evaluation.curves import Curve, Point
+from handful.evaluation.intervals import Estimate
 from handful.inspection.findings import Finding
 from handful.report import confusion, render
 from handful.report.doubtful import outline
@@ -293,3 +296,22 @@ def test_the_python_snippet_is_python_and_names_the_folder():
         snippet = usage(Path("my runs/it's \\ here"), modality).python
         constants = [node.value for node in ast.walk(ast.parse(snippet)) if isinstance(node, ast.Constant)]
         assert str(Path("my runs/it's \\ here")) in constants
+
+
+def test_what_more_labels_are_worth_is_shown_with_its_interval(make_run):
+    points = tuple(Point(rows, Estimate(value, value - 0.1, value + 0.1)) for rows, value in ((10, 0.6), (40, 0.75)))
+    curve = Curve(40, points, 0.06, 0.02, 0.02, ("billing",), ("billing", "login"))
+    shown = page(make_run(TEXTS, LABELS, curve=curve, sets=Sets(0.9, 0.7, 1.4)))
+    assert curve.sentence in shown.text
+    labels = [a.get("aria-label", "") for a in shown.all("svg")]
+    assert "10 rows: 60%, 50–70%" in labels
+    gain = curve.gain(40)
+    assert f"forecast: 81%, {100 * (0.75 + gain.low):.0f}–{100 * (0.75 + gain.high):.0f}%" in labels
+    assert "the right class among its answers 90% of the time, the model names 1.4 classes per row" in shown.text
+    assert {"href": "#labels"} in shown.all("a")
+
+
+def test_a_run_of_old_has_no_part_on_labels(make_run):
+    shown = page(make_run(TEXTS, LABELS))
+    assert {"href": "#labels"} not in shown.all("a")
+    assert "What more labels are worth" not in shown.text

@@ -8,9 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from handful.evaluation.intervals import Estimate
+from handful.evaluation.scores import Scores
 from handful.export.card import reading
 from handful.report import confusion, words
 from handful.report.curves import curve
@@ -54,6 +57,7 @@ def render(run: Run, place: Path) -> str:
             weakest=confusion.WEAKEST,
             doubts=doubtful(run),
             curves=[drawn for training in run.trainings if (drawn := curve(training)) is not None],
+            promised=_promised(run.scores),
             findings=[(finding, _rows_named(run, finding.rows)) for finding in run.findings],
             notes=[*run.data.notes, *run.notes],
             usage=usage(place, run.data.modality),
@@ -99,6 +103,14 @@ def _backbones(run: Run) -> list[dict[str, str]]:
             }
         )
     return out
+
+
+def _promised(scores: Scores) -> Estimate | None:
+    """The accuracy that twice as many labels promise, with the interval of the forecast."""
+    if scores.curve is None:
+        return None
+    now, gain = scores.curve.points[-1].accuracy.value, scores.curve.gain(scores.curve.n)
+    return Estimate(*(float(np.clip(now + more, 0, 1)) for more in (gain.value, gain.low, gain.high)))
 
 
 def _rows_named(run: Run, rows: Any) -> list[str]:
