@@ -488,3 +488,12 @@ def test_a_model_is_exported(handful, run, tmp_path):
         "handful: backbone 'toy-text' must be one of the catalogue or a folder to be carried along, got another. "
         "Save the model into a folder, and tune with that as --backbone.\n"
     )
+
+
+def test_predict_takes_shares_for_doubts(handful, run, table):
+    ended = handful("predict", run, table(), "--reject", "5%", "--sets", "90%")
+    assert ended.code == 0
+    assert ended.out.splitlines()[0] == "input,label,confidence,refused,set"
+    ended = handful("predict", run, table(), "--reject", "5")
+    assert (ended.code, ended.out) == (1, "")
+    assert "--reject must be a share between 0 and 1, such as 5% or 0.05, got '5'" in ended.err

@@ -12,10 +12,10 @@ from PIL import Image
 
 from handful import prediction
 from handful.backbones.toy import ToyImage, ToyText
-from handful.errors import DataError, MachineError, OptionError
+from handful.errors import BundleError, DataError, MachineError, OptionError
 from handful.export.bundle import Bundle
 from handful.features.view import View
-from handful.prediction import answers, write_answers
+from handful.prediction import Doubts, answers, share_of, write_answers
 
 
 def model_of(modality="text", labels=("ants", "bees"), input=None):  # noqa: A002
@@ -202,3 +202,69 @@ def test_one_picture_alone(tmp_path, answer):
     Image.new("RGB", (9, 9)).save(tmp_path / "a b's é.png")
     found, _, counts = answer(tmp_path / "a b's é.png", model_of("image"))
     assert (found[1][0], counts) == (f"{tmp_path}/a b's é.png", (1, 0))
+
+
+# Doubts ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tuned(sentences):
+    import handful
+
+    rows = sentences({"ants": 15, "bees": 15})
+    texts, labels = zip(*rows, strict=True)
+    run = handful.tune(list(texts), labels=list(labels), backbone="toy-text", budget=0, strategies="centroid,ridge")
+    return run.model
+
+
+def test_strange_rows_are_refused(tmp_path, answer, tuned):
+    source = lines(tmp_path / "new.txt", "ants on a hill number 3", "quarterly invoice overdue payment")
+    found, _, counts = answer(source, tuned, doubts=Doubts(reject=0.05))
+    assert found[0] == ["input", "label", "confidence", "refused"]
+    assert found[1][1::2] == ["ants", ""]
+    assert found[2][1:] == ["", "", "yes"]
+    assert counts == (2, 0)
+
+
+def test_sets_hold_the_answer_first(tmp_path, answer, tuned):
+    source = lines(tmp_path / "new.txt", "ants on a hill number 3", "honey of bees", "quarterly invoice")
+    found, _, _ = answer(source, tuned, probabilities=True, doubts=Doubts(reject=0.05, level=0.9))
+    assert found[0] == ["input", "label", "confidence", "refused", "set", "ants", "bees"]
+    assert [row[4].split("|")[0] for row in found[1:]] == ["ants", "bees", ""]
+    assert all(row[5] for row in found[1:])
+
+
+def test_no_column_is_added_unasked(tmp_path, answer, tuned):
+    assert answer(lines(tmp_path / "new.txt", "ants"), tuned)[0][0] == ["input", "label", "confidence"]
+
+
+@pytest.mark.parametrize(
+    ("doubts", "text"),
+    [
+        (Doubts(reject=0.01), "the share to reject must lie between 3.2% and 100%, got 1.0%"),
+        (Doubts(level=0.99), "the level of sets must lie between 0% and 96.8%, got 99.0%"),
+    ],
+)
+def test_what_so_few_rows_cannot_say_is_refused_before_anything_is_read(tmp_path, tuned, doubts, text):
+    with pytest.raises(OptionError, match=f"^{text}"):
+        next(answers(tuned, lines(tmp_path / "new.txt", "ants"), doubts=doubts))
+
+
+def test_doubts_need_a_model_that_knows_its_rows(tmp_path):
+    for doubts in (Doubts(reject=0.05), Doubts(level=0.9)):
+        with pytest.raises(BundleError, match="^the model keeps nothing of its training rows"):
+            next(answers(model_of(), lines(tmp_path / "new.txt", "ants"), doubts=doubts))
+
+
+@pytest.mark.parametrize(("text", "share"), [("5%", 0.05), (" 12.5 % ", 0.125), ("0.05", 0.05), ("99.9%", 0.999)])
+def test_shares(text, share):
+    assert share_of(text, "--reject") == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["5", "0", "100%", "-1%", "five", "", "5%%", "nan", "inf"])
+def test_what_is_no_share(text):
+    with pytest.raises(OptionError) as caught:
+        share_of(text, "--reject")
+    assert str(caught.value) == (
+        f"--reject must be a share between 0 and 1, such as 5% or 0.05, got {text!r}. Correct it."
+    )

@@ -102,9 +102,9 @@ def check(
         tell(f"{len(new.rows) - len(rows)} rows without a label are left out")
     if len(new.rows) + new.failed < new.total:
         tell(f"{len(new.rows)} of {new.total} rows are looked at, evenly spread")
-    judged = model.judge([row.item for row in rows])
-    good = [i for i in range(len(rows)) if i not in judged.failed]
-    if not good:
+    judged = model.judge([row.item for row in rows]) if rows else None
+    good = [] if judged is None else [i for i in range(len(rows)) if i not in judged.failed]
+    if judged is None or not good:
         raise DataError(f"{new.name} has no row that can be read{' and has a label' * new.labelled}. Give other rows.")
     seen = Judged(judged.proba[good], judged.features[good], {})
     if len(good) > 1 and np.ptp(seen.features, axis=0).max() < _SAME:

@@ -1,0 +1,137 @@
+"""What a bundle keeps of its training rows: written, read back, and refused where it was tampered with."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import load
+
+import handful
+from handful.errors import BundleError
+from handful.evaluation.drift import MOST
+from handful.export.bundle import Bundle
+from handful.export.reference import FILE, Reference
+from handful.features.view import View
+
+VIEW = View((("toy-text", 2),))
+
+
+def reference(rows=24, classes=2, repeats=3):
+    rng = np.random.default_rng(0)
+    truth = np.arange(rows) % classes
+    whole = rng.dirichlet(np.ones(classes), (repeats, rows))
+    return Reference.of(VIEW, rng.normal(size=(rows, 6)).astype(np.float32), truth, whole, None)
+
+
+def test_what_was_written_is_read_back():
+    before = reference()
+    after = Reference.from_tensors(VIEW, before.tensors(), 2, "there")
+    assert after.view == VIEW
+    for name, tensor in before.tensors().items():
+        np.testing.assert_array_equal(after.tensors()[name], tensor)
+
+
+def test_few_numbers_are_kept_of_many_rows():
+    kept = reference(rows=4 * MOST)
+    assert len(kept.rows) == len(kept.answered) == MOST
+    assert len(kept.novelty.strange) == len(kept.misfit) == 4 * MOST
+    np.testing.assert_allclose(np.linalg.norm(kept.rows.astype(float), axis=1), 1, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "shape"),
+    [
+        ("means", lambda x: x[:1], "(2, 6)"),
+        ("usual", lambda x: x.astype(np.float64), "(2, 2)"),
+        ("strange", lambda x: np.full_like(x, np.nan), "(24,)"),
+        ("misfit", lambda x: x[:5], "(24, 3)"),
+        ("rows", lambda x: x[:, :3], "(24, 6)"),
+        ("answered", lambda x: x[:3], "(24,)"),
+        ("rows", None, "(0, 6)"),
+    ],
+)
+def test_a_tensor_that_cannot_be_is_refused(name, change, shape):
+    tensors = reference().tensors()
+    kind = tensors[name].dtype.name
+    if change is None:
+        del tensors[name]
+    else:
+        tensors[name] = change(tensors[name])
+    with pytest.raises(BundleError) as caught:
+        Reference.from_tensors(VIEW, tensors, 2, "model/reference.safetensors")
+    wanted = "float32" if name == "usual" else kind
+    assert str(caught.value) == (
+        f"model/reference.safetensors: {name} must be finite {wanted} numbers of shape {shape}. "
+        "Restore it or tune again."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("strange", lambda x: x[::-1].copy()),
+        ("usual", lambda x: -np.abs(x)),
+        ("answered", lambda x: x + 7),
+        ("answered", lambda x: x - 1),
+    ],
+)
+def test_numbers_that_no_rows_give_are_refused(name, change):
+    tensors = reference().tensors()
+    tensors[name] = change(tensors[name])
+    with pytest.raises(BundleError, match="^there holds numbers that no training rows can give. Restore it or tune"):
+        Reference.from_tensors(VIEW, tensors, 2, "there")
+
+
+# Within a bundle ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(sentences):
+    rows = sentences({"ants": 15, "bees": 15})
+    texts, labels = zip(*rows, strict=True)
+    return handful.tune(list(texts), labels=list(labels), backbone="toy-text", budget=0, strategies="centroid,ridge")
+
+
+def test_a_saved_run_judges_as_before(run, tmp_path):
+    run.save(tmp_path / "run")
+    loaded = Bundle.load(tmp_path / "run")
+    items = ["ants on a hill", "bees and honey", "nothing of the kind"]
+    before, after = run.model.judge(items), loaded.judge(items)
+    np.testing.assert_array_equal(before.proba, after.proba)
+    np.testing.assert_array_equal(before.features, after.features)
+    np.testing.assert_array_equal(before.proba, run.model.predict_proba(items))
+    assert set(load((tmp_path / "run/model" / FILE).read_bytes())) == set(run.model.reference.tensors())
+
+
+def test_a_changed_reference_is_refused(run, tmp_path):
+    run.save(tmp_path / "run")
+    file = tmp_path / "run/model" / FILE
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(bytes(content))
+    with pytest.raises(BundleError, match="was changed after it was written"):
+        Bundle.load(tmp_path / "run")
+
+
+def test_a_model_without_one_says_so(run):
+    model = run.model
+    model.reference = None
+    assert model.predict(["ants on a hill"]) == ["ants"]
+    with pytest.raises(BundleError) as caught:
+        model.judge(["ants on a hill"])
+    assert str(caught.value) == (
+        "the model keeps nothing of its training rows, so that nothing can be compared with them. Tune again."
+    )
+
+
+def test_such_a_model_is_saved_without_the_file(run, tmp_path):
+    run.model.reference = None
+    run.model.save(tmp_path / "model")
+    assert not (tmp_path / "model" / FILE).exists()
+    assert Bundle.load(tmp_path / "model").reference is None
+
+
+def test_features_of_another_width_are_refused(run):
+    known = run.model.reference
+    narrow = Reference(known.view, known.novelty, known.misfit, known.rows[:, :5], known.answered)
+    run.model.reference = narrow
+    with pytest.raises(BundleError, match="^the features of the training rows are 5 wide, but toy-text@.* gives 64"):
+        run.model.judge(["ants on a hill"])

@@ -1,0 +1,221 @@
+"""Checks of a run in use: drift, broken promises, classes never seen, bad input, and what a cron job sees."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import handful
+from handful import upkeep
+from handful.errors import BundleError, DataError, OptionError
+from handful.upkeep import check
+
+QUICK = dict(backbone="toy-text", budget=0, strategies="centroid,ridge")
+
+
+@pytest.fixture
+def rows(sentences):
+    return sentences({"ants": 15, "bees": 15})
+
+
+@pytest.fixture
+def run(rows):
+    texts, labels = zip(*rows, strict=True)
+    return handful.tune(list(texts), labels=list(labels), **QUICK)
+
+
+def alike(count, start=100):
+    """New texts of both classes, as the training rows are made."""
+    words = {"ants": ["hill", "march", "leaf", "crumb"], "bees": ["hive", "buzz", "wing", "honey"]}
+    return [
+        (f"{words[name][i % 4]} {words[name][(i + 1) % 4]} number {i} {name}", name)
+        for i in range(start, start + count)
+        for name in words
+    ]
+
+
+def strange(count):
+    return [f"quarterly {i} invoice overdue payment {i % 7} number" for i in range(count)]
+
+
+def write(path, texts, labels=None, header="text"):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([header] if labels is None else [header, "label"])
+        writer.writerows([text] if labels is None else [text, label] for text, label in zip(texts, labels or texts))  # noqa: B905
+    return path
+
+
+def test_rows_like_the_training_rows(run):
+    found = check(run, [text for text, _ in alike(15)])
+    assert found.verdict == "as promised"
+    assert found.rows == 30
+    assert set(found.answered) == {"ants", "bees"}
+    assert found.measured is None
+
+
+def test_rows_from_elsewhere_have_drifted(run):
+    found = check(run, strange(30))
+    assert found.verdict == "drifted"
+    assert found.strange > 0.5
+    assert set(found.furthest) <= set(range(30))
+
+
+def test_labelled_rows_are_held_against_the_promise(run):
+    texts, labels = zip(*alike(20), strict=True)
+    assert check(run, texts, labels=labels).verdict == "as promised"
+    swapped = ["bees" if name == "ants" else "ants" for name in labels]
+    found = check(run, texts, labels=swapped)
+    assert found.verdict == "retrain"
+    assert found.sentence.startswith(f"promised {found.promised.low:.2f}–1.00, measured 0.00 (0.00–0.09) on 40 rows: ")
+
+
+def test_classes_never_seen_are_named(run):
+    texts, labels = zip(*alike(10), strict=True)
+    found = check(run, [*texts, "a sting of a wasp"], labels=[*labels, "wasps"])
+    assert found.verdict == "retrain"
+    assert '1 rows are of classes that the run has never seen: "wasps"' in found.sentence
+
+
+def test_tables_with_and_without_labels(run, tmp_path):
+    run.save(tmp_path / "run")
+    texts, labels = zip(*alike(10), strict=True)
+    told = []
+    plain = check(tmp_path / "run", write(tmp_path / "plain.csv", texts))
+    labelled = check(tmp_path / "run", write(tmp_path / "both.csv", texts, labels), tell=told.append)
+    without = check(tmp_path / "run", tmp_path / "both.csv", label="")
+    assert (plain.measured, without.measured) == (None, None)
+    assert labelled.measured.value == 1
+    assert labelled.promised.as_dict() == run.scores.estimate.as_dict()
+    assert told[0] == "column \"label\" is taken as the labels; use --label '' to check without them"
+
+
+def test_rows_without_a_label_and_unreadable_ones_are_counted(run, tmp_path):
+    texts, labels = zip(*alike(10), strict=True)
+    told = []
+    file = write(tmp_path / "new.csv", [*texts, "unlabelled", ""], [*labels, "", "ants"])
+    found = check(run, file, tell=told.append)
+    assert (found.rows, found.unreadable) == (20, 1)
+    assert "1 rows without a label are left out" in told
+
+
+def test_of_a_long_source_some_rows_are_looked_at(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(upkeep, "MOST", 10)
+    monkeypatch.setattr(upkeep, "CHUNK", 7)
+    texts = [text for text, _ in alike(50)]
+    told = []
+    found = check(run, write(tmp_path / "new.csv", texts), tell=told.append)
+    assert 10 <= found.rows <= 20
+    assert told[-1] == f"{found.rows} of 100 rows are looked at, evenly spread"
+    assert max(found.furthest) > 80
+
+
+def test_pictures_in_folders_of_classes(pictures, tmp_path):
+    run = handful.tune(pictures({"dark": 12, "light": 12}), backbone="toy-image", budget=0, strategies="centroid")
+    found = check(run, pictures({"dark": 5, "light": 5, "grey": 2}, "new"))
+    assert found.unknown == {"grey": 2}
+    assert found.measured.value == pytest.approx(10 / 12)
+    (tmp_path / "new/dark").rename(tmp_path / "pool")
+    assert check(run, tmp_path / "pool").measured is None
+
+
+# Bad input ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_pool_of_another_modality(run, pictures):
+    with pytest.raises(DataError, match="^the model reads texts, but .* is a folder"):
+        check(run, pictures())
+
+
+def test_rows_that_are_all_the_same(run):
+    with pytest.raises(DataError) as caught:
+        check(run, ["the same text"] * 20)
+    assert str(caught.value) == (
+        "all 20 rows of the list look the same to toy-text@2+toy-text@1, so that nothing can be compared. "
+        "Give rows that differ."
+    )
+
+
+def test_nothing_that_can_be_read(run):
+    with pytest.raises(DataError, match="^the list has no row that can be read. Give other rows.$"):
+        check(run, [None, float("nan")])
+    with pytest.raises(DataError, match="has no row that can be read and has a label. Give other rows.$"):
+        check(run, ["some text"], labels=[""])
+
+
+def test_labels_must_match_items(run):
+    with pytest.raises(OptionError, match=r"^labels= must have one entry per item \(2\), got 1. Correct it.$"):
+        check(run, ["a", "b"], labels=["ants"])
+
+
+def test_a_label_column_that_is_not_there(run, tmp_path, pictures):
+    with pytest.raises(OptionError, match="^column \"lable\", given as the label, is not in .*Did you mean 'label'?"):
+        check(run, write(tmp_path / "new.csv", ["a"], ["ants"]), label="lable")
+    with pytest.raises(OptionError, match="^--label names a column of a table, but .* is a folder. Leave it out.$"):
+        check(run, pictures(), label="label")
+
+
+def test_a_run_that_keeps_nothing_of_its_rows(run):
+    run.model.reference = None
+    with pytest.raises(BundleError, match="^the model keeps nothing of its training rows"):
+        check(run, ["a", "b"])
+
+
+def test_the_same_seed_gives_the_same_checkup(run):
+    texts = [text for text, _ in alike(15)]
+    assert check(run, texts) == check(run, texts)
+
+
+# The command -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(run, tmp_path):
+    return run.save(tmp_path / "run")
+
+
+def test_the_command_says_as_promised_and_exits_with_0(handful, saved, tmp_path):
+    texts, labels = zip(*alike(20), strict=True)
+    ended = handful("check", saved, write(tmp_path / "new.csv", texts, labels))
+    assert ended.code == 0
+    assert ended.out.endswith("on 40 rows: as promised.\n")
+
+
+def test_the_command_exits_with_3_where_somebody_should_look(handful, saved, tmp_path):
+    ended = handful("check", saved, write(tmp_path / "new.csv", strange(30)))
+    assert ended.code == 3
+    first, second = ended.out.splitlines()
+    assert first.startswith("The new rows differ from the training rows (p = 0.001")
+    assert second.startswith("rows that differ most: ")
+
+
+def test_the_command_prints_json_alone(handful, saved, tmp_path):
+    ended = handful("check", saved, write(tmp_path / "new.csv", strange(30)), "--json")
+    assert ended.code == 3
+    told = json.loads(ended.out)
+    assert (told["verdict"], told["rows"], told["drift"]["found"]) == ("drifted", 30, True)
+    assert told["sentence"] in ended.err
+
+
+def test_the_command_fails_with_1_on_what_cannot_be_read(handful, saved):
+    ended = handful("check", saved, "nowhere.csv")
+    assert (ended.code, ended.out) == (1, "")
+    assert "nowhere.csv does not exist" in ended.err
+
+
+def test_no_alarm_on_clean_draws():
+    """Twenty runs on noise around two axes, each checked with rows of its own kind and another mix of classes."""
+    rng = np.random.default_rng(0)
+    names = [f"w{i}" for i in range(40)]
+
+    def text(label):
+        own = names[:20] if label == "ants" else names[20:]
+        return " ".join(rng.choice(own, 6))
+
+    alarms = 0
+    for _ in range(20):
+        labels = ["ants", "bees"] * 12
+        made = handful.tune([text(c) for c in labels], labels=labels, **QUICK)
+        alarms += check(made, [text(c) for c in ["ants"] * 30 + ["bees"] * 10]).verdict == "drifted"
+    assert alarms <= 1
