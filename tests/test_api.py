@@ -364,9 +364,16 @@ def test_progress_is_told_of_every_stage(rows):
 
 def test_inspect_takes_what_load_takes(rows, table):
     texts, labels = [*rows[0], rows[0][0]], [*rows[1], rows[1][0]]
-    assert [f.kind for f in handful.inspect(texts, labels=labels)] == ["duplicate"]
-    assert handful.inspect(table()) == []
-    assert handful.inspect(handful.load(table())) == []
+    assert [f.kind for f in handful.inspect(texts, labels=labels, backbone="toy-text")] == ["duplicate"]
+    assert handful.inspect(table(), backbone="toy-text") == []
+    assert handful.inspect(handful.load(table()), backbone="none") == []
+
+
+def test_inspect_takes_a_dataset_to_compare_with(rows, table):
+    data = handful.load(table())
+    assert handful.inspect(data, backbone="toy-text", against=data) == []
+    other = handful.load([f"something else {i}" for i in range(20)], labels=["a", "b"] * 10)
+    assert [f.kind for f in handful.inspect(data, backbone="toy-text", against=other)] == ["shift"]
 
 
 def test_no_run_holds_a_number_that_json_lacks(rows):

@@ -132,7 +132,7 @@ def test_json_alone_is_on_standard_output(handful, table, sentences, tmp_path):
 
 def test_findings_as_json(handful, table, sentences):
     rows = sentences({"ants": 10, "bees": 10})
-    ended = handful("inspect", table([*rows, rows[0]]), "--json")
+    ended = handful("inspect", table([*rows, rows[0]]), "--json", "--backbone", "toy-text")
     assert ended.code == 0
     (finding,) = json.loads(ended.out)
     assert (finding["kind"], finding["rows"]) == ("duplicate", [0, 20])
@@ -149,12 +149,52 @@ def test_an_error_leaves_standard_output_empty_with_json_too(handful):
 
 
 def test_inspect_says_what_there_is_and_what_is_wrong(handful, table, sentences):
-    ended = handful("inspect", table(sentences({"ants": 10, "bees": 6, "wasps": 1})))
+    ended = handful("inspect", table(sentences({"ants": 10, "bees": 6, "wasps": 1})), "--backbone", "toy-text")
     assert ended.code == 0
     assert ended.out.splitlines()[:4] == [
         "17 rows of text in 3 classes", "      10  ants", "       6  bees", "       1  wasps",
     ]  # fmt: skip
     assert '! class "wasps" has one row only.' in ended.out
+    assert "characters per text: " in ended.out
+    assert "toy-text " in ended.out
+    assert "domain match " in ended.out
+    assert "what makes sense with 1 row in the smallest class:" in ended.out
+
+
+def test_inspect_against_a_pool(handful, table, sentences, tmp_path):
+    source = table(sentences({"ants": 10, "bees": 10}))
+    (tmp_path / "new.txt").write_text("\n".join(f"nothing but other words {i}" for i in range(20)))
+    ended = handful("inspect", source, "--backbone", "toy-text", "--against", "new.txt", "--json")
+    assert ended.code == 0
+    shift = next(finding for finding in json.loads(ended.out) if finding["kind"] == "shift")
+    assert "the rows of new.txt differ from the training rows (p 0.002; " in shift["message"]
+    assert len(shift["rows"]) == 20
+    same = handful("inspect", source, "--backbone", "toy-text", "--against", source, "--json")
+    assert "shift" not in same.out
+
+
+def test_inspect_against_a_pool_of_another_kind(handful, table, pictures):
+    ended = handful("inspect", table(), "--against", pictures(), "--backbone", "toy-text")
+    assert (ended.code, ended.out) == (1, "")
+    assert "must hold texts, as the labelled rows do, got images. Name a pool of the same kind." in ended.err
+    ended = handful("inspect", table(), "--against", table(), "--backbone", "none")
+    assert ended.code == 1
+    assert "against= must come with a backbone that looks at the pool, got none. Leave backbone= out." in ended.err
+
+
+def test_inspect_says_so_where_there_are_no_weights(handful, table, monkeypatch, caplog):
+    from handful.errors import WeightsError
+
+    def missing(*_):
+        raise WeightsError("the weights are not there.")
+
+    monkeypatch.setattr("handful.backbones.catalog.load", missing)
+    ended = handful("inspect", table())
+    assert ended.code == 0
+    assert "20 rows of text in 2 classes" in ended.out
+    assert "domain match" not in ended.out
+    assert "the weights are not there. Only what needs no model is said." in caplog.text
+    assert handful("inspect", table(), "--backbone", "minilm-l6").code == 1
 
 
 def test_report_prints_the_scores_again(handful, run):
@@ -431,7 +471,9 @@ def test_output_to_a_full_disk_is_said(run):
 
 def test_a_terminal_without_the_letters_shows_what_they_are(table):
     source = table([(f"some words {i}", ("süß", "日本")[i % 2]) for i in range(8)])
-    ended = in_new_process(AS_COMMAND, "inspect", str(source), env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    ended = in_new_process(
+        AS_COMMAND, "inspect", str(source), "--backbone", "none", env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    )
     assert ended.returncode == 0, ended.stderr
     assert r"s\xfc\xdf" in ended.stdout
     assert r"\u65e5\u672c" in ended.stdout

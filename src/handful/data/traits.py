@@ -19,7 +19,7 @@ Trait = float | str
 
 # Recording levels are measured at this many samples per second, over this many seconds.
 _LEVEL_RATE = 8000
-_LEVEL_SECONDS = 10.0
+_LEVEL_SECONDS = 3.0
 
 # How libsndfile calls what was compressed at some quality: of other sounds the size says no more than the rest does.
 _LOSSY = ("MPEG", "VORBIS", "OPUS")

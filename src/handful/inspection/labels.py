@@ -47,8 +47,8 @@ class Doubts:
     @property
     def doubtful(self) -> list[int]:
         """Positions of the rows whose label looks wrong, the most doubtful first."""
-        order = np.argsort(-self.scores, kind="stable")
-        return [int(i) for i in order if self.margins[i] > _DOUBTFUL]
+        order, margins = np.argsort(-self.scores, kind="stable"), self.margins
+        return [int(i) for i in order if margins[i] > _DOUBTFUL]
 
 
 def doubts(views: Sequence[NDArray[np.floating]], labels: Sequence[str]) -> Doubts:

@@ -19,7 +19,7 @@ _FEWEST = 10
 
 
 def remoteness(alike: Array) -> Array:
-    """How far each row is from its nearest three, in robust standard deviations above the usual distance.
+    """How far each row is from its nearest three, in robust standard deviations of the logarithm of that distance.
 
     Args:
         alike: (N, N) cosines.
@@ -31,7 +31,8 @@ def remoteness(alike: Array) -> Array:
     if rows < _FEWEST:
         return np.zeros(rows)
     others = np.where(np.eye(rows, dtype=bool), -np.inf, alike)
-    distance = 1 - np.sort(others, axis=1)[:, -_NEAREST:].mean(1)
+    # Logarithms, since distances inside tight classes vary in proportion to their size.
+    distance = np.log(np.maximum(1 - np.sort(others, axis=1)[:, -_NEAREST:].mean(1), 1e-6))
     usual = np.median(distance)
     spread = 1.4826 * np.median(np.abs(distance - usual))
     return np.asarray((distance - usual) / spread if spread > 1e-9 else np.zeros(rows))

@@ -18,6 +18,9 @@ SHUFFLES, LEVEL = 499, 0.01
 # Rows of each side that are compared; more make the test slower, not the answer better.
 MOST = 1000
 
+# This share of the training rows counts as strange.
+_RARE = 0.05
+
 # New rows that are named.
 NAMED = 20
 
@@ -28,8 +31,8 @@ class Shift:
 
     p: float
     """How often rows dealt at random to the two sides differ as much."""
-    apart: float
-    """How well the two sides can be told apart, 0.5 (not at all) to 1: the area under the curve of ``strangeness``."""
+    unusual: float
+    """Share of the new rows that are stranger than 95 % of the training rows; 0.05 where the two are alike."""
     strangeness: Array
     """(M,) how much nearer each new row is to the new rows than to the training rows."""
 
@@ -58,9 +61,8 @@ def shift_between(known: NDArray[np.floating], new: NDArray[np.floating], rng: n
     near_new = kernel[:, side].sum(1) / (side.sum() - side)
     near_known = kernel[:, ~side].sum(1) / ((~side).sum() - (1 - side))
     strangeness = near_new - near_known
-    ranks = np.argsort(np.argsort(strangeness))
-    wins = ranks[side].sum() - side.sum() * (side.sum() - 1) / 2
-    return Shift(p, float(wins / (side.sum() * (~side).sum())), np.asarray(strangeness[side]))
+    usual = np.quantile(strangeness[~side], 1 - _RARE)
+    return Shift(p, float((strangeness[side] > usual).mean()), np.asarray(strangeness[side]))
 
 
 def _discrepancy(kernel: Array, deals: Array) -> Array:
@@ -84,13 +86,12 @@ def shifts(pool: Dataset, found: Shift) -> Iterator[Finding]:
     if found.p > LEVEL:
         return
     first = [int(i) for i in np.argsort(-found.strangeness, kind="stable")[:NAMED]]
-    share = max(0.0, 2 * found.apart - 1)
     yield Finding(
         "shift",
         tuple(pool.rows[i] for i in first),
-        f"the rows of {pool.source} differ from the training rows (p {found.p:.3f}, {found.apart:.0%} told apart where "
-        f"50% would be chance); those that differ most: {'; '.join(as_shown(pool, i) for i in first[:3])}",
+        f"the rows of {pool.source} differ from the training rows (p {found.p:.3f}; {found.unusual:.0%} are stranger "
+        f"than 95% of these); those that differ most: {'; '.join(as_shown(pool, i) for i in first[:3])}",
         "Label some of the rows that differ most and add them: the score on the training rows says little about these.",
         tuple(round(float(found.strangeness[i]), 4) for i in first),
-        severity=0.5 * share,
+        severity=0.5 * max(0.0, found.unusual - _RARE) / (1 - _RARE),
     )

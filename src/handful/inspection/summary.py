@@ -8,7 +8,7 @@ from typing import Any
 from handful.data.dataset import Dataset
 from handful.inspection.advice import advice
 from handful.inspection.audit import Audit
-from handful.inspection.profile import profile
+from handful.inspection.profile import counted, profile
 
 # Classes that are listed; the rest are counted.
 _LISTED = 30
@@ -34,7 +34,8 @@ def summary(dataset: Dataset, found: Audit) -> list[str]:
     lines += [match.words for match in found.matches]
     lines += [f"! {finding.message}. {finding.advice}" for finding in found.findings]
     if facts["classes"]:
-        lines.append(f"what makes sense with {min(facts['counts'].values())} rows in the smallest class:")
+        least = counted(min(facts["counts"].values()), "row", "rows")
+        lines.append(f"what makes sense with {least} in the smallest class:")
         said = sorted(advice(dataset), key=lambda rule: not rule.sensible)
         lines += [f"  {'yes' if a.sensible else 'no ':<4} {', '.join(a.strategies)}: {a.why}" for a in said]
     return [_printable(line) for line in lines]
