@@ -97,7 +97,15 @@ def test_a_group_counts_once():
 
 def test_a_gain_in_points():
     assert told(Estimate(0.051, -0.002, 0.12)) == "+5 points (0 to +12)"
-    assert told(Estimate(-0.01, -0.03, 0.0)) == "\N{MINUS SIGN}1 points (\N{MINUS SIGN}3 to 0)"
+    assert told(Estimate(-0.01, -0.03, 0.0)) == "\N{MINUS SIGN}1 point (\N{MINUS SIGN}3 to 0)"
+    assert told(Estimate(0.001, -0.03, 0.11)) == "0 points (\N{MINUS SIGN}3 to +11)"
+
+
+def test_one_size_shows_nothing():
+    """With one row per class there is no smaller part: what is usual elsewhere is all there is to say."""
+    curve = curve_of((3, 3, 3), rights([0.5, 0.5, 0.5], 6), 0.5, TABLE, NAMES)
+    assert curve.doubled == pytest.approx(np.sqrt(0.5) * REMOVED, abs=1e-3)
+    assert curve.unsure == pytest.approx(np.sqrt(0.5) * VARIES, abs=1e-3)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(6, 60))

@@ -149,14 +149,15 @@ def curve_of(
     x = np.asarray(sizes, float) ** -POWER
     # Least squares: accuracy falls by ``slope`` per unit of rows to the minus POWER. One slope per row shows how
     # far the mean slope may be off: the same rows answer at every size, so that their ease cancels out.
-    weight = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+    apart = float(((x - x.mean()) ** 2).sum())
+    weight = (x - x.mean()) / apart if apart else np.zeros_like(x)
     drop = (n**-POWER - (2 * n) ** -POWER) * -(weight @ right)  # (N,) what twice the rows would add, row by row
     if groups is not None:
         _, index = np.unique(groups, return_inverse=True)
         count = int(index.max()) + 1
         drop = np.bincount(index, weights=drop) * count / n
     errors = max(1 - now, 0.5 / n)  # no row wrong is no proof that none ever will be
-    noise = float(np.hypot(drop.std(ddof=1) / np.sqrt(len(drop)), BENDS))
+    noise = float(np.hypot(drop.std(ddof=1) / np.sqrt(len(drop)), BENDS)) if apart else 1.0  # one size shows nothing
     before, varies = REMOVED * np.sqrt(errors), VARIES * np.sqrt(errors)
     trust = varies**2 / (varies**2 + noise**2)  # in what these rows show
     doubled = trust * float(drop.mean()) + (1 - trust) * before
@@ -182,7 +183,7 @@ def _troubles(table: Floats, labels: Sequence[str]) -> tuple[tuple[str, ...], tu
 def told(gain: Estimate) -> str:
     """A gain in points: ``+5 points (+1 to +9)``, with real minus signs."""
     value, low, high = (_points(number) for number in (gain.value, gain.low, gain.high))
-    return f"{value} points ({low} to {high})"
+    return f"{value} point{'s' * (value[1:] != '1')} ({low} to {high})"
 
 
 def _points(share: float) -> str:
