@@ -2,8 +2,8 @@
 
 Per draw the frozen rung is fitted; no row is set aside. On rows left over, as many of each class: how often the 90 %
 set holds the true class and how many classes it has, and the expected calibration error before and after calibration.
-Before: the softmax of the heaviest head of the pool as it comes out of its fit. With ``--setfit`` also that of SetFit
-with its defaults on the same rows, in the environment of benchmarks/README.md.
+Before: a plain logistic regression on the last layer of the first backbone, as it comes out of its fit. With ``--setfit``
+also that of SetFit with its defaults on the same rows, in the environment of benchmarks/README.md.
 
     python benchmarks/conformal.py --draws 20 --out benchmarks/results/conformal.csv
     .venv-peers/bin/python benchmarks/conformal.py --setfit --sets trec6,cr --per-class 8 --draws 1 --out …
@@ -20,9 +20,12 @@ from handful.data.dataset import Dataset
 from handful.engines import Inline
 from handful.evaluation.calibration import expected_error
 from handful.evaluation.conformal import LEVEL, misfits, sets, threshold
+from handful.features.view import View
 from handful.plan import STRATEGIES
 from handful.strategies.ensemble import Member, pooled
 from handful.strategies.frozen import climb
+from handful.strategies.grids import Setting
+from handful.strategies.heads import Logistic
 from ledger import Ledger, Row, cells, mean, numbers, options
 from pools import Pool, by_name, draws, held_apart, open_pool
 
@@ -32,6 +35,8 @@ CLASSES = 10
 """Where a set has more classes, a draw takes so many of them."""
 MOST = 100
 """At most so many rows of a class are scored."""
+PENALTY = 0.1
+"""Of the plain logistic regression: the middle one of those that are searched, scikit-learn's C = 10."""
 
 
 def main() -> None:
@@ -67,8 +72,9 @@ def one_draw(
     seen = {part: x[even] for part, x in pool.sight.items.items()}
     proba = frozen.model.predict_proba(frozen.model.view.matrix(seen))
     inside = sets(proba, threshold(misfits(frozen.whole, frozen.rows.truth)))
-    first = frozen.found.members(range(len(frozen.found.settings)))[0].setting
-    raw = pooled([Member(first, 1.0, 1.0)], sight.items, sight.names, data.labels or ())
+    name, depths = next(iter(sight.depths.items()))
+    probe = Setting("logistic", Logistic, View(((name, depths[0]),)), PENALTY)
+    raw = pooled([Member(probe, 1.0, 1.0)], sight.items, sight.names, data.labels or ())
     return {
         "set": pool.task.name,
         "per_class": size,

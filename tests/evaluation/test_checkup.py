@@ -61,7 +61,9 @@ def test_drift_without_labels():
 def test_no_drift_without_labels():
     found = checkup(drift=Drift(0.4, ()), promised=PROMISED)
     assert (found.verdict, found.needs_attention) == ("as promised", False)
-    assert found.sentence == ("The new rows look like the training rows (p = 0.400, drift below 0.01): as promised.")
+    assert found.sentence == (
+        "The new rows look like the training rows (p = 0.400, below 0.01 would be drift): as promised."
+    )
 
 
 def test_nothing_to_compare_is_said():

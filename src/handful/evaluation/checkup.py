@@ -94,7 +94,7 @@ class Checkup:
                 f"The new rows differ from the training rows ({p}{strange}): drifted. Label some of those that differ "
                 "most and check again with their labels."
             )
-        return f"The new rows look like the training rows ({p}, drift below {ALARM}{strange}): as promised."
+        return f"The new rows look like the training rows ({p}, below {ALARM} would be drift{strange}): as promised."
 
     def as_dict(self) -> dict[str, Any]:
         """What ``handful check --json`` prints."""
