@@ -2,7 +2,7 @@
 
 Per draw the frozen rung is fitted; no row is set aside. On rows left over, as many of each class: how often the 90 %
 set holds the true class and how many classes it has, and the expected calibration error before and after calibration.
-Before: a plain logistic regression on the last layer of the first backbone, as it comes out of its fit. With ``--setfit``
+Before: a plain logistic regression on the last layer of the first backbone, as its fit leaves it. With ``--setfit``
 also that of SetFit with its defaults on the same rows, in the environment of benchmarks/README.md.
 
     python benchmarks/conformal.py --draws 20 --out benchmarks/results/conformal.csv

@@ -60,6 +60,21 @@ def test_rows_of_a_group_are_left_out_together():
     assert together.usual[0, 0] > alone.usual[0, 0]
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(2, 12))
+def test_leaving_out_is_as_taking_the_group_away(seed, count):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(count, 5)).astype(np.float32)
+    truth, groups = np.r_[0, 1, rng.integers(2, size=count - 2)], rng.integers(4, size=count)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    far = []
+    for i in range(count):
+        others = groups != groups[i]
+        sums = [x[others & (truth == c)].sum(0) for c in (0, 1) if (others & (truth == c)).any()]
+        far.append(1 - max([float(x[i] @ s) / max(np.linalg.norm(s), 1e-12) for s in sums], default=-1))
+    found = Novelty.of(x, truth, np.ones(count), groups)
+    assert found.usual[0, 0] == pytest.approx(np.mean(far), abs=1e-4)
+
+
 def test_a_class_of_one_row_is_measured_by_the_others():
     x = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
     found = Novelty.of(x, np.array([0, 0, 1]), np.ones(3))

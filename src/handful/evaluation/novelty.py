@@ -105,14 +105,17 @@ def _left_out(
     x: Matrix, truth: NDArray[np.integer], groups: NDArray[np.integer] | None
 ) -> tuple[Matrix, NDArray[np.float64]]:
     """Class means (C, D) of length one, and each row's cosine (N,) with the nearest mean that lacks its group."""
-    groups = np.arange(len(x)) if groups is None else groups
     sums = np.eye(int(truth.max()) + 1, dtype=np.float32)[truth].T @ x  # (C, D)
-    means = unit_rows(sums)
+    means, counts = unit_rows(sums), np.bincount(truth)
     near = x @ means.T  # (N, C)
-    for group in np.unique(groups):
-        rows = np.flatnonzero(groups == group)
-        for c in np.unique(truth[rows]):
+    every = np.arange(len(x))
+    alone = np.where(counts[truth] > 1, np.einsum("nd,nd->n", x, unit_rows(sums[truth] - x)), -1)
+    near[every, truth] = alone  # -1 where nothing is left of the class
+    order = every if groups is None else np.argsort(groups, kind="stable")
+    ends = every[1:] if groups is None else np.flatnonzero(np.diff(groups[order])) + 1
+    for rows in np.split(order, ends) if len(ends) + 1 < len(x) else ():
+        for c in np.unique(truth[rows]) if len(rows) > 1 else ():
             own = rows[truth[rows] == c]
-            alone = len(own) == (truth == c).sum()  # nothing is left of the class
-            near[rows, c] = -1 if alone else x[rows] @ unit_rows((sums[c] - x[own].sum(0))[None])[0]
+            left = unit_rows((sums[c] - x[own].sum(0))[None])[0]
+            near[rows, c] = x[rows] @ left if len(own) < counts[c] else -1
     return means, near.max(1).astype(np.float64)
