@@ -539,3 +539,16 @@ def test_predict_takes_shares_for_doubts(handful, run, table):
     ended = handful("predict", run, table(), "--reject", "5")
     assert (ended.code, ended.out) == (1, "")
     assert "--reject must be a share between 0 and 1, such as 5% or 0.05, got '5'" in ended.err
+
+
+def test_an_explanation_names_the_words_that_an_answer_hangs_on(handful, table, tmp_path):
+    assert handful("tune", table(), *FAST, "--out", "run").code == 0
+    ended = handful("explain", "run", "ants march over the hill")
+    assert ended.code == 0
+    first, *parts = ended.out.splitlines()
+    assert re.fullmatch(r"(ants|bees): \d+\.\d%", first)
+    assert len(parts) == 5
+    assert all(re.fullmatch(r" *[+-]\d+\.\d points without: \w+", line) for line in parts)
+    found = json.loads(handful("explain", "run", "ants march over the hill", "--json").out)
+    assert sorted(found) == ["confidence", "label", "parts"]
+    assert {part["part"] for part in found["parts"]} == {"ants", "march", "over", "the", "hill"}

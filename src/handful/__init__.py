@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from handful.errors import TrainingError as TrainingError
     from handful.errors import WeightsError as WeightsError
     from handful.evaluation.scores import Scores as Scores
+    from handful.explanation import explain as explain
     from handful.export.bundle import Bundle as Bundle
     from handful.features.encoder import Encoder as Encoder
     from handful.features.extract import Features as Features
@@ -85,6 +86,7 @@ _HOMES = {
     "WeightsError": "errors",
     "Wise": "strategies.tuned",
     "check": "upkeep",
+    "explain": "explanation",
     "inspect": "api",
     "load": "api",
     "tune": "api",

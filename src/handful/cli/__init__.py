@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 FAILED, USAGE, ATTENTION, INTERRUPTED = 1, 2, 3, 130
 
+# How many parts of an item an explanation prints.
+_PARTS_SHOWN = 10
+
 app = App(
     name="handful",
     help="Fine-tune a pre-trained model from a handful of examples, and be told the truth about the result.",
@@ -185,6 +188,28 @@ def predict(
         rows, missed = write_answers(found, model.labels, file, probabilities, lambda line: _say([line]))
     if file:
         print(f"{rows - missed} of {rows} rows answered: {file}")
+
+
+@app.command
+def explain(run: str, item: str, *, label: str | None = None, json: Flag = False) -> None:
+    """Show which words, fields or seconds of an item its answer hangs on: each part is hidden in turn.
+
+    Args:
+        run: the run folder that `handful tune` wrote, or its model folder.
+        item: a text in quotation marks, or the name of a picture or sound.
+        label: the class to explain; by default the most probable one.
+        json: print everything as JSON.
+    """
+    from handful.explanation import explain as explained
+    from handful.export.bundle import Bundle
+
+    found = explained(Bundle.load(run), item, label)
+    if json:
+        parts = [carried.record() for carried in found.parts]
+        return _print_json({"label": found.label, "confidence": found.confidence, "parts": parts})
+    print(f"{found.label}: {found.confidence:.1%}")
+    for carried in found.parts[:_PARTS_SHOWN]:
+        print(f"{-100 * carried.weight:+6.1f} points without: {carried.part.name}")
 
 
 @app.command
