@@ -206,7 +206,8 @@ def explain(run: str, item: str, *, label: str | None = None, json: Flag = False
     found = explained(Bundle.load(run), item, label)
     if json:
         parts = [carried.record() for carried in found.parts]
-        return _print_json({"label": found.label, "confidence": found.confidence, "parts": parts})
+        _print_json({"label": found.label, "confidence": found.confidence, "parts": parts})
+        return
     print(f"{found.label}: {found.confidence:.1%}")
     for carried in found.parts[:_PARTS_SHOWN]:
         print(f"{-100 * carried.weight:+6.1f} points without: {carried.part.name}")
