@@ -6,7 +6,7 @@ from safetensors.numpy import load
 
 import handful
 from handful.errors import BundleError
-from handful.evaluation.drift import MOST
+from handful.evaluation.drift import MOST, spread_out
 from handful.export.bundle import Bundle
 from handful.export.reference import FILE, Reference
 from handful.features.view import View
@@ -135,3 +135,20 @@ def test_features_of_another_width_are_refused(run):
     run.model.reference = narrow
     with pytest.raises(BundleError, match="^the features of the training rows are 5 wide, but toy-text@.* gives 64"):
         run.model.judge(["ants on a hill"])
+
+
+def test_the_nearest_rows_are_those_with_the_highest_cosine():
+    kept = reference()
+    rows = kept.rows.astype(float)
+    likeness = rows @ rows.T
+    for position in (0, 7, 23):
+        others = [i for i in np.argsort(-likeness[position]) if i != position]
+        assert kept.nearest(position, 3) == others[:3]
+
+
+def test_of_many_rows_only_those_that_were_kept_have_neighbours():
+    kept = reference(rows=4 * MOST)
+    positions = spread_out(4 * MOST)
+    assert kept.nearest(int(positions[5]), 1)[0] in positions
+    missing = next(i for i in range(4 * MOST) if i not in positions)
+    assert kept.nearest(missing, 1) == []

@@ -16,6 +16,7 @@ from PIL import Image
 from handful.evaluation.conformal import Sets
 from handful.evaluation.curves import Curve, Point
 from handful.evaluation.intervals import Estimate
+from handful.export.reference import Reference
 from handful.inspection.findings import Finding
 from handful.report import confusion, render
 from handful.report.doubtful import outline
@@ -315,3 +316,16 @@ def test_a_run_of_old_has_no_part_on_labels(make_run):
     shown = page(make_run(TEXTS, LABELS))
     assert {"href": "#labels"} not in shown.all("a")
     assert "What more labels are worth" not in shown.text
+
+
+def test_a_doubtful_row_names_the_rows_most_like_it(make_run):
+    run = make_run(TEXTS, LABELS)
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(40, 6)).astype(np.float32)
+    worst = min(run.held_out, key=lambda answer: (answer.own, answer.row)).row
+    features[17 if worst != 17 else 18] = features[worst]
+    kept = Reference.of(run.model.view, features, np.arange(40) % 2, rng.dirichlet([1, 1], (5, 40)), None)
+    shown = page(replace(run, model=replace(run.model, reference=kept))).text
+    near = 17 if worst != 17 else 18
+    assert f"Most like it: “text number {near}”, labelled {LABELS[near]}; “text number" in shown
+    assert "Most like it" not in page(run).text

@@ -57,6 +57,23 @@ class Reference:
         kept = unit_rows(features[some]).astype(np.float16)
         return cls(view, novelty, misfits(whole, truth), kept, mean.argmax(1)[some].astype(np.int64))
 
+    def nearest(self, position: int, count: int) -> list[int]:
+        """The training rows most like one of them, by the cosine of what is read, most like it first.
+
+        Args:
+            position: of a training row, 0 to N - 1.
+            count: how many are wanted.
+
+        Returns:
+            Positions of other rows; none for a row that was not kept.
+        """
+        kept = drift.spread_out(len(self.misfit), len(self.rows))
+        if position not in kept:
+            return []
+        rows, own = self.rows.astype(np.float32), int(np.searchsorted(kept, position))
+        order = np.argsort(-(rows @ rows[own]), kind="stable")
+        return [int(kept[i]) for i in order if i != own][:count]
+
     def tensors(self) -> dict[str, NDArray[Any]]:
         """The reference as tensors for a file."""
         return {

@@ -27,6 +27,9 @@ _FOLDED = 320
 _LONGEST = 5000
 # A sound file up to this many bytes is put into the page, so that it can be heard.
 _AUDIBLE = 200_000
+# How many rows that are most like a doubtful one are named, and how much of each.
+_ALIKE = 2
+_QUOTED = 70
 # Below this confidence an answer is called unsure.
 _SURE = 0.6
 # What browsers play, by suffix.
@@ -58,6 +61,8 @@ class Doubt:
     """How long a sound is."""
     problem: str = ""
     """Why the item cannot be shown."""
+    alike: tuple[tuple[str, str], ...] = ()
+    """The rows most like it: the text, shortened, or the file name, and the label."""
 
     @property
     def disagrees(self) -> bool:
@@ -74,7 +79,7 @@ def doubtful(run: Run) -> list[Doubt]:
     """The ten rows whose own label the model finds least probable, the most doubtful first."""
     place = {row: position for position, row in enumerate(run.data.rows)}
     worst = sorted(run.held_out, key=lambda answer: (answer.own, answer.row))[:SHOWN]
-    return [_doubt(run, answer, run.data.items[place[answer.row]]) for answer in worst if answer.row in place]
+    return [_doubt(run, answer, place[answer.row]) for answer in worst if answer.row in place]
 
 
 def name_of(item: Any, row: int, source: str) -> str:
@@ -85,12 +90,26 @@ def name_of(item: Any, row: int, source: str) -> str:
     return str(item.relative_to(source)) if inside else item.name
 
 
-def _doubt(run: Run, answer: HeldOut, item: Any) -> Doubt:
+def _doubt(run: Run, answer: HeldOut, position: int) -> Doubt:
+    item = run.data.items[position]
     name = words.printable(name_of(item, answer.row, run.data.source))
     try:
-        return Doubt(answer, name, **_shown(item, run.data.modality))
+        return Doubt(answer, name, **_shown(item, run.data.modality), alike=_alike(run, position))
     except (DataError, OSError) as error:  # the file may have gone since it was read
         return Doubt(answer, name, problem=words.printable(str(error)))
+
+
+def _alike(run: Run, position: int) -> tuple[tuple[str, str], ...]:
+    reference, labels = run.model.reference, run.data.labels
+    if reference is None or labels is None:
+        return ()
+    found = []
+    for near in reference.nearest(position, _ALIKE):
+        item = run.data.items[near]
+        shown = name_of(item, run.data.rows[near], run.data.source)
+        text = f"“{words.shortened(item, _QUOTED)}”" if isinstance(item, str) else shown
+        found.append((words.printable(text), words.printable(labels[near])))
+    return tuple(found)
 
 
 def _shown(item: Any, modality: str) -> dict[str, Any]:
