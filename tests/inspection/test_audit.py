@@ -49,6 +49,13 @@ def test_constant_features_two_rows_per_class_one_row_and_one_class(x, labels):
     assert {finding.kind for finding in audit(*seen(x, labels)).findings} <= {"confusable"}
 
 
+def test_no_label_is_doubted_where_the_backbone_sees_nothing():
+    x = np.random.default_rng(0).normal(size=(60, 16))
+    found = audit(*seen(x, [f"c{i % 6}" for i in range(60)]))
+    assert found.matches[0].figure < 0.1
+    assert "label_error" not in [finding.kind for finding in found.findings]
+
+
 def test_all_rows_identical():
     data = Dataset(["the same"] * 8, "text", ("a", "b") * 4)
     kinds = [finding.kind for finding in examine(data, {"toy-text": ToyText()}).findings]

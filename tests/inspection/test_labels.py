@@ -62,8 +62,19 @@ def test_classes_that_are_one_cloud_cannot_be_told_apart():
         "of their 30 rows are nearer to their own class than to the other, and a coin would get 50%"
     )
     assert found.advice == (
-        "Join the two, or say what divides them and check these rows; more rows alone will hardly help."
+        "Join them, or say what divides them and check these rows; more rows alone will hardly help."
     )
+
+
+def test_many_classes_in_one_cloud_are_one_finding_and_none_of_their_labels_is_doubted():
+    x = np.random.default_rng(0).normal(size=(120, 16))
+    labels = ["abcd"[i % 4] for i in range(120)]
+    found = doubts([x], labels)
+    (said,) = confusable(rows_of(labels), found)
+    assert said.message.startswith('classes "a", "b", "c" and "d" cannot be told apart: ')
+    assert "of their 120 rows are nearer to their own class than to the other, on the mean of the " in said.message
+    assert found.doubtful != []
+    assert sum(len(finding.rows) for finding in label_errors(rows_of(labels), found)) < len(found.doubtful)
 
 
 def test_classes_apart_and_classes_with_three_rows_are_not_called_confusable():

@@ -17,8 +17,7 @@ from handful.errors import DataError
 
 Trait = float | str
 
-# Recording levels are measured at this many samples per second, over this many seconds.
-_LEVEL_RATE = 8000
+# Recording levels are measured over this many seconds from the start.
 _LEVEL_SECONDS = 3.0
 
 # How libsndfile calls what was compressed at some quality: of other sounds the size says no more than the rest does.
@@ -50,7 +49,7 @@ def traits(item: Any, modality: str, decode: bool = True) -> dict[str, Trait]:
         return {"length": float(len(item))}
     found = _picture(item) if modality == "image" else _sound(item)
     if modality == "sound" and decode:
-        found["level"] = _level(item)
+        found["level"] = _level(item, int(float(found["rate"])))
     return found | (_name(item) if isinstance(item, Path) else {})
 
 
@@ -115,6 +114,6 @@ def _sound(item: Any) -> dict[str, Trait]:
     return found
 
 
-def _level(item: Any) -> float:
-    samples = load_sound(item, _LEVEL_RATE, _LEVEL_SECONDS)
+def _level(item: Any, rate: int) -> float:
+    samples = load_sound(item, rate, _LEVEL_SECONDS)
     return float(10 * np.log10(np.mean(np.square(samples, dtype=np.float64)) + 1e-10))

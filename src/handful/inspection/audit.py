@@ -25,6 +25,9 @@ from handful.seeding import generator
 MOST_ROWS = 2000
 """At most so many rows are audited: time and memory grow with their square."""
 
+# Backbones that see less of the classes than this have no say in which labels are wrong.
+_SEES = 0.1
+
 # Layers of a backbone that vote on labels: the last two that are read.
 _DEPTHS = 2
 
@@ -94,7 +97,9 @@ def audit(dataset: Dataset, sight: Sight | None, seed: int = 0, total: int | Non
             fits = tuple(matches(last, some.labels))
             views = [sight.items[name, d] for name in suited(fits) or list(last) for d in sight.depths[name][:_DEPTHS]]
             asked = doubts(views, some.labels)
-            found += [*label_errors(some, asked), *confusable(some, asked)]
+            found += confusable(some, asked)
+            if any(match.figure >= _SEES for match in fits):
+                found += label_errors(some, asked)
     return Audit(tuple(by_cost(_stated(found, len(some), total or len(dataset), seed))), fits)
 
 

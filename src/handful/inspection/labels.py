@@ -96,19 +96,23 @@ def cosines(features: NDArray[np.floating]) -> Array:
 def label_errors(dataset: Dataset, found: Doubts) -> Iterator[Finding]:
     """Rows whose label looks wrong.
 
+    Rows that would only move between two classes that cannot be told apart are left out: nothing speaks against them.
+
     Args:
         dataset: the N rows.
         found: the doubts about them.
     """
-    rows = found.doubtful
+    others = found.logs.copy()
+    others[np.arange(len(others)), found.index] = -np.inf
+    better = others.argmax(1)  # (N,)
+    mixed = {(a, b) for _, a, b in _mixed_up(found)}
+    rows = [i for i in found.doubtful if tuple(sorted((int(found.index[i]), int(better[i])))) not in mixed]
     if not rows:
         return
     sure = 1 - 1 / (1 + np.exp(found.margins[rows]))
-    best = found.logs[rows[0]].copy()
-    best[found.index[rows[0]]] = -np.inf
     first = (
         f"row {dataset.rows[rows[0]]} is labelled {listed([found.classes[found.index[rows[0]]]])} and looks like "
-        f"{listed([found.classes[int(best.argmax())]])}"
+        f"{listed([found.classes[better[rows[0]]]])}"
     )
     yield Finding(
         "label_error",
@@ -121,34 +125,49 @@ def label_errors(dataset: Dataset, found: Doubts) -> Iterator[Finding]:
 
 
 def confusable(dataset: Dataset, found: Doubts) -> Iterator[Finding]:
-    """Pairs of classes that the other rows cannot tell apart.
+    """Classes that the other rows cannot tell apart.
 
-    A pair is named where the share of its rows that are nearer to their own class than to the other, each class
-    weighing the same, is near a half, and its 95 % upper bound (Clopper and Pearson 1934) is below 85 %.
+    Two classes are named where the share of their rows that are nearer to their own class than to the other, each class
+    weighing the same, is near a half, and its 95 % upper bound (Clopper and Pearson 1934) is below 85 %. Pairs that
+    share a class are told together.
 
     Args:
         dataset: the N rows.
         found: the doubts about them.
     """
-    pairs = []
-    for a in range(len(found.classes)):
-        for b in range(a + 1, len(found.classes)):
-            rows = np.flatnonzero((found.index == a) | (found.index == b))
-            ahead = found.logs[rows, a] > found.logs[rows, b]
-            right = np.where(found.index[rows] == a, ahead, ~ahead)
-            counts = [int((found.index[rows] == c).sum()) for c in (a, b)]
-            share = float(np.mean([right[found.index[rows] == c].mean() for c in (a, b)]))
-            if min(counts) >= _FEWEST and share <= _COIN and _upper(share, len(rows)) < _TOLD_APART:
-                pairs.append((share, a, b, rows))
-    for share, a, b, rows in sorted(pairs, key=lambda pair: pair[0]):
+    groups: list[tuple[set[int], list[float]]] = []
+    for share, a, b in _mixed_up(found):
+        touched = [group for group in groups if group[0] & {a, b}]
+        groups = [group for group in groups if group not in touched]
+        classes = {a, b}.union(*(names for names, _ in touched))
+        groups.append((classes, [share, *(old for _, shares in touched for old in shares)]))
+    for classes, shares in groups:
+        rows = np.flatnonzero(np.isin(found.index, list(classes)))
+        share = float(np.mean(shares))
+        pairs = "" if len(shares) == 1 else f", on the mean of the {len(shares)} pairs that are mixed up"
         yield Finding(
             "confusable",
             tuple(dataset.rows[i] for i in rows),
-            f"classes {listed([found.classes[a], found.classes[b]])} cannot be told apart: {share:.0%} of their "
-            f"{len(rows)} rows are nearer to their own class than to the other, and a coin would get 50%",
-            "Join the two, or say what divides them and check these rows; more rows alone will hardly help.",
+            f"classes {listed([found.classes[c] for c in sorted(classes)])} cannot be told apart: {share:.0%} of their "
+            f"{len(rows)} rows are nearer to their own class than to the other{pairs}, and a coin would get 50%",
+            "Join them, or say what divides them and check these rows; more rows alone will hardly help.",
             severity=(1 - share) * len(rows) / len(dataset),
         )
+
+
+def _mixed_up(found: Doubts) -> list[tuple[float, int, int]]:
+    """Pairs of classes that cannot be told apart: the share that is right, and the two, the worst first."""
+    pairs = []
+    for a in range(len(found.classes)):
+        for b in range(a + 1, len(found.classes)):
+            first, second = (np.flatnonzero(found.index == c) for c in (a, b))
+            if min(len(first), len(second)) < _FEWEST:
+                continue
+            ahead = found.logs[:, a] > found.logs[:, b]
+            share = float(ahead[first].mean() + 1 - ahead[second].mean()) / 2
+            if share <= _COIN and _upper(share, len(first) + len(second)) < _TOLD_APART:
+                pairs.append((share, a, b))
+    return sorted(pairs)
 
 
 def _upper(share: float, rows: int) -> float:
