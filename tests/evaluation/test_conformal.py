@@ -17,26 +17,30 @@ def answers(rng, count, classes=4):
 
 
 def test_misfits_by_hand():
-    proba = np.array([[[0.9, 0.1], [0.5, 0.5]], [[0.7, 0.3], [0.4, 0.6]]])  # two repeats of two rows
-    np.testing.assert_allclose(misfits(proba, np.array([1, 1])), [[0.5, 0.4], [0.9, 0.7]], atol=1e-6)
+    proba = np.array([[[0.8, 0.2], [0.5, 0.5]], [[0.2, 0.8], [0.5, 0.5]]])  # two repeats of two rows
+    np.testing.assert_allclose(misfits(proba, np.array([1, 1])), [0.5, 0.6], atol=1e-6)
 
 
 def test_the_threshold_is_vovks_quantile():
-    ranked = np.arange(1, 20)[:, None] / 20  # 19 rows: 90 % of 20 are the lowest 18
+    ranked = np.arange(1, 20) / 20  # 19 rows: 90 % of 20 are the lowest 18
     assert threshold(ranked, 0.9) == pytest.approx(18 / 20)
     assert threshold(ranked, 0.95) == pytest.approx(19 / 20)
-    assert threshold(ranked[::-1], 0.5) == pytest.approx(10 / 20)
+    assert threshold(ranked, 0.5) == pytest.approx(10 / 20)
 
 
 def test_repeats_add_no_rows():
-    ranked = np.arange(1, 20)[:, None] / 20
-    assert threshold(np.tile(ranked, (1, 5)), 0.9) == threshold(ranked, 0.9)
+    proba, truth = answers(np.random.default_rng(0), 30)
+    np.testing.assert_allclose(misfits(np.stack([proba] * 5), truth), misfits(proba[None], truth), atol=1e-6)
+
+
+def test_a_class_that_was_thought_impossible_is_a_misfit_and_no_error():
+    assert misfits(np.array([[[1.0, 0.0]]]), np.array([1])) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize(("rows", "level"), [(8, 0.9), (19, 0.96), (50, 0.0), (50, 90.0)])
 def test_a_level_that_the_rows_cannot_give_is_refused(rows, level):
     with pytest.raises(OptionError) as caught:
-        threshold(np.linspace(0, 1, rows)[:, None], level)
+        threshold(np.linspace(0, 1, rows), level)
     assert str(caught.value) == (
         f"the level of sets must lie between 0% and {rows / (rows + 1):.1%}, got {level:.1%}: with the {rows} rows "
         "that the model was scored on, a higher one would put every class into every set. Choose a level between them."

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.errors import OptionError
+from handful.evaluation.calibration import SMALLEST
 
 Floats = NDArray[np.floating]
 
@@ -55,24 +56,24 @@ class Sets:
 def misfits(proba: Floats, truth: NDArray[np.integer]) -> NDArray[np.float32]:
     """How badly each held-out row fits its own class: one minus its probability (Sadinle et al. 2019).
 
+    Repeats add no rows: their probabilities are pooled by the geometric mean, as those of the settings are.
+
     Args:
         proba: (R, N, C) out-of-fold probabilities.
         truth: (N,) class numbers.
 
     Returns:
-        (N, R) in rising order of the rows' means, so that rows can be counted: repeats add no rows.
+        (N,) in rising order.
     """
-    own = (1 - proba[:, np.arange(len(truth)), truth]).T  # (N, R)
-    return np.asarray(own[np.argsort(own.mean(1), kind="stable")], np.float32)
+    own = np.maximum(proba[:, np.arange(len(truth)), truth], SMALLEST)  # (R, N)
+    return np.sort(1 - np.exp(np.log(own).mean(0))).astype(np.float32)
 
 
 def threshold(misfit: Floats, level: float = LEVEL) -> float:
-    """The misfit up to which a class belongs to the set.
-
-    The quantile at ``level (N + 1) / N`` of all repeats together, which is Vovk's for one repeat.
+    """The misfit up to which a class belongs to the set: Vovk's quantile, the ``level (N + 1)``-th lowest.
 
     Args:
-        misfit: (N, R) of held-out rows.
+        misfit: (N,) of held-out rows, in rising order.
         level: how often the right class should be in the set.
 
     Raises:
@@ -85,9 +86,8 @@ def threshold(misfit: Floats, level: float = LEVEL) -> float:
             f"the level of sets must lie between 0% and {most:.1%}, got {level:.1%}: with the {n} rows that the model "
             "was scored on, a higher one would put every class into every set. Choose a level between them."
         )
-    ranked = np.sort(misfit, axis=None)
-    at = math.ceil(level * (n + 1) / n * ranked.size - 1e-9)
-    return float(ranked[min(at, ranked.size) - 1])
+    at = math.ceil(level * (n + 1) - 1e-9)
+    return float(misfit[min(at, n) - 1])
 
 
 def sets(proba: Floats, limit: float) -> NDArray[np.bool_]:

@@ -28,7 +28,7 @@ class Reference:
     novelty: Novelty
     """What is usual."""
     misfit: NDArray[np.float32]
-    """(N, R) one minus the probability of each row's class while it was held out; rows in rising order."""
+    """(N,) one minus the probability of each row's class while it was held out, in rising order."""
     rows: NDArray[np.float16]
     """(M, D) features of some rows, scaled to length one."""
     answered: NDArray[np.int64]
@@ -98,15 +98,15 @@ class Reference:
         Raises:
             BundleError: one of them cannot be what it must be.
         """
-        width, rows, kept, repeats = (
+        width, rows, kept = (
             tensors[name].shape[axis] if name in tensors and tensors[name].ndim > axis else 0
-            for name, axis in (("means", 1), ("strange", 0), ("rows", 0), ("misfit", 1))
+            for name, axis in (("means", 1), ("strange", 0), ("rows", 0))
         )
         must = {
             "means": ((classes, width), np.float32),
             "usual": ((2, 2), np.float32),
             "strange": ((rows,), np.float32),
-            "misfit": ((rows, repeats), np.float32),
+            "misfit": ((rows,), np.float32),
             "rows": ((kept, width), np.float16),
             "answered": ((kept,), np.int64),
         }
@@ -123,8 +123,12 @@ class Reference:
                     f"{where}: {name} must be finite {np.dtype(kind).name} numbers of shape {shape}. "
                     "Restore it or tune again."
                 )
-        out_of_order = (np.diff(tensors["strange"]) < 0).any() or (tensors["usual"][:, 1] <= 0).any()
-        if out_of_order or not np.isin(tensors["answered"], np.arange(classes)).all():
+        disordered = any((np.diff(tensors[name]) < 0).any() for name in ("strange", "misfit"))
+        if (
+            disordered
+            or (tensors["usual"][:, 1] <= 0).any()
+            or not np.isin(tensors["answered"], np.arange(classes)).all()
+        ):
             raise BundleError(f"{where} holds numbers that no training rows can give. Restore it or tune again.")
         novelty = Novelty(tensors["means"], tensors["usual"], tensors["strange"])
         return cls(view, novelty, tensors["misfit"], tensors["rows"], tensors["answered"])
