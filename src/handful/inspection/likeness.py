@@ -9,8 +9,8 @@ from scipy.ndimage import map_coordinates, zoom
 
 Array = NDArray[np.float32]
 
-# The sides of a crop that are tried, as shares of the whole picture: 0.8 keeps 64 % of its area. Pictures that correlate
-# less than this at the first two are not tried further.
+# The sides of a crop that are tried, as shares of the whole picture: 0.8 keeps 64 % of its area. Pictures that
+# correlate less than this at the first two are not tried further.
 SHARES = (0.9, 1.0, 0.96, 0.93, 0.87, 0.84, 0.8)
 _HOPELESS = 0.6
 
