@@ -46,6 +46,7 @@ def test_texts(table):
     assert run.model.predict(["ants on a hill", "honey of bees"]) == ["ants", "bees"]
     assert run.scores.labels == ("ants", "bees")
     assert (run.scores.n, len(run.held_out), len(run.data)) == (20, 20, 20)
+    assert (run.scores.curve.n, run.scores.sets.level) == (20, 0.9)
     assert [answer.row for answer in run.held_out] == list(range(20))
 
 
@@ -426,8 +427,10 @@ def test_the_model_whose_weights_moved_is_the_one_that_was_scored(muted, tmp_pat
     loaded = Bundle.load(tmp_path / "run")
     assert loaded.predict_proba(texts).tobytes() == run.model.predict_proba(texts).tobytes()
     assert sorted(path.name for path in (tmp_path / "run/model").iterdir()) == [
-        "README.md", "bundle.json", "head.safetensors", "moved.safetensors",
+        "README.md", "bundle.json", "head.safetensors", "moved.safetensors", "reference.safetensors",
     ]  # fmt: skip
+    assert loaded.reference.view.backbones == ("muted",)  # weights that moved have the training rows by heart
+    np.testing.assert_array_equal(loaded.judge(texts[:4]).proba, run.model.predict_proba(texts[:4]))
 
 
 def test_moving_weights_says_how_confident_it_is(muted):
