@@ -101,7 +101,7 @@ class Run:
             (target / "model").mkdir()
             self.model.write(target / "model", card=self.card())
             (target / "report.html").write_text(render(self, place=Path(folder)), encoding="utf-8")
-            (target / "run.log").write_text("\n".join(self.log()) + "\n", encoding="utf-8")
+            (target / "run.log").write_text(shown("\n".join(self.log())) + "\n", encoding="utf-8")
         shutil.rmtree(checkpoints_of(Path(folder)), ignore_errors=True)
         return Path(folder)
 
@@ -138,4 +138,5 @@ def defuse(cell: str) -> str:
 
 def write_json(file: Path, value: object) -> None:
     """Write indented JSON with non-Latin letters as they are."""
-    file.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    # File names may hold bytes that are no text, and findings name files.
+    file.write_text(shown(json.dumps(value, indent=1, ensure_ascii=False)) + "\n", encoding="utf-8")

@@ -556,12 +556,12 @@ def test_a_newer_model(answered):
     def change(model):
         record = json.loads((model / "bundle.json").read_text())
         del record["sha256"]
-        record.update(format=3, written_by="handful 7.0")
+        record.update(format=7, written_by="handful 7.0")
         record["sha256"] = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
         (model / "bundle.json").write_text(json.dumps(record))
 
     assert answered(change) == (
-        "out/model/bundle.json must have format 2, got 3 (handful 7.0). Update handful, or tune again with this "
+        "out/model/bundle.json must have format 3, got 7 (handful 7.0). Update handful, or tune again with this "
         "version."
     )
 

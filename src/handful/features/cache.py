@@ -92,10 +92,12 @@ class FeatureCache:
                 return None
             try:
                 return work(self._open(self.file))
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
                 self.close()
                 code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the other bits say more than is asked here
-                if again and code in _DAMAGED and self._start_anew(self.file, error):
+                # SQLite quotes damaged names in its messages, which may then be no text.
+                damaged = code in _DAMAGED or isinstance(error, UnicodeDecodeError)
+                if again and damaged and self._start_anew(self.file, error):
                     continue
                 logger.warning("feature cache %s is not used: %s", self.file, error)
                 self.file = None
