@@ -12,8 +12,8 @@ import torch
 from handful.data.dataset import Dataset
 from handful.engines import Inline
 from handful.errors import TrainingError
-from handful.features.sight import look
 from handful.evaluation.gate import Prior
+from handful.features.sight import look
 from handful.strategies import ladder, offers
 from handful.strategies.frozen import climb
 from handful.strategies.ladder import Terms, ascend

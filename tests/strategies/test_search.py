@@ -8,9 +8,9 @@ from handful.engines import Inline, Processes
 from handful.evaluation.calibration import probabilities
 from handful.features.view import View, unit_rows
 from handful.seeding import generator
+from handful.strategies.ensemble import pooled
 from handful.strategies.grids import Grid
 from handful.strategies.heads import Centroid, Logistic, Majority, Ridge
-from handful.strategies.ensemble import pooled
 from handful.strategies.search import Splits, search
 
 LAST, LOWER = View((("toy", 2),)), View((("toy", 1),))
