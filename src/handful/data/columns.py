@@ -91,6 +91,26 @@ def choose(columns: Columns, source: str, wanted: Wanted, headed: bool = True) -
     return Choice(text, modality, label, group, split, tuple(notes))
 
 
+def choose_parts(columns: Columns, source: str, wanted: Wanted) -> tuple[str, str, tuple[str, ...]]:
+    """Decide which column says what belongs together and which says train or test, where the others are known.
+
+    Args:
+        columns: the table.
+        source: its name, for messages.
+        wanted: what the user named.
+
+    Returns:
+        (group, split, what was guessed); an empty name where there is none.
+
+    Raises:
+        OptionError: a named column does not exist, or a guess would not be safe.
+    """
+    named = _named(columns, source, wanted)
+    split = _split(columns, source, wanted, named)
+    group = _group(columns, source, wanted, [*named, split])
+    return group, split, () if wanted.group or not group else (_group_note(columns, group),)
+
+
 def _named(columns: Columns, source: str, wanted: Wanted) -> list[str]:
     asked = {"label": wanted.label, "input": wanted.input, "group": wanted.group, "split": wanted.split}
     for option, name in asked.items():

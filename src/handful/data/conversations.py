@@ -1,17 +1,18 @@
-"""Instruction and preference rows: messages, the answer to them, or a better and a worse answer."""
+"""Instruction and preference rows: messages with the answer to them, or with a better and a worse one."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from handful.data.cells import cell_text, is_blank, is_missing
+from handful.data.cells import cell_text, is_missing
 from handful.errors import DataError
 
 ROLES = ("system", "user", "assistant")
 
-# Names that other formats have for the same: ShareGPT says who it is "from" and the "value", OpenAI "developer".
+# What other formats call the same: ShareGPT says who it is "from" and the "value", OpenAI says "developer".
 _ROLE_NAMES = {**{role: role for role in ROLES}, "human": "user", "gpt": "assistant", "developer": "system"}
 _ROLE_KEYS, _CONTENT_KEYS = ("role", "from"), ("content", "value")
 
@@ -61,76 +62,195 @@ class Preference:
 Row = Conversation | Preference
 
 
+@dataclass(frozen=True)
+class Fields:
+    """Which field of a record is what; an empty name where there is no such field."""
+
+    prompt: str = ""
+    """The prompt, as a text or as messages."""
+    more: str = ""
+    """What the instruction is about, which is put below it."""
+    answer: str = ""
+    """The answer to the prompt."""
+    messages: str = ""
+    """Messages of which the last is the answer."""
+    chosen: str = ""
+    """The better answer, alone or as the last of messages that begin with the prompt."""
+    rejected: str = ""
+    """The worse answer, likewise."""
+
+
+class _UnfitError(Exception):
+    """Why a value cannot be used, as a part of a sentence."""
+
+
 def asked(prompt: str | Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
     """What a user asks of a model, checked.
 
     Args:
-        prompt: a plain text, or messages with ``role`` and ``content``; the last is the user's.
+        prompt: a plain text, or messages with ``role`` and ``content``, the last of them the user's.
 
     Returns:
-        The messages; an empty one of the system is left out.
+        The messages; one of the system that is empty is left out.
 
     Raises:
-        DataError: nothing is asked, a role is unknown, or the last turn is not the user's.
+        DataError: nothing is asked, a message has no role that is known, or the last one is not the user's.
     """
-    if isinstance(prompt, str):
-        if is_blank(prompt):
-            raise DataError("the prompt is empty. Ask something.")
-        return (Message("user", str(cell_text(prompt))),)
-    turns = messages_of(prompt, "the prompt")
-    if not turns or turns[-1].role != "user":
-        got = f"{turns[-1].role}'s" if turns else "none at all"
-        raise DataError(f"the last message of the prompt must be the user's, got {got}. End with a question.")
+    try:
+        # A text that a person types is what it says, also where it looks like messages.
+        return _alone(prompt, "the prompt") if isinstance(prompt, str) else _prompt(prompt, "the prompt")
+    except _UnfitError as why:
+        raise DataError(f"{why}. Give a text, or messages with role and content that end with the user's.") from why
+
+
+def read_row(record: Mapping[str, Any], fields: Fields) -> tuple[Row | None, str]:
+    """Make a row of a record.
+
+    Args:
+        record: field → value: a text, a list of messages, or that list as JSON.
+        fields: which field is what. A record with a better or a worse answer is a preference row.
+
+    Returns:
+        The row and an empty text, or None and why there is none.
+    """
+    ways = (
+        (_preference, (fields.chosen, fields.rejected)),
+        (_spoken, (fields.messages,)),
+        (_instruction, (fields.answer,)),
+    )
+    possible = [(way, names) for way, names in ways if any(names)]
+    filled = (way for way, names in possible if not all(is_missing(_cell(record, name)) for name in names))
+    make = next(filled, possible[-1][0])
+    try:
+        return make(record, fields), ""
+    except _UnfitError as why:
+        return None, str(why)
+
+
+def messages_in(value: Any) -> list[Any] | None:
+    """The list that a cell holds, be it as JSON; None where it holds no list."""
+    if isinstance(value, str) and value.lstrip()[:1] == "[":
+        try:
+            found = json.loads(value)
+        except (ValueError, RecursionError):  # A text may begin with a bracket.
+            return None
+        # A text may even be JSON; it is messages only where something speaks in it.
+        told = isinstance(found, list) and all(isinstance(m, dict) and m.keys() & {*_ROLE_KEYS} for m in found)
+        return found if told else None
+    if hasattr(value, "tolist"):  # pandas keeps the lists of a Parquet file as arrays
+        value = value.tolist()
+    return list(value) if isinstance(value, list | tuple) else None
+
+
+def plain_prompt(row: Row) -> str:
+    """What the turns of a prompt say, one after the other, without the system's."""
+    return "\n".join(turn.content for turn in row.prompt if turn.role != "system")
+
+
+def _cell(record: Mapping[str, Any], name: str) -> Any:
+    return cell_text(record.get(name)) if name else None
+
+
+def _instruction(record: Mapping[str, Any], fields: Fields) -> Conversation:
+    prompt = _prompt(_cell(record, fields.prompt), f'"{fields.prompt}"')
+    more = _cell(record, fields.more)
+    if not is_missing(more):
+        below = _text(more, f'"{fields.more}"')
+        prompt = (*prompt[:-1], Message("user", f"{prompt[-1].content}\n\n{below}"))
+    turns, answer = _answer(_cell(record, fields.answer), fields.answer)
+    return Conversation(_same(prompt, turns, fields.answer), answer)
+
+
+def _spoken(record: Mapping[str, Any], fields: Fields) -> Conversation:
+    turns, answer = _answer(_cell(record, fields.messages), fields.messages)
+    return Conversation(_asks(turns, f'what stands before the answer in "{fields.messages}"'), answer)
+
+
+def _preference(record: Mapping[str, Any], fields: Fields) -> Preference:
+    given = _cell(record, fields.prompt)
+    before, chosen = _answer(_cell(record, fields.chosen), fields.chosen)
+    earlier, rejected = _answer(_cell(record, fields.rejected), fields.rejected)
+    prompt = before if is_missing(given) and before else _prompt(given, f'"{fields.prompt or "prompt"}"')
+    _same(_same(prompt, before, fields.chosen), earlier, fields.rejected)
+    if chosen.strip() == rejected.strip():
+        raise _UnfitError(f'"{fields.chosen}" and "{fields.rejected}" are the same')
+    return Preference(_asks(prompt, f'what stands before the answer in "{fields.chosen}"'), chosen, rejected)
+
+
+def _same(prompt: tuple[Message, ...], turns: tuple[Message, ...], name: str) -> tuple[Message, ...]:
+    """The prompt, which the turns before an answer must repeat where there are any."""
+    if turns and turns != prompt:
+        raise _UnfitError(f'the messages before the last of "{name}" are not the prompt')
+    return prompt
+
+
+def _prompt(value: Any, name: str) -> tuple[Message, ...]:
+    found = messages_in(value)
+    return _alone(value, name) if found is None else _asks(_messages(found, name), name)
+
+
+def _alone(value: Any, name: str) -> tuple[Message, ...]:
+    return (Message("user", _text(value, name)),)
+
+
+def _asks(turns: tuple[Message, ...], name: str) -> tuple[Message, ...]:
+    if not turns:
+        raise _UnfitError(f"{name} must end with a message of the user, got none at all")
+    if turns[-1].role != "user":
+        raise _UnfitError(f"{name} must end with a message of the user, got one of the {turns[-1].role}")
     return turns
 
 
-def messages_of(value: Any, name: str) -> tuple[Message, ...]:
-    """A list of messages, checked one by one.
+def _answer(value: Any, name: str) -> tuple[tuple[Message, ...], str]:
+    """The turns before an answer, none where it stands alone, and the answer."""
+    found = messages_in(value)
+    if found is None:
+        return (), _text(value, f'"{name}"')
+    turns = _messages(found, f'"{name}"')
+    if not turns or turns[-1].role != "assistant":
+        got = f"one of the {turns[-1].role}" if turns else "none at all"
+        raise _UnfitError(f'"{name}" must end with a message of the assistant, got {got}')
+    return turns[:-1], turns[-1].content
 
-    Args:
-        value: the list; each entry has ``role`` and ``content`` (or ``from`` and ``value``).
-        name: what holds it, for messages.
 
-    Raises:
-        DataError: it is no list, an entry is no message, a role is unknown, a turn is empty, or the system speaks
-            later than first.
-    """
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise DataError(
-            f"{name} must be a list of messages, got {type(value).__name__}. Give role and content of each."
-        )
-    turns = [_message(entry, f"message {number} of {name}") for number, entry in enumerate(value, 1)]
+def _messages(values: Sequence[Any], name: str) -> tuple[Message, ...]:
+    turns = [_message(value, f"message {number} of {name}") for number, value in enumerate(values, 1)]
     late = next((number for number, turn in enumerate(turns[1:], 2) if turn.role == "system"), 0)
     if late:
-        raise DataError(f"message {late} of {name} is the system's, which must be the first. Move or remove it.")
+        raise _UnfitError(f"message {late} of {name} is the system's, which must be the first")
     return tuple(turn for turn in turns if turn.content)
 
 
-def _message(entry: Any, name: str) -> Message:
-    if not isinstance(entry, Mapping):
-        raise DataError(f"{name} must have a role and a content, got {type(entry).__name__}. Give both.")
-    given = next((entry[key] for key in _ROLE_KEYS if not is_missing(entry.get(key))), None)
-    role = _ROLE_NAMES.get(given.strip().lower()) if isinstance(given, str) else None
+def _message(value: Any, name: str) -> Message:
+    if not isinstance(value, Mapping):
+        raise _UnfitError(f"{name} must have a role and a content, got {type(value).__name__}")
+    given = next((value[key] for key in _ROLE_KEYS if not is_missing(value.get(key))), None)
+    if given is None:
+        raise _UnfitError(f"{name} has no role")
+    role = _ROLE_NAMES.get(str(given).strip().lower())
     if role is None:
-        got = "none" if given is None else repr(given)
-        raise DataError(f"the role of {name} must be system, user or assistant, got {got}. Correct it.")
-    content = _content(next((entry[key] for key in _CONTENT_KEYS if entry.get(key) is not None), None), name)
-    if is_missing(content):
-        # A chat that has no word for its system is often written with an empty one.
-        if role == "system":
-            return Message(role, "")
-        raise DataError(f"{name}, the {role}'s, is empty. Fill it or remove the row.")
-    return Message(role, content)
+        raise _UnfitError(f'{name} has the role "{given}", which must be system, user or assistant')
+    content = next((value[key] for key in _CONTENT_KEYS if value.get(key) is not None), None)
+    if isinstance(content, list | tuple):  # OpenAI's clients may send a text in parts.
+        content = _joined(content, name)
+    # Where a chat has no word for its system, it is often written with an empty one.
+    if role == "system" and is_missing(content):
+        return Message(role, "")
+    return Message(role, _text(content, name))
 
 
-def _content(value: Any, name: str) -> str | None:
-    """The text of a message; OpenAI's clients may send it in parts."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        parts = [part.get("text") if isinstance(part, Mapping) else part for part in value]
-        if not all(isinstance(part, str) for part in parts):
-            raise DataError(f"{name} must hold text only, got parts of another kind. Leave them out.")
-        value = "".join(parts)
+def _joined(parts: Sequence[Any], name: str) -> str:
+    given = [part.get("text") if isinstance(part, Mapping) else part for part in parts]
+    texts = [text for text in given if isinstance(text, str)]
+    if len(texts) < len(given):
+        raise _UnfitError(f"{name} must hold text only, got parts of another kind")
+    return "".join(texts)
+
+
+def _text(value: Any, name: str) -> str:
     found = cell_text(value)
-    if found is not None and not isinstance(found, str):
-        raise DataError(f"the content of {name} must be a text, got {type(value).__name__}. Correct it.")
+    if is_missing(found):
+        raise _UnfitError(f"{name} is empty")
+    if not isinstance(found, str):
+        raise _UnfitError(f"{name} must be a text, got {type(value).__name__}")
     return found

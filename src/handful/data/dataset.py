@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from handful.data.conversations import Conversation, Preference
 from handful.errors import DataError
 
-MODALITIES = ("text", "image", "sound")
+CLASSIFIED = ("text", "image", "sound")
+"""What is told apart by class."""
+
+MODALITIES = (*CLASSIFIED, "language")
 
 # More unreadable files than this share of a source is a broken source, not a few broken files.
 UNREADABLE_SHARE = 0.1
@@ -24,14 +29,14 @@ class Dataset:
     """N items of one modality, with what is known about each of them.
 
     An item is a ``str`` (text), a ``Path`` (a picture or sound file), a ``PIL.Image.Image`` or an array of
-    pixels (picture), or a pair of samples and rate (sound). Files are opened only when their features are
-    needed, so a Dataset of a million paths is small.
+    pixels (picture), a pair of samples and rate (sound), or a ``Conversation`` or ``Preference`` (language, all
+    of one kind). Files are opened only when their features are needed, so a Dataset of a million paths is small.
     """
 
     items: Sequence[Any]
     """The N things to learn from."""
     modality: str
-    """What the items are: text, image or sound."""
+    """What the items are: text, image, sound or language."""
     labels: tuple[str, ...] | None = None
     """One class name per item, or None where nothing is labelled."""
     groups: tuple[str, ...] | None = None
@@ -132,6 +137,8 @@ def item_hash(item: Any) -> str:
         with item.open("rb") as file:
             while piece := file.read(1 << 20):
                 digest.update(piece)
+    elif isinstance(item, Conversation | Preference):
+        digest.update(f"{type(item).__name__}\0{json.dumps(asdict(item))}".encode())
     elif isinstance(item, tuple):  # (samples, rate)
         samples = np.ascontiguousarray(item[0])
         digest.update(f"sound\0{item[1]}\0{samples.dtype}\0{samples.shape}\0".encode() + samples.tobytes())

@@ -10,7 +10,7 @@ from typing import Any
 
 from handful.data.cells import shown
 from handful.data.columns import GROUP_NAMES, SPLIT_NAME
-from handful.data.dataset import MODALITIES
+from handful.data.dataset import CLASSIFIED
 from handful.data.delimited import Broken
 from handful.data.encodings import detect, open_text
 from handful.data.folders import Walk
@@ -66,8 +66,8 @@ def stream(source: str | Path, *, modality: str, input: str | None = None, chunk
         OptionError: the modality is unknown, or several columns could be the input.
         MachineError: a file or folder cannot be opened.
     """
-    if modality not in MODALITIES:
-        near = suggestion(modality, MODALITIES) or " Choose one of these."
+    if modality not in CLASSIFIED:
+        near = suggestion(modality, CLASSIFIED) or " Choose one of these."
         raise OptionError(f"modality must be text, image or sound, got {modality!r}.{near}")
     if chunk < 1:
         raise OptionError(f"chunk must be at least 1 row, got {chunk}. Choose more.")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from handful.data.dataset import MODALITIES
+from handful.data.dataset import CLASSIFIED
 from handful.errors import BundleError
 
 FORMAT = 3
@@ -72,7 +72,7 @@ def _is_part(value: Any) -> bool:
 
 # Entry of the record → whether its value can be what it must be.
 _ENTRIES: dict[str, Callable[[Any], bool]] = {
-    "modality": lambda value: value in MODALITIES,
+    "modality": lambda value: value in CLASSIFIED,
     "labels": lambda value: isinstance(value, list) and len(value) > 1 and all(isinstance(x, str) for x in value),
     "input": lambda value: value is None or isinstance(value, str),
     "backbones": lambda value: isinstance(value, list) and len(value) > 0 and all(map(_is_part, value)),

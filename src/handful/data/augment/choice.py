@@ -10,7 +10,7 @@ import numpy as np
 
 from handful.data.augment.options import Augmentation, check
 from handful.data.augment.texts import change_text
-from handful.data.dataset import MODALITIES
+from handful.data.dataset import CLASSIFIED
 from handful.errors import DataError, OptionError, suggestion
 
 
@@ -50,9 +50,9 @@ def views(item: Any, modality: str, options: Augmentation, count: int, rng: np.r
         DataError: the item cannot be read.
         OptionError: an option, the count or the modality is not one that can be used.
     """
-    if modality not in MODALITIES:
+    if modality not in CLASSIFIED:
         raise OptionError(
-            f"the modality must be one of {', '.join(MODALITIES)}, got {modality!r}.{suggestion(modality, MODALITIES)}"
+            f"the modality must be one of {', '.join(CLASSIFIED)}, got {modality!r}.{suggestion(modality, CLASSIFIED)}"
         )
     if count < 0:
         raise OptionError(f"the number of views must be 0 or more, got {count}. Give a whole number.")

@@ -1,0 +1,133 @@
+"""Which columns of a table make instruction or preference rows, and the rows that they make."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from handful.data.classes import all_names, listed
+from handful.data.conversations import Conversation, Fields, Preference, Row, messages_in, read_row
+from handful.data.label_column import LABEL_NAMES
+from handful.data.tables import Columns
+from handful.errors import DataError
+
+# In lower case; an earlier name is taken before a later one.
+_PROMPTS = ("prompt", "instruction")
+_ANSWERS = ("response", "output", "completion", "answer")
+_MESSAGES = ("messages", "conversations")
+
+# What an instruction may be about, as its data sets call it.
+_MORE = ("input", "context")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a table, and where they stand in it."""
+
+    items: tuple[Row, ...]
+    """M rows, all instructions or all preferences."""
+    kept: tuple[int, ...]
+    """Position among the good rows of the table of each of them."""
+    unreadable: dict[int, str]
+    """Zero-based position in the table of every other row → why it is none."""
+    note: str
+    """What was recognised."""
+
+
+def recognise(columns: Columns) -> Fields | None:
+    """Find the columns of instruction or preference rows by their names; None where they are not there.
+
+    Preferences come before conversations, and these before a prompt with its answer.
+    """
+    named = {name.lower(): name for name in reversed(columns.cells)}
+
+    def first(names: tuple[str, ...]) -> str:
+        return next((named[name] for name in names if name in named), "")
+
+    prompt, answer = first(_PROMPTS), first(_ANSWERS)
+    # A column of texts may be called "messages" too, or chosen and rejected things have another meaning.
+    messages = next((named[name] for name in _MESSAGES if name in named and _has_lists(columns, named[name])), "")
+    chosen, rejected = first(("chosen",)), first(("rejected",))
+    if not (chosen and rejected and (prompt or _has_lists(columns, chosen))):
+        chosen = rejected = ""
+    if not (prompt and answer):
+        answer = ""
+    if not (chosen or messages or answer):
+        return None
+    more = first(_MORE) if answer and prompt == named.get("instruction") else ""
+    return Fields(prompt if answer or chosen else "", more, answer, messages, chosen, rejected)
+
+
+def names_classes(columns: Columns) -> bool:
+    """Whether a column is called as labels are, so that the table may be one of classes."""
+    return any(name.lower() in tier for name in columns.cells for tier in LABEL_NAMES)
+
+
+def lacking(columns: Columns, source: str) -> str:
+    """The message for a table that has one part of such rows but not the others; empty for every other table."""
+    named = {name.lower(): name for name in columns.cells}
+    found = [named[name] for name in (*_PROMPTS, *_MESSAGES, "chosen", "rejected") if name in named]
+    if not found:
+        return ""
+    return (
+        f"{source} has {listed(found)} but not all that a row needs ({all_names(columns.cells)}). Give a prompt and a "
+        'response, "messages" that end with the answer, or a prompt with "chosen" and "rejected".'
+    )
+
+
+def rows_of(columns: Columns, fields: Fields, source: str) -> Rows:
+    """Make the rows of a table.
+
+    Args:
+        columns: the table.
+        fields: from ``recognise``.
+        source: its name, for messages.
+
+    Raises:
+        DataError: some rows are instructions and others are preferences.
+    """
+    names = [name for name in vars(fields).values() if name]
+    items: list[Row] = []
+    kept, unreadable = [], dict(columns.broken)
+    for position, row in enumerate(columns.rows):
+        item, why = read_row({name: columns.cells[name][position] for name in names}, fields)
+        if item is None:
+            unreadable[row] = f"row {row}: {why}"
+            continue
+        items.append(item)
+        kept.append(position)
+    kinds = Counter(type(item) for item in items)
+    if len(kinds) > 1:
+        raise DataError(
+            f"{source} mixes {kinds[Conversation]} instruction rows and {kinds[Preference]} preference rows, which "
+            "are learned in different ways. Put each kind into a file of its own."
+        )
+    return Rows(tuple(items), tuple(kept), unreadable, _note(fields, len(items), kinds[Preference] > 0))
+
+
+def unused(columns: Columns, fields: Fields, *others: str) -> tuple[str, ...]:
+    """A note on the columns that nothing was read from, where there are any."""
+    names = [name for name in columns.cells if name not in (*vars(fields).values(), *others)]
+    return (f"column{'s' * (len(names) > 1)} not used: {listed(names)}",) if names else ()
+
+
+def _has_lists(columns: Columns, name: str) -> bool:
+    return any(messages_in(cell) is not None for cell in columns.cells[name])
+
+
+def _note(fields: Fields, count: int, preferred: bool) -> str:
+    rows = f"{count} row{'s' * (count != 1)}"
+    if preferred and fields.prompt:
+        return (
+            f'"{fields.prompt}", "{fields.chosen}" and "{fields.rejected}" are taken as the prompt, the better and '
+            f"the worse answer: {rows}"
+        )
+    if preferred:
+        return f'"{fields.chosen}" and "{fields.rejected}" are taken as the better and the worse conversation: {rows}'
+    ways = []
+    if fields.messages:
+        ways.append(f'"{fields.messages}" is taken as a conversation that ends with the answer')
+    if fields.answer:
+        more = f' (with "{fields.more}" below it)' if fields.more else ""
+        ways.append(f'"{fields.prompt}"{more} and "{fields.answer}" are taken as instruction and answer')
+    return f"{', '.join(ways)}: {rows}"
