@@ -621,7 +621,7 @@ def test_an_empty_table(tmp_path, refusal):
 
 def test_arguments_that_do_not_fit(tmp_path, animals, refusal):
     assert refusal(animals, OptionError, modality="texts") == (
-        "modality must be text, image or sound, got 'texts'. Did you mean 'text'?"
+        "modality must be text, image, sound or language, got 'texts'. Did you mean 'text'?"
     )
     assert refusal(animals, OptionError, labels=["x"]) == (
         "labels= belongs to a list; a table or folder holds its own. Name the column with label=."

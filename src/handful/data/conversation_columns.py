@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 
 from handful.data.classes import all_names, listed
 from handful.data.conversations import Conversation, Fields, Preference, Row, messages_in, read_row
@@ -30,8 +30,25 @@ class Rows:
     """Position among the good rows of the table of each of them."""
     unreadable: dict[int, str]
     """Zero-based position in the table of every other row → why it is none."""
-    note: str
-    """What was recognised."""
+    used: Fields
+    """The columns that they were made of."""
+
+    @property
+    def note(self) -> str:
+        """What was recognised, one sentence."""
+        used, count = self.used, len(self.items)
+        rows = f"{count} row{'s' * (count != 1)}"
+        if used.chosen and used.prompt:
+            return (
+                f'{_prompt(used)}, "{used.chosen}" and "{used.rejected}" are taken as the prompt, the better and the '
+                f"worse answer: {rows}"
+            )
+        if used.chosen:
+            return f'"{used.chosen}" and "{used.rejected}" are taken as the better and the worse conversation: {rows}'
+        ways = [f'"{used.messages}" is taken as a conversation that ends with the answer'] if used.messages else []
+        if used.answer:
+            ways.append(f'{_prompt(used)} and "{used.answer}" are taken as instruction and answer')
+        return f"{', '.join(ways)}: {rows}"
 
 
 def recognise(columns: Columns) -> Fields | None:
@@ -39,7 +56,7 @@ def recognise(columns: Columns) -> Fields | None:
 
     Preferences come before conversations, and these before a prompt with its answer.
     """
-    named = {name.lower(): name for name in reversed(columns.cells)}
+    named = {name.lower(): name for name in columns.cells}
 
     def first(names: tuple[str, ...]) -> str:
         return next((named[name] for name in names if name in named), "")
@@ -54,7 +71,7 @@ def recognise(columns: Columns) -> Fields | None:
         answer = ""
     if not (chosen or messages or answer):
         return None
-    more = first(_MORE) if answer and prompt == named.get("instruction") else ""
+    more = first(_MORE) if (answer or chosen) and prompt and prompt == named.get("instruction") else ""
     return Fields(prompt if answer or chosen else "", more, answer, messages, chosen, rejected)
 
 
@@ -86,7 +103,7 @@ def rows_of(columns: Columns, fields: Fields, source: str) -> Rows:
     Raises:
         DataError: some rows are instructions and others are preferences.
     """
-    names = [name for name in vars(fields).values() if name]
+    names = [name for name in astuple(fields) if name]
     items: list[Row] = []
     kept, unreadable = [], dict(columns.broken)
     for position, row in enumerate(columns.rows):
@@ -102,12 +119,13 @@ def rows_of(columns: Columns, fields: Fields, source: str) -> Rows:
             f"{source} mixes {kinds[Conversation]} instruction rows and {kinds[Preference]} preference rows, which "
             "are learned in different ways. Put each kind into a file of its own."
         )
-    return Rows(tuple(items), tuple(kept), unreadable, _note(fields, len(items), kinds[Preference] > 0))
+    used = replace(fields, messages="", answer="") if kinds[Preference] else replace(fields, chosen="", rejected="")
+    return Rows(tuple(items), tuple(kept), unreadable, used)
 
 
-def unused(columns: Columns, fields: Fields, *others: str) -> tuple[str, ...]:
+def unused(columns: Columns, used: Fields, *others: str) -> tuple[str, ...]:
     """A note on the columns that nothing was read from, where there are any."""
-    names = [name for name in columns.cells if name not in (*vars(fields).values(), *others)]
+    names = [name for name in columns.cells if name not in (*astuple(used), *others)]
     return (f"column{'s' * (len(names) > 1)} not used: {listed(names)}",) if names else ()
 
 
@@ -115,19 +133,5 @@ def _has_lists(columns: Columns, name: str) -> bool:
     return any(messages_in(cell) is not None for cell in columns.cells[name])
 
 
-def _note(fields: Fields, count: int, preferred: bool) -> str:
-    rows = f"{count} row{'s' * (count != 1)}"
-    if preferred and fields.prompt:
-        return (
-            f'"{fields.prompt}", "{fields.chosen}" and "{fields.rejected}" are taken as the prompt, the better and '
-            f"the worse answer: {rows}"
-        )
-    if preferred:
-        return f'"{fields.chosen}" and "{fields.rejected}" are taken as the better and the worse conversation: {rows}'
-    ways = []
-    if fields.messages:
-        ways.append(f'"{fields.messages}" is taken as a conversation that ends with the answer')
-    if fields.answer:
-        more = f' (with "{fields.more}" below it)' if fields.more else ""
-        ways.append(f'"{fields.prompt}"{more} and "{fields.answer}" are taken as instruction and answer')
-    return f"{', '.join(ways)}: {rows}"
+def _prompt(used: Fields) -> str:
+    return f'"{used.prompt}"' + (f' (with "{used.more}" below it)' if used.more else "")

@@ -152,11 +152,7 @@ def _cell(record: Mapping[str, Any], name: str) -> Any:
 
 
 def _instruction(record: Mapping[str, Any], fields: Fields) -> Conversation:
-    prompt = _prompt(_cell(record, fields.prompt), f'"{fields.prompt}"')
-    more = _cell(record, fields.more)
-    if not is_missing(more):
-        below = _text(more, f'"{fields.more}"')
-        prompt = (*prompt[:-1], Message("user", f"{prompt[-1].content}\n\n{below}"))
+    prompt = _whole_prompt(record, fields)
     turns, answer = _answer(_cell(record, fields.answer), fields.answer)
     return Conversation(_same(prompt, turns, fields.answer), answer)
 
@@ -167,14 +163,23 @@ def _spoken(record: Mapping[str, Any], fields: Fields) -> Conversation:
 
 
 def _preference(record: Mapping[str, Any], fields: Fields) -> Preference:
-    given = _cell(record, fields.prompt)
     before, chosen = _answer(_cell(record, fields.chosen), fields.chosen)
     earlier, rejected = _answer(_cell(record, fields.rejected), fields.rejected)
-    prompt = before if is_missing(given) and before else _prompt(given, f'"{fields.prompt or "prompt"}"')
+    prompt = before if is_missing(_cell(record, fields.prompt)) and before else _whole_prompt(record, fields)
     _same(_same(prompt, before, fields.chosen), earlier, fields.rejected)
     if chosen.strip() == rejected.strip():
         raise _UnfitError(f'"{fields.chosen}" and "{fields.rejected}" are the same')
     return Preference(_asks(prompt, f'what stands before the answer in "{fields.chosen}"'), chosen, rejected)
+
+
+def _whole_prompt(record: Mapping[str, Any], fields: Fields) -> tuple[Message, ...]:
+    """The prompt, with what it is about below it."""
+    prompt = _prompt(_cell(record, fields.prompt), f'"{fields.prompt or "prompt"}"')
+    more = _cell(record, fields.more)
+    if is_missing(more):
+        return prompt
+    below = _text(more, f'"{fields.more}"')
+    return (*prompt[:-1], Message("user", f"{prompt[-1].content}\n\n{below}"))
 
 
 def _same(prompt: tuple[Message, ...], turns: tuple[Message, ...], name: str) -> tuple[Message, ...]:

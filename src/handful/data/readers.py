@@ -9,7 +9,9 @@ from typing import Any
 
 from handful.data.cells import label_text, shown
 from handful.data.classes import check_classes, listed
-from handful.data.columns import Choice, Wanted, choose, split_of
+from handful.data.columns import Choice, Wanted, choose, choose_parts, split_of
+from handful.data.conversation_columns import lacking, names_classes, recognise, rows_of, unused
+from handful.data.conversations import Conversation, Fields, Message
 from handful.data.dataset import MODALITIES, UNREADABLE_SHARE, Dataset
 from handful.data.folders import read_folder
 from handful.data.items import PLURAL, kind_of, make_items, media_kind
@@ -24,8 +26,18 @@ from handful.data.tables import (
     hub_table,
     is_hub_dataset,
     open_table,
+    record_table,
 )
 from handful.errors import DataError, OptionError, suggestion
+
+# Fewer instruction or preference rows than this cannot be learned from and held out too.
+_FEWEST_ROWS = 4
+
+# What no folder holds → what to do.
+_INSTEAD = {
+    "text": "Write the texts into a CSV file with one column of texts and one of labels.",
+    "language": 'Write the rows into a JSON lines file with "prompt" and "response".',
+}
 
 
 def load(
@@ -38,19 +50,23 @@ def load(
     split: str | Sequence[Any] | None = None,
     modality: str | None = None,
 ) -> Dataset:
-    """Read labelled items; files of images and sounds are found and checked, but not yet decoded.
+    """Read labelled items, or rows for a language model; images and sounds are found and checked, but not yet decoded.
+
+    A table whose columns are called ``prompt`` and ``response``, ``messages``, or ``prompt``, ``chosen`` and
+    ``rejected`` holds instruction or preference rows, unless it can be read as one of classes or ``label`` is named.
 
     Args:
         source: a folder with one sub-folder per class (or ``train/CLASS`` and ``test/CLASS``); a CSV, TSV, Parquet or
-            JSON lines file; a pandas DataFrame; a Hugging Face ``datasets.Dataset``; or a list of texts, paths,
-            Pillow pictures, arrays of pixels or ``(samples, rate)`` pairs.
+            JSON lines file; a pandas DataFrame; a Hugging Face ``datasets.Dataset``; a list of dictionaries, one per
+            row; or a list of texts, paths, Pillow pictures, arrays of pixels or ``(samples, rate)`` pairs.
         labels: the N labels of a list.
         label: the column of the labels in a table; guessed where that is safe.
         input: the column of the texts, or of the names of the files, relative to the table.
         group: the column that says what belongs together (speaker, patient, document), or the N groups of a list;
             an empty text means that there is none.
         split: the column that says train or test, or N of these for a list; an empty text means that there is none.
-        modality: text, image or sound, where the source holds several.
+        modality: text, image or sound, where the source holds several; language, where a model is to answer texts
+            with their labels, or where a table of rows for a language model could be one of classes too.
 
     Returns:
         The Dataset; what was guessed, skipped or changed is in its ``notes`` and ``unreadable``.
@@ -62,10 +78,10 @@ def load(
     """
     if modality not in (None, *MODALITIES):
         raise OptionError(
-            f"modality must be text, image or sound, got {modality!r}."
+            f"modality must be text, image, sound or language, got {modality!r}."
             + (suggestion(str(modality), MODALITIES) or " Choose one of these.")
         )
-    if _is_list(source):
+    if _is_list(source) and not (labels is None and _is_records(source)):
         if label or input:
             raise OptionError("label= and input= name columns of a table; a list has none. Give labels=[…] instead.")
         return _read_list(source, labels, group, split, modality)
@@ -85,10 +101,10 @@ def load(
                 f"label=, input=, group= and split= name columns of a table, but {shown(str(path))} is a folder: "
                 "its sub-folders are the labels. Leave them out."
             )
-        if modality == "text":
+        if modality in _INSTEAD:
             raise OptionError(
-                f"modality must be image or sound for a folder ({shown(str(path))}), got 'text'. "
-                "Write the texts into a CSV file with one column of texts and one of labels."
+                f"modality must be image or sound for a folder ({shown(str(path))}), got {modality!r}. "
+                f"{_INSTEAD[modality]}"
             )
         return read_folder(path, modality)
     if path.suffix.lower() not in TABLE_SUFFIXES:
@@ -140,9 +156,16 @@ def _is_list(source: Any) -> bool:
     return hasattr(source, "__len__") and hasattr(source, "__iter__")
 
 
+def _is_records(source: Any) -> bool:
+    """Whether a list holds dictionaries that are rows, not pictures or sounds."""
+    return len(source) > 0 and all(isinstance(value, Mapping) for value in source) and kind_of(source) == "other"
+
+
 def _object_table(source: Any) -> Table:
     if is_hub_dataset(source):
         return hub_table(source)
+    if _is_list(source):
+        return record_table(source)
     if hasattr(source, "itertuples") and hasattr(source, "columns"):
         return frame_table(source)
     if isinstance(source, Mapping) and source and all(is_hub_dataset(part) for part in source.values()):
@@ -176,7 +199,8 @@ def _read_list(source: Any, labels: Any, group: Any, split: Any, modality: str |
             f"the list holds names of {PLURAL[kind]} as texts. Say modality={kind!r} to read the files, or "
             "modality='text' to take the names themselves."
         )
-    modality = modality or kind
+    answered = modality == "language"
+    modality = "text" if answered else modality or kind
     if modality not in MODALITIES:
         got = {"mixed": "different kinds", "": "nothing but missing values"}.get(kind, type(values[0]).__name__)
         raise DataError(f"the list must hold texts, images or sounds, all of one kind, got {got}. Change it.")
@@ -185,7 +209,8 @@ def _read_list(source: Any, labels: Any, group: Any, split: Any, modality: str |
         name: given if name == "input" else [label_text(cell) for cell in given] for name, given in columns.items()
     }
     table = Table("the list", tuple(columns), lambda: iter(()))
-    return _build(Columns(cells, tuple(range(len(values))), {}), choice, table, "labels=", "Correct the labels.")
+    dataset = _build(Columns(cells, tuple(range(len(values))), {}), choice, table, "labels=", "Correct the labels.")
+    return _as_language(dataset) if answered else dataset
 
 
 def _read_table(table: Table, wanted: Wanted, headed: bool) -> Dataset:
@@ -193,9 +218,79 @@ def _read_table(table: Table, wanted: Wanted, headed: bool) -> Dataset:
     _check_share(columns.broken, len(columns) + len(columns.broken), table.source)
     if not len(columns):
         raise DataError(f"{table.source} holds no rows. Add rows below the names of the columns.")
-    choice = choose(columns, table.source, wanted, headed)
+    fields = recognise(columns)
+    if fields and _are_rows(columns, table.source, wanted, headed):
+        return _build_rows(columns, fields, wanted, table)
+    choice = _choose(columns, table.source, wanted, headed)
     remedy = "Choose another column with --label, or correct the labels."
-    return replace(_build(columns, choice, table, f'column "{choice.label}"', remedy), input=choice.input)
+    dataset = replace(_build(columns, choice, table, f'column "{choice.label}"', remedy), input=choice.input)
+    return _as_language(dataset) if wanted.modality == "language" else dataset
+
+
+def _are_rows(columns: Columns, source: str, wanted: Wanted, headed: bool) -> bool:
+    """Whether a table that looks like rows for a language model is not rather one of classes."""
+    if wanted.label or wanted.input or wanted.modality not in (None, "language"):
+        return False
+    if wanted.modality or not names_classes(columns):
+        return True
+    try:
+        choose(columns, source, wanted, headed)
+    except (DataError, OptionError):
+        return True
+    return False
+
+
+def _choose(columns: Columns, source: str, wanted: Wanted, headed: bool) -> Choice:
+    """Which column is what in a table of classes; a language model reads the same columns as a text model."""
+    try:
+        modality = "text" if wanted.modality == "language" else wanted.modality
+        return choose(columns, source, replace(wanted, modality=modality), headed)
+    except DataError as error:
+        if not (wanted.label or wanted.input) and (problem := lacking(columns, source)):
+            raise DataError(problem) from error
+        raise
+
+
+def _build_rows(columns: Columns, fields: Fields, wanted: Wanted, table: Table) -> Dataset:
+    source = table.source
+    group, split, guessed = choose_parts(columns, source, wanted)
+    found = rows_of(columns, fields, source)
+    _check_share(found.unreadable, len(columns) + len(columns.broken), source)
+    choice = Choice(fields.prompt or fields.messages or fields.chosen, "language", "", group, split, guessed)
+    parts = tuple(_split(columns.cells[split][i], columns.rows[i]) for i in found.kept) if split else ()
+    dataset = Dataset(
+        items=found.items,
+        modality="language",
+        groups=_groups(columns, group, found.kept) if group else None,
+        split=parts if "test" in parts else None,
+        rows=tuple(columns.rows[i] for i in found.kept),
+        source=source,
+        input=choice.input,
+        notes=(
+            *table.notes,
+            found.note,
+            *guessed,
+            *unused(columns, found.used, group, split),
+            *_split_notes(columns, choice, found.kept),
+        ),
+        unreadable=found.unreadable,
+    )
+    training = len(dataset.part("train")) if dataset.split else len(dataset)
+    if training < _FEWEST_ROWS:
+        raise DataError(
+            f"{source} has {training} {'row' if training == 1 else 'rows'} to learn from; at least {_FEWEST_ROWS} are "
+            "needed, to learn from some and to hold out others. Add rows."
+        )
+    return dataset
+
+
+def _as_language(dataset: Dataset) -> Dataset:
+    """A Dataset of labelled texts as one of instructions: each text is asked, and its label answers."""
+    labels = dataset.labels or ()
+    pairs = zip(dataset.items, labels, strict=True)
+    items = tuple(Conversation((Message("user", text),), label) for text, label in pairs)
+    note = f"a language model is to answer each text with one of {len(set(labels))} labels"
+    return replace(dataset, items=items, modality="language", notes=(*dataset.notes, note))
 
 
 def _build(columns: Columns, choice: Choice, table: Table, where: str, remedy: str) -> Dataset:

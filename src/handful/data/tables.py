@@ -199,6 +199,12 @@ def frame_table(frame: Any) -> Table:
     return Table("the DataFrame", tuple(names), records)
 
 
+def record_table(records: Iterable[Mapping[str, Any]]) -> Table:
+    """A list of dictionaries, one per row, as a table."""
+    rows = [{str(name): cell_text(cell) for name, cell in record.items()} for record in records]
+    return Table("the list", tuple(dict.fromkeys(name for row in rows for name in row)), lambda: iter(rows))
+
+
 def is_hub_dataset(source: Any) -> bool:
     """Whether this looks like a Hugging Face ``datasets.Dataset``, without importing that library."""
     return all(hasattr(source, name) for name in ("column_names", "features", "cast_column"))
