@@ -158,7 +158,10 @@ def _instruction(record: Mapping[str, Any], fields: Fields) -> Conversation:
 
 
 def _spoken(record: Mapping[str, Any], fields: Fields) -> Conversation:
-    turns, answer = _answer(_cell(record, fields.messages), fields.messages)
+    value = _cell(record, fields.messages)
+    if not is_missing(value) and messages_in(value) is None:
+        raise _UnfitError(f'"{fields.messages}" must be a list of messages, got {type(value).__name__}')
+    turns, answer = _answer(value, fields.messages)
     return Conversation(_asks(turns, f'what stands before the answer in "{fields.messages}"'), answer)
 
 
@@ -191,7 +194,11 @@ def _same(prompt: tuple[Message, ...], turns: tuple[Message, ...], name: str) ->
 
 def _prompt(value: Any, name: str) -> tuple[Message, ...]:
     found = messages_in(value)
-    return _alone(value, name) if found is None else _asks(_messages(found, name), name)
+    if found is not None:
+        return _asks(_messages(found, name), name)
+    if not is_missing(value) and not isinstance(value, str):
+        raise _UnfitError(f"{name} must be a text or messages, got {type(value).__name__}")
+    return _alone(value, name)
 
 
 def _alone(value: Any, name: str) -> tuple[Message, ...]:
