@@ -28,6 +28,8 @@ class State:
     """(B, T), 1 where a token or frame is real and 0 where it is padding."""
     owner: Tensor | None = None
     """(W,) whole numbers: the item of the batch that each window was cut from."""
+    past: Any = None
+    """Keys and values of earlier tokens, where a language model decodes; ``x`` then holds only new ones."""
 
 
 class Backbone(ABC):

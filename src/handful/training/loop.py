@@ -103,7 +103,7 @@ def train(
     *,
     penalties: Sequence[Penalty] = (),
     checkpoint: Path | None = None,
-    progress: Callable[[Update, int], None] = lambda update, total: None,
+    progress: Callable[[Update, int], bool | None] = lambda update, total: None,
 ) -> tuple[Update, ...]:
     """Move the weights of a model.
 
@@ -116,7 +116,7 @@ def train(
         penalties: added to the objective.
         checkpoint: a file that holds where the run is, written at the end and now and then; where it exists already,
             the run goes on from there and ends as if it had never stopped.
-        progress: called after every update.
+        progress: called after every update; True ends the training there.
 
     Returns:
         The log: one entry per update.
@@ -164,10 +164,12 @@ def train(
         _check(loss, length, log, number, settings)
         optimizer.step()
         log.append(Update(number, loss, rate, length, time.perf_counter() - start))
-        progress(log[-1], settings.updates)
-        if checkpoint is not None and (number + 1 == settings.updates or time.perf_counter() - saved > 5):
+        ended = bool(progress(log[-1], settings.updates)) or number + 1 == settings.updates
+        if checkpoint is not None and (ended or time.perf_counter() - saved > 5):
             _save(checkpoint, weights, optimizer, log, settings)
             saved = time.perf_counter()
+        if ended:
+            break
     return tuple(log)
 
 
@@ -181,14 +183,14 @@ def _gradients(
     """Add up the gradients of all parts of an update; their mean loss, in which every row counts the same."""
     optimizer.zero_grad(set_to_none=True)
     total = 0.0
-    count = sum(len(batch.targets) for batch in batches)
+    count = sum(batch.weight for batch in batches)
     for batch in batches:
         with mixed_precision(next(model.parameters()).device):
             outputs = model(batch.state)
         loss = objective(outputs, batch)
         for penalty in penalties:
             loss = loss + penalty(model, outputs, batch, objective)
-        loss = loss * (len(batch.targets) / count)
+        loss = loss * (batch.weight / count)
         if loss.requires_grad:  # a batch without a single pair has nothing to say
             torch.autograd.backward(loss)
         total += float(loss.detach())

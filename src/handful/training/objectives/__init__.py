@@ -21,7 +21,7 @@ class Outputs:
     features: Tensor
     """(B, D) pooled features."""
     scores: Tensor | None = None
-    """(B, C) scores before any softmax, or (B, T, V) for a language model; none where the model has no head."""
+    """(B, C) scores before any softmax, or (M, V) of M tokens of a language model; none where the model has no head."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,18 @@ class Batch:
     state: Any
     """What goes into the model; objectives never look at it."""
     targets: Tensor
-    """(B,) class numbers, or (B, C) shares of each class where rows were mixed; (B, T) or (B, T, V) for tokens."""
+    """(B,) class numbers, or (B, C) shares of each class where rows were mixed; (M,) for tokens."""
     teacher: Tensor | None = None
     """(B, C) scores of the model to learn from, before any softmax; only distillation reads them."""
+    owner: Tensor | None = None
+    """(M,) which row each of M tokens belongs to, where targets are tokens."""
+    reference: Tensor | None = None
+    """(2 B,) log likelihood of B chosen and then B rejected answers at the start; only preferences read them."""
+
+    @property
+    def weight(self) -> int:
+        """How much the batch counts beside others of its update: rows, tokens or pairs."""
+        return len(self.targets) if self.reference is None else len(self.reference) // 2
 
 
 class Objective(Protocol):

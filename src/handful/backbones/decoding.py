@@ -1,0 +1,109 @@
+"""Decoding: a language backbone answers, token by token, remembering keys and values of what it has read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from handful.backbones.base import State
+from handful.backbones.chat import Tokens
+from handful.backbones.language import LanguageBackbone, Sampling
+from handful.seeding import generator
+
+# How many rows are answered side by side.
+_ROWS = 16
+
+
+def answers(backbone: LanguageBackbone, prompts: Sequence[Tokens], sampling: Sampling) -> list[str]:
+    """Answer prompts, those of like length side by side.
+
+    Args:
+        backbone: who answers.
+        prompts: N conversations that wait for an answer.
+        sampling: how tokens are chosen.
+
+    Returns:
+        N texts, in the order of the prompts.
+    """
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
+    found: dict[int, str] = {}
+    for start in range(0, len(order), _ROWS):
+        at = order[start : start + _ROWS]
+        texts: list[list[int]] = [[] for _ in at]
+        for step in steps(backbone, [prompts[i] for i in at], sampling):
+            for text, token in zip(texts, step, strict=True):
+                if token is not None:
+                    text.append(token)
+        found.update((i, backbone.chat.text(text).strip()) for i, text in zip(at, texts, strict=True))
+    return [found[i] for i in range(len(prompts))]
+
+
+def stream(backbone: LanguageBackbone, prompt: Tokens, sampling: Sampling) -> Iterator[str]:
+    """Answer one prompt piece by piece, as soon as a piece is a whole text."""
+    ids: list[int] = []
+    told = ""
+    for (token,) in steps(backbone, [prompt], sampling):
+        if token is None:
+            break
+        ids.append(token)
+        text = backbone.chat.text(ids)
+        if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # half a letter waits for its other half
+            yield text[len(told) :]
+            told = text
+    rest = backbone.chat.text(ids)[len(told) :]
+    if rest:
+        yield rest
+
+
+@torch.inference_mode()
+def steps(backbone: LanguageBackbone, prompts: Sequence[Tokens], sampling: Sampling) -> Iterator[list[int | None]]:
+    """The next token of every row, again and again until all have ended; None for rows that have.
+
+    Args:
+        backbone: who answers.
+        prompts: B conversations.
+        sampling: how tokens are chosen, and how many at most.
+    """
+    from transformers import DynamicCache
+
+    rng = generator(sampling.seed, "decoding")
+    state = _padded_left(backbone, prompts)
+    assert state.mask is not None
+    mask, past = state.mask, DynamicCache()
+    open_rows = np.ones(len(prompts), bool)
+    for _ in range(sampling.most):
+        state = replace(state, past=past, mask=mask)
+        for block in backbone.blocks:
+            state = block(state)
+        token = _next(backbone.scores(state.x[:, -1]).float(), sampling, rng)  # (B,)
+        ended = np.isin(token, list(backbone.chat.stops))
+        open_rows &= ~ended
+        if not open_rows.any():
+            return
+        yield [int(t) if is_open else None for t, is_open in zip(token, open_rows, strict=True)]
+        mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], 1)
+        if mask.shape[1] >= backbone.context:
+            return
+        state = State(backbone.embedding(torch.from_numpy(token)[:, None].to(backbone.device)), mask)
+
+
+def _padded_left(backbone: LanguageBackbone, prompts: Sequence[Tokens]) -> State:
+    longest = max(len(prompt.ids) for prompt in prompts)
+    ids = torch.zeros(len(prompts), longest, dtype=torch.long)
+    mask = torch.zeros(len(prompts), longest)
+    for i, prompt in enumerate(prompts):
+        ids[i, longest - len(prompt.ids) :] = torch.tensor(prompt.ids)
+        mask[i, longest - len(prompt.ids) :] = 1
+    return backbone.stem((ids, mask))
+
+
+def _next(scores: Tensor, sampling: Sampling, rng: np.random.Generator) -> np.ndarray:
+    """The most likely token, or one drawn by its probability (the Gumbel-max trick). (B, V) → (B,)."""
+    if sampling.temperature > 0:
+        noise = torch.from_numpy(rng.gumbel(size=scores.shape)).to(scores)
+        scores = scores / sampling.temperature + noise
+    return scores.argmax(-1).cpu().numpy()

@@ -1,0 +1,265 @@
+"""The Speaker: a tuned or prompted language model as data, saved without pickle, checked before it is built."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from handful.atomic import replaced_folder
+from handful.backbones import catalog
+from handful.backbones.base import default_device
+from handful.backbones.chat import Tokens
+from handful.backbones.decoding import answers, stream
+from handful.backbones.language import LanguageBackbone, Sampling, write_pretrained
+from handful.data.conversations import Conversation, Message, asked
+from handful.errors import BundleError, OptionError
+from handful.export.record import RECORD, digest
+from handful.strategies.shots import KINDS, Examples, Shots
+
+FORMAT = 1
+"""Version of the files; a reader refuses what is newer than itself."""
+
+TASK = "language"
+
+_MOVED = "moved.safetensors"
+_PARTS = (RECORD, _MOVED, "README.md")
+
+Prompt = str | Sequence[Mapping[str, Any]] | Sequence[Message]
+
+
+@dataclass
+class Speaker:
+    """A language model that answers: a backbone, what moved in it, and the examples it is shown."""
+
+    arm: str
+    """Which arm of the comparison it was."""
+    backbone_name: str
+    """What it starts from."""
+    fingerprint: str
+    """Of the weights that it was tuned or prompted on."""
+    tuner: str | None = None
+    """Which tuner puts what moved in its place; None where nothing moved."""
+    first: int = 0
+    """How many blocks at the bottom stayed as they were."""
+    delta: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """What moved, by name."""
+    shots: Shots | None = None
+    """How examples are picked; None where none are shown."""
+    rows: tuple[Conversation, ...] = ()
+    """What they are picked from."""
+    longest: int = 256
+    """How many tokens an answer gets at most."""
+    loaded: LanguageBackbone | None = field(default=None, repr=False)
+    """The model in memory, with what moved in its place."""
+
+    @property
+    def backbone(self) -> LanguageBackbone:
+        """The model, loaded when first asked for and compared with the one used in training."""
+        if self.loaded is None:
+            self.loaded = self._load()
+        return self.loaded
+
+    def predict(self, prompts: Sequence[Prompt], *, temperature: float = 0.0, seed: int = 0) -> list[str]:
+        """Answer prompts.
+
+        Args:
+            prompts: texts, or lists of messages with ``role`` and ``content`` that end with the user's.
+            temperature: 0 for the most likely answer.
+            seed: fixes what is drawn otherwise.
+
+        Raises:
+            DataError: a prompt is empty or its messages cannot be a conversation.
+            WeightsError: the backbone is not there and cannot be fetched.
+            BundleError: the backbone is not the one that the model was made with.
+        """
+        sampling = Sampling(self.longest, temperature, seed)
+        return answers(self.backbone, [self._question(prompt) for prompt in prompts], sampling)
+
+    def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
+        """Answer one prompt piece by piece; raises as ``predict``."""
+        return stream(self.backbone, self._question(prompt), sampling)
+
+    def count(self, prompt: Prompt) -> int:
+        """How many tokens a prompt has, with its examples."""
+        return len(self._question(prompt).ids)
+
+    def _question(self, prompt: Prompt) -> Tokens:
+        messages = _messages(prompt)
+        backbone = self.backbone
+        if self.shots is not None:
+            row = Examples(self.rows, self.shots).before(Conversation(messages, ""), backbone.chat, backbone.context)
+            messages = row.prompt
+        return backbone.chat.question(messages, backbone.context - min(self.longest, backbone.context // 2))
+
+    def _load(self) -> LanguageBackbone:
+        found = catalog.load(self.backbone_name, TASK)
+        if found.fingerprint != self.fingerprint:
+            raise BundleError(
+                f"backbone {self.backbone_name!r} must be the one that the model was made with ({self.fingerprint}), "
+                f"got {found.fingerprint}. Tune again, or get the weights used then."
+            )
+        if self.tuner is not None:
+            from handful.training.installation import installed
+
+            try:
+                found = installed(found, self.tuner, self.first, self.delta)
+            except (KeyError, RuntimeError, IndexError, ValueError, OptionError) as error:
+                raise BundleError(
+                    f"the weights that moved do not fit into {self.backbone_name} ({error}). Restore the model or tune "
+                    "again."
+                ) from error
+        assert isinstance(found, LanguageBackbone)
+        found.to(default_device())
+        return found
+
+    def save(self, folder: str | Path, card: str = "") -> None:
+        """Write the model; raises as ``Bundle.save``."""
+        with replaced_folder(Path(folder), _PARTS) as target:
+            self.write(target, card)
+
+    def write(self, folder: Path, card: str = "") -> None:
+        """Write the files into a folder that is there, and read them back.
+
+        Raises:
+            OSError: they cannot be written.
+            BundleError: the copy read back is not what was written.
+        """
+        files = {}
+        if self.tuner is not None:
+            content = save_tensors({k: np.ascontiguousarray(v) for k, v in self.delta.items()})
+            (folder / _MOVED).write_bytes(content)
+            files[_MOVED] = hashlib.sha256(content).hexdigest()
+        from importlib.metadata import version
+
+        record: dict[str, Any] = {
+            "format": FORMAT,
+            "written_by": f"handful {version('handful')}",
+            "task": TASK,
+            "arm": self.arm,
+            "backbone": {"name": self.backbone_name, "fingerprint": self.fingerprint},
+            "moved": None if self.tuner is None else {"tuner": self.tuner, "first": self.first},
+            "shots": None if self.shots is None else asdict(self.shots),
+            "rows": [asdict(row) for row in self.rows] if self.shots is not None else [],
+            "longest": self.longest,
+            "files": files,
+        }
+        record["sha256"] = digest(record)
+        (folder / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / "README.md").write_text(card or f"# {TASK}\n", encoding="utf-8")
+        copy = Speaker.load(folder)
+        if any(not np.array_equal(copy.delta[name], values) for name, values in self.delta.items()):
+            raise BundleError("the model was read back differently from what was written. Save it again.")
+
+    def merged(self, folder: str | Path) -> None:
+        """Write a folder that plain transformers loads, with what moved folded into the weights.
+
+        Raises:
+            OptionError: examples are shown, or what moved cannot be folded in; or the folder holds something else.
+            MachineError: the folder cannot be written.
+        """
+        if self.shots is not None:
+            raise OptionError(
+                f"{self.arm} shows examples before each question, which no folder of weights can hold. Use `handful "
+                "predict` or `handful serve`, or tune with --strategies lora."
+            )
+        with replaced_folder(Path(folder), ("config.json", "model.safetensors")) as target:
+            write_pretrained(self.backbone, target)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Speaker:
+        """Read a model, checking version, hashes and names before anything is built.
+
+        Args:
+            folder: where it is, or the run folder that holds it in ``model/``.
+
+        Raises:
+            BundleError: it is missing, changed, damaged or newer than this handful.
+        """
+        place = Path(folder)
+        place = place / "model" if (place / "model" / RECORD).exists() else place
+        record = _record(place)
+        try:
+            moved, shots = record["moved"], record["shots"]
+            rows = tuple(
+                Conversation(tuple(Message(**message) for message in row["prompt"]), row["answer"])
+                for row in record["rows"]
+            )
+            found = cls(
+                str(record["arm"]), str(record["backbone"]["name"]), str(record["backbone"]["fingerprint"]),
+                None if moved is None else str(moved["tuner"]), 0 if moved is None else int(moved["first"]),
+                {} if moved is None else _delta(place, record), None if shots is None else Shots(**shots), rows,
+                int(record["longest"]),
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(
+                f"{place / RECORD} has a missing or wrong entry ({error}). Restore it or tune again."
+            ) from error
+        if found.shots is not None and (found.shots.kind not in KINDS or not rows):
+            raise BundleError(f"{place / RECORD} has a missing or wrong entry (shots). Restore it or tune again.")
+        return found
+
+
+def is_speaker(folder: str | Path) -> bool:
+    """Whether a run or model folder holds a language model; False where nothing can be read."""
+    place = Path(folder)
+    file = place / "model" / RECORD if (place / "model" / RECORD).exists() else place / RECORD
+    try:
+        record = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and record.get("task") == TASK
+
+
+def _messages(prompt: Prompt) -> tuple[Message, ...]:
+    if not isinstance(prompt, str) and prompt and isinstance(prompt[0], Message):
+        return tuple(prompt)  # type: ignore[arg-type]
+    return asked(prompt)  # type: ignore[arg-type]
+
+
+def _record(place: Path) -> dict[str, Any]:
+    file = place / RECORD
+    if not file.is_file():
+        raise BundleError(
+            f"{place} must be a run folder or its model folder, but there is no {RECORD} in it. "
+            "Name the folder that `handful tune` wrote."
+        )
+    try:
+        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        version, task = record["format"], record["task"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BundleError(f"{file} cannot be read ({error}). Restore it or tune again.") from error
+    if task != TASK:
+        raise BundleError(f"{file} must hold a language model, got {task}. Use `handful predict` with it.")
+    if version != FORMAT:
+        raise BundleError(
+            f"{file} must have format {FORMAT}, got {version} ({record.get('written_by', 'unknown writer')}). "
+            "Update handful, or tune again with this version."
+        )
+    if record.pop("sha256", None) != digest(record):
+        raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
+    return record
+
+
+def _delta(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
+    file = place / _MOVED
+    try:
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest() != record["files"].get(_MOVED):
+            raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
+        tensors: dict[str, NDArray[np.float32]] = load_tensors(content)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise BundleError(f"{file} cannot be read ({error}). Restore it or tune again.") from error
+    for name, found in tensors.items():
+        if found.dtype != np.float32 or not np.isfinite(found).all():
+            raise BundleError(f"{file}: {name} must be finite float32 numbers. Restore it or tune again.")
+    return tensors

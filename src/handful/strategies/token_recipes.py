@@ -1,0 +1,175 @@
+"""Recipes for language models: a tuner moves weights so that answers, or better answers, become likelier."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.backbones.chat import Tokens
+from handful.backbones.language import LanguageBackbone
+from handful.training.activations import Activations
+from handful.training.body import trainable
+from handful.training.installation import arrays_of, installed
+from handful.training.loop import Penalty, Settings, Update, train
+from handful.training.objectives import Objective
+from handful.training.objectives.classify import CrossEntropy
+from handful.training.objectives.preference import DPO, IPO
+from handful.training.pulls import NearStart
+from handful.training.tokens import AnswerBatches, PairBatches, TokenBody
+from handful.training.tuners import IA3, Adapter, Bias, Blocks, LoRA, Prefix, Tuner
+from handful.training.tuners.base import Delta
+
+LEAST_UPDATES = 16
+"""With fewer updates nothing moves far enough to be told from where it began."""
+
+
+@dataclass(frozen=True)
+class TokenRecipe:
+    """One way to move the weights of a language model."""
+
+    name: str
+    """As the arm is called."""
+    tuner: Tuner
+    """Which weights may move."""
+    objective: Objective = field(default_factory=CrossEntropy)
+    """What is minimised."""
+    share: float = 1.0
+    """The share of the blocks, from the top, that take part; those below stay frozen and run once."""
+    rate: float = 5e-4
+    """The highest learning rate."""
+    batch: int = 4
+    """Rows (or pairs) per update."""
+    l2_sp: float = 0.0
+    """How strongly what moves is drawn back to where it began."""
+
+    @property
+    def pairs(self) -> bool:
+        """Whether it learns from preferences."""
+        return isinstance(self.objective, DPO | IPO)
+
+    def first(self, backbone: LanguageBackbone) -> int:
+        """How many blocks stay frozen."""
+        count = len(backbone.blocks)
+        return count - max(1, min(count, math.ceil(self.share * count - 1e-9)))
+
+
+RECIPES: dict[str, TokenRecipe] = {
+    recipe.name: recipe
+    for recipe in (
+        TokenRecipe("lora", LoRA(rank=8)),
+        TokenRecipe("bias", Bias(), rate=2e-3),
+        TokenRecipe("ia3", IA3(), rate=1e-2),
+        TokenRecipe("prefix", Prefix(), rate=5e-3),
+        TokenRecipe("adapters", Adapter(), rate=1e-3),
+        TokenRecipe("partial", Blocks(), share=0.2, rate=1e-4),
+        TokenRecipe("full", Blocks(), rate=3e-5),
+    )
+}
+"""What can be asked for by name; ``lora`` is tried by default."""
+
+PREFERENCES: dict[str, TokenRecipe] = {
+    recipe.name: recipe
+    for recipe in (
+        TokenRecipe("dpo", LoRA(rank=8), DPO(0.1, supervised=0.2), rate=1e-4),
+        TokenRecipe("ipo", LoRA(rank=8), IPO(0.1, supervised=0.2), rate=1e-4),
+    )
+}
+"""The same for rows with a chosen and a rejected answer."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A language model whose weights moved."""
+
+    recipe: TokenRecipe
+    """How."""
+    first: int
+    """How many blocks at the bottom stayed as they were."""
+    delta: Delta
+    """What moved."""
+    log: tuple[Update, ...]
+    """Every update."""
+    moved: int
+    """How many weights could move."""
+
+    def backbone(self, start: LanguageBackbone, share: float = 1.0) -> LanguageBackbone:
+        """The model with what moved in its place.
+
+        Args:
+            start: where it began.
+            share: how much of what moved is taken, from 0 to 1 (WiSE-FT).
+        """
+        delta = self.delta
+        if share != 1:
+            delta = self.recipe.tuner.faded(TokenBody(start, self.first), delta, share)
+        made = installed(start, self.recipe.tuner.name, self.first, arrays_of(delta))
+        assert isinstance(made, LanguageBackbone)
+        return made
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Rows as a language model learns from them."""
+
+    tokens: Sequence[Tokens]
+    """N rows; of pairs N chosen and then N rejected ones."""
+    activations: Activations
+    """What the blocks below those that move gave for them."""
+    reference: NDArray[np.float64] | None = None
+    """(2 N,) log likelihoods of the answers of pairs before anything moved."""
+
+    @classmethod
+    def of(cls, backbone: LanguageBackbone, tokens: Sequence[Tokens], recipe: TokenRecipe) -> Lesson:
+        """Run what does not move once."""
+        reference = -backbone.losses(tokens)[0] if recipe.pairs else None
+        return cls(tokens, Activations.of(backbone, [list(tokens)], recipe.first(backbone)), reference)
+
+
+def speak(
+    backbone: LanguageBackbone,
+    lesson: Lesson,
+    rows: NDArray[np.int64],
+    recipe: TokenRecipe,
+    settings: Settings,
+    *,
+    checkpoint: Path | None = None,
+    progress: Callable[[Update, int, TokenBody], bool | None] = lambda update, total, body: None,
+) -> Spoken:
+    """Move weights so that the answers of some rows become likelier.
+
+    Args:
+        backbone: where to start; it stays as it is.
+        lesson: all rows.
+        rows: (M,) the rows (or pairs) to learn from.
+        recipe: how.
+        settings: how many updates; rate and schedule of the recipe take the place of its own.
+        checkpoint: where the state of the training is kept.
+        progress: called after every update with the model as it is; True ends the training.
+
+    Raises:
+        TrainingError: the loss ran away.
+        MachineError: memory ran out.
+    """
+    body = TokenBody(backbone, recipe.first(backbone))
+    body.measure(lesson.activations.state([int(rows[0])]))
+    groups = recipe.tuner.prepare(body)
+    moved = trainable(body.blocks)
+    penalties: list[Penalty] = []
+    if recipe.l2_sp:
+        penalties.append(NearStart.of([weight for group in groups for weight in group.weights], recipe.l2_sp))
+    source: AnswerBatches | PairBatches
+    if recipe.pairs:
+        assert lesson.reference is not None
+        source = PairBatches(lesson.activations, lesson.tokens, lesson.reference, rows, recipe.batch, settings.seed)
+    else:
+        source = AnswerBatches(lesson.activations, lesson.tokens, rows, recipe.batch, settings.seed)
+    log = train(
+        body, recipe.objective, source, groups, settings, penalties=penalties, checkpoint=checkpoint,
+        progress=lambda update, total: progress(update, total, body),
+    )  # fmt: skip
+    return Spoken(recipe, body.first, recipe.tuner.delta(body), log, moved)

@@ -1,0 +1,149 @@
+"""Language models in the loop: a body that scores the tokens of answers only, and batches of rows or of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from handful.backbones.base import State
+from handful.backbones.chat import Tokens
+from handful.backbones.language import LanguageBackbone
+from handful.seeding import generator
+from handful.training.activations import Activations
+from handful.training.body import Body
+from handful.training.objectives import Batch, Outputs
+
+# Rows of more tokens than this together keep only what goes into each block, and run it again for the gradient.
+_LONG = 1024
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Rows as a body is given them, and the places whose next token is asked for."""
+
+    state: State
+    """(B, T, D) below the first block of the body."""
+    where: Tensor
+    """(B, T) true where the next token belongs to the answer."""
+
+
+class TokenBody(Body):
+    """The top blocks of a language model: rows in, scores of the tokens of their answers out.
+
+    The head is as wide as the vocabulary, so it is run at the places that count and nowhere else.
+    """
+
+    def __init__(self, backbone: LanguageBackbone, first: int) -> None:
+        """Copy the blocks from ``first`` up; norm and head stay those of the backbone."""
+        super().__init__(backbone, first)
+        self._read = backbone.scores
+
+    def forward(self, parts: Sequence[Asked]) -> Outputs:  # type: ignore[override]
+        """Features (M, D) and scores (M, V) of the M places of all parts, in their order."""
+        x = torch.cat([self._through(part.state)[part.where] for part in parts])  # (M, D)
+        return Outputs(x, self._read(x))
+
+    def _through(self, state: State) -> Tensor:
+        spare = torch.is_grad_enabled() and state.x.shape[0] * state.x.shape[1] > _LONG
+        for block in self.blocks:
+            if spare:
+                x = checkpoint(lambda x, b=block, s=state: b(replace(s, x=x)).x, state.x, use_reentrant=False)
+                state = replace(state, x=x)
+            else:
+                state = block(state)
+        return state.x
+
+
+def drawn(update: int, count: int, size: int, seed: int) -> NDArray[np.int64]:
+    """The rows of one update: all rows in a new order, then all of them in another, cut into equal pieces.
+
+    Args:
+        update: the number of the update; the same number gives the same rows.
+        count: M, how many rows there are.
+        size: how many rows are wanted.
+        seed: fixes the orders.
+    """
+    size = min(size, count)
+    at = np.arange(update * size, (update + 1) * size)
+    orders = {int(turn): generator(seed, f"turn {turn}").permutation(count) for turn in np.unique(at // count)}
+    return np.array([orders[int(i // count)][i % count] for i in at])
+
+
+@dataclass(frozen=True)
+class AnswerBatches:
+    """Batches of conversations; the contract of ``training.loop.Batches``."""
+
+    activations: Activations
+    """What the frozen blocks gave for N rows."""
+    tokens: Sequence[Tokens]
+    """The N rows."""
+    rows: NDArray[np.int64]
+    """(M,) the rows to learn from."""
+    size: int
+    """Rows per update."""
+    seed: int = 0
+    """Fixes the draws."""
+
+    def __call__(self, update: int, parts: int) -> Sequence[Batch]:
+        """The rows of an update in so many batches."""
+        at = self.rows[drawn(update, len(self.rows), self.size, self.seed)]
+        return [asked_batch(self.activations, self.tokens, at[part::parts]) for part in range(min(parts, len(at)))]
+
+
+@dataclass(frozen=True)
+class PairBatches:
+    """Batches of pairs, chosen and rejected answers of the same prompts; the contract of ``training.loop.Batches``."""
+
+    activations: Activations
+    """What the frozen blocks gave for 2 N rows: N chosen ones, then the N rejected ones in the same order."""
+    tokens: Sequence[Tokens]
+    """The 2 N rows."""
+    reference: NDArray[np.float64]
+    """(2 N,) log likelihood of each answer before anything moved."""
+    pairs: NDArray[np.int64]
+    """(M,) the pairs to learn from."""
+    size: int
+    """Pairs per update."""
+    seed: int = 0
+    """Fixes the draws."""
+
+    def __call__(self, update: int, parts: int) -> Sequence[Batch]:
+        """The pairs of an update in so many batches."""
+        at = self.pairs[drawn(update, len(self.pairs), self.size, self.seed)]
+        return [self._batch(at[part::parts]) for part in range(min(parts, len(at)))]
+
+    def _batch(self, pairs: NDArray[np.int64]) -> Batch:
+        rows = np.concatenate([pairs, pairs + len(self.tokens) // 2])  # (2 B,)
+        batch = asked_batch(self.activations, self.tokens, rows)
+        reference = torch.from_numpy(self.reference[rows]).to(batch.targets.device, torch.float32)
+        return replace(batch, reference=reference)
+
+
+def asked_batch(activations: Activations, tokens: Sequence[Tokens], rows: NDArray[np.int64]) -> Batch:
+    """Rows as one batch, those of like length together.
+
+    Args:
+        activations: what the frozen blocks gave for all rows.
+        tokens: all rows.
+        rows: (B,) which ones are wanted.
+
+    Returns:
+        The batch: its ``owner`` says which of the B rows each of the M places belongs to.
+    """
+    parts, targets, owner = [], [], []
+    for group in activations.alike(rows.tolist()):
+        state = activations.state(rows[group].tolist())
+        where = torch.zeros(state.x.shape[:2], dtype=torch.bool)
+        for i, row in enumerate(rows[group]):
+            where[i, tokens[row].start - 1 : len(tokens[row].ids) - 1] = True
+            targets.extend(tokens[row].ids[tokens[row].start :])
+            owner.extend([group[i]] * tokens[row].asked)
+        parts.append(Asked(state, where.to(state.x.device)))
+    device = parts[0].where.device
+    return Batch(parts, torch.tensor(targets, device=device), owner=torch.tensor(owner, device=device))
