@@ -31,6 +31,7 @@ from handful.features.extract import extract
 from handful.features.sight import Sight, look
 from handful.features.view import MOVED
 from handful.inspection.audit import Audit, audit, examine, sample
+from handful.inspection.dialogue import findings_of
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import findings as find_faults
 from handful.inspection.shift import MOST
@@ -101,6 +102,10 @@ def audited(
     """``inspect`` for a Dataset, with how well each backbone suits the rows."""
     if against is not None and backbone == "none":
         raise OptionError("against= must come with a backbone that looks at the pool, got none. Leave backbone= out.")
+    if data.modality == "language":
+        if against is not None:
+            raise OptionError("against= compares texts, images or sounds, got rows of language. Leave it out.")
+        return Audit(tuple(findings_of(data)), ())
     pool = None
     if isinstance(against, Dataset):
         pool = sample(against, seed, MOST), len(against)

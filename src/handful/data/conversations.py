@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,10 @@ ROLES = ("system", "user", "assistant")
 # What other formats call the same: ShareGPT says who it is "from" and the "value", OpenAI says "developer".
 _ROLE_NAMES = {**{role: role for role in ROLES}, "human": "user", "gpt": "assistant", "developer": "system"}
 _ROLE_KEYS, _CONTENT_KEYS = ("role", "from"), ("content", "value")
+
+# Scripts that put no space between words.
+_UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,11 @@ def messages_in(value: Any) -> list[Any] | None:
     if hasattr(value, "tolist"):  # pandas keeps the lists of a Parquet file as arrays
         value = value.tolist()
     return list(value) if isinstance(value, list | tuple) else None
+
+
+def words(text: str) -> int:
+    """How many words a text has; a Chinese or Japanese character counts as one."""
+    return len(_WORD.findall(text))
 
 
 def plain_prompt(row: Row) -> str:

@@ -100,7 +100,7 @@ def audit(dataset: Dataset, sight: Sight | None, seed: int = 0, total: int | Non
             found += confusable(some, asked)
             if any(match.figure >= _SEES for match in fits):
                 found += label_errors(some, asked)
-    return Audit(tuple(by_cost(_stated(found, len(some), total or len(dataset), seed))), fits)
+    return Audit(tuple(by_cost(stated(found, len(some), total or len(dataset), seed))), fits)
 
 
 def examine(
@@ -163,7 +163,7 @@ def audit_shift(
     mine, theirs = (np.sort(rng.permutation(len(data))[:MOST]) for data in (known, pool))
     new = pool.take(theirs)
     found = shift_between(_joined(sight)[mine], _joined(pool_sight)[theirs], rng)
-    return _stated(list(shifts(new, found)), len(new), total or len(pool), seed)
+    return stated(list(shifts(new, found)), len(new), total or len(pool), seed)
 
 
 def check_pool(known: Dataset, pool: Dataset) -> None:
@@ -189,8 +189,15 @@ def _joined(sight: Sight) -> NDArray[np.float32]:
     return np.concatenate([x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in last], axis=1)
 
 
-def _stated(found: list[Finding], looked: int, total: int, seed: int) -> list[Finding]:
-    """The findings, with a word on the sample where not all rows were looked at."""
+def stated(found: list[Finding], looked: int, total: int, seed: int) -> list[Finding]:
+    """The findings, with a word on the sample where not all rows were looked at.
+
+    Args:
+        found: the findings.
+        looked: how many rows were looked at.
+        total: how many there are.
+        seed: of the sample.
+    """
     if looked == total:
         return found
     word = f" (looked at {looked:,} of {total:,} rows, seed {seed})"

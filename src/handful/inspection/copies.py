@@ -90,18 +90,19 @@ def pieces_alike(texts: list[str]) -> Array:
     return np.asarray((pieces @ pieces.T).toarray())
 
 
-def near_pairs(dataset: Dataset, alike: Array | None) -> list[tuple[int, int, float]]:
+def near_pairs(dataset: Dataset, alike: Array | None, look: Look | None = None) -> list[tuple[int, int, float]]:
     """Pairs of rows that are near copies or copies of each other.
 
     Args:
         dataset: the N rows.
         alike: (N, N) cosines of their centred features, the highest of all backbones. Texts need none; of
             pictures and sounds nothing is found without.
+        look: how pairs are looked at; by default as is best for the modality.
 
     Returns:
         First position, second position and likeness, the most alike first.
     """
-    look = LOOKS[dataset.modality]
+    look = look or LOOKS[dataset.modality]
     made: dict[int, Any] = {}
     if dataset.modality == "text":
         made = {i: plain_text(text) for i, text in enumerate(dataset.items)}

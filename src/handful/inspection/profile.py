@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from handful.data.classes import listed
+from handful.data.conversations import Conversation, Preference, plain_prompt, words
 from handful.data.dataset import Dataset, item_hash
 from handful.data.traits import Trait, traits_of
 from handful.errors import DataError
@@ -37,9 +38,11 @@ def profile(dataset: Dataset) -> dict[str, Any]:
         ``rows``, ``unreadable``, ``modality``, ``classes``, ``counts`` (rows per class, most frequent first),
         ``groups`` (how many, or None), ``split`` (rows per part, or None); for texts ``characters`` and ``languages``
         (texts per language, a guess from scripts and common words), for pictures ``pixels`` (of the shorter side) and
-        ``formats``, for sounds ``seconds``, ``duration`` (of all together), ``rates`` and ``formats``. ``characters``,
-        ``pixels`` and ``seconds`` are the 0 %, 25 %, 50 %, 75 % and 100 % quantiles. Of more than 2,000 rows, files and
-        languages are taken from every n-th; ``looked at`` says how many that were.
+        ``formats``, for sounds ``seconds``, ``duration`` (of all together), ``rates`` and ``formats``; for rows of a
+        language model ``kind`` (instruction rows or preference pairs), ``turns`` (of a prompt), ``prompt words``,
+        ``answer words`` or ``chosen words`` and ``rejected words``, and ``languages``. ``characters``, ``pixels``,
+        ``seconds``, ``turns`` and words are the 0 %, 25 %, 50 %, 75 % and 100 % quantiles. Of more than 2,000 rows,
+        files and languages are taken from every n-th; ``looked at`` says how many that were.
     """
     facts: dict[str, Any] = {
         "rows": len(dataset),
@@ -56,12 +59,29 @@ def profile(dataset: Dataset) -> dict[str, Any]:
     some = dataset.take(range(0, len(dataset), step))
     if step > 1:
         facts["looked at"] = len(some)
+    if dataset.modality == "language":
+        return facts | _row_facts(dataset, some)
     return facts | (_text_facts(dataset, some) if dataset.modality == "text" else _file_facts(some))
 
 
 def _text_facts(dataset: Dataset, some: Dataset) -> dict[str, Any]:
     lengths = [len(text) for text in dataset.items]
     return {"characters": [int(length) for length in _quantiles(lengths)], "languages": languages(some.items)}
+
+
+def _row_facts(dataset: Dataset, some: Dataset) -> dict[str, Any]:
+    preferred = isinstance(dataset.items[0], Preference)
+    names = ("chosen", "rejected") if preferred else ("answer",)
+    counts = {
+        "turns": [sum(turn.role != "system" for turn in row.prompt) for row in dataset.items],
+        "prompt words": [words(plain_prompt(row)) for row in dataset.items],
+        **{f"{name} words": [words(getattr(row, name)) for row in dataset.items] for name in names},
+    }
+    return {
+        "kind": "preference pairs" if preferred else "instruction rows",
+        **{name: [int(count) for count in _quantiles(found)] for name, found in counts.items()},
+        "languages": languages([plain_prompt(row) for row in some.items]),
+    }
 
 
 def _file_facts(some: Dataset) -> dict[str, Any]:
@@ -95,7 +115,7 @@ def duplicate_groups(dataset: Dataset) -> np.ndarray:
     """Give rows with the same content the same id, so that they can be kept in one fold.
 
     Texts are the same where they differ in white space and capital letters only; pictures and sounds where every byte
-    agrees.
+    agrees; conversations where what is asked is the same text, whatever the answer.
 
     Returns:
         (N,) whole numbers from 0, in the order of first appearance.
@@ -110,6 +130,8 @@ def duplicate_groups(dataset: Dataset) -> np.ndarray:
 def _content(item: Any) -> str:
     if isinstance(item, str):
         return " ".join(item.casefold().split())
+    if isinstance(item, Conversation | Preference):
+        return "\n".join(f"{turn.role} {_content(turn.content)}" for turn in item.prompt)
     try:
         return item_hash(item)
     except OSError as error:
@@ -183,7 +205,7 @@ def _places(dataset: Dataset) -> list[tuple[str, str, bool]]:
 
 def duplicates(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
     """Rows with the same content and the same label."""
-    sets = [at for at in _repeats(ids) if len({label_of(dataset, i) for i in at}) == 1]
+    sets = [at for at in repeats(ids.tolist()) if len({label_of(dataset, i) for i in at}) == 1]
     if not sets:
         return
     extra = sum(len(at) - 1 for at in sets)
@@ -198,7 +220,7 @@ def duplicates(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
 
 def conflicts(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
     """Rows with the same content and different labels."""
-    sets = [at for at in _repeats(ids) if len({label_of(dataset, i) for i in at}) > 1]
+    sets = [at for at in repeats(ids.tolist()) if len({label_of(dataset, i) for i in at}) > 1]
     if not sets:
         return
     labels = sorted({label_of(dataset, i) for i in sets[0]})
@@ -234,7 +256,7 @@ def leaks(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
     """Content, or groups, that stand both in the training and in the test rows."""
     if not dataset.split:
         return
-    shared = [at for at in _repeats(ids) if len({dataset.split[i] for i in at}) > 1]
+    shared = [at for at in repeats(ids.tolist()) if len({dataset.split[i] for i in at}) > 1]
     test = dataset.split.count("test")
     if shared:
         hit = sum(dataset.split[i] == "test" for at in shared for i in at)
@@ -246,7 +268,13 @@ def leaks(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
             "Remove them from one of the two: a model is not tested by what it was taught.",
             severity=hit / test,
         )
-    if dataset.groups:
+    yield from group_leaks(dataset)
+
+
+def group_leaks(dataset: Dataset) -> Iterator[Finding]:
+    """Groups that stand both in the training and in the test rows."""
+    if dataset.split and dataset.groups:
+        test = dataset.split.count("test")
         parts = list(zip(dataset.groups, dataset.split, strict=True))
         both = {name for name, part in parts if part == "train"} & {name for name, part in parts if part == "test"}
         hit = sum(name in both and part == "test" for name, part in parts)
@@ -264,10 +292,10 @@ def _training(dataset: Dataset) -> Dataset:
     return dataset.part("train") if dataset.split else dataset
 
 
-def _repeats(ids: np.ndarray) -> list[list[int]]:
+def repeats(ids: Sequence[Hashable]) -> list[list[int]]:
     """Positions of the rows of each id that occurs several times, in the order of first appearance."""
-    places: dict[int, list[int]] = {}
-    for position, name in enumerate(ids.tolist()):
+    places: dict[Hashable, list[int]] = {}
+    for position, name in enumerate(ids):
         places.setdefault(name, []).append(position)
     return [at for at in places.values() if len(at) > 1]
 

@@ -25,7 +25,9 @@ def summary(dataset: Dataset, found: Audit) -> list[str]:
         Lines without control characters: a label must not move the cursor of a terminal.
     """
     facts = profile(dataset)
-    lines = [f"{facts['rows']} rows of {facts['modality']} in {len(facts['classes'])} classes"]
+    rows = facts.get("kind", f"rows of {facts['modality']}")
+    of_classes = f" in {len(facts['classes'])} classes"
+    lines = [f"{facts['rows']} {rows}" + (of_classes if facts["classes"] or "kind" not in facts else "")]
     counts = list(facts["counts"].items())
     lines += [f"{count:>8}  {name}" for name, count in counts[:_LISTED]]
     if len(counts) > _LISTED:
@@ -33,7 +35,7 @@ def summary(dataset: Dataset, found: Audit) -> list[str]:
     lines += _facts(facts)
     lines += [match.words for match in found.matches]
     lines += [f"! {finding.message}. {finding.advice}" for finding in found.findings]
-    if facts["classes"]:
+    if facts["classes"] and "kind" not in facts:
         least = counted(min(facts["counts"].values()), "row", "rows")
         lines.append(f"what makes sense with {least} in the smallest class:")
         said = sorted(advice(dataset), key=lambda rule: not rule.sensible)
@@ -44,7 +46,10 @@ def summary(dataset: Dataset, found: Audit) -> list[str]:
 def _facts(facts: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, what in (("characters", "characters per text"), ("pixels", "pixels of the shorter side"),
-                       ("seconds", "seconds per sound")):  # fmt: skip
+                       ("seconds", "seconds per sound"), ("turns", "turns per prompt"),
+                       ("prompt words", "words per prompt"), ("answer words", "words per answer"),
+                       ("chosen words", "words per chosen answer"),
+                       ("rejected words", "words per rejected answer")):  # fmt: skip
         if name in facts:
             low, _, middle, _, high = facts[name]
             lines.append(f"{what}: {low} to {high}, half of them up to {middle}")
