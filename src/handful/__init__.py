@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from handful.evaluation.scores import Scores as Scores
     from handful.explanation import explain as explain
     from handful.export.bundle import Bundle as Bundle
+    from handful.export.speaker import Speaker as Speaker
     from handful.features.encoder import Encoder as Encoder
     from handful.features.extract import Features as Features
     from handful.inspection.findings import Finding as Finding
     from handful.plan import Plan as Plan
+    from handful.speech import LanguageRun as LanguageRun
     from handful.strategies.heads import Centroid as Centroid
     from handful.strategies.heads import LinearSVM as LinearSVM
     from handful.strategies.heads import Logistic as Logistic
@@ -66,6 +68,7 @@ _HOMES = {
     "Full": "strategies.tuned",
     "Gradual": "strategies.tuned",
     "HandfulError": "errors",
+    "LanguageRun": "speech",
     "LinearSVM": "strategies.heads",
     "Logistic": "strategies.heads",
     "LowRank": "strategies.tuned",
@@ -81,6 +84,7 @@ _HOMES = {
     "Ridge": "strategies.heads",
     "Scores": "evaluation.scores",
     "Soup": "strategies.tuned",
+    "Speaker": "export.speaker",
     "SupCon": "strategies.tuned",
     "TrainingError": "errors",
     "WeightsError": "errors",

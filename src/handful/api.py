@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ from handful.inspection.dialogue import findings_of
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import findings as find_faults
 from handful.inspection.shift import MOST
-from handful.plan import MOVERS, Plan
+from handful.plan import METRICS, MOVERS, STRATEGIES, Plan
 from handful.run import Run, Training, checkpoints_of
 from handful.seeding import generator
 from handful.strategies.curve import forecast
@@ -43,6 +43,10 @@ from handful.strategies.ensemble import Linear
 from handful.strategies.frozen import Frozen, climb
 from handful.strategies.ladder import Climb, Terms, ascend, shipped
 from handful.training.installation import arrays_of, installed
+
+if TYPE_CHECKING:
+    from handful.evaluation.answers import Judge
+    from handful.speech import LanguageRun
 
 __all__ = ["inspect", "load", "tune"]
 
@@ -128,11 +132,11 @@ def tune(
     seed: int | None = None,
     backbone: str | None = None,
     strategies: Sequence[str] | str | None = None,
-    metric: str | None = None,
+    metric: str | Judge | None = None,
     plan: Plan | None = None,
     progress: Progress = _silent,
     **options: Any,
-) -> Run:
+) -> Run | LanguageRun:
     """Make the best model that labelled items support, and say how good it is.
 
     Args:
@@ -142,7 +146,9 @@ def tune(
         seed: fixes every random choice; 0 by default.
         backbone: a name, folder or hub id, or several joined by commas; by default ``auto`` compares the default ones.
         strategies: which arms to try; all frozen ones and the promising others by default.
-        metric: ``accuracy`` (default), ``balanced_accuracy`` or ``macro_f1``.
+        metric: ``accuracy`` (default), ``balanced_accuracy`` or ``macro_f1``; of answers ``loss`` (default),
+            ``exact_match``, ``token_f1``, ``regex:PATTERN``, or a function of prompt, answer and wanted answer that
+            gives a number from 0 to 1.
         plan: the resolved options, in place of the five above.
         progress: called with stage, steps done and steps in all.
         options: passed to ``load``.
@@ -156,16 +162,41 @@ def tune(
         WeightsError: a backbone is not there and cannot be fetched.
     """
     if plan is None:
-        given: dict[str, Any] = dict(budget=budget, seed=seed, backbone=backbone, strategies=strategies, metric=metric)
+        named = metric if isinstance(metric, str) else None
+        given: dict[str, Any] = dict(budget=budget, seed=seed, backbone=backbone, strategies=strategies, metric=named)
         given["source"] = source if isinstance(source, str | Path) else None
         columns = {name: options.get(name) for name in ("label", "input", "group")}
         given.update({name: column for name, column in columns.items() if isinstance(column, str)})
         plan = Plan.resolve(given, "argument")
-    clock, engine = _Clock(), engine_of(plan.engine)
+    clock = _Clock()
     with clock("read"):
         data = source if isinstance(source, Dataset) else load(source, **options)
-        if data.labels is None:
-            raise DataError(f"{data.source} must have labels to learn from, got none. Name the column with label=.")
+    if data.modality == "language":
+        from handful.speech import tune_answers  # classifiers do without language models
+
+        return tune_answers(data, plan, progress, metric if callable(metric) else None)
+    if data.labels is None:
+        raise DataError(f"{data.source} must have labels to learn from, got none. Name the column with label=.")
+    _check_classifies(plan, callable(metric))
+    return _tune_classes(data, plan, progress, clock)
+
+
+def _check_classifies(plan: Plan, judged: bool) -> None:
+    """Refuse options that only rows with answers can follow."""
+    answers = [name for name in plan.strategies if name not in STRATEGIES]
+    if answers:
+        raise OptionError(
+            f"strategies {', '.join(answers)} must be given rows with answers (prompt and response), got labelled "
+            "items. Leave them out, or learn to write the labels with modality='language' (--as language)."
+        )
+    if judged or plan.metric not in METRICS:
+        got = "a function" if judged else repr(plan.metric)
+        raise OptionError(f"metric of labelled items must be one of {', '.join(METRICS)}, got {got}. Choose one.")
+
+
+def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) -> Run:
+    """``tune`` for labelled items."""
+    engine = engine_of(plan.engine)
     with clock("load"):
         backbones = load_backbones(plan.backbone, data.modality)
     with clock("extract"):

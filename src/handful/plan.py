@@ -12,6 +12,8 @@ from typing import Any
 from handful.errors import OptionError, suggestion
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
+ANSWER_METRICS = ("loss", "exact_match", "token_f1")
+PATTERN = "regex:"
 HEADS = ("majority", "zero-shot", "centroid", "ridge", "logistic", "svm")
 MOVERS = (
     "contrastive",
@@ -28,6 +30,8 @@ MOVERS = (
     "full",
 )
 STRATEGIES = HEADS + MOVERS
+SPEAKERS = ("base", "in-context", "lora", "bias", "ia3", "prefix", "adapters", "partial", "full", "dpo", "ipo")
+"""What can be named for rows with answers, the last two for rows with a chosen and a rejected one."""
 ENGINES = ("inline", "processes", "ray")
 
 # Without the s of the plural, or of seconds.
@@ -57,7 +61,7 @@ class Plan:
     strategies: tuple[str, ...] = STRATEGIES
     """Which arms to try; of those that move weights only the promising ones, unless they are named."""
     metric: str = "accuracy"
-    """What the scores are: accuracy, balanced_accuracy or macro_f1."""
+    """accuracy, balanced_accuracy or macro_f1; of answers loss, exact_match, token_f1 or regex:PATTERN."""
     search: int = 0
     """How many further settings of the strategies that move weights to try, from a wide space."""
     resume: bool = False
@@ -92,7 +96,7 @@ class Plan:
         if "strategies" in values:
             values["strategies"], wrong = _strategies(values["strategies"])
             problems += wrong
-        problems += _unknown("metric", [values.get("metric", METRICS[0])], METRICS)
+        problems += _metric(str(values.get("metric", METRICS[0])))
         problems += _unknown("engine", [values.get("engine", ENGINES[0])], ENGINES)
         seed = values.get("seed", 0)
         if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
@@ -152,12 +156,18 @@ def seconds_of(budget: float | str) -> float:
 def _strategies(names: Iterable[str]) -> tuple[tuple[str, ...], list[str]]:
     """The names as they are known, with the heads where only what moves weights is named, and what is wrong."""
     found = tuple(str(name).replace("_", "-") for name in names)
-    problems = list(_unknown("strategies", found, STRATEGIES))
+    problems = list(_unknown("strategies", found, tuple(dict.fromkeys(STRATEGIES + SPEAKERS))))
+    if set(found) and set(found) <= set(SPEAKERS) and set(found) - set(STRATEGIES):
+        return found, problems
     if not set(found) - {"majority"}:
         problems.append(f"strategies must name at least one of {', '.join(STRATEGIES[1:])}.")
     elif not set(found) & set(HEADS[1:]):  # what moves weights has something to beat: frozen heads are always tried
         found = (*HEADS, *found)
     return found, problems
+
+
+def _metric(name: str) -> list[str]:
+    return [] if name.startswith(PATTERN) else _unknown("metric", [name], METRICS + ANSWER_METRICS)
 
 
 def _unknown(option: str, names: Iterable[str], known: tuple[str, ...]) -> list[str]:

@@ -21,9 +21,13 @@ from handful.data.tables import TABLE_SUFFIXES, open_table
 from handful.errors import DataError, OptionError, suggestion
 from handful.evaluation.conformal import sets, threshold
 from handful.export.bundle import Bundle
+from handful.export.speaker import Speaker
 from handful.run import defuse
 
 CHUNK = 1024
+
+# Prompts that are read ahead: answers take long, and one wants to see them come.
+PROMPTS = 16
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,57 @@ def _check_column(path: Path, name: str) -> None:
         raise OptionError(
             f'column "{name}", given as the input, is not in {shown(str(path))} ({all_names(columns)}).{near}'
         )
+
+
+def write_texts(
+    model: Speaker,
+    source: str | Path,
+    file: Path | None,
+    input: str | None,  # noqa: A002
+    tick: Callable[[int], None],
+    say: Callable[[str], None],
+) -> tuple[int, int]:
+    """Let a language model answer every prompt of a source; ``input, answer`` per row.
+
+    Args:
+        model: who answers.
+        source: a table with a column of prompts, or a text file with one prompt per line.
+        file: where to; None for standard output.
+        input: the column that holds the prompts; ``prompt`` by default, where there is one.
+        tick: called with the number of rows just answered.
+        say: called with what the user should know.
+
+    Returns:
+        How many rows were written, and how many of them have no answer.
+
+    Raises:
+        DataError: the source cannot be read, or none of its rows.
+        OptionError: ``input`` is named and is no column of the source.
+        MachineError: ``file`` cannot be written, or the disk is full.
+    """
+    if input:
+        _check_column(Path(source), input)
+    written = missed = 0
+    with ExitStack() as stack:
+        target = stack.enter_context(replaced_file(file)) if file else None
+        out = stack.enter_context(target.open("w", newline="", encoding="utf-8")) if target else sys.stdout
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(["input", "answer"])
+        for chunk in stream(source, modality="text", input=input or "prompt", chunk=PROMPTS):
+            for note in chunk.notes:
+                say(note)
+            readable = chunk.readable
+            texts = dict(zip(readable, model.predict([chunk.items[i] for i in readable]), strict=True))
+            for i, name in enumerate(chunk.names):
+                writer.writerow([defuse(shown(name)), defuse(shown(texts.get(i, "")))])
+                if i not in texts:
+                    say(f"not answered: {name.strip() or f'row {written + i}'}: {chunk.failed[chunk.rows[i]]}")
+            written += len(chunk.names)
+            missed += len(chunk.names) - len(texts)
+            tick(len(chunk.names))
+    if written == missed:
+        raise DataError(f"{source} has no row that can be answered. See the reasons above.")
+    return written, missed
 
 
 def write_answers(

@@ -168,6 +168,14 @@ class LanguageBackbone(Backbone):
             yield some
 
 
+def _quiet() -> Any:
+    """transformers without its own progress bars, which would stand between ours."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
 def write_pretrained(backbone: LanguageBackbone, folder: Path) -> None:
     """Write a folder that plain transformers loads.
 
@@ -178,8 +186,7 @@ def write_pretrained(backbone: LanguageBackbone, folder: Path) -> None:
     Raises:
         OptionError: something was put around the layers that plain transformers does not know.
     """
-    import transformers
-
+    transformers = _quiet()
     odd = next((block for block in backbone.blocks if not isinstance(block, Block)), None)
     if odd is not None:
         raise OptionError(
@@ -209,8 +216,7 @@ def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:
     Raises:
         WeightsError: the file does not hold such a model.
     """
-    import transformers
-
+    transformers = _quiet()
     file = next(path for path in members.values() if path.suffix == ".gguf")
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
@@ -265,8 +271,7 @@ def load_pretrained(source: str) -> LanguageBackbone:
 
 def _cut(name: str, source: str | Path, what: str) -> LanguageBackbone:
     """Load a model and cut it; the cut one has to give what the whole one gives."""
-    import transformers
-
+    transformers = _quiet()
     _check_memory(name, Path(source))
     tokenizer = transformers.AutoTokenizer.from_pretrained(source)
     model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()

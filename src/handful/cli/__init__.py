@@ -13,10 +13,10 @@ import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import cyclopts
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from handful.atomic import check_replaceable
 from handful.cli.weights import Flag, models
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from handful.inspection.findings import Finding
 
 FAILED, USAGE, ATTENTION, INTERRUPTED = 1, 2, 3, 130
+
+As = Annotated[str | None, Parameter(name="--as")]
 
 # How many parts of an item an explanation prints.
 _PARTS_SHOWN = 10
@@ -55,6 +57,7 @@ def tune(
     backbone: str | None = None,
     strategies: str | None = None,
     metric: str | None = None,
+    as_: As = None,
     engine: str | None = None,
     search: int | None = None,
     resume: Flag = False,
@@ -74,8 +77,11 @@ def tune(
             default auto: the data choose among the default ones.
         strategies: which arms to try, joined by commas; frozen: majority, zero-shot, centroid, ridge, logistic, svm;
             moving weights: contrastive, supcon, bias, lora, adapters, prefix, ia3, soup, wise, partial, gradual,
-            full; by default all frozen ones, and of the others those that are worth their time here.
-        metric: accuracy (default), balanced_accuracy or macro_f1.
+            full; for rows with answers base, in-context, lora, bias, ia3, prefix, adapters, partial, full, and for
+            preferences dpo and ipo; by default all frozen ones, and of the others those that are worth their time here.
+        metric: accuracy (default), balanced_accuracy or macro_f1; of answers loss (default), exact_match, token_f1 or
+            regex:PATTERN.
+        as_: language: learn to write the labels of a table with a small language model.
         engine: inline (default: here), processes (one per core) or ray (on a cluster; needs handful[ray]).
         search: how many further settings of the strategies that move weights to try within the budget, from a wide
             space (needs optuna); where a budget is given, what is left of it goes into a few near the best one.
@@ -94,17 +100,20 @@ def tune(
     from handful import api
 
     with Bars() as bars:
-        data = api.load(source, label=label, input=input, group=group)
+        data = api.load(source, label=label, input=input, group=group, modality=as_)
         _say(data.notes)
         run = api.tune(data, plan=plan, progress=bars)
         run.save(folder)
-    _say(run.notes[1:])  # the first says how many settings were compared, which the report tells too
+    # Of classifiers the first says how many settings were compared, which the report tells too.
+    _say(run.notes if data.modality == "language" else run.notes[1:])
     if json:
         _print_json(run.scores.as_dict())
     show = sys.stderr if json else sys.stdout
     _show_findings(run.findings, show)
     print(f"\n{run.scores}\n\nreport: {folder / 'report.html'}", file=show)
-    print(f"use it: handful predict {shlex.quote(str(folder))} NEW", file=show)
+    name = shlex.quote(str(folder))
+    use = f"handful chat {name}" if data.modality == "language" else f"handful predict {name} NEW"
+    print(f"use it: {use}", file=show)
 
 
 @app.command
@@ -167,7 +176,8 @@ def predict(
             for example 90%.
     """
     from handful.export.bundle import Bundle
-    from handful.prediction import Doubts, answers, share_of, write_answers
+    from handful.export.speaker import Speaker, is_speaker
+    from handful.prediction import Doubts, answers, share_of, write_answers, write_texts
 
     doubts = Doubts(
         None if reject is None else share_of(reject, "--reject"), None if sets is None else share_of(sets, "--sets")
@@ -176,7 +186,9 @@ def predict(
     file = _place(out) if out else None
     if file and file.exists() and Path(source).exists() and file.samefile(source):
         raise OptionError(f"--out must be another file than {source}, whose rows would be lost. Choose another name.")
-    model, done = Bundle.load(run), 0
+    speaks, done = is_speaker(run), 0
+    if speaks and (probabilities or reject or sets):
+        raise OptionError("--probabilities, --reject and --sets are for classifiers, got a language model. Leave them.")
     with Bars() as bars:
 
         def tick(more: int) -> None:
@@ -184,8 +196,12 @@ def predict(
             done += more
             bars("answering", done, 0)
 
-        found = answers(model, source, input, tick, doubts)
-        rows, missed = write_answers(found, model.labels, file, probabilities, lambda line: _say([line]))
+        if speaks:
+            rows, missed = write_texts(Speaker.load(run), source, file, input, tick, lambda line: _say([line]))
+        else:
+            model = Bundle.load(run)
+            found = answers(model, source, input, tick, doubts)
+            rows, missed = write_answers(found, model.labels, file, probabilities, lambda line: _say([line]))
     if file:
         print(f"{rows - missed} of {rows} rows answered: {file}")
 
@@ -256,8 +272,16 @@ def export(run: str, *, out: str, merge: Flag = False) -> None:
         merge: put the weights of its backbone in as well, so that the folder is all that is needed.
     """
     from handful.export.bundle import Bundle
+    from handful.export.speaker import Speaker, is_speaker
 
     folder = _place(out)
+    if is_speaker(run):
+        if not merge:
+            raise OptionError("a language model is exported whole, for transformers: add --merge.")
+        check_replaceable(folder, marker="config.json")
+        Speaker.load(run).merged(folder)
+        print(f"written: {folder}, a folder that transformers loads (AutoModelForCausalLM.from_pretrained)")
+        return
     check_replaceable(folder, marker="bundle.json")
     model = Bundle.load(run)
     card = model.place / "README.md" if model.place is not None else None
@@ -272,9 +296,11 @@ def report(run: str) -> None:
     Args:
         run: the run folder that `handful tune` wrote.
     """
+    from handful.evaluation.answer_scores import AnswerScores
     from handful.evaluation.scores import Scores
+    from handful.export.speaker import is_speaker
 
-    print(Scores.read(Path(run) / "scores.json"))
+    print((AnswerScores if is_speaker(run) else Scores).read(Path(run) / "scores.json"))
     print(f"\nreport: {Path(run) / 'report.html'}")
 
 

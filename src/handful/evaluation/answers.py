@@ -13,12 +13,12 @@ from scipy.special import stdtrit
 
 from handful.errors import OptionError, suggestion
 from handful.evaluation.intervals import LEVEL, Estimate, accuracy_interval, group_means, paired_difference
+from handful.plan import PATTERN
 
 Floats = NDArray[np.float64]
 Groups = NDArray[np.integer] | None
 
 LOSS = "loss"
-PATTERN = "regex:"
 
 Judge = Callable[[str, str, str], float]
 """Prompt, answer of the model, wanted answer → a score from 0 to 1, higher is better."""

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from handful.data.conversations import Conversation, Preference, plain_prompt
+from handful.data.dataset import Dataset
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.scores import Scores
 from handful.export.card import reading
+from handful.inspection.findings import Finding
 from handful.report import confusion, words
 from handful.report.curves import curve
 from handful.report.doubtful import doubtful, name_of
@@ -40,9 +44,8 @@ def render(run: Run, place: Path) -> str:
     Returns:
         The text of one HTML file, with its styles, scripts and pictures inside.
     """
-    script = (TEMPLATES / "report.js").read_text("utf-8")
     page = (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             run=run,
@@ -58,21 +61,30 @@ def render(run: Run, place: Path) -> str:
             doubts=doubtful(run),
             curves=[drawn for training in run.trainings if (drawn := curve(training)) is not None],
             promised=_promised(run.scores),
-            findings=[(finding, _rows_named(run, finding.rows)) for finding in run.findings],
+            findings=findings_named(run.findings, run.data),
             notes=[*run.data.notes, *run.notes],
             usage=usage(place, run.data.modality),
-            style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
-            script=Markup(script),
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            **inlined(),
         )
     )
     # File names may hold bytes that are no text; the page must still be one.
     return page.encode("utf-8", "replace").decode("utf-8")
 
 
+def inlined() -> dict[str, str]:
+    """Style and script of a page, and the hash by which the page lets the script run."""
+    script = (TEMPLATES / "report.js").read_text("utf-8")
+    return {
+        "style": Markup((TEMPLATES / "report.css").read_text("utf-8")),
+        "script": Markup(script),
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    }
+
+
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Templates, and the words they use."""
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
@@ -83,8 +95,8 @@ def _environment() -> Environment:
         words.percent, words.span, words.value, words.count, words.plural, words.time_taken,
         words.protocol, words.setting, words.option, words.printable, words.shortened, words.hundredths,
     )  # fmt: skip
-    environment.filters.update({function.__name__: function for function in chosen})
-    return environment
+    made.filters.update({function.__name__: function for function in chosen})
+    return made
 
 
 def _backbones(run: Run) -> list[dict[str, str]]:
@@ -113,13 +125,19 @@ def _promised(scores: Scores) -> Estimate | None:
     return Estimate(*(float(np.clip(now + more, 0, 1)) for more in (gain.value, gain.low, gain.high)))
 
 
-def _rows_named(run: Run, rows: Any) -> list[str]:
-    place = {row: position for position, row in enumerate(run.data.rows)}
+def findings_named(findings: Sequence[Finding], data: Dataset) -> list[tuple[Finding, list[str]]]:
+    """Findings, each with the names of its first rows."""
+    return [(finding, _rows_named(data, finding.rows)) for finding in findings]
+
+
+def _rows_named(data: Dataset, rows: Sequence[int]) -> list[str]:
+    place = {row: position for position, row in enumerate(data.rows)}
     named = []
     for row in list(rows)[:_ROWS_NAMED]:
-        item = run.data.items[place[row]] if row in place else None
-        name = name_of(item, row, run.data.source)
-        text = f": {words.shortened(item, 90)}" if isinstance(item, str) else ""
+        item = data.items[place[row]] if row in place else None
+        name = name_of(item, row, data.source)
+        said = plain_prompt(item) if isinstance(item, Conversation | Preference) else item
+        text = f": {words.shortened(said, 90)}" if isinstance(said, str) else ""
         named.append(words.printable(name + text))
     left = len(rows) - len(named)
     return [*named, f"and {left:,} more"] if left > 0 else named

@@ -124,9 +124,14 @@ class Lesson:
     """(2 N,) log likelihoods of the answers of pairs before anything moved."""
 
     @classmethod
-    def of(cls, backbone: LanguageBackbone, tokens: Sequence[Tokens], recipe: TokenRecipe) -> Lesson:
+    def of(
+        cls,
+        backbone: LanguageBackbone,
+        tokens: Sequence[Tokens],
+        recipe: TokenRecipe,
+        reference: NDArray[np.float64] | None = None,
+    ) -> Lesson:
         """Run what does not move once."""
-        reference = -backbone.losses(tokens)[0] if recipe.pairs else None
         return cls(tokens, Activations.of(backbone, [list(tokens)], recipe.first(backbone)), reference)
 
 

@@ -1,0 +1,212 @@
+"""The verb for rows with answers: a small language model is compared with its own prompts, and the run is saved."""
+
+from __future__ import annotations
+
+import csv
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from handful.atomic import replaced_folder
+from handful.backbones import catalog
+from handful.backbones.base import default_device
+from handful.backbones.language import LanguageBackbone
+from handful.data.cells import shown
+from handful.data.conversations import Conversation, Preference
+from handful.data.dataset import Dataset
+from handful.errors import OptionError
+from handful.evaluation.answer_scores import AnswerScores
+from handful.evaluation.answers import LOSS, Judge, scorer
+from handful.export.speaker import Speaker
+from handful.inspection.dialogue import findings_of, kept_together
+from handful.inspection.findings import Finding
+from handful.plan import Plan
+from handful.run import PARTS, checkpoints_of, defuse, write_json
+from handful.strategies.answering import SPEAKING, climb
+from handful.strategies.preferring import PREFERRING, prefer
+from handful.strategies.shots import words_of
+from handful.strategies.stage import SpeakingTerms, Speech
+from handful.strategies.token_recipes import PREFERENCES, RECIPES
+from handful.training.installation import arrays_of
+
+BUDGET = 600.0
+"""Seconds that are spent where nobody said how many: a language model takes minutes where others take seconds."""
+
+Say = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class LanguageRun:
+    """What ``tune`` returns for rows with answers."""
+
+    data: Dataset
+    """The rows that were read, without the unreadable ones."""
+    plan: Plan
+    """The resolved options, with where each came from."""
+    findings: tuple[Finding, ...]
+    """What is wrong with the data, most costly first."""
+    scores: AnswerScores
+    """Every arm with its interval, and the choice."""
+    speech: Speech
+    """The arms themselves: what they said, and how weights moved."""
+    model: Speaker
+    """The chosen arm, fitted on all rows."""
+    notes: tuple[str, ...] = ()
+    """What happened on the way that the user should know, one sentence each."""
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the run folder; raises and replaces as ``Run.save`` does.
+
+        Returns:
+            The folder.
+        """
+        from handful.report.language import render
+
+        with replaced_folder(Path(folder), PARTS) as target:
+            write_json(target / "scores.json", self.scores.as_dict())
+            write_json(target / "findings.json", [finding.record() for finding in self.findings])
+            self.plan.save(target / "plan.yaml")
+            self._write_predictions(target / "predictions.csv")
+            (target / "model").mkdir()
+            self.model.write(target / "model", card=self.card())
+            (target / "report.html").write_text(render(self, Path(folder)), encoding="utf-8")
+            lines = [*self.data.notes, *self.notes, *(f.message for f in self.findings), str(self.scores)]
+            (target / "run.log").write_text(shown("\n".join(lines)) + "\n", encoding="utf-8")
+        shutil.rmtree(checkpoints_of(Path(folder)), ignore_errors=True)
+        return Path(folder)
+
+    def card(self) -> str:
+        """The model card, in Markdown."""
+        weights = "its weights moved" if self.model.tuner else "its weights are as they were"
+        forgot = self.scores.forgetting
+        return (
+            f"---\nlibrary_name: handful\npipeline_tag: text-generation\ntags:\n- handful\n---\n\n"
+            f"# Answers: {self.model.arm} on {self.model.backbone_name}\n\n"
+            f"Learned from {len(self.data)} rows with handful; {weights}.\n\n"
+            f"{self.scores.sentence}\n\n"
+            + (f"Loss on general questions changed by {forgot:.2f} nats per token.\n\n" if forgot is not None else "")
+            + "Use it: `handful chat RUN`, `handful predict RUN new.txt`, `handful serve RUN`. Its answers may be "
+            "wrong; scores hold for rows like those it learned from, and for no others.\n"
+        )
+
+    def _write_predictions(self, file: Path) -> None:
+        taken = next(arm for arm in self.speech.told if arm.name == self.scores.chosen)
+        with file.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["row", "input", "wanted", "answer", "loss"])
+            loss = taken.measured[LOSS]
+            for at, row in enumerate(self.speech.rows.tolist()):
+                item = self.data.items[row]
+                wanted = item.chosen if isinstance(item, Preference) else item.answer
+                said = taken.answers[at] if taken.answers else ""
+                cells = map(defuse, map(shown, (words_of(item.prompt), wanted, said)))
+                writer.writerow([self.data.rows[row], *cells, f"{loss.total[at] / loss.weight[at]:.4f}"])
+
+
+def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None) -> LanguageRun:
+    """Compare ways for a language model to answer, and keep what the rows support.
+
+    Args:
+        data: conversations with answers, or preferences.
+        plan: the resolved options; a budget that nobody gave is ``BUDGET``.
+        say: told how far things are.
+        judge: a function that scores answers, in place of the metric of the plan.
+
+    Raises:
+        OptionError: an option cannot work.
+        WeightsError: the model is not there and cannot be fetched.
+        MachineError: there is not enough memory.
+        TrainingError: a training that was named ran away.
+    """
+    start = time.perf_counter()
+    plan = plan if "budget" in plan.origins else replace(plan, budget=BUDGET)
+    pairs = isinstance(data.items[0], Preference)
+    known = PREFERRING if pairs else SPEAKING
+    wanted = _wanted(plan, known, "preference rows" if pairs else "rows with answers")
+    metric = _metric(plan, judge, pairs)
+    backbone = load_language(plan.backbone)
+    folder = None if plan.out is None else checkpoints_of(Path(plan.out))
+    if folder is not None and not plan.resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    findings = tuple(findings_of(data))
+    read = time.perf_counter() - start
+    terms = SpeakingTerms(
+        wanted=wanted or (("base", "dpo") if pairs else ("base", "in-context", "lora")),
+        named=bool(wanted),
+        budget=max(plan.budget - read, 1.0) if plan.budget else 0.0,
+        metric=metric,
+        seed=plan.seed,
+        checkpoints=folder,
+        say=say,
+        recipes=PREFERENCES if pairs else RECIPES,
+    )
+    rows = list(data.items)
+    together = kept_together(data)
+    groups = together if len(np.unique(together)) < len(rows) else None
+    speech = prefer(backbone, rows, groups, terms) if pairs else climb(backbone, rows, groups, terms)
+    seconds = {"read": read, "compare": time.perf_counter() - start - read}
+    scores = replace(speech.scores, seconds=seconds)
+    return LanguageRun(data, plan, findings, scores, speech, _speaker(backbone, rows, speech), speech.notes)
+
+
+def load_language(name: str) -> LanguageBackbone:
+    """Load the language model that ``--backbone`` names; ``auto`` is the default one."""
+    names = [part.strip() for part in name.split(",") if part.strip()]
+    if len(names) > 1:
+        raise OptionError(f"backbone for rows with answers must be one model, got {len(names)}. Choose one.")
+    chosen = catalog.defaults("language")[0] if name == "auto" else names[0]
+    folder = Path(chosen).expanduser()
+    if "/" in chosen and folder.is_dir():
+        chosen = str(folder.resolve())
+    found = catalog.load(chosen, "language").to(default_device())
+    assert isinstance(found, LanguageBackbone)
+    return found
+
+
+def _wanted(plan: Plan, known: tuple[str, ...], what: str) -> tuple[str, ...]:
+    """The arms that were named, the first one always among them; none where nobody named any."""
+    if "strategies" not in plan.origins:
+        return ()
+    named = [name for name in plan.strategies if name in known]
+    if not named:
+        raise OptionError(
+            f"strategies for {what} must be some of {', '.join(known)}, got {', '.join(plan.strategies)}. "
+            "Choose among these."
+        )
+    return tuple(dict.fromkeys((known[0], *named)))
+
+
+def _metric(plan: Plan, judge: Judge | None, pairs: bool) -> str | Judge:
+    if pairs:
+        if judge is not None or "metric" in plan.origins:
+            raise OptionError("metric= must be left out for preference rows: pairs are scored by which answer wins.")
+        return LOSS
+    if judge is not None:
+        return judge
+    if "metric" not in plan.origins:
+        return LOSS
+    scorer(plan.metric)
+    return plan.metric
+
+
+def _speaker(backbone: LanguageBackbone, rows: list[Conversation | Preference], speech: Speech) -> Speaker:
+    """The chosen arm as data."""
+    told = [row.chosen_row if isinstance(row, Preference) else row for row in rows]
+    longest = max(backbone.chat.tokens(row, backbone.context).asked for row in told)
+    spoken = speech.spoken
+    made = Speaker(
+        arm=speech.scores.chosen, backbone_name=backbone.name, fingerprint=backbone.fingerprint,
+        shots=speech.shots, rows=tuple(told) if speech.shots is not None else (),
+        longest=min(backbone.context // 2, math.ceil(1.5 * longest) + 8),
+    )  # fmt: skip
+    if spoken is None:
+        return replace(made, loaded=backbone)
+    return replace(
+        made, tuner=spoken.recipe.tuner.name, first=spoken.first, delta=arrays_of(spoken.delta),
+        loaded=spoken.backbone(backbone),
+    )  # fmt: skip

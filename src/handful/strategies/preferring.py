@@ -1,0 +1,220 @@
+"""The ladder on pairs of answers: which of the two is likelier, before and after preferences moved the weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from handful.backbones.chat import Tokens
+from handful.backbones.decoding import answers
+from handful.backbones.language import LanguageBackbone, Sampling
+from handful.data.conversations import Preference
+from handful.errors import HandfulError
+from handful.evaluation.answer_scores import Told, chosen_of, summed
+from handful.evaluation.answers import LOSS, Ratio, difference
+from handful.evaluation.intervals import Estimate
+from handful.strategies.stage import SpeakingTerms, Speech, Stage, forgotten, planned, stage_of
+from handful.strategies.token_recipes import PREFERENCES, Lesson, Spoken, TokenRecipe
+from handful.training.loop import Update
+from handful.training.objectives.preference import log_likelihoods
+from handful.training.tokens import PairBatches, TokenBody
+
+PREFERRING = ("base", *PREFERENCES)
+"""What can be named as a strategy for rows with a chosen and a rejected answer."""
+
+ACCURACY = "pair_accuracy"
+"""The share of pairs whose chosen answer is the likelier one, per token."""
+
+MARGIN = "margin_accuracy"
+"""The share of pairs whose chosen answer gained more likelihood than the rejected one: the reward accuracy of DPO."""
+
+# A training is looked at every so many updates, on so many of its own pairs.
+_LOOK, _PAIRS = 5, 4
+
+# So many prompts are answered before and after, to see whether answers grow longer.
+_ANSWERED = 8
+
+
+@dataclass
+class Alarm:
+    """Watches a training on pairs, whose loss also falls where both answers become unlikely, the rejected one faster.
+
+    A training that makes the chosen answers themselves unlikely unlearns to speak (Pal et al. 2024): it is stopped.
+    """
+
+    limit: float = 0.5
+    """Nats per token that chosen answers may lose against the start."""
+    seen: list[float] = field(default_factory=list)
+    """Nats per token that chosen answers had gained, each time somebody looked."""
+
+    @property
+    def rang(self) -> bool:
+        """Whether the training went wrong."""
+        return bool(self.seen) and self.seen[-1] < -self.limit
+
+    @property
+    def words(self) -> str:
+        """What was seen."""
+        return (
+            f"the chosen answers themselves became less likely, by {-self.seen[-1]:.2f} nats per token, and the "
+            "training was stopped; a lower rate or a larger share of the supervised term keeps them"
+        )
+
+
+def prefer(
+    backbone: LanguageBackbone, rows: Sequence[Preference], groups: NDArray[np.int64] | None, terms: SpeakingTerms
+) -> Speech:
+    """Compare what a model prefers before and after it was tuned on pairs, on held-out pairs.
+
+    Args:
+        backbone: the language model; with its weights as they are it is the reference.
+        rows: N pairs.
+        groups: (N,) whole numbers, or None; pairs of one number are held out together.
+        terms: what to try, and how long.
+
+    Raises:
+        OptionError: an arm was named that the budget does not pay for.
+    """
+    stage, notes = stage_of(backbone, [row.chosen_row for row in rows], groups, terms)
+    updates = planned(stage, notes, factor=2.0)  # each pair has two answers to learn from
+    both = [row.chosen_row for row in rows] + [row.rejected_row for row in rows]
+    tokens = [backbone.chat.tokens(row, backbone.context) for row in both]
+    start = time.perf_counter()
+    nats, count = backbone.losses(tokens)  # (2 N,), (2 N,)
+    arms = [_told("base", nats, nats, count, stage, time.perf_counter() - start)]
+    found: dict[str, _Tried] = {}
+    for name, many in updates.items():
+        recipe = terms.recipes[name]
+        try:
+            found[name] = _try(stage, recipe, many, tokens, nats, count)
+        except HandfulError as error:
+            if terms.named:
+                raise
+            notes.append(f"{name} failed: {error}")
+            continue
+        arms.append(found[name].told)
+        notes += [f"{name}: {alarm.words}." for alarm in found[name].alarms if alarm.rang][:1]
+    chosen = chosen_of(arms, ACCURACY, stage.held_groups)
+    final, forgetting = None, None
+    if chosen.name in found:
+        final = _finished(stage, found[chosen.name], notes)
+        forgetting = forgotten(backbone, final.backbone(backbone))
+    scores = summed(arms, chosen.name, ACCURACY, stage.protocol, stage.held_groups, forgetting)
+    curves = {name: tuple(spoken.log for spoken in tried.spoken) for name, tried in found.items()}
+    return Speech(scores, tuple(arms), stage.held, None, final, tuple(notes), curves)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A recipe on the folds."""
+
+    recipe: TokenRecipe
+    updates: int
+    lesson: Lesson
+    told: Told
+    spoken: tuple[Spoken, ...]
+    alarms: tuple[Alarm, ...]
+
+
+def _try(
+    stage: Stage, recipe: TokenRecipe, updates: int, tokens: Sequence[Tokens],
+    nats: NDArray[np.float64], count: NDArray[np.int64],
+) -> _Tried:  # fmt: skip
+    """Learn on every fold without the pairs of the fold, and ask about these."""
+    start = time.perf_counter()
+    lesson = Lesson.of(stage.backbone, tokens, recipe, -nats)
+    after, spoken, alarms = nats.copy(), [], []
+    for fold in range(stage.used):
+        alarms.append(Alarm())
+        learn = np.flatnonzero(stage.folds != fold)
+        spoken.append(stage.learned(lesson, recipe, updates, fold, _watch(lesson, learn, alarms[-1])))
+        own = np.flatnonzero(stage.folds == fold)
+        asked = np.concatenate([own, own + len(stage.rows)])
+        after[asked] = spoken[-1].backbone(stage.backbone).losses([tokens[i] for i in asked.tolist()])[0]
+    told = _told(recipe.name, after, nats, count, stage, time.perf_counter() - start, spoken[-1].moved)
+    return _Tried(recipe, updates, lesson, told, tuple(spoken), tuple(alarms))
+
+
+def _finished(stage: Stage, tried: _Tried, notes: list[str]) -> Spoken:
+    """Learn from all pairs, with the alarms on."""
+    alarm = Alarm()
+    rows = np.arange(len(stage.rows))
+    spoken = stage.learned(tried.lesson, tried.recipe, tried.updates, None, _watch(tried.lesson, rows, alarm))
+    if alarm.rang:
+        notes.append(f"{tried.recipe.name} on all rows: {alarm.words}.")
+    grown = growth(stage.backbone, spoken.backbone(stage.backbone), tried.lesson.tokens[: len(rows)])
+    if grown.low > 0:
+        notes.append(
+            f"{tried.recipe.name} answers at greater length than before, by {grown:.0%} of the tokens: preferences "
+            "often reward length. Add pairs whose chosen answer is the shorter one."
+        )
+    return spoken
+
+
+def _watch(lesson: Lesson, rows: NDArray[np.int64], alarm: Alarm) -> Callable[[Update, TokenBody], bool]:
+    """Look every few updates how likely chosen answers are, on a few of the pairs that are learned from."""
+    assert lesson.reference is not None
+    some = PairBatches(lesson.activations, lesson.tokens, lesson.reference, rows[:_PAIRS], _PAIRS)
+
+    def look(update: Update, body: TokenBody) -> bool:
+        if (update.number + 1) % _LOOK == 0:
+            alarm.seen.append(_gained(body, some))
+        return alarm.rang
+
+    return look
+
+
+@torch.no_grad()
+def _gained(body: TokenBody, some: PairBatches) -> float:
+    """Nats per token that chosen answers gained."""
+    (batch,) = some(0, 1)
+    likely, count = log_likelihoods(body(batch.state), batch, some)
+    assert batch.reference is not None
+    chosen = len(likely) // 2
+    return float((likely - batch.reference)[:chosen].sum() / count[:chosen].sum())
+
+
+def growth(before: LanguageBackbone, after: LanguageBackbone, tokens: Sequence[Tokens]) -> Estimate:
+    """By how much longer answers became, as a share of their length, with its interval.
+
+    Args:
+        before: the model as it was.
+        after: the model as it is.
+        tokens: rows whose prompts are answered by both.
+    """
+    some = tokens[:_ANSWERED]
+    sampling = Sampling(most=int(2 * np.median([row.asked for row in some])) + 8)
+    asked = [Tokens(row.ids[: row.start], row.start) for row in some]
+    lengths = [
+        np.array(
+            [len(backbone.chat.tokenizer(text)["input_ids"]) for text in answers(backbone, asked, sampling)], float
+        )
+        for backbone in (before, after)
+    ]
+    base = np.full(len(some), max(1.0, lengths[0].mean()))
+    return difference(Ratio(lengths[1], base), Ratio(lengths[0], base))
+
+
+def _told(
+    name: str, nats: NDArray[np.float64], start: NDArray[np.float64], count: NDArray[np.int64], stage: Stage,
+    seconds: float, moved: int = 0,
+) -> Told:  # fmt: skip
+    """What an arm prefers on the held-out pairs, (2 N,) nats now and at the start."""
+    held, pairs = stage.held, len(stage.rows)
+    chosen, rejected = held, held + pairs
+    each = nats / count
+    wins = np.where(each[chosen] == each[rejected], 0.5, each[chosen] < each[rejected])
+    margin = (start - nats)[chosen] - (start - nats)[rejected]
+    gains = np.where(margin == 0, 0.5, margin > 0)
+    ones = np.ones(len(held))
+    measured = {
+        ACCURACY: Ratio(wins.astype(float), ones),
+        MARGIN: Ratio(gains.astype(float), ones),
+        LOSS: Ratio(nats[chosen], count[chosen].astype(float)),
+    }
+    return Told(name, 1 if moved else 0, measured, seconds=seconds, moved=moved)

@@ -1,0 +1,239 @@
+"""The stage of a language run: rows on their folds, what the time pays for, and what was forgotten in the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.backbones.language import LanguageBackbone
+from handful.data.conversations import Conversation
+from handful.data.splits import fold_ids
+from handful.errors import OptionError
+from handful.evaluation.answer_scores import AnswerScores, Told
+from handful.evaluation.answers import LOSS, Judge, Ratio, difference
+from handful.evaluation.general import QUESTIONS
+from handful.evaluation.intervals import Estimate
+from handful.seeding import generator
+from handful.strategies.shots import Shots, tokens_of
+from handful.strategies.token_recipes import LEAST_UPDATES, RECIPES, Lesson, Spoken, TokenRecipe, speak
+from handful.training.loop import Settings, Update
+from handful.training.tokens import TokenBody
+
+Say = Callable[[str, int, int], None]
+
+FOLDS = 4
+
+# An update costs a forward pass and a backward pass of about the same size, and some more.
+_UPDATE = 2.4
+
+
+@dataclass(frozen=True)
+class SpeakingTerms:
+    """Under which terms a language model learns."""
+
+    wanted: tuple[str, ...] = ("base", "in-context", "lora")
+    """Which arms to try."""
+    named: bool = False
+    """Whether the user named them: what cannot be afforded is then an error."""
+    budget: float = 600.0
+    """Seconds; 0: nothing moves."""
+    metric: str | Judge = LOSS
+    """What arms are compared by."""
+    updates: int | None = None
+    """How many updates; by default two for each row, between 40 and 200."""
+    seed: int = 0
+    """Fixes folds, orders and draws."""
+    checkpoints: Path | None = None
+    """Where the state of trainings is kept."""
+    say: Say = lambda stage, done, total: None
+    """Told how far things are."""
+    recipes: dict[str, TokenRecipe] = field(default_factory=lambda: dict(RECIPES))
+    """Name → how weights move."""
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What a language model came to."""
+
+    scores: AnswerScores
+    """Every arm on the same held-out rows."""
+    told: tuple[Told, ...]
+    """The arms themselves, with their answers."""
+    rows: NDArray[np.int64]
+    """(S,) the rows that were held out."""
+    shots: Shots | None
+    """The examples that the chosen arm shows, if any."""
+    spoken: Spoken | None
+    """What moved, fitted on all rows, if weights move in the chosen arm."""
+    notes: tuple[str, ...]
+    """What was tried or left out, and why."""
+    curves: dict[str, tuple[tuple[Update, ...], ...]]
+    """Arm → its log of updates on each fold."""
+
+
+@dataclass
+class Stage:
+    """The rows on their folds."""
+
+    backbone: LanguageBackbone
+    """The model as it is."""
+    rows: Sequence[Conversation]
+    """N rows."""
+    groups: NDArray[np.int64] | None
+    """(N,) rows of one number are held out together, or None."""
+    terms: SpeakingTerms
+    """Under which terms."""
+    folds: NDArray[np.int64]
+    """(N,) the fold of each row."""
+    used: int
+    """How many folds are held out in turn; fewer than there are where time is short."""
+
+    @property
+    def held(self) -> NDArray[np.int64]:
+        """Rows that are held out in turn."""
+        return np.flatnonzero(self.folds < self.used)
+
+    @property
+    def held_groups(self) -> NDArray[np.int64] | None:
+        """Their groups."""
+        return None if self.groups is None else self.groups[self.held]
+
+    @property
+    def protocol(self) -> str:
+        """How rows are held out, in words."""
+        folds = int(self.folds.max()) + 1
+        kind = "grouped folds" if self.groups is not None else "folds"
+        return f"{self.used} of {folds} {kind} held out in turn" if self.used < folds else f"{folds} {kind}"
+
+    def learned(
+        self, lesson: Lesson, recipe: TokenRecipe, updates: int, fold: int | None,
+        watch: Callable[[Update, TokenBody], bool] = lambda update, body: False,
+    ) -> Spoken:  # fmt: skip
+        """A recipe on all rows, or without those of a fold.
+
+        Args:
+            lesson: all rows.
+            recipe: how weights move.
+            updates: how often.
+            fold: which rows are left out; None for none.
+            watch: looks at the model after every update; True ends the training.
+        """
+        rows = np.arange(len(self.rows)) if fold is None else np.flatnonzero(self.folds != fold)
+        part = "all rows" if fold is None else f"fold {fold + 1} of {self.used}"
+        folder, name = self.terms.checkpoints, "all" if fold is None else str(fold)
+        file = None if folder is None else folder / f"{recipe.name}-{name}.safetensors"
+        settings = Settings(
+            updates=updates, rate=recipe.rate, schedule="cosine", weight_decay=0.0, seed=self.terms.seed, dropout=False
+        )
+
+        def tell(update: Update, total: int, body: TokenBody) -> bool:
+            self.terms.say(f"{recipe.name}, {part}, loss {update.loss:.2f}", update.number + 1, total)
+            return watch(update, body)
+
+        return speak(self.backbone, lesson, rows, recipe, settings, checkpoint=file, progress=tell)
+
+
+def stage_of(
+    backbone: LanguageBackbone, rows: Sequence[Conversation], groups: NDArray[np.int64] | None, terms: SpeakingTerms
+) -> tuple[Stage, list[str]]:
+    """Deal the rows into folds, and say what the model does to them."""
+    tokens = [backbone.chat.tokens(row, backbone.context) for row in rows]
+    notes = []
+    cut = sum(row.cut > 0 for row in tokens)
+    if cut:
+        notes.append(f"{cut} of {len(rows)} rows are longer than {backbone.context} tokens and were cut on the left.")
+    if backbone.chat.plain:
+        notes.append(f"{backbone.name} has no chat template; a plain one is used.")
+    number = np.arange(len(rows)) if groups is None else groups
+    folds = min(FOLDS, len(np.unique(number)))
+    if folds < 2:
+        raise OptionError(
+            "the rows must come from at least two groups, so that one can be held out, got 1 group. Add other rows."
+        )
+    dealt = fold_ids(np.zeros(len(rows), int), number, folds, generator(terms.seed, "folds"))
+    return Stage(backbone, rows, groups, terms, dealt, folds), notes
+
+
+def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, int]:
+    """How many updates each recipe gets; what is not tried is said, or an error where it was named.
+
+    What an update costs is told from a pass over a few rows. Folds are left out before recipes are, and recipes before
+    updates: what is held out may be few rows, but too few updates move nothing.
+
+    Args:
+        stage: the rows; how many of its folds are used is decided here.
+        notes: what is said is added.
+        factor: how many rows stand for one, as the two answers of a pair do.
+
+    Returns:
+        Name → updates, of what is tried.
+
+    Raises:
+        OptionError: something was named that cannot be tried.
+    """
+    terms = stage.terms
+    wanted = terms.updates or int(np.clip(2 * len(stage.rows), 40, 200))
+    refused: dict[str, str] = {}
+    for name in [name for name in terms.wanted if name in terms.recipes]:
+        why = terms.recipes[name].tuner.refusal(stage.backbone)
+        if terms.budget == 0:
+            why = "with a budget of 0 weights stay as they are"
+        elif wanted < LEAST_UPDATES:
+            why = f"{wanted} updates move nothing far enough to be seen; it needs at least {LEAST_UPDATES}"
+        refused.update({} if why is None else {name: why})
+    tried = [name for name in terms.wanted if name in terms.recipes and name not in refused]
+    once, row = _pass(stage) if tried else (0.0, 0.0)
+    left = terms.budget - once * (1 + 5 * ("in-context" in terms.wanted))
+
+    def cost(used: int, updates: int) -> float:
+        each = [factor * row * _UPDATE * updates * min(terms.recipes[n].batch, len(stage.rows)) for n in tried]
+        return used * sum(each) + max(each)
+
+    while tried and (least := cost(1, wanted)) > left:
+        fits = int(wanted * left / least) if left > 0 else 0
+        if len(tried) == 1 and fits >= LEAST_UPDATES and terms.updates is None:
+            wanted = fits
+            break
+        needed = cost(1, terms.updates or LEAST_UPDATES) + terms.budget - left
+        refused[tried.pop()] = f"it needs a budget of about {_time(1.1 * needed)} here"
+    if tried:
+        stage.used = max(used for used in range(1, stage.used + 1) if used == 1 or cost(used, wanted) <= left)
+        notes.append(
+            f"{', '.join(tried)}: {wanted} updates of {terms.recipes[tried[0]].batch} rows on each of {stage.used} "
+            f"folds and on all rows, about {_time(cost(stage.used, wanted))}."
+        )
+    for name, why in refused.items():
+        if terms.named:
+            raise OptionError(f"{name} cannot be tried: {why}. Leave it out, or change that.")
+        notes.append(f"{name} was not tried: {why}.")
+    return dict.fromkeys(tried, wanted)
+
+
+def _pass(stage: Stage) -> tuple[float, float]:
+    """Seconds for reading all rows once, and one row of middling length."""
+    tokens = [stage.backbone.chat.tokens(row, stage.backbone.context) for row in stage.rows]
+    some = sorted(tokens, key=lambda row: len(row.ids))[len(tokens) // 2 :][:4]
+    start = time.perf_counter()
+    stage.backbone.losses(some)
+    each = (time.perf_counter() - start) / sum(len(row.ids) for row in some)
+    everything = each * sum(len(row.ids) for row in tokens)
+    return everything, everything / len(tokens)
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{np.ceil(seconds / 60):.0f} min"
+
+
+def forgotten(before: LanguageBackbone, after: LanguageBackbone) -> Estimate:
+    """How much the loss on general questions rose, in nats per token, with its interval."""
+    return difference(_general(after), _general(before))
+
+
+def _general(backbone: LanguageBackbone) -> Ratio:
+    nats, count = backbone.losses(tokens_of(QUESTIONS, backbone.chat, backbone.context, None))
+    return Ratio(nats, count.astype(float))
