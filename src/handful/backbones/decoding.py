@@ -42,26 +42,47 @@ def answers(backbone: LanguageBackbone, prompts: Sequence[Tokens], sampling: Sam
     return [found[i] for i in range(len(prompts))]
 
 
-def stream(backbone: LanguageBackbone, prompt: Tokens, sampling: Sampling) -> Iterator[str]:
-    """Answer one prompt piece by piece, as soon as a piece is a whole text."""
-    ids: list[int] = []
-    told = ""
-    for (token,) in steps(backbone, [prompt], sampling):
-        if token is None:
-            break
-        ids.append(token)
-        text = backbone.chat.text(ids)
-        if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # half a letter waits for its other half
-            yield text[len(told) :]
-            told = text
-    rest = backbone.chat.text(ids)[len(told) :]
-    if rest:
-        yield rest
+class Reply(Iterator[str]):
+    """One answer, piece by piece, each told as soon as it is a whole text; and what is known of it so far."""
+
+    def __init__(self, backbone: LanguageBackbone, prompt: Tokens, sampling: Sampling) -> None:
+        """Take the prompt; nothing is computed before the first piece is asked for.
+
+        Args:
+            backbone: who answers.
+            prompt: a conversation that waits for its answer.
+            sampling: how tokens are chosen, and how many at most.
+        """
+        self.prompt = prompt
+        self.tokens = 0
+        self.ended = False  # by itself, and not because the most tokens were reached
+        self._pieces = self._spoken(backbone, sampling)
+
+    def __next__(self) -> str:
+        """The next piece."""
+        return next(self._pieces)
+
+    def _spoken(self, backbone: LanguageBackbone, sampling: Sampling) -> Iterator[str]:
+        ids: list[int] = []
+        told = ""
+        for (token,) in steps(backbone, [self.prompt], sampling):
+            if token is None:
+                self.ended = True
+                break
+            ids.append(token)
+            self.tokens = len(ids)
+            text = backbone.chat.text(ids)
+            if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # half a letter waits for its other half
+                yield text[len(told) :]
+                told = text
+        rest = backbone.chat.text(ids)[len(told) :]
+        if rest:
+            yield rest
 
 
 @torch.inference_mode()
 def steps(backbone: LanguageBackbone, prompts: Sequence[Tokens], sampling: Sampling) -> Iterator[list[int | None]]:
-    """The next token of every row, again and again until all have ended; None for rows that have.
+    """The next token of every row, again and again; None for rows that have ended, for all of them only as the last.
 
     Args:
         backbone: who answers.
@@ -82,9 +103,9 @@ def steps(backbone: LanguageBackbone, prompts: Sequence[Tokens], sampling: Sampl
         token = _next(backbone.scores(state.x[:, -1]).float(), sampling, rng)  # (B,)
         ended = np.isin(token, list(backbone.chat.stops))
         open_rows &= ~ended
+        yield [int(t) if is_open else None for t, is_open in zip(token, open_rows, strict=True)]
         if not open_rows.any():
             return
-        yield [int(t) if is_open else None for t, is_open in zip(token, open_rows, strict=True)]
         mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], 1)
         if mask.shape[1] >= backbone.context:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from handful.atomic import replaced_folder
 from handful.backbones import catalog
 from handful.backbones.base import default_device
 from handful.backbones.chat import Tokens
-from handful.backbones.decoding import answers, stream
+from handful.backbones.decoding import Reply, answers
 from handful.backbones.language import LanguageBackbone, Sampling, write_pretrained
 from handful.data.conversations import Conversation, Message, asked
 from handful.errors import BundleError, OptionError
@@ -83,23 +83,23 @@ class Speaker:
             BundleError: the backbone is not the one that the model was made with.
         """
         sampling = Sampling(self.longest, temperature, seed)
-        return answers(self.backbone, [self._question(prompt) for prompt in prompts], sampling)
+        return answers(self.backbone, [self._question(prompt, self.longest) for prompt in prompts], sampling)
 
-    def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[str]:
-        """Answer one prompt piece by piece; raises as ``predict``."""
-        return stream(self.backbone, self._question(prompt), sampling)
+    def stream(self, prompt: Prompt, sampling: Sampling) -> Reply:
+        """Answer one prompt piece by piece; raises as ``predict``.
 
-    def count(self, prompt: Prompt) -> int:
-        """How many tokens a prompt has, with its examples."""
-        return len(self._question(prompt).ids)
+        Returns:
+            The answer, with the prompt as tokens: of one that is too long, ``cut`` tokens on the left are not seen.
+        """
+        return Reply(self.backbone, self._question(prompt, min(sampling.most, self.longest)), sampling)
 
-    def _question(self, prompt: Prompt) -> Tokens:
+    def _question(self, prompt: Prompt, most: int) -> Tokens:
         messages = _messages(prompt)
         backbone = self.backbone
         if self.shots is not None:
             row = Examples(self.rows, self.shots).before(Conversation(messages, ""), backbone.chat, backbone.context)
             messages = row.prompt
-        return backbone.chat.question(messages, backbone.context - min(self.longest, backbone.context // 2))
+        return backbone.chat.question(messages, backbone.context - min(most, backbone.context // 2))
 
     def _load(self) -> LanguageBackbone:
         found = catalog.load(self.backbone_name, TASK)
