@@ -32,6 +32,14 @@ class State:
     """Keys and values of earlier tokens, where a language model decodes; ``x`` then holds only new ones."""
 
 
+class Remembers(ABC):
+    """A block that keeps what it has seen in ``State.past``, so that decoding reads every token once."""
+
+    @abstractmethod
+    def before(self, state: State) -> int:
+        """How many tokens it has seen."""
+
+
 class Backbone(ABC):
     """A pre-trained model, cut so that its features can be read at any depth.
 

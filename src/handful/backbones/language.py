@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from handful.backbones import manifest
-from handful.backbones.base import Backbone, State, weights_fingerprint
+from handful.backbones.base import Backbone, Remembers, State, weights_fingerprint
 from handful.backbones.chat import Chat, Tokens
 from handful.backbones.hub import located
 from handful.backbones.weights import damaged
@@ -32,7 +32,7 @@ _CLOSE = 2e-3
 _WORKING = 2 << 30
 
 
-class Block(nn.Module):
+class Block(nn.Module, Remembers):
     """One decoder layer, State → State.
 
     Without ``past`` rows are padded on the right, where no real token sees the padding. With ``past``, for decoding,
@@ -169,7 +169,7 @@ class LanguageBackbone(Backbone):
 
 
 def _quiet() -> Any:
-    """transformers without its own progress bars, which would stand between ours."""
+    """The library without its own progress bars, which would stand between ours."""
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
@@ -275,7 +275,8 @@ def _cut(name: str, source: str | Path, what: str) -> LanguageBackbone:
     _check_memory(name, Path(source))
     tokenizer = transformers.AutoTokenizer.from_pretrained(source)
     model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()
-    missing = [part for part in ("embed_tokens", "layers", "rotary_emb", "norm") if not hasattr(model.model, part)]
+    inner = getattr(model, "model", None)
+    missing = [part for part in ("embed_tokens", "layers", "rotary_emb", "norm") if not hasattr(inner, part)]
     if missing:
         raise WeightsError(
             f"backbone {name!r} must be a causal model built of embed_tokens, layers, rotary_emb and norm (as Llama, "

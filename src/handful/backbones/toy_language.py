@@ -33,10 +33,13 @@ class ToyLanguage(LanguageBackbone):
             num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=256,
             tie_word_embeddings=True,
         )  # fmt: skip
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with torch.random.fork_rng(devices=[]):  # what is drawn here is replaced, and the dice given back
             model = transformers.LlamaForCausalLM(config).eval()
         model.requires_grad_(False)
+        rng = torch.Generator().manual_seed(0)
+        for weight in model.parameters():
+            if weight.dim() > 1:
+                weight.copy_(0.1 * torch.randn(weight.shape, generator=rng))
         fingerprint = weights_fingerprint((model,), "toy-language", template)
         super().__init__("toy-language", model, Chat(_tokenizer(template)), fingerprint)
 

@@ -19,6 +19,7 @@ import cyclopts
 from cyclopts import App, Parameter
 
 from handful.atomic import check_replaceable
+from handful.cli.language import chat, serve
 from handful.cli.weights import Flag, models
 from handful.errors import HandfulError, OptionError
 from handful.plan import Plan
@@ -42,6 +43,8 @@ app = App(
     suppress_keyboard_interrupt=False,  # main() says what an interruption leaves
 )
 app.command(models)
+app.command(chat)
+app.command(serve)
 
 
 @app.command

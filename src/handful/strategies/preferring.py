@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from handful.backbones.chat import Tokens
@@ -21,8 +20,7 @@ from handful.evaluation.intervals import Estimate
 from handful.strategies.stage import SpeakingTerms, Speech, Stage, forgotten, planned, stage_of
 from handful.strategies.token_recipes import PREFERENCES, Lesson, Spoken, TokenRecipe
 from handful.training.loop import Update
-from handful.training.objectives.preference import log_likelihoods
-from handful.training.tokens import PairBatches, TokenBody
+from handful.training.tokens import PairBatches, TokenBody, chosen_gain
 
 PREFERRING = ("base", *PREFERENCES)
 """What can be named as a strategy for rows with a chosen and a rejected answer."""
@@ -163,20 +161,10 @@ def _watch(lesson: Lesson, rows: NDArray[np.int64], alarm: Alarm) -> Callable[[U
 
     def look(update: Update, body: TokenBody) -> bool:
         if (update.number + 1) % _LOOK == 0:
-            alarm.seen.append(_gained(body, some))
+            alarm.seen.append(chosen_gain(body, some))
         return alarm.rang
 
     return look
-
-
-@torch.no_grad()
-def _gained(body: TokenBody, some: PairBatches) -> float:
-    """Nats per token that chosen answers gained."""
-    (batch,) = some(0, 1)
-    likely, count = log_likelihoods(body(batch.state), batch, some)
-    assert batch.reference is not None
-    chosen = len(likely) // 2
-    return float((likely - batch.reference)[:chosen].sum() / count[:chosen].sum())
 
 
 def growth(before: LanguageBackbone, after: LanguageBackbone, tokens: Sequence[Tokens]) -> Estimate:

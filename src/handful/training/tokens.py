@@ -18,6 +18,7 @@ from handful.seeding import generator
 from handful.training.activations import Activations
 from handful.training.body import Body
 from handful.training.objectives import Batch, Outputs
+from handful.training.objectives.preference import log_likelihoods
 
 # Rows of more tokens than this together keep only what goes into each block, and run it again for the gradient.
 _LONG = 1024
@@ -147,3 +148,18 @@ def asked_batch(activations: Activations, tokens: Sequence[Tokens], rows: NDArra
         parts.append(Asked(state, where.to(state.x.device)))
     device = parts[0].where.device
     return Batch(parts, torch.tensor(targets, device=device), owner=torch.tensor(owner, device=device))
+
+
+@torch.no_grad()
+def chosen_gain(body: TokenBody, pairs: PairBatches) -> float:
+    """Nats per token that the chosen answers of some pairs gained since the start; below 0 they became less likely.
+
+    Args:
+        body: the model as it is.
+        pairs: so many pairs as one update takes.
+    """
+    (batch,) = pairs(0, 1)
+    likely, count = log_likelihoods(body(batch.state), batch, pairs)
+    assert batch.reference is not None
+    chosen = len(likely) // 2
+    return float((likely - batch.reference)[:chosen].sum() / count[:chosen].sum())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from handful.backbones.base import Backbone, State
+from handful.backbones.base import Backbone, Remembers, State
 from handful.training.body import Body
 from handful.training.loop import Group
 from handful.training.tuners.base import Delta, Tuner, copied, groups_of, put, weighted_mean
@@ -27,10 +27,13 @@ class Prefixed(nn.Module):
     def forward(self, state: State) -> State:
         """(B, T, D) → (B, T, D)."""
         count = len(self.tokens)
-        x = torch.cat([self.tokens.expand(len(state.x), -1, -1), state.x], 1)  # (B, P + T, D)
         mask = state.mask
         longer = None if mask is None else torch.cat([mask.new_ones(len(mask), count), mask], 1)
-        return State(self.block(State(x, longer)).x[:, count:], mask, state.owner)
+        if isinstance(self.block, Remembers) and self.block.before(state):  # it has seen these tokens already
+            seen: State = self.block(replace(state, mask=longer))
+            return replace(seen, mask=mask)
+        x = torch.cat([self.tokens.expand(len(state.x), -1, -1), state.x], 1)  # (B, P + T, D)
+        return replace(state, x=self.block(replace(state, x=x, mask=longer)).x[:, count:])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,146 @@
+"""Language backbones: cut into blocks they score as the whole model does, decode with memory, and fit the context."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from handful.backbones import catalog, language
+from handful.backbones.chat import Chat
+from handful.backbones.decoding import Reply, answers, steps
+from handful.backbones.language import LanguageBackbone, Sampling, write_pretrained
+from handful.backbones.toy_language import ToyLanguage
+from handful.data.conversations import Conversation, Message
+from handful.errors import MachineError, WeightsError
+from handful.training.installation import arrays_of, installed
+from handful.training.tokens import TokenBody
+from handful.training.tuners import TUNERS
+
+
+def row(asked: str, answer: str) -> Conversation:
+    return Conversation((Message("user", asked),), answer)
+
+
+@pytest.fixture(scope="module")
+def toy() -> LanguageBackbone:
+    return ToyLanguage()
+
+
+@pytest.fixture(scope="module")
+def folder(toy, tmp_path_factory):
+    place = tmp_path_factory.mktemp("model")
+    write_pretrained(toy, place)
+    return place
+
+
+def test_the_answer_alone_is_scored(toy):
+    made = toy.chat.tokens(row("say hi", "hi"), toy.context)
+    assert toy.chat.tokenizer.decode(made.ids[: made.start]) == "<user>say hi<end><assistant>"
+    assert toy.chat.tokenizer.decode(made.ids[made.start :]) == "hi<end>"
+    assert made.asked == 3
+
+
+def test_losses_are_those_of_the_whole_model(toy, folder):
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    rows = [toy.chat.tokens(row("a" * n, "b" * (n + 1)), toy.context) for n in (1, 7, 3)]
+    nats, count = toy.losses(rows)
+    for tokens, total, asked in zip(rows, nats, count, strict=True):
+        ids = torch.tensor([tokens.ids])
+        with torch.no_grad():
+            scores = model(input_ids=ids).logits.log_softmax(-1)[0, :-1]
+        wanted = -scores[range(len(tokens.ids) - 1), tokens.ids[1:]][tokens.start - 1 :]
+        assert asked == len(wanted)
+        assert total == pytest.approx(float(wanted.sum()), abs=1e-4)
+
+
+def test_decoding_with_memory_says_what_decoding_without_it_says(toy):
+    asked = [toy.chat.question((Message("user", text),), 100) for text in ("one", "a longer question", "x")]
+    sampling = Sampling(most=6, temperature=1.0, seed=3)
+    said = list(steps(toy, asked, sampling))
+    assert len(said) > 1
+    alone = [[int(t[0]) for t in steps(toy, [one], Sampling(most=6)) if t[0] is not None] for one in asked]
+    together = list(steps(toy, asked, Sampling(most=6)))
+    for i, ids in enumerate(alone):
+        assert [step[i] for step in together if step[i] is not None] == ids
+        state = list(asked[i].ids)
+        for token in ids:  # each time everything is read anew
+            scores = toy.scores(toy.run((torch.tensor([state]), torch.ones(1, len(state))), 2).x[:, -1])
+            assert int(scores.argmax()) == token
+            state.append(token)
+
+
+@pytest.mark.parametrize("name", sorted(set(TUNERS) - {"head"}))
+def test_what_a_tuner_moved_decodes_with_memory_too(toy, name):
+    body = TokenBody(toy, 1)
+    tuner = TUNERS[name]()
+    tokens = toy.chat.tokens(row("abc", "d"), toy.context)
+    body.measure(toy.run(toy.prepare([tokens]), 1))
+    tuner.prepare(body)
+    rng = torch.Generator().manual_seed(1)
+    delta = {k: v + 0.3 * torch.randn(v.shape, generator=rng) for k, v in tuner.delta(body).items()}
+    moved = installed(toy, name, 1, arrays_of(delta))
+    ids = list(toy.chat.question((Message("user", "abc"),), 100).ids)
+    said = [int(t[0]) for t in steps(moved, [toy.chat.question((Message("user", "abc"),), 100)], Sampling(most=5))]
+    for token in said:
+        scores = moved.scores(moved.run((torch.tensor([ids]), torch.ones(1, len(ids))), 2).x[:, -1])
+        assert int(scores.argmax()) == token
+        ids.append(token)
+
+
+def test_a_stream_is_the_answer_in_pieces(toy):
+    prompt = toy.chat.question((Message("user", "hello"),), 100)
+    sampling = Sampling(most=12, temperature=1.5, seed=5)
+    assert "".join(Reply(toy, prompt, sampling)).strip() == answers(toy, [prompt], sampling)[0]
+
+
+def test_a_long_row_loses_the_left_of_its_prompt(toy):
+    made = toy.chat.tokens(row("a" * 500 + "z", "b"), 64)
+    assert len(made.ids) == 64
+    assert made.cut > 400
+    assert toy.chat.tokenizer.decode(made.ids[: made.start]).endswith("az<end><assistant>")
+
+
+def test_a_long_answer_is_cut_and_keeps_some_of_its_prompt(toy):
+    made = toy.chat.tokens(row("a" * 50, "b" * 500), 64)
+    assert (len(made.ids), made.start) == (64, 16)
+
+
+def test_a_model_without_a_template_gets_a_plain_one():
+    plain = ToyLanguage(template=None)
+    assert plain.chat.plain
+    text = plain.chat.prompt((Message("system", "Be kind."), Message("user", "Hi")))
+    assert text == "Be kind.\n\n### Instruction:\nHi\n\n### Response:\n"
+    made = plain.chat.tokens(row("Hi", "Yes"), plain.context)
+    assert plain.chat.tokenizer.decode(made.ids[made.start :]) == "Yes<end>"
+
+
+def test_a_folder_is_loaded_and_says_the_same(toy, folder):
+    found = catalog.load(str(folder), "language")
+    tokens = [toy.chat.tokens(row("say hi", "hi"), toy.context)]
+    np.testing.assert_allclose(found.losses(tokens)[0], toy.losses(tokens)[0], rtol=1e-5)
+
+
+def test_a_folder_that_is_no_language_model_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match="must be a folder or hub id of a causal language model"):
+        catalog.load(str(tmp_path), "language")
+
+
+def test_a_kind_of_model_that_cannot_be_cut_is_named(tmp_path, toy):
+    config = transformers.GPT2Config(vocab_size=105, n_embd=16, n_layer=1, n_head=2, n_positions=32)
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    toy.chat.tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(WeightsError, match="built of embed_tokens, layers, rotary_emb and norm"):
+        catalog.load(str(tmp_path), "language")
+
+
+def test_too_little_memory_is_said_before_loading_with_what_would_fit(folder, monkeypatch):
+    monkeypatch.setattr(language, "_free_memory", lambda: 1 << 30)
+    with pytest.raises(MachineError, match=r"must have about 2\.0 GB of memory to learn, but 1\.0 GB are free"):
+        catalog.load(str(folder), "language")
+
+
+def test_the_end_of_an_answer_is_known(toy):
+    assert toy.chat.stops == {toy.chat.tokenizer.eos_token_id}
+    assert isinstance(toy.chat, Chat)

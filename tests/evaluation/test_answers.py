@@ -1,0 +1,125 @@
+"""Scores of free answers: their intervals cover, pairs of arms are told apart, and odd metrics are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handful.errors import OptionError
+from handful.evaluation.answer_scores import AnswerScores, Told, chosen_of, summed
+from handful.evaluation.answers import Ratio, difference, estimate, exact_match, scored, scorer, token_f1
+
+
+def ratio(total, weight=None):
+    total = np.asarray(total, float)
+    return Ratio(total, np.ones(len(total)) if weight is None else np.asarray(weight, float))
+
+
+def test_a_loss_per_token_counts_tokens_not_rows():
+    found = estimate(ratio([2.0, 30.0, 4.0], [1, 10, 2]))
+    assert found.value == pytest.approx(36 / 13)
+    assert found.low < found.value < found.high
+
+
+def test_the_interval_of_a_ratio_covers_the_truth():
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(400):
+        weight = rng.integers(5, 60, size=25)
+        total = weight * rng.normal(2.0, 0.4, size=25)
+        found = estimate(ratio(total, weight))
+        held += found.low <= 2.0 <= found.high
+    assert 0.92 <= held / 400 <= 0.98
+
+
+def test_groups_that_share_a_fate_widen_the_interval():
+    rng = np.random.default_rng(1)
+    fate = np.repeat(rng.normal(2, 1, size=8), 5)
+    score = ratio(fate * 10 + rng.normal(size=40) * 0.1, np.full(40, 10))
+    alone, together = estimate(score), estimate(score, np.repeat(np.arange(8), 5))
+    assert together.high - together.low > 1.8 * (alone.high - alone.low)
+
+
+def test_one_row_gives_no_interval():
+    assert estimate(ratio([20.0], [10])).low == -np.inf
+
+
+def test_right_and_wrong_get_the_interval_of_an_accuracy():
+    found = estimate(ratio([1, 1, 1, 1]))
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert found.low == pytest.approx(0.51, abs=0.01)
+
+
+def test_a_difference_is_paired():
+    rng = np.random.default_rng(2)
+    hard, weight = rng.normal(20, 8, size=30), np.full(30, 10.0)
+    found = difference(ratio(hard - 1 + rng.normal(size=30) * 0.1, weight), ratio(hard, weight))
+    assert found.value == pytest.approx(-0.1, abs=0.01)
+    assert found.high < 0
+
+
+@given(st.text(), st.text())
+def test_word_overlap_is_a_share_and_knows_the_same_text(answer, wanted):
+    assert 0 <= token_f1(answer, wanted) <= 1
+    assert token_f1(answer, wanted) == pytest.approx(token_f1(wanted, answer))
+    assert token_f1(wanted, wanted) == exact_match(wanted, wanted) == 1
+
+
+def test_words_in_common():
+    assert token_f1("the red car", "a red car") == pytest.approx(2 / 3)
+    assert exact_match(" a  b ", "a b") == 1
+
+
+def test_a_pattern_has_to_match_the_whole_answer():
+    judge = scorer(r"regex:\d+ units")
+    assert (judge("", "12 units\n", ""), judge("", "about 12 units", "")) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("exact_mach", r"must be one of loss, exact_match, token_f1 or regex:PATTERN, got 'exact_mach'"),
+        ("regex:(", "must hold a regular expression after 'regex:'"),
+    ],
+)
+def test_an_odd_metric_is_refused(metric, said):
+    with pytest.raises(OptionError, match=said):
+        scorer(metric)
+
+
+@pytest.mark.parametrize("worth", [2, None, "good", float("nan")])
+def test_a_function_that_gives_no_share_is_refused(worth):
+    with pytest.raises(OptionError, match="metric= must give a number from 0 to 1 for each answer, got"):
+        scored(lambda prompt, answer, wanted: worth, ["p"], ["a"], ["w"])
+
+
+def arms(better: float):
+    rng = np.random.default_rng(3)
+    weight, hard = np.full(20, 12.0), rng.normal(30, 5, size=20)
+    base = Told("base", 0, {"loss": ratio(hard, weight)})
+    tuned = Told("lora", 1, {"loss": ratio(hard - better + rng.normal(size=20), weight)}, moved=10)
+    return [base, tuned]
+
+
+def test_what_is_better_beyond_doubt_is_taken_and_what_is_not_is_a_tie():
+    clear, same = arms(10.0), arms(0.0)
+    assert chosen_of(clear, "loss", None).name == "lora"
+    assert chosen_of(same, "loss", None).name == "base"
+    scores = summed(clear, "lora", "loss", "4 folds", None, None)
+    assert [arm.verdict for arm in scores.arms] == ["worse", "chosen"]
+    assert scores.arms[1].reason.startswith("Better than base by 0.8")
+    assert "lora is taken." in scores.sentence
+    tied = summed(same, "base", "loss", "4 folds", None, None)
+    assert tied.arms[1].verdict == "tie"
+    assert "lora cannot be told from it" in tied.sentence
+
+
+def test_scores_are_read_back(tmp_path):
+    import json
+
+    scores = summed(arms(10.0), "lora", "loss", "4 folds", None, estimate(ratio([1.0, 2.0], [10, 12])))
+    (tmp_path / "scores.json").write_text(json.dumps(scores.as_dict()))
+    back = AnswerScores.read(tmp_path / "scores.json")
+    assert back.as_dict() == scores.as_dict()
+    assert str(back).splitlines()[0].startswith("arm")

@@ -1,0 +1,122 @@
+"""Rows and pairs in the loop: the loss is that of the answers, kept activations change nothing, pairs know a start."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from handful.backbones.toy_language import ToyLanguage
+from handful.data.conversations import Conversation, Message
+from handful.errors import OptionError
+from handful.training import tokens as module
+from handful.training.activations import Activations
+from handful.training.loop import Settings, train
+from handful.training.objectives import Batch, Outputs
+from handful.training.objectives.classify import CrossEntropy
+from handful.training.objectives.preference import DPO, IPO
+from handful.training.tokens import AnswerBatches, PairBatches, TokenBody, asked_batch, chosen_gain, drawn
+from handful.training.tuners import Blocks, LoRA
+
+TEXTS = [("say cat", "CAT"), ("say a very long thing that takes many letters", "OK"), ("dog", "DOG DOG"), ("x", "Y")]
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return ToyLanguage()
+
+
+@pytest.fixture(scope="module")
+def rows(toy):
+    said = [Conversation((Message("user", asked),), answer) for asked, answer in TEXTS]
+    return [toy.chat.tokens(row, toy.context) for row in said]
+
+
+def test_the_loss_of_a_batch_is_that_of_its_answers(toy, rows):
+    body = TokenBody(toy, 1)
+    batch = asked_batch(Activations.of(toy, [rows], 1), rows, np.arange(4))
+    nats, count = toy.losses(rows)
+    with torch.no_grad():
+        found = float(CrossEntropy()(body(batch.state), batch))
+    assert found == pytest.approx(nats.sum() / count.sum(), rel=1e-5)
+    assert batch.weight == count.sum()
+    own = torch.bincount(batch.owner, minlength=4)
+    assert own.tolist() == count.tolist()
+
+
+def test_long_rows_give_the_same_gradient_with_less_memory(toy, rows, monkeypatch):
+    found = []
+    for long in (0, 1 << 20):
+        monkeypatch.setattr(module, "_LONG", long)
+        body = TokenBody(toy, 0)
+        groups = Blocks().prepare(body)
+        batch = asked_batch(Activations.of(toy, [rows], 0), rows, np.arange(4))
+        torch.autograd.backward(CrossEntropy()(body(batch.state), batch))
+        found.append([weight.grad.clone() for group in groups for weight in group.weights])
+    for first, second in zip(*found, strict=True):
+        torch.testing.assert_close(first, second)
+
+
+def test_parts_of_a_batch_add_up_to_the_whole(toy, rows):
+    source = AnswerBatches(Activations.of(toy, [rows], 1), rows, np.arange(4), 4)
+    (whole,), parts = source(0, 1), source(0, 3)
+    assert whole.weight == sum(part.weight for part in parts)
+    assert sorted(whole.targets.tolist()) == sorted(t for part in parts for t in part.targets.tolist())
+
+
+def test_every_row_has_its_turn_before_one_comes_again():
+    seen = np.concatenate([drawn(update, 10, 4, seed=3) for update in range(5)])
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+    assert drawn(2, 10, 4, seed=3).tolist() == seen[8:12].tolist()
+    assert len(drawn(0, 3, 8, seed=0)) == 3
+
+
+def test_answers_become_likelier(toy, rows):
+    body = TokenBody(toy, 0)
+    groups = LoRA().prepare(body)
+    source = AnswerBatches(Activations.of(toy, [rows], 0), rows, np.arange(4), 4)
+    log = train(body, CrossEntropy(), source, groups, Settings(updates=30, rate=2e-2, dropout=False))
+    assert log[-1].loss < 0.8 * log[0].loss
+
+
+def pairs_of(toy, count=3):
+    chosen = [Conversation((Message("user", f"word {i}"),), "AB") for i in range(count)]
+    rejected = [Conversation((Message("user", f"word {i}"),), "zyx") for i in range(count)]
+    made = [toy.chat.tokens(row, toy.context) for row in chosen + rejected]
+    nats, _ = toy.losses(made)
+    return made, PairBatches(Activations.of(toy, [made], 0), made, -nats, np.arange(count), count)
+
+
+def test_dpo_starts_at_the_logarithm_of_two_and_ipo_at_its_target(toy):
+    _, source = pairs_of(toy)
+    (batch,) = source(0, 1)
+    with torch.no_grad():
+        outputs = TokenBody(toy, 0)(batch.state)
+    assert float(DPO()(outputs, batch)) == pytest.approx(math.log(2), abs=1e-4)
+    assert float(IPO(beta=0.1)(outputs, batch)) == pytest.approx(25.0, abs=1e-2)
+    assert batch.weight == 3
+
+
+@pytest.mark.parametrize("objective", [DPO(beta=0.5), IPO(beta=0.5), DPO(beta=0.5, supervised=1.0)])
+def test_preferences_raise_the_chosen_answer_over_the_rejected_one(toy, objective):
+    made, source = pairs_of(toy)
+    body = TokenBody(toy, 0)
+    groups = LoRA().prepare(body)
+    train(body, objective, source, groups, Settings(updates=25, rate=1e-2, dropout=False))
+    (batch,) = source(0, 1)
+    with torch.no_grad():
+        scores = body(batch.state).scores
+    each = -functional.cross_entropy(scores, batch.targets, reduction="none")
+    gained = torch.zeros(6).index_add(0, batch.owner, each) - batch.reference
+    assert (gained[:3] > gained[3:]).all()
+    if objective.supervised:
+        assert chosen_gain(body, source) > 0
+
+
+def test_pairs_without_a_start_are_refused():
+    outputs = Outputs(torch.zeros(2, 3), torch.zeros(2, 5))
+    with pytest.raises(OptionError, match="The batches of DPO must hold pairs of answers and how likely they were"):
+        DPO()(outputs, Batch(None, torch.zeros(2, dtype=torch.long)))
