@@ -98,7 +98,8 @@ class Chat:
         )
 
     def _ids(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        # Not verbose: what is too long is cut here, and said by those who call.
+        return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
     def _end(self) -> str:
         return str(self.tokenizer.eos_token or "")

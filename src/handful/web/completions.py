@@ -1,0 +1,245 @@
+"""The OpenAI-compatible application: chat completions, whole or streamed, one at a time; the model; health."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from handful.backbones.decoding import Reply
+from handful.backbones.language import Sampling
+from handful.export.speaker import Speaker
+from handful.web.questions import Question, RefusedError, no_model, read_question
+from handful.web.stopping import Told
+
+MOST_BYTES = 1 << 20
+"""The longest body of a request; far more than the context of a small model holds."""
+
+_PAGES = "There are POST /v1/chat/completions, GET /v1/models and GET /health."
+
+_FAILED = "the server failed on this request; what happened is on its standard error. Ask again."
+
+_log = logging.getLogger(__name__)
+
+
+def application(speaker: Speaker, name: str) -> Starlette:
+    """Make the application.
+
+    Args:
+        speaker: who answers.
+        name: what the model is called.
+
+    Returns:
+        An ASGI application. Once ``state.stopping`` is true, it ends what it is doing and answers no more.
+    """
+    service = _Service(speaker, name)
+    made = Starlette(
+        routes=[
+            Route("/v1/chat/completions", service.complete, methods=["POST"]),
+            Route("/v1/models", service.models),
+            Route("/v1/models/{name:path}", service.model),
+            Route("/health", service.health),
+        ],
+        exception_handlers={
+            RefusedError: _refused,
+            HTTPException: _no_page,
+            ClientDisconnect: _gone,
+            Exception: _failed,
+        },
+    )
+    made.state.stopping = False
+    return made
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An answer on its way."""
+
+    key: str
+    """Names it."""
+    created: int
+    """When it was asked for, in seconds since 1970."""
+    reply: Reply
+    """The answer itself."""
+    told: Told
+    """Its pieces up to the first stop."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is over: it ended, or reached the most tokens."""
+        return "stop" if self.told.stopped or self.reply.ended else "length"
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """How many tokens were read and written."""
+        read, written = len(self.reply.prompt.ids), self.reply.tokens
+        return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+
+
+class _Service:
+    """One language model, which answers one question at a time; the others wait."""
+
+    def __init__(self, speaker: Speaker, name: str) -> None:
+        self.speaker, self.name = speaker, name
+        self._usual = Sampling(speaker.longest)
+        self._since = int(time.time())
+        self._turn = asyncio.Lock()
+        # Requests without a seed differ from each other, and a new server repeats them.
+        self._seeds = itertools.count()
+
+    async def health(self, request: Request) -> Response:
+        return JSONResponse({"status": "ok", "model": self.name})
+
+    async def models(self, request: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [self._model()]})
+
+    async def model(self, request: Request) -> Response:
+        if request.path_params["name"] != self.name:
+            raise no_model(request.path_params["name"], self.name)
+        return JSONResponse(self._model())
+
+    def _model(self) -> dict[str, Any]:
+        return {"id": self.name, "object": "model", "created": self._since, "owned_by": "handful"}
+
+    async def complete(self, request: Request) -> Response:
+        usual = replace(self._usual, seed=next(self._seeds))
+        question = read_question(await _body(request), self.name, usual)
+        reply = await run_in_threadpool(self._reply, question)
+        told = Told(reply, question.stops)
+        answer = _Answer(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), reply, told)
+        if question.stream:
+            return _Events(
+                self._events(request, answer, question.usage),
+                media_type="text/event-stream",
+                headers={"Cache-Control": "no-cache"},
+            )
+        async with self._turn:
+            text = "".join([piece async for piece in _pieces(request, answer)])
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": answer.reason}
+        return JSONResponse({**self._head(answer, "chat.completion"), "choices": [choice], "usage": answer.usage})
+
+    def _reply(self, question: Question) -> Reply:
+        """Begin to answer; nothing is computed yet but the tokens of the question."""
+        reply = self.speaker.stream(question.messages, question.sampling)
+        if reply.prompt.cut:
+            room, context = len(reply.prompt.ids), self.speaker.backbone.context
+            raise RefusedError(
+                f"messages must have at most {room} tokens, so that an answer fits into the context of {context}, "
+                f"got {room + reply.prompt.cut}. Shorten the conversation.",
+                "messages", code="context_length_exceeded",
+            )  # fmt: skip
+        return reply
+
+    async def _events(self, request: Request, answer: _Answer, usage: bool) -> AsyncGenerator[str, None]:
+        """An answer as server-sent events."""
+        head = self._head(answer, "chat.completion.chunk") | ({"usage": None} if usage else {})
+        yield _event({**head, "choices": [_delta({"role": "assistant", "content": ""})]})
+        try:
+            async with self._turn:
+                async for piece in _pieces(request, answer):
+                    if piece:
+                        yield _event({**head, "choices": [_delta({"content": piece})]})
+        except ClientDisconnect:
+            return
+        except RefusedError as refused:
+            yield _event(refused.body())
+            return
+        except Exception:  # the status is sent already: only an event can say so
+            _log.exception(_FAILED)
+            yield _event(RefusedError(_FAILED, status=500).body())
+            return
+        yield _event({**head, "choices": [_delta({}, answer.reason)]})
+        if usage:
+            yield _event({**head, "choices": [], "usage": answer.usage})
+        yield "data: [DONE]\n\n"
+
+    def _head(self, answer: _Answer, kind: str) -> dict[str, Any]:
+        return {
+            "id": answer.key,
+            "object": kind,
+            "created": answer.created,
+            "model": self.name,
+            "system_fingerprint": self.speaker.fingerprint,
+        }
+
+
+class _Events(StreamingResponse):
+    """Server-sent events; however they end, what makes them is closed at once, so that others get their turn."""
+
+    def __init__(self, events: AsyncGenerator[str, None], **how: Any) -> None:
+        super().__init__(events, **how)
+        self._made_by = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._made_by):
+            await super().__call__(scope, receive, send)
+
+
+async def _pieces(request: Request, answer: _Answer) -> AsyncIterator[str]:
+    """Compute an answer, each piece in another thread, as long as somebody waits for it."""
+    await _check_wanted(request)
+    async for piece in iterate_in_threadpool(answer.told):
+        yield piece
+        await _check_wanted(request)
+
+
+async def _check_wanted(request: Request) -> None:
+    if await request.is_disconnected():
+        raise ClientDisconnect
+    if request.app.state.stopping:
+        raise RefusedError("the server is being stopped. Ask again when it is back.", status=503)
+
+
+async def _body(request: Request) -> bytes:
+    found = bytearray()
+    async for part in request.stream():
+        found += part
+        if len(found) > MOST_BYTES:
+            raise RefusedError(
+                f"the body must have at most {MOST_BYTES:,} bytes, got more. Shorten the conversation.", status=413
+            )
+    return bytes(found)
+
+
+def _delta(delta: dict[str, str], reason: str | None = None) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "finish_reason": reason}
+
+
+def _event(what: dict[str, Any]) -> str:
+    return f"data: {json.dumps(what, ensure_ascii=False, separators=(',', ':'))}\n\n"
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)
+    return JSONResponse(error.body(), error.status)
+
+
+def _no_page(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    what = f"{request.method} {request.url.path}"
+    refused = RefusedError(f"{what} is not possible ({error.detail}). {_PAGES}", status=error.status_code)
+    return JSONResponse(refused.body(), error.status_code, error.headers)
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    """Nobody reads this any more, but every request ends with a response."""
+    return Response(status_code=400)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    return JSONResponse(RefusedError(_FAILED, status=500).body(), 500)

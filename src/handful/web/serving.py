@@ -1,0 +1,90 @@
+"""Serving an application: a port of this machine is taken, and requests are answered until somebody stops it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+
+from handful.errors import MachineError, OptionError
+
+_PORTS = 65535
+
+# How many seconds those who are still sending or receiving get when the server is stopped.
+_PATIENCE = 5
+
+
+def take_port(host: str, port: int) -> socket.socket:
+    """Take a port, so that nobody else does; whoever connects before it listens is turned away.
+
+    Args:
+        host: a name or address of this machine.
+        port: its number; 0 for any that is free.
+
+    Raises:
+        OptionError: there is no such port, or the host is not this machine.
+        MachineError: another program has it, or it needs rights.
+    """
+    if not 0 <= port <= _PORTS:
+        raise OptionError(f"port must be a number from 0 to {_PORTS}, got {port}. Try 8000.")
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, UnicodeError) as error:
+        raise _no_host(host) from error
+    found = socket.socket(family, kind, proto)
+    if os.name == "posix":  # elsewhere it would let two programs have one port
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind(address)
+    except OSError as error:
+        found.close()
+        raise _not_taken(host, port, error) from error
+    return found
+
+
+def _not_taken(host: str, port: int, error: OSError) -> MachineError | OptionError:
+    other = "Choose another, for example --port 8001, or --port 0 for any that is free."
+    if error.errno == errno.EADDRINUSE:
+        return MachineError(f"port {port} of {host} must be free, but another program uses it. {other}")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return MachineError(f"port {port} of {host} must be one that you may use, but it needs more rights. {other}")
+    return _no_host(host)
+
+
+def _no_host(host: str) -> OptionError:
+    return OptionError(
+        f"host must be a name or address of this machine, got {host!r}. "
+        "Use 127.0.0.1 for this machine only, 0.0.0.0 for all who can reach it."
+    )
+
+
+def serve(application: Starlette, port: socket.socket) -> None:
+    """Answer requests until the process is interrupted.
+
+    Args:
+        application: what answers; its ``state.stopping`` turns true when the process is told to end.
+        port: what ``take_port`` gave.
+
+    Raises:
+        KeyboardInterrupt: somebody pressed Ctrl-C; nobody is being answered any more.
+    """
+    config = uvicorn.Config(
+        application, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=_PATIENCE
+    )
+    _Server(config, application).run([port])
+
+
+class _Server(uvicorn.Server):
+    """Tells the application that the end has come, so that no answer keeps the server from ending."""
+
+    def __init__(self, config: uvicorn.Config, application: Starlette) -> None:
+        super().__init__(config)
+        self._application = application
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._application.state.stopping = True
+        super().handle_exit(sig, frame)
