@@ -1,0 +1,199 @@
+"""The ladder of a language model: arms on the same held-out rows, what time pays for, and what is said of the rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from handful.backbones.toy_language import ToyLanguage
+from handful.data.conversations import Conversation, Message, Preference
+from handful.errors import OptionError, TrainingError
+from handful.strategies import answering, stage
+from handful.strategies.answering import climb
+from handful.strategies.preferring import Alarm, growth, prefer
+from handful.strategies.shots import Examples, Shots
+from handful.strategies.stage import SpeakingTerms
+from handful.strategies.token_recipes import LEAST_UPDATES, PREFERENCES, RECIPES, Lesson, speak
+from handful.training.loop import Settings
+from handful.training.objectives.preference import DPO
+from handful.training.tuners import Blocks
+
+WORDS = ["cat", "dog", "sun", "sea", "car", "tree", "bee", "hat", "map", "pen", "cup", "box"]
+ROWS = [Conversation((Message("user", f"say {word}"),), word.upper()) for word in WORDS]
+FAST = {"full": replace(RECIPES["full"], rate=1e-2), "lora": replace(RECIPES["lora"], rate=1e-2)}
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return ToyLanguage()
+
+
+def terms(*wanted, **options):
+    return SpeakingTerms(wanted=("base", *wanted), **{"recipes": FAST, "updates": 24, **options})
+
+
+def test_what_learns_is_taken_on_the_same_rows_as_the_rest(toy):
+    found = climb(toy, ROWS, None, terms("in-context", "full"))
+    assert [arm.name for arm in found.scores.arms] == ["base", "nearest-4", "diverse-4", "full"]
+    assert {len(arm.measured["loss"].total) for arm in found.told} == {len(ROWS)}
+    assert found.scores.chosen == "full"
+    assert found.scores.arms[-1].difference.high < 0
+    assert found.scores.protocol == "4 folds"
+    assert found.spoken is not None
+    assert len(found.curves["full"]) == 4
+    assert found.scores.forgetting is not None
+    assert any("24 updates of 4 rows on each of 4 folds" in note for note in found.notes)
+
+
+def test_held_out_rows_are_never_learned_from(toy, monkeypatch):
+    learned = []
+    real = stage.speak
+
+    def seen(backbone, lesson, rows, *args, **named):
+        learned.append(set(rows.tolist()))
+        return real(backbone, lesson, rows, *args, **named)
+
+    monkeypatch.setattr(stage, "speak", seen)
+    found = climb(toy, ROWS, None, terms("full"))
+    assert len(learned) == 5  # four folds, and all rows
+    assert learned[-1] == set(range(len(ROWS)))
+    folds = [set(range(len(ROWS))) - rows for rows in learned[:4]]
+    assert sorted(row for fold in folds for row in fold) == list(range(len(ROWS)))
+    assert found.scores.chosen == "full"
+
+
+def test_rows_of_one_group_are_held_out_together(toy):
+    groups = np.arange(len(ROWS)) // 3
+    found = climb(toy, ROWS, groups, terms())
+    assert found.scores.protocol == "4 grouped folds"
+
+
+def test_one_group_alone_cannot_be_held_out(toy):
+    with pytest.raises(OptionError, match="must come from at least two groups"):
+        climb(toy, ROWS, np.zeros(len(ROWS), int), terms())
+
+
+def test_a_budget_of_nothing_moves_nothing(toy):
+    found = climb(toy, ROWS, None, terms("lora", budget=0))
+    assert found.scores.chosen == "base"
+    assert found.notes == ("lora was not tried: with a budget of 0 weights stay as they are.",)
+
+
+def test_what_is_named_and_cannot_be_paid_is_an_error_with_the_time_it_needs(toy, monkeypatch):
+    monkeypatch.setattr(stage, "_pass", lambda stage: (10.0, 1.0))
+    with pytest.raises(OptionError, match=r"lora cannot be tried: it needs a budget of about \d+ min here"):
+        climb(toy, ROWS, None, terms("lora", budget=60, named=True))
+
+
+def test_what_cannot_be_paid_is_said_and_folds_go_before_updates(toy, monkeypatch):
+    monkeypatch.setattr(stage, "_pass", lambda stage: (0.1, 0.1))
+    found = climb(toy, ROWS, None, terms("lora", budget=60))
+    # A quarter of a second for each row of 24 updates of 4: 23 s for a fold, 23 s for all rows.
+    assert found.scores.protocol == "1 of 4 folds held out in turn"
+    assert found.scores.n == 3
+    dear = climb(toy, ROWS, None, terms("lora", budget=30))
+    assert "lora was not tried: it needs a budget of about 51 s here." in dear.notes
+
+
+def test_too_few_updates_to_move_anything_are_refused(toy):
+    with pytest.raises(
+        OptionError, match=f"5 updates move nothing far enough to be seen; it needs at least {LEAST_UPDATES}"
+    ):
+        climb(toy, ROWS, None, terms("lora", updates=5, named=True))
+
+
+def test_a_training_that_runs_away_leaves_the_other_arms(toy, monkeypatch):
+    def run_away(*args, **named):
+        raise TrainingError("the loss must stay a finite number, got nan. Try a rate ten times lower.")
+
+    monkeypatch.setattr(stage, "speak", run_away)
+    found = climb(toy, ROWS, None, terms("full"))
+    assert found.scores.chosen == "base"
+    assert any(note.startswith("full failed: the loss must stay a finite number") for note in found.notes)
+    with pytest.raises(TrainingError):
+        climb(toy, ROWS, None, terms("full", named=True))
+
+
+def test_answers_can_be_judged_by_a_function(toy):
+    asked = []
+
+    def judge(prompt, answer, wanted):
+        asked.append((prompt, wanted))
+        return 0.5
+
+    found = climb(toy, ROWS, None, terms(metric=judge))
+    assert found.scores.metric == "judge"
+    assert found.scores.estimate.value == 0.5
+    assert ("say cat", "CAT") in asked
+
+
+def test_forgetting_is_said_with_what_half_of_the_way_would_keep(toy, monkeypatch):
+    monkeypatch.setattr(answering, "_FORGOTTEN", -100.0)
+    monkeypatch.setattr(answering, "forgotten", lambda before, after: answering.Estimate(0.4, 0.3, 0.5))
+    found = climb(toy, ROWS, None, terms("full"))
+    assert any("full forgot" in note and "fade 0.5" in note for note in found.notes)
+
+
+def test_rows_that_are_too_long_are_counted(toy):
+    long = [Conversation((Message("user", "a" * 300),), "b"), *ROWS]
+    found = climb(toy, long, None, terms())
+    assert "1 of 13 rows are longer than 256 tokens and were cut on the left." in found.notes
+
+
+def test_near_examples_share_words_and_diverse_ones_are_fixed():
+    near = Examples(ROWS, Shots("nearest", 2))
+    assert near.of((Message("user", "please say tree now"),))[-1].answer == "TREE"
+    fixed = Examples(ROWS, Shots("diverse", 3))
+    assert fixed.of(ROWS[0].prompt) == fixed.of(ROWS[5].prompt)
+    assert len(set(fixed.of(ROWS[0].prompt))) == 3
+    signs = Examples([Conversation((Message("user", "?!"),), "x")] * 3, Shots("nearest", 2))
+    assert len(signs.of((Message("user", "?"),))) == 2
+
+
+def test_examples_leave_room_for_the_question(toy):
+    examples = Examples([Conversation((Message("user", "word " * 30),), "x")] * 4, Shots("nearest", 4))
+    row = Conversation((Message("user", "say"),), "y")
+    shown = examples.before(row, toy.chat, toy.context)
+    assert toy.chat.tokens(shown, toy.context).cut == 0
+    assert len(shown.prompt) < 9
+
+
+PAIRS = [Preference((Message("user", f"say {word}"),), word.upper(), "zzzz") for word in WORDS]
+EAGER = {"dpo": replace(PREFERENCES["dpo"], rate=1e-2)}
+
+
+def test_preferences_are_learned_and_scored_on_held_out_pairs(toy):
+    found = prefer(toy, PAIRS, None, terms("dpo", recipes=EAGER))
+    base, tuned = found.told
+    assert base.measured["margin_accuracy"].value == 0.5
+    assert tuned.measured["margin_accuracy"].value > 0.9
+    assert tuned.measured["pair_accuracy"].value >= base.measured["pair_accuracy"].value
+    assert found.scores.metric == "pair_accuracy"
+
+
+def test_a_training_that_unlearns_the_chosen_answers_is_stopped_and_said(toy):
+    # Planted: a model that knows both answers well, pairs that differ in their last letter, no supervised term.
+    pairs = [Preference(pair.prompt, f"{pair.chosen}!", f"{pair.chosen}?") for pair in PAIRS]
+    both = [toy.chat.tokens(row, 256) for pair in pairs for row in (pair.chosen_row, pair.rejected_row)]
+    recipe, settings = RECIPES["full"], Settings(updates=150, rate=1e-2, dropout=False)
+    taught = speak(toy, Lesson.of(toy, both, recipe), np.arange(24), recipe, settings).backbone(toy)
+    greedy = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(1.0), tuner=Blocks(), rate=1e-2)}
+    found = prefer(taught, pairs, None, terms("dpo", recipes=greedy, updates=60))
+    assert any("the chosen answers themselves became less likely" in note for note in found.notes)
+    assert max(len(log) for log in found.curves["dpo"]) < 60
+
+
+def test_an_alarm_rings_below_its_limit():
+    alarm = Alarm(limit=0.5)
+    alarm.seen.append(-0.4)
+    assert not alarm.rang
+    alarm.seen.append(-0.6)
+    assert alarm.rang
+    assert "by 0.60 nats per token" in alarm.words
+
+
+def test_answers_that_grow_are_measured(toy):
+    tokens = [toy.chat.tokens(row, toy.context) for row in ROWS[:4]]
+    assert growth(toy, toy, tokens).value == 0

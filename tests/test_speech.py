@@ -1,0 +1,172 @@
+"""Rows with answers from a file to a saved, reloaded and exported model; and what is said where that cannot be."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+import transformers
+
+import handful
+from handful.errors import BundleError, OptionError
+from handful.evaluation.answer_scores import AnswerScores
+from handful.export.speaker import Speaker, is_speaker
+
+WORDS = "cat dog sun sea car tree bee hat map pen cup box".split()  # noqa: SIM905
+
+
+@pytest.fixture
+def rows(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    lines = [json.dumps({"prompt": f"say {word}", "response": word.upper()}) for word in WORDS]
+    file.write_text("\n".join(lines))
+    return file
+
+
+@pytest.fixture(scope="module")
+def run():
+    made = [{"prompt": f"say {word}", "response": word.upper()} for word in WORDS]
+    return handful.tune(made, backbone="toy-language", strategies="in-context,full", budget="2 min")
+
+
+def test_a_run_is_saved_read_back_and_says_the_same(run, tmp_path):
+    folder = run.save(tmp_path / "run")
+    parts = {"scores.json", "findings.json", "plan.yaml", "predictions.csv", "model", "report.html", "run.log"}
+    assert {part.name for part in folder.iterdir()} == parts
+    back = Speaker.load(folder)
+    asked = ["say cat", [{"role": "user", "content": "say dog"}]]
+    assert back.predict(asked) == run.model.predict(asked)
+    assert AnswerScores.read(folder / "scores.json").chosen == run.scores.chosen
+    with (folder / "predictions.csv").open() as stream:
+        written = list(csv.DictReader(stream))
+    assert sorted(row["input"] for row in written) == sorted(f"say {word}" for word in WORDS)
+    assert {row["wanted"] for row in written} == {word.upper() for word in WORDS}
+
+
+def test_a_report_names_every_arm_and_escapes_what_rows_say(run, tmp_path):
+    page = (run.save(tmp_path / "run") / "report.html").read_text()
+    assert all(f"{arm.name}<br>" in page for arm in run.scores.arms)
+    assert "http" not in page.replace("http-equiv", "")
+    made = [
+        {"prompt": f"<script>alert({i})</script> say", "response": f"<b>{word}</b>"} for i, word in enumerate(WORDS)
+    ]
+    bold = handful.tune(made, backbone="toy-language", budget=0).save(tmp_path / "bold")
+    page = (bold / "report.html").read_text()
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+def test_what_moved_merges_into_a_folder_that_transformers_loads(run, tmp_path):
+    assert run.model.tuner == "blocks"
+    run.model.merged(tmp_path / "merged")
+    model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "merged")
+    for word in WORDS[:4]:
+        told = [{"role": "user", "content": f"say {word}"}]
+        ids = tokenizer.apply_chat_template(told, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+        said = model.generate(**ids, max_new_tokens=run.model.longest, do_sample=False)[0, ids["input_ids"].shape[1] :]
+        assert tokenizer.decode(said, skip_special_tokens=True).strip() == run.model.predict([f"say {word}"])[0]
+
+
+def test_the_command_line_goes_from_rows_to_answers(rows, tmp_path, handful):
+    out = tmp_path / "run"
+    options = ("--backbone", "toy-language", "--strategies", "full", "--budget", "2min")
+    tuned = handful("tune", str(rows), "--out", str(out), *options)
+    assert tuned.code == 0, tuned.err
+    assert f"use it: handful chat {out}" in tuned.out
+    answered = handful("predict", str(out), str(rows))
+    assert answered.code == 0, answered.err
+    assert answered.out.splitlines()[0] == "input,answer"
+    assert len(answered.out.splitlines()) == 1 + len(WORDS)
+    assert "answer loss" in handful("report", str(out)).out
+    plain = handful("export", str(out), "--out", str(tmp_path / "x"))
+    assert (plain.code, "add --merge" in plain.err) == (1, True)
+    assert handful("export", str(out), "--out", str(tmp_path / "x"), "--merge").code == 0
+    refused = handful("predict", str(out), str(rows), "--probabilities")
+    assert "--probabilities, --reject and --sets are for classifiers" in refused.err
+
+
+def test_a_table_can_be_learned_as_language(tmp_path, handful):
+    file = tmp_path / "kinds.csv"
+    file.write_text(
+        "text,label\n" + "\n".join(f"{word} {i},{'animal' if i % 2 else 'thing'}" for i, word in enumerate(WORDS))
+    )
+    done = handful("tune", str(file), "--as", "language", "--backbone", "toy-language", "--budget", "0", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["task"] == "language"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"strategies": "svm"}, "strategies for rows with answers must be some of base, in-context, lora"),
+        ({"strategies": "dpo"}, "strategies for rows with answers must be some of base"),
+        ({"metric": "accuracy"}, "metric of answers must be one of loss, exact_match, token_f1"),
+        ({"backbone": "toy-language,other"}, "must be one model, got 2"),
+        ({"backbone": "minilm-l6"}, "backbone 'minilm-l6' is for text, but the items are language"),
+    ],
+)
+def test_options_that_do_not_fit_are_named(options, said):
+    made = [{"prompt": f"say {word}", "response": word.upper()} for word in WORDS]
+    with pytest.raises(OptionError, match=said):
+        handful.tune(made, **{"backbone": "toy-language", "budget": 0, **options})
+
+
+def test_options_of_answers_do_not_fit_classes():
+    texts, labels = ["a b", "b c", "x y", "y z"] * 3, ["one", "one", "two", "two"] * 3
+    with pytest.raises(OptionError, match="strategies in-context must be given rows with answers"):
+        handful.tune(handful.load(texts, labels=labels), backbone="toy-text", strategies=["in-context"], budget=0)
+    with pytest.raises(OptionError, match="metric of labelled items must be one of accuracy"):
+        handful.tune(handful.load(texts, labels=labels), backbone="toy-text", metric="loss", budget=0)
+
+
+def test_preferences_have_no_metric_to_choose():
+    pairs = [{"prompt": f"say {word}", "chosen": word.upper(), "rejected": "zz"} for word in WORDS]
+    with pytest.raises(OptionError, match="metric= must be left out for preference rows"):
+        handful.tune(pairs, backbone="toy-language", metric="loss", budget=0)
+    run = handful.tune(pairs, backbone="toy-language", budget=0)
+    assert run.scores.metric == "pair_accuracy"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda raw: {**raw, "format": 99}, "must have format 1, got 99"),
+        (lambda raw: {**raw, "arm": "other"}, "was changed after it was written"),
+        (lambda raw: {**raw, "task": "text classification"}, "must hold a language model, got text classification"),
+    ],
+)
+def test_a_changed_model_is_refused(run, tmp_path, change, said):
+    record = run.save(tmp_path / "run") / "model" / "bundle.json"
+    assert is_speaker(tmp_path / "run")
+    record.write_text(json.dumps(change(json.loads(record.read_text()))))
+    with pytest.raises(BundleError, match=said):
+        Speaker.load(tmp_path / "run")
+
+
+def test_changed_weights_are_refused(run, tmp_path):
+    file = run.save(tmp_path / "run") / "model" / "moved.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(bytes(content))
+    with pytest.raises(BundleError, match="was changed after it was written: its hash differs"):
+        Speaker.load(tmp_path / "run")
+
+
+def test_another_backbone_than_the_one_it_was_made_with_is_refused(run):
+    made = Speaker(arm="base", backbone_name="toy-language", fingerprint="0" * 16)
+    with pytest.raises(BundleError, match="must be the one that the model was made with"):
+        made.predict(["hi"])
+
+
+def test_examples_cannot_be_merged(run, tmp_path):
+    shown = Speaker(arm="nearest-4", backbone_name="toy-language", fingerprint="", shots=handful_shots())
+    with pytest.raises(OptionError, match="nearest-4 shows examples before each question"):
+        shown.merged(tmp_path / "x")
+
+
+def handful_shots():
+    from handful.strategies.shots import Shots
+
+    return Shots()
