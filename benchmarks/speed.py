@@ -58,13 +58,14 @@ def main() -> None:
         note("import handful: s", middle(lambda: command([sys.executable, "-c", "import handful"])[0], args.repeats))
         for name, per_class, what in EXAMPLES:
             source = few_shot(name, per_class, args.data, place)
-            tune = [HANDFUL, "tune", source, "--out", place / f"run-{name}"]
-            runs = []
-            for _ in range(args.repeats):
-                (cache_folder() / "features.sqlite").unlink(missing_ok=True)
-                runs.append(command(tune))
-            note(f"handful tune, {what}, nothing cached: s", statistics.median(s for s, _ in runs))
-            note(f"handful tune, {what}: peak memory, MB", max(m for _, m in runs), 0)
+            for budget, said in ((["--budget", "0"], "first rung"), ([], "whole ladder")):
+                tune = [HANDFUL, "tune", source, "--out", place / f"run-{name}", *budget]
+                runs = []
+                for _ in range(args.repeats):
+                    (cache_folder() / "features.sqlite").unlink(missing_ok=True)
+                    runs.append(command(tune))
+                note(f"handful tune, {what}, {said}, nothing cached: s", statistics.median(s for s, _ in runs))
+                note(f"handful tune, {what}, {said}: peak memory, MB", max(m for _, m in runs), 0)
         many = place / "many.csv"
         many.write_text("text\n" + "".join(f"short text number {i}\n" for i in range(100_000)), encoding="utf-8")
         seconds, memory = command([HANDFUL, "predict", place / "run-agnews", many, "--out", place / "answers.csv"])

@@ -77,7 +77,7 @@ def serve(run: str, *, host: str = "127.0.0.1", port: int = 8000) -> None:
         taken.listen()
         where = _address(host, taken.getsockname()[1])
         print(f"{name} (context: {context} tokens) answers at {where}, {_who(host)}. Ctrl-C stops it.", flush=True)
-        serving.serve(completions.application(speaker, name), taken)
+        serving.Server(completions.application(speaker, name)).run([taken])
 
 
 def _name(run: str) -> str:

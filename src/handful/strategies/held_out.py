@@ -45,6 +45,17 @@ class HeldOut:
     """The fit on all rows, where it was asked for."""
 
 
+@dataclass(frozen=True)
+class _Fit:
+    """What is kept of the training of one fold."""
+
+    log: tuple[Update, ...]
+    moved: int
+    head: Logistic
+    scores: NDArray[np.float32]
+    adapted: Adapted | None
+
+
 def hold_out(
     activations: Activations,
     truth: NDArray[np.int64],
@@ -80,14 +91,15 @@ def hold_out(
     curves, right, moved = [], list[float](), 0
     count, final = int(folds.max()) + 1, None
 
-    def fit(k: int) -> tuple[Adapted, Logistic, NDArray[np.float32]] | None:
+    def fit(k: int) -> _Fit | None:
         rows = np.flatnonzero(folds != k)  # all of them for the number after the last
         if len(np.unique(truth[rows])) < 2:  # nothing to tell apart
             return None
         tried = adapt(activations, rows, truth[rows], recipe, checkpoint=file(k), progress=_of_fold(k, progress))
         x = features_of(tried.body, activations, np.arange(len(truth)))
         head = Logistic(recipe.penalty).fit(x[rows], truth[rows].tolist())
-        return tried, head, head.decision_function(x)
+        # What moved is as large as the model: of a fold only the answers are kept.
+        return _Fit(tried.log, tried.moved, head, head.decision_function(x), tried if k == count else None)
 
     side_by_side = activations.backbone.device.type == "cpu" and not recipe.noisy
     jobs = range(count + finish)
@@ -97,14 +109,14 @@ def hold_out(
         if fitted is None:
             scores[out] = 0
             continue
-        tried, head, found = fitted
         if k == count:
-            final = tried
+            final = fitted.adapted
             continue
+        head, found = fitted.head, fitted.scores
         scores[np.ix_(out, head.classes_)] = found[out]
         right.append(float((head.classes_[found[rows].argmax(1)] == truth[rows]).mean()))
-        curves.append(tried.log)
-        moved = tried.moved
+        curves.append(fitted.log)
+        moved = fitted.moved
         if 0 < k < count - 1:  # one fold alone has no other to be calibrated on
             done = folds <= k
             sofar, _ = calibrated(scores[done], truth[done], folds[done], SHARPNESS)

@@ -170,6 +170,7 @@ def train(
             saved = time.perf_counter()
         if ended:
             break
+    optimizer.zero_grad(set_to_none=True)  # as large as what moves, and of no use any more
     return tuple(log)
 
 

@@ -1,4 +1,4 @@
-"""Serving an application: a port of this machine is taken, and requests are answered until somebody stops it."""
+"""A port of this machine is taken, and what comes in is answered until somebody stops it."""
 
 from __future__ import annotations
 
@@ -62,29 +62,19 @@ def _no_host(host: str) -> OptionError:
     )
 
 
-def serve(application: Starlette, port: socket.socket) -> None:
-    """Answer requests until the process is interrupted.
+class Server(uvicorn.Server):
+    """Answers requests until it is told to end, and tells that to the application, whose answers then end too."""
 
-    Args:
-        application: what answers; its ``state.stopping`` turns true when the process is told to end.
-        port: what ``take_port`` gave.
-
-    Raises:
-        KeyboardInterrupt: somebody pressed Ctrl-C; nobody is being answered any more.
-    """
-    config = uvicorn.Config(
-        application, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=_PATIENCE
-    )
-    _Server(config, application).run([port])
-
-
-class _Server(uvicorn.Server):
-    """Tells the application that the end has come, so that no answer keeps the server from ending."""
-
-    def __init__(self, config: uvicorn.Config, application: Starlette) -> None:
-        super().__init__(config)
+    def __init__(self, application: Starlette) -> None:
+        """Take what answers; its ``state.stopping`` turns true when the end has come."""
+        super().__init__(
+            uvicorn.Config(
+                application, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=_PATIENCE
+            )
+        )
         self._application = application
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; after Ctrl-C ``run`` raises KeyboardInterrupt once nobody is being answered any more."""
         self._application.state.stopping = True
         super().handle_exit(sig, frame)
