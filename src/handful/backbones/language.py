@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -186,7 +187,6 @@ def write_pretrained(backbone: LanguageBackbone, folder: Path) -> None:
     Raises:
         OptionError: something was put around the layers that plain transformers does not know.
     """
-    transformers = _quiet()
     odd = next((block for block in backbone.blocks if not isinstance(block, Block)), None)
     if odd is not None:
         raise OptionError(
@@ -197,12 +197,18 @@ def write_pretrained(backbone: LanguageBackbone, folder: Path) -> None:
     layers = [(f"model.layers.{b.index}", b.layer) for b in backbone.blocks if isinstance(b, Block)]
     for place, part in [("model.norm", backbone.norm), *layers]:
         weights.update({f"{place}.{name}": tensor for name, tensor in part.state_dict().items()})
+    _write(backbone.config, weights, backbone.chat.tokenizer, folder)
+
+
+def _write(config: Any, weights: Mapping[str, Tensor], tokenizer: Any, folder: Path) -> None:
+    """Write weights as transformers does, with settings and tokenizer."""
+    transformers = _quiet()
     with torch.device("meta"):
-        model = transformers.AutoModelForCausalLM.from_config(backbone.config)
+        model = transformers.AutoModelForCausalLM.from_config(config)
     model.load_state_dict(weights, strict=False, assign=True)
     model.tie_weights()
     model.save_pretrained(folder)
-    backbone.chat.tokenizer.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:
@@ -219,16 +225,17 @@ def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:
     transformers = _quiet()
     file = next(path for path in members.values() if path.suffix == ".gguf")
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-        model = transformers.AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name)
+        with contextlib.redirect_stderr(io.StringIO()):  # progress bars of its own, between ours
+            tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+            model = transformers.AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise damaged(name, folder, f"they cannot be converted ({error})") from error
+    config = model.config
+    if hasattr(config, "quantization_config"):  # the weights are plain numbers now
+        del config.quantization_config
+    config.dtype = torch.float16
     # Four bits per weight and a half-precision scale went in: half precision loses nothing that matters.
-    model.half().save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    for part in list(folder.iterdir()):
-        if part.is_dir():
-            shutil.rmtree(part)
+    _write(config, {name: tensor.half() for name, tensor in model.state_dict().items()}, tokenizer, folder)
 
 
 def load(name: str, folder: Path) -> LanguageBackbone:
