@@ -63,10 +63,11 @@ def serve(run: str, *, host: str = "127.0.0.1", port: int = 8000) -> None:
     try:
         from handful.web import completions, serving
     except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn"):
+        package = (error.name or "").partition(".")[0]
+        if package not in ("starlette", "uvicorn"):
             raise
         raise MachineError(
-            f"`handful serve` needs the package {error.name}, which is not installed. Run: pip install 'handful[web]'"
+            f"`handful serve` needs the package {package}, which is not installed. Run: pip install 'handful[web]'"
         ) from error
     from handful.export.speaker import Speaker
 
