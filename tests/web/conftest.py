@@ -14,7 +14,10 @@ from handful.export.speaker import Speaker
 
 
 class Watched(Reply):
-    """An answer that tells its speaker when each piece is made; one to "forever" never ends, one to "fail" fails."""
+    """An answer that tells its speaker when each piece is made; one to "forever" never ends, one to "fail" fails.
+
+    One to "long" takes as long to begin as its speaker is told.
+    """
 
     speaker: WatchedSpeaker
     question: str
@@ -24,6 +27,8 @@ class Watched(Reply):
         self.speaker.begun.set()
         if self.question == "fail":
             raise RuntimeError("out of memory")
+        if self.question == "long":
+            assert self.speaker.go_on.wait(60)
         if self.question == "forever":
             self.tokens += 1
             return "a"
@@ -35,6 +40,7 @@ class WatchedSpeaker(Speaker):
 
     order: list[int]
     begun: threading.Event
+    go_on: threading.Event
 
     def stream(self, prompt, sampling):
         plain = super().stream(prompt, sampling)
@@ -44,12 +50,13 @@ class WatchedSpeaker(Speaker):
 
 
 @pytest.fixture
-def speaker() -> WatchedSpeaker:
+def speaker() -> Iterator[WatchedSpeaker]:
     backbone = catalog.load("toy-language", "language")
     made = WatchedSpeaker("base", "toy-language", backbone.fingerprint, longest=20, loaded=backbone)
-    made.order, made.begun = [], threading.Event()
+    made.order, made.begun, made.go_on = [], threading.Event(), threading.Event()
     backbone.chat.stops = frozenset()  # no answer ends by itself
-    return made
+    yield made
+    made.go_on.set()
 
 
 @pytest.fixture

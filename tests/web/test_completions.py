@@ -310,3 +310,18 @@ def test_stopping_ends_an_answer_that_would_go_on(served, speaker):
     assert json.loads(last)["error"]["message"] == "the server is being stopped. Ask again when it is back."
     assert stop()
     connection.close()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_end_waits_for_no_question_that_takes_long_to_read(served, speaker, stream, monkeypatch):
+    monkeypatch.setattr("handful.web.serving._PATIENCE", 0.01)
+    host, port, stop = served(speaker)
+    connection = connected(host, port, text="long", stream=stream)
+    assert speaker.begun.wait(60)
+    assert stop()
+    response = connection.getresponse()
+    said = response.read().decode()
+    error = json.loads(events(said)[-1] if stream else said)["error"]
+    assert error["message"] == "the server is being stopped. Ask again when it is back."
+    assert response.status == (200 if stream else 503)
+    connection.close()

@@ -8,7 +8,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, MutableMapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,10 +16,11 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handful.backbones.decoding import Reply
 from handful.backbones.language import Sampling
@@ -61,6 +62,7 @@ def application(speaker: Speaker, name: str) -> Starlette:
             ClientDisconnect: _gone,
             Exception: _failed,
         },
+        middleware=[Middleware(_Ending)],
     )
     made.state.stopping = False
     return made
@@ -190,6 +192,38 @@ class _Events(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
+class _Ending:
+    """Tells those who are still waiting when the server ends why they get nothing.
+
+    A long question takes longer to read than a server that ends can wait; it is cancelled then.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def watched(message: MutableMapping[str, Any]) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except asyncio.CancelledError:
+            if not scope["app"].state.stopping:
+                raise
+            if begun:
+                body = _event(_stopped().body()).encode()
+                await send({"type": "http.response.body", "body": body, "more_body": False})
+            else:
+                await JSONResponse(_stopped().body(), _stopped().status)(scope, receive, send)
+
+
 async def _pieces(request: Request, answer: _Answer) -> AsyncIterator[str]:
     """Compute an answer, each piece in another thread, as long as somebody waits for it."""
     await _check_wanted(request)
@@ -202,7 +236,11 @@ async def _check_wanted(request: Request) -> None:
     if await request.is_disconnected():
         raise ClientDisconnect
     if request.app.state.stopping:
-        raise RefusedError("the server is being stopped. Ask again when it is back.", status=503)
+        raise _stopped()
+
+
+def _stopped() -> RefusedError:
+    return RefusedError("the server is being stopped. Ask again when it is back.", status=503)
 
 
 async def _body(request: Request) -> bytes:
@@ -224,22 +262,22 @@ def _event(what: dict[str, Any]) -> str:
     return f"data: {json.dumps(what, ensure_ascii=False, separators=(',', ':'))}\n\n"
 
 
-def _refused(request: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedError)
     return JSONResponse(error.body(), error.status)
 
 
-def _no_page(request: Request, error: Exception) -> Response:
+async def _no_page(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     what = f"{request.method} {request.url.path}"
     refused = RefusedError(f"{what} is not possible ({error.detail}). {_PAGES}", status=error.status_code)
     return JSONResponse(refused.body(), error.status_code, error.headers)
 
 
-def _gone(request: Request, error: Exception) -> Response:
+async def _gone(request: Request, error: Exception) -> Response:
     """Nobody reads this any more, but every request ends with a response."""
     return Response(status_code=400)
 
 
-def _failed(request: Request, error: Exception) -> Response:
+async def _failed(request: Request, error: Exception) -> Response:
     return JSONResponse(RefusedError(_FAILED, status=500).body(), 500)

@@ -15,7 +15,7 @@ from handful.errors import MachineError, OptionError
 _PORTS = 65535
 
 # How many seconds those who are still sending or receiving get when the server is stopped.
-_PATIENCE = 5
+_PATIENCE = 2
 
 
 def take_port(host: str, port: int) -> socket.socket:
