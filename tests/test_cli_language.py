@@ -266,3 +266,18 @@ def test_a_name_with_odd_bytes_can_be_sent():
 
 def test_an_address_of_the_newer_kind_stands_in_brackets():
     assert language._address("::1", 80) == "http://[::1]:80/v1"
+
+
+def test_help_and_wrong_options_answer_without_loading_a_model_library():
+    script = (
+        "import sys\nfrom handful.cli import main\n"
+        "for words in [['chat', '--help'], ['serve', '--help'], ['chat', 'x', '--temperature', '3']]:\n"
+        "    sys.argv = ['handful', *words]\n"
+        "    try: main()\n"
+        "    except SystemExit as ended: print('ended', ended.code)\n"
+        "heavy = {'torch', 'transformers', 'sklearn', 'numpy', 'starlette', 'uvicorn'} & set(sys.modules)\n"
+        "print('heavy', sorted(heavy))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.stdout.endswith("ended 1\nheavy []\n"), ended.stdout[-200:] + ended.stderr
+    assert ended.stdout.count("ended 0\n") == 2
