@@ -87,6 +87,22 @@ def test_the_command_line_goes_from_rows_to_answers(rows, tmp_path, handful):
     assert "--probabilities, --reject and --sets are for classifiers" in refused.err
 
 
+def test_test_rows_are_kept_for_the_end(monkeypatch):
+    from handful.strategies import answering
+
+    made = [
+        {"prompt": f"say {word}", "response": word.upper(), "split": "test" if i < 4 else "train"}
+        for i, word in enumerate(WORDS)
+    ]
+    seen = []
+    real = answering.tokens_of
+    monkeypatch.setattr(answering, "tokens_of", lambda rows, *rest: seen.extend(rows) or real(rows, *rest))
+    run = handful.tune(made, backbone="toy-language", budget=0)
+    assert (len(run.data), run.scores.test_n) == (8, 4)
+    assert not {row.answer for row in seen} & {word.upper() for word in WORDS[:4]}
+    assert run.scores.sentence.startswith("On the 4 test rows: 4.")
+
+
 def test_a_table_can_be_learned_as_language(tmp_path, handful):
     file = tmp_path / "kinds.csv"
     file.write_text(

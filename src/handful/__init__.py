@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from handful.strategies.heads import Majority as Majority
     from handful.strategies.heads import Ridge as Ridge
     from handful.strategies.prototypes import Prototypes as Prototypes
+    from handful.strategies.speaking import Instructed as Instructed
+    from handful.strategies.speaking import Prompted as Prompted
     from handful.strategies.starts import Meta as Meta
     from handful.strategies.starts import Related as Related
     from handful.strategies.tuned import Adapters as Adapters
@@ -68,6 +70,7 @@ _HOMES = {
     "Full": "strategies.tuned",
     "Gradual": "strategies.tuned",
     "HandfulError": "errors",
+    "Instructed": "strategies.speaking",
     "LanguageRun": "speech",
     "LinearSVM": "strategies.heads",
     "Logistic": "strategies.heads",
@@ -79,6 +82,7 @@ _HOMES = {
     "Partial": "strategies.tuned",
     "Plan": "plan",
     "Prefixes": "strategies.tuned",
+    "Prompted": "strategies.speaking",
     "Prototypes": "strategies.prototypes",
     "Related": "strategies.starts",
     "Ridge": "strategies.heads",

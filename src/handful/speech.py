@@ -6,7 +6,7 @@ import csv
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,15 +21,16 @@ from handful.data.conversations import Conversation, Preference
 from handful.data.dataset import Dataset
 from handful.errors import OptionError
 from handful.evaluation.answer_scores import AnswerScores
-from handful.evaluation.answers import LOSS, Judge, scorer
+from handful.evaluation.answers import LOSS, Judge, Ratio, estimate, scored, scorer
+from handful.evaluation.intervals import Estimate
 from handful.export.speaker import Speaker
 from handful.inspection.dialogue import findings_of, kept_together
 from handful.inspection.findings import Finding
 from handful.plan import Plan
 from handful.run import PARTS, checkpoints_of, defuse, write_json
 from handful.strategies.answering import SPEAKING, climb
-from handful.strategies.preferring import PREFERRING, prefer
-from handful.strategies.shots import words_of
+from handful.strategies.preferring import PREFERRING, pair_scores, prefer
+from handful.strategies.shots import Examples, tokens_of, words_of
 from handful.strategies.stage import SpeakingTerms, Speech
 from handful.strategies.token_recipes import PREFERENCES, RECIPES
 from handful.training.installation import arrays_of
@@ -124,6 +125,8 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
         TrainingError: a training that was named ran away.
     """
     start = time.perf_counter()
+    whole, test = data, data.part("test")
+    data = data.part("train") if len(test) else data
     plan = plan if "budget" in plan.origins else replace(plan, budget=BUDGET)
     pairs = isinstance(data.items[0], Preference)
     known = PREFERRING if pairs else SPEAKING
@@ -133,7 +136,7 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
     folder = None if plan.out is None else checkpoints_of(Path(plan.out))
     if folder is not None and not plan.resume:
         shutil.rmtree(folder, ignore_errors=True)
-    findings = tuple(findings_of(data))
+    findings = tuple(findings_of(whole))
     read = time.perf_counter() - start
     terms = SpeakingTerms(
         wanted=wanted or (("base", "dpo") if pairs else ("base", "in-context", "lora")),
@@ -150,8 +153,31 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
     groups = together if len(np.unique(together)) < len(rows) else None
     speech = prefer(backbone, rows, groups, terms) if pairs else climb(backbone, rows, groups, terms)
     seconds = {"read": read, "compare": time.perf_counter() - start - read}
-    scores = replace(speech.scores, seconds=seconds)
-    return LanguageRun(data, plan, findings, scores, speech, _speaker(backbone, rows, speech), speech.notes)
+    scores, model = replace(speech.scores, seconds=seconds), _speaker(backbone, rows, speech)
+    if len(test):
+        found = _tested(model, test.items, scores.metric, metric)
+        said = f"On the {len(test)} test rows: {found:.3f}. Held out in turn: {scores.sentence}"
+        scores = replace(scores, test=found, test_n=len(test), sentence=said)
+    return LanguageRun(data, plan, findings, scores, speech, model, speech.notes)
+
+
+def _tested(model: Speaker, rows: Sequence[Conversation | Preference], name: str, metric: str | Judge) -> Estimate:
+    """The score of the chosen arm on the rows that the source keeps for a test."""
+    backbone = model.backbone
+    pairs = [row for row in rows if isinstance(row, Preference)]
+    told = [row.chosen_row for row in pairs] + [row.rejected_row for row in pairs]
+    told = told or [row for row in rows if isinstance(row, Conversation)]
+    examples = None if model.shots is None else Examples(model.rows, model.shots)
+    tokens = tokens_of(told, backbone.chat, backbone.context, examples)
+    nats, count = backbone.losses(tokens)
+    if pairs:
+        return estimate(pair_scores(nats, nats, count, np.arange(len(pairs)))[name])
+    judge = scorer(metric)
+    if judge is None:
+        return estimate(Ratio(nats, count.astype(float)))
+    prompts = [words_of(row.prompt) for row in told]
+    said = model.predict([row.prompt for row in told])
+    return estimate(scored(judge, prompts, said, [row.answer for row in told]))
 
 
 def load_language(name: str) -> LanguageBackbone:

@@ -104,6 +104,10 @@ class AnswerScores:
     """How much the loss on general questions rose where weights moved, in nats per token; None where none did."""
     seconds: dict[str, float] = field(default_factory=dict)
     """What each stage took."""
+    test: Estimate | None = None
+    """The score on the rows that the source marks as test, touched once; None where it marks none."""
+    test_n: int = 0
+    """How many test rows there were."""
     level: float = LEVEL
     """Nominal coverage of every interval."""
     sentence: str = ""
@@ -116,6 +120,7 @@ class AnswerScores:
             "chosen": self.chosen, "estimate": self.estimate.as_dict(), "sentence": self.sentence,
             "arms": [arm.as_dict() for arm in self.arms],
             "forgetting": None if self.forgetting is None else self.forgetting.as_dict(),
+            "test": None if self.test is None else {**self.test.as_dict(), "n": self.test_n},
             "seconds": {stage: round(time, 3) for stage, time in self.seconds.items()},
         }  # fmt: skip
 
@@ -133,7 +138,9 @@ class AnswerScores:
             return cls(
                 raw["metric"], raw["n"], raw["protocol"], raw["chosen"], Estimate(**raw["estimate"]),
                 tuple(Spoke.from_dict(arm) for arm in raw["arms"]),
-                raw["forgetting"] and Estimate(**raw["forgetting"]), raw["seconds"], raw["level"], raw["sentence"],
+                raw["forgetting"] and Estimate(**raw["forgetting"]), raw["seconds"],
+                raw["test"] and Estimate(*(raw["test"][key] for key in ("value", "low", "high"))),
+                raw["test"]["n"] if raw["test"] else 0, raw["level"], raw["sentence"],
             )  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise BundleError(

@@ -181,6 +181,6 @@ def _remedy(stage: Stage, tried: _Tried, spoken: Spoken, forgetting: Estimate) -
     )
     return (
         f"{tried.recipe.name} forgot: the loss on {len(QUESTIONS)} general questions rose by {forgetting:.2f} nats per "
-        f"token. Half of what moved (fade 0.5) would cost {half:.2f} there, and bring {half_loss:.2f} in place of "
+        f"token. Half of what moved (fade 0.5) would make that {half:.2f}, and bring {half_loss:.2f} in place of "
         f"{whole_loss:.2f} on held-out rows; l2_sp and replayed general rows are other remedies."
     )

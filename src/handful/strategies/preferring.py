@@ -188,21 +188,34 @@ def growth(before: LanguageBackbone, after: LanguageBackbone, tokens: Sequence[T
     return difference(Ratio(lengths[1], base), Ratio(lengths[0], base))
 
 
-def _told(
-    name: str, nats: NDArray[np.float64], start: NDArray[np.float64], count: NDArray[np.int64], stage: Stage,
-    seconds: float, moved: int = 0,
-) -> Told:  # fmt: skip
-    """What an arm prefers on the held-out pairs, (2 N,) nats now and at the start."""
-    held, pairs = stage.held, len(stage.rows)
-    chosen, rejected = held, held + pairs
+def pair_scores(
+    nats: NDArray[np.float64], start: NDArray[np.float64], count: NDArray[np.int64], held: NDArray[np.int64]
+) -> dict[str, Ratio]:
+    """How often the chosen answer of a pair wins, and how surprising it is.
+
+    Args:
+        nats: (2 N,) minus the log likelihoods of N chosen and then N rejected answers.
+        start: the same before anything moved.
+        count: (2 N,) their tokens.
+        held: which of the N pairs count.
+    """
+    chosen, rejected = held, held + len(nats) // 2
     each = nats / count
     wins = np.where(each[chosen] == each[rejected], 0.5, each[chosen] < each[rejected])
     margin = (start - nats)[chosen] - (start - nats)[rejected]
     gains = np.where(margin == 0, 0.5, margin > 0)
     ones = np.ones(len(held))
-    measured = {
+    return {
         ACCURACY: Ratio(wins.astype(float), ones),
         MARGIN: Ratio(gains.astype(float), ones),
         LOSS: Ratio(nats[chosen], count[chosen].astype(float)),
     }
+
+
+def _told(
+    name: str, nats: NDArray[np.float64], start: NDArray[np.float64], count: NDArray[np.int64], stage: Stage,
+    seconds: float, moved: int = 0,
+) -> Told:  # fmt: skip
+    """What an arm prefers on the held-out pairs, (2 N,) nats now and at the start."""
+    measured = pair_scores(nats, start, count, stage.held)
     return Told(name, 1 if moved else 0, measured, seconds=seconds, moved=moved)

@@ -138,7 +138,9 @@ def asked_batch(activations: Activations, tokens: Sequence[Tokens], rows: NDArra
         The batch: its ``owner`` says which of the B rows each of the M places belongs to.
     """
     parts, targets, owner = [], [], []
-    for group in activations.alike(rows.tolist()):
+    # Few tokens are not worth two passes: each operation costs as much to start as a little padding does.
+    few = len(rows) * max(len(tokens[row].ids) for row in rows) <= _LONG
+    for group in [list(range(len(rows)))] if few else activations.alike(rows.tolist()):
         state = activations.state(rows[group].tolist())
         where = torch.zeros(state.x.shape[:2], dtype=torch.bool)
         for i, row in enumerate(rows[group]):

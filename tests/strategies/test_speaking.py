@@ -1,0 +1,85 @@
+"""Estimators of prompts and answers: they learn, clone, cross-validate, and refuse what they cannot use."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_score
+
+from handful import Instructed, Prompted
+from handful.backbones.toy_language import ToyLanguage
+from handful.errors import DataError, OptionError
+
+WORDS = ["cat", "dog", "sun", "sea", "car", "tree", "bee", "hat"]
+PROMPTS, ANSWERS = [f"say {word}" for word in WORDS], [word.upper() for word in WORDS]
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return ToyLanguage()
+
+
+@pytest.fixture(scope="module")
+def taught(toy):
+    return Instructed(toy, "full", updates=40, rate=1e-2).fit(PROMPTS, ANSWERS)
+
+
+def nats(model):
+    total, count = model.losses(PROMPTS, ANSWERS)
+    return total.sum() / count.sum()
+
+
+def test_what_was_learned_is_likelier_and_the_start_is_untouched(toy, taught):
+    frozen = Prompted(toy, count=0).fit(PROMPTS, ANSWERS)
+    assert nats(taught) < 0.8 * nats(frozen)
+    assert len(taught.log_) == 40
+    assert taught.moved_ > 1000
+    assert len(taught.predict(PROMPTS[:2])) == 2
+
+
+def test_half_of_the_way_lies_between(toy, taught):
+    none = Instructed(toy, "full", updates=40, rate=1e-2, fade=0.0).fit(PROMPTS, ANSWERS)
+    assert nats(none) == pytest.approx(nats(Prompted(toy, count=0).fit(PROMPTS, ANSWERS)), rel=1e-4)
+
+
+def test_a_pull_to_the_start_moves_less(toy, taught):
+    held = Instructed(toy, "full", updates=40, rate=1e-2, l2_sp=100.0).fit(PROMPTS, ANSWERS)
+    start = dict(toy.blocks[0].named_parameters())["layer.mlp.up_proj.weight"]
+    moved = [float((model.delta_["0.layer.mlp.up_proj.weight"] - start).norm()) for model in (held, taught)]
+    assert moved[0] < 0.5 * moved[1]
+
+
+def test_examples_are_shown_before_the_question(toy):
+    model = Prompted(toy, "nearest", 2).fit(PROMPTS, ANSWERS)
+    assert [message.role for message in model._shown(model.examples_.rows[0]).prompt] == ["user", "assistant"] * 2 + [
+        "user"
+    ]
+
+
+@pytest.mark.parametrize("model", [Prompted("toy-language", count=1), Instructed("toy-language", updates=16)])
+def test_they_are_estimators(model):
+    assert clone(model).get_params() == model.get_params()
+    assert np.isfinite(cross_val_score(model, PROMPTS, ANSWERS, cv=2)).all()
+    with pytest.raises(NotFittedError):
+        clone(model).predict(PROMPTS)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "answers", "said"),
+    [
+        (["a"], [], "must be lists of one length, at least 1, got 1 and 0"),
+        ([], [], "must be lists of one length, at least 1, got 0 and 0"),
+        (["a", "b"], ["x", " "], "the answer of row 1 must not be empty"),
+        ([" "], ["x"], "the prompt is empty"),
+    ],
+)
+def test_rows_that_cannot_be_learned_are_refused(prompts, answers, said):
+    with pytest.raises(DataError, match=said):
+        Instructed("toy-language").fit(prompts, answers)
+
+
+def test_an_unknown_strategy_is_refused():
+    with pytest.raises(OptionError, match="strategy must be one of lora, bias, ia3, prefix, adapters, partial, full"):
+        Instructed("toy-language", "lorra").fit(["a"], ["b"])
