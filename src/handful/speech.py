@@ -29,6 +29,7 @@ from handful.inspection.findings import Finding
 from handful.plan import Plan
 from handful.run import PARTS, checkpoints_of, defuse, write_json
 from handful.strategies.answering import SPEAKING, climb
+from handful.strategies.preferring import ACCURACY as PAIRED
 from handful.strategies.preferring import PREFERRING, pair_scores, prefer
 from handful.strategies.shots import Examples, tokens_of, words_of
 from handful.strategies.stage import SpeakingTerms, Speech
@@ -148,6 +149,8 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
         say=say,
         recipes=PREFERENCES if pairs else RECIPES,
     )
+    named = metric if isinstance(metric, str) else "a function"
+    plan = replace(plan, strategies=terms.wanted, metric=PAIRED if pairs else named)
     rows = list(data.items)
     together = kept_together(data)
     groups = together if len(np.unique(together)) < len(rows) else None

@@ -195,7 +195,7 @@ def summed(
     taken = next(arm for arm in arms if arm.name == chosen)
     out = []
     for arm in arms:
-        rival = arms[0] if arm is taken and arm is not arms[0] else taken
+        rival = _rival(arms, taken, metric) if arm is taken else taken
         found = None if rival is arm else difference(arm.measured[metric], rival.measured[metric], groups)
         verdict, reason = _judged(arm, taken, rival, metric, groups)
         out.append(
@@ -209,6 +209,15 @@ def summed(
     return AnswerScores(
         metric, n, protocol, chosen, score, tuple(out), forgetting, sentence=_sentence(taken, out, score, n, metric)
     )
+
+
+def _rival(arms: Sequence[Told], taken: Told, metric: str) -> Told:
+    """What the chosen arm is set against: the best of those that move nothing, or itself where there is no other."""
+    others = [arm for arm in arms if arm is not taken and arm.rung == 0]
+    if not others or taken is arms[0]:
+        return taken
+    sign = 1 if lower_is_better(metric) else -1
+    return min(others, key=lambda arm: sign * arm.measured[metric].value)
 
 
 def _judged(arm: Told, taken: Told, rival: Told, metric: str, groups: Groups) -> tuple[str, str]:
