@@ -11,7 +11,8 @@ import transformers
 import handful
 from handful.errors import BundleError, OptionError
 from handful.evaluation.answer_scores import AnswerScores
-from handful.export.speaker import Speaker, is_speaker
+from handful.export.record import is_speaker
+from handful.export.speaker import Speaker
 
 WORDS = "cat dog sun sea car tree bee hat map pen cup box".split()  # noqa: SIM905
 

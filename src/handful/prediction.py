@@ -21,7 +21,6 @@ from handful.data.tables import TABLE_SUFFIXES, open_table
 from handful.errors import DataError, OptionError, suggestion
 from handful.evaluation.conformal import sets, threshold
 from handful.export.bundle import Bundle
-from handful.export.speaker import Speaker
 from handful.run import defuse
 
 CHUNK = 1024
@@ -122,7 +121,7 @@ def _check_column(path: Path, name: str) -> None:
 
 
 def write_texts(
-    model: Speaker,
+    run: str | Path,
     source: str | Path,
     file: Path | None,
     input: str | None,  # noqa: A002
@@ -132,7 +131,7 @@ def write_texts(
     """Let a language model answer every prompt of a source; ``input, answer`` per row.
 
     Args:
-        model: who answers.
+        run: the run or model folder of who answers.
         source: a table with a column of prompts, or a text file with one prompt per line.
         file: where to; None for standard output.
         input: the column that holds the prompts; ``prompt`` by default, where there is one.
@@ -147,8 +146,11 @@ def write_texts(
         OptionError: ``input`` is named and is no column of the source.
         MachineError: ``file`` cannot be written, or the disk is full.
     """
+    from handful.export.speaker import Speaker  # classifiers do without language models
+
     if input:
         _check_column(Path(source), input)
+    model = Speaker.load(run)
     written = missed = 0
     with ExitStack() as stack:
         target = stack.enter_context(replaced_file(file)) if file else None

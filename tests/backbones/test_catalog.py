@@ -8,6 +8,7 @@ import re
 import pytest
 
 from handful.backbones import catalog
+from handful.data.dataset import MODALITIES
 from handful.errors import OptionError
 
 
@@ -18,7 +19,7 @@ def test_names_are_unique():
 
 @pytest.mark.parametrize("entry", catalog.ENTRIES, ids=lambda entry: entry.name)
 def test_an_entry_is_complete(entry):
-    assert entry.modality in ("text", "image", "sound")
+    assert entry.modality in MODALITIES
     assert entry.licence
     assert entry.parameters > 0
     assert len(entry.what) <= 100
@@ -50,7 +51,7 @@ def test_defaults_are_entries_of_their_modality(modality):
 
 
 def test_an_unknown_modality_is_refused():
-    with pytest.raises(OptionError, match=r"^modality must be one of text, image, sound, got 'smell'\.$"):
+    with pytest.raises(OptionError, match=r"^modality must be one of text, image, sound, language, got 'smell'\.$"):
         catalog.defaults("smell")
 
 

@@ -12,8 +12,9 @@ from PIL import Image
 
 from handful.backbones import catalog
 from handful.backbones.base import Backbone
+from handful.backbones.chat import Tokens
 
-TOYS = [("toy-text", "text"), ("toy-image", "image"), ("toy-sound", "sound")]
+TOYS = [("toy-text", "text"), ("toy-image", "image"), ("toy-sound", "sound"), ("toy-language", "language")]
 REAL = [pytest.param((e.name, e.modality), marks=pytest.mark.integration) for e in catalog.ENTRIES]
 CLOSE = 1e-5  # what batching or fusing may change in a feature, relative to the largest feature of the item
 
@@ -43,7 +44,12 @@ def clips():
     return found
 
 
-ITEMS = {"text": texts, "image": pictures, "sound": clips}
+def conversations():
+    rng = np.random.default_rng(0)
+    return [Tokens(tuple(rng.integers(5, 100, size=n).tolist()), n) for n in (12, 40, 1, 7, 25)]
+
+
+ITEMS = {"text": texts, "image": pictures, "sound": clips, "language": conversations}
 
 
 @pytest.fixture(scope="module", params=[*TOYS, *REAL], ids=lambda pair: pair[0])

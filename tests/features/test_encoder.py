@@ -84,7 +84,7 @@ def test_a_backbone_that_is_not_there():
     assert str(error.value).endswith("got 'toy-txt'. Did you mean 'toy-text'?")
     with pytest.raises(OptionError) as error:
         Encoder("toy-text", modality="txt").fit(["a b"])
-    assert str(error.value) == "modality must be one of text, image, sound, got 'txt'."
+    assert str(error.value) == "modality must be one of text, image, sound, language, got 'txt'."
 
 
 def test_an_item_that_cannot_be_read_is_named(tmp_path):

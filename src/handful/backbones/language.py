@@ -101,7 +101,7 @@ class LanguageBackbone(Backbone):
         positions: int = self.config.max_position_embeddings
         self.context = min(positions, chat.longest)
         count = len(self.blocks)
-        self.search_depths = (count, count - count // 3)
+        self.search_depths = tuple(dict.fromkeys((count, count - count // 3)))
 
     def modules(self) -> Sequence[nn.Module]:
         """Everything that holds weights."""

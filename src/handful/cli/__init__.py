@@ -179,7 +179,7 @@ def predict(
             for example 90%.
     """
     from handful.export.bundle import Bundle
-    from handful.export.speaker import Speaker, is_speaker
+    from handful.export.record import is_speaker
     from handful.prediction import Doubts, answers, share_of, write_answers, write_texts
 
     doubts = Doubts(
@@ -200,7 +200,7 @@ def predict(
             bars("answering", done, 0)
 
         if speaks:
-            rows, missed = write_texts(Speaker.load(run), source, file, input, tick, lambda line: _say([line]))
+            rows, missed = write_texts(run, source, file, input, tick, lambda line: _say([line]))
         else:
             model = Bundle.load(run)
             found = answers(model, source, input, tick, doubts)
@@ -275,12 +275,14 @@ def export(run: str, *, out: str, merge: Flag = False) -> None:
         merge: put the weights of its backbone in as well, so that the folder is all that is needed.
     """
     from handful.export.bundle import Bundle
-    from handful.export.speaker import Speaker, is_speaker
+    from handful.export.record import is_speaker
 
     folder = _place(out)
     if is_speaker(run):
         if not merge:
             raise OptionError("a language model is exported whole, for transformers: add --merge.")
+        from handful.export.speaker import Speaker
+
         check_replaceable(folder, marker="config.json")
         Speaker.load(run).merged(folder)
         print(f"written: {folder}, a folder that transformers loads (AutoModelForCausalLM.from_pretrained)")
@@ -301,7 +303,7 @@ def report(run: str) -> None:
     """
     from handful.evaluation.answer_scores import AnswerScores
     from handful.evaluation.scores import Scores
-    from handful.export.speaker import is_speaker
+    from handful.export.record import is_speaker
 
     print((AnswerScores if is_speaker(run) else Scores).read(Path(run) / "scores.json"))
     print(f"\nreport: {Path(run) / 'report.html'}")

@@ -23,6 +23,17 @@ RECORD = "bundle.json"
 WEIGHTS = "head.safetensors"
 
 
+def is_speaker(folder: str | Path) -> bool:
+    """Whether a run or model folder holds a language model; False where nothing can be read."""
+    place = Path(folder)
+    file = place / "model" / RECORD if (place / "model" / RECORD).exists() else place / RECORD
+    try:
+        record = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and record.get("task") == "language"
+
+
 def read_record(place: Path) -> dict[str, Any]:
     """The entries of a bundle's record.
 

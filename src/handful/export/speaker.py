@@ -209,17 +209,6 @@ class Speaker:
         return found
 
 
-def is_speaker(folder: str | Path) -> bool:
-    """Whether a run or model folder holds a language model; False where nothing can be read."""
-    place = Path(folder)
-    file = place / "model" / RECORD if (place / "model" / RECORD).exists() else place / RECORD
-    try:
-        record = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(record, dict) and record.get("task") == TASK
-
-
 def _messages(prompt: Prompt) -> tuple[Message, ...]:
     if not isinstance(prompt, str) and prompt and isinstance(prompt[0], Message):
         return tuple(prompt)  # type: ignore[arg-type]
