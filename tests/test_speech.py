@@ -88,6 +88,30 @@ def test_the_command_line_goes_from_rows_to_answers(rows, tmp_path, handful):
     assert "--probabilities, --reject and --sets are for classifiers" in refused.err
 
 
+def test_a_run_that_was_killed_goes_on_to_the_same_model(rows, tmp_path):
+    from handful.plan import Plan
+
+    def tuned(out, progress=lambda stage, done, total: None, **more):
+        given = {"source": str(rows), "out": str(tmp_path / out), "strategies": "full", "backbone": "toy-language"}
+        return handful.tune(handful.load(rows), plan=Plan.resolve({**given, **more}, "test"), progress=progress)
+
+    whole = tuned("whole")
+
+    def killed(stage, done, total):
+        if stage.startswith("full, fold 3"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tuned("cut", killed)
+    kept = sorted((tmp_path / ".cut.training").rglob("full-*.safetensors"))
+    assert [file.name for file in kept] == ["full-0.safetensors", "full-1.safetensors"]
+    resumed = tuned("cut", resume=True)
+    assert resumed.scores.estimate == whole.scores.estimate
+    assert all((resumed.model.delta[name] == value).all() for name, value in whole.model.delta.items())
+    resumed.save(tmp_path / "cut")
+    assert not (tmp_path / ".cut.training").exists()
+
+
 def test_test_rows_are_kept_for_the_end(monkeypatch):
     from handful.strategies import answering
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 
 from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
-from handful.data.dataset import Dataset, item_hash
+from handful.data.dataset import Dataset
 from handful.data.pool import read_pool
 from handful.data.readers import load
 from handful.engines import engine as engine_of
@@ -36,7 +34,7 @@ from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import findings as find_faults
 from handful.inspection.shift import MOST
 from handful.plan import METRICS, MOVERS, STRATEGIES, Plan
-from handful.run import Run, Training, checkpoints_of
+from handful.run import Run, Training, checkpoints_for
 from handful.seeding import generator
 from handful.strategies.curve import forecast
 from handful.strategies.ensemble import Linear
@@ -221,7 +219,7 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
         left = plan.budget - sum(clock.seconds.values())
         terms = Terms(
             wanted, "strategies" in plan.origins, left, plan.seed, progress, plan.search, "budget" in plan.origins,
-            _checkpoints(plan, learning, backbones[base]),
+            checkpoints_for(plan, learning, backbones[base].fingerprint),
         )  # fmt: skip
         above = ascend(learning, backbones[base], frozen, terms)
     with clock("fit"):
@@ -347,21 +345,6 @@ def _with_reference(
         fingerprints={**model.fingerprints, **{name: backbone.fingerprint for name, backbone in used.items()}},
         loaded={**model.loaded, **used},
     )
-
-
-def _checkpoints(plan: Plan, data: Dataset, backbone: Backbone) -> Path | None:
-    """Where the state of each training is kept: beside the run folder, until the run is saved.
-
-    What was learned from other rows, or by another plan, is in a folder of another name: it must not be gone on from.
-    """
-    if plan.out is None:
-        return None
-    folder = checkpoints_of(Path(plan.out))
-    if not plan.resume:
-        shutil.rmtree(folder, ignore_errors=True)
-    rows = [item_hash(item) for item in data.items], data.labels, data.groups
-    same = repr((rows, backbone.fingerprint, plan.strategies, plan.seed, plan.search))
-    return folder / hashlib.sha256(same.encode()).hexdigest()[:16]
 
 
 def _test(model: Bundle, data: Dataset, sight: Sight, plan: Plan) -> Estimate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import logging
 import shutil
@@ -12,7 +13,7 @@ from typing import Any
 
 from handful.atomic import replaced_folder
 from handful.data.cells import shown
-from handful.data.dataset import Dataset
+from handful.data.dataset import Dataset, item_hash
 from handful.evaluation.scores import HeldOut, Scores
 from handful.export.bundle import Bundle
 from handful.inspection.findings import Finding
@@ -129,6 +130,26 @@ class Run:
 def checkpoints_of(folder: Path) -> Path:
     """Where trainings that belong to a run folder keep their state until it is written."""
     return folder.parent / f".{folder.name}.training"
+
+
+def checkpoints_for(plan: Plan, data: Dataset, fingerprint: str) -> Path | None:
+    """Where the state of each training is kept: beside the run folder, until the run is saved.
+
+    What was learned from other rows, or by another plan, is in a folder of another name: it must not be gone on from.
+
+    Args:
+        plan: where it is not to be resumed, what an earlier run left is deleted.
+        data: the rows to learn from.
+        fingerprint: of the backbone that moves.
+    """
+    if plan.out is None:
+        return None
+    folder = checkpoints_of(Path(plan.out))
+    if not plan.resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    rows = [item_hash(item) for item in data.items], data.labels, data.groups
+    same = repr((rows, fingerprint, plan.strategies, plan.seed, plan.search))
+    return folder / hashlib.sha256(same.encode()).hexdigest()[:16]
 
 
 def defuse(cell: str) -> str:

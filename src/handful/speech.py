@@ -27,7 +27,7 @@ from handful.export.speaker import Speaker
 from handful.inspection.dialogue import findings_of, kept_together
 from handful.inspection.findings import Finding
 from handful.plan import Plan
-from handful.run import PARTS, checkpoints_of, defuse, write_json
+from handful.run import PARTS, checkpoints_for, checkpoints_of, defuse, write_json
 from handful.strategies.answering import SPEAKING, climb
 from handful.strategies.preferring import ACCURACY as PAIRED
 from handful.strategies.preferring import PREFERRING, pair_scores, prefer
@@ -134,9 +134,7 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
     wanted = _wanted(plan, known, "preference rows" if pairs else "rows with answers")
     metric = _metric(plan, judge, pairs)
     backbone = load_language(plan.backbone)
-    folder = None if plan.out is None else checkpoints_of(Path(plan.out))
-    if folder is not None and not plan.resume:
-        shutil.rmtree(folder, ignore_errors=True)
+    folder = checkpoints_for(plan, data, backbone.fingerprint)
     findings = tuple(findings_of(whole))
     read = time.perf_counter() - start
     terms = SpeakingTerms(
