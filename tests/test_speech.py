@@ -135,7 +135,9 @@ def test_a_table_can_be_learned_as_language(tmp_path, handful):
     )
     done = handful("tune", str(file), "--as", "language", "--backbone", "toy-language", "--budget", "0", "--json")
     assert done.code == 0, done.err
-    assert json.loads(done.out)["task"] == "language"
+    scores = json.loads(done.out)
+    assert scores["task"] == "language"
+    assert all(0 <= arm["metrics"]["accuracy"]["value"] <= 1 for arm in scores["arms"])
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,8 @@ def test_a_table_can_be_learned_as_language(tmp_path, handful):
     [
         ({"strategies": "svm"}, "strategies for rows with answers must be some of base, in-context, lora"),
         ({"strategies": "dpo"}, "strategies for rows with answers must be some of base"),
-        ({"metric": "accuracy"}, "metric of answers must be one of loss, exact_match, token_f1"),
+        ({"metric": "accuracy"}, r"metric accuracy is for labels \(--as language\), got free answers"),
+        ({"metric": "macro_f1"}, "metric of answers must be one of loss, exact_match, token_f1"),
         ({"backbone": "toy-language,other"}, "must be one model, got 2"),
         ({"backbone": "minilm-l6"}, "backbone 'minilm-l6' is for text, but the items are language"),
     ],

@@ -21,7 +21,7 @@ from handful.data.conversations import Conversation, Preference
 from handful.data.dataset import Dataset
 from handful.errors import OptionError
 from handful.evaluation.answer_scores import AnswerScores
-from handful.evaluation.answers import LOSS, Judge, Ratio, estimate, scored, scorer
+from handful.evaluation.answers import ACCURACY, LOSS, Judge, Ratio, estimate, scored, scorer
 from handful.evaluation.intervals import Estimate
 from handful.export.speaker import Speaker
 from handful.inspection.dialogue import findings_of, kept_together
@@ -132,7 +132,7 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
     pairs = isinstance(data.items[0], Preference)
     known = PREFERRING if pairs else SPEAKING
     wanted = _wanted(plan, known, "preference rows" if pairs else "rows with answers")
-    metric = _metric(plan, judge, pairs)
+    metric = _metric(plan, judge, pairs, data.labels is not None)
     backbone = load_language(plan.backbone)
     folder = checkpoints_for(plan, data, backbone.fingerprint)
     findings = tuple(findings_of(whole))
@@ -144,6 +144,7 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
         metric=metric,
         seed=plan.seed,
         checkpoints=folder,
+        choices=data.classes,
         say=say,
         recipes=PREFERENCES if pairs else RECIPES,
     )
@@ -208,7 +209,7 @@ def _wanted(plan: Plan, known: tuple[str, ...], what: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((known[0], *named)))
 
 
-def _metric(plan: Plan, judge: Judge | None, pairs: bool) -> str | Judge:
+def _metric(plan: Plan, judge: Judge | None, pairs: bool, labelled: bool) -> str | Judge:
     if pairs:
         if judge is not None or "metric" in plan.origins:
             raise OptionError("metric= must be left out for preference rows: pairs are scored by which answer wins.")
@@ -217,6 +218,8 @@ def _metric(plan: Plan, judge: Judge | None, pairs: bool) -> str | Judge:
         return judge
     if "metric" not in plan.origins:
         return LOSS
+    if plan.metric == ACCURACY and not labelled:
+        raise OptionError("metric accuracy is for labels (--as language), got free answers. Try exact_match.")
     scorer(plan.metric)
     return plan.metric
 

@@ -129,6 +129,15 @@ def test_answers_can_be_judged_by_a_function(toy):
     assert ("say cat", "CAT") in asked
 
 
+def test_where_answers_are_labels_the_likeliest_of_them_is_scored(toy):
+    rows = [Conversation((Message("user", f"{word} {word}"),), "AB" if i % 2 else "YZ") for i, word in enumerate(WORDS)]
+    known = [replace(row, prompt=(Message("user", row.answer.lower()),)) for row in rows]
+    found = climb(toy, known, None, terms("full", choices=("AB", "YZ"), updates=60))
+    base, tuned = (arm.measured["accuracy"].value for arm in found.told)
+    assert base <= 0.75
+    assert tuned == 1.0
+
+
 def test_forgetting_is_said_with_what_half_of_the_way_would_keep(toy, monkeypatch):
     monkeypatch.setattr(answering, "_FORGOTTEN", -100.0)
     monkeypatch.setattr(answering, "forgotten", lambda before, after: answering.Estimate(0.4, 0.3, 0.5))

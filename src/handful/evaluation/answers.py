@@ -20,6 +20,9 @@ Groups = NDArray[np.integer] | None
 
 LOSS = "loss"
 
+ACCURACY = "accuracy"
+"""The share of rows whose own label is the likeliest of all labels; where answers are labels."""
+
 Judge = Callable[[str, str, str], float]
 """Prompt, answer of the model, wanted answer → a score from 0 to 1, higher is better."""
 
@@ -119,17 +122,18 @@ METRICS: dict[str, Callable[[str, str], float]] = {"exact_match": exact_match, "
 
 
 def scorer(metric: str | Judge) -> Judge | None:
-    """How an answer is scored; None for the loss, which needs no answer.
+    """How an answer is scored; None for what is told from likelihoods, which needs no answer.
 
     Args:
-        metric: ``loss``, ``exact_match``, ``token_f1``, ``regex:PATTERN`` (the whole answer must match), or a function.
+        metric: ``loss``, ``accuracy``, ``exact_match``, ``token_f1``, ``regex:PATTERN`` (the whole answer must match),
+            or a function.
 
     Raises:
         OptionError: there is no such metric, or the pattern is none.
     """
     if callable(metric):
         return metric
-    if metric == LOSS:
+    if metric in (LOSS, ACCURACY):
         return None
     if metric in METRICS:
         score = METRICS[metric]

@@ -15,7 +15,7 @@ from handful.backbones.language import LanguageBackbone, Sampling
 from handful.data.conversations import Conversation
 from handful.errors import HandfulError
 from handful.evaluation.answer_scores import Told, chosen_of, summed
-from handful.evaluation.answers import LOSS, Judge, Ratio, scored, scorer
+from handful.evaluation.answers import ACCURACY, LOSS, Judge, Ratio, scored, scorer
 from handful.evaluation.general import QUESTIONS
 from handful.evaluation.intervals import Estimate
 from handful.strategies.shots import Examples, Shots, tokens_of, words_of
@@ -52,7 +52,7 @@ class _Asker:
         """Ask an arm about the held-out rows of every fold, and score what it says."""
         start = time.perf_counter()
         nats, count, said = np.zeros(len(self.stage.rows)), np.zeros(len(self.stage.rows)), [""] * len(self.stage.rows)
-        length = []
+        right, length = np.zeros(len(self.stage.rows)), []
         for k in range(self.stage.used):
             at = np.flatnonzero(self.stage.folds == k)
             backbone, examples = asked(k)
@@ -60,23 +60,37 @@ class _Asker:
             tokens = tokens_of(some, backbone.chat, backbone.context, examples)
             nats[at], count[at] = backbone.losses(tokens)
             length += [row.start for row in tokens]
+            if self.stage.terms.choices:
+                right[at] = self._right(backbone, some, examples)
             if self.judge is not None or self.short:
                 for i, text in zip(at, decoded(backbone, _questions(tokens), self._sampling()), strict=True):
                     said[i] = text
             self.stage.terms.say(f"asking {name}", k + 1, self.stage.used)
         held = self.stage.held
         measured = {LOSS: Ratio(nats[held], count[held])}
+        if self.stage.terms.choices:
+            measured[ACCURACY] = Ratio(right[held], np.ones(len(held)))
         answers = tuple(said[i] for i in held)
         judges = {self.metric: self.judge}
         if self.short:
             judges.update({metric: scorer(metric) for metric in ("exact_match", "token_f1")})
         for metric, judge in judges.items():
-            if judge is None:  # the loss asks nobody
+            if judge is None:  # what likelihoods tell asks nobody
                 continue
             asked_of = [words_of(self.stage.rows[i].prompt) for i in held]
             measured[metric] = scored(judge, asked_of, answers, [self.stage.rows[i].answer for i in held])
         seconds = time.perf_counter() - start
         return Told(name, rung, measured, answers if any(answers) else (), seconds, float(np.mean(length)))
+
+    def _right(
+        self, backbone: LanguageBackbone, rows: Sequence[Conversation], examples: Examples | None
+    ) -> NDArray[np.bool_]:
+        """(M,) whether the own label of a row is the likeliest of all."""
+        choices = self.stage.terms.choices
+        each = [replace(row, answer=label) for row in rows for label in choices]
+        nats, _ = backbone.losses(tokens_of(each, backbone.chat, backbone.context, examples))
+        best = nats.reshape(len(rows), len(choices)).argmin(1)
+        return np.array([row.answer == choices[i] for row, i in zip(rows, best.tolist(), strict=True)])
 
     def _sampling(self) -> Sampling:
         longest = max(len(self.stage.backbone.chat.tokenizer(row.answer)["input_ids"]) for row in self.stage.rows)

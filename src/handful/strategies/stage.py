@@ -52,6 +52,8 @@ class SpeakingTerms:
     """Where the state of trainings is kept."""
     say: Say = lambda stage, done, total: None
     """Told how far things are."""
+    choices: tuple[str, ...] = ()
+    """The C labels, where answers are labels; how often the right one is the likeliest is then a score too."""
     recipes: dict[str, TokenRecipe] = field(default_factory=lambda: dict(RECIPES))
     """Name → how weights move."""
 
@@ -155,7 +157,8 @@ def stage_of(
         raise OptionError(
             "the rows must come from at least two groups, so that one can be held out, got 1 group. Add other rows."
         )
-    dealt = fold_ids(np.zeros(len(rows), int), number, folds, generator(terms.seed, "folds"))
+    kinds = np.unique([row.answer for row in rows], return_inverse=True)[1] if terms.choices else number * 0
+    dealt = fold_ids(kinds, number, folds, generator(terms.seed, "folds"))
     return Stage(backbone, rows, groups, terms, dealt, folds), notes
 
 
