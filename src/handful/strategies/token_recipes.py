@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from handful.backbones.chat import Tokens
 from handful.backbones.language import LanguageBackbone
 from handful.training.activations import Activations
 from handful.training.body import trainable
+from handful.training.devices import give_back_at_once
 from handful.training.installation import arrays_of, installed
 from handful.training.loop import Penalty, Settings, Update, train
 from handful.training.objectives import Objective
@@ -26,6 +27,10 @@ from handful.training.tuners.base import Delta
 
 LEAST_UPDATES = 16
 """With fewer updates nothing moves far enough to be told from where it began."""
+
+
+# So many tokens go through at once: their scores over a vocabulary of 50,000 take 200 MB, each gradient as much.
+_PART = 1024
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,14 @@ class Lesson:
         return cls(tokens, Activations.of(backbone, [list(tokens)], recipe.first(backbone)), reference)
 
 
+def _parts(lesson: Lesson, rows: NDArray[np.int64], recipe: TokenRecipe) -> int:
+    """In how many parts an update goes through, so that the scores of a part fit into memory."""
+    both = np.concatenate([rows, rows + len(lesson.tokens) // 2]) if recipe.pairs else rows
+    mean = float(np.mean([len(lesson.tokens[row].ids) for row in both.tolist()]))
+    tokens = mean * min(recipe.batch, len(rows)) * (1 + recipe.pairs)
+    return min(recipe.batch, math.ceil(tokens / _PART))
+
+
 def speak(
     backbone: LanguageBackbone,
     lesson: Lesson,
@@ -173,6 +186,9 @@ def speak(
         source = PairBatches(lesson.activations, lesson.tokens, lesson.reference, rows, recipe.batch, settings.seed)
     else:
         source = AnswerBatches(lesson.activations, lesson.tokens, rows, recipe.batch, settings.seed)
+    if max(len(row.ids) for row in lesson.tokens) > _PART:
+        give_back_at_once()
+    settings = replace(settings, accumulate=max(settings.accumulate, _parts(lesson, rows, recipe)))
     log = train(
         body, recipe.objective, source, groups, settings, penalties=penalties, checkpoint=checkpoint,
         progress=lambda update, total: progress(update, total, body),

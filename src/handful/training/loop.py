@@ -195,6 +195,7 @@ def _gradients(
         if loss.requires_grad:  # a batch without a single pair has nothing to say
             torch.autograd.backward(loss)
         total += float(loss.detach())
+        del outputs, loss  # scores over a vocabulary are large, and the next part makes its own
     return total
 
 
