@@ -128,6 +128,17 @@ def test_test_rows_are_kept_for_the_end(monkeypatch):
     assert run.scores.sentence.startswith("On the 4 test rows: 4.")
 
 
+def test_labels_are_scored_on_the_test_rows_too():
+    made = [
+        {"text": f"{word} {i}", "label": "animal" if i % 2 else "thing", "split": "test" if i < 4 else "train"}
+        for i, word in enumerate(WORDS)
+    ]
+    data = handful.load(made, modality="language", label="label", input="text")
+    run = handful.tune(data, backbone="toy-language", budget=0, metric="accuracy")
+    assert run.scores.test_n == 4
+    assert run.scores.test.value in (0, 0.25, 0.5, 0.75, 1)
+
+
 def test_a_table_can_be_learned_as_language(tmp_path, handful):
     file = tmp_path / "kinds.csv"
     file.write_text(
@@ -144,6 +155,7 @@ def test_a_table_can_be_learned_as_language(tmp_path, handful):
     ("options", "said"),
     [
         ({"strategies": "svm"}, "strategies for rows with answers must be some of base, in-context, lora"),
+        ({"strategies": "lora,dpo"}, "strategies for rows with answers must be some of .*, got dpo"),
         ({"strategies": "dpo"}, "strategies for rows with answers must be some of base"),
         ({"metric": "accuracy"}, r"metric accuracy is for labels \(--as language\), got free answers"),
         ({"metric": "macro_f1"}, "metric of answers must be one of loss, exact_match, token_f1"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handful.atomic import replaced_folder
 from handful.backbones import catalog
@@ -26,9 +26,9 @@ from handful.evaluation.intervals import Estimate
 from handful.export.speaker import Speaker
 from handful.inspection.dialogue import findings_of, kept_together
 from handful.inspection.findings import Finding
-from handful.plan import Plan
+from handful.plan import HEADS, Plan
 from handful.run import PARTS, checkpoints_for, checkpoints_of, defuse, write_json
-from handful.strategies.answering import SPEAKING, climb
+from handful.strategies.answering import SPEAKING, climb, likeliest
 from handful.strategies.preferring import ACCURACY as PAIRED
 from handful.strategies.preferring import PREFERRING, pair_scores, prefer
 from handful.strategies.shots import Examples, tokens_of, words_of
@@ -151,21 +151,26 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
     named = metric if isinstance(metric, str) else "a function"
     plan = replace(plan, strategies=terms.wanted, metric=PAIRED if pairs else named)
     rows = list(data.items)
-    together = kept_together(data)
-    groups = together if len(np.unique(together)) < len(rows) else None
+    groups = _joined(data)
     speech = prefer(backbone, rows, groups, terms) if pairs else climb(backbone, rows, groups, terms)
     seconds = {"read": read, "compare": time.perf_counter() - start - read}
     scores, model = replace(speech.scores, seconds=seconds), _speaker(backbone, rows, speech)
     if len(test):
-        found = _tested(model, test.items, scores.metric, metric)
+        found = _tested(model, test, scores.metric, metric, data.classes)
         said = f"On the {len(test)} test rows: {found:.3f}. Held out in turn: {scores.sentence}"
         scores = replace(scores, test=found, test_n=len(test), sentence=said)
     return LanguageRun(data, plan, findings, scores, speech, model, speech.notes)
 
 
-def _tested(model: Speaker, rows: Sequence[Conversation | Preference], name: str, metric: str | Judge) -> Estimate:
+def _joined(data: Dataset) -> NDArray[np.int64] | None:
+    """(N,) a number for rows that must be held out together, or None where every row is on its own."""
+    together = kept_together(data)
+    return together if len(np.unique(together)) < len(data) else None
+
+
+def _tested(model: Speaker, test: Dataset, name: str, metric: str | Judge, choices: Sequence[str]) -> Estimate:
     """The score of the chosen arm on the rows that the source keeps for a test."""
-    backbone = model.backbone
+    backbone, rows, groups = model.backbone, test.items, _joined(test)
     pairs = [row for row in rows if isinstance(row, Preference)]
     told = [row.chosen_row for row in pairs] + [row.rejected_row for row in pairs]
     told = told or [row for row in rows if isinstance(row, Conversation)]
@@ -173,13 +178,16 @@ def _tested(model: Speaker, rows: Sequence[Conversation | Preference], name: str
     tokens = tokens_of(told, backbone.chat, backbone.context, examples)
     nats, count = backbone.losses(tokens)
     if pairs:
-        return estimate(pair_scores(nats, nats, count, np.arange(len(pairs)))[name])
+        return estimate(pair_scores(nats, nats, count, np.arange(len(pairs)))[name], groups)
+    if name == ACCURACY:
+        right = likeliest(backbone, told, choices, examples)
+        return estimate(Ratio(right.astype(float), np.ones(len(right))), groups)
     judge = scorer(metric)
     if judge is None:
-        return estimate(Ratio(nats, count.astype(float)))
+        return estimate(Ratio(nats, count.astype(float)), groups)
     prompts = [words_of(row.prompt) for row in told]
     said = model.predict([row.prompt for row in told])
-    return estimate(scored(judge, prompts, said, [row.answer for row in told]))
+    return estimate(scored(judge, prompts, said, [row.answer for row in told]), groups)
 
 
 def load_language(name: str) -> LanguageBackbone:
@@ -201,9 +209,10 @@ def _wanted(plan: Plan, known: tuple[str, ...], what: str) -> tuple[str, ...]:
     if "strategies" not in plan.origins:
         return ()
     named = [name for name in plan.strategies if name in known]
-    if not named:
+    odd = [name for name in plan.strategies if name not in known and name not in HEADS]  # heads are put in by the plan
+    if odd or not named:
         raise OptionError(
-            f"strategies for {what} must be some of {', '.join(known)}, got {', '.join(plan.strategies)}. "
+            f"strategies for {what} must be some of {', '.join(known)}, got {', '.join(odd or plan.strategies)}. "
             "Choose among these."
         )
     return tuple(dict.fromkeys((known[0], *named)))
@@ -227,12 +236,11 @@ def _metric(plan: Plan, judge: Judge | None, pairs: bool, labelled: bool) -> str
 def _speaker(backbone: LanguageBackbone, rows: list[Conversation | Preference], speech: Speech) -> Speaker:
     """The chosen arm as data."""
     told = [row.chosen_row if isinstance(row, Preference) else row for row in rows]
-    longest = max(backbone.chat.tokens(row, backbone.context).asked for row in told)
     spoken = speech.spoken
     made = Speaker(
         arm=speech.scores.chosen, backbone_name=backbone.name, fingerprint=backbone.fingerprint,
         shots=speech.shots, rows=tuple(told) if speech.shots is not None else (),
-        longest=min(backbone.context // 2, math.ceil(1.5 * longest) + 8),
+        longest=backbone.room(told),
     )  # fmt: skip
     if spoken is None:
         return replace(made, loaded=backbone)

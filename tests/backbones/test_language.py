@@ -13,7 +13,7 @@ from handful.backbones.decoding import Reply, answers, steps
 from handful.backbones.language import LanguageBackbone, Sampling, write_pretrained
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message
-from handful.errors import MachineError, WeightsError
+from handful.errors import DataError, MachineError, WeightsError
 from handful.training.installation import arrays_of, installed
 from handful.training.tokens import TokenBody
 from handful.training.tuners import TUNERS
@@ -114,6 +114,35 @@ def test_a_model_without_a_template_gets_a_plain_one():
     assert text == "Be kind.\n\n### Instruction:\nHi\n\n### Response:\n"
     made = plain.chat.tokens(row("Hi", "Yes"), plain.context)
     assert plain.chat.tokenizer.decode(made.ids[made.start :]) == "Yes<end>"
+
+
+_REFUSING = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    "{% for m in messages %}{{ m['content'] }}<end>{% endfor %}"
+)
+
+
+def test_a_template_that_refuses_a_conversation_says_which_roles():
+    refusing = ToyLanguage(_REFUSING)
+    with pytest.raises(DataError, match=r"got system, user: System role not supported\. Put what the system says"):
+        refusing.chat.prompt((Message("system", "Be kind."), Message("user", "Hi")))
+
+
+def test_a_plain_template_is_written_with_the_model(tmp_path):
+    write_pretrained(ToyLanguage(template=None), tmp_path)
+    told = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    said = told.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True)
+    assert said == ToyLanguage(template=None).chat.prompt((Message("user", "Hi"),))
+
+
+def test_a_model_that_looks_back_less_far_is_asked_about_no_more(tmp_path, toy):
+    config = transformers.MistralConfig(
+        vocab_size=105, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, sliding_window=16, max_position_embeddings=64,
+    )  # fmt: skip
+    transformers.MistralForCausalLM(config).save_pretrained(tmp_path)
+    toy.chat.tokenizer.save_pretrained(tmp_path)
+    assert catalog.load(str(tmp_path), "language").context == 16
 
 
 def test_a_folder_is_loaded_and_says_the_same(toy, folder):

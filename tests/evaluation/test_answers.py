@@ -115,6 +115,27 @@ def test_what_is_better_beyond_doubt_is_taken_and_what_is_not_is_a_tie():
     assert "lora cannot be told from it" in tied.sentence
 
 
+def test_of_many_worthless_arms_hardly_one_is_taken():
+    rng, taken = np.random.default_rng(4), 0
+    for _ in range(200):
+        hard, weight = rng.normal(30, 5, size=40), np.full(40, 12.0)
+        made = [Told(str(i), 0, {"loss": ratio(hard + rng.normal(size=40), weight)}) for i in range(10)]
+        taken += chosen_of(made, "loss", None).name != "0"
+    assert taken / 200 < 0.1
+
+
+def test_the_chosen_arm_is_called_better_only_where_it_is():
+    rng = np.random.default_rng(5)
+    hard, weight = rng.normal(30, 5, size=20), np.full(20, 12.0)
+    made = [
+        Told("base", 0, {"loss": ratio(hard + 20, weight)}),
+        Told("near", 0, {"loss": ratio(hard + rng.normal(size=20), weight)}),
+        Told("wide", 0, {"loss": ratio(hard + rng.normal(size=20), weight)}),
+    ]
+    scores = summed(made, "near", "loss", "4 folds", None, None)
+    assert scores.arms[1].reason.startswith("Cannot be told from wide: ")
+
+
 def test_scores_are_read_back(tmp_path):
     import json
 

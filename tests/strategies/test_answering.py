@@ -97,6 +97,27 @@ def test_what_cannot_be_paid_is_said_and_folds_go_before_updates(toy, monkeypatc
     assert "lora was not tried: it needs a budget of about 51 s here." in dear.notes
 
 
+def test_so_many_rows_are_held_out_that_there_is_an_interval(toy, monkeypatch):
+    monkeypatch.setattr(stage, "_pass", lambda stage: (0.0, 0.1))
+    found = climb(toy, ROWS[:4], None, terms("lora", budget=1000))
+    assert found.scores.n == 4
+    few = climb(toy, ROWS[:4], None, terms("lora", budget=100))
+    assert few.scores.n == 3
+    assert np.isfinite(few.scores.estimate.high)
+
+
+def test_a_resumed_run_does_what_it_began_on_a_slower_machine_too(toy, monkeypatch, tmp_path):
+    def curves(found):
+        return [[update.loss for update in log] for log in found.curves["lora"]]
+
+    monkeypatch.setattr(stage, "_pass", lambda stage: (0.0, 0.1))
+    first = climb(toy, ROWS, None, terms("lora", budget=60, checkpoints=tmp_path))
+    monkeypatch.setattr(stage, "_pass", lambda stage: (0.0, 0.2))
+    again = climb(toy, ROWS, None, terms("lora", budget=60, checkpoints=tmp_path))
+    assert curves(again) == curves(first)
+    assert again.scores.protocol == first.scores.protocol
+
+
 def test_too_few_updates_to_move_anything_are_refused(toy):
     with pytest.raises(
         OptionError, match=f"5 updates move nothing far enough to be seen; it needs at least {LEAST_UPDATES}"
@@ -139,7 +160,7 @@ def test_where_answers_are_labels_the_likeliest_of_them_is_scored(toy):
 
 
 def test_forgetting_is_said_with_what_half_of_the_way_would_keep(toy, monkeypatch):
-    monkeypatch.setattr(answering, "_FORGOTTEN", -100.0)
+    monkeypatch.setattr(answering, "FORGOTTEN", -100.0)
     monkeypatch.setattr(answering, "forgotten", lambda before, after: answering.Estimate(0.4, 0.3, 0.5))
     found = climb(toy, ROWS, None, terms("full"))
     assert any("full forgot" in note and "fade 0.5" in note for note in found.notes)
@@ -147,8 +168,8 @@ def test_forgetting_is_said_with_what_half_of_the_way_would_keep(toy, monkeypatc
 
 def test_rows_that_are_too_long_are_counted(toy):
     long = [Conversation((Message("user", "a" * 300),), "b"), *ROWS]
-    found = climb(toy, long, None, terms())
-    assert "1 of 13 rows are longer than 256 tokens and were cut on the left." in found.notes
+    said = "1 of 13 rows are longer than 256 tokens and were cut: prompts on the left, answers at the end."
+    assert said in climb(toy, long, None, terms()).notes
 
 
 def test_near_examples_share_words_and_diverse_ones_are_fixed():
@@ -192,6 +213,12 @@ def test_a_training_that_unlearns_the_chosen_answers_is_stopped_and_said(toy):
     found = prefer(taught, pairs, None, terms("dpo", recipes=greedy, updates=60))
     assert any("the chosen answers themselves became less likely" in note for note in found.notes)
     assert max(len(log) for log in found.curves["dpo"]) < 60
+
+
+def test_what_rang_the_alarm_is_never_taken(toy, monkeypatch):
+    monkeypatch.setattr(Alarm, "rang", property(lambda self: True))
+    found = prefer(toy, PAIRS, None, terms("dpo", recipes=EAGER))
+    assert found.scores.chosen == "base"
 
 
 def test_an_alarm_rings_below_its_limit():

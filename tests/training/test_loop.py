@@ -417,3 +417,25 @@ def test_a_checkpoint_without_its_record_is_passed_over(tmp_path, caplog):
     save_file(load_file(file), file)
     assert_same(trained(checkpoint=file)[0], trained()[0])
     assert "cannot be read" in caplog.text
+
+
+def test_a_training_that_was_ended_stays_ended_when_it_is_resumed(tmp_path):
+    file, looked = tmp_path / "state.safetensors", []
+
+    def once(progress):
+        weight = torch.nn.Parameter(torch.ones(2))
+        model = torch.nn.Module()
+        model.weight = weight
+        model.forward = lambda state: weight.sum()
+        batch = Batch(None, torch.zeros(1))
+        return train(
+            model, lambda outputs, batch: outputs, lambda update, parts: [batch], [Group((weight,))],
+            Settings(updates=6), checkpoint=file, progress=progress,
+        ), weight  # fmt: skip
+
+    log, weight = once(lambda update, total: update.number == 2)
+    again, same = once(lambda update, total: looked.append(update))
+    assert len(log) == 3
+    assert again == log
+    assert torch.equal(same, weight)
+    assert looked == []

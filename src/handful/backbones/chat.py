@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import TemplateError
+
 from handful.data.conversations import Conversation, Message
+from handful.errors import DataError
 
 PLAIN = (
     "{% for m in messages %}"
@@ -47,7 +50,9 @@ class Chat:
         """Take the template of a tokenizer of transformers; one without gets a plain one."""
         self.tokenizer = tokenizer
         self.plain = not tokenizer.chat_template
-        self.template: str = PLAIN if self.plain else str(tokenizer.chat_template)
+        begins = tokenizer.bos_token_id in tokenizer("a")["input_ids"][:1]  # as it began in pre-training
+        plain = "{{ bos_token }}" + PLAIN if begins else PLAIN
+        self.template: str = plain if self.plain else str(tokenizer.chat_template)
         self.longest = min(int(tokenizer.model_max_length), _NO_LIMIT)
         self.stops = self._stops()
 
@@ -88,14 +93,18 @@ class Chat:
 
     def _written(self, messages: Sequence[Message], ask: bool) -> str:
         told = [{"role": message.role, "content": message.content} for message in messages]
-        template = self.template if self.plain else None
-        return str(
-            self.tokenizer.apply_chat_template(
-                told, tokenize=False, add_generation_prompt=ask, chat_template=template, eos_token=self._end()
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    told, tokenize=False, add_generation_prompt=ask, chat_template=self.template
+                )
             )
-            if self.plain
-            else self.tokenizer.apply_chat_template(told, tokenize=False, add_generation_prompt=ask)
-        )
+        except TemplateError as error:  # a template may refuse roles, or two turns of one in a row
+            roles = ", ".join(message.role for message in messages)
+            raise DataError(
+                f"a conversation must be one that the chat template of the model can write, got {roles}: {error}. "
+                "Put what the system says into the user's turn, and let user and assistant take turns."
+            ) from error
 
     def _ids(self, text: str) -> list[int]:
         # Not verbose: what is too long is cut here, and said by those who call.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +23,7 @@ from handful.backbones.base import Backbone, Remembers, State, weights_fingerpri
 from handful.backbones.chat import Chat, Tokens
 from handful.backbones.hub import located
 from handful.backbones.weights import damaged
+from handful.data.conversations import Conversation
 from handful.errors import MachineError, OptionError, WeightsError
 
 # A pass over more tokens than this, padding counted, is made in several: scores of a whole vocabulary are large.
@@ -99,7 +102,9 @@ class LanguageBackbone(Backbone):
         self.head: Any = model.lm_head
         self.config: Any = model.config
         positions: int = self.config.max_position_embeddings
-        self.context = min(positions, chat.longest)
+        # A layer that looks back less far than this is asked about no more: blocks here look back to the start.
+        window: int = getattr(self.config, "sliding_window", None) or positions
+        self.context = min(positions, window, chat.longest)
         count = len(self.blocks)
         self.search_depths = tuple(dict.fromkeys((count, count - count // 3)))
 
@@ -155,6 +160,11 @@ class LanguageBackbone(Backbone):
                 total[i] = float(functional.cross_entropy(scores, target, reduction="sum"))
         return total, count
 
+    def room(self, rows: Sequence[Conversation]) -> int:
+        """How many tokens answers to questions like these may get: half as many again as the longest of the rows."""
+        longest = max(self.chat.tokens(row, self.context).asked for row in rows)
+        return min(self.context // 2, math.ceil(1.5 * longest) + 8)
+
     def _passes(self, rows: Sequence[Tokens]) -> Iterator[list[int]]:
         """Rows of like length together, so that little is padded."""
         limit = _TOKENS.get(self.device.type, _TOKENS["cpu"])
@@ -197,7 +207,9 @@ def write_pretrained(backbone: LanguageBackbone, folder: Path) -> None:
     layers = [(f"model.layers.{b.index}", b.layer) for b in backbone.blocks if isinstance(b, Block)]
     for place, part in [("model.norm", backbone.norm), *layers]:
         weights.update({f"{place}.{name}": tensor for name, tensor in part.state_dict().items()})
-    _write(backbone.config, weights, backbone.chat.tokenizer, folder)
+    tokenizer = copy.deepcopy(backbone.chat.tokenizer)
+    tokenizer.chat_template = backbone.chat.template  # also the plain one, or its prompts could not be written again
+    _write(backbone.config, weights, tokenizer, folder)
 
 
 def _write(config: Any, weights: Mapping[str, Tensor], tokenizer: Any, folder: Path) -> None:

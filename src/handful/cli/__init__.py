@@ -74,7 +74,8 @@ def tune(
         input: the column that holds the text or the file name; guessed when the guess is safe.
         group: the column that says which rows belong together (speaker, patient, document).
         out: the run folder to write; by default runs/ and the name of the source.
-        budget: how long you are willing to wait, for example 30s; by default 1 min; 0: the smallest search.
+        budget: how long you are willing to wait, for example 30s; by default 1 min, of a language
+            model 10 min; 0: the smallest search, and no weight moves.
         seed: one number that fixes every random choice; by default 0.
         backbone: a name from `handful models list`, a folder or a Hugging Face id; several joined by commas; by
             default auto: the data choose among the default ones.

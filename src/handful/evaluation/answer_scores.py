@@ -164,17 +164,21 @@ def lower_is_better(metric: str) -> bool:
     return metric == LOSS
 
 
-def better(first: Told, second: Told, metric: str, groups: Groups) -> Estimate:
+def better(first: Told, second: Told, metric: str, groups: Groups, level: float = LEVEL) -> Estimate:
     """By how much the first arm is better on the same rows, above zero where it is."""
-    found = difference(first.measured[metric], second.measured[metric], groups)
+    found = difference(first.measured[metric], second.measured[metric], groups, level)
     return replace(found, value=-found.value, low=-found.high, high=-found.low) if lower_is_better(metric) else found
 
 
 def chosen_of(arms: Sequence[Told], metric: str, groups: Groups) -> Told:
-    """The arm to take: each in turn, cheapest first, replaces the one before if it is better beyond doubt."""
-    best = arms[0]
+    """The arm to take: each in turn, cheapest first, replaces the one before if it is better beyond doubt.
+
+    With many arms one of them is lucky: each is asked for so much more (Bonferroni) that a worthless arm is taken in
+    at most one run of twenty, however many were tried.
+    """
+    best, level = arms[0], 1 - (1 - LEVEL) / max(1, len(arms) - 1)
     for arm in arms[1:]:
-        if better(arm, best, metric, groups).low > 0:
+        if better(arm, best, metric, groups, level).low > 0:
             best = arm
     return best
 
@@ -226,7 +230,9 @@ def _judged(arm: Told, taken: Told, rival: Told, metric: str, groups: Groups) ->
     found = better(arm, rival, metric, groups)
     apart = f"{abs(found.value):.3g} {unit(metric)} ({found.low:+.3g} to {found.high:+.3g})"
     if arm is taken:
-        return "chosen", f"Better than {rival.name} by {apart}."
+        if found.low > 0:
+            return "chosen", f"Better than {rival.name} by {apart}."
+        return "chosen", f"Cannot be told from {rival.name}: {apart}."
     if found.holds_zero:
         return "tie", f"Cannot be told from {taken.name} on these rows: {apart} apart."
     return ("better", f"Better than {taken.name} by {apart}.") if found.value > 0 else (

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +98,14 @@ class Speaker:
         messages = _messages(prompt)
         backbone = self.backbone
         if self.shots is not None:
-            row = Examples(self.rows, self.shots).before(Conversation(messages, ""), backbone.chat, backbone.context)
+            row = self._examples.before(Conversation(messages, ""), backbone.chat, backbone.context)
             messages = row.prompt
         return backbone.chat.question(messages, backbone.context - min(most, backbone.context // 2))
+
+    @cached_property
+    def _examples(self) -> Examples:
+        assert self.shots is not None
+        return Examples(self.rows, self.shots)
 
     def _load(self) -> LanguageBackbone:
         found = catalog.load(self.backbone_name, TASK)

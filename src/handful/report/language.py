@@ -12,12 +12,14 @@ import numpy as np
 from handful.data.conversations import Preference
 from handful.evaluation.answer_scores import Spoke, lower_is_better
 from handful.evaluation.answers import LOSS
+from handful.evaluation.general import QUESTIONS
 from handful.report.curves import Curve, curve
 from handful.report.page import environment, findings_named, inlined
 from handful.report.usage import quoted
 from handful.report.words import printable
 from handful.run import Training
 from handful.strategies.shots import words_of
+from handful.strategies.stage import FORGOTTEN
 
 if TYPE_CHECKING:
     from handful.speech import LanguageRun
@@ -70,6 +72,9 @@ def render(run: LanguageRun, place: Path) -> str:
             findings=findings_named(run.findings, run.data),
             notes=[*run.data.notes, *run.notes],
             folder=quoted(place),
+            asked=len(QUESTIONS),
+            forgot=FORGOTTEN,
+            merges=run.model.tuner not in (None, "prefix", "adapter") and run.model.shots is None,
             pairs=isinstance(run.data.items[0], Preference),
             perplexity=lambda estimate: math.exp(min(estimate.value, 50.0)),
             **inlined(),
@@ -83,7 +88,9 @@ def _title(run: LanguageRun, taken: Spoke) -> str:
     base = run.scores.arms[0]
     if taken.name == base.name:
         return "Nothing beats asking the model as it is"
-    best = taken.reason.split(" by ")[0].rstrip(".")
+    best = taken.reason.split(" by ")[0].split(":")[0].rstrip(".")
+    if not best.startswith("Better"):
+        return f"{taken.name} is taken: {best[0].lower()}{best[1:]}"
     if taken.rung:
         return f"Tuned with {taken.name}: {best[0].lower()}{best[1:]}"
     return f"Examples in the prompt are enough: {taken.name} is {best[0].lower()}{best[1:]}"

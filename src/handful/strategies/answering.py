@@ -19,7 +19,7 @@ from handful.evaluation.answers import ACCURACY, LOSS, Judge, Ratio, scored, sco
 from handful.evaluation.general import QUESTIONS
 from handful.evaluation.intervals import Estimate
 from handful.strategies.shots import Examples, Shots, tokens_of, words_of
-from handful.strategies.stage import SpeakingTerms, Speech, Stage, forgotten, planned, stage_of
+from handful.strategies.stage import FORGOTTEN, SpeakingTerms, Speech, Stage, forgotten, planned, stage_of
 from handful.strategies.token_recipes import RECIPES, Lesson, Spoken, TokenRecipe
 from handful.training.loop import Update
 
@@ -30,9 +30,6 @@ SPEAKING = (BASE, "in-context", *RECIPES)
 
 # An answer of more tokens than this is not short: it is scored by its loss, and not by being the same.
 _SHORT = 32
-
-# A forgetting of more than this many nats per token is worth a word.
-_FORGOTTEN = 0.05
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class _Asker:
             nats[at], count[at] = backbone.losses(tokens)
             length += [row.start for row in tokens]
             if self.stage.terms.choices:
-                right[at] = self._right(backbone, some, examples)
+                right[at] = likeliest(backbone, some, self.stage.terms.choices, examples)
             if self.judge is not None or self.short:
                 for i, text in zip(at, decoded(backbone, _questions(tokens), self._sampling()), strict=True):
                     said[i] = text
@@ -82,19 +79,28 @@ class _Asker:
         seconds = time.perf_counter() - start
         return Told(name, rung, measured, answers if any(answers) else (), seconds, float(np.mean(length)))
 
-    def _right(
-        self, backbone: LanguageBackbone, rows: Sequence[Conversation], examples: Examples | None
-    ) -> NDArray[np.bool_]:
-        """(M,) whether the own label of a row is the likeliest of all."""
-        choices = self.stage.terms.choices
-        each = [replace(row, answer=label) for row in rows for label in choices]
-        nats, _ = backbone.losses(tokens_of(each, backbone.chat, backbone.context, examples))
-        best = nats.reshape(len(rows), len(choices)).argmin(1)
-        return np.array([row.answer == choices[i] for row, i in zip(rows, best.tolist(), strict=True)])
-
     def _sampling(self) -> Sampling:
-        longest = max(len(self.stage.backbone.chat.tokenizer(row.answer)["input_ids"]) for row in self.stage.rows)
-        return Sampling(most=int(1.5 * longest) + 8, seed=self.stage.terms.seed)
+        return Sampling(most=self.stage.backbone.room(self.stage.rows), seed=self.stage.terms.seed)
+
+
+def likeliest(
+    backbone: LanguageBackbone, rows: Sequence[Conversation], choices: Sequence[str], examples: Examples | None
+) -> NDArray[np.bool_]:
+    """Whether the own label of each row is the likeliest of all labels as its answer.
+
+    Args:
+        backbone: who is asked.
+        rows: M rows whose answers are labels.
+        choices: C labels.
+        examples: rows to show before the question, if any.
+
+    Returns:
+        (M,).
+    """
+    each = [replace(row, answer=label) for row in rows for label in choices]
+    nats, _ = backbone.losses(tokens_of(each, backbone.chat, backbone.context, examples))
+    best = nats.reshape(len(rows), len(choices)).argmin(1)
+    return np.array([row.answer == choices[i] for row, i in zip(rows, best.tolist(), strict=True)])
 
 
 def _questions(tokens: Sequence[Tokens]) -> list[Tokens]:
@@ -180,7 +186,7 @@ def _finished(stage: Stage, tried: _Tried, notes: list[str]) -> tuple[Spoken, Es
     """Fit on all rows, and see what was forgotten."""
     spoken = stage.learned(tried.lesson, tried.recipe, tried.updates, None)
     forgetting = forgotten(stage.backbone, spoken.backbone(stage.backbone))
-    if forgetting.low > 0 and forgetting.value > _FORGOTTEN:
+    if forgetting.low > 0 and forgetting.value > FORGOTTEN:
         notes.append(_remedy(stage, tried, spoken, forgetting))
     return spoken, forgetting
 
@@ -196,5 +202,5 @@ def _remedy(stage: Stage, tried: _Tried, spoken: Spoken, forgetting: Estimate) -
     return (
         f"{tried.recipe.name} forgot: the loss on {len(QUESTIONS)} general questions rose by {forgetting:.2f} nats per "
         f"token. Half of what moved (fade 0.5) would make that {half:.2f}, and bring {half_loss:.2f} in place of "
-        f"{whole_loss:.2f} on held-out rows; l2_sp and replayed general rows are other remedies."
+        f"{whole_loss:.2f} on held-out rows: in Python, handful.Instructed has fade and l2_sp."
     )

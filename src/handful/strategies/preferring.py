@@ -17,7 +17,7 @@ from handful.errors import HandfulError
 from handful.evaluation.answer_scores import Told, chosen_of, summed
 from handful.evaluation.answers import LOSS, Ratio, difference
 from handful.evaluation.intervals import Estimate
-from handful.strategies.stage import SpeakingTerms, Speech, Stage, forgotten, planned, stage_of
+from handful.strategies.stage import FORGOTTEN, SpeakingTerms, Speech, Stage, forgotten, planned, stage_of
 from handful.strategies.token_recipes import PREFERENCES, Lesson, Spoken, TokenRecipe
 from handful.training.loop import Update
 from handful.training.tokens import PairBatches, TokenBody, chosen_gain
@@ -49,17 +49,20 @@ class Alarm:
     """Nats per token that chosen answers may lose against the start."""
     seen: list[float] = field(default_factory=list)
     """Nats per token that chosen answers had gained, each time somebody looked."""
+    stopped: bool = False
+    """Whether the training was found to have been stopped before, by a run that this one goes on from."""
 
     @property
     def rang(self) -> bool:
         """Whether the training went wrong."""
-        return bool(self.seen) and self.seen[-1] < -self.limit
+        return self.stopped or (bool(self.seen) and self.seen[-1] < -self.limit)
 
     @property
     def words(self) -> str:
         """What was seen."""
+        by = f", by {-self.seen[-1]:.2f} nats per token," if self.seen else ""
         return (
-            f"the chosen answers themselves became less likely, by {-self.seen[-1]:.2f} nats per token, and the "
+            f"the chosen answers themselves became less likely{by} and the "
             "training was stopped; a lower rate or a larger share of the supervised term keeps them"
         )
 
@@ -82,6 +85,9 @@ def prefer(
     updates = planned(stage, notes, factor=2.0)  # each pair has two answers to learn from
     both = [row.chosen_row for row in rows] + [row.rejected_row for row in rows]
     tokens = [backbone.chat.tokens(row, backbone.context) for row in both]
+    cut = sum(token.cut > 0 for token in tokens[len(rows) :])
+    if cut:
+        notes.append(f"{cut} of {len(rows)} rejected answers are too long with their prompts and were cut.")
     start = time.perf_counter()
     nats, count = backbone.losses(tokens)  # (2 N,), (2 N,)
     arms = [_told("base", nats, nats, count, stage, time.perf_counter() - start)]
@@ -97,11 +103,19 @@ def prefer(
             continue
         arms.append(found[name].told)
         notes += [f"{name}: {alarm.words}." for alarm in found[name].alarms if alarm.rang][:1]
-    chosen = chosen_of(arms, ACCURACY, stage.held_groups)
+    # What unlearned to speak is shown, but never taken.
+    rang = {name for name, tried in found.items() if any(alarm.rang for alarm in tried.alarms)}
+    sound = [arm for arm in arms if arm.name not in rang]
+    chosen = chosen_of(sound, ACCURACY, stage.held_groups)
     final, forgetting = None, None
     if chosen.name in found:
         final = _finished(stage, found[chosen.name], notes)
         forgetting = forgotten(backbone, final.backbone(backbone))
+        if forgetting.low > 0 and forgetting.value > FORGOTTEN:
+            notes.append(
+                f"{chosen.name} forgot: the loss on general questions rose by {forgetting:.2f} nats per token. A lower "
+                "rate, fewer updates or a larger supervised term forget less."
+            )
     scores = summed(arms, chosen.name, ACCURACY, stage.protocol, stage.held_groups, forgetting)
     curves = {name: tuple(spoken.log for spoken in tried.spoken) for name, tried in found.items()}
     return Speech(scores, tuple(arms), stage.held, None, final, tuple(notes), curves)
@@ -131,6 +145,7 @@ def _try(
         alarms.append(Alarm())
         learn = np.flatnonzero(stage.folds != fold)
         spoken.append(stage.learned(lesson, recipe, updates, fold, _watch(lesson, learn, alarms[-1])))
+        alarms[-1].stopped = len(spoken[-1].log) < updates
         own = np.flatnonzero(stage.folds == fold)
         asked = np.concatenate([own, own + len(stage.rows)])
         after[asked] = spoken[-1].backbone(stage.backbone).losses([tokens[i] for i in asked.tolist()])[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -69,8 +68,7 @@ class Speaking(BaseEstimator):
             name = catalog.defaults("language")[0] if found == "auto" else str(found)
             found = catalog.load(name, "language").to(default_device())
         assert isinstance(found, LanguageBackbone)
-        longest = max(found.chat.tokens(row, found.context).asked for row in rows)
-        self.longest_ = min(found.context // 2, math.ceil(1.5 * longest) + 8)
+        self.longest_ = found.room(rows)
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.atomic import replaced_file
 from handful.backbones.language import LanguageBackbone
 from handful.data.conversations import Conversation
 from handful.data.splits import fold_ids
@@ -27,6 +29,14 @@ from handful.training.tokens import TokenBody
 Say = Callable[[str, int, int], None]
 
 FOLDS = 4
+
+# A forgetting of more than this many nats per token is worth a word.
+FORGOTTEN = 0.05
+
+# So many rows, or groups of rows, are held out at least: fewer give no interval.
+_HELD = 3
+
+_DECIDED = "decided.json"
 
 # An update costs a forward pass and a backward pass of about the same size, and some more.
 _UPDATE = 2.4
@@ -148,7 +158,10 @@ def stage_of(
     notes = []
     cut = sum(row.cut > 0 for row in tokens)
     if cut:
-        notes.append(f"{cut} of {len(rows)} rows are longer than {backbone.context} tokens and were cut on the left.")
+        notes.append(
+            f"{cut} of {len(rows)} rows are longer than {backbone.context} tokens and were cut: prompts on the left, "
+            "answers at the end."
+        )
     if backbone.chat.plain:
         notes.append(f"{backbone.name} has no chat template; a plain one is used.")
     number = np.arange(len(rows)) if groups is None else groups
@@ -180,6 +193,10 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
         OptionError: something was named that cannot be tried.
     """
     terms = stage.terms
+    decided = _decided(terms.checkpoints)
+    if decided is not None:  # a resumed run does what it began, however fast the machine is now
+        stage.used, updates = decided
+        return updates
     wanted = terms.updates or int(np.clip(2 * len(stage.rows), 40, 200))
     refused: dict[str, str] = {}
     for name in [name for name in terms.wanted if name in terms.recipes]:
@@ -191,21 +208,22 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
         refused.update({} if why is None else {name: why})
     tried = [name for name in terms.wanted if name in terms.recipes and name not in refused]
     once, row = _pass(stage) if tried else (0.0, 0.0)
-    left = terms.budget - once * (1 + 5 * ("in-context" in terms.wanted))
+    left = terms.budget - once * (1 + len(terms.choices)) * (1 + 5 * ("in-context" in terms.wanted))
 
     def cost(used: int, updates: int) -> float:
         each = [factor * row * _UPDATE * updates * min(terms.recipes[n].batch, len(stage.rows)) for n in tried]
         return used * sum(each) + max(each)
 
-    while tried and (least := cost(1, wanted)) > left:
+    fewest = _fewest(stage)
+    while tried and (least := cost(fewest, wanted)) > left:
         fits = int(wanted * left / least) if left > 0 else 0
         if len(tried) == 1 and fits >= LEAST_UPDATES and terms.updates is None:
             wanted = fits
             break
-        needed = cost(1, terms.updates or LEAST_UPDATES) + terms.budget - left
+        needed = cost(fewest, terms.updates or LEAST_UPDATES) + terms.budget - left
         refused[tried.pop()] = f"it needs a budget of about {_time(1.1 * needed)} here"
     if tried:
-        stage.used = max(used for used in range(1, stage.used + 1) if used == 1 or cost(used, wanted) <= left)
+        stage.used = max(used for used in range(fewest, stage.used + 1) if used == fewest or cost(used, wanted) <= left)
         notes.append(
             f"{', '.join(tried)}: {wanted} updates of {terms.recipes[tried[0]].batch} rows on each of {stage.used} "
             f"folds and on all rows, about {_time(cost(stage.used, wanted))}."
@@ -214,7 +232,26 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
         if terms.named:
             raise OptionError(f"{name} cannot be tried: {why}. Leave it out, or change that.")
         notes.append(f"{name} was not tried: {why}.")
-    return dict.fromkeys(tried, wanted)
+    updates = dict.fromkeys(tried, wanted)
+    if terms.checkpoints is not None:
+        with replaced_file(terms.checkpoints / _DECIDED) as file:
+            file.write_text(json.dumps({"used": stage.used, "updates": updates}), encoding="utf-8")
+    return updates
+
+
+def _decided(folder: Path | None) -> tuple[int, dict[str, int]] | None:
+    """How many folds and updates an earlier try of the same run decided on."""
+    if folder is None or not (folder / _DECIDED).is_file():
+        return None
+    found = json.loads((folder / _DECIDED).read_text("utf-8"))
+    return int(found["used"]), {str(name): int(count) for name, count in found["updates"].items()}
+
+
+def _fewest(stage: Stage) -> int:
+    """How many folds must be held out in turn so that there is an interval."""
+    own = np.arange(len(stage.rows)) if stage.groups is None else stage.groups
+    held = [len(np.unique(own[stage.folds < used])) for used in range(1, stage.used + 1)]
+    return next((used for used, count in enumerate(held, 1) if count >= _HELD), stage.used)
 
 
 def _pass(stage: Stage) -> tuple[float, float]:

@@ -143,9 +143,9 @@ class Lesson:
 def _parts(lesson: Lesson, rows: NDArray[np.int64], recipe: TokenRecipe) -> int:
     """In how many parts an update goes through, so that the scores of a part fit into memory."""
     both = np.concatenate([rows, rows + len(lesson.tokens) // 2]) if recipe.pairs else rows
-    mean = float(np.mean([len(lesson.tokens[row].ids) for row in both.tolist()]))
-    tokens = mean * min(recipe.batch, len(rows)) * (1 + recipe.pairs)
-    return min(recipe.batch, math.ceil(tokens / _PART))
+    longest = max(len(lesson.tokens[row].ids) for row in both.tolist())
+    each = max(1, _PART // (longest * (1 + recipe.pairs)))  # rows, or pairs, of a part
+    return math.ceil(min(recipe.batch, len(rows)) / each)
 
 
 def speak(
@@ -165,7 +165,7 @@ def speak(
         lesson: all rows.
         rows: (M,) the rows (or pairs) to learn from.
         recipe: how.
-        settings: how many updates; rate and schedule of the recipe take the place of its own.
+        settings: how many updates, at which rate and on which schedule.
         checkpoint: where the state of the training is kept.
         progress: called after every update with the model as it is; True ends the training.
 

@@ -137,10 +137,10 @@ def train(
         lr=settings.rate,
     )
     weights = [weight for group in groups for weight in group.weights]
-    log = _resume(checkpoint, weights, optimizer, settings)
+    log, over = _resume(checkpoint, weights, optimizer, settings)
     factor, parts = SCHEDULES[settings.schedule], max(1, settings.accumulate)
     saved = time.perf_counter()
-    for number in range(len(log), settings.updates):
+    for number in () if over else range(len(log), settings.updates):
         start = time.perf_counter()
         rate = settings.rate * factor(number, settings.updates)
         for group in optimizer.param_groups:
@@ -166,7 +166,7 @@ def train(
         log.append(Update(number, loss, rate, length, time.perf_counter() - start))
         ended = bool(progress(log[-1], settings.updates)) or number + 1 == settings.updates
         if checkpoint is not None and (ended or time.perf_counter() - saved > 5):
-            _save(checkpoint, weights, optimizer, log, settings)
+            _save(checkpoint, weights, optimizer, log, settings, ended)
             saved = time.perf_counter()
         if ended:
             break
@@ -218,37 +218,43 @@ def _dice(seed: int, number: int, device: torch.device) -> Iterator[None]:
 
 
 def _save(
-    file: Path, weights: Sequence[nn.Parameter], optimizer: torch.optim.Optimizer, log: list[Update], settings: Settings
+    file: Path,
+    weights: Sequence[nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    log: list[Update],
+    settings: Settings,
+    over: bool,
 ) -> None:
     tensors = {}
     for i, weight in enumerate(weights):
         tensors[f"{i}.weight"] = weight.detach().contiguous()
-        done = len(log) == settings.updates  # the moments serve nobody any more
-        for key, value in {} if done else optimizer.state.get(weight, {}).items():
+        # Of a training that is over, the moments serve nobody any more.
+        for key, value in {} if over else optimizer.state.get(weight, {}).items():
             tensors[f"{i}.{key}"] = value.detach().contiguous()
     about = {"settings": json.dumps(asdict(settings)), "log": json.dumps([asdict(update) for update in log])}
+    about["over"] = json.dumps(over)  # perhaps before its last update, where somebody ended it
     with replaced_file(file) as target:
         target.write_bytes(save(tensors, about))
 
 
 def _resume(
     file: Path | None, weights: Sequence[nn.Parameter], optimizer: torch.optim.Optimizer, settings: Settings
-) -> list[Update]:
-    """Take up where an interrupted run stood; from the start where it had other settings or is damaged."""
+) -> tuple[list[Update], bool]:
+    """Where an interrupted run stood, and whether it was over; anew where it had other settings or is damaged."""
     if file is None or not file.exists():
-        return []
+        return [], False
     try:
         with safe_open(file, framework="pt") as opened:
             about = opened.metadata()
             found = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  # not a mapping
-        log = [Update(**entry) for entry in json.loads(about["log"])]
+        log, over = [Update(**entry) for entry in json.loads(about["log"])], bool(json.loads(about["over"]))
         if json.loads(about["settings"]) != asdict(settings):
-            return []
+            return [], False
         if any(found[f"{i}.weight"].shape != weight.shape for i, weight in enumerate(weights)):
-            return []
+            return [], False
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         logger.warning("%s cannot be read; the training starts anew", file.name)
-        return []
+        return [], False
     for i, weight in enumerate(weights):
         weight.data.copy_(found[f"{i}.weight"])
         state = {key.split(".", 1)[1]: value for key, value in found.items() if key.startswith(f"{i}.")}
@@ -257,4 +263,4 @@ def _resume(
             optimizer.state[weight] = {
                 key: value.to(weight.device) if key != "step" else value for key, value in state.items()
             }
-    return log
+    return log, over
