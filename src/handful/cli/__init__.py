@@ -328,7 +328,8 @@ def main() -> NoReturn:
     _ready_streams()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     try:
-        app(sys.argv[1:], exit_on_error=False, print_error=False)
+        # Without this the library would exit before what is left of the output is written.
+        app(sys.argv[1:], exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except HandfulError as error:
         _leave(str(error), FAILED)
