@@ -31,7 +31,7 @@ from handful.run import PARTS, checkpoints_for, checkpoints_of, defuse, write_js
 from handful.strategies.answering import SPEAKING, climb, likeliest
 from handful.strategies.preferring import ACCURACY as PAIRED
 from handful.strategies.preferring import PREFERRING, pair_scores, prefer
-from handful.strategies.shots import Examples, tokens_of, words_of
+from handful.strategies.shots import tokens_of, words_of
 from handful.strategies.stage import SpeakingTerms, Speech
 from handful.strategies.token_recipes import PREFERENCES, RECIPES
 from handful.training.installation import arrays_of
@@ -174,17 +174,14 @@ def _tested(model: Speaker, test: Dataset, name: str, metric: str | Judge, choic
     pairs = [row for row in rows if isinstance(row, Preference)]
     told = [row.chosen_row for row in pairs] + [row.rejected_row for row in pairs]
     told = told or [row for row in rows if isinstance(row, Conversation)]
-    examples = None if model.shots is None else Examples(model.rows, model.shots)
-    tokens = tokens_of(told, backbone.chat, backbone.context, examples)
-    nats, count = backbone.losses(tokens)
-    if pairs:
-        return estimate(pair_scores(nats, nats, count, np.arange(len(pairs)))[name], groups)
     if name == ACCURACY:
-        right = likeliest(backbone, told, choices, examples)
+        right = likeliest(backbone, told, choices, model.examples)
         return estimate(Ratio(right.astype(float), np.ones(len(right))), groups)
     judge = scorer(metric)
     if judge is None:
-        return estimate(Ratio(nats, count.astype(float)), groups)
+        nats, count = backbone.losses(tokens_of(told, backbone.chat, backbone.context, model.examples))
+        won = pair_scores(nats, nats, count, np.arange(len(pairs)))[name] if pairs else Ratio(nats, count.astype(float))
+        return estimate(won, groups)
     prompts = [words_of(row.prompt) for row in told]
     said = model.predict([row.prompt for row in told])
     return estimate(scored(judge, prompts, said, [row.answer for row in told]), groups)

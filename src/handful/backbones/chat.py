@@ -38,6 +38,11 @@ class Tokens:
     """How many tokens had to go for the row to fit."""
 
     @property
+    def question(self) -> Tokens:
+        """The row without its answer, waiting for one."""
+        return Tokens(self.ids[: self.start], self.start, self.cut)
+
+    @property
     def asked(self) -> int:
         """How many tokens the answer has."""
         return len(self.ids) - self.start

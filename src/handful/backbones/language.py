@@ -329,7 +329,8 @@ def _check_memory(name: str, folder: Path) -> None:
     config = folder / "config.json"
     if not config.is_file():  # a hub id: its size is known once it has arrived
         return
-    has = json.loads(config.read_text("utf-8")).get("dtype") or json.loads(config.read_text("utf-8")).get("torch_dtype")
+    settings = json.loads(config.read_text("utf-8"))
+    has = settings.get("dtype") or settings.get("torch_dtype")
     stored = sum(part.stat().st_size for part in folder.glob("*.safetensors"))
     wanted = stored * (1 if has in (None, "float32") else 2) + _WORKING  # in single precision
     free = _free_memory()

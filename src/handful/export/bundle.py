@@ -20,7 +20,18 @@ from handful.data.items import make_items
 from handful.errors import BundleError, DataError, OptionError
 from handful.evaluation.calibration import probabilities
 from handful.export import carried, reference
-from handful.export.record import FORMAT, RECORD, WEIGHTS, digest, head_of, read_record, tensors_of
+from handful.export.record import (
+    FORMAT,
+    MOVED_WEIGHTS,
+    RECORD,
+    WEIGHTS,
+    digest,
+    head_of,
+    model_folder,
+    moved_of,
+    read_record,
+    tensors_of,
+)
 from handful.export.reference import Reference
 from handful.features.cache import FeatureCache
 from handful.features.extract import extract
@@ -29,8 +40,7 @@ from handful.features.view import MOVED, View, unit_rows
 WITNESSES = 8
 """How many training rows a bundle keeps the features of, to test itself with when it is loaded."""
 
-_MOVED = "moved.safetensors"
-_PARTS = (RECORD, WEIGHTS, _MOVED, reference.FILE, carried.FOLDER, "README.md")
+_PARTS = (RECORD, WEIGHTS, MOVED_WEIGHTS, reference.FILE, carried.FOLDER, "README.md")
 # The self-test repeats a product of float32 numbers, perhaps on another machine.
 _CLOSE = 1e-4
 
@@ -258,8 +268,10 @@ class Bundle:
         (folder / WEIGHTS).write_bytes(save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
         files = [WEIGHTS]
         if self.moved is not None:
-            files.append(_MOVED)
-            (folder / _MOVED).write_bytes(save({k: np.ascontiguousarray(v) for k, v in self.moved.delta.items()}))
+            files.append(MOVED_WEIGHTS)
+            (folder / MOVED_WEIGHTS).write_bytes(
+                save({k: np.ascontiguousarray(v) for k, v in self.moved.delta.items()})
+            )
         if self.reference is not None:
             files.append(reference.FILE)
             (folder / reference.FILE).write_bytes(save(self.reference.tensors()))
@@ -299,8 +311,7 @@ class Bundle:
         Raises:
             BundleError: it is missing, changed, damaged or newer than this handful.
         """
-        place = Path(folder)
-        place = place / "model" if (place / "model" / RECORD).exists() else place
+        place = model_folder(folder)
         record = read_record(place)
         labels = tuple(record["labels"])
         tensors = head_of(place, record)
@@ -337,10 +348,7 @@ def _reference(place: Path, record: dict[str, Any]) -> Reference | None:
 def _moved(place: Path, record: dict[str, Any]) -> Moved | None:
     if record["moved"] is None:
         return None
-    delta = tensors_of(place, _MOVED, record)
+    delta = moved_of(place, record)
     if not any(part["moved"] for part in record["backbones"]):
         raise BundleError(f"{place / RECORD} names weights that moved, but reads none. Restore it or tune again.")
-    for name, found in delta.items():
-        if found.dtype != np.float32 or not np.isfinite(found).all():
-            raise BundleError(f"{place / _MOVED}: {name} must be finite float32 numbers. Restore it or tune again.")
     return Moved(record["moved"]["tuner"], record["moved"]["first"], delta)

@@ -21,27 +21,54 @@ FORMAT = 3
 
 RECORD = "bundle.json"
 WEIGHTS = "head.safetensors"
+MOVED_WEIGHTS = "moved.safetensors"
+
+LANGUAGE = "language"
+"""The task of a record that is of a language model."""
+
+
+def model_folder(folder: str | Path) -> Path:
+    """The folder of a model: the one given, or ``model/`` in a run folder."""
+    place = Path(folder)
+    return place / "model" if (place / "model" / RECORD).exists() else place
 
 
 def is_speaker(folder: str | Path) -> bool:
     """Whether a run or model folder holds a language model; False where nothing can be read."""
-    place = Path(folder)
-    file = place / "model" / RECORD if (place / "model" / RECORD).exists() else place / RECORD
     try:
-        record = json.loads(file.read_text("utf-8"))
+        record = json.loads((model_folder(folder) / RECORD).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(record, dict) and record.get("task") == "language"
+    return isinstance(record, dict) and record.get("task") == LANGUAGE
 
 
 def read_record(place: Path) -> dict[str, Any]:
-    """The entries of a bundle's record.
+    """The entries of a bundle's record, each of the kind it must be.
 
     Args:
         place: the folder of the bundle.
 
     Raises:
         BundleError: it is missing, damaged, changed, or of another format.
+    """
+    record = entries(place, FORMAT)
+    wrong = [name for name, holds in _ENTRIES.items() if not holds(record.get(name))]
+    if wrong:
+        file = place / RECORD
+        raise BundleError(f"{file} has a missing or wrong entry ({', '.join(wrong)}). Restore it or tune again.")
+    return {"input": None, "moved": None, "reference": None, **record}
+
+
+def entries(place: Path, wanted: int, language: bool = False) -> dict[str, Any]:
+    """What a record says, unchanged since it was written.
+
+    Args:
+        place: the folder of the model.
+        wanted: the format that it must have.
+        language: whether it must be of a language model.
+
+    Raises:
+        BundleError: it is missing, damaged, changed, of another format, or not of a language model.
     """
     file = place / RECORD
     if not file.is_file():
@@ -50,21 +77,20 @@ def read_record(place: Path) -> dict[str, Any]:
             "Name the folder that `handful tune` wrote."
         )
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        version = record["format"]
+        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        version, task = record["format"], record["task"] if language else LANGUAGE
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"{file} cannot be read ({error}). Restore it or tune again.") from error
-    if version != FORMAT:
+    if task != LANGUAGE:
+        raise BundleError(f"{file} must hold a language model, got {task}. Use `handful predict` with it.")
+    if version != wanted:
         raise BundleError(
-            f"{file} must have format {FORMAT}, got {version} ({record.get('written_by', 'unknown writer')}). "
+            f"{file} must have format {wanted}, got {version} ({record.get('written_by', 'unknown writer')}). "
             "Update handful, or tune again with this version."
         )
     if record.pop("sha256", None) != digest(record):
         raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
-    wrong = [name for name, holds in _ENTRIES.items() if not holds(record.get(name))]
-    if wrong:
-        raise BundleError(f"{file} has a missing or wrong entry ({', '.join(wrong)}). Restore it or tune again.")
-    return {"input": None, "moved": None, "reference": None, **record}
+    return record
 
 
 def digest(record: dict[str, Any]) -> str:
@@ -115,6 +141,21 @@ def tensors_of(place: Path, name: str, record: dict[str, Any]) -> dict[str, NDAr
     except (OSError, SafetensorError, KeyError) as error:  # KeyError: a kind of number that NumPy lacks
         raise BundleError(f"{file} cannot be read ({error}). Restore it or tune again.") from error
     return tensors
+
+
+def moved_of(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
+    """The weights that moved, by name.
+
+    Raises:
+        BundleError: the file is missing, damaged or changed, or holds what is no weight.
+    """
+    delta = tensors_of(place, MOVED_WEIGHTS, record)
+    for name, found in delta.items():
+        if found.dtype != np.float32 or not np.isfinite(found).all():
+            raise BundleError(
+                f"{place / MOVED_WEIGHTS}: {name} must be finite float32 numbers. Restore it or tune again."
+            )
+    return delta
 
 
 def head_of(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float32]]:

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from handful.atomic import replaced_folder
@@ -24,16 +22,13 @@ from handful.backbones.decoding import Reply, answers
 from handful.backbones.language import LanguageBackbone, Sampling, write_pretrained
 from handful.data.conversations import Conversation, Message, asked
 from handful.errors import BundleError, OptionError
-from handful.export.record import RECORD, digest
+from handful.export.record import LANGUAGE, MOVED_WEIGHTS, RECORD, digest, entries, model_folder, moved_of
 from handful.strategies.shots import KINDS, Examples, Shots
 
 FORMAT = 1
 """Version of the files; a reader refuses what is newer than itself."""
 
-TASK = "language"
-
-_MOVED = "moved.safetensors"
-_PARTS = (RECORD, _MOVED, "README.md")
+_PARTS = (RECORD, MOVED_WEIGHTS, "README.md")
 
 Prompt = str | Sequence[Mapping[str, Any]] | Sequence[Message]
 
@@ -97,18 +92,17 @@ class Speaker:
     def _question(self, prompt: Prompt, most: int) -> Tokens:
         messages = _messages(prompt)
         backbone = self.backbone
-        if self.shots is not None:
-            row = self._examples.before(Conversation(messages, ""), backbone.chat, backbone.context)
-            messages = row.prompt
+        if self.examples is not None:
+            messages = self.examples.before(Conversation(messages, ""), backbone.chat, backbone.context).prompt
         return backbone.chat.question(messages, backbone.context - min(most, backbone.context // 2))
 
     @cached_property
-    def _examples(self) -> Examples:
-        assert self.shots is not None
-        return Examples(self.rows, self.shots)
+    def examples(self) -> Examples | None:
+        """What is shown before a question is picked from these; None where nothing is shown."""
+        return None if self.shots is None else Examples(self.rows, self.shots)
 
     def _load(self) -> LanguageBackbone:
-        found = catalog.load(self.backbone_name, TASK)
+        found = catalog.load(self.backbone_name, LANGUAGE)
         if found.fingerprint != self.fingerprint:
             raise BundleError(
                 f"backbone {self.backbone_name!r} must be the one that the model was made with ({self.fingerprint}), "
@@ -143,14 +137,14 @@ class Speaker:
         files = {}
         if self.tuner is not None:
             content = save_tensors({k: np.ascontiguousarray(v) for k, v in self.delta.items()})
-            (folder / _MOVED).write_bytes(content)
-            files[_MOVED] = hashlib.sha256(content).hexdigest()
+            (folder / MOVED_WEIGHTS).write_bytes(content)
+            files[MOVED_WEIGHTS] = hashlib.sha256(content).hexdigest()
         from importlib.metadata import version
 
         record: dict[str, Any] = {
             "format": FORMAT,
             "written_by": f"handful {version('handful')}",
-            "task": TASK,
+            "task": LANGUAGE,
             "arm": self.arm,
             "backbone": {"name": self.backbone_name, "fingerprint": self.fingerprint},
             "moved": None if self.tuner is None else {"tuner": self.tuner, "first": self.first},
@@ -161,7 +155,7 @@ class Speaker:
         }
         record["sha256"] = digest(record)
         (folder / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (folder / "README.md").write_text(card or f"# {TASK}\n", encoding="utf-8")
+        (folder / "README.md").write_text(card or f"# {LANGUAGE}\n", encoding="utf-8")
         copy = Speaker.load(folder)
         if any(not np.array_equal(copy.delta[name], values) for name, values in self.delta.items()):
             raise BundleError("the model was read back differently from what was written. Save it again.")
@@ -191,9 +185,8 @@ class Speaker:
         Raises:
             BundleError: it is missing, changed, damaged or newer than this handful.
         """
-        place = Path(folder)
-        place = place / "model" if (place / "model" / RECORD).exists() else place
-        record = _record(place)
+        place = model_folder(folder)
+        record = entries(place, FORMAT, language=True)
         try:
             moved, shots = record["moved"], record["shots"]
             rows = tuple(
@@ -203,7 +196,7 @@ class Speaker:
             found = cls(
                 str(record["arm"]), str(record["backbone"]["name"]), str(record["backbone"]["fingerprint"]),
                 None if moved is None else str(moved["tuner"]), 0 if moved is None else int(moved["first"]),
-                {} if moved is None else _delta(place, record), None if shots is None else Shots(**shots), rows,
+                {} if moved is None else moved_of(place, record), None if shots is None else Shots(**shots), rows,
                 int(record["longest"]),
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
@@ -219,42 +212,3 @@ def _messages(prompt: Prompt) -> tuple[Message, ...]:
     if not isinstance(prompt, str) and prompt and isinstance(prompt[0], Message):
         return tuple(prompt)  # type: ignore[arg-type]
     return asked(prompt)  # type: ignore[arg-type]
-
-
-def _record(place: Path) -> dict[str, Any]:
-    file = place / RECORD
-    if not file.is_file():
-        raise BundleError(
-            f"{place} must be a run folder or its model folder, but there is no {RECORD} in it. "
-            "Name the folder that `handful tune` wrote."
-        )
-    try:
-        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        version, task = record["format"], record["task"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BundleError(f"{file} cannot be read ({error}). Restore it or tune again.") from error
-    if task != TASK:
-        raise BundleError(f"{file} must hold a language model, got {task}. Use `handful predict` with it.")
-    if version != FORMAT:
-        raise BundleError(
-            f"{file} must have format {FORMAT}, got {version} ({record.get('written_by', 'unknown writer')}). "
-            "Update handful, or tune again with this version."
-        )
-    if record.pop("sha256", None) != digest(record):
-        raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
-    return record
-
-
-def _delta(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
-    file = place / _MOVED
-    try:
-        content = file.read_bytes()
-        if hashlib.sha256(content).hexdigest() != record["files"].get(_MOVED):
-            raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
-        tensors: dict[str, NDArray[np.float32]] = load_tensors(content)
-    except (OSError, SafetensorError, KeyError) as error:
-        raise BundleError(f"{file} cannot be read ({error}). Restore it or tune again.") from error
-    for name, found in tensors.items():
-        if found.dtype != np.float32 or not np.isfinite(found).all():
-            raise BundleError(f"{file}: {name} must be finite float32 numbers. Restore it or tune again.")
-    return tensors

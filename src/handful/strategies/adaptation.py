@@ -20,7 +20,7 @@ from handful.seeding import generator
 from handful.strategies.heads import Logistic
 from handful.training.activations import Activations
 from handful.training.batches import Balanced
-from handful.training.body import Body, features_of, trainable
+from handful.training.body import Body, features_of, first_moving, trainable
 from handful.training.loop import Penalty, Settings, Update, train
 from handful.training.objectives import Objective
 from handful.training.objectives.contrast import PairwiseCosine, Prototypical, SupervisedContrastive
@@ -77,8 +77,7 @@ class Recipe:
 
     def first(self, backbone: Backbone) -> int:
         """How many blocks stay frozen."""
-        count = len(backbone.blocks)
-        return count - max(1, min(count, math.ceil(self.share * count - 1e-9)))
+        return first_moving(len(backbone.blocks), self.share)
 
 
 @dataclass(frozen=True)

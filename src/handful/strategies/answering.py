@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.backbones.chat import Tokens
 from handful.backbones.decoding import answers as decoded
 from handful.backbones.language import LanguageBackbone, Sampling
 from handful.data.conversations import Conversation
@@ -60,7 +59,9 @@ class _Asker:
             if self.stage.terms.choices:
                 right[at] = likeliest(backbone, some, self.stage.terms.choices, examples)
             if self.judge is not None or self.short:
-                for i, text in zip(at, decoded(backbone, _questions(tokens), self._sampling()), strict=True):
+                for i, text in zip(
+                    at, decoded(backbone, [row.question for row in tokens], self._sampling()), strict=True
+                ):
                     said[i] = text
             self.stage.terms.say(f"asking {name}", k + 1, self.stage.used)
         held = self.stage.held
@@ -103,10 +104,6 @@ def likeliest(
     return np.array([row.answer == choices[i] for row, i in zip(rows, best.tolist(), strict=True)])
 
 
-def _questions(tokens: Sequence[Tokens]) -> list[Tokens]:
-    return [Tokens(row.ids[: row.start], row.start, row.cut) for row in tokens]
-
-
 def climb(
     backbone: LanguageBackbone, rows: Sequence[Conversation], groups: NDArray[np.int64] | None, terms: SpeakingTerms
 ) -> Speech:
@@ -123,7 +120,7 @@ def climb(
     """
     stage, notes = stage_of(backbone, rows, groups, terms)
     updates = planned(stage, notes)
-    middle = np.median([backbone.chat.tokens(row, backbone.context).asked for row in rows])
+    middle = np.median([row.asked for row in stage.tokens])
     asker = _Asker(stage, scorer(terms.metric), bool(middle <= _SHORT) and terms.budget > 0)
     arms = [asker.told(BASE, lambda k: (backbone, None), 0)]
     shots = {kind.name: kind for kind in IN_CONTEXT if "in-context" in terms.wanted}
@@ -163,8 +160,7 @@ class _Tried:
 def _try(asker: _Asker, recipe: TokenRecipe, updates: int, notes: list[str]) -> _Tried | None:
     """Learn on every fold without the rows of the fold."""
     stage = asker.stage
-    tokens = [stage.backbone.chat.tokens(row, stage.backbone.context) for row in stage.rows]
-    lesson = Lesson.of(stage.backbone, tokens, recipe)
+    lesson = Lesson.of(stage.backbone, stage.tokens, recipe)
     spoken: list[Spoken] = []
 
     def asked(fold: int) -> tuple[LanguageBackbone, None]:

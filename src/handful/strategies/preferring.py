@@ -192,7 +192,7 @@ def growth(before: LanguageBackbone, after: LanguageBackbone, tokens: Sequence[T
     """
     some = tokens[:_ANSWERED]
     sampling = Sampling(most=int(2 * np.median([row.asked for row in some])) + 8)
-    asked = [Tokens(row.ids[: row.start], row.start) for row in some]
+    asked = [row.question for row in some]
     lengths = [
         np.array(
             [len(backbone.chat.tokenizer(text)["input_ids"]) for text in answers(backbone, asked, sampling)], float

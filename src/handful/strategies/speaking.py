@@ -19,7 +19,6 @@ from handful.errors import DataError, OptionError
 from handful.evaluation.answers import exact_match
 from handful.strategies.shots import Examples, Shots
 from handful.strategies.token_recipes import RECIPES, Lesson, speak
-from handful.training.loop import Settings
 
 Prompt = str | Sequence[Mapping[str, Any]]
 
@@ -150,10 +149,7 @@ class Instructed(Speaking):
         if why is not None:
             raise OptionError(f"strategy {self.strategy} cannot be used: {why}. Choose another.")
         lesson = Lesson.of(start, [start.chat.tokens(row, start.context) for row in rows], recipe)
-        settings = Settings(
-            updates=self.updates, rate=recipe.rate, schedule="cosine", weight_decay=0.0, seed=self.seed, dropout=False
-        )
-        spoken = speak(start, lesson, np.arange(len(rows)), recipe, settings)
+        spoken = speak(start, lesson, np.arange(len(rows)), recipe, recipe.settings(self.updates, self.seed))
         self.delta_, self.log_, self.moved_ = spoken.delta, spoken.log, spoken.moved
         self.backbone_ = spoken.backbone(start, self.fade)
         return self

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.atomic import replaced_file
+from handful.backbones.chat import Tokens
 from handful.backbones.language import LanguageBackbone
 from handful.data.conversations import Conversation
 from handful.data.splits import fold_ids
@@ -23,7 +24,7 @@ from handful.evaluation.intervals import Estimate
 from handful.seeding import generator
 from handful.strategies.shots import Shots, tokens_of
 from handful.strategies.token_recipes import LEAST_UPDATES, RECIPES, Lesson, Spoken, TokenRecipe, speak
-from handful.training.loop import Settings, Update
+from handful.training.loop import Update
 from handful.training.tokens import TokenBody
 
 Say = Callable[[str, int, int], None]
@@ -96,6 +97,8 @@ class Stage:
     """The model as it is."""
     rows: Sequence[Conversation]
     """N rows."""
+    tokens: Sequence[Tokens]
+    """The N rows as the model reads them, without examples."""
     groups: NDArray[np.int64] | None
     """(N,) rows of one number are held out together, or None."""
     terms: SpeakingTerms
@@ -139,9 +142,7 @@ class Stage:
         part = "all rows" if fold is None else f"fold {fold + 1} of {self.used}"
         folder, name = self.terms.checkpoints, "all" if fold is None else str(fold)
         file = None if folder is None else folder / f"{recipe.name}-{name}.safetensors"
-        settings = Settings(
-            updates=updates, rate=recipe.rate, schedule="cosine", weight_decay=0.0, seed=self.terms.seed, dropout=False
-        )
+        settings = recipe.settings(updates, self.terms.seed)
 
         def tell(update: Update, total: int, body: TokenBody) -> bool:
             self.terms.say(f"{recipe.name}, {part}, loss {update.loss:.2f}", update.number + 1, total)
@@ -172,7 +173,7 @@ def stage_of(
         )
     kinds = np.unique([row.answer for row in rows], return_inverse=True)[1] if terms.choices else number * 0
     dealt = fold_ids(kinds, number, folds, generator(terms.seed, "folds"))
-    return Stage(backbone, rows, groups, terms, dealt, folds), notes
+    return Stage(backbone, rows, tokens, groups, terms, dealt, folds), notes
 
 
 def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, int]:
@@ -256,7 +257,7 @@ def _fewest(stage: Stage) -> int:
 
 def _pass(stage: Stage) -> tuple[float, float]:
     """Seconds for reading all rows once, and one row of middling length."""
-    tokens = [stage.backbone.chat.tokens(row, stage.backbone.context) for row in stage.rows]
+    tokens = stage.tokens
     some = sorted(tokens, key=lambda row: len(row.ids))[len(tokens) // 2 :][:4]
     start = time.perf_counter()
     stage.backbone.losses(some)

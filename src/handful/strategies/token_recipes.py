@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from handful.backbones.chat import Tokens
 from handful.backbones.language import LanguageBackbone
 from handful.training.activations import Activations
-from handful.training.body import trainable
+from handful.training.body import first_moving, trainable
 from handful.training.devices import give_back_at_once
 from handful.training.installation import arrays_of, installed
 from handful.training.loop import Penalty, Settings, Update, train
@@ -27,7 +27,6 @@ from handful.training.tuners.base import Delta
 
 LEAST_UPDATES = 16
 """With fewer updates nothing moves far enough to be told from where it began."""
-
 
 # So many tokens go through at once: their scores over a vocabulary of 50,000 take 200 MB, each gradient as much.
 _PART = 1024
@@ -59,8 +58,11 @@ class TokenRecipe:
 
     def first(self, backbone: LanguageBackbone) -> int:
         """How many blocks stay frozen."""
-        count = len(backbone.blocks)
-        return count - max(1, min(count, math.ceil(self.share * count - 1e-9)))
+        return first_moving(len(backbone.blocks), self.share)
+
+    def settings(self, updates: int, seed: int) -> Settings:
+        """The options of the loop for so many updates."""
+        return Settings(updates=updates, rate=self.rate, schedule="cosine", weight_decay=0.0, seed=seed, dropout=False)
 
 
 RECIPES: dict[str, TokenRecipe] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -97,6 +98,11 @@ class Body(nn.Module):
             yield
         finally:
             self.eval()
+
+
+def first_moving(count: int, share: float) -> int:
+    """How many of ``count`` blocks stay frozen where a share of them, from the top and at least one, moves."""
+    return count - max(1, min(count, math.ceil(share * count - 1e-9)))
 
 
 def trainable(module: nn.Module) -> int:
