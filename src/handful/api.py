@@ -266,15 +266,9 @@ class _Clock:
 def load_backbones(wanted: str, modality: str) -> dict[str, Backbone]:
     """Load what ``--backbone`` names: one, several joined by commas, or ``auto`` for the default ones."""
     given = [name.strip() for name in wanted.split(",") if name.strip()]
-    names = catalog.defaults(modality) if wanted == "auto" else [_located(name) for name in given]
+    names = catalog.defaults(modality) if wanted == "auto" else [catalog.located(name) for name in given]
     device = default_device()
     return {name: catalog.load(name, modality).to(device) for name in names}
-
-
-def _located(name: str) -> str:
-    """A folder by its whole path, so that the model finds it again from any other folder."""
-    folder = Path(name).expanduser()
-    return str(folder.resolve()) if "/" in name and folder.is_dir() else name
 
 
 def _parts(data: Dataset) -> tuple[list[int], list[int]]:

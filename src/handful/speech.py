@@ -192,10 +192,7 @@ def load_language(name: str) -> LanguageBackbone:
     names = [part.strip() for part in name.split(",") if part.strip()]
     if len(names) > 1:
         raise OptionError(f"backbone for rows with answers must be one model, got {len(names)}. Choose one.")
-    chosen = catalog.defaults("language")[0] if name == "auto" else names[0]
-    folder = Path(chosen).expanduser()
-    if "/" in chosen and folder.is_dir():
-        chosen = str(folder.resolve())
+    chosen = catalog.defaults("language")[0] if name == "auto" else catalog.located(names[0])
     found = catalog.load(chosen, "language").to(default_device())
     assert isinstance(found, LanguageBackbone)
     return found

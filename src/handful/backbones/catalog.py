@@ -228,6 +228,12 @@ def files_of(name: str, modality: str) -> Path:
     return folder
 
 
+def located(name: str) -> str:
+    """The name of a backbone, a folder by its whole path, so that the model finds it again from any other folder."""
+    folder = Path(name).expanduser()
+    return str(folder.resolve()) if "/" in name and folder.is_dir() else name
+
+
 def load(name: str, modality: str, *, place: Path | None = None, progress: Progress | None = None) -> Backbone:
     """Load a backbone by catalogue name, from a local folder, or by Hugging Face id.
 
