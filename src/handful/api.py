@@ -222,6 +222,8 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
             checkpoints_for(plan, learning, backbones[base].fingerprint),
         )  # fmt: skip
         above = ascend(learning, backbones[base], frozen, terms)
+    with clock("curve"):
+        curve = forecast(frozen, seen, generator(plan.seed, "curve"))
     with clock("fit"):
         model = (
             _bundle(frozen, learning, backbones)
@@ -234,14 +236,12 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
         scores = assemble(
             (*frozen.arms, *above.arms), whole, chosen, frozen.rows,
             metric=plan.metric, protocol=frozen.protocol if above.whole is None else frozen.single,
-            rng=generator(plan.seed, "bootstrap"),
+            rng=generator(plan.seed, "bootstrap"), curve=curve,
         )  # fmt: skip
     if tested is not None:
         said = f"On the {len(test)} test rows: {tested:.0%}. Held out in turn: {scores.sentence}"
         scores = replace(scores, test=tested, test_n=len(test), sentence=said)
-    with clock("curve"):
-        curve = forecast(frozen, seen, generator(plan.seed, "curve"))
-    scores = replace(scores, seconds=clock.seconds, curve=curve, sets=Sets.of(whole, frozen.rows.truth))
+    scores = replace(scores, seconds=clock.seconds, sets=Sets.of(whole, frozen.rows.truth))
     model = _with_reference(model, frozen, whole, backbones)
     notes = (f"{len(frozen.found.outcomes)} settings were compared on the same folds.", *above.notes)
     return Run(

@@ -89,6 +89,12 @@ class Curve:
         return Estimate(float(value), float(value - half), float(value + half))
 
     @property
+    def unseen(self) -> float:
+        """What a model of all rows is expected to be above the models of the folds, which learned from fewer."""
+        share = self.points[-1].rows / self.n
+        return float(self.doubled * (share**-POWER - 1) / (1 - 2**-POWER))
+
+    @property
     def flat(self) -> bool:
         """Whether twice the labels are expected to add next to nothing."""
         return self.doubled < FLAT

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.evaluation.curves import Curve
 from handful.evaluation.intervals import LEVEL, Estimate, accuracy_interval, bootstrap, paired_difference
 from handful.evaluation.metrics import METRICS, confusion
 from handful.evaluation.scores import Arm, ClassScore, HeldOut, Scores
@@ -66,6 +67,17 @@ def measure(proba: Probabilities, rows: Rows, metric: str, rng: np.random.Genera
         return score(np.sum([confusion(rows.truth[at], row[at], classes) for row in predicted], 0))
 
     return bootstrap(statistic, len(rows.truth), rng, rows.groups, level)
+
+
+def promised(estimate: Estimate, curve: Curve | None) -> Estimate:
+    """The interval of the model that is shipped: it learned from all rows, those that were measured from fewer.
+
+    Its upper end is moved up by what the learning curve expects of the rows that a fold leaves out. The value stays
+    what was measured, and the lower end too, since that expectation may be wrong.
+    """
+    if curve is None:
+        return estimate
+    return replace(estimate, high=min(1.0, estimate.high + curve.unseen))
 
 
 def compare(
@@ -183,7 +195,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def assemble(
     arms: Sequence[Held], whole: Probabilities, chosen: str, rows: Rows,
-    *, metric: str, protocol: str, rng: np.random.Generator,
+    *, metric: str, protocol: str, rng: np.random.Generator, curve: Curve | None = None,
 ) -> Scores:  # fmt: skip
     """Put the Scores of a run together.
 
@@ -195,8 +207,9 @@ def assemble(
         metric: one of ``METRICS``.
         protocol: how rows were held out, in words.
         rng: source of bootstrap draws.
+        curve: what the folds say about fewer and more labels; without it the interval is about the models of the folds.
     """
-    estimate = measure(whole, rows, metric, rng)
+    estimate = promised(measure(whole, rows, metric, rng), curve)
     compared = compare(arms, whole, chosen, rows, metric, rng)
     table, classes = class_scores(whole, rows)
     return Scores(
@@ -210,4 +223,5 @@ def assemble(
         confusion=table,
         classes=classes,
         sentence=sentence(estimate, compared, rows, metric),
+        curve=curve,
     )
