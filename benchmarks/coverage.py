@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--sets", default="")
     parser.add_argument("--draws", type=int, default=200)
-    parser.add_argument("--budget", type=float, default=4.0, help="seconds per run: a smaller search than the default")
+    parser.add_argument("--budget", type=float, default=2.0, help="seconds per run: the smallest search")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/coverage.csv"))
     parser.add_argument("--table", action="store_true", help="only print the table of the rows in --out")

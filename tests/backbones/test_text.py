@@ -57,7 +57,8 @@ def test_every_depth_equals_the_uncut_model_without_padding(backbone):
 def test_the_blocks_compute_in_training_what_the_original_computes(backbone):
     """Dropout is where the original has it: with the same dice, the same numbers."""
     original = bert(attention_probs_dropout_prob=0.0).train()
-    ids, mask = backbone.prepare(TEXTS)
+    # Padding throws no dice here, so that a batch with padding would have others.
+    ids, mask = backbone.prepare(TEXTS[:1] * 3)
     for module in backbone.modules():
         module.train()
     for block in backbone.blocks:

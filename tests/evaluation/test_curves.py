@@ -62,6 +62,14 @@ def test_a_forecast_beyond_what_was_measured_is_refused(more):
     )
 
 
+def test_what_the_folds_leave_out_lies_on_the_curve():
+    """From 96 to 120 rows by the same law that the forecast uses from 120 to 240."""
+    curve = curve_of(SIZES, rights([0.5, 0.6, 0.7]), 0.7, TABLE, NAMES)
+    law = (96**-POWER - 120**-POWER) / (120**-POWER - 240**-POWER)
+    assert curve.unseen == pytest.approx(law * curve.doubled)
+    assert 0.3 < law < 0.4
+
+
 def test_a_steep_curve_asks_for_labels_and_names_the_class():
     curve = curve_of(SIZES, rights([0.5, 0.6, 0.7]), 0.7, TABLE, NAMES)
     assert curve.needs == ("bees", "ants", "wasps")

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import ndtr, softmax
 
 from handful.evaluation.calibration import SMALLEST, log_losses, spread_of
-from handful.evaluation.gate import LIKELY, SURE, Prior, calibrated, chance_to_help, gain, gate
+from handful.evaluation.gate import LIKELY, SURE, Prior, calibrated, chance_to_help, chance_to_show, gain, gate
 from handful.evaluation.intervals import Estimate
 
 FACTORS = np.geomspace(0.1, 100, 13)
@@ -18,6 +18,34 @@ def arms(n, rng, better=0.0, classes=3):
     below, above = (softmax(2 * sure + rng.normal(size=(n, classes)), axis=1) for _ in range(2))
     above = softmax(np.log(above) + better * sure, axis=1)
     return below, above, truth, rng.permutation(np.arange(n) % 5)
+
+
+# Before it is tried ------------------------------------------------------------------------------------------------
+
+
+def test_what_rows_can_show_by_hand():
+    """Eight rows at 0.6 and 0.2 nats against log 2: mean gain 0.2931, deviation 0.2138, Student's quantile 1.8946."""
+    truth = np.arange(8) % 2
+    own = np.exp(-np.where(np.arange(8) < 4, 0.6, 0.2))
+    below = np.where(np.eye(2)[truth] > 0, own[:, None], 1 - own[:, None])
+    low = np.log(2) - 0.4 - 1.8945786 * np.sqrt(8 / 7) * 0.2 / np.sqrt(8)
+    assert chance_to_show(below, truth, None, Prior(-low / 0.4, 0.1)) == pytest.approx(0.5, abs=1e-6)
+    assert chance_to_show(below, truth, None, Prior(0.08, 0.1)) == pytest.approx(float(ndtr((0.08 + low / 0.4) / 0.1)))
+
+
+def test_few_rows_can_show_little_and_many_rows_can():
+    truth = np.arange(200) % 2
+    wrong = truth[:, None] != np.arange(2)
+    below = np.where(wrong == (np.arange(200) % 8 < 3)[:, None], 0.7, 0.3)
+    few, many = (chance_to_show(below[:n], truth[:n], None, Prior(0.08, 0.1)) for n in (16, 200))
+    assert few < 0.3
+    assert many > 0.5
+
+
+@pytest.mark.parametrize(("n", "chance"), [(2, 0.0), (20, 1.0)])
+def test_where_nothing_is_left_to_lose_the_rows_decide(n, chance):
+    truth = np.arange(n) % 2
+    assert chance_to_show(np.eye(2)[truth], truth, None, Prior(0.08, 0.1)) == chance
 
 
 # The interval ------------------------------------------------------------------------------------------------------

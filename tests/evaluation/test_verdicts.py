@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from handful.evaluation.curves import Curve, Point
 from handful.evaluation.intervals import paired_difference, wilson
 from handful.evaluation.verdicts import (
     Held,
@@ -12,6 +13,7 @@ from handful.evaluation.verdicts import (
     compare,
     held_out_answers,
     measure,
+    promised,
     score_test,
 )
 from handful.seeding import generator
@@ -205,6 +207,25 @@ def test_everything_is_put_together():
     assert scores.sentence == (
         "accuracy 100%, between 84% and 100% (95 % interval, 20 rows held out); ridge is taken."
     )  # fmt: skip
+
+
+def test_the_interval_reaches_up_by_what_the_rows_left_out_are_expected_to_add():
+    half = answered([*TRUTH[:10], *(1 - np.array(TRUTH[10:]))])
+    curve = Curve(20, (Point(16, wilson(0.5, 20)),), 0.06, 0.02, 0.05, (), None)
+    arms = [Held("majority", SAME), Held("ridge", half)]
+    scores = assemble(arms, half, "ridge", ROWS, metric="accuracy", protocol="nested 5x5", rng=rng(), curve=curve)
+    measured = wilson(0.5, 20)
+    assert (scores.estimate.value, scores.estimate.low) == (measured.value, measured.low)
+    assert scores.estimate.high == measured.high + curve.unseen
+    assert f"between 30% and {measured.high + curve.unseen:.0%}" in scores.sentence
+    assert scores.curve is curve
+    assert scores.arms[-1].estimate == measured  # arms are compared as they were measured
+
+
+def test_no_interval_reaches_beyond_one():
+    curve = Curve(20, (Point(16, wilson(1.0, 20)),), 0.06, 0.02, 0.05, (), None)
+    assert promised(wilson(1.0, 20), curve).high == 1.0
+    assert promised(wilson(1.0, 20), None) == wilson(1.0, 20)
 
 
 def test_the_sentence_names_ties():

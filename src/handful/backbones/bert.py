@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -68,21 +68,52 @@ class BertBlock(nn.Module):
         self.attention_dropout = config["attention_probs_dropout_prob"]
 
     def forward(self, state: State) -> State:
-        """Run the layer; padding is looked at by nobody, and what is computed for it means nothing."""
-        x, mask = state.x, state.mask  # (B, T, D), (B, T)
-        real = None if mask is None or bool(mask.all()) else mask[:, None, None, :].bool()  # (B, 1, 1, T)
-        q, k, v = (self._split(part(x)) for part in (self.query, self.key, self.value))
+        """Run the layer; padding is looked at by nobody, and the dense layers do not even see it."""
+        x, padding = state.x, _Padding.of(state)  # (B, T, D)
+        rows = padding.without(x)  # (M, D) of the M real tokens
+        q, k, v = (self._split(padding.put_back(part(rows))) for part in (self.query, self.key, self.value))
         mixed = functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=real, dropout_p=self.attention_dropout if self.training else 0.0
+            q, k, v, attn_mask=padding.seen, dropout_p=self.attention_dropout if self.training else 0.0
         )
-        mixed = mixed.transpose(1, 2).reshape(x.shape)  # (B, T, D)
-        x = self.attended_norm(x + self.dropout(self.attended(mixed)))
-        y = self.narrow(functional.gelu(self.wide(x)))
-        return replace(state, x=self.norm(x + self.dropout(y)))
+        mixed = padding.without(mixed.transpose(1, 2).flatten(2))  # (M, D)
+        rows = self.attended_norm(rows + self.dropout(self.attended(mixed)))
+        y = self.narrow(functional.gelu(self.wide(rows)))
+        return replace(state, x=padding.put_back(self.norm(rows + self.dropout(y))))
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, T, D) → (B, heads, T, D / heads)."""
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class _Padding:
+    """Which of B × T places hold real tokens: M of them."""
+
+    shape: tuple[int, int]
+    """B and T."""
+    at: Tensor | None
+    """(M,) the places, counted through; None where all are real."""
+    seen: Tensor | None
+    """(B, 1, 1, T) what attention may look at; None where that is everything."""
+
+    @classmethod
+    def of(cls, state: State) -> _Padding:
+        """Of a batch."""
+        shape, mask = (state.x.shape[0], state.x.shape[1]), state.mask
+        if mask is None or bool(mask.all()):
+            return cls(shape, None, None)
+        return cls(shape, mask.flatten().nonzero()[:, 0], mask[:, None, None, :].bool())
+
+    def without(self, x: Tensor) -> Tensor:
+        """(B, T, D) → (M, D)."""
+        flat = x.flatten(0, 1)
+        return flat if self.at is None else flat.index_select(0, self.at)
+
+    def put_back(self, rows: Tensor) -> Tensor:
+        """(M, D) → (B, T, D), zeros where nothing is."""
+        if self.at is not None:
+            rows = rows.new_zeros(self.shape[0] * self.shape[1], rows.shape[1]).index_copy(0, self.at, rows)
+        return rows.unflatten(0, self.shape)
 
 
 def _table(rows: int, width: int) -> nn.Embedding:

@@ -134,6 +134,28 @@ def gate(
     return Gated(found, chance, learnable, passes(found, chance, learnable), whole)
 
 
+def chance_to_show(
+    below: NDArray[np.float64], truth: NDArray[np.integer], groups: NDArray[np.integer] | None, prior: Prior
+) -> float:
+    """How likely a rival, before it is tried, is to be shown better than knowing how frequent the classes are.
+
+    Every row is expected to lose the share that the prior says, so that this share alone is unknown: it has to lift the
+    lower end of the gain over no model at all above zero. Few rows of few classes rarely let it.
+
+    Args:
+        below: (N, C) held-out probabilities of the arm that has to be beaten.
+        truth: (N,) class numbers.
+        groups: (N,) rows that are not independent share a number, or None.
+        prior: what is known about the rival from other sets.
+    """
+    shares = np.bincount(truth, minlength=below.shape[1]) / len(truth)
+    losses = log_losses_of(below, truth)
+    found, mean = gain(-np.log(shares[truth]), losses, groups), float(losses.mean())
+    if mean == 0:  # nothing is left to lose
+        return float(found.low > 0)
+    return float(ndtr((prior.mean + found.low / mean) / prior.spread))
+
+
 def calibrated(
     scores: NDArray[np.float32], truth: NDArray[np.integer], folds: NDArray[np.integer], factors: Floats
 ) -> tuple[NDArray[np.float64], float]:

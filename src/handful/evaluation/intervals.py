@@ -11,7 +11,8 @@ difference of two arms, same folds     Bonett & Price adjusted Wald interval on 
 =====================================  ===========================================================================
 
 Repeated folds score every row several times; a row counts once, with the share of repeats in which it was
-right, because repeats add no rows.
+right, because repeats add no rows. These intervals are about the models of the folds;
+``verdicts.promised`` makes that of the shipped model, which learned from all rows.
 """
 
 from __future__ import annotations

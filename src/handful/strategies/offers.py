@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.errors import HandfulError
-from handful.evaluation.gate import Prior
+from handful.evaluation.gate import Prior, chance_to_show
 from handful.strategies.adaptation import Recipe, adapt
 from handful.strategies.catalog import movers
 from handful.strategies.frozen import Frozen
@@ -29,7 +29,7 @@ Only what is here is tried without being named; on pictures and sounds the mean 
 gain. What else is named is judged by the rows alone.
 """
 
-# A rung is not tried for less than this many errors that it may be expected to remove.
+# A rung is not tried for less than this many errors that it may be expected to remove, and to be seen removing.
 _WORTH = 0.15
 
 
@@ -44,7 +44,7 @@ class Offer:
     fits: int
     """One per fold, and one on all rows."""
     worth: float
-    """How many of the frozen model's errors it may be expected to remove."""
+    """How many of the frozen model's errors it may be expected to remove, and to be seen removing."""
     prior: Prior | None = None
     """What benchmarks say about it, if they do."""
 
@@ -79,8 +79,13 @@ def offers(
         strategy = movers()[name](seed=seed)
         why = strategy.refusal(shelf.backbone)
         prior = EXPECTED.get((shelf.data.modality, name))
-        worth = errors * prior.mean if prior else 0.0
+        worth = 0.0
+        if prior is not None:
+            worth = errors * prior.mean * chance_to_show(frozen.whole[0], truth, frozen.rows.groups, prior)
         if not named and worth < _WORTH:
+            if prior is not None:
+                wrong = f"of {len(truth)} rows the frozen model has {errors:.0f} wrong"
+                notes.append(f"{name} was not tried: {wrong}, too few to show whether it helps.")
             continue
         if why is not None:
             notes.append(f"{name} was left out: {why}.")
