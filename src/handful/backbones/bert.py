@@ -113,7 +113,7 @@ class _Padding:
         """(M, D) → (B, T, D), zeros where nothing is."""
         if self.at is not None:
             rows = rows.new_zeros(self.shape[0] * self.shape[1], rows.shape[1]).index_copy(0, self.at, rows)
-        return rows.unflatten(0, self.shape)
+        return rows.view(*self.shape, -1)
 
 
 def _table(rows: int, width: int) -> nn.Embedding:
