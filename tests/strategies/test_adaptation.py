@@ -143,6 +143,9 @@ def test_a_training_that_was_killed_ends_as_if_it_had_not_been(tmp_path, members
 def test_augmented_versions_stand_beside_the_items_in_the_same_order():
     items = ["the card was charged twice", "where is my parcel"]
     assert versions_of(items, "text", RECIPE) == [items]
+    bold = versions_of(items, "text", replace(RECIPE, versions=2, bold=True))
+    assert bold[0] == items
+    assert bold[1:] != versions_of(items, "text", replace(RECIPE, versions=2))[1:]
     found = versions_of(items, "text", replace(RECIPE, versions=2))
     assert found[0] == items
     assert [len(version) for version in found] == [2, 2, 2]

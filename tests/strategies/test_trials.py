@@ -67,6 +67,12 @@ def test_what_is_near_differs_from_the_start_in_one_or_two_options():
     assert all(other.share <= 1 for other in near(Contrastive(share=0.9)))
 
 
+def test_whether_versions_help_and_bold_ones_do_is_left_to_the_folds():
+    tried = [(other.augment, other.bold) for other in near(SupCon()) if other.augment]
+    assert tried == [(4, False), (4, True)]
+    assert all(other.augment == 2 for other in near(SupCon(augment=2)))  # decided by the user
+
+
 def test_suggestions_are_the_same_for_a_seed_and_stay_in_their_space():
     pytest.importorskip("optuna")
 

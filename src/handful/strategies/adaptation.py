@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
 from handful.data.augment.choice import views
-from handful.data.augment.options import Augmentation
+from handful.data.augment.options import BOLD, Augmentation
 from handful.data.splits import fold_ids
 from handful.evaluation.calibration import log_losses_of
 from handful.seeding import generator
@@ -63,6 +63,8 @@ class Recipe:
     """How far activations are pushed to where the loss is worst, as a share of their length; costs two passes."""
     versions: int = 0
     """How many augmented versions of each item there are beside the item itself."""
+    bold: bool = False
+    """Whether these may be mirrored, coloured, sped up and worded otherwise as well."""
     members: int = 1
     """How many trainings, each without another part of the rows, are averaged into one set of weights (a soup)."""
     gradual: bool = False
@@ -210,7 +212,8 @@ def versions_of(items: Sequence[Any], modality: str, recipe: Recipe) -> list[lis
     if not recipe.versions:
         return [list(items)]
     rng = generator(recipe.settings.seed, "augment")
-    changed = [views(item, modality, Augmentation(), recipe.versions, rng) for item in items]  # N × V
+    options = BOLD if recipe.bold else Augmentation()
+    changed = [views(item, modality, options, recipe.versions, rng) for item in items]  # N × V
     return [list(items), *(list(version) for version in zip(*changed, strict=True))]
 
 

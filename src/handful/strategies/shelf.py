@@ -18,12 +18,12 @@ class Shelf:
     """The rows."""
     backbone: Backbone
     """Whose blocks run."""
-    kept: dict[tuple[int, int], Activations] = field(default_factory=dict)
-    """(frozen blocks, augmented versions) → what they gave."""
+    kept: dict[tuple[int, int, bool], Activations] = field(default_factory=dict)
+    """(frozen blocks, augmented versions, whether bold) → what they gave."""
 
     def of(self, recipe: Recipe) -> Activations:
         """The activations that a recipe starts from."""
-        key = (recipe.first(self.backbone), recipe.versions)
+        key = (recipe.first(self.backbone), recipe.versions, recipe.bold)
         if key not in self.kept:
             versions = versions_of(self.data.items, self.data.modality, recipe)
             self.kept[key] = Activations.of(self.backbone, versions, key[0])

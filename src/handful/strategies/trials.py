@@ -14,6 +14,9 @@ from handful.evaluation.calibration import log_losses_of
 from handful.strategies.held_out import HeldOut
 from handful.strategies.tuned import SupCon, Tuned
 
+# Augmented versions of each item in a trial that has some; their activations are kept, so that they cost one pass.
+_VERSIONS = 4
+
 GoOn = Callable[[int, NDArray[np.float64]], bool]
 
 
@@ -104,7 +107,10 @@ def composed(
 
 
 def near(strategy: Tuned) -> Iterator[Tuned]:
-    """A small, sensible space around a setting: other rates, more updates, more blocks, another temperature."""
+    """A small, sensible space around a setting: rates, updates, blocks, temperature, and augmented versions.
+
+    Whether versions help, and whether those that may change a label do, is left to the held-out rows.
+    """
     yield replace(strategy, rate=strategy.rate * 3)
     yield replace(strategy, rate=strategy.rate / 3)
     yield replace(strategy, updates=strategy.updates * 2)
@@ -112,6 +118,9 @@ def near(strategy: Tuned) -> Iterator[Tuned]:
         yield replace(strategy, share=min(1.0, strategy.share * 1.5))
     if isinstance(strategy, SupCon):
         yield replace(strategy, temperature=strategy.temperature * 2)
+    if not strategy.augment:
+        yield replace(strategy, augment=_VERSIONS)
+        yield replace(strategy, augment=_VERSIONS, bold=True)
     yield replace(strategy, rate=strategy.rate / 3, updates=strategy.updates * 2)
 
 
@@ -144,6 +153,7 @@ def suggested(kinds: Sequence[type[Tuned]], count: int, seed: int, tell: Callabl
             "updates": int(asked.suggest_int("updates", 8, 80, log=True)),
             "share": asked.suggest_float("share", 0.2, 1.0),
             "penalty": asked.suggest_float("penalty", 0.01, 1.0, log=True),
+            "augment": asked.suggest_categorical("augment", [0, _VERSIONS]),
         }
         if hasattr(default, "rank"):
             options["rank"] = asked.suggest_categorical("rank", [2, 4, 8, 16])

@@ -58,7 +58,9 @@ class Tuned(ClassifierMixin, BaseEstimator):
     fade: float = 1.0
     """How far to go from the frozen weights to the tuned ones, 0 to 1 (WiSE-FT)."""
     augment: int = 0
-    """How many augmented versions of each item there are beside the item itself; only safe changes are made."""
+    """How many augmented versions of each item there are beside the item itself."""
+    bold: bool = False
+    """Whether these may be mirrored, coloured, sped up or worded otherwise, which costs some classes their label."""
     l2_sp: float = 0.0
     """How strongly the weights are drawn back to where they began."""
     adversary: float = 0.0
@@ -79,7 +81,7 @@ class Tuned(ClassifierMixin, BaseEstimator):
         settings = Settings(updates=self.updates, rate=self.rate, schedule=self.schedule, seed=self.seed)
         return Recipe(
             self.objective(), self.tuner(), self.share, settings, self.batch, self.decay, self.penalty, self.fade,
-            versions=self.augment, l2_sp=self.l2_sp, adversary=self.adversary,
+            versions=self.augment, bold=self.bold, l2_sp=self.l2_sp, adversary=self.adversary,
         )  # fmt: skip
 
     def recipe_for(self, backbone: Backbone) -> Recipe:
