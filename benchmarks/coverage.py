@@ -30,8 +30,8 @@ from handful.strategies.frozen import climb
 from pools import DATA, Pool, Set, by_name, draws, held_apart, open_pool
 
 SIZES = (10, 25, 50)
-CLASSES = 10
-"""Sets with more classes are drawn with ten random ones per draw."""
+CLASSES = 6
+"""Sets with more classes are drawn with six random ones per draw."""
 FIELDS = (
     "set",
     "per_class",

@@ -21,9 +21,6 @@ DATA = Path(os.environ.get("HANDFUL_BENCH_DATA", Path(__file__).parents[2] / "sh
 POOL = 2500
 """At most this many rows of a set are looked at: the draws and the rows left over come from them."""
 
-MANY = 20
-"""Sets with more classes than this are drawn with ten random classes per draw for coverage."""
-
 
 @dataclass(frozen=True)
 class Set:
