@@ -177,6 +177,37 @@ def test_options_of_answers_do_not_fit_classes():
         handful.tune(handful.load(texts, labels=labels), backbone="toy-text", metric="loss", budget=0)
 
 
+def test_a_remedy_is_asked_for_by_name_kept_in_the_plan_and_needs_a_language_model(rows, tmp_path, handful):
+    out = tmp_path / "run"
+    options = ("--backbone", "toy-language", "--strategies", "full", "--budget", "2min", "--remedy", "fade")
+    tuned = handful("tune", str(rows), "--out", str(out), *options)
+    assert tuned.code == 0, tuned.err
+    assert "remedy:\n  value: fade\n  from: command line" in (out / "plan.yaml").read_text()
+    wrong = handful("tune", str(rows), "--out", str(out), *options[:-1], "fades")
+    assert (wrong.code, "remedy must be one of fade, l2sp, replay, got 'fades'. Did" in wrong.err) == (1, True)
+    classes = tmp_path / "classes.csv"
+    classes.write_text("text,label\n" + "\n".join(f"{word} {i},{'ab'[i % 2]}" for i, word in enumerate(WORDS)))
+    refused = handful("tune", str(classes), "--remedy", "fade", "--budget", "0")
+    assert "remedy fade is against the forgetting of language models, got labelled items. Leave it out" in refused.err
+
+
+def test_what_is_forgotten_is_said_with_the_whole_command(rows, tmp_path, handful, monkeypatch):
+    from handful.evaluation.intervals import Estimate
+    from handful.strategies import answering
+
+    monkeypatch.setattr(answering, "forgotten", lambda before, after: Estimate(0.4, 0.3, 0.5))
+    given = f"{rows} --out {tmp_path / 'run'} --budget 120 --backbone toy-language --strategies full"
+    tuned = handful("tune", *given.split())
+    assert tuned.code == 0, tuned.err
+    assert f"`handful tune {given} --remedy replay`" in tuned.err
+
+
+def test_pairs_cannot_rehearse():
+    pairs = [{"prompt": f"say {word}", "chosen": word.upper(), "rejected": "zz"} for word in WORDS]
+    with pytest.raises(OptionError, match="remedy replay is for rows with answers, got preference rows"):
+        handful.tune(pairs, backbone="toy-language", remedy="replay", budget=0)
+
+
 def test_preferences_have_no_metric_to_choose():
     pairs = [{"prompt": f"say {word}", "chosen": word.upper(), "rejected": "zz"} for word in WORDS]
     with pytest.raises(OptionError, match="metric= must be left out for preference rows"):

@@ -29,6 +29,7 @@ from handful.inspection.findings import Finding
 from handful.plan import HEADS, Plan
 from handful.run import PARTS, checkpoints_for, checkpoints_of, defuse, write_json
 from handful.strategies.answering import SPEAKING, climb, likeliest
+from handful.strategies.forgetting import held_back
 from handful.strategies.preferring import ACCURACY as PAIRED
 from handful.strategies.preferring import PREFERRING, pair_scores, prefer
 from handful.strategies.shots import tokens_of, words_of
@@ -132,6 +133,8 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
     pairs = isinstance(data.items[0], Preference)
     known = PREFERRING if pairs else SPEAKING
     wanted = _wanted(plan, known, "preference rows" if pairs else "rows with answers")
+    if pairs and plan.remedy == "replay":
+        raise OptionError("remedy replay is for rows with answers, got preference rows. Choose fade or l2sp.")
     metric = _metric(plan, judge, pairs, data.labels is not None)
     backbone = load_language(plan.backbone)
     folder = checkpoints_for(plan, data, backbone.fingerprint)
@@ -146,7 +149,8 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
         checkpoints=folder,
         choices=data.classes,
         say=say,
-        recipes=PREFERENCES if pairs else RECIPES,
+        recipes={name: held_back(recipe, plan.remedy) for name, recipe in (PREFERENCES if pairs else RECIPES).items()},
+        again=lambda remedy: _again(plan, remedy, data),
     )
     named = metric if isinstance(metric, str) else "a function"
     plan = replace(plan, strategies=terms.wanted, metric=PAIRED if pairs else named)
@@ -160,6 +164,14 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
         said = f"On the {len(test)} test rows: {found:.3f}. Held out in turn: {scores.sentence}"
         scores = replace(scores, test=found, test_n=len(test), sentence=said)
     return LanguageRun(data, plan, findings, scores, speech, model, speech.notes)
+
+
+def _again(plan: Plan, remedy: str, data: Dataset) -> str:
+    """What to type for the same run with a remedy."""
+    spoken = {"as_": "language"} if data.labels is not None else {}
+    if "strategies" in plan.origins:
+        spoken["strategies"] = ",".join(name for name in plan.strategies if name not in (*HEADS, "base"))
+    return plan.again(**spoken, remedy=remedy)
 
 
 def _joined(data: Dataset) -> NDArray[np.int64] | None:

@@ -10,7 +10,7 @@ import pytest
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message, Preference
 from handful.errors import OptionError, TrainingError
-from handful.strategies import answering, stage
+from handful.strategies import answering, preferring, stage
 from handful.strategies.answering import climb
 from handful.strategies.preferring import Alarm, growth, prefer
 from handful.strategies.shots import Examples, Shots
@@ -160,10 +160,18 @@ def test_where_answers_are_labels_the_likeliest_of_them_is_scored(toy):
 
 
 def test_forgetting_is_said_with_what_half_of_the_way_would_keep(toy, monkeypatch):
-    monkeypatch.setattr(answering, "FORGOTTEN", -100.0)
     monkeypatch.setattr(answering, "forgotten", lambda before, after: answering.Estimate(0.4, 0.3, 0.5))
-    found = climb(toy, ROWS, None, terms("full"))
-    assert any("full forgot" in note and "fade 0.5" in note for note in found.notes)
+    found = climb(toy, ROWS, None, terms("full", again=lambda remedy: f"again with {remedy}"))
+    (said,) = [note for note in found.notes if note.startswith("full forgot")]
+    assert ", and the loss on held-out rows " in said
+    assert "`again with fade`" in said
+
+
+def test_what_preferences_forgot_is_said_too(toy, monkeypatch):
+    monkeypatch.setattr(preferring, "forgotten", lambda before, after: answering.Estimate(0.4, 0.3, 0.5))
+    found = prefer(toy, PAIRS, None, terms("dpo", recipes=EAGER))
+    if found.scores.chosen == "dpo":
+        assert any("dpo forgot" in note and "remedy='l2sp'" in note for note in found.notes)
 
 
 def test_rows_that_are_too_long_are_counted(toy):

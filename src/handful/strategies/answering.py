@@ -15,10 +15,10 @@ from handful.data.conversations import Conversation
 from handful.errors import HandfulError
 from handful.evaluation.answer_scores import Told, chosen_of, summed
 from handful.evaluation.answers import ACCURACY, LOSS, Judge, Ratio, scored, scorer
-from handful.evaluation.general import QUESTIONS
 from handful.evaluation.intervals import Estimate
+from handful.strategies.forgetting import forgotten, warning, worth_a_word
 from handful.strategies.shots import Examples, Shots, tokens_of, words_of
-from handful.strategies.stage import FORGOTTEN, SpeakingTerms, Speech, Stage, forgotten, planned, stage_of
+from handful.strategies.stage import SpeakingTerms, Speech, Stage, planned, stage_of
 from handful.strategies.token_recipes import RECIPES, Lesson, Spoken, TokenRecipe
 from handful.training.loop import Update
 
@@ -160,7 +160,7 @@ class _Tried:
 def _try(asker: _Asker, recipe: TokenRecipe, updates: int, notes: list[str]) -> _Tried | None:
     """Learn on every fold without the rows of the fold."""
     stage = asker.stage
-    lesson = Lesson.of(stage.backbone, stage.tokens, recipe)
+    lesson = stage.lesson(recipe)
     spoken: list[Spoken] = []
 
     def asked(fold: int) -> tuple[LanguageBackbone, None]:
@@ -182,21 +182,16 @@ def _finished(stage: Stage, tried: _Tried, notes: list[str]) -> tuple[Spoken, Es
     """Fit on all rows, and see what was forgotten."""
     spoken = stage.learned(tried.lesson, tried.recipe, tried.updates, None)
     forgetting = forgotten(stage.backbone, spoken.backbone(stage.backbone))
-    if forgetting.low > 0 and forgetting.value > FORGOTTEN:
-        notes.append(_remedy(stage, tried, spoken, forgetting))
+    if worth_a_word(forgetting):
+        notes.append(warning(stage.backbone, spoken, forgetting, stage.terms.again, _halfway(stage, tried)))
     return spoken, forgetting
 
 
-def _remedy(stage: Stage, tried: _Tried, spoken: Spoken, forgetting: Estimate) -> str:
-    """What taking half of the way would keep, and what it would cost on the rows of the last fold."""
-    half = forgotten(stage.backbone, spoken.backbone(stage.backbone, 0.5))
+def _halfway(stage: Stage, tried: _Tried) -> str:
+    """What taking half of what moved would bring on the rows of the last fold."""
     at = np.flatnonzero(stage.folds == stage.used - 1)
     tokens = [tried.lesson.tokens[i] for i in at.tolist()]
-    whole_loss, half_loss = (
+    whole, half = (
         float(np.divide(*map(np.sum, tried.last.backbone(stage.backbone, share).losses(tokens)))) for share in (1, 0.5)
     )
-    return (
-        f"{tried.recipe.name} forgot: the loss on {len(QUESTIONS)} general questions rose by {forgetting:.2f} nats per "
-        f"token. Half of what moved (fade 0.5) would make that {half:.2f}, and bring {half_loss:.2f} in place of "
-        f"{whole_loss:.2f} on held-out rows: in Python, handful.Instructed has fade and l2_sp."
-    )
+    return f", and the loss on held-out rows {half:.2f} in place of {whole:.2f}"

@@ -17,7 +17,8 @@ from handful.errors import HandfulError
 from handful.evaluation.answer_scores import Told, chosen_of, summed
 from handful.evaluation.answers import LOSS, Ratio, difference
 from handful.evaluation.intervals import Estimate
-from handful.strategies.stage import FORGOTTEN, SpeakingTerms, Speech, Stage, forgotten, planned, stage_of
+from handful.strategies.forgetting import forgotten, warning, worth_a_word
+from handful.strategies.stage import SpeakingTerms, Speech, Stage, planned, stage_of
 from handful.strategies.token_recipes import PREFERENCES, Lesson, Spoken, TokenRecipe
 from handful.training.loop import Update
 from handful.training.tokens import PairBatches, TokenBody, chosen_gain
@@ -111,11 +112,8 @@ def prefer(
     if chosen.name in found:
         final = _finished(stage, found[chosen.name], notes)
         forgetting = forgotten(backbone, final.backbone(backbone))
-        if forgetting.low > 0 and forgetting.value > FORGOTTEN:
-            notes.append(
-                f"{chosen.name} forgot: the loss on general questions rose by {forgetting:.2f} nats per token. A lower "
-                "rate, fewer updates or a larger supervised term forget less."
-            )
+        if worth_a_word(forgetting):
+            notes.append(warning(backbone, final, forgetting, terms.again))
     scores = summed(arms, chosen.name, ACCURACY, stage.protocol, stage.held_groups, forgetting)
     curves = {name: tuple(spoken.log for spoken in tried.spoken) for name, tried in found.items()}
     return Speech(scores, tuple(arms), stage.held, None, final, tuple(notes), curves)
@@ -139,7 +137,7 @@ def _try(
 ) -> _Tried:  # fmt: skip
     """Learn on every fold without the pairs of the fold, and ask about these."""
     start = time.perf_counter()
-    lesson = Lesson.of(stage.backbone, tokens, recipe, -nats)
+    lesson = stage.lesson(recipe, tokens, -nats)
     after, spoken, alarms = nats.copy(), [], []
     for fold in range(stage.used):
         alarms.append(Alarm())

@@ -1,4 +1,4 @@
-"""The stage of a language run: rows on their folds, what the time pays for, and what was forgotten in the end."""
+"""The stage of a language run: rows on their folds, and what the time pays for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,10 @@ from handful.data.conversations import Conversation
 from handful.data.splits import fold_ids
 from handful.errors import OptionError
 from handful.evaluation.answer_scores import AnswerScores, Told
-from handful.evaluation.answers import LOSS, Judge, Ratio, difference
-from handful.evaluation.general import QUESTIONS
-from handful.evaluation.intervals import Estimate
+from handful.evaluation.answers import LOSS, Judge
 from handful.seeding import generator
-from handful.strategies.shots import Shots, tokens_of
+from handful.strategies.forgetting import replay_costs, replayed
+from handful.strategies.shots import Shots
 from handful.strategies.token_recipes import LEAST_UPDATES, RECIPES, Lesson, Spoken, TokenRecipe, speak
 from handful.training.loop import Update
 from handful.training.tokens import TokenBody
@@ -30,9 +30,6 @@ from handful.training.tokens import TokenBody
 Say = Callable[[str, int, int], None]
 
 FOLDS = 4
-
-# A forgetting of more than this many nats per token is worth a word.
-FORGOTTEN = 0.05
 
 # So many rows, or groups of rows, are held out at least: fewer give no interval.
 _HELD = 3
@@ -67,6 +64,8 @@ class SpeakingTerms:
     """The C labels, where answers are labels; how often the right one is the likeliest is then a score too."""
     recipes: dict[str, TokenRecipe] = field(default_factory=lambda: dict(RECIPES))
     """Name → how weights move."""
+    again: Callable[[str], str] = lambda remedy: f"handful.tune(…, remedy={remedy!r})"
+    """Remedy against forgetting → what to type for a run with it."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +106,18 @@ class Stage:
     """(N,) the fold of each row."""
     used: int
     """How many folds are held out in turn; fewer than there are where time is short."""
+
+    @cached_property
+    def replay(self) -> list[Tokens]:
+        """Answers of the model as it is, to be kept while weights move; made when first asked for."""
+        return replayed(self.backbone, self.terms.seed)
+
+    def lesson(
+        self, recipe: TokenRecipe, tokens: Sequence[Tokens] | None = None, reference: NDArray[np.float64] | None = None
+    ) -> Lesson:
+        """The rows as a recipe learns from them; of pairs the tokens and the log likelihoods at the start."""
+        replay = self.replay if recipe.replay else ()
+        return Lesson.of(self.backbone, self.tokens if tokens is None else tokens, recipe, reference, replay)
 
     @property
     def held(self) -> NDArray[np.int64]:
@@ -210,9 +221,15 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
     tried = [name for name in terms.wanted if name in terms.recipes and name not in refused]
     once, row = _pass(stage) if tried else (0.0, 0.0)
     left = terms.budget - once * (1 + len(terms.choices)) * (1 + 5 * ("in-context" in terms.wanted))
+    made, long = _replaying(stage, [terms.recipes[name] for name in tried], once)
+    left -= made
 
     def cost(used: int, updates: int) -> float:
-        each = [factor * row * _UPDATE * updates * min(terms.recipes[n].batch, len(stage.rows)) for n in tried]
+        recipes = [terms.recipes[name] for name in tried]
+        each = [
+            _UPDATE * updates * (factor * row * min(recipe.batch, len(stage.rows)) + long * recipe.beside)
+            for recipe in recipes
+        ]
         return used * sum(each) + max(each)
 
     fewest = _fewest(stage)
@@ -259,22 +276,24 @@ def _pass(stage: Stage) -> tuple[float, float]:
     """Seconds for reading all rows once, and one row of middling length."""
     tokens = stage.tokens
     some = sorted(tokens, key=lambda row: len(row.ids))[len(tokens) // 2 :][:4]
-    start = time.perf_counter()
-    stage.backbone.losses(some)
-    each = (time.perf_counter() - start) / sum(len(row.ids) for row in some)
+    taken = []
+    for _ in range(2):  # the first pass of a process also wakes threads up
+        start = time.perf_counter()
+        stage.backbone.losses(some)
+        taken.append(time.perf_counter() - start)
+    each = min(taken) / sum(len(row.ids) for row in some)
     everything = each * sum(len(row.ids) for row in tokens)
     return everything, everything / len(tokens)
 
 
+def _replaying(stage: Stage, recipes: Sequence[TokenRecipe], once: float) -> tuple[float, float]:
+    """Seconds for making answers of the model as it is, and for reading one of them."""
+    if not any(recipe.replay for recipe in recipes):
+        return 0.0, 0.0
+    made, long = replay_costs(stage.backbone)
+    token = once / sum(len(row.ids) for row in stage.tokens)
+    return made * token, long * token
+
+
 def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{np.ceil(seconds / 60):.0f} min"
-
-
-def forgotten(before: LanguageBackbone, after: LanguageBackbone) -> Estimate:
-    """How much the loss on general questions rose, in nats per token, with its interval."""
-    return difference(_general(after), _general(before))
-
-
-def _general(backbone: LanguageBackbone) -> Ratio:
-    nats, count = backbone.losses(tokens_of(QUESTIONS, backbone.chat, backbone.context, None))
-    return Ratio(nats, count.astype(float))

@@ -50,6 +50,10 @@ class TokenRecipe:
     """Rows (or pairs) per update."""
     l2_sp: float = 0.0
     """How strongly what moves is drawn back to where it began."""
+    fade: float = 1.0
+    """How far to go from the weights as they were to the tuned ones, 0 to 1 (WiSE-FT)."""
+    replay: float = 0.0
+    """How many answers of the model as it was go with each row of an update."""
 
     @property
     def pairs(self) -> bool:
@@ -59,6 +63,11 @@ class TokenRecipe:
     def first(self, backbone: LanguageBackbone) -> int:
         """How many blocks stay frozen."""
         return first_moving(len(backbone.blocks), self.share)
+
+    @property
+    def beside(self) -> int:
+        """How many answers of the model as it was go with an update."""
+        return math.ceil(self.replay * self.batch)
 
     def settings(self, updates: int, seed: int) -> Settings:
         """The options of the loop for so many updates."""
@@ -129,6 +138,8 @@ class Lesson:
     """What the blocks below those that move gave for them."""
     reference: NDArray[np.float64] | None = None
     """(2 N,) log likelihoods of the answers of pairs before anything moved."""
+    replayed: int = 0
+    """How many of the rows, the last ones, are answers of the model as it was."""
 
     @classmethod
     def of(
@@ -137,17 +148,25 @@ class Lesson:
         tokens: Sequence[Tokens],
         recipe: TokenRecipe,
         reference: NDArray[np.float64] | None = None,
+        replay: Sequence[Tokens] = (),
     ) -> Lesson:
-        """Run what does not move once."""
-        return cls(tokens, Activations.of(backbone, [list(tokens)], recipe.first(backbone)), reference)
+        """Run what does not move once, over the rows and over answers of the model as it was."""
+        every = [*tokens, *(replay if recipe.replay else ())]
+        activations = Activations.of(backbone, [every], recipe.first(backbone))
+        return cls(every, activations, reference, len(every) - len(tokens))
+
+    @property
+    def kept(self) -> NDArray[np.int64]:
+        """The rows that are answers of the model as it was."""
+        return np.arange(len(self.tokens) - self.replayed, len(self.tokens))
 
 
 def _parts(lesson: Lesson, rows: NDArray[np.int64], recipe: TokenRecipe) -> int:
     """In how many parts an update goes through, so that the scores of a part fit into memory."""
     both = np.concatenate([rows, rows + len(lesson.tokens) // 2]) if recipe.pairs else rows
-    longest = max(len(lesson.tokens[row].ids) for row in both.tolist())
+    longest = max(len(lesson.tokens[row].ids) for row in [*both.tolist(), *lesson.kept.tolist()])
     each = max(1, _PART // (longest * (1 + recipe.pairs)))  # rows, or pairs, of a part
-    return math.ceil(min(recipe.batch, len(rows)) / each)
+    return math.ceil((min(recipe.batch, len(rows)) + min(recipe.beside, lesson.replayed)) / each)
 
 
 def speak(
@@ -187,7 +206,9 @@ def speak(
         assert lesson.reference is not None
         source = PairBatches(lesson.activations, lesson.tokens, lesson.reference, rows, recipe.batch, settings.seed)
     else:
-        source = AnswerBatches(lesson.activations, lesson.tokens, rows, recipe.batch, settings.seed)
+        source = AnswerBatches(
+            lesson.activations, lesson.tokens, rows, recipe.batch, settings.seed, lesson.kept, recipe.beside
+        )
     if max(len(row.ids) for row in lesson.tokens) > _PART:
         give_back_at_once()
     settings = replace(settings, accumulate=max(settings.accumulate, _parts(lesson, rows, recipe)))
@@ -195,4 +216,7 @@ def speak(
         body, recipe.objective, source, groups, settings, penalties=penalties, checkpoint=checkpoint,
         progress=lambda update, total: progress(update, total, body),
     )  # fmt: skip
-    return Spoken(recipe, body.first, recipe.tuner.delta(body), log, moved)
+    delta = recipe.tuner.delta(body)
+    if recipe.fade != 1:
+        delta = recipe.tuner.faded(TokenBody(backbone, body.first), delta, recipe.fade)
+    return Spoken(recipe, body.first, delta, log, moved)
