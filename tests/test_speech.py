@@ -45,6 +45,20 @@ def test_a_run_is_saved_read_back_and_says_the_same(run, tmp_path):
     assert {row["wanted"] for row in written} == {word.upper() for word in WORDS}
 
 
+def test_a_run_says_how_many_examples_it_shows_and_its_model_shows_as_many(tmp_path, monkeypatch):
+    from handful.strategies import answering
+
+    monkeypatch.setattr(answering, "chosen_of", lambda arms, *rest: arms[1])
+    made = [{"prompt": f"say {word}", "response": word.upper()} for word in WORDS]
+    run = handful.tune(made, backbone="toy-language", strategies="in-context", budget="2 min")
+    assert run.scores.chosen == "nearest"
+    back = AnswerScores.read(run.save(tmp_path / "run") / "scores.json")
+    assert [arm.shown for arm in back.arms] == [arm.shown for arm in run.scores.arms]
+    assert f"{run.scores.chosen} shows " in str(back)
+    assert Speaker.load(tmp_path / "run").shots.count in (1, 2, 4, 8)
+    assert " examples</small>" in (tmp_path / "run" / "report.html").read_text()
+
+
 def test_a_report_names_every_arm_and_escapes_what_rows_say(run, tmp_path):
     page = (run.save(tmp_path / "run") / "report.html").read_text()
     assert all(f"{arm.name}<br>" in page for arm in run.scores.arms)

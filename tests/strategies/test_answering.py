@@ -13,7 +13,7 @@ from handful.errors import OptionError, TrainingError
 from handful.strategies import answering, preferring, stage
 from handful.strategies.answering import climb
 from handful.strategies.preferring import Alarm, growth, prefer
-from handful.strategies.shots import Examples, Shots
+from handful.strategies.shots import Examples, Shots, best_count
 from handful.strategies.stage import SpeakingTerms
 from handful.strategies.token_recipes import LEAST_UPDATES, PREFERENCES, RECIPES, Lesson, speak
 from handful.training.loop import Settings
@@ -36,7 +36,7 @@ def terms(*wanted, **options):
 
 def test_what_learns_is_taken_on_the_same_rows_as_the_rest(toy):
     found = climb(toy, ROWS, None, terms("in-context", "full"))
-    assert [arm.name for arm in found.scores.arms] == ["base", "nearest-4", "diverse-4", "full"]
+    assert [arm.name for arm in found.scores.arms] == ["base", "nearest", "diverse", "full"]
     assert {len(arm.measured["loss"].total) for arm in found.told} == {len(ROWS)}
     assert found.scores.chosen == "full"
     assert found.scores.arms[-1].difference.high < 0
@@ -188,6 +188,64 @@ def test_near_examples_share_words_and_diverse_ones_are_fixed():
     assert len(set(fixed.of(ROWS[0].prompt))) == 3
     signs = Examples([Conversation((Message("user", "?!"),), "x")] * 3, Shots("nearest", 2))
     assert len(signs.of((Message("user", "?"),))) == 2
+
+
+def test_the_number_of_examples_is_chosen_on_rows_to_learn_from_alone(toy, monkeypatch):
+    seen = []
+    real = stage.best_count
+
+    def watched(backbone, rows, groups, kind, counts, asked):
+        seen.append((kind, {row.answer for row in rows}, tuple(counts), len(asked)))
+        return real(backbone, rows, groups, kind, counts, asked)
+
+    monkeypatch.setattr(stage, "best_count", watched)
+    monkeypatch.setattr(stage, "_pass", lambda stage: (0.01, 0.001))
+    found = climb(toy, ROWS, None, terms("in-context"))
+    assert [kind for kind, *_ in seen] == ["nearest"] * 4 + ["diverse"] * 4
+    everything = {row.answer for row in ROWS}
+    assert set.union(*(everything - answers for _, answers, _, _ in seen[:4])) == everything
+    assert {len(answers) for _, answers, _, _ in seen} == {9}
+    assert {(counts, asked) for *_, counts, asked in seen} == {((1, 2, 4, 8), 9)}
+    near = found.told[1]
+    assert len(near.shown) == 4
+    assert set(near.shown) <= {1, 2, 4, 8}
+    assert any(
+        note.startswith("How many examples are shown was chosen from 1, 2, 4, 8 in each fold") for note in found.notes
+    )
+    assert "nearest shows " in str(found.scores)
+
+
+def test_little_time_leaves_the_number_of_examples_as_it_is(toy, monkeypatch):
+    free = climb(toy, ROWS, None, terms("in-context", budget=0))
+    assert free.told[1].shown == (4,) * 4
+    monkeypatch.setattr(stage, "_pass", lambda stage: (12.0, 1.0))
+    assert climb(toy, ROWS, None, terms("in-context", budget=60)).told[1].shown == (4,) * 4
+    monkeypatch.setattr(stage, "_pass", lambda stage: (1.2, 0.1))
+    some = climb(toy, ROWS, None, terms("in-context", budget=150))
+    assert any("chosen from 1, 2 in each fold anew, on 4 of" in note for note in some.notes)
+
+
+def test_a_row_is_asked_about_without_itself_and_without_its_group(toy, monkeypatch):
+    shown = []
+    real = Examples.of
+    monkeypatch.setattr(Examples, "of", lambda self, *args: shown.append((args[0], real(self, *args))) or shown[-1][1])
+    groups = np.arange(len(ROWS)) // 2
+    for kind in ("nearest", "diverse"):
+        best_count(toy, ROWS, groups, kind, (1, 4), np.arange(len(ROWS)))
+    place = {row.prompt: int(group) for row, group in zip(ROWS, groups, strict=True)}
+    assert len(shown) == 4 * len(ROWS)
+    assert all(place[prompt] != place[row.prompt] for prompt, rows in shown for row in rows)
+    assert {len(rows) for _, rows in shown} == {1, 4}
+
+
+def test_the_number_with_the_lowest_loss_is_chosen_and_of_ties_the_smallest(toy, monkeypatch):
+    losses = {1: 2.0, 2: 1.0, 4: 1.0}
+    monkeypatch.setattr(
+        type(toy), "losses",
+        lambda self, rows: (np.array([losses[row] for row in rows]), np.ones(len(rows), int)),
+    )  # fmt: skip
+    monkeypatch.setattr(type(toy.chat), "tokens", lambda self, row, most: (len(row.prompt) - 1) // 2)
+    assert best_count(toy, ROWS, None, "nearest", (1, 2, 4), np.arange(3)) == 2
 
 
 def test_examples_leave_room_for_the_question(toy):

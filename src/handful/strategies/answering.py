@@ -17,13 +17,12 @@ from handful.evaluation.answer_scores import Told, chosen_of, summed
 from handful.evaluation.answers import ACCURACY, LOSS, Judge, Ratio, scored, scorer
 from handful.evaluation.intervals import Estimate
 from handful.strategies.forgetting import forgotten, warning, worth_a_word
-from handful.strategies.shots import Examples, Shots, tokens_of, words_of
+from handful.strategies.shots import KINDS, Examples, tokens_of, words_of
 from handful.strategies.stage import SpeakingTerms, Speech, Stage, planned, stage_of
 from handful.strategies.token_recipes import RECIPES, Lesson, Spoken, TokenRecipe
 from handful.training.loop import Update
 
 BASE = "base"
-IN_CONTEXT = (Shots("nearest", 4), Shots("diverse", 4))
 SPEAKING = (BASE, "in-context", *RECIPES)
 """What can be named as a strategy for rows with answers."""
 
@@ -123,9 +122,9 @@ def climb(
     middle = np.median([row.asked for row in stage.tokens])
     asker = _Asker(stage, scorer(terms.metric), bool(middle <= _SHORT) and terms.budget > 0)
     arms = [asker.told(BASE, lambda k: (backbone, None), 0)]
-    shots = {kind.name: kind for kind in IN_CONTEXT if "in-context" in terms.wanted}
-    for kind in shots.values():
-        arms.append(asker.told(kind.name, lambda k, kind=kind: (backbone, _examples(stage, kind, k)), 0))  # type: ignore[misc]
+    kinds = KINDS if "in-context" in terms.wanted else ()
+    arms += [_shown(asker, kind) for kind in kinds]
+    notes += _numbers(stage, arms[1:])
     found: dict[str, _Tried] = {}
     for name, count in updates.items():
         tried = _try(asker, terms.recipes[name], count, notes)
@@ -135,14 +134,36 @@ def climb(
     chosen = chosen_of(arms, asker.metric, stage.held_groups)
     spoken, forgetting = _finished(stage, found[chosen.name], notes) if chosen.name in found else (None, None)
     scores = summed(arms, chosen.name, asker.metric, stage.protocol, stage.held_groups, forgetting)
+    shots = stage.shots(chosen.name, None) if chosen.name in kinds else None
     return Speech(
-        scores, tuple(arms), stage.held, shots.get(chosen.name), spoken, tuple(notes),
+        scores, tuple(arms), stage.held, shots, spoken, tuple(notes),
         {name: tried.curves for name, tried in found.items()},
     )  # fmt: skip
 
 
-def _examples(stage: Stage, shots: Shots, k: int) -> Examples:
-    return Examples([row for row, fold in zip(stage.rows, stage.folds, strict=True) if fold != k], shots)
+def _shown(asker: _Asker, kind: str) -> Told:
+    """Ask with examples before the question, as many as the rows of the other folds say."""
+    stage = asker.stage
+    counts: list[int] = []
+
+    def asked(k: int) -> tuple[LanguageBackbone, Examples]:
+        shots = stage.shots(kind, k)
+        counts.append(shots.count)
+        rows = [row for row, fold in zip(stage.rows, stage.folds, strict=True) if fold != k]
+        return stage.backbone, Examples(rows, shots)
+
+    return replace(asker.told(kind, asked, 0), shown=tuple(counts))
+
+
+def _numbers(stage: Stage, arms: Sequence[Told]) -> list[str]:
+    """How the number of examples came about, in a sentence."""
+    if len(stage.counts) == 1 or not arms:
+        return []
+    told = "; ".join(f"{arm.name} {', '.join(map(str, arm.shown))}" for arm in arms)
+    return [
+        f"How many examples are shown was chosen from {', '.join(map(str, stage.counts))} in each fold anew, on "
+        f"{stage.choosing} of the rows to learn from, each left out of its own examples: {told}."
+    ]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from handful.evaluation.answer_scores import AnswerScores, Told
 from handful.evaluation.answers import LOSS, Judge
 from handful.seeding import generator
 from handful.strategies.forgetting import replay_costs, replayed
-from handful.strategies.shots import Shots
+from handful.strategies.shots import COUNTS, KINDS, SHARE, Shots, best_count
 from handful.strategies.token_recipes import LEAST_UPDATES, RECIPES, Lesson, Spoken, TokenRecipe, speak
 from handful.training.loop import Update
 from handful.training.tokens import TokenBody
@@ -35,6 +36,9 @@ FOLDS = 4
 _HELD = 3
 
 _DECIDED = "decided.json"
+
+# How many examples to show is chosen on so many rows at most and at least, in at most this share of the time.
+_ASKED, _LEAST, _CHOOSING = 12, 4, 0.15
 
 # An update costs a forward pass and a backward pass of about the same size, and some more.
 _UPDATE = 2.4
@@ -106,6 +110,10 @@ class Stage:
     """(N,) the fold of each row."""
     used: int
     """How many folds are held out in turn; fewer than there are where time is short."""
+    counts: tuple[int, ...] = (Shots.count,)
+    """How many examples may be shown: what is chosen from."""
+    choosing: int = 0
+    """On how many rows the number of examples is chosen."""
 
     @cached_property
     def replay(self) -> list[Tokens]:
@@ -118,6 +126,23 @@ class Stage:
         """The rows as a recipe learns from them; of pairs the tokens and the log likelihoods at the start."""
         replay = self.replay if recipe.replay else ()
         return Lesson.of(self.backbone, self.tokens if tokens is None else tokens, recipe, reference, replay)
+
+    def shots(self, kind: str, fold: int | None) -> Shots:
+        """How many examples of a kind are shown, chosen on rows to learn from alone.
+
+        Args:
+            kind: ``nearest`` or ``diverse``.
+            fold: which rows take no part; None for none.
+        """
+        if len(self.counts) == 1:
+            return Shots(kind, self.counts[0])
+        at = np.arange(len(self.rows)) if fold is None else np.flatnonzero(self.folds != fold)
+        rng = generator(self.terms.seed, f"examples {fold}")
+        asked = np.sort(rng.permutation(len(at))[: self.choosing])
+        groups = None if self.groups is None else self.groups[at]
+        rows = [self.rows[i] for i in at.tolist()]
+        self.terms.say(f"choosing how many {kind} examples are shown", 0 if fold is None else fold + 1, self.used)
+        return Shots(kind, best_count(self.backbone, rows, groups, kind, self.counts, asked))
 
     @property
     def held(self) -> NDArray[np.int64]:
@@ -207,8 +232,8 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
     terms = stage.terms
     decided = _decided(terms.checkpoints)
     if decided is not None:  # a resumed run does what it began, however fast the machine is now
-        stage.used, updates = decided
-        return updates
+        stage.used, stage.counts, stage.choosing = decided["used"], tuple(decided["counts"]), decided["choosing"]
+        return dict(decided["updates"])
     wanted = terms.updates or int(np.clip(2 * len(stage.rows), 40, 200))
     refused: dict[str, str] = {}
     for name in [name for name in terms.wanted if name in terms.recipes]:
@@ -219,8 +244,11 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
             why = f"{wanted} updates move nothing far enough to be seen; it needs at least {LEAST_UPDATES}"
         refused.update({} if why is None else {name: why})
     tried = [name for name in terms.wanted if name in terms.recipes and name not in refused]
-    once, row = _pass(stage) if tried else (0.0, 0.0)
-    left = terms.budget - once * (1 + len(terms.choices)) * (1 + 5 * ("in-context" in terms.wanted))
+    shows = "in-context" in terms.wanted
+    once, row = _pass(stage) if terms.budget and (tried or shows) else (0.0, 0.0)
+    chosen = _choose_from(stage, row) if shows else 0.0
+    asked = len(KINDS) * (1 + max(stage.counts)) if shows else 0  # rows are read with their examples
+    left = terms.budget - once * (1 + len(terms.choices)) * (1 + asked) - chosen
     made, long = _replaying(stage, [terms.recipes[name] for name in tried], once)
     left -= made
 
@@ -253,16 +281,41 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
     updates = dict.fromkeys(tried, wanted)
     if terms.checkpoints is not None:
         with replaced_file(terms.checkpoints / _DECIDED) as file:
-            file.write_text(json.dumps({"used": stage.used, "updates": updates}), encoding="utf-8")
+            made_of = {"used": stage.used, "updates": updates, "counts": stage.counts, "choosing": stage.choosing}
+            file.write_text(json.dumps(made_of), encoding="utf-8")
     return updates
 
 
-def _decided(folder: Path | None) -> tuple[int, dict[str, int]] | None:
-    """How many folds and updates an earlier try of the same run decided on."""
+def _decided(folder: Path | None) -> dict[str, Any] | None:
+    """How many folds, updates and examples an earlier try of the same run decided on."""
     if folder is None or not (folder / _DECIDED).is_file():
         return None
-    found = json.loads((folder / _DECIDED).read_text("utf-8"))
-    return int(found["used"]), {str(name): int(count) for name, count in found["updates"].items()}
+    found: dict[str, Any] = json.loads((folder / _DECIDED).read_text("utf-8"))
+    return found
+
+
+def _choose_from(stage: Stage, row: float) -> float:
+    """Decide which numbers of examples are compared, and on how many rows: the more of both, the more time there is.
+
+    Args:
+        stage: where it is written down.
+        row: seconds for reading a row.
+
+    Returns:
+        What it takes, in seconds.
+    """
+    length = float(np.median([len(tokens.ids) for tokens in stage.tokens]))
+    learned = len(stage.rows) - int(np.bincount(stage.folds).max())
+    counts = [k for k in COUNTS if k * length <= SHARE * stage.backbone.context and k < learned] or [1]
+    stage.counts, times = (min(Shots.count, counts[-1]),), len(KINDS) * (stage.used + 1)
+    while stage.terms.budget and len(counts) > 1:
+        each = row * times * sum(1 + k for k in counts)
+        rows = int(min(_ASKED, learned, _CHOOSING * stage.terms.budget / max(each, 1e-9)))
+        if rows >= _LEAST:
+            stage.counts, stage.choosing = tuple(counts), rows
+            return rows * each
+        counts.pop()
+    return 0.0
 
 
 def _fewest(stage: Stage) -> int:
