@@ -31,7 +31,9 @@ MOVERS = (
     "full",
 )
 STRATEGIES = HEADS + MOVERS
-SPEAKERS = ("base", "in-context", "lora", "bias", "ia3", "prefix", "adapters", "partial", "full", "dpo", "ipo")
+SPEAKERS = (
+    "base", "in-context", "lora", "bias", "ia3", "prefix", "adapters", "partial", "full", "synthetic", "dpo", "ipo",
+)  # fmt: skip
 """What can be named for rows with answers, the last two for rows with a chosen and a rejected one."""
 REMEDIES = ("fade", "l2sp", "replay")
 """What holds a language model back from forgetting."""

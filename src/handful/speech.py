@@ -34,7 +34,7 @@ from handful.strategies.preferring import ACCURACY as PAIRED
 from handful.strategies.preferring import PREFERRING, pair_scores, prefer
 from handful.strategies.shots import tokens_of, words_of
 from handful.strategies.stage import SpeakingTerms, Speech
-from handful.strategies.token_recipes import PREFERENCES, RECIPES
+from handful.strategies.token_recipes import INVENTING, PREFERENCES, RECIPES
 from handful.training.installation import arrays_of
 
 BUDGET = 600.0
@@ -149,7 +149,10 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
         checkpoints=folder,
         choices=data.classes,
         say=say,
-        recipes={name: held_back(recipe, plan.remedy) for name, recipe in (PREFERENCES if pairs else RECIPES).items()},
+        recipes={
+            name: held_back(recipe, plan.remedy)
+            for name, recipe in (PREFERENCES if pairs else RECIPES | INVENTING).items()
+        },
         again=lambda remedy: _again(plan, remedy, data),
     )
     named = metric if isinstance(metric, str) else "a function"
@@ -221,6 +224,8 @@ def _wanted(plan: Plan, known: tuple[str, ...], what: str) -> tuple[str, ...]:
             f"strategies for {what} must be some of {', '.join(known)}, got {', '.join(odd or plan.strategies)}. "
             "Choose among these."
         )
+    if set(named) & set(INVENTING):  # what learns from invented rows has to beat the same on the rows alone
+        named = [*(name for name in named if name not in INVENTING), "lora", *INVENTING]
     return tuple(dict.fromkeys((known[0], *named)))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.backbones.chat import Tokens
 from handful.backbones.decoding import answers as decoded
 from handful.backbones.language import LanguageBackbone, Sampling
 from handful.data.conversations import Conversation
@@ -17,13 +19,14 @@ from handful.evaluation.answer_scores import Told, chosen_of, summed
 from handful.evaluation.answers import ACCURACY, LOSS, Judge, Ratio, scored, scorer
 from handful.evaluation.intervals import Estimate
 from handful.strategies.forgetting import forgotten, warning, worth_a_word
+from handful.strategies.inventing import invented, tries
 from handful.strategies.shots import KINDS, Examples, tokens_of, words_of
 from handful.strategies.stage import SpeakingTerms, Speech, Stage, planned, stage_of
-from handful.strategies.token_recipes import RECIPES, Lesson, Spoken, TokenRecipe
+from handful.strategies.token_recipes import INVENTING, RECIPES, Lesson, Spoken, TokenRecipe
 from handful.training.loop import Update
 
 BASE = "base"
-SPEAKING = (BASE, "in-context", *RECIPES)
+SPEAKING = (BASE, "in-context", *RECIPES, *INVENTING)
 """What can be named as a strategy for rows with answers."""
 
 # An answer of more tokens than this is not short: it is scored by its loss, and not by being the same.
@@ -126,7 +129,8 @@ def climb(
     arms += [_shown(asker, kind) for kind in kinds]
     notes += _numbers(stage, arms[1:])
     found: dict[str, _Tried] = {}
-    for name, count in updates.items():
+    # What learns from invented rows comes last: it is taken only where it beats the same on rows of the user alone.
+    for name, count in sorted(updates.items(), key=lambda item: terms.recipes[item[0]].invents):
         tried = _try(asker, terms.recipes[name], count, notes)
         if tried is not None:
             found[name] = tried
@@ -176,16 +180,20 @@ class _Tried:
     updates: int
     curves: tuple[tuple[Update, ...], ...]
     last: Spoken
+    more: dict[int | None, list[int]]
 
 
 def _try(asker: _Asker, recipe: TokenRecipe, updates: int, notes: list[str]) -> _Tried | None:
     """Learn on every fold without the rows of the fold."""
     stage = asker.stage
-    lesson = stage.lesson(recipe)
+    tokens, more = _with_invented(stage, recipe, notes)
+    if recipe.invents and not more:
+        return None
+    lesson = stage.lesson(recipe, tokens)
     spoken: list[Spoken] = []
 
     def asked(fold: int) -> tuple[LanguageBackbone, None]:
-        spoken.append(stage.learned(lesson, recipe, updates, fold))
+        spoken.append(stage.learned(lesson, recipe, updates, fold, more=more.get(fold, [])))
         return spoken[-1].backbone(stage.backbone), None
 
     try:
@@ -196,12 +204,40 @@ def _try(asker: _Asker, recipe: TokenRecipe, updates: int, notes: list[str]) -> 
         notes.append(f"{recipe.name} failed: {error}")
         return None
     told = replace(told, moved=spoken[-1].moved)
-    return _Tried(recipe, told, lesson, updates, tuple(s.log for s in spoken), spoken[-1])
+    return _Tried(recipe, told, lesson, updates, tuple(s.log for s in spoken), spoken[-1], more)
+
+
+def _with_invented(
+    stage: Stage, recipe: TokenRecipe, notes: list[str]
+) -> tuple[list[Tokens], dict[int | None, list[int]]]:
+    """The rows and those made up beside them: of each fold from its rows to learn from alone, and from all at last.
+
+    Returns:
+        The tokens of all rows, and for each fold, None for the last, where those are that were made up for it.
+    """
+    found, more = list(stage.tokens), dict[int | None, list[int]]()
+    tried, left_out = 0, Counter[str]()
+    for fold in (*range(stage.used), None) if recipe.invents else ():
+        rows = [row for row, at in zip(stage.rows, stage.folds, strict=True) if at != fold]
+        made = invented(stage.backbone, rows, tries(recipe.invents, len(rows)), stage.terms.seed)
+        stage.terms.say("making up rows", stage.used if fold is None else fold, stage.used + 1)
+        tried, left_out = tried + made.tried, left_out + Counter(dict(made.left_out))
+        if made.rows:
+            more[fold] = list(range(len(found), len(found) + len(made.rows)))
+            found += tokens_of(made.rows, stage.backbone.chat, stage.backbone.context, None)
+    if recipe.invents:
+        why = "; ".join(f"{count} {reason}" for reason, count in left_out.most_common())
+        notes.append(
+            f"{recipe.name}: of {tried} rows that the model made up {tried - left_out.total()} were kept"
+            + (f", left out: {why}." if why else ".")
+            + ("" if more else f" {recipe.name} was not tried.")
+        )
+    return found, more
 
 
 def _finished(stage: Stage, tried: _Tried, notes: list[str]) -> tuple[Spoken, Estimate]:
     """Fit on all rows, and see what was forgotten."""
-    spoken = stage.learned(tried.lesson, tried.recipe, tried.updates, None)
+    spoken = stage.learned(tried.lesson, tried.recipe, tried.updates, None, more=tried.more.get(None, []))
     forgetting = forgotten(stage.backbone, spoken.backbone(stage.backbone))
     if worth_a_word(forgetting):
         notes.append(warning(stage.backbone, spoken, forgetting, stage.terms.again, _halfway(stage, tried)))

@@ -23,6 +23,7 @@ from handful.evaluation.answer_scores import AnswerScores, Told
 from handful.evaluation.answers import LOSS, Judge
 from handful.seeding import generator
 from handful.strategies.forgetting import replay_costs, replayed
+from handful.strategies.inventing import COST, tries
 from handful.strategies.shots import COUNTS, KINDS, SHARE, Shots, best_count
 from handful.strategies.token_recipes import LEAST_UPDATES, RECIPES, Lesson, Spoken, TokenRecipe, speak
 from handful.training.loop import Update
@@ -163,7 +164,7 @@ class Stage:
 
     def learned(
         self, lesson: Lesson, recipe: TokenRecipe, updates: int, fold: int | None,
-        watch: Callable[[Update, TokenBody], bool] = lambda update, body: False,
+        watch: Callable[[Update, TokenBody], bool] = lambda update, body: False, more: Sequence[int] = (),
     ) -> Spoken:  # fmt: skip
         """A recipe on all rows, or without those of a fold.
 
@@ -173,6 +174,7 @@ class Stage:
             updates: how often.
             fold: which rows are left out; None for none.
             watch: looks at the model after every update; True ends the training.
+            more: further rows of the lesson to learn from.
         """
         rows = np.arange(len(self.rows)) if fold is None else np.flatnonzero(self.folds != fold)
         part = "all rows" if fold is None else f"fold {fold + 1} of {self.used}"
@@ -184,6 +186,7 @@ class Stage:
             self.terms.say(f"{recipe.name}, {part}, loss {update.loss:.2f}", update.number + 1, total)
             return watch(update, body)
 
+        rows = np.append(rows, np.array(more, np.int64))
         return speak(self.backbone, lesson, rows, recipe, settings, checkpoint=file, progress=tell)
 
 
@@ -256,6 +259,7 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
         recipes = [terms.recipes[name] for name in tried]
         each = [
             _UPDATE * updates * (factor * row * min(recipe.batch, len(stage.rows)) + long * recipe.beside)
+            + row * COST * tries(recipe.invents, len(stage.rows))
             for recipe in recipes
         ]
         return used * sum(each) + max(each)

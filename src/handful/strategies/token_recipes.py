@@ -54,6 +54,8 @@ class TokenRecipe:
     """How far to go from the weights as they were to the tuned ones, 0 to 1 (WiSE-FT)."""
     replay: float = 0.0
     """How many answers of the model as it was go with each row of an update."""
+    invents: float = 0.0
+    """How many rows the model makes up for each row to learn from, to learn from these too."""
 
     @property
     def pairs(self) -> bool:
@@ -87,6 +89,9 @@ RECIPES: dict[str, TokenRecipe] = {
     )
 }
 """What can be asked for by name; ``lora`` is tried by default."""
+
+INVENTING: dict[str, TokenRecipe] = {"synthetic": TokenRecipe("synthetic", LoRA(rank=8), invents=1.0)}
+"""What learns from rows that the model made up itself, beside those of the user."""
 
 PREFERENCES: dict[str, TokenRecipe] = {
     recipe.name: recipe
