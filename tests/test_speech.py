@@ -102,6 +102,21 @@ def test_the_command_line_goes_from_rows_to_answers(rows, tmp_path, handful):
     assert "--probabilities, --reject and --sets are for classifiers" in refused.err
 
 
+def test_chat_messages_are_answered_as_they_stand(run, tmp_path, handful):
+    folder = run.save(tmp_path / "run")
+    talk = [{"role": "user", "content": "say cat"}, {"role": "assistant", "content": "CAT"}]
+    file = tmp_path / "new.jsonl"
+    asked = [{"messages": [*talk, {"role": "user", "content": "say dog"}]}, {"messages": talk}, {"messages": talk[1:]}]
+    file.write_text("\n".join(map(json.dumps, asked)))
+    answered = handful("predict", str(folder), str(file))
+    assert answered.code == 0, answered.err
+    written = list(csv.DictReader(answered.out.splitlines()))
+    assert [row["input"] for row in written] == ["say dog", "say cat", "row 2"]
+    assert [row["answer"] for row in written[:2]] == run.model.predict([asked[0]["messages"], "say cat"])
+    assert written[2]["answer"] == ""
+    assert 'not answered: row 2: "messages" must end with a message of the user' in answered.err
+
+
 def test_a_run_that_was_killed_goes_on_to_the_same_model(rows, tmp_path):
     from handful.plan import Plan
 
@@ -224,10 +239,20 @@ def test_pairs_cannot_rehearse():
 
 def test_preferences_have_no_metric_to_choose():
     pairs = [{"prompt": f"say {word}", "chosen": word.upper(), "rejected": "zz"} for word in WORDS]
-    with pytest.raises(OptionError, match="metric= must be left out for preference rows"):
+    with pytest.raises(OptionError, match="metric= must be a function for preference rows, or left out, got loss"):
         handful.tune(pairs, backbone="toy-language", metric="loss", budget=0)
     run = handful.tune(pairs, backbone="toy-language", budget=0)
     assert run.scores.metric == "pair_accuracy"
+
+
+def test_a_judge_of_two_answers_scores_the_test_rows_too():
+    pairs = [
+        {"prompt": f"say {word}", "chosen": word.upper(), "rejected": "zz", "split": "test" if i < 4 else "train"}
+        for i, word in enumerate(WORDS)
+    ]
+    run = handful.tune(pairs, backbone="toy-language", budget=0, metric=lambda prompt, one, other: 1.0)
+    assert (run.scores.metric, run.plan.metric) == ("win_rate", "win_rate")
+    assert (run.scores.test.value, run.scores.test_n) == (0.5, 4)  # the model as it was, against itself
 
 
 @pytest.mark.parametrize(

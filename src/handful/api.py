@@ -147,7 +147,8 @@ def tune(
         strategies: which arms to try; all frozen ones and the promising others by default.
         metric: ``accuracy`` (default), ``balanced_accuracy`` or ``macro_f1``; of answers ``loss`` (default),
             ``exact_match``, ``token_f1``, ``regex:PATTERN``, or a function of prompt, answer and wanted answer that
-            gives a number from 0 to 1.
+            gives a number from 0 to 1; of preferences a function of prompt, one answer and another that gives 1 where
+            the first is better and 0 where the second is: arms are then compared by their win rate.
         remedy: what holds a language model back from forgetting: ``fade``, ``l2sp`` or ``replay``; nothing by default.
         plan: the resolved options, in place of the six above.
         progress: called with stage, steps done and steps in all.

@@ -21,7 +21,7 @@ from handful.data.conversations import Conversation, Preference
 from handful.data.dataset import Dataset
 from handful.errors import OptionError
 from handful.evaluation.answer_scores import AnswerScores
-from handful.evaluation.answers import ACCURACY, LOSS, Judge, Ratio, estimate, scored, scorer
+from handful.evaluation.answers import ACCURACY, LOSS, WINS, Judge, Ratio, estimate, scored, scorer, win_rate
 from handful.evaluation.intervals import Estimate
 from handful.export.speaker import Speaker
 from handful.inspection.dialogue import findings_of, kept_together
@@ -156,14 +156,15 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
         again=lambda remedy: _again(plan, remedy, data),
     )
     named = metric if isinstance(metric, str) else "a function"
-    plan = replace(plan, strategies=terms.wanted, metric=PAIRED if pairs else named)
+    named = (WINS if judge else PAIRED) if pairs else named
+    plan = replace(plan, strategies=terms.wanted, metric=named)
     rows = list(data.items)
     groups = _joined(data)
     speech = prefer(backbone, rows, groups, terms) if pairs else climb(backbone, rows, groups, terms)
     seconds = {"read": read, "compare": time.perf_counter() - start - read}
     scores, model = replace(speech.scores, seconds=seconds), _speaker(backbone, rows, speech)
     if len(test):
-        found = _tested(model, test, scores.metric, metric, data.classes)
+        found = _tested(model, test, scores.metric, metric, data.classes, backbone)
         said = f"On the {len(test)} test rows: {found:.3f}. Held out in turn: {scores.sentence}"
         scores = replace(scores, test=found, test_n=len(test), sentence=said)
     return LanguageRun(data, plan, findings, scores, speech, model, speech.notes)
@@ -183,10 +184,16 @@ def _joined(data: Dataset) -> NDArray[np.int64] | None:
     return together if len(np.unique(together)) < len(data) else None
 
 
-def _tested(model: Speaker, test: Dataset, name: str, metric: str | Judge, choices: Sequence[str]) -> Estimate:
-    """The score of the chosen arm on the rows that the source keeps for a test."""
+def _tested(
+    model: Speaker, test: Dataset, name: str, metric: str | Judge, choices: Sequence[str], start: LanguageBackbone
+) -> Estimate:
+    """The score of the chosen arm on the rows that the source keeps for a test; ``start`` is the model as it was."""
     backbone, rows, groups = model.backbone, test.items, _joined(test)
     pairs = [row for row in rows if isinstance(row, Preference)]
+    if pairs and callable(metric):
+        asked = [row.prompt for row in pairs]
+        before = replace(model, tuner=None, delta={}, loaded=start).predict(asked)
+        return estimate(win_rate(metric, [*map(words_of, asked)], model.predict(asked), before), groups)
     told = [row.chosen_row for row in pairs] + [row.rejected_row for row in pairs]
     told = told or [row for row in rows if isinstance(row, Conversation)]
     if name == ACCURACY:
@@ -231,9 +238,12 @@ def _wanted(plan: Plan, known: tuple[str, ...], what: str) -> tuple[str, ...]:
 
 def _metric(plan: Plan, judge: Judge | None, pairs: bool, labelled: bool) -> str | Judge:
     if pairs:
-        if judge is not None or "metric" in plan.origins:
-            raise OptionError("metric= must be left out for preference rows: pairs are scored by which answer wins.")
-        return LOSS
+        if "metric" in plan.origins:
+            raise OptionError(
+                f"metric= must be a function for preference rows, or left out, got {plan.metric}: pairs are scored by "
+                "which answer is the likelier one, or by a judge of two answers."
+            )
+        return judge or LOSS
     if judge is not None:
         return judge
     if "metric" not in plan.origins:

@@ -296,6 +296,40 @@ def test_an_alarm_rings_below_its_limit():
     assert "by 0.60 nats per token" in alarm.words
 
 
+def test_a_judge_of_two_answers_says_how_often_the_tuned_one_wins(toy):
+    asked = []
+
+    def is_short(prompt, one, other):
+        asked.append(prompt)
+        return float(len(one) < len(other))
+
+    strong = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(0.1, supervised=2.0), tuner=Blocks(), rate=1e-2)}
+    found = prefer(toy, PAIRS, None, terms("dpo", recipes=strong, updates=60, metric=is_short))
+    base, tuned = found.told
+    assert found.scores.metric == "win_rate"
+    assert base.measured["win_rate"].total.tolist() == [0.5] * len(PAIRS)
+    assert tuned.measured["win_rate"].value > 0.8
+    assert found.scores.chosen == "dpo"
+    assert found.scores.estimate.low > 0.5
+    assert "win rate " in found.scores.sentence
+    assert set(asked) == {f"say {word}" for word in WORDS}
+    assert len(tuned.answers) == len(PAIRS)
+
+
+def test_answers_that_grow_are_told_where_preferences_reward_length(toy):
+    """Planted: a model that says a word once or thrice, and pairs of which the longer answer is the better one."""
+    pairs = [Preference(row.prompt, " ".join([row.answer] * 3), row.answer) for row in ROWS]
+    once = [toy.chat.tokens(pair.rejected_row, 256) for pair in pairs]
+    thrice = [toy.chat.tokens(pair.chosen_row, 256) for pair in pairs]
+    recipe, settings = RECIPES["full"], Settings(updates=150, rate=1e-2, dropout=False)
+    taught = speak(toy, Lesson.of(toy, [*once, *once, *thrice], recipe), np.arange(36), recipe, settings).backbone(toy)
+    eager = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(0.1, supervised=1.0), tuner=Blocks(), rate=1e-2)}
+    found = prefer(taught, pairs, None, terms("dpo", recipes=eager, updates=60))
+    assert found.scores.chosen == "dpo"
+    (said,) = [note for note in found.notes if "answers at greater length than before, by" in note]
+    assert said.endswith("Add pairs whose chosen answer is the shorter one.")
+
+
 def test_answers_that_grow_are_measured(toy):
     tokens = [toy.chat.tokens(row, toy.context) for row in ROWS[:4]]
     assert growth(toy, toy, tokens).value == 0

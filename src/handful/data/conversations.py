@@ -132,6 +132,27 @@ def read_row(record: Mapping[str, Any], fields: Fields) -> tuple[Row | None, str
         return None, str(why)
 
 
+def read_question(record: Mapping[str, Any], fields: Fields) -> tuple[tuple[Message, ...], str]:
+    """What a record asks, whether or not it says the answer too.
+
+    Args:
+        record: as for ``read_row``.
+        fields: its prompt, with what that is about, or its messages: of these an answer at the end is left out.
+
+    Returns:
+        The messages and an empty text, or none and why there are none.
+    """
+    try:
+        value = _cell(record, fields.messages)
+        if is_missing(value):
+            return _whole_prompt(record, fields), ""
+        turns = _messages(messages_in(value) or [], f'"{fields.messages}"')
+        ended = turns[-1:] and turns[-1].role == "assistant"
+        return _asks(turns[:-1] if ended else turns, f'"{fields.messages}"'), ""
+    except _UnfitError as why:
+        return (), str(why)
+
+
 def messages_in(value: Any) -> list[Any] | None:
     """The list that a cell holds, be it as JSON; None where it holds no list."""
     if isinstance(value, str) and value.lstrip()[:1] == "[":
