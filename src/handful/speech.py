@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from handful.backbones.language import LanguageBackbone
 from handful.data.cells import shown
 from handful.data.conversations import Conversation, Preference
 from handful.data.dataset import Dataset
-from handful.errors import OptionError
+from handful.errors import MachineError, OptionError
 from handful.evaluation.answer_scores import AnswerScores
 from handful.evaluation.answers import ACCURACY, LOSS, WINS, Judge, Ratio, estimate, scored, scorer, win_rate
 from handful.evaluation.intervals import Estimate
@@ -30,15 +30,20 @@ from handful.plan import HEADS, Plan
 from handful.run import PARTS, checkpoints_for, checkpoints_of, defuse, write_json
 from handful.strategies.answering import SPEAKING, climb, likeliest
 from handful.strategies.forgetting import held_back
+from handful.strategies.holding import Shape, affordable, lengths_of
 from handful.strategies.preferring import ACCURACY as PAIRED
 from handful.strategies.preferring import PREFERRING, pair_scores, prefer
 from handful.strategies.shots import tokens_of, words_of
 from handful.strategies.stage import SpeakingTerms, Speech
-from handful.strategies.token_recipes import INVENTING, PREFERENCES, RECIPES
+from handful.strategies.token_recipes import INVENTING, PREFERENCES, RECIPES, TokenRecipe
+from handful.training.devices import free_bytes
 from handful.training.installation import arrays_of
 
 BUDGET = 600.0
 """Seconds that are spent where nobody said how many: a language model takes minutes where others take seconds."""
+
+SPOKEN, PREFERRED = ("base", "in-context", "lora"), ("base", "dpo")
+"""What is tried where nobody named anything: of rows with answers, and of preferences."""
 
 Say = Callable[[str, int, int], None]
 
@@ -136,12 +141,17 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
     if pairs and plan.remedy == "replay":
         raise OptionError("remedy replay is for rows with answers, got preference rows. Choose fade or l2sp.")
     metric = _metric(plan, judge, pairs, data.labels is not None)
+    recipes = {
+        name: held_back(recipe, plan.remedy) for name, recipe in (PREFERENCES if pairs else RECIPES | INVENTING).items()
+    }
+    arms, told = _affordable(plan, data, wanted or (PREFERRED if pairs else SPOKEN), recipes)
+    say(told[0].rstrip(".") if told else "loading the model", 0, 0)
     backbone = load_language(plan.backbone)
     folder = checkpoints_for(plan, data, backbone.fingerprint)
     findings = tuple(findings_of(whole))
     read = time.perf_counter() - start
     terms = SpeakingTerms(
-        wanted=wanted or (("base", "dpo") if pairs else ("base", "in-context", "lora")),
+        wanted=arms,
         named=bool(wanted),
         budget=max(plan.budget - read, 1.0) if plan.budget else 0.0,
         metric=metric,
@@ -149,10 +159,7 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
         checkpoints=folder,
         choices=data.classes,
         say=say,
-        recipes={
-            name: held_back(recipe, plan.remedy)
-            for name, recipe in (PREFERENCES if pairs else RECIPES | INVENTING).items()
-        },
+        recipes=recipes,
         again=lambda remedy: _again(plan, remedy, data),
     )
     named = metric if isinstance(metric, str) else "a function"
@@ -167,7 +174,36 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
         found = _tested(model, test, scores.metric, metric, data.classes, backbone)
         said = f"On the {len(test)} test rows: {found:.3f}. Held out in turn: {scores.sentence}"
         scores = replace(scores, test=found, test_n=len(test), sentence=said)
-    return LanguageRun(data, plan, findings, scores, speech, model, speech.notes)
+    return LanguageRun(data, plan, findings, scores, speech, model, (*told, *speech.notes))
+
+
+def _affordable(
+    plan: Plan, data: Dataset, wanted: tuple[str, ...], recipes: Mapping[str, TokenRecipe]
+) -> tuple[tuple[str, ...], list[str]]:
+    """The arms whose memory is there, and what they need, told before anything is loaded.
+
+    Raises:
+        MachineError: an arm that was named needs more than is free.
+    """
+    name = catalog.defaults("language")[0] if plan.backbone == "auto" else plan.backbone.strip(", ")
+    shape = Shape.of(catalog.files_of(name, "language")) if catalog.has_files(name) else None
+    trained = [arm for arm in wanted if arm in recipes]
+    if shape is None or not trained or not plan.budget:
+        return wanted, []
+    told = [
+        (row.prompt, row.chosen + row.rejected if isinstance(row, Preference) else row.answer) for row in data.items
+    ]
+    lengths = lengths_of([(words_of(prompt), answer) for prompt, answer in told], shape.context)
+    free = free_bytes(default_device())
+    try:
+        needed = affordable(shape, recipes, trained, lengths, free)
+    except MachineError as error:
+        if "strategies" in plan.origins:
+            raise
+        return tuple(arm for arm in wanted if arm not in recipes), [str(error)]
+    most = max(needed, key=lambda arm: needed[arm].total)
+    left = "" if free is None else f"; {free / 2**30:.1f} GB are free"
+    return wanted, [f"{most} holds about {needed[most]} while it learns{left}."]
 
 
 def _again(plan: Plan, remedy: str, data: Dataset) -> str:

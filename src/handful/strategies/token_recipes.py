@@ -28,8 +28,8 @@ from handful.training.tuners.base import Delta
 LEAST_UPDATES = 16
 """With fewer updates nothing moves far enough to be told from where it began."""
 
-# So many tokens go through at once: their scores over a vocabulary of 50,000 take 200 MB, each gradient as much.
-_PART = 1024
+PART = 1024
+"""So many tokens go through at once: their scores over a vocabulary of 50,000 take 200 MB, each gradient as much."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _parts(lesson: Lesson, rows: NDArray[np.int64], recipe: TokenRecipe) -> int:
     """In how many parts an update goes through, so that the scores of a part fit into memory."""
     both = np.concatenate([rows, rows + len(lesson.tokens) // 2]) if recipe.pairs else rows
     longest = max(len(lesson.tokens[row].ids) for row in [*both.tolist(), *lesson.kept.tolist()])
-    each = max(1, _PART // (longest * (1 + recipe.pairs)))  # rows, or pairs, of a part
+    each = max(1, PART // (longest * (1 + recipe.pairs)))  # rows, or pairs, of a part
     return math.ceil((min(recipe.batch, len(rows)) + min(recipe.beside, lesson.replayed)) / each)
 
 
@@ -214,7 +214,7 @@ def speak(
         source = AnswerBatches(
             lesson.activations, lesson.tokens, rows, recipe.batch, settings.seed, lesson.kept, recipe.beside
         )
-    if max(len(row.ids) for row in lesson.tokens) > _PART:
+    if max(len(row.ids) for row in lesson.tokens) > PART:
         give_back_at_once()
     settings = replace(settings, accumulate=max(settings.accumulate, _parts(lesson, rows, recipe)))
     log = train(
