@@ -248,6 +248,22 @@ def test_the_number_with_the_lowest_loss_is_chosen_and_of_ties_the_smallest(toy,
     assert best_count(toy, ROWS, None, "nearest", (1, 2, 4), np.arange(3)) == 2
 
 
+@pytest.mark.parametrize(
+    ("prompts", "question", "nearest"),
+    [
+        (["今日の天気を教えて", "東京駅への行き方は何ですか", "猫の餌を買いたい"], "明日の天気はどうですか", 0),
+        (["请帮我订一张去北京的火车票", "今天上海的天气怎么样", "我想买两公斤苹果"], "帮我买一张北京的机票", 0),
+        (["อากาศวันนี้เป็นอย่างไร", "ขอกาแฟร้อนสองแก้ว", "รถไฟออกกี่โมง"], "ขอชาร้อนหนึ่งแก้ว", 1),
+    ],
+)  # fmt: skip
+def test_near_examples_are_found_in_scripts_without_spaces(prompts, question, nearest):
+    rows = [Conversation((Message("user", prompt),), str(i)) for i, prompt in enumerate(prompts)]
+    for order in (rows, rows[::-1]):
+        assert Examples(order, Shots("nearest", 1)).of((Message("user", question),))[0].answer == str(nearest)
+        spread = Examples(order, Shots("diverse", 2)).of(())
+        assert len({row.answer for row in spread}) == 2
+
+
 def test_examples_leave_room_for_the_question(toy):
     examples = Examples([Conversation((Message("user", "word " * 30),), "x")] * 4, Shots("nearest", 4))
     row = Conversation((Message("user", "say"),), "y")

@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from handful.backbones.chat import Chat, Tokens
 from handful.backbones.language import LanguageBackbone
-from handful.data.conversations import Conversation, Message
+from handful.data.conversations import Conversation, Message, pieces
 
 KINDS = ("nearest", "diverse")
 
@@ -44,9 +44,9 @@ class Examples:
     """Rows to pick from: what a prompted model knows of the task."""
 
     def __init__(self, rows: Sequence[Conversation], shots: Shots) -> None:
-        """Take the rows; their prompts are compared by the words they share (TF-IDF, cosine)."""
+        """Take the rows; their prompts are compared by the ``pieces`` that they share (TF-IDF, cosine)."""
         self.rows, self.shots = tuple(rows), shots
-        self._words = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", sublinear_tf=True)
+        self._words = TfidfVectorizer(analyzer=pieces, sublinear_tf=True)
         texts = [words_of(row.prompt) for row in rows]
         try:
             self._vectors = self._words.fit_transform(texts)  # (N, V), rows of length one
