@@ -38,8 +38,9 @@ _HELD = 3
 
 _DECIDED = "decided.json"
 
-# How many examples to show is chosen on so many rows at most and at least, in at most this share of the time.
-_ASKED, _LEAST, _CHOOSING = 12, 4, 0.15
+# How many examples to show is chosen on so many rows at most and at least, in at most this share of the time; asking
+# with the most of them may take at most this share, or nothing would be left for what learns.
+_ASKED, _LEAST, _CHOOSING, _ASKING = 12, 4, 0.15, 0.25
 
 # An update costs a forward pass and a backward pass of about the same size, and some more.
 _UPDATE = 2.4
@@ -249,10 +250,10 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
     tried = [name for name in terms.wanted if name in terms.recipes and name not in refused]
     shows = "in-context" in terms.wanted
     once, row = _pass(stage) if terms.budget and (tried or shows) else (0.0, 0.0)
-    chosen = _choose_from(stage, row) if shows else 0.0
-    asked = len(KINDS) * (1 + max(stage.counts)) if shows else 0  # rows are read with their examples
-    left = terms.budget - once * (1 + len(terms.choices)) * (1 + asked) - chosen
-    made, long = _replaying(stage, [terms.recipes[name] for name in tried], once)
+    once *= 1 + len(terms.choices)
+    chosen = _choose_from(stage, once, row) if shows else 0.0
+    left = terms.budget - once - (_asking(once, stage.counts) if shows else 0.0) - chosen
+    made, long = _replaying(stage, [terms.recipes[name] for name in tried], row)
     left -= made
 
     def cost(used: int, updates: int) -> float:
@@ -298,11 +299,17 @@ def _decided(folder: Path | None) -> dict[str, Any] | None:
     return found
 
 
-def _choose_from(stage: Stage, row: float) -> float:
+def _asking(once: float, counts: Sequence[int]) -> float:
+    """Seconds for asking with examples of each kind, as many as there may be: rows are read with their examples."""
+    return once * len(KINDS) * (1 + max(counts))
+
+
+def _choose_from(stage: Stage, once: float, row: float) -> float:
     """Decide which numbers of examples are compared, and on how many rows: the more of both, the more time there is.
 
     Args:
         stage: where it is written down.
+        once: seconds for asking about all rows without examples.
         row: seconds for reading a row.
 
     Returns:
@@ -315,7 +322,7 @@ def _choose_from(stage: Stage, row: float) -> float:
     while stage.terms.budget and len(counts) > 1:
         each = row * times * sum(1 + k for k in counts)
         rows = int(min(_ASKED, learned, _CHOOSING * stage.terms.budget / max(each, 1e-9)))
-        if rows >= _LEAST:
+        if rows >= _LEAST and _asking(once, counts) <= _ASKING * stage.terms.budget:
             stage.counts, stage.choosing = tuple(counts), rows
             return rows * each
         counts.pop()
@@ -343,12 +350,12 @@ def _pass(stage: Stage) -> tuple[float, float]:
     return everything, everything / len(tokens)
 
 
-def _replaying(stage: Stage, recipes: Sequence[TokenRecipe], once: float) -> tuple[float, float]:
+def _replaying(stage: Stage, recipes: Sequence[TokenRecipe], row: float) -> tuple[float, float]:
     """Seconds for making answers of the model as it is, and for reading one of them."""
     if not any(recipe.replay for recipe in recipes):
         return 0.0, 0.0
     made, long = replay_costs(stage.backbone)
-    token = once / sum(len(row.ids) for row in stage.tokens)
+    token = row * len(stage.tokens) / sum(len(tokens.ids) for tokens in stage.tokens)
     return made * token, long * token
 
 
