@@ -118,3 +118,17 @@ def test_the_file_says_value_and_origin_of_every_option(tmp_path):
     assert found["budget"] == {"value": 120.0, "from": "command line"}
     assert found["seed"] == {"value": 0, "from": "default"}
     assert "süß" in text
+
+
+def test_a_remedy_is_one_of_three():
+    assert Plan.resolve({"remedy": "l2sp"}).remedy == "l2sp"
+    with pytest.raises(OptionError, match="remedy must be one of fade, l2sp, replay, got 'dropout'"):
+        Plan.resolve({"remedy": "dropout"})
+
+
+def test_what_to_type_again_holds_what_was_given():
+    plan = Plan.resolve({"source": "my rows.jsonl", "budget": "2 min", "strategies": "lora,full"}, "command line")
+    assert plan.again(strategies="lora", remedy="fade") == (
+        "handful tune 'my rows.jsonl' --budget 120 --strategies lora --remedy fade"
+    )
+    assert Plan.resolve({"budget": 3}, "argument").again(remedy="fade") == "handful.tune(…, remedy='fade')"

@@ -45,6 +45,20 @@ def test_a_run_is_saved_read_back_and_says_the_same(run, tmp_path):
     assert {row["wanted"] for row in written} == {word.upper() for word in WORDS}
 
 
+def test_a_run_says_how_many_examples_it_shows_and_its_model_shows_as_many(tmp_path, monkeypatch):
+    from handful.strategies import answering
+
+    monkeypatch.setattr(answering, "chosen_of", lambda arms, *rest: arms[1])
+    made = [{"prompt": f"say {word}", "response": word.upper()} for word in WORDS]
+    run = handful.tune(made, backbone="toy-language", strategies="in-context", budget="2 min")
+    assert run.scores.chosen == "nearest"
+    back = AnswerScores.read(run.save(tmp_path / "run") / "scores.json")
+    assert [arm.shown for arm in back.arms] == [arm.shown for arm in run.scores.arms]
+    assert f"{run.scores.chosen} shows " in str(back)
+    assert Speaker.load(tmp_path / "run").shots.count in (1, 2, 4, 8)
+    assert " examples</small>" in (tmp_path / "run" / "report.html").read_text()
+
+
 def test_a_report_names_every_arm_and_escapes_what_rows_say(run, tmp_path):
     page = (run.save(tmp_path / "run") / "report.html").read_text()
     assert all(f"{arm.name}<br>" in page for arm in run.scores.arms)
@@ -86,6 +100,21 @@ def test_the_command_line_goes_from_rows_to_answers(rows, tmp_path, handful):
     assert handful("export", str(out), "--out", str(tmp_path / "x"), "--merge").code == 0
     refused = handful("predict", str(out), str(rows), "--probabilities")
     assert "--probabilities, --reject and --sets are for classifiers" in refused.err
+
+
+def test_chat_messages_are_answered_as_they_stand(run, tmp_path, handful):
+    folder = run.save(tmp_path / "run")
+    talk = [{"role": "user", "content": "say cat"}, {"role": "assistant", "content": "CAT"}]
+    file = tmp_path / "new.jsonl"
+    asked = [{"messages": [*talk, {"role": "user", "content": "say dog"}]}, {"messages": talk}, {"messages": talk[1:]}]
+    file.write_text("\n".join(map(json.dumps, asked)))
+    answered = handful("predict", str(folder), str(file))
+    assert answered.code == 0, answered.err
+    written = list(csv.DictReader(answered.out.splitlines()))
+    assert [row["input"] for row in written] == ["say dog", "say cat", "row 2"]
+    assert [row["answer"] for row in written[:2]] == run.model.predict([asked[0]["messages"], "say cat"])
+    assert written[2]["answer"] == ""
+    assert 'not answered: row 2: "messages" must end with a message of the user' in answered.err
 
 
 def test_a_run_that_was_killed_goes_on_to_the_same_model(rows, tmp_path):
@@ -177,12 +206,53 @@ def test_options_of_answers_do_not_fit_classes():
         handful.tune(handful.load(texts, labels=labels), backbone="toy-text", metric="loss", budget=0)
 
 
+def test_a_remedy_is_asked_for_by_name_kept_in_the_plan_and_needs_a_language_model(rows, tmp_path, handful):
+    out = tmp_path / "run"
+    options = ("--backbone", "toy-language", "--strategies", "full", "--budget", "2min", "--remedy", "fade")
+    tuned = handful("tune", str(rows), "--out", str(out), *options)
+    assert tuned.code == 0, tuned.err
+    assert "remedy:\n  value: fade\n  from: command line" in (out / "plan.yaml").read_text()
+    wrong = handful("tune", str(rows), "--out", str(out), *options[:-1], "fades")
+    assert (wrong.code, "remedy must be one of fade, l2sp, replay, got 'fades'. Did" in wrong.err) == (1, True)
+    classes = tmp_path / "classes.csv"
+    classes.write_text("text,label\n" + "\n".join(f"{word} {i},{'ab'[i % 2]}" for i, word in enumerate(WORDS)))
+    refused = handful("tune", str(classes), "--remedy", "fade", "--budget", "0")
+    assert "remedy fade is against the forgetting of language models, got labelled items. Leave it out" in refused.err
+
+
+def test_what_is_forgotten_is_said_with_the_whole_command(rows, tmp_path, handful, monkeypatch):
+    from handful.evaluation.intervals import Estimate
+    from handful.strategies import answering
+
+    monkeypatch.setattr(answering, "forgotten", lambda before, after: Estimate(0.4, 0.3, 0.5))
+    given = f"{rows} --out {tmp_path / 'run'} --budget 120 --backbone toy-language --strategies full"
+    tuned = handful("tune", *given.split())
+    assert tuned.code == 0, tuned.err
+    assert f"`handful tune {given} --remedy replay`" in tuned.err
+
+
+def test_pairs_cannot_rehearse():
+    pairs = [{"prompt": f"say {word}", "chosen": word.upper(), "rejected": "zz"} for word in WORDS]
+    with pytest.raises(OptionError, match="remedy replay is for rows with answers, got preference rows"):
+        handful.tune(pairs, backbone="toy-language", remedy="replay", budget=0)
+
+
 def test_preferences_have_no_metric_to_choose():
     pairs = [{"prompt": f"say {word}", "chosen": word.upper(), "rejected": "zz"} for word in WORDS]
-    with pytest.raises(OptionError, match="metric= must be left out for preference rows"):
+    with pytest.raises(OptionError, match="metric= must be a function for preference rows, or left out, got loss"):
         handful.tune(pairs, backbone="toy-language", metric="loss", budget=0)
     run = handful.tune(pairs, backbone="toy-language", budget=0)
     assert run.scores.metric == "pair_accuracy"
+
+
+def test_a_judge_of_two_answers_scores_the_test_rows_too():
+    pairs = [
+        {"prompt": f"say {word}", "chosen": word.upper(), "rejected": "zz", "split": "test" if i < 4 else "train"}
+        for i, word in enumerate(WORDS)
+    ]
+    run = handful.tune(pairs, backbone="toy-language", budget=0, metric=lambda prompt, one, other: 1.0)
+    assert (run.scores.metric, run.plan.metric) == ("win_rate", "win_rate")
+    assert (run.scores.test.value, run.scores.test_n) == (0.5, 4)  # the model as it was, against itself
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from handful.strategies.heads import Logistic as Logistic
     from handful.strategies.heads import Majority as Majority
     from handful.strategies.heads import Ridge as Ridge
+    from handful.strategies.picking import pick as pick
     from handful.strategies.prototypes import Prototypes as Prototypes
     from handful.strategies.speaking import Instructed as Instructed
     from handful.strategies.speaking import Prompted as Prompted
@@ -97,6 +98,7 @@ _HOMES = {
     "explain": "explanation",
     "inspect": "api",
     "load": "api",
+    "pick": "strategies.picking",
     "tune": "api",
 }
 

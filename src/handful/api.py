@@ -131,6 +131,7 @@ def tune(
     backbone: str | None = None,
     strategies: Sequence[str] | str | None = None,
     metric: str | Judge | None = None,
+    remedy: str | None = None,
     plan: Plan | None = None,
     progress: Progress = _silent,
     **options: Any,
@@ -146,8 +147,10 @@ def tune(
         strategies: which arms to try; all frozen ones and the promising others by default.
         metric: ``accuracy`` (default), ``balanced_accuracy`` or ``macro_f1``; of answers ``loss`` (default),
             ``exact_match``, ``token_f1``, ``regex:PATTERN``, or a function of prompt, answer and wanted answer that
-            gives a number from 0 to 1.
-        plan: the resolved options, in place of the five above.
+            gives a number from 0 to 1; of preferences a function of prompt, one answer and another that gives 1 where
+            the first is better and 0 where the second is: arms are then compared by their win rate.
+        remedy: what holds a language model back from forgetting: ``fade``, ``l2sp`` or ``replay``; nothing by default.
+        plan: the resolved options, in place of the six above.
         progress: called with stage, steps done and steps in all.
         options: passed to ``load``.
 
@@ -162,6 +165,7 @@ def tune(
     if plan is None:
         named = metric if isinstance(metric, str) else None
         given: dict[str, Any] = dict(budget=budget, seed=seed, backbone=backbone, strategies=strategies, metric=named)
+        given["remedy"] = remedy
         given["source"] = source if isinstance(source, str | Path) else None
         columns = {name: options.get(name) for name in ("label", "input", "group")}
         given.update({name: column for name, column in columns.items() if isinstance(column, str)})
@@ -186,6 +190,11 @@ def _check_classifies(plan: Plan, judged: bool) -> None:
         raise OptionError(
             f"strategies {', '.join(answers)} must be given rows with answers (prompt and response), got labelled "
             "items. Leave them out, or learn to write the labels with modality='language' (--as language)."
+        )
+    if plan.remedy:
+        raise OptionError(
+            f"remedy {plan.remedy} is against the forgetting of language models, got labelled items. Leave it out; "
+            "strategies soup and wise do the like."
         )
     if judged or plan.metric not in METRICS:
         got = "a function" if judged else repr(plan.metric)

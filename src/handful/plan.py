@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
@@ -30,8 +31,12 @@ MOVERS = (
     "full",
 )
 STRATEGIES = HEADS + MOVERS
-SPEAKERS = ("base", "in-context", "lora", "bias", "ia3", "prefix", "adapters", "partial", "full", "dpo", "ipo")
+SPEAKERS = (
+    "base", "in-context", "lora", "bias", "ia3", "prefix", "adapters", "partial", "full", "synthetic", "dpo", "ipo",
+)  # fmt: skip
 """What can be named for rows with answers, the last two for rows with a chosen and a rejected one."""
+REMEDIES = ("fade", "l2sp", "replay")
+"""What holds a language model back from forgetting."""
 ENGINES = ("inline", "processes", "ray")
 
 # Without the s of the plural, or of seconds.
@@ -62,6 +67,8 @@ class Plan:
     """Which arms to try; of those that move weights only the promising ones, unless they are named."""
     metric: str = "accuracy"
     """accuracy, balanced_accuracy or macro_f1; of answers loss, exact_match, token_f1 or regex:PATTERN."""
+    remedy: str = ""
+    """What holds a language model back from forgetting: fade, l2sp or replay; empty for nothing."""
     search: int = 0
     """How many further settings of the strategies that move weights to try, from a wide space."""
     resume: bool = False
@@ -98,6 +105,7 @@ class Plan:
             problems += wrong
         problems += _metric(str(values.get("metric", METRICS[0])))
         problems += _unknown("engine", [values.get("engine", ENGINES[0])], ENGINES)
+        problems += _unknown("remedy", [values["remedy"]] if values.get("remedy") else [], REMEDIES)
         seed = values.get("seed", 0)
         if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
             problems.append(f"seed must be a whole number from 0 up, got {seed!r}. Try 0.")
@@ -126,6 +134,20 @@ class Plan:
             if f.name != "origins"
         ]
 
+    def again(self, **more: str) -> str:
+        """What to type for a run with the options that were given, and others: a command, or a call in Python.
+
+        Args:
+            more: option → value, in place of what was given.
+        """
+        given = {name: value for name, value, origin in self.items() if origin != "default" and name != "source"}
+        if not set(self.origins.values()) & {"command line"}:
+            return ", ".join(["handful.tune(…", *(f"{name}={value!r}" for name, value in more.items())]) + ")"
+        shown = {**{name: _typed(value) for name, value in given.items()}, **more}
+        shown.pop("resume", None)  # another run begins anew
+        flags = [f"--{name.rstrip('_')} {shlex.quote(value)}" for name, value in shown.items()]
+        return " ".join(["handful tune", shlex.quote(self.source), *flags])
+
     def save(self, file: Path) -> None:
         """Write every option with its value and origin as YAML."""
         import yaml
@@ -151,6 +173,13 @@ def seconds_of(budget: float | str) -> float:
     if not 0 <= found < float("inf"):
         raise OptionError(f"budget must be a time such as 30s, '1 min' or 0, got {budget!r}. Try '1 min'.")
     return found
+
+
+def _typed(value: Any) -> str:
+    """A value as it is typed."""
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _strategies(names: Iterable[str]) -> tuple[tuple[str, ...], list[str]]:

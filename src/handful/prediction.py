@@ -132,9 +132,11 @@ def write_texts(
 
     Args:
         run: the run or model folder of who answers.
-        source: a table with a column of prompts, or a text file with one prompt per line.
+        source: a table with a column of prompts or of chat messages (an answer that ends them is left out), or a text
+            file with one prompt per line.
         file: where to; None for standard output.
-        input: the column that holds the prompts; ``prompt`` by default, where there is one.
+        input: the column that holds the prompts; by default ``prompt``, ``instruction`` (with ``input`` below it) or
+            ``messages``, where there is one.
         tick: called with the number of rows just answered.
         say: called with what the user should know.
 
@@ -157,7 +159,7 @@ def write_texts(
         out = stack.enter_context(target.open("w", newline="", encoding="utf-8")) if target else sys.stdout
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["input", "answer"])
-        for chunk in stream(source, modality="text", input=input or "prompt", chunk=PROMPTS):
+        for chunk in stream(source, modality="language", input=input, chunk=PROMPTS):
             for note in chunk.notes:
                 say(note)
             readable = chunk.readable

@@ -148,7 +148,7 @@ def checkpoints_for(plan: Plan, data: Dataset, fingerprint: str) -> Path | None:
     if not plan.resume:
         shutil.rmtree(folder, ignore_errors=True)
     rows = [item_hash(item) for item in data.items], data.labels, data.groups
-    same = repr((rows, fingerprint, plan.strategies, plan.seed, plan.search))
+    same = repr((rows, fingerprint, plan.strategies, plan.seed, plan.search, plan.remedy))
     return folder / hashlib.sha256(same.encode()).hexdigest()[:16]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from handful.backbones.language import LanguageBackbone
 from handful.data.cells import shown
 from handful.data.conversations import Conversation, Preference
 from handful.data.dataset import Dataset
-from handful.errors import OptionError
+from handful.errors import MachineError, OptionError
 from handful.evaluation.answer_scores import AnswerScores
-from handful.evaluation.answers import ACCURACY, LOSS, Judge, Ratio, estimate, scored, scorer
+from handful.evaluation.answers import ACCURACY, LOSS, WINS, Judge, Ratio, estimate, scored, scorer, win_rate
 from handful.evaluation.intervals import Estimate
 from handful.export.speaker import Speaker
 from handful.inspection.dialogue import findings_of, kept_together
@@ -29,15 +29,21 @@ from handful.inspection.findings import Finding
 from handful.plan import HEADS, Plan
 from handful.run import PARTS, checkpoints_for, checkpoints_of, defuse, write_json
 from handful.strategies.answering import SPEAKING, climb, likeliest
+from handful.strategies.forgetting import held_back
+from handful.strategies.holding import Shape, affordable, lengths_of
 from handful.strategies.preferring import ACCURACY as PAIRED
 from handful.strategies.preferring import PREFERRING, pair_scores, prefer
 from handful.strategies.shots import tokens_of, words_of
 from handful.strategies.stage import SpeakingTerms, Speech
-from handful.strategies.token_recipes import PREFERENCES, RECIPES
+from handful.strategies.token_recipes import INVENTING, PREFERENCES, RECIPES, TokenRecipe
+from handful.training.devices import free_bytes
 from handful.training.installation import arrays_of
 
 BUDGET = 600.0
 """Seconds that are spent where nobody said how many: a language model takes minutes where others take seconds."""
+
+SPOKEN, PREFERRED = ("base", "in-context", "lora"), ("base", "dpo")
+"""What is tried where nobody named anything: of rows with answers, and of preferences."""
 
 Say = Callable[[str, int, int], None]
 
@@ -132,13 +138,20 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
     pairs = isinstance(data.items[0], Preference)
     known = PREFERRING if pairs else SPEAKING
     wanted = _wanted(plan, known, "preference rows" if pairs else "rows with answers")
+    if pairs and plan.remedy == "replay":
+        raise OptionError("remedy replay is for rows with answers, got preference rows. Choose fade or l2sp.")
     metric = _metric(plan, judge, pairs, data.labels is not None)
+    recipes = {
+        name: held_back(recipe, plan.remedy) for name, recipe in (PREFERENCES if pairs else RECIPES | INVENTING).items()
+    }
+    arms, told = _affordable(plan, data, wanted or (PREFERRED if pairs else SPOKEN), recipes)
+    say(told[0].rstrip(".") if told else "loading the model", 0, 0)
     backbone = load_language(plan.backbone)
     folder = checkpoints_for(plan, data, backbone.fingerprint)
     findings = tuple(findings_of(whole))
     read = time.perf_counter() - start
     terms = SpeakingTerms(
-        wanted=wanted or (("base", "dpo") if pairs else ("base", "in-context", "lora")),
+        wanted=arms,
         named=bool(wanted),
         budget=max(plan.budget - read, 1.0) if plan.budget else 0.0,
         metric=metric,
@@ -146,20 +159,59 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
         checkpoints=folder,
         choices=data.classes,
         say=say,
-        recipes=PREFERENCES if pairs else RECIPES,
+        recipes=recipes,
+        again=lambda remedy: _again(plan, remedy, data),
     )
     named = metric if isinstance(metric, str) else "a function"
-    plan = replace(plan, strategies=terms.wanted, metric=PAIRED if pairs else named)
+    named = (WINS if judge else PAIRED) if pairs else named
+    plan = replace(plan, strategies=terms.wanted, metric=named)
     rows = list(data.items)
     groups = _joined(data)
     speech = prefer(backbone, rows, groups, terms) if pairs else climb(backbone, rows, groups, terms)
     seconds = {"read": read, "compare": time.perf_counter() - start - read}
     scores, model = replace(speech.scores, seconds=seconds), _speaker(backbone, rows, speech)
     if len(test):
-        found = _tested(model, test, scores.metric, metric, data.classes)
+        found = _tested(model, test, scores.metric, metric, data.classes, backbone)
         said = f"On the {len(test)} test rows: {found:.3f}. Held out in turn: {scores.sentence}"
         scores = replace(scores, test=found, test_n=len(test), sentence=said)
-    return LanguageRun(data, plan, findings, scores, speech, model, speech.notes)
+    return LanguageRun(data, plan, findings, scores, speech, model, (*told, *speech.notes))
+
+
+def _affordable(
+    plan: Plan, data: Dataset, wanted: tuple[str, ...], recipes: Mapping[str, TokenRecipe]
+) -> tuple[tuple[str, ...], list[str]]:
+    """The arms whose memory is there, and what they need, told before anything is loaded.
+
+    Raises:
+        MachineError: an arm that was named needs more than is free.
+    """
+    name = catalog.defaults("language")[0] if plan.backbone == "auto" else plan.backbone.strip(", ")
+    shape = Shape.of(catalog.files_of(name, "language")) if catalog.has_files(name) else None
+    trained = [arm for arm in wanted if arm in recipes]
+    if shape is None or not trained or not plan.budget:
+        return wanted, []
+    told = [
+        (row.prompt, row.chosen + row.rejected if isinstance(row, Preference) else row.answer) for row in data.items
+    ]
+    lengths = lengths_of([(words_of(prompt), answer) for prompt, answer in told], shape.context)
+    free = free_bytes(default_device())
+    try:
+        needed = affordable(shape, recipes, trained, lengths, free)
+    except MachineError as error:
+        if "strategies" in plan.origins:
+            raise
+        return tuple(arm for arm in wanted if arm not in recipes), [str(error)]
+    most = max(needed, key=lambda arm: needed[arm].total)
+    left = "" if free is None else f"; {free / 2**30:.1f} GB are free"
+    return wanted, [f"{most} holds about {needed[most]} while it learns{left}."]
+
+
+def _again(plan: Plan, remedy: str, data: Dataset) -> str:
+    """What to type for the same run with a remedy."""
+    spoken = {"as_": "language"} if data.labels is not None else {}
+    if "strategies" in plan.origins:
+        spoken["strategies"] = ",".join(name for name in plan.strategies if name not in (*HEADS, "base"))
+    return plan.again(**spoken, remedy=remedy)
 
 
 def _joined(data: Dataset) -> NDArray[np.int64] | None:
@@ -168,10 +220,16 @@ def _joined(data: Dataset) -> NDArray[np.int64] | None:
     return together if len(np.unique(together)) < len(data) else None
 
 
-def _tested(model: Speaker, test: Dataset, name: str, metric: str | Judge, choices: Sequence[str]) -> Estimate:
-    """The score of the chosen arm on the rows that the source keeps for a test."""
+def _tested(
+    model: Speaker, test: Dataset, name: str, metric: str | Judge, choices: Sequence[str], start: LanguageBackbone
+) -> Estimate:
+    """The score of the chosen arm on the rows that the source keeps for a test; ``start`` is the model as it was."""
     backbone, rows, groups = model.backbone, test.items, _joined(test)
     pairs = [row for row in rows if isinstance(row, Preference)]
+    if pairs and callable(metric):
+        asked = [row.prompt for row in pairs]
+        before = replace(model, tuner=None, delta={}, loaded=start).predict(asked)
+        return estimate(win_rate(metric, [*map(words_of, asked)], model.predict(asked), before), groups)
     told = [row.chosen_row for row in pairs] + [row.rejected_row for row in pairs]
     told = told or [row for row in rows if isinstance(row, Conversation)]
     if name == ACCURACY:
@@ -209,14 +267,19 @@ def _wanted(plan: Plan, known: tuple[str, ...], what: str) -> tuple[str, ...]:
             f"strategies for {what} must be some of {', '.join(known)}, got {', '.join(odd or plan.strategies)}. "
             "Choose among these."
         )
+    if set(named) & set(INVENTING):  # what learns from invented rows has to beat the same on the rows alone
+        named = [*(name for name in named if name not in INVENTING), "lora", *INVENTING]
     return tuple(dict.fromkeys((known[0], *named)))
 
 
 def _metric(plan: Plan, judge: Judge | None, pairs: bool, labelled: bool) -> str | Judge:
     if pairs:
-        if judge is not None or "metric" in plan.origins:
-            raise OptionError("metric= must be left out for preference rows: pairs are scored by which answer wins.")
-        return LOSS
+        if "metric" in plan.origins:
+            raise OptionError(
+                f"metric= must be a function for preference rows, or left out, got {plan.metric}: pairs are scored by "
+                "which answer is the likelier one, or by a judge of two answers."
+            )
+        return judge or LOSS
     if judge is not None:
         return judge
     if "metric" not in plan.origins:

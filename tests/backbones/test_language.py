@@ -165,7 +165,7 @@ def test_a_kind_of_model_that_cannot_be_cut_is_named(tmp_path, toy):
 
 
 def test_too_little_memory_is_said_before_loading_with_what_would_fit(folder, monkeypatch):
-    monkeypatch.setattr(language, "_free_memory", lambda: 1 << 30)
+    monkeypatch.setattr(language, "free_memory", lambda: 1 << 30)
     with pytest.raises(MachineError, match=r"must have about 2\.0 GB of memory to learn, but 1\.0 GB are free"):
         catalog.load(str(folder), "language")
 

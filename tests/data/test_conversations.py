@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handful.data.conversations import Conversation, Fields, Message, Preference, asked, messages_in, read_row
+from handful.data.conversations import (
+    Conversation,
+    Fields,
+    Message,
+    Preference,
+    asked,
+    messages_in,
+    pieces,
+    read_row,
+)  # fmt: skip
 from handful.data.dataset import item_hash
 from handful.data.readers import load
 from handful.errors import DataError, HandfulError, OptionError
@@ -426,3 +435,18 @@ def test_rows_are_named_by_all_they_hold():
             Preference(one, "c", "b"), Conversation((*one, *one), "b")]  # fmt: skip
     assert len({item_hash(row) for row in rows}) == len(rows)
     assert item_hash(Conversation((Message("user", "a"),), "b")) == item_hash(rows[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Say it TWICE, twice!", ["say", "it", "twice", "twice"]),
+        ("don't _x_ 7.5", ["don", "t", "_x_", "7", "5"]),
+        ("猫が好き", ["猫", "が", "好", "き", "猫が", "が好", "好き"]),
+        ("买iPhone手机", ["买", "iphone", "手", "机", "手机"]),
+        ("ﾈｺ", ["ﾈ", "ｺ", "ﾈｺ"]),
+        ("?!", []),
+    ],
+)  # fmt: skip
+def test_texts_are_compared_by_words_or_letters(text, found):
+    assert pieces(text) == found

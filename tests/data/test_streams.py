@@ -211,3 +211,62 @@ def test_arbitrary_bytes_are_streamed_or_refused(tmp_path, content, suffix, size
         assert str(error)
     else:
         assert rows == list(range(len(rows)))
+
+
+def lines(path, *records):
+    path.write_text("\n".join(json.dumps(record) for record in records))
+    return path
+
+
+def said(chunk):
+    return [[(turn.role, turn.content) for turn in item] for item in chunk.items]
+
+
+def test_what_is_asked_may_be_messages_and_an_answer_at_their_end_is_left_out(tmp_path):
+    user, system = {"role": "user", "content": "how much?"}, {"role": "system", "content": "be brief"}
+    answer = {"role": "assistant", "content": "Three."}
+    path = lines(
+        tmp_path / "a.jsonl",
+        {"messages": [system, user]},
+        {"messages": [user, answer]},
+        {"messages": [user, answer, {"role": "user", "content": "and now?"}]},
+        {"messages": [answer]},
+        {"messages": []},
+        {"messages": json.dumps([user])},
+    )
+    (chunk,) = stream(path, modality="language")
+    assert said(chunk.__class__(chunk.rows, chunk.names, [chunk.items[i] for i in chunk.readable])) == [
+        [("system", "be brief"), ("user", "how much?")],
+        [("user", "how much?")],
+        [("user", "how much?"), ("assistant", "Three."), ("user", "and now?")],
+        [("user", "how much?")],
+    ]
+    assert chunk.names == ("how much?", "how much?", "and now?", "row 3", "row 4", "how much?")
+    assert chunk.failed[3] == '"messages" must end with a message of the user, got none at all'
+    assert 4 in chunk.failed
+
+
+@pytest.mark.parametrize(
+    ("record", "asked"),
+    [
+        ({"prompt": "hi", "response": "ho"}, "hi"),
+        ({"prompt": "hi", "kind": "x"}, "hi"),
+        ({"instruction": "sum up", "input": "a text", "output": "x"}, "sum up\n\na text"),
+        ({"instruction": "sum up", "input": "", "output": "x"}, "sum up"),
+        ({"prompt": [{"role": "user", "content": "hi"}]}, "hi"),
+        ({"text": "a question of some length"}, "a question of some length"),
+    ],
+)
+def test_prompts_are_found_by_the_names_of_their_columns(tmp_path, record, asked):
+    (chunk,) = stream(lines(tmp_path / "a.jsonl", record), modality="language")
+    assert said(chunk) == [[("user", asked)]]
+
+
+def test_a_column_that_is_named_and_a_line_of_a_file_ask_too(tmp_path):
+    path = lines(tmp_path / "a.jsonl", {"prompt": "hi", "other": "which one?"})
+    assert said(next(stream(path, modality="language", input="other"))) == [[("user", "which one?")]]
+    text = tmp_path / "a.txt"
+    text.write_text("one\n\n[1, 2]\n")
+    (chunk,) = stream(text, modality="language")
+    assert [chunk.items[i][0].content for i in chunk.readable] == ["one", "[1, 2]"]
+    assert chunk.failed == {1: "the text is empty"}

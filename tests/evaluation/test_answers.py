@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from handful.errors import OptionError
 from handful.evaluation.answer_scores import AnswerScores, Told, chosen_of, summed
-from handful.evaluation.answers import Ratio, difference, estimate, exact_match, scored, scorer, token_f1
+from handful.evaluation.answers import Ratio, difference, estimate, exact_match, scored, scorer, token_f1, win_rate
 
 
 def ratio(total, weight=None):
@@ -144,3 +144,25 @@ def test_scores_are_read_back(tmp_path):
     back = AnswerScores.read(tmp_path / "scores.json")
     assert back.as_dict() == scores.as_dict()
     assert str(back).splitlines()[0].startswith("arm")
+
+
+def test_a_win_is_asked_about_in_both_orders_and_equal_answers_are_ties():
+    asked = []
+
+    def first_place(prompt, one, other):
+        asked.append((prompt, one, other))
+        return 1.0  # favours whoever is shown first
+
+    found = win_rate(first_place, ["p", "q"], ["a", "same"], ["b", "same"])
+    assert asked == [("p", "a", "b"), ("p", "b", "a")]
+    assert found.total.tolist() == [0.5, 0.5]
+    longer = win_rate(
+        lambda prompt, one, other: float(len(one) > len(other)), ["p"] * 3, ["aa", "a", "b"], ["b", "bb", "c"]
+    )
+    assert longer.total.tolist() == [1.0, 0.0, 0.5]
+    assert estimate(longer).value == 0.5
+
+
+def test_a_judge_of_two_answers_gives_numbers_from_0_to_1():
+    with pytest.raises(OptionError, match="metric= must give a number from 0 to 1 for each answer, got 2"):
+        win_rate(lambda prompt, one, other: 2, ["p"], ["a"], ["b"])

@@ -10,10 +10,10 @@ import pytest
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message, Preference
 from handful.errors import OptionError, TrainingError
-from handful.strategies import answering, stage
+from handful.strategies import answering, preferring, stage
 from handful.strategies.answering import climb
 from handful.strategies.preferring import Alarm, growth, prefer
-from handful.strategies.shots import Examples, Shots
+from handful.strategies.shots import Examples, Shots, best_count
 from handful.strategies.stage import SpeakingTerms
 from handful.strategies.token_recipes import LEAST_UPDATES, PREFERENCES, RECIPES, Lesson, speak
 from handful.training.loop import Settings
@@ -36,7 +36,7 @@ def terms(*wanted, **options):
 
 def test_what_learns_is_taken_on_the_same_rows_as_the_rest(toy):
     found = climb(toy, ROWS, None, terms("in-context", "full"))
-    assert [arm.name for arm in found.scores.arms] == ["base", "nearest-4", "diverse-4", "full"]
+    assert [arm.name for arm in found.scores.arms] == ["base", "nearest", "diverse", "full"]
     assert {len(arm.measured["loss"].total) for arm in found.told} == {len(ROWS)}
     assert found.scores.chosen == "full"
     assert found.scores.arms[-1].difference.high < 0
@@ -160,10 +160,18 @@ def test_where_answers_are_labels_the_likeliest_of_them_is_scored(toy):
 
 
 def test_forgetting_is_said_with_what_half_of_the_way_would_keep(toy, monkeypatch):
-    monkeypatch.setattr(answering, "FORGOTTEN", -100.0)
     monkeypatch.setattr(answering, "forgotten", lambda before, after: answering.Estimate(0.4, 0.3, 0.5))
-    found = climb(toy, ROWS, None, terms("full"))
-    assert any("full forgot" in note and "fade 0.5" in note for note in found.notes)
+    found = climb(toy, ROWS, None, terms("full", again=lambda remedy: f"again with {remedy}"))
+    (said,) = [note for note in found.notes if note.startswith("full forgot")]
+    assert ", and the loss on held-out rows " in said
+    assert "`again with fade`" in said
+
+
+def test_what_preferences_forgot_is_said_too(toy, monkeypatch):
+    monkeypatch.setattr(preferring, "forgotten", lambda before, after: answering.Estimate(0.4, 0.3, 0.5))
+    found = prefer(toy, PAIRS, None, terms("dpo", recipes=EAGER))
+    if found.scores.chosen == "dpo":
+        assert any("dpo forgot" in note and "remedy='l2sp'" in note for note in found.notes)
 
 
 def test_rows_that_are_too_long_are_counted(toy):
@@ -180,6 +188,80 @@ def test_near_examples_share_words_and_diverse_ones_are_fixed():
     assert len(set(fixed.of(ROWS[0].prompt))) == 3
     signs = Examples([Conversation((Message("user", "?!"),), "x")] * 3, Shots("nearest", 2))
     assert len(signs.of((Message("user", "?"),))) == 2
+
+
+def test_the_number_of_examples_is_chosen_on_rows_to_learn_from_alone(toy, monkeypatch):
+    seen = []
+    real = stage.best_count
+
+    def watched(backbone, rows, groups, kind, counts, asked):
+        seen.append((kind, {row.answer for row in rows}, tuple(counts), len(asked)))
+        return real(backbone, rows, groups, kind, counts, asked)
+
+    monkeypatch.setattr(stage, "best_count", watched)
+    monkeypatch.setattr(stage, "_pass", lambda stage: (0.01, 0.001))
+    found = climb(toy, ROWS, None, terms("in-context"))
+    assert [kind for kind, *_ in seen] == ["nearest"] * 4 + ["diverse"] * 4
+    everything = {row.answer for row in ROWS}
+    assert set.union(*(everything - answers for _, answers, _, _ in seen[:4])) == everything
+    assert {len(answers) for _, answers, _, _ in seen} == {9}
+    assert {(counts, asked) for *_, counts, asked in seen} == {((1, 2, 4, 8), 9)}
+    near = found.told[1]
+    assert len(near.shown) == 4
+    assert set(near.shown) <= {1, 2, 4, 8}
+    assert any(
+        note.startswith("How many examples are shown was chosen from 1, 2, 4, 8 in each fold") for note in found.notes
+    )
+    assert "nearest shows " in str(found.scores)
+
+
+def test_little_time_leaves_the_number_of_examples_as_it_is(toy, monkeypatch):
+    free = climb(toy, ROWS, None, terms("in-context", budget=0))
+    assert free.told[1].shown == (4,) * 4
+    monkeypatch.setattr(stage, "_pass", lambda stage: (12.0, 1.0))
+    assert climb(toy, ROWS, None, terms("in-context", budget=60)).told[1].shown == (4,) * 4
+    monkeypatch.setattr(stage, "_pass", lambda stage: (1.2, 0.1))
+    some = climb(toy, ROWS, None, terms("in-context", budget=150))
+    assert any("chosen from 1, 2 in each fold anew, on 4 of" in note for note in some.notes)
+
+
+def test_a_row_is_asked_about_without_itself_and_without_its_group(toy, monkeypatch):
+    shown = []
+    real = Examples.of
+    monkeypatch.setattr(Examples, "of", lambda self, *args: shown.append((args[0], real(self, *args))) or shown[-1][1])
+    groups = np.arange(len(ROWS)) // 2
+    for kind in ("nearest", "diverse"):
+        best_count(toy, ROWS, groups, kind, (1, 4), np.arange(len(ROWS)))
+    place = {row.prompt: int(group) for row, group in zip(ROWS, groups, strict=True)}
+    assert len(shown) == 4 * len(ROWS)
+    assert all(place[prompt] != place[row.prompt] for prompt, rows in shown for row in rows)
+    assert {len(rows) for _, rows in shown} == {1, 4}
+
+
+def test_the_number_with_the_lowest_loss_is_chosen_and_of_ties_the_smallest(toy, monkeypatch):
+    losses = {1: 2.0, 2: 1.0, 4: 1.0}
+    monkeypatch.setattr(
+        type(toy), "losses",
+        lambda self, rows: (np.array([losses[row] for row in rows]), np.ones(len(rows), int)),
+    )  # fmt: skip
+    monkeypatch.setattr(type(toy.chat), "tokens", lambda self, row, most: (len(row.prompt) - 1) // 2)
+    assert best_count(toy, ROWS, None, "nearest", (1, 2, 4), np.arange(3)) == 2
+
+
+@pytest.mark.parametrize(
+    ("prompts", "question", "nearest"),
+    [
+        (["今日の天気を教えて", "東京駅への行き方は何ですか", "猫の餌を買いたい"], "明日の天気はどうですか", 0),
+        (["请帮我订一张去北京的火车票", "今天上海的天气怎么样", "我想买两公斤苹果"], "帮我买一张北京的机票", 0),
+        (["อากาศวันนี้เป็นอย่างไร", "ขอกาแฟร้อนสองแก้ว", "รถไฟออกกี่โมง"], "ขอชาร้อนหนึ่งแก้ว", 1),
+    ],
+)  # fmt: skip
+def test_near_examples_are_found_in_scripts_without_spaces(prompts, question, nearest):
+    rows = [Conversation((Message("user", prompt),), str(i)) for i, prompt in enumerate(prompts)]
+    for order in (rows, rows[::-1]):
+        assert Examples(order, Shots("nearest", 1)).of((Message("user", question),))[0].answer == str(nearest)
+        spread = Examples(order, Shots("diverse", 2)).of(())
+        assert len({row.answer for row in spread}) == 2
 
 
 def test_examples_leave_room_for_the_question(toy):
@@ -228,6 +310,40 @@ def test_an_alarm_rings_below_its_limit():
     alarm.seen.append(-0.6)
     assert alarm.rang
     assert "by 0.60 nats per token" in alarm.words
+
+
+def test_a_judge_of_two_answers_says_how_often_the_tuned_one_wins(toy):
+    asked = []
+
+    def is_short(prompt, one, other):
+        asked.append(prompt)
+        return float(len(one) < len(other))
+
+    strong = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(0.1, supervised=2.0), tuner=Blocks(), rate=1e-2)}
+    found = prefer(toy, PAIRS, None, terms("dpo", recipes=strong, updates=60, metric=is_short))
+    base, tuned = found.told
+    assert found.scores.metric == "win_rate"
+    assert base.measured["win_rate"].total.tolist() == [0.5] * len(PAIRS)
+    assert tuned.measured["win_rate"].value > 0.8
+    assert found.scores.chosen == "dpo"
+    assert found.scores.estimate.low > 0.5
+    assert "win rate " in found.scores.sentence
+    assert set(asked) == {f"say {word}" for word in WORDS}
+    assert len(tuned.answers) == len(PAIRS)
+
+
+def test_answers_that_grow_are_told_where_preferences_reward_length(toy):
+    """Planted: a model that says a word once or thrice, and pairs of which the longer answer is the better one."""
+    pairs = [Preference(row.prompt, " ".join([row.answer] * 3), row.answer) for row in ROWS]
+    once = [toy.chat.tokens(pair.rejected_row, 256) for pair in pairs]
+    thrice = [toy.chat.tokens(pair.chosen_row, 256) for pair in pairs]
+    recipe, settings = RECIPES["full"], Settings(updates=150, rate=1e-2, dropout=False)
+    taught = speak(toy, Lesson.of(toy, [*once, *once, *thrice], recipe), np.arange(36), recipe, settings).backbone(toy)
+    eager = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(0.1, supervised=1.0), tuner=Blocks(), rate=1e-2)}
+    found = prefer(taught, pairs, None, terms("dpo", recipes=eager, updates=60))
+    assert found.scores.chosen == "dpo"
+    (said,) = [note for note in found.notes if "answers at greater length than before, by" in note]
+    assert said.endswith("Add pairs whose chosen answer is the shorter one.")
 
 
 def test_answers_that_grow_are_measured(toy):

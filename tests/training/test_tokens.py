@@ -74,6 +74,15 @@ def test_every_row_has_its_turn_before_one_comes_again():
     assert len(drawn(0, 3, 8, seed=0)) == 3
 
 
+def test_rows_to_keep_stand_beside_those_to_learn(toy, rows):
+    source = AnswerBatches(Activations.of(toy, [rows], 1), rows, np.arange(2), 2, 0, np.arange(2, 4), 1)
+    plain = AnswerBatches(Activations.of(toy, [rows], 1), rows, np.arange(2), 2)
+    for update in range(2):
+        (with_it,), (without,) = source(update, 1), plain(update, 1)
+        extra = with_it.weight - without.weight
+        assert extra in (rows[2].asked, rows[3].asked)
+
+
 def test_answers_become_likelier(toy, rows):
     body = TokenBody(toy, 0)
     groups = LoRA().prepare(body)

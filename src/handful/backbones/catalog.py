@@ -207,6 +207,11 @@ def defaults(modality: str) -> tuple[str, ...]:
         raise OptionError(f"modality must be one of {', '.join(_DEFAULTS)}, got {modality!r}.") from None
 
 
+def has_files(name: str) -> bool:
+    """Whether a backbone is an entry of the catalogue or a folder, so that ``files_of`` finds it."""
+    return any(entry.name == name for entry in ENTRIES) or Path(name).expanduser().is_dir()
+
+
 def files_of(name: str, modality: str) -> Path:
     """The folder with all that ``load`` needs for a backbone.
 

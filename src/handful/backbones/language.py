@@ -333,7 +333,7 @@ def _check_memory(name: str, folder: Path) -> None:
     has = settings.get("dtype") or settings.get("torch_dtype")
     stored = sum(part.stat().st_size for part in folder.glob("*.safetensors"))
     wanted = stored * (1 if has in (None, "float32") else 2) + _WORKING  # in single precision
-    free = _free_memory()
+    free = free_memory()
     if free is not None and wanted > free:
         raise MachineError(
             f"backbone {name!r} must have about {wanted / 2**30:.1f} GB of memory to learn, but {free / 2**30:.1f} GB "
@@ -341,7 +341,7 @@ def _check_memory(name: str, folder: Path) -> None:
         )
 
 
-def _free_memory() -> int | None:
+def free_memory() -> int | None:
     """Bytes of memory that are free here; None where the system does not say."""
     try:
         lines = Path("/proc/meminfo").read_text("utf-8").splitlines()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import json as json_module
 import logging
 import os
@@ -19,6 +18,7 @@ import cyclopts
 from cyclopts import App, Parameter
 
 from handful.atomic import check_replaceable
+from handful.cli.ending import drop_output, leave_at_once, ready_streams
 from handful.cli.language import chat, serve
 from handful.cli.weights import Flag, models
 from handful.errors import HandfulError, OptionError
@@ -60,6 +60,7 @@ def tune(
     backbone: str | None = None,
     strategies: str | None = None,
     metric: str | None = None,
+    remedy: str | None = None,
     as_: As = None,
     engine: str | None = None,
     search: int | None = None,
@@ -81,10 +82,14 @@ def tune(
             default auto: the data choose among the default ones.
         strategies: which arms to try, joined by commas; frozen: majority, zero-shot, centroid, ridge, logistic, svm;
             moving weights: contrastive, supcon, bias, lora, adapters, prefix, ia3, soup, wise, partial, gradual,
-            full; for rows with answers base, in-context, lora, bias, ia3, prefix, adapters, partial, full, and for
-            preferences dpo and ipo; by default all frozen ones, and of the others those that are worth their time here.
+            full; for rows with answers base, in-context, lora, bias, ia3, prefix, adapters, partial, full, synthetic,
+            and for preferences dpo and ipo; by default all frozen ones, and of the others those that are worth their
+            time here.
         metric: accuracy (default), balanced_accuracy or macro_f1; of answers loss (default), exact_match, token_f1 or
             regex:PATTERN.
+        remedy: what holds a language model back from forgetting: fade (half of what moved), l2sp (a pull to where
+            weights began) or replay (its own answers to general prompts are mixed in); by default none, and where it
+            forgets you are told.
         as_: language: learn to write the labels of a table with a small language model.
         engine: inline (default: here), processes (one per core) or ray (on a cluster; needs handful[ray]).
         search: how many further settings of the strategies that move weights to try within the budget, from a wide
@@ -94,7 +99,8 @@ def tune(
     """
     given = dict(
         source=source, label=label, input=input, group=group, out=out, budget=budget, seed=seed,
-        backbone=backbone, strategies=strategies, metric=metric, engine=engine, search=search, resume=resume or None,
+        backbone=backbone, strategies=strategies, metric=metric, remedy=remedy, engine=engine, search=search,
+        resume=resume or None,
     )  # fmt: skip
     plan = Plan.resolve(given, "command line")
     folder = _place(plan.out) if plan.out else Path("runs") / default_name(source)
@@ -325,7 +331,7 @@ def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 a HandfulError, 2 wrong usage, 3 look at it (check), 130 interrupted."""
     # Torch's waiting threads sleep in place of spinning: on a busy machine spinning cost ten times the work itself.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    _ready_streams()
+    ready_streams()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     try:
         # Without this the library would exit before what is left of the output is written.
@@ -340,42 +346,14 @@ def main() -> NoReturn:
         print("handful: Interrupted; nothing half-written is left.", file=sys.stderr)
         leave_at_once(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has seen enough, as `head` does
-        _drop_output()
+        drop_output()
         sys.exit(0)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        _drop_output()
+        drop_output()
         _leave("the disk is full. Free some space, or send the output to another place.", FAILED)
     sys.exit(0)
-
-
-def leave_at_once(code: int) -> NoReturn:
-    """Exit without waiting for threads and processes that still compute what nobody wants any more."""
-    import multiprocessing
-
-    children = multiprocessing.active_children()
-    for child in children:
-        child.terminate()
-    if children:  # what they shared has to be given back, and they compute no more
-        sys.exit(code)
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def _ready_streams() -> None:
-    """Make both output streams take whatever is written, so that no run is lost over a message."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:  # closed by the shell, or by a window system
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open until the end
-        elif isinstance(stream, io.TextIOWrapper):  # a terminal may lack letters that labels and file names have
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _drop_output() -> None:
-    """Let what is still to be written go nowhere: Python would try again when it ends, and complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _leave(message: str, code: int) -> NoReturn:

@@ -75,6 +75,15 @@ def recognise(columns: Columns) -> Fields | None:
     return Fields(prompt if answer or chosen else "", more, answer, messages, chosen, rejected)
 
 
+def questions(columns: Columns) -> Fields | None:
+    """Find the columns that ask something, answered or not, by their names; None where no name says so."""
+    named = {name.lower(): name for name in columns.cells}
+    prompt = next((named[name] for name in _PROMPTS if name in named), "")
+    messages = next((named[name] for name in _MESSAGES if name in named and _has_lists(columns, named[name])), "")
+    more = next((named[name] for name in _MORE if name in named), "") if prompt == named.get("instruction") else ""
+    return Fields(prompt, more, messages=messages) if prompt or messages else None
+
+
 def names_classes(columns: Columns) -> bool:
     """Whether a column is called as labels are, so that the table may be one of classes."""
     return any(name.lower() in tier for name in columns.cells for tier in LABEL_NAMES)

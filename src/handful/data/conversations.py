@@ -19,6 +19,11 @@ _ROLE_KEYS, _CONTENT_KEYS = ("role", "from"), ("content", "value")
 
 # Scripts that put no space between words.
 _UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+
+# Thai, Lao, Burmese and Khmer put none either, but a letter of theirs is no word.
+_RUNS = rf"{_UNSPACED}\uff66-\uff9f\U00020000-\U0003ffff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_PIECE = re.compile(rf"[{_RUNS}]+|(?:(?![{_RUNS}])\w)+")
+_RUN = re.compile(rf"[{_RUNS}]")
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 
 
@@ -132,6 +137,27 @@ def read_row(record: Mapping[str, Any], fields: Fields) -> tuple[Row | None, str
         return None, str(why)
 
 
+def read_question(record: Mapping[str, Any], fields: Fields) -> tuple[tuple[Message, ...], str]:
+    """What a record asks, whether or not it says the answer too.
+
+    Args:
+        record: as for ``read_row``.
+        fields: its prompt, with what that is about, or its messages: of these an answer at the end is left out.
+
+    Returns:
+        The messages and an empty text, or none and why there are none.
+    """
+    try:
+        value = _cell(record, fields.messages)
+        if is_missing(value):
+            return _whole_prompt(record, fields), ""
+        turns = _messages(messages_in(value) or [], f'"{fields.messages}"')
+        ended = turns[-1:] and turns[-1].role == "assistant"
+        return _asks(turns[:-1] if ended else turns, f'"{fields.messages}"'), ""
+    except _UnfitError as why:
+        return (), str(why)
+
+
 def messages_in(value: Any) -> list[Any] | None:
     """The list that a cell holds, be it as JSON; None where it holds no list."""
     if isinstance(value, str) and value.lstrip()[:1] == "[":
@@ -150,6 +176,20 @@ def messages_in(value: Any) -> list[Any] | None:
 def words(text: str) -> int:
     """How many words a text has; a Chinese or Japanese character counts as one."""
     return len(_WORD.findall(text))
+
+
+def pieces(text: str) -> list[str]:
+    """What texts are compared by: their words in small letters; of scripts without spaces each letter and each pair.
+
+    Where words do not split a sentence would be one word, and no two of them would have anything in common.
+    """
+    found = []
+    for piece in _PIECE.findall(text.lower()):
+        if _RUN.match(piece):
+            found += [*piece, *(piece[i : i + 2] for i in range(len(piece) - 1))]
+        else:
+            found.append(piece)
+    return found
 
 
 def plain_prompt(row: Row) -> str:

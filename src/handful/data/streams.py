@@ -10,7 +10,9 @@ from typing import Any
 
 from handful.data.cells import shown
 from handful.data.columns import GROUP_NAMES, SPLIT_NAME
-from handful.data.dataset import CLASSIFIED
+from handful.data.conversation_columns import questions
+from handful.data.conversations import Fields, read_question
+from handful.data.dataset import CLASSIFIED, MODALITIES
 from handful.data.delimited import Broken
 from handful.data.encodings import detect, open_text
 from handful.data.folders import Walk
@@ -43,6 +45,9 @@ class Chunk:
         return [i for i, row in enumerate(self.rows) if row not in self.failed]
 
 
+# What a line of a text file is called while it is a record.
+_LINE = "text"
+
 # One row before it is an item: what the user sees, and the value or what is wrong with it.
 _Row = tuple[str, Any]
 
@@ -53,7 +58,7 @@ def stream(source: str | Path, *, modality: str, input: str | None = None, chunk
     Args:
         source: a folder of images or sounds (read at any depth, in sorted order), one image or sound, a table, JSON
             lines, or a ``.txt`` file with one text per line.
-        modality: what the model reads: text, image or sound.
+        modality: what the model reads: text, image or sound; language for what is asked, messages or a text.
         input: the column the model learned from; taken where the table has it, otherwise a column is guessed.
         chunk: rows per chunk.
 
@@ -66,7 +71,7 @@ def stream(source: str | Path, *, modality: str, input: str | None = None, chunk
         OptionError: the modality is unknown, or several columns could be the input.
         MachineError: a file or folder cannot be opened.
     """
-    if modality not in CLASSIFIED:
+    if modality not in MODALITIES:
         near = suggestion(modality, CLASSIFIED) or " Choose one of these."
         raise OptionError(f"modality must be text, image or sound, got {modality!r}.{near}")
     if chunk < 1:
@@ -74,16 +79,17 @@ def stream(source: str | Path, *, modality: str, input: str | None = None, chunk
     path = named(source)
     if not exists(path):
         raise DataError(missing(path))
-    folder, notes, values = _open(path, modality, input)
+    folder, notes, values = _open(path, modality.replace("language", "text"), input, modality == "language")
     return _chunks(values, modality, folder, notes, chunk)
 
 
-def _open(path: Path, modality: str, column: str | None) -> tuple[Path, tuple[str, ...], Iterator[_Row]]:
+def _open(path: Path, modality: str, column: str | None, asks: bool) -> tuple[Path, tuple[str, ...], Iterator[_Row]]:
+    """Open a source; of one that ``asks`` the values are messages."""
     if path.is_dir():
         return Path(), (), _folder_rows(path, modality)
     suffix = path.suffix.lower()
     if suffix in TABLE_SUFFIXES:
-        return _open_table(open_table(path), modality, column)
+        return _open_table(open_table(path), modality, column, asks)
     if suffix == ".txt" and modality == "text":
         encoding = detect(path)
         notes = () if encoding.usual else (f"{path.name} is read as {encoding.name}, because it is not UTF-8",)
@@ -92,7 +98,7 @@ def _open(path: Path, modality: str, column: str | None) -> tuple[Path, tuple[st
             with open_text(path, encoding) as file:
                 for line in file:
                     text = line.rstrip("\r\n")
-                    yield text, text
+                    yield _asked({_LINE: text}, Fields(prompt=_LINE), text) if asks else (text, text)
 
         return Path(), notes, lines()
     kind = media_kind(path.name)
@@ -119,13 +125,25 @@ def _folder_rows(root: Path, modality: str) -> Iterator[_Row]:
     return ((shown(str(path)), path) for path in chain([first], found))
 
 
-def _open_table(table: Table, modality: str, column: str | None) -> tuple[Path, tuple[str, ...], Iterator[_Row]]:
+def _asked(record: Mapping[str, Any], fields: Fields, name: str) -> _Row:
+    """What a record asks; what the user sees of it is a text, or what was said last."""
+    prompt, why = read_question(record, fields)
+    if not prompt:
+        return name, Broken("the text is empty" if why.endswith(" is empty") else why)
+    value = record.get(fields.prompt)
+    return (value if isinstance(value, str) and len(prompt) == 1 else prompt[-1].content), prompt
+
+
+def _open_table(
+    table: Table, modality: str, column: str | None, asks: bool
+) -> tuple[Path, tuple[str, ...], Iterator[_Row]]:
     start = collect(table, SAMPLE_ROWS)
     if not len(start) and not start.broken:
         raise DataError(f"{table.source} holds no rows. Add rows below the names of the columns.")
     notes = table.notes
     name = column or ""
-    if name not in start.cells:
+    fields = Fields(prompt=name) if name in start.cells else questions(start) if asks else None
+    if name not in start.cells and fields is None:
         usual = {*GROUP_NAMES, SPLIT_NAME, *chain(*LABEL_NAMES)}
         taken = [name for name in start.cells if name.lower() in usual]
         if len(taken) == len(start.cells):
@@ -137,6 +155,9 @@ def _open_table(table: Table, modality: str, column: str | None) -> tuple[Path, 
     def rows() -> Iterator[_Row]:
         for number, record in enumerate(table.records()):
             value = record if isinstance(record, Broken) else record.get(name)
+            if asks and not isinstance(record, Broken):
+                yield _asked(record, fields or Fields(prompt=name), f"row {number}")
+                continue
             yield (value if isinstance(value, str) else f"row {number}"), value
 
     return table.folder or Path(), notes, rows()
@@ -147,7 +168,7 @@ def _chunks(values: Iterator[_Row], modality: str, folder: Path, notes: tuple[st
     while piece := list(islice(values, size)):
         rows = tuple(range(start, start + len(piece)))
         found = [None if isinstance(value, Broken) else value for _, value in piece]
-        items, problems = make_items(found, modality, folder)
+        items, problems = (found, {}) if modality == "language" else make_items(found, modality, folder)
         failed = {rows[i]: problem for i, problem in problems.items()}
         failed.update({rows[i]: value.reason for i, (_, value) in enumerate(piece) if isinstance(value, Broken)})
         yield Chunk(rows, tuple(name for name, _ in piece), items, failed, notes if not start else ())

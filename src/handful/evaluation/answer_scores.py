@@ -37,6 +37,8 @@ class Told:
     """How many tokens a prompt has on the mean: what an answer costs."""
     moved: int = 0
     """How many weights could move."""
+    shown: tuple[int, ...] = ()
+    """How many examples it showed on each fold; empty where it shows none."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Spoke:
     """How many tokens a prompt has on the mean."""
     moved: int
     """How many weights could move."""
+    shown: tuple[int, ...] = ()
+    """How many examples it showed on each fold; empty where it shows none."""
 
     def as_dict(self) -> dict[str, Any]:
         """The arm as it stands in ``scores.json``."""
@@ -72,6 +76,7 @@ class Spoke:
             "metrics": {name: found.as_dict() for name, found in self.estimates.items()},
             "versus": self.versus, "difference": versus, "verdict": self.verdict, "reason": self.reason,
             "seconds": round(self.seconds, 3), "prompt_tokens": round(self.tokens, 1), "moved": self.moved,
+            "shown": list(self.shown),
         }  # fmt: skip
 
     @classmethod
@@ -80,7 +85,7 @@ class Spoke:
         return cls(
             raw["name"], raw["rung"], {name: Estimate(**found) for name, found in raw["metrics"].items()},
             raw["verdict"], raw["reason"], raw["versus"], raw["difference"] and Estimate(**raw["difference"]),
-            raw["seconds"], raw["prompt_tokens"], raw["moved"],
+            raw["seconds"], raw["prompt_tokens"], raw["moved"], tuple(raw.get("shown", ())),
         )  # fmt: skip
 
 
@@ -156,7 +161,15 @@ class AnswerScores:
         for arm in self.arms:
             cells = (format(arm.estimates[name], ".3f") if name in arm.estimates else "" for name in metrics)
             lines.append(f"{arm.name:<{wide}}{''.join(f'{cell:<26}' for cell in cells)}{arm.verdict}")
-        return "\n".join([*lines, self.sentence])
+        shown = [f"{arm.name} shows {_span(arm.shown)}" for arm in self.arms if arm.shown]
+        told = [f"{', '.join(shown)} in the prompt."] if shown else []
+        return "\n".join([*lines, *told, self.sentence])
+
+
+def _span(counts: Sequence[int]) -> str:
+    """How many examples, in words."""
+    low, high = min(counts), max(counts)
+    return f"{low} example{'s' * (low > 1)}" if low == high else f"{low} to {high} examples"
 
 
 def lower_is_better(metric: str) -> bool:
@@ -206,6 +219,7 @@ def summed(
             Spoke(
                 arm.name, arm.rung, {name: estimate(ratio, groups) for name, ratio in arm.measured.items()},
                 verdict, reason, None if found is None else rival.name, found, arm.seconds, arm.tokens, arm.moved,
+                arm.shown,
             )
         )  # fmt: skip
     n = len(taken.measured[metric].total)

@@ -23,8 +23,14 @@ LOSS = "loss"
 ACCURACY = "accuracy"
 """The share of rows whose own label is the likeliest of all labels; where answers are labels."""
 
+WINS = "win_rate"
+"""How often an answer beats that of the model as it was, as a judge says; a tie is half a win."""
+
 Judge = Callable[[str, str, str], float]
-"""Prompt, answer of the model, wanted answer → a score from 0 to 1, higher is better."""
+"""Prompt, answer of the model, wanted answer → a score from 0 to 1, higher is better.
+
+Of preferences the third is the answer of the model as it was: 1 where the second beats it, 0 where it is beaten.
+"""
 
 
 @dataclass(frozen=True)
@@ -166,3 +172,23 @@ def scored(judge: Judge, prompts: Sequence[str], answers: Sequence[str], wanted:
             raise OptionError(f"metric= must give a number from 0 to 1 for each answer, got {worth!r}. Correct it.")
         found.append(float(worth))
     return Ratio(np.array(found), np.ones(len(found)))
+
+
+def win_rate(judge: Judge, prompts: Sequence[str], answers: Sequence[str], others: Sequence[str]) -> Ratio:
+    """How often N answers beat N others; each pair is shown in both orders, since judges favour a place.
+
+    Args:
+        judge: prompt, first and second answer → 1 where the first is better, 0 where the second is, between for a tie.
+        prompts: N prompts.
+        answers: N answers of an arm.
+        others: N answers of the model as it was; an equal answer is a tie without being asked about.
+
+    Raises:
+        OptionError: the judge gave no number from 0 to 1.
+    """
+    wins = np.full(len(prompts), 0.5)
+    at = [i for i, (ours, theirs) in enumerate(zip(answers, others, strict=True)) if ours != theirs]
+    if at:
+        asked, ours, theirs = ([texts[i] for i in at] for texts in (prompts, answers, others))
+        wins[at] = (1 + scored(judge, asked, ours, theirs).total - scored(judge, asked, theirs, ours).total) / 2
+    return Ratio(wins, np.ones(len(wins)))

@@ -1,4 +1,4 @@
-"""General questions with answers, written for handful: what a tuned language model must not have forgotten."""
+"""General questions with answers, and other prompts: what a tuned language model must not have forgotten."""
 
 from __future__ import annotations
 
@@ -43,3 +43,17 @@ QUESTIONS: tuple[Conversation, ...] = tuple(
     Conversation((Message("user", question),), answer) for question, answer in _ASKED
 )
 """Rows of general knowledge and everyday language, one sentence each."""
+
+_OTHERS = (
+    "Tell me about the weather in autumn.", "How do I boil an egg?", "Describe a bicycle to a child.",
+    "Write a short greeting for a new neighbour.", "What is a computer?", "Give me an idea for a weekend trip.",
+    "Why is the sky blue?", "Write two sentences about a dog.", "What should I cook for dinner tonight?",
+    "Explain what money is.", "How can I learn a new language?", "Make a list of things to pack for the beach.",
+    "What is music?", "Tell me a short story about a boat.", "How do planes fly?", "What is the moon?",
+    "Write a polite e-mail that asks for a day off.", "Which fruits are yellow?", "How do I plant a tree?",
+    "What makes a good friend?", "Describe the taste of chocolate.", "What happens at night in a city?",
+    "Give three reasons to read books.", "How does a clock work?",
+)  # fmt: skip
+
+PROMPTS: tuple[tuple[Message, ...], ...] = tuple((Message("user", prompt),) for prompt in _OTHERS)
+"""Other everyday prompts, which a model answers itself to be kept as it is; the meter asks none of them."""

@@ -81,6 +81,27 @@ def kept_together(data: Dataset) -> NDArray[np.int64]:
     return merge_groups(duplicate_groups(data), near, *groups)
 
 
+def suspects(data: Dataset) -> frozenset[int]:
+    """Rows that one would rather not learn from, as far as words say.
+
+    Args:
+        data: N Conversations or N Preferences.
+
+    Returns:
+        Positions of rows that repeat an earlier one, contradict another, copy their prompt or have an unusual length.
+    """
+    ids, place = duplicate_groups(data), {row: i for i, row in enumerate(data.rows)}
+    checks = (_conflicts(data, ids), _copied(data), _lengths(data))
+    found = {place[row] for check in checks for finding in check for row in finding.rows}
+    repeated = [at[1:] for at in repeats(_keys(data, ids))]
+    return frozenset(found.union(*repeated))
+
+
+def _keys(data: Dataset, ids: NDArray[np.int64]) -> list[tuple[int | str, ...]]:
+    """What a row says, prompt and answers, as one thing to compare."""
+    return [(name, *map(_spaced, _answers(row))) for name, row in zip(ids.tolist(), _rows(data), strict=True)]
+
+
 def _rows(data: Dataset) -> Sequence[Row]:
     return cast(Sequence[Row], data.items)
 
@@ -103,8 +124,7 @@ def _such(data: Dataset, positions: Sequence[int]) -> str:
 
 
 def _duplicates(data: Dataset, ids: NDArray[np.int64]) -> Iterator[Finding]:
-    keys = [(name, *map(_spaced, _answers(row))) for name, row in zip(ids.tolist(), _rows(data), strict=True)]
-    sets = repeats(keys)
+    sets = repeats(_keys(data, ids))
     if sets:
         extra = sum(len(at) - 1 for at in sets)
         yield Finding(
@@ -203,7 +223,7 @@ def _best(pairs: Sequence[tuple[int, int, float]], rows: Sequence[int]) -> tuple
 
 def _copied(data: Dataset) -> Iterator[Finding]:
     """Answers that hold the whole prompt, or are it with little less; labels of a table of classes are no answers."""
-    rows = [i for i, row in enumerate(_rows(data)) if not data.labels and _is_copy(row)]
+    rows = [i for i, row in enumerate(_rows(data)) if not data.labels and copies_prompt(row)]
     if rows:
         example_row = _shown(data.take(rows[:1]))
         start = _spaced(example_row.items[0])
@@ -218,7 +238,8 @@ def _copied(data: Dataset) -> Iterator[Finding]:
         )
 
 
-def _is_copy(row: Row) -> bool:
+def copies_prompt(row: Row) -> bool:
+    """Whether an answer, of a pair the better one, holds the whole prompt, or is it with little less."""
     asked, answer = plain_text(row.prompt[-1].content), plain_text(_answers(row)[0])
     return len(asked) >= _SHORTEST and (asked in answer or texts_alike(asked, answer) >= _COPY)
 
@@ -248,6 +269,11 @@ def _lengths(data: Dataset) -> Iterator[Finding]:
             tuple(round(float(most[i]), 2) for i in rows),
             severity=0.2 * len(rows) / len(data),
         )
+
+
+def far_from_usual(length: int, usual: Sequence[int]) -> bool:
+    """Whether a number of words is told as unusual beside those of other rows; beside few rows none is."""
+    return len(usual) >= _FEWEST and bool(_unusual([*usual, length])[-1] > _FAR)
 
 
 def _unusual(counts: Sequence[int]) -> NDArray[np.float64]:

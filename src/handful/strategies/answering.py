@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.backbones.chat import Tokens
 from handful.backbones.decoding import answers as decoded
 from handful.backbones.language import LanguageBackbone, Sampling
 from handful.data.conversations import Conversation
 from handful.errors import HandfulError
 from handful.evaluation.answer_scores import Told, chosen_of, summed
 from handful.evaluation.answers import ACCURACY, LOSS, Judge, Ratio, scored, scorer
-from handful.evaluation.general import QUESTIONS
 from handful.evaluation.intervals import Estimate
-from handful.strategies.shots import Examples, Shots, tokens_of, words_of
-from handful.strategies.stage import FORGOTTEN, SpeakingTerms, Speech, Stage, forgotten, planned, stage_of
-from handful.strategies.token_recipes import RECIPES, Lesson, Spoken, TokenRecipe
+from handful.strategies.forgetting import forgotten, warning, worth_a_word
+from handful.strategies.inventing import invented, tries
+from handful.strategies.shots import KINDS, Examples, tokens_of, words_of
+from handful.strategies.stage import SpeakingTerms, Speech, Stage, planned, stage_of
+from handful.strategies.token_recipes import INVENTING, RECIPES, Lesson, Spoken, TokenRecipe
 from handful.training.loop import Update
 
 BASE = "base"
-IN_CONTEXT = (Shots("nearest", 4), Shots("diverse", 4))
-SPEAKING = (BASE, "in-context", *RECIPES)
+SPEAKING = (BASE, "in-context", *RECIPES, *INVENTING)
 """What can be named as a strategy for rows with answers."""
 
 # An answer of more tokens than this is not short: it is scored by its loss, and not by being the same.
@@ -123,11 +125,12 @@ def climb(
     middle = np.median([row.asked for row in stage.tokens])
     asker = _Asker(stage, scorer(terms.metric), bool(middle <= _SHORT) and terms.budget > 0)
     arms = [asker.told(BASE, lambda k: (backbone, None), 0)]
-    shots = {kind.name: kind for kind in IN_CONTEXT if "in-context" in terms.wanted}
-    for kind in shots.values():
-        arms.append(asker.told(kind.name, lambda k, kind=kind: (backbone, _examples(stage, kind, k)), 0))  # type: ignore[misc]
+    kinds = KINDS if "in-context" in terms.wanted else ()
+    arms += [_shown(asker, kind) for kind in kinds]
+    notes += _numbers(stage, arms[1:])
     found: dict[str, _Tried] = {}
-    for name, count in updates.items():
+    # What learns from invented rows comes last: it is taken only where it beats the same on rows of the user alone.
+    for name, count in sorted(updates.items(), key=lambda item: terms.recipes[item[0]].invents):
         tried = _try(asker, terms.recipes[name], count, notes)
         if tried is not None:
             found[name] = tried
@@ -135,14 +138,36 @@ def climb(
     chosen = chosen_of(arms, asker.metric, stage.held_groups)
     spoken, forgetting = _finished(stage, found[chosen.name], notes) if chosen.name in found else (None, None)
     scores = summed(arms, chosen.name, asker.metric, stage.protocol, stage.held_groups, forgetting)
+    shots = stage.shots(chosen.name, None) if chosen.name in kinds else None
     return Speech(
-        scores, tuple(arms), stage.held, shots.get(chosen.name), spoken, tuple(notes),
+        scores, tuple(arms), stage.held, shots, spoken, tuple(notes),
         {name: tried.curves for name, tried in found.items()},
     )  # fmt: skip
 
 
-def _examples(stage: Stage, shots: Shots, k: int) -> Examples:
-    return Examples([row for row, fold in zip(stage.rows, stage.folds, strict=True) if fold != k], shots)
+def _shown(asker: _Asker, kind: str) -> Told:
+    """Ask with examples before the question, as many as the rows of the other folds say."""
+    stage = asker.stage
+    counts: list[int] = []
+
+    def asked(k: int) -> tuple[LanguageBackbone, Examples]:
+        shots = stage.shots(kind, k)
+        counts.append(shots.count)
+        rows = [row for row, fold in zip(stage.rows, stage.folds, strict=True) if fold != k]
+        return stage.backbone, Examples(rows, shots)
+
+    return replace(asker.told(kind, asked, 0), shown=tuple(counts))
+
+
+def _numbers(stage: Stage, arms: Sequence[Told]) -> list[str]:
+    """How the number of examples came about, in a sentence."""
+    if len(stage.counts) == 1 or not arms:
+        return []
+    told = "; ".join(f"{arm.name} {', '.join(map(str, arm.shown))}" for arm in arms)
+    return [
+        f"How many examples are shown was chosen from {', '.join(map(str, stage.counts))} in each fold anew, on "
+        f"{stage.choosing} of the rows to learn from, each left out of its own examples: {told}."
+    ]
 
 
 @dataclass(frozen=True)
@@ -155,16 +180,20 @@ class _Tried:
     updates: int
     curves: tuple[tuple[Update, ...], ...]
     last: Spoken
+    more: dict[int | None, list[int]]
 
 
 def _try(asker: _Asker, recipe: TokenRecipe, updates: int, notes: list[str]) -> _Tried | None:
     """Learn on every fold without the rows of the fold."""
     stage = asker.stage
-    lesson = Lesson.of(stage.backbone, stage.tokens, recipe)
+    tokens, more = _with_invented(stage, recipe, notes)
+    if recipe.invents and not more:
+        return None
+    lesson = stage.lesson(recipe, tokens)
     spoken: list[Spoken] = []
 
     def asked(fold: int) -> tuple[LanguageBackbone, None]:
-        spoken.append(stage.learned(lesson, recipe, updates, fold))
+        spoken.append(stage.learned(lesson, recipe, updates, fold, more=more.get(fold, [])))
         return spoken[-1].backbone(stage.backbone), None
 
     try:
@@ -175,28 +204,51 @@ def _try(asker: _Asker, recipe: TokenRecipe, updates: int, notes: list[str]) -> 
         notes.append(f"{recipe.name} failed: {error}")
         return None
     told = replace(told, moved=spoken[-1].moved)
-    return _Tried(recipe, told, lesson, updates, tuple(s.log for s in spoken), spoken[-1])
+    return _Tried(recipe, told, lesson, updates, tuple(s.log for s in spoken), spoken[-1], more)
+
+
+def _with_invented(
+    stage: Stage, recipe: TokenRecipe, notes: list[str]
+) -> tuple[list[Tokens], dict[int | None, list[int]]]:
+    """The rows and those made up beside them: of each fold from its rows to learn from alone, and from all at last.
+
+    Returns:
+        The tokens of all rows, and for each fold, None for the last, where those are that were made up for it.
+    """
+    found, more = list(stage.tokens), dict[int | None, list[int]]()
+    tried, left_out = 0, Counter[str]()
+    for fold in (*range(stage.used), None) if recipe.invents else ():
+        rows = [row for row, at in zip(stage.rows, stage.folds, strict=True) if at != fold]
+        made = invented(stage.backbone, rows, tries(recipe.invents, len(rows)), stage.terms.seed)
+        stage.terms.say("making up rows", stage.used if fold is None else fold, stage.used + 1)
+        tried, left_out = tried + made.tried, left_out + Counter(dict(made.left_out))
+        if made.rows:
+            more[fold] = list(range(len(found), len(found) + len(made.rows)))
+            found += tokens_of(made.rows, stage.backbone.chat, stage.backbone.context, None)
+    if recipe.invents:
+        why = "; ".join(f"{count} {reason}" for reason, count in left_out.most_common())
+        notes.append(
+            f"{recipe.name}: of {tried} rows that the model made up {tried - left_out.total()} were kept"
+            + (f", left out: {why}." if why else ".")
+            + ("" if more else f" {recipe.name} was not tried.")
+        )
+    return found, more
 
 
 def _finished(stage: Stage, tried: _Tried, notes: list[str]) -> tuple[Spoken, Estimate]:
     """Fit on all rows, and see what was forgotten."""
-    spoken = stage.learned(tried.lesson, tried.recipe, tried.updates, None)
+    spoken = stage.learned(tried.lesson, tried.recipe, tried.updates, None, more=tried.more.get(None, []))
     forgetting = forgotten(stage.backbone, spoken.backbone(stage.backbone))
-    if forgetting.low > 0 and forgetting.value > FORGOTTEN:
-        notes.append(_remedy(stage, tried, spoken, forgetting))
+    if worth_a_word(forgetting):
+        notes.append(warning(stage.backbone, spoken, forgetting, stage.terms.again, _halfway(stage, tried)))
     return spoken, forgetting
 
 
-def _remedy(stage: Stage, tried: _Tried, spoken: Spoken, forgetting: Estimate) -> str:
-    """What taking half of the way would keep, and what it would cost on the rows of the last fold."""
-    half = forgotten(stage.backbone, spoken.backbone(stage.backbone, 0.5))
+def _halfway(stage: Stage, tried: _Tried) -> str:
+    """What taking half of what moved would bring on the rows of the last fold."""
     at = np.flatnonzero(stage.folds == stage.used - 1)
     tokens = [tried.lesson.tokens[i] for i in at.tolist()]
-    whole_loss, half_loss = (
+    whole, half = (
         float(np.divide(*map(np.sum, tried.last.backbone(stage.backbone, share).losses(tokens)))) for share in (1, 0.5)
     )
-    return (
-        f"{tried.recipe.name} forgot: the loss on {len(QUESTIONS)} general questions rose by {forgetting:.2f} nats per "
-        f"token. Half of what moved (fade 0.5) would make that {half:.2f}, and bring {half_loss:.2f} in place of "
-        f"{whole_loss:.2f} on held-out rows: in Python, handful.Instructed has fade and l2_sp."
-    )
+    return f", and the loss on held-out rows {half:.2f} in place of {whole:.2f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,11 @@ from handful.backbones.language import LanguageBackbone, Sampling
 from handful.data.conversations import Preference
 from handful.errors import HandfulError
 from handful.evaluation.answer_scores import Told, chosen_of, summed
-from handful.evaluation.answers import LOSS, Ratio, difference
+from handful.evaluation.answers import LOSS, WINS, Judge, Ratio, difference, win_rate
 from handful.evaluation.intervals import Estimate
-from handful.strategies.stage import FORGOTTEN, SpeakingTerms, Speech, Stage, forgotten, planned, stage_of
+from handful.strategies.forgetting import forgotten, warning, worth_a_word
+from handful.strategies.shots import words_of
+from handful.strategies.stage import SpeakingTerms, Speech, Stage, planned, stage_of
 from handful.strategies.token_recipes import PREFERENCES, Lesson, Spoken, TokenRecipe
 from handful.training.loop import Update
 from handful.training.tokens import PairBatches, TokenBody, chosen_gain
@@ -91,11 +93,14 @@ def prefer(
     start = time.perf_counter()
     nats, count = backbone.losses(tokens)  # (2 N,), (2 N,)
     arms = [_told("base", nats, nats, count, stage, time.perf_counter() - start)]
+    contest = _Contest.of(stage) if callable(terms.metric) else None
+    arms = [arms[0] if contest is None else contest.judged(arms[0], contest.before)]
+    metric = ACCURACY if contest is None else WINS
     found: dict[str, _Tried] = {}
     for name, many in updates.items():
         recipe = terms.recipes[name]
         try:
-            found[name] = _try(stage, recipe, many, tokens, nats, count)
+            found[name] = _try(stage, recipe, many, (tokens, nats, count), contest)
         except HandfulError as error:
             if terms.named:
                 raise
@@ -106,17 +111,14 @@ def prefer(
     # What unlearned to speak is shown, but never taken.
     rang = {name for name, tried in found.items() if any(alarm.rang for alarm in tried.alarms)}
     sound = [arm for arm in arms if arm.name not in rang]
-    chosen = chosen_of(sound, ACCURACY, stage.held_groups)
+    chosen = chosen_of(sound, metric, stage.held_groups)
     final, forgetting = None, None
     if chosen.name in found:
         final = _finished(stage, found[chosen.name], notes)
         forgetting = forgotten(backbone, final.backbone(backbone))
-        if forgetting.low > 0 and forgetting.value > FORGOTTEN:
-            notes.append(
-                f"{chosen.name} forgot: the loss on general questions rose by {forgetting:.2f} nats per token. A lower "
-                "rate, fewer updates or a larger supervised term forget less."
-            )
-    scores = summed(arms, chosen.name, ACCURACY, stage.protocol, stage.held_groups, forgetting)
+        if worth_a_word(forgetting):
+            notes.append(warning(backbone, final, forgetting, terms.again))
+    scores = summed(arms, chosen.name, metric, stage.protocol, stage.held_groups, forgetting)
     curves = {name: tuple(spoken.log for spoken in tried.spoken) for name, tried in found.items()}
     return Speech(scores, tuple(arms), stage.held, None, final, tuple(notes), curves)
 
@@ -133,13 +135,42 @@ class _Tried:
     alarms: tuple[Alarm, ...]
 
 
+@dataclass(frozen=True)
+class _Contest:
+    """Answers to the prompts of all pairs against those of the model as it was."""
+
+    stage: Stage
+    judge: Judge
+    before: dict[int, str]
+
+    @classmethod
+    def of(cls, stage: Stage) -> _Contest:
+        """Let the model as it is answer the prompts that are held out."""
+        assert callable(stage.terms.metric)
+        return cls(stage, stage.terms.metric, _answered(stage, stage.backbone, stage.held))
+
+    def judged(self, told: Told, said: dict[int, str]) -> Told:
+        """What an arm did, with how often its answers win."""
+        held = self.stage.held.tolist()
+        ours, theirs = ([each[i] for i in held] for each in (said, self.before))
+        wins = win_rate(self.judge, [words_of(self.stage.rows[i].prompt) for i in held], ours, theirs)
+        return replace(told, measured={WINS: wins, **told.measured}, answers=tuple(ours))
+
+
+def _answered(stage: Stage, backbone: LanguageBackbone, rows: NDArray[np.int64]) -> dict[int, str]:
+    """Row → what a model answers to its prompt."""
+    asked = [stage.tokens[i].question for i in rows.tolist()]
+    sampling = Sampling(stage.backbone.room(stage.rows), seed=stage.terms.seed)
+    return dict(zip(rows.tolist(), answers(backbone, asked, sampling), strict=True))
+
+
 def _try(
-    stage: Stage, recipe: TokenRecipe, updates: int, tokens: Sequence[Tokens],
-    nats: NDArray[np.float64], count: NDArray[np.int64],
+    stage: Stage, recipe: TokenRecipe, updates: int,
+    asked_of: tuple[Sequence[Tokens], NDArray[np.float64], NDArray[np.int64]], contest: _Contest | None,
 ) -> _Tried:  # fmt: skip
     """Learn on every fold without the pairs of the fold, and ask about these."""
-    start = time.perf_counter()
-    lesson = Lesson.of(stage.backbone, tokens, recipe, -nats)
+    start, (tokens, nats, count), said = time.perf_counter(), asked_of, dict[int, str]()
+    lesson = stage.lesson(recipe, tokens, -nats)
     after, spoken, alarms = nats.copy(), [], []
     for fold in range(stage.used):
         alarms.append(Alarm())
@@ -148,8 +179,12 @@ def _try(
         alarms[-1].stopped = len(spoken[-1].log) < updates
         own = np.flatnonzero(stage.folds == fold)
         asked = np.concatenate([own, own + len(stage.rows)])
-        after[asked] = spoken[-1].backbone(stage.backbone).losses([tokens[i] for i in asked.tolist()])[0]
+        moved = spoken[-1].backbone(stage.backbone)
+        after[asked] = moved.losses([tokens[i] for i in asked.tolist()])[0]
+        if contest is not None:
+            said.update(_answered(stage, moved, own))
     told = _told(recipe.name, after, nats, count, stage, time.perf_counter() - start, spoken[-1].moved)
+    told = told if contest is None else contest.judged(told, said)
     return _Tried(recipe, updates, lesson, told, tuple(spoken), tuple(alarms))
 
 

@@ -1,8 +1,8 @@
-"""In-context examples: which rows stand before a question as earlier turns, the nearest ones or a diverse few."""
+"""In-context examples: which rows stand before a question as earlier turns, and how many of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,12 +10,19 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from handful.backbones.chat import Chat, Tokens
-from handful.data.conversations import Conversation, Message
+from handful.backbones.language import LanguageBackbone
+from handful.data.conversations import Conversation, Message, pieces
 
 KINDS = ("nearest", "diverse")
 
-# Examples may fill at most this share of the context; the question and its answer need the rest.
-_SHARE = 0.5
+COUNTS = (1, 2, 4, 8)
+"""How many examples may be shown."""
+
+SHARE = 0.5
+"""Examples may fill at most this share of the context; the question and its answer need the rest."""
+
+# So many rows far from each other are kept, of which the first ones that may be shown are.
+_SPREAD = 64
 
 
 @dataclass(frozen=True)
@@ -37,9 +44,9 @@ class Examples:
     """Rows to pick from: what a prompted model knows of the task."""
 
     def __init__(self, rows: Sequence[Conversation], shots: Shots) -> None:
-        """Take the rows; their prompts are compared by the words they share (TF-IDF, cosine)."""
+        """Take the rows; their prompts are compared by the ``pieces`` that they share (TF-IDF, cosine)."""
         self.rows, self.shots = tuple(rows), shots
-        self._words = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", sublinear_tf=True)
+        self._words = TfidfVectorizer(analyzer=pieces, sublinear_tf=True)
         texts = [words_of(row.prompt) for row in rows]
         try:
             self._vectors = self._words.fit_transform(texts)  # (N, V), rows of length one
@@ -47,37 +54,83 @@ class Examples:
             self._vectors = None
         self._fixed = self._spread() if shots.kind == "diverse" else None
 
-    def of(self, prompt: Sequence[Message]) -> list[Conversation]:
-        """The examples for a question, the most fitting one last, next to the question."""
-        if self._fixed is not None:
-            return [self.rows[i] for i in self._fixed]
-        if self._vectors is None:
-            return list(self.rows[: self.shots.count])
-        near = (self._vectors @ self._words.transform([words_of(prompt)]).T).toarray().ravel()  # (N,)
-        return [self.rows[i] for i in np.argsort(near, kind="stable")[-self.shots.count :]]
+    def of(
+        self, prompt: Sequence[Message], count: int | None = None, without: Collection[int] = ()
+    ) -> list[Conversation]:
+        """The examples for a question, the most fitting one last, next to the question.
 
-    def before(self, row: Conversation, chat: Chat, context: int) -> Conversation:
+        Args:
+            prompt: the question.
+            count: how many; as many as ``shots`` says by default.
+            without: positions of rows that must not be shown.
+        """
+        most = self.shots.count if count is None else count
+        if self._fixed is not None:
+            order = self._fixed.tolist()
+        elif self._vectors is None:
+            order = list(range(len(self.rows)))
+        else:
+            near = (self._vectors @ self._words.transform([words_of(prompt)]).T).toarray().ravel()  # (N,)
+            order = np.argsort(near, kind="stable")[::-1].tolist()
+        found = [self.rows[i] for i in order if i not in without][:most]
+        return found if self._vectors is None or self._fixed is not None else found[::-1]
+
+    def before(
+        self, row: Conversation, chat: Chat, context: int, count: int | None = None, without: Collection[int] = ()
+    ) -> Conversation:
         """A row with its examples as earlier turns; those that fit least go first where the context is short."""
-        examples = self.of(row.prompt)
+        examples = self.of(row.prompt, count, without)
         while examples:
             longer = with_turns(row, examples)
-            if len(chat.question(longer.prompt, 1 << 30).ids) <= _SHARE * context:
+            if len(chat.question(longer.prompt, 1 << 30).ids) <= SHARE * context:
                 return longer
             examples = examples[1:]
         return row
 
     def _spread(self) -> NDArray[np.int64]:
         """Rows far from each other: the one nearest to all, then each time the one farthest from those that are in."""
-        count = min(self.shots.count, len(self.rows))
+        count = min(_SPREAD, len(self.rows))
         if self._vectors is None:
             return np.arange(count)
         near = (self._vectors @ self._vectors.T).toarray()  # (N, N)
         found = [int(near.sum(1).argmax())]
+        nearest = near[:, found[0]].copy()
         while len(found) < count:
-            nearest = near[:, found].max(1)
-            nearest[found] = np.inf
+            nearest[found[-1]] = np.inf
             found.append(int(nearest.argmin()))
+            nearest = np.maximum(nearest, near[:, found[-1]])
         return np.array(found)
+
+
+def best_count(
+    backbone: LanguageBackbone,
+    rows: Sequence[Conversation],
+    groups: NDArray[np.int64] | None,
+    kind: str,
+    counts: Sequence[int],
+    asked: NDArray[np.int64],
+) -> int:
+    """How many examples make the answers of rows likeliest that are themselves left out of the examples.
+
+    Args:
+        backbone: who is asked; nothing moves.
+        rows: N rows to pick examples from.
+        groups: (N,) rows of one number are left out together; None where each stands for itself.
+        kind: ``nearest`` or ``diverse``.
+        counts: what to choose from, fewest first; of ties the first is taken.
+        asked: (M,) the rows that are asked about.
+    """
+    examples = Examples(rows, Shots(kind, max(counts)))
+    own = np.arange(len(rows)) if groups is None else groups
+    losses = []
+    for count in counts:
+        shown = [
+            examples.before(rows[i], backbone.chat, backbone.context, count, np.flatnonzero(own == own[i]).tolist())
+            for i in asked.tolist()
+        ]
+        nats, tokens = backbone.losses([backbone.chat.tokens(row, backbone.context) for row in shown])
+        losses.append(float(nats.sum() / tokens.sum()))
+    return counts[int(np.argmin(losses))]
 
 
 def with_turns(row: Conversation, examples: Sequence[Conversation]) -> Conversation:

@@ -17,6 +17,7 @@ from handful.backbones.language import LanguageBackbone, Sampling
 from handful.data.conversations import Conversation, asked
 from handful.errors import DataError, OptionError
 from handful.evaluation.answers import exact_match
+from handful.strategies.forgetting import replayed
 from handful.strategies.shots import Examples, Shots
 from handful.strategies.token_recipes import RECIPES, Lesson, speak
 
@@ -126,6 +127,8 @@ class Instructed(Speaking):
     """How far to go from the weights as they were to the tuned ones, 0 to 1 (WiSE-FT): less forgets less."""
     l2_sp: float = 0.0
     """How strongly the weights are drawn back to where they began."""
+    replay: float = 0.0
+    """How many answers of the model as it was, to general prompts, go with each row of an update; 0.25 is a start."""
     seed: int = 0
     """Fixes the order of rows."""
 
@@ -144,14 +147,16 @@ class Instructed(Speaking):
         rows = _rows(prompts, wanted)
         start = self._start(rows)
         known = RECIPES[self.strategy]
-        recipe = replace(known, rate=self.rate or known.rate, batch=self.batch, l2_sp=self.l2_sp)
+        recipe = replace(known, rate=self.rate or known.rate, batch=self.batch)
+        recipe = replace(recipe, l2_sp=self.l2_sp, fade=self.fade, replay=self.replay)
         why = recipe.tuner.refusal(start)
         if why is not None:
             raise OptionError(f"strategy {self.strategy} cannot be used: {why}. Choose another.")
-        lesson = Lesson.of(start, [start.chat.tokens(row, start.context) for row in rows], recipe)
+        kept = replayed(start, self.seed) if self.replay else ()
+        lesson = Lesson.of(start, [start.chat.tokens(row, start.context) for row in rows], recipe, replay=kept)
         spoken = speak(start, lesson, np.arange(len(rows)), recipe, recipe.settings(self.updates, self.seed))
         self.delta_, self.log_, self.moved_ = spoken.delta, spoken.log, spoken.moved
-        self.backbone_ = spoken.backbone(start, self.fade)
+        self.backbone_ = spoken.backbone(start)
         return self
 
 

@@ -1,4 +1,4 @@
-"""The stage of a language run: rows on their folds, what the time pays for, and what was forgotten in the end."""
+"""The stage of a language run: rows on their folds, and what the time pays for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +20,11 @@ from handful.data.conversations import Conversation
 from handful.data.splits import fold_ids
 from handful.errors import OptionError
 from handful.evaluation.answer_scores import AnswerScores, Told
-from handful.evaluation.answers import LOSS, Judge, Ratio, difference
-from handful.evaluation.general import QUESTIONS
-from handful.evaluation.intervals import Estimate
+from handful.evaluation.answers import LOSS, Judge
 from handful.seeding import generator
-from handful.strategies.shots import Shots, tokens_of
+from handful.strategies.forgetting import replay_costs, replayed
+from handful.strategies.inventing import COST, tries
+from handful.strategies.shots import COUNTS, KINDS, SHARE, Shots, best_count
 from handful.strategies.token_recipes import LEAST_UPDATES, RECIPES, Lesson, Spoken, TokenRecipe, speak
 from handful.training.loop import Update
 from handful.training.tokens import TokenBody
@@ -31,13 +33,14 @@ Say = Callable[[str, int, int], None]
 
 FOLDS = 4
 
-# A forgetting of more than this many nats per token is worth a word.
-FORGOTTEN = 0.05
-
 # So many rows, or groups of rows, are held out at least: fewer give no interval.
 _HELD = 3
 
 _DECIDED = "decided.json"
+
+# How many examples to show is chosen on so many rows at most and at least, in at most this share of the time; asking
+# with the most of them may take at most this share, or nothing would be left for what learns.
+_ASKED, _LEAST, _CHOOSING, _ASKING = 12, 4, 0.15, 0.25
 
 # An update costs a forward pass and a backward pass of about the same size, and some more.
 _UPDATE = 2.4
@@ -67,6 +70,8 @@ class SpeakingTerms:
     """The C labels, where answers are labels; how often the right one is the likeliest is then a score too."""
     recipes: dict[str, TokenRecipe] = field(default_factory=lambda: dict(RECIPES))
     """Name → how weights move."""
+    again: Callable[[str], str] = lambda remedy: f"handful.tune(…, remedy={remedy!r})"
+    """Remedy against forgetting → what to type for a run with it."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,39 @@ class Stage:
     """(N,) the fold of each row."""
     used: int
     """How many folds are held out in turn; fewer than there are where time is short."""
+    counts: tuple[int, ...] = (Shots.count,)
+    """How many examples may be shown: what is chosen from."""
+    choosing: int = 0
+    """On how many rows the number of examples is chosen."""
+
+    @cached_property
+    def replay(self) -> list[Tokens]:
+        """Answers of the model as it is, to be kept while weights move; made when first asked for."""
+        return replayed(self.backbone, self.terms.seed)
+
+    def lesson(
+        self, recipe: TokenRecipe, tokens: Sequence[Tokens] | None = None, reference: NDArray[np.float64] | None = None
+    ) -> Lesson:
+        """The rows as a recipe learns from them; of pairs the tokens and the log likelihoods at the start."""
+        replay = self.replay if recipe.replay else ()
+        return Lesson.of(self.backbone, self.tokens if tokens is None else tokens, recipe, reference, replay)
+
+    def shots(self, kind: str, fold: int | None) -> Shots:
+        """How many examples of a kind are shown, chosen on rows to learn from alone.
+
+        Args:
+            kind: ``nearest`` or ``diverse``.
+            fold: which rows take no part; None for none.
+        """
+        if len(self.counts) == 1:
+            return Shots(kind, self.counts[0])
+        at = np.arange(len(self.rows)) if fold is None else np.flatnonzero(self.folds != fold)
+        rng = generator(self.terms.seed, f"examples {fold}")
+        asked = np.sort(rng.permutation(len(at))[: self.choosing])
+        groups = None if self.groups is None else self.groups[at]
+        rows = [self.rows[i] for i in at.tolist()]
+        self.terms.say(f"choosing how many {kind} examples are shown", 0 if fold is None else fold + 1, self.used)
+        return Shots(kind, best_count(self.backbone, rows, groups, kind, self.counts, asked))
 
     @property
     def held(self) -> NDArray[np.int64]:
@@ -127,7 +165,7 @@ class Stage:
 
     def learned(
         self, lesson: Lesson, recipe: TokenRecipe, updates: int, fold: int | None,
-        watch: Callable[[Update, TokenBody], bool] = lambda update, body: False,
+        watch: Callable[[Update, TokenBody], bool] = lambda update, body: False, more: Sequence[int] = (),
     ) -> Spoken:  # fmt: skip
         """A recipe on all rows, or without those of a fold.
 
@@ -137,6 +175,7 @@ class Stage:
             updates: how often.
             fold: which rows are left out; None for none.
             watch: looks at the model after every update; True ends the training.
+            more: further rows of the lesson to learn from.
         """
         rows = np.arange(len(self.rows)) if fold is None else np.flatnonzero(self.folds != fold)
         part = "all rows" if fold is None else f"fold {fold + 1} of {self.used}"
@@ -148,6 +187,7 @@ class Stage:
             self.terms.say(f"{recipe.name}, {part}, loss {update.loss:.2f}", update.number + 1, total)
             return watch(update, body)
 
+        rows = np.append(rows, np.array(more, np.int64))
         return speak(self.backbone, lesson, rows, recipe, settings, checkpoint=file, progress=tell)
 
 
@@ -196,8 +236,8 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
     terms = stage.terms
     decided = _decided(terms.checkpoints)
     if decided is not None:  # a resumed run does what it began, however fast the machine is now
-        stage.used, updates = decided
-        return updates
+        stage.used, stage.counts, stage.choosing = decided["used"], tuple(decided["counts"]), decided["choosing"]
+        return dict(decided["updates"])
     wanted = terms.updates or int(np.clip(2 * len(stage.rows), 40, 200))
     refused: dict[str, str] = {}
     for name in [name for name in terms.wanted if name in terms.recipes]:
@@ -208,11 +248,21 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
             why = f"{wanted} updates move nothing far enough to be seen; it needs at least {LEAST_UPDATES}"
         refused.update({} if why is None else {name: why})
     tried = [name for name in terms.wanted if name in terms.recipes and name not in refused]
-    once, row = _pass(stage) if tried else (0.0, 0.0)
-    left = terms.budget - once * (1 + len(terms.choices)) * (1 + 5 * ("in-context" in terms.wanted))
+    shows = "in-context" in terms.wanted
+    once, row = _pass(stage) if terms.budget and (tried or shows) else (0.0, 0.0)
+    once *= 1 + len(terms.choices)
+    chosen = _choose_from(stage, once, row) if shows else 0.0
+    left = terms.budget - once - (_asking(once, stage.counts) if shows else 0.0) - chosen
+    made, long = _replaying(stage, [terms.recipes[name] for name in tried], row)
+    left -= made
 
     def cost(used: int, updates: int) -> float:
-        each = [factor * row * _UPDATE * updates * min(terms.recipes[n].batch, len(stage.rows)) for n in tried]
+        recipes = [terms.recipes[name] for name in tried]
+        each = [
+            _UPDATE * updates * (factor * row * min(recipe.batch, len(stage.rows)) + long * recipe.beside)
+            + row * COST * tries(recipe.invents, len(stage.rows))
+            for recipe in recipes
+        ]
         return used * sum(each) + max(each)
 
     fewest = _fewest(stage)
@@ -236,16 +286,47 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
     updates = dict.fromkeys(tried, wanted)
     if terms.checkpoints is not None:
         with replaced_file(terms.checkpoints / _DECIDED) as file:
-            file.write_text(json.dumps({"used": stage.used, "updates": updates}), encoding="utf-8")
+            made_of = {"used": stage.used, "updates": updates, "counts": stage.counts, "choosing": stage.choosing}
+            file.write_text(json.dumps(made_of), encoding="utf-8")
     return updates
 
 
-def _decided(folder: Path | None) -> tuple[int, dict[str, int]] | None:
-    """How many folds and updates an earlier try of the same run decided on."""
+def _decided(folder: Path | None) -> dict[str, Any] | None:
+    """How many folds, updates and examples an earlier try of the same run decided on."""
     if folder is None or not (folder / _DECIDED).is_file():
         return None
-    found = json.loads((folder / _DECIDED).read_text("utf-8"))
-    return int(found["used"]), {str(name): int(count) for name, count in found["updates"].items()}
+    found: dict[str, Any] = json.loads((folder / _DECIDED).read_text("utf-8"))
+    return found
+
+
+def _asking(once: float, counts: Sequence[int]) -> float:
+    """Seconds for asking with examples of each kind, as many as there may be: rows are read with their examples."""
+    return once * len(KINDS) * (1 + max(counts))
+
+
+def _choose_from(stage: Stage, once: float, row: float) -> float:
+    """Decide which numbers of examples are compared, and on how many rows: the more of both, the more time there is.
+
+    Args:
+        stage: where it is written down.
+        once: seconds for asking about all rows without examples.
+        row: seconds for reading a row.
+
+    Returns:
+        What it takes, in seconds.
+    """
+    length = float(np.median([len(tokens.ids) for tokens in stage.tokens]))
+    learned = len(stage.rows) - int(np.bincount(stage.folds).max())
+    counts = [k for k in COUNTS if k * length <= SHARE * stage.backbone.context and k < learned] or [1]
+    stage.counts, times = (min(Shots.count, counts[-1]),), len(KINDS) * (stage.used + 1)
+    while stage.terms.budget and len(counts) > 1:
+        each = row * times * sum(1 + k for k in counts)
+        rows = int(min(_ASKED, learned, _CHOOSING * stage.terms.budget / max(each, 1e-9)))
+        if rows >= _LEAST and _asking(once, counts) <= _ASKING * stage.terms.budget:
+            stage.counts, stage.choosing = tuple(counts), rows
+            return rows * each
+        counts.pop()
+    return 0.0
 
 
 def _fewest(stage: Stage) -> int:
@@ -259,22 +340,24 @@ def _pass(stage: Stage) -> tuple[float, float]:
     """Seconds for reading all rows once, and one row of middling length."""
     tokens = stage.tokens
     some = sorted(tokens, key=lambda row: len(row.ids))[len(tokens) // 2 :][:4]
-    start = time.perf_counter()
-    stage.backbone.losses(some)
-    each = (time.perf_counter() - start) / sum(len(row.ids) for row in some)
+    taken = []
+    for _ in range(2):  # the first pass of a process also wakes threads up
+        start = time.perf_counter()
+        stage.backbone.losses(some)
+        taken.append(time.perf_counter() - start)
+    each = min(taken) / sum(len(row.ids) for row in some)
     everything = each * sum(len(row.ids) for row in tokens)
     return everything, everything / len(tokens)
 
 
+def _replaying(stage: Stage, recipes: Sequence[TokenRecipe], row: float) -> tuple[float, float]:
+    """Seconds for making answers of the model as it is, and for reading one of them."""
+    if not any(recipe.replay for recipe in recipes):
+        return 0.0, 0.0
+    made, long = replay_costs(stage.backbone)
+    token = row * len(stage.tokens) / sum(len(tokens.ids) for tokens in stage.tokens)
+    return made * token, long * token
+
+
 def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{np.ceil(seconds / 60):.0f} min"
-
-
-def forgotten(before: LanguageBackbone, after: LanguageBackbone) -> Estimate:
-    """How much the loss on general questions rose, in nats per token, with its interval."""
-    return difference(_general(after), _general(before))
-
-
-def _general(backbone: LanguageBackbone) -> Ratio:
-    nats, count = backbone.losses(tokens_of(QUESTIONS, backbone.chat, backbone.context, None))
-    return Ratio(nats, count.astype(float))

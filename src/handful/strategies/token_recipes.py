@@ -28,8 +28,8 @@ from handful.training.tuners.base import Delta
 LEAST_UPDATES = 16
 """With fewer updates nothing moves far enough to be told from where it began."""
 
-# So many tokens go through at once: their scores over a vocabulary of 50,000 take 200 MB, each gradient as much.
-_PART = 1024
+PART = 1024
+"""So many tokens go through at once: their scores over a vocabulary of 50,000 take 200 MB, each gradient as much."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,12 @@ class TokenRecipe:
     """Rows (or pairs) per update."""
     l2_sp: float = 0.0
     """How strongly what moves is drawn back to where it began."""
+    fade: float = 1.0
+    """How far to go from the weights as they were to the tuned ones, 0 to 1 (WiSE-FT)."""
+    replay: float = 0.0
+    """How many answers of the model as it was go with each row of an update."""
+    invents: float = 0.0
+    """How many rows the model makes up for each row to learn from, to learn from these too."""
 
     @property
     def pairs(self) -> bool:
@@ -59,6 +65,11 @@ class TokenRecipe:
     def first(self, backbone: LanguageBackbone) -> int:
         """How many blocks stay frozen."""
         return first_moving(len(backbone.blocks), self.share)
+
+    @property
+    def beside(self) -> int:
+        """How many answers of the model as it was go with an update."""
+        return math.ceil(self.replay * self.batch)
 
     def settings(self, updates: int, seed: int) -> Settings:
         """The options of the loop for so many updates."""
@@ -78,6 +89,9 @@ RECIPES: dict[str, TokenRecipe] = {
     )
 }
 """What can be asked for by name; ``lora`` is tried by default."""
+
+INVENTING: dict[str, TokenRecipe] = {"synthetic": TokenRecipe("synthetic", LoRA(rank=8), invents=1.0)}
+"""What learns from rows that the model made up itself, beside those of the user."""
 
 PREFERENCES: dict[str, TokenRecipe] = {
     recipe.name: recipe
@@ -129,6 +143,8 @@ class Lesson:
     """What the blocks below those that move gave for them."""
     reference: NDArray[np.float64] | None = None
     """(2 N,) log likelihoods of the answers of pairs before anything moved."""
+    replayed: int = 0
+    """How many of the rows, the last ones, are answers of the model as it was."""
 
     @classmethod
     def of(
@@ -137,17 +153,25 @@ class Lesson:
         tokens: Sequence[Tokens],
         recipe: TokenRecipe,
         reference: NDArray[np.float64] | None = None,
+        replay: Sequence[Tokens] = (),
     ) -> Lesson:
-        """Run what does not move once."""
-        return cls(tokens, Activations.of(backbone, [list(tokens)], recipe.first(backbone)), reference)
+        """Run what does not move once, over the rows and over answers of the model as it was."""
+        every = [*tokens, *(replay if recipe.replay else ())]
+        activations = Activations.of(backbone, [every], recipe.first(backbone))
+        return cls(every, activations, reference, len(every) - len(tokens))
+
+    @property
+    def kept(self) -> NDArray[np.int64]:
+        """The rows that are answers of the model as it was."""
+        return np.arange(len(self.tokens) - self.replayed, len(self.tokens))
 
 
 def _parts(lesson: Lesson, rows: NDArray[np.int64], recipe: TokenRecipe) -> int:
     """In how many parts an update goes through, so that the scores of a part fit into memory."""
     both = np.concatenate([rows, rows + len(lesson.tokens) // 2]) if recipe.pairs else rows
-    longest = max(len(lesson.tokens[row].ids) for row in both.tolist())
-    each = max(1, _PART // (longest * (1 + recipe.pairs)))  # rows, or pairs, of a part
-    return math.ceil(min(recipe.batch, len(rows)) / each)
+    longest = max(len(lesson.tokens[row].ids) for row in [*both.tolist(), *lesson.kept.tolist()])
+    each = max(1, PART // (longest * (1 + recipe.pairs)))  # rows, or pairs, of a part
+    return math.ceil((min(recipe.batch, len(rows)) + min(recipe.beside, lesson.replayed)) / each)
 
 
 def speak(
@@ -187,12 +211,17 @@ def speak(
         assert lesson.reference is not None
         source = PairBatches(lesson.activations, lesson.tokens, lesson.reference, rows, recipe.batch, settings.seed)
     else:
-        source = AnswerBatches(lesson.activations, lesson.tokens, rows, recipe.batch, settings.seed)
-    if max(len(row.ids) for row in lesson.tokens) > _PART:
+        source = AnswerBatches(
+            lesson.activations, lesson.tokens, rows, recipe.batch, settings.seed, lesson.kept, recipe.beside
+        )
+    if max(len(row.ids) for row in lesson.tokens) > PART:
         give_back_at_once()
     settings = replace(settings, accumulate=max(settings.accumulate, _parts(lesson, rows, recipe)))
     log = train(
         body, recipe.objective, source, groups, settings, penalties=penalties, checkpoint=checkpoint,
         progress=lambda update, total: progress(update, total, body),
     )  # fmt: skip
-    return Spoken(recipe, body.first, recipe.tuner.delta(body), log, moved)
+    delta = recipe.tuner.delta(body)
+    if recipe.fade != 1:
+        delta = recipe.tuner.faded(TokenBody(backbone, body.first), delta, recipe.fade)
+    return Spoken(recipe, body.first, delta, log, moved)

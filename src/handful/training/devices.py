@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import torch
 
+from handful.backbones.language import free_memory
+
 # The name of the setting in malloc.h, and from how many bytes on a piece counts as large.
 _MMAP_THRESHOLD, _LARGE = -3, 4 << 20
 
@@ -31,6 +33,11 @@ def out_of_memory(error: RuntimeError) -> bool:
     """Whether an error says that the memory of the GPU or of the machine is used up."""
     said = str(error)
     return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in said or "can't allocate memory" in said
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """How much memory is free where a training would be; None where the system does not say."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
 
 
 def share_the_cores(fn: Callable[[Job], Result]) -> Callable[[Job], Result]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -90,10 +90,16 @@ class AnswerBatches:
     """Rows per update."""
     seed: int = 0
     """Fixes the draws."""
+    replayed: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """(R,) rows that are not to be learned but to be kept: answers of the model as it was."""
+    beside: int = 0
+    """How many of them go with every update."""
 
     def __call__(self, update: int, parts: int) -> Sequence[Batch]:
         """The rows of an update in so many batches."""
         at = self.rows[drawn(update, len(self.rows), self.size, self.seed)]
+        if self.beside and len(self.replayed):
+            at = np.append(at, self.replayed[drawn(update, len(self.replayed), self.beside, self.seed)])
         return [asked_batch(self.activations, self.tokens, at[part::parts]) for part in range(min(parts, len(at)))]
 
 
