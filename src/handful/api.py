@@ -22,6 +22,7 @@ from handful.engines import engine as engine_of
 from handful.errors import DataError, OptionError, WeightsError
 from handful.evaluation.conformal import Sets
 from handful.evaluation.intervals import Estimate
+from handful.evaluation.scores import Scores
 from handful.evaluation.verdicts import assemble, held_out_answers, score_test
 from handful.export.bundle import WITNESSES, Bundle, Moved
 from handful.export.reference import Reference
@@ -34,6 +35,7 @@ from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import findings as find_faults
 from handful.inspection.shift import MOST
 from handful.plan import METRICS, MOVERS, STRATEGIES, Plan
+from handful.robustness import forgotten, slices_of, unsettled
 from handful.run import Run, Training, checkpoints_for
 from handful.seeding import generator
 from handful.strategies.curve import forecast
@@ -241,13 +243,32 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
     if tested is not None:
         said = f"On the {len(test)} test rows: {tested:.0%}. Held out in turn: {scores.sentence}"
         scores = replace(scores, test=tested, test_n=len(test), sentence=said)
-    scores = replace(scores, seconds=clock.seconds, sets=Sets.of(whole, frozen.rows.truth))
     model = _with_reference(model, frozen, whole, backbones)
+    with clock("checks"):
+        scores = replace(scores, slices=slices_of(learning, whole, frozen.rows, plan.seed))
+        if plan.budget:
+            below = None if model.moved is None else _bundle(frozen, learning, backbones)
+            scores = _unsettled(scores, model, below, learning, data.take(test), frozen.rows.groups, plan.seed)
+    scores = replace(scores, seconds=clock.seconds, sets=Sets.of(whole, frozen.rows.truth))
     notes = (f"{len(frozen.found.outcomes)} settings were compared on the same folds.", *above.notes)
     return Run(
         learning, plan, tuple(findings), scores, held_out_answers(whole, frozen.rows), model, notes,
         tuple(Training.of(rung) for rung in above.rungs), tuple(trial.record() for trial in above.trials),
     )  # fmt: skip
+
+
+def _unsettled(
+    scores: Scores,
+    model: Bundle,
+    below: Bundle | None,
+    data: Dataset,
+    test: Dataset,
+    groups: NDArray[np.int64] | None,
+    seed: int,
+) -> Scores:
+    """The scores with what slight changes do to the model that is shipped, and what it forgot."""
+    changes = unsettled(model, below, data, test, groups, seed)
+    return replace(scores, stability=changes, kept=forgotten(model, data, seed))
 
 
 class _Clock:
