@@ -9,7 +9,7 @@ import pytest
 import handful
 from handful.data.dataset import Dataset
 from handful.evaluation.scores import Scores
-from handful.robustness import MOST, affordable, kinds_of
+from handful.robustness import kinds_of
 from small_backbones import Muted
 
 
@@ -93,11 +93,3 @@ def test_pictures_are_parted_by_size_and_sounds_by_duration():
     assert len(set(kinds_of(Dataset(shapes, "image", ("a", "b") * 12))["size"])) == 3
     waves = [(np.zeros(1600 * (1 + i), np.float32), 16000) for i in range(24)]
     assert kinds_of(Dataset(waves, "sound", ("a", "b") * 12))["duration"][0] == "up to 0.8 s"
-
-
-def test_long_items_are_looked_at_less_often():
-    order = np.arange(200)
-    assert len(affordable(Dataset(["short"] * 200, "text"), order, MOST)) == MOST
-    assert len(affordable(Dataset(["long " * 1000] * 200, "text"), order, MOST)) == 12
-    waves = [(np.zeros(16000 * 60, np.int16), 16000)] * 20
-    assert len(affordable(Dataset(waves, "sound"), np.arange(20), MOST)) == 8

@@ -356,7 +356,7 @@ def _with_reference(
     used = {name: backbones[name] for name in view.backbones}
     return replace(
         model,
-        reference=Reference.of(view, frozen.matrix, rows.truth, whole, rows.groups),
+        reference=Reference.of(view, frozen.matrix, rows.truth, whole, rows.groups, rows.positions),
         fingerprints={**model.fingerprints, **{name: backbone.fingerprint for name, backbone in used.items()}},
         loaded={**model.loaded, **used},
     )

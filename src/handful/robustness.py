@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.data.augment.slight import SLIGHT, Change
+from handful.data.costs import affordable
 from handful.data.dataset import Dataset, item_hash
 from handful.data.traits import traits_of
 from handful.evaluation.general import SENTENCES
@@ -25,10 +26,7 @@ from handful.seeding import generator
 MOST = 60
 """At most this many rows are changed, of the training rows and of the test rows each."""
 
-# And at most this much: characters of texts, of which models read no more than so many, and seconds of sounds. Each row
-# is changed in two or three ways, and all of it should cost seconds. A few rows are always looked at.
-_MUCH = {"text": 12_000.0, "sound": 120.0}
-_READ = 1_000
+# So many are looked at whatever they cost.
 _LEAST = 8
 
 
@@ -158,7 +156,8 @@ class _Answers:
 
 
 def _sampled(data: Dataset, changes: dict[str, Change], rng: np.random.Generator) -> _Sample:
-    at = affordable(data, rng.permutation(len(data)), MOST)
+    order = rng.permutation(len(data))[:MOST]
+    at = affordable(data.items, data.modality, order, 1 + len(changes), _LEAST)
     items = [data.items[i] for i in at]
     copies = {}
     for name, change in changes.items():
@@ -171,33 +170,6 @@ def _sampled(data: Dataset, changes: dict[str, Change], rng: np.random.Generator
 def _equal(old: Any, new: Any) -> bool:
     """Whether a text came out as it went in; other items always change."""
     return isinstance(old, str) and old == new
-
-
-def affordable(data: Dataset, order: Sequence[int] | NDArray[np.integer], most: int) -> list[int]:
-    """The first of these rows that a model reads within seconds, several times over.
-
-    Args:
-        data: N rows.
-        order: positions, the most wanted first.
-        most: how many at most.
-    """
-    limit, total, taken = _MUCH.get(data.modality, np.inf), 0.0, list[int]()
-    for i in list(order)[:most]:
-        total += _cost(data.items[int(i)], data.modality)
-        if total > limit and len(taken) >= _LEAST:
-            break
-        taken.append(int(i))
-    return taken
-
-
-def _cost(item: Any, modality: str) -> float:
-    if modality == "text":
-        return min(len(item), _READ)
-    if modality == "sound":
-        from handful.data.sounds import duration
-
-        return duration(item)
-    return 1.0
 
 
 def forgotten(model: Bundle, data: Dataset, seed: int) -> Kept | None:
@@ -217,7 +189,8 @@ def forgotten(model: Bundle, data: Dataset, seed: int) -> Kept | None:
     if data.modality == "text":
         about, items = "general sentences", list[Any](SENTENCES)
     else:
-        at = affordable(data, generator(seed, "neighbours").permutation(len(data)), MOST)
+        order = generator(seed, "neighbours").permutation(len(data))[:MOST]
+        at = affordable(data.items, data.modality, order, 2, _LEAST)
         once = {item_hash(data.items[i]): data.items[i] for i in at}
         about, items = "of your own rows", list(once.values())
     before, after = (

@@ -127,6 +127,20 @@ class Run:
                 writer.writerow([answer.row, *map(defuse, cells), f"{answer.confidence:.4f}"])
 
 
+def saved_inputs(folder: Path) -> dict[int, str]:
+    """What ``predictions.csv`` of a run says of its rows: position in the source → text or file name.
+
+    Args:
+        folder: a run folder, or the model folder within; without the file nothing is known.
+    """
+    places = (folder / "predictions.csv", folder.parent / "predictions.csv")
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
+        return {}
+    with file.open(newline="", encoding="utf-8") as stream:
+        return {int(row["row"]): " ".join(row["input"].split()) for row in csv.DictReader(stream)}
+
+
 def checkpoints_of(folder: Path) -> Path:
     """Where trainings that belong to a run folder keep their state until it is written."""
     return folder.parent / f".{folder.name}.training"

@@ -1,0 +1,53 @@
+"""Costs: how many items a model reads several times over within seconds, told from their sizes, not from a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# What is read in all: characters of texts, pictures, seconds of sounds. About five seconds on two cores of a laptop.
+_MUCH = {"text": 48_000.0, "image": 250.0, "sound": 480.0}
+# Of one text models read no more characters than about this many.
+_READ = 1_000
+
+
+def affordable(
+    items: Sequence[Any], modality: str, order: Sequence[int] | NDArray[np.integer], copies: int, least: int
+) -> list[int]:
+    """The first of some items that are read within seconds.
+
+    A clock would stop elsewhere every time, and the same seed would not give the same numbers.
+
+    Args:
+        items: N texts, pictures or sounds.
+        modality: which of these.
+        order: positions, the most wanted first.
+        copies: how many versions of each are read.
+        least: so many are taken whatever they cost.
+
+    Returns:
+        Positions, a first part of ``order``.
+
+    Raises:
+        DataError: a sound cannot be opened.
+    """
+    total, taken = 0.0, list[int]()
+    for at in order:
+        total += copies * _cost(items[int(at)], modality)
+        if total > _MUCH[modality] and len(taken) >= least:
+            break
+        taken.append(int(at))
+    return taken
+
+
+def _cost(item: Any, modality: str) -> float:
+    if modality == "text":
+        return min(len(item), _READ)
+    if modality == "sound":
+        from handful.data.sounds import duration  # texts have no use for decoders
+
+        return duration(item)
+    return 1.0
