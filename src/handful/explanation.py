@@ -9,13 +9,22 @@ from typing import Any
 import numpy as np
 
 from handful.data.classes import listed
+from handful.data.costs import affordable
 from handful.data.covering import PARTS, Part, covered
+from handful.data.dataset import Dataset
 from handful.data.items import make_items
 from handful.errors import DataError, OptionError, suggestion
+from handful.evaluation.scores import HeldOut, most_doubtful
 from handful.export.bundle import Bundle
 
 NEAREST = 3
 """How many training rows like an item are named."""
+
+DOUBTFUL = 10
+"""How many of the most doubtful rows are explained in the report."""
+
+# Into how many parts these are cut: fewer than one item alone, since all of it should cost seconds.
+_CUT = {"text": 20, "image": 16, "sound": 12}
 
 # How many parts of an item are told on a terminal.
 _SHOWN = 10
@@ -149,3 +158,29 @@ def _alike(model: Bundle, items: Sequence[Any]) -> list[tuple[Alike, ...]]:
         return [()] * len(items)
     near = model.reference.like(model.judge(items).features, NEAREST)
     return [tuple(Alike(row.row, model.labels[row.label], row.similarity) for row in rows) for rows in near]
+
+
+def explain_doubtful(model: Bundle, data: Dataset, answers: Sequence[HeldOut]) -> dict[int, Explanation]:
+    """What carries the answers to the rows that the model doubts most, as far as that costs seconds.
+
+    What is explained is the class that was answered while the row was held out, by the model that is saved: it has
+    learned from the row since, so that its own answer may be another one by now.
+
+    Args:
+        model: what is saved.
+        data: N rows that it learned from.
+        answers: N out-of-fold answers.
+
+    Returns:
+        Row in the source → its explanation; rows that cannot be read any more are left out.
+    """
+    place, most = {row: position for position, row in enumerate(data.rows)}, _CUT[data.modality]
+    wanted = [answer for answer in most_doubtful(answers, DOUBTFUL) if answer.row in place]
+    try:
+        order = [place[answer.row] for answer in wanted]
+        chosen = affordable(data.items, data.modality, order, 1 + most, 1)
+        labels = [answer.predicted for answer in wanted[: len(chosen)]]
+        found = explain_all(model, [data.items[i] for i in chosen], labels, most)
+    except DataError:  # a file may have gone since it was read
+        return {}
+    return {data.rows[i]: explanation for i, explanation in zip(chosen, found, strict=True)}

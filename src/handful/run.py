@@ -7,7 +7,8 @@ import hashlib
 import json
 import logging
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from handful.atomic import replaced_folder
 from handful.data.cells import shown
 from handful.data.dataset import Dataset, item_hash
 from handful.evaluation.scores import HeldOut, Scores
+from handful.explanation import Explanation
 from handful.export.bundle import Bundle
 from handful.inspection.findings import Finding
 from handful.plan import Plan
@@ -74,6 +76,8 @@ class Run:
     """One per strategy that moved weights on the folds, in the order in which they were tried."""
     trials: tuple[dict[str, Any], ...] = ()
     """Every other setting of these strategies that was tried, with its loss."""
+    explained: Mapping[int, Explanation] = field(default_factory=dict)
+    """Row in the source → what carries the answer that it got while held out, for the most doubtful rows."""
 
     def save(self, folder: str | Path) -> Path:
         """Write the run folder: scores, findings, plan, predictions, report, log and model.

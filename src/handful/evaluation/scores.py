@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from handful.errors import BundleError
 from handful.evaluation.conformal import Sets
 from handful.evaluation.curves import Curve
 from handful.evaluation.intervals import LEVEL, Estimate
-from handful.evaluation.slices import Slice
+from handful.evaluation.slices import Slice, named
 from handful.evaluation.stability import Changed, Kept, worth_telling
 
 
@@ -118,7 +119,7 @@ class Scores:
     @property
     def cautions(self) -> list[str]:
         """What to know before the model is used: parts that differ, changes that unsettle it, what it forgot."""
-        return [part.sentence for part in self.slices if part.differs] + worth_telling(self.stability, self.kept)
+        return [part.sentence for part in named(self.slices)] + worth_telling(self.stability, self.kept)
 
     def as_dict(self) -> dict[str, Any]:
         """What ``scores.json`` holds."""
@@ -212,3 +213,8 @@ class HeldOut:
     """Mean probability of ``predicted`` over repeats, calibrated inside the folds."""
     own: float
     """Mean probability of ``label``; the lowest are the most doubtful rows."""
+
+
+def most_doubtful(answers: Sequence[HeldOut], count: int) -> list[HeldOut]:
+    """The rows whose own label was least probable while they were held out, the most doubtful first."""
+    return sorted(answers, key=lambda answer: (answer.own, answer.row))[:count]

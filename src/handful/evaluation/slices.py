@@ -143,6 +143,17 @@ def slices(
     return tuple(sorted(told, key=lambda s: (order.index(s.kind), s.accuracy.value, s.name)))
 
 
+def named(found: Sequence[Slice]) -> list[Slice]:
+    """The parts that differ; of two that are all rows together only the weaker, since both say the same."""
+    return [s for s in found if s.differs and not any(_mirrored(s, other) for other in found)]
+
+
+def _mirrored(better: Slice, other: Slice) -> bool:
+    """Whether the other part is all the other rows, and fares worse."""
+    same = better.kind == other.kind and better.rest == other.accuracy.value and better.accuracy.value == other.rest
+    return same and other.accuracy.value < better.accuracy.value
+
+
 def _chances(right: Floats, member: NDArray[np.bool_], groups: Whole | None, rng: np.random.Generator) -> list[float]:
     """How often rows dealt anew differ as much between each part and the rest. (N,), (N, S) → S shares."""
     n, own = len(right), member.sum(0)  # (S,)
