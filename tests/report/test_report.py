@@ -387,7 +387,10 @@ def test_words_that_carry_an_answer_are_marked_with_shade_line_and_number(make_r
 def test_an_answer_that_no_part_carries_says_so(make_run):
     run = make_run(TEXTS, LABELS)
     parts = [Part("text", (0.0,), (0.5,)), Part("number", (0.5,), (1.0,))]
-    assert "No part alone carries" in page(explained(run, parts, [0.01, 0.0])).text
+    shown = explained(run, parts, [0.01, 0.0])
+    assert "No part alone carries" in page(shown).text
+    unsure = {row: replace(found, confidence=0.1) for row, found in shown.explained.items()}
+    assert "The saved model has learned from this row since and does not" in page(replace(run, explained=unsure)).text
 
 
 def test_a_long_text_lists_the_words_that_carry_it(make_run):

@@ -47,6 +47,13 @@ class Marked:
     """The class that the marks speak for."""
     marks: tuple[Mark, ...]
     """Of a text all parts, in their order; of pictures and sounds the strongest ones."""
+    confidence: float
+    """The probability that the saved model gives the class."""
+
+    @property
+    def unlearned(self) -> bool:
+        """Whether nothing is marked because the saved model, which has seen the row since, answers another class."""
+        return not self.strong and self.confidence < 0.5
 
     @property
     def sides(self) -> str:
@@ -67,7 +74,7 @@ def marked(explanation: Explanation | None, modality: str) -> Marked | None:
     marks = [_mark(part, strongest) for part in explanation.parts]
     if modality != "text":
         marks = sorted((mark for mark in marks if mark.points), key=lambda mark: -mark.strength)[:_MOST]
-    return Marked(words.printable(explanation.label), tuple(sorted(marks, key=_place)))
+    return Marked(words.printable(explanation.label), tuple(sorted(marks, key=_place)), explanation.confidence)
 
 
 def _mark(part: Carried, strongest: float) -> Mark:
