@@ -9,7 +9,8 @@ import pytest
 import handful
 from handful.data.dataset import Dataset
 from handful.evaluation.scores import Scores
-from handful.robustness import kinds_of
+from handful.explanation import explain_doubtful
+from handful.robustness import kinds_of, unsettled
 from small_backbones import Muted
 
 
@@ -93,3 +94,12 @@ def test_pictures_are_parted_by_size_and_sounds_by_duration():
     assert len(set(kinds_of(Dataset(shapes, "image", ("a", "b") * 12))["size"])) == 3
     waves = [(np.zeros(1600 * (1 + i), np.float32), 16000) for i in range(24)]
     assert kinds_of(Dataset(waves, "sound", ("a", "b") * 12))["duration"][0] == "up to 0.8 s"
+
+
+def test_a_file_that_has_gone_costs_no_run(pictures):
+    run = handful.tune(pictures(), backbone="toy-image", budget=0, strategies="ridge")
+    for item in run.data.items[:2]:
+        item.unlink()
+    changes = unsettled(run.model, None, run.data, run.data.take([]), None, 0)
+    assert [change.rows for change in changes] == [10, 10, 10]
+    assert explain_doubtful(run.model, run.data, run.held_out) == {}

@@ -177,9 +177,9 @@ def explain_doubtful(model: Bundle, data: Dataset, answers: Sequence[HeldOut]) -
     place, most = {row: position for position, row in enumerate(data.rows)}, _CUT[data.modality]
     wanted = [answer for answer in most_doubtful(answers, DOUBTFUL) if answer.row in place]
     try:
-        order = [place[answer.row] for answer in wanted]
-        chosen = affordable(data.items, data.modality, order, 1 + most, 1)
-        labels = [answer.predicted for answer in wanted[: len(chosen)]]
+        predicted = {place[answer.row]: answer.predicted for answer in wanted}
+        chosen = affordable(data.items, data.modality, list(predicted), 1 + most)
+        labels = [predicted[i] for i in chosen]
         found = explain_all(model, [data.items[i] for i in chosen], labels, most)
     except DataError:  # a file may have gone since it was read
         return {}

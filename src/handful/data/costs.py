@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 # What is read in all: characters of texts, pictures, seconds of sounds. About five seconds on two cores of a laptop.
-_MUCH = {"text": 48_000.0, "image": 250.0, "sound": 480.0}
+_MUCH = {"text": 48_000.0, "image": 170.0, "sound": 480.0}
 # Of one text models read no more characters than about this many.
 _READ = 1_000
 
 
 def affordable(
-    items: Sequence[Any], modality: str, order: Sequence[int] | NDArray[np.integer], copies: int, least: int
+    items: Sequence[Any], modality: str, order: Sequence[int] | NDArray[np.integer], copies: int
 ) -> list[int]:
-    """The first of some items that are read within seconds.
+    """The first of some items that are read within seconds; what is too large for what is left is passed over.
 
     A clock would stop elsewhere every time, and the same seed would not give the same numbers.
 
@@ -26,20 +26,19 @@ def affordable(
         modality: which of these.
         order: positions, the most wanted first.
         copies: how many versions of each are read.
-        least: so many are taken whatever they cost.
 
     Returns:
-        Positions, a first part of ``order``.
+        Some of the positions, in their order.
 
     Raises:
         DataError: a sound cannot be opened.
     """
-    total, taken = 0.0, list[int]()
+    left, taken = _MUCH[modality], list[int]()
     for at in order:
-        total += copies * _cost(items[int(at)], modality)
-        if total > _MUCH[modality] and len(taken) >= least:
-            break
-        taken.append(int(at))
+        cost = copies * _cost(items[int(at)], modality)
+        if cost <= left:
+            left -= cost
+            taken.append(int(at))
     return taken
 
 

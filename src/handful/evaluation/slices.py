@@ -17,8 +17,10 @@ Whole = NDArray[np.integer]
 FEWEST = 8
 """A slice with fewer rows, or with fewer rows beside it, is not looked at: its interval would say nothing."""
 
+# So many parts of a kind are looked at, the largest ones: each makes it harder to name another.
+_PARTS = 40
 # Rows dealt anew: this many numbers in all, within these bounds, so that many rows take no longer than few.
-_NUMBERS, _LEAST, _MOST = 20_000_000, 999, 9_999
+_NUMBERS, _LEAST, _MOST = 10_000_000, 999, 9_999
 # Rows dealt anew are held in memory so many numbers at a time.
 _BATCH = 500_000
 
@@ -125,7 +127,8 @@ def slices(
     for kind, names in kinds.items():
         parts, index = np.unique(np.asarray(names, object).astype(str), return_inverse=True)
         sizes = np.bincount(index)
-        kept = [i for i in range(len(parts)) if min(sizes[i], len(right) - sizes[i]) >= FEWEST]
+        large = np.sort(np.argsort(-sizes, kind="stable")[:_PARTS]).tolist()
+        kept = [i for i in large if min(sizes[i], len(right) - sizes[i]) >= FEWEST]
         member = index[:, None] == np.array(kept, int)  # (N, S)
         chance = _chances(right, member, None if kind == "group" else groups, rng)
         at = np.arange(len(kept)) + len(found)
@@ -160,31 +163,28 @@ def _chances(right: Floats, member: NDArray[np.bool_], groups: Whole | None, rng
     if not len(own):
         return []
     # The difference of two means is monotone in the sum over the part, whose expectation is known when all are dealt.
-    blocks = _blocks(groups, n)
-    centre = np.zeros(len(own))
-    for block in blocks:
-        centre += right[block].mean() * member[block].sum(0)
-    seen = np.abs(right @ member - centre)  # (S,)
+    block = _blocks(groups, n)
+    means = np.bincount(block, right) / np.maximum(np.bincount(block), 1)
+    centre = means[block] @ member  # (S,)
+    seen = np.abs(right @ member - centre)
     draws = int(np.clip(_NUMBERS // n, _LEAST, _MOST))
-    as_far = np.zeros(len(own))
-    weights = member.astype(float)
-    step = max(1, _BATCH // n)
+    as_far, weights, step = np.zeros(len(own)), member.astype(float), max(1, _BATCH // n)
+    place = np.argsort(block, kind="stable")
     for start in range(0, draws, step):
-        dealt = np.tile(right, (min(step, draws - start), 1))  # (B, N)
-        for block in blocks:
-            dealt[:, block] = rng.permuted(dealt[:, block], axis=1)
+        # Sorting random numbers within each block deals its rows anew.
+        order = np.argsort(block + rng.random((min(step, draws - start), n)), axis=1)  # (B, N)
+        dealt = np.empty(order.shape)
+        dealt[:, place] = right[order]
         as_far += (np.abs(dealt @ weights - centre) >= seen - 1e-9).sum(0)
     return [float(p) for p in (1 + as_far) / (1 + draws)]
 
 
-def _blocks(groups: Whole | None, n: int) -> list[Whole]:
-    """Rows that may change places: those of each group, and all rows that are alone in theirs."""
+def _blocks(groups: Whole | None, n: int) -> NDArray[np.intp]:
+    """(N,) rows that may change places share a number: those of each group, and all rows that are alone in theirs."""
     if groups is None:
-        return [np.arange(n)]
+        return np.zeros(n, np.intp)
     _, index, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    alone = np.flatnonzero(sizes[index] == 1)
-    several = [np.flatnonzero(index == i) for i in np.flatnonzero(sizes > 1)]
-    return [block for block in (alone, *several) if len(block) > 1]
+    return np.where(sizes[index] == 1, 0, 1 + index)
 
 
 def holm(p: Sequence[float]) -> list[float]:
