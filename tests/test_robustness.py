@@ -103,3 +103,10 @@ def test_a_file_that_has_gone_costs_no_run(pictures):
     changes = unsettled(run.model, None, run.data, run.data.take([]), None, 0)
     assert [change.rows for change in changes] == [10, 10, 10]
     assert explain_doubtful(run.model, run.data, run.held_out) == {}
+
+
+def test_sounds_that_are_all_too_long_are_left_alone(clips):
+    run = handful.tune(clips(), backbone="toy-sound", budget=0, strategies="ridge")
+    long = replace(run.data, items=[(np.zeros(8000 * 300, np.int16), 8000)] * len(run.data))
+    assert unsettled(run.model, None, long, run.data.take([]), None, 0) == ()
+    assert explain_doubtful(run.model, long, run.held_out) == {}

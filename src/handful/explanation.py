@@ -141,6 +141,8 @@ def explain_all(
     Raises:
         DataError: an item cannot be read.
     """
+    if not items:
+        return []
     cut = [covered(item, model.modality, most) for item in items]
     proba = model.predict_proba([*items, *(copy for _, copies in cut for copy in copies)])  # (N + copies, C)
     alike, at, found = _alike(model, items), len(items), []

@@ -103,6 +103,8 @@ def unsettled(
         _sampled(rows, changes, generator(seed, f"slight changes {name}"))
         for name, rows in (("", data), ("test", test))
     )
+    if not learned.items:
+        return ()
     answers = _Answers.of(model, frozen, learned)
     fresh = _Answers.of(model, None, new) if new.items else None
     found = []
