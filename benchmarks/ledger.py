@@ -36,7 +36,12 @@ class Ledger:
 
     def add(self, row: Row) -> None:
         """Write one row."""
-        self.rows = [old for old in self.rows if self._name(old) != self._name(row)] + [row]
+        self.extend([row])
+
+    def extend(self, rows: Sequence[Row]) -> None:
+        """Write several rows in one go: a file that is whole after every one of thousands would be written all day."""
+        new = {self._name(row) for row in rows}
+        self.rows = [old for old in self.rows if self._name(old) not in new] + list(rows)
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("w", newline="") as stream:
             writer = csv.DictWriter(stream, self.fields)

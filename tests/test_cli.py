@@ -547,8 +547,13 @@ def test_an_explanation_names_the_words_that_an_answer_hangs_on(handful, table, 
     assert ended.code == 0
     first, *parts = ended.out.splitlines()
     assert re.fullmatch(r"(ants|bees): \d+\.\d%", first)
+    parts, alike = parts[:-3], parts[-3:]
     assert len(parts) == 5
+    assert all(
+        re.fullmatch(r" *-?[01]\.\d\d alike: row \d+, labelled (ants|bees): .* number \d+ \w+", x) for x in alike
+    )
     assert all(re.fullmatch(r" *[+-]\d+\.\d points without: \w+", line) for line in parts)
     found = json.loads(handful("explain", "run", "ants march over the hill", "--json").out)
-    assert sorted(found) == ["confidence", "label", "parts"]
+    assert sorted(found) == ["alike", "confidence", "label", "parts"]
+    assert [sorted(row) for row in found["alike"]] == [["label", "row", "similarity"]] * 3
     assert {part["part"] for part in found["parts"]} == {"ants", "march", "over", "the", "hill"}

@@ -22,7 +22,9 @@ from handful.engines import engine as engine_of
 from handful.errors import DataError, OptionError, WeightsError
 from handful.evaluation.conformal import Sets
 from handful.evaluation.intervals import Estimate
+from handful.evaluation.scores import Scores
 from handful.evaluation.verdicts import assemble, held_out_answers, score_test
+from handful.explanation import explain_doubtful
 from handful.export.bundle import WITNESSES, Bundle, Moved
 from handful.export.reference import Reference
 from handful.features.extract import extract
@@ -34,6 +36,7 @@ from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import findings as find_faults
 from handful.inspection.shift import MOST
 from handful.plan import METRICS, MOVERS, STRATEGIES, Plan
+from handful.robustness import forgotten, slices_of, unsettled
 from handful.run import Run, Training, checkpoints_for
 from handful.seeding import generator
 from handful.strategies.curve import forecast
@@ -234,11 +237,7 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
     with clock("curve"):
         curve = forecast(frozen, seen, generator(plan.seed, "curve"))
     with clock("fit"):
-        model = (
-            _bundle(frozen, learning, backbones)
-            if above.chosen is None
-            else _tuned(above, frozen, learning, seen, backbones)
-        )
+        model = _winner(above, frozen, learning, seen, backbones)
         tested = _test(model, data.take(test), sight.take(test), plan) if test else None
         whole = frozen.whole if above.whole is None else above.whole
         chosen = frozen.arm if above.chosen is None else above.chosen.name
@@ -250,13 +249,29 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
     if tested is not None:
         said = f"On the {len(test)} test rows: {tested:.0%}. Held out in turn: {scores.sentence}"
         scores = replace(scores, test=tested, test_n=len(test), sentence=said)
-    scores = replace(scores, seconds=clock.seconds, sets=Sets.of(whole, frozen.rows.truth))
     model = _with_reference(model, frozen, whole, backbones)
+    answers = held_out_answers(whole, frozen.rows)
+    with clock("checks"):
+        scores = replace(scores, slices=slices_of(learning, whole, frozen.rows, plan.seed))
+        if plan.budget:
+            scores = _unsettled(scores, model, frozen, learning, data.take(test), backbones, plan.seed)
+        explained = explain_doubtful(model, learning, answers) if plan.budget else {}
+    scores = replace(scores, seconds=clock.seconds, sets=Sets.of(whole, frozen.rows.truth))
     notes = (f"{len(frozen.found.outcomes)} settings were compared on the same folds.", *above.notes)
     return Run(
-        learning, plan, tuple(findings), scores, held_out_answers(whole, frozen.rows), model, notes,
-        tuple(Training.of(rung) for rung in above.rungs), tuple(trial.record() for trial in above.trials),
+        learning, plan, tuple(findings), scores, answers, model, notes,
+        tuple(Training.of(rung) for rung in above.rungs), tuple(trial.record() for trial in above.trials), explained,
     )  # fmt: skip
+
+
+def _unsettled(
+    scores: Scores, model: Bundle, frozen: Frozen, data: Dataset, test: Dataset, backbones: Mapping[str, Backbone],
+    seed: int,
+) -> Scores:  # fmt: skip
+    """The scores with what slight changes do to the model that is shipped, and what it forgot."""
+    below = None if model.moved is None else _bundle(frozen, data, backbones)
+    changes = unsettled(model, below, data, test, frozen.rows.groups, seed)
+    return replace(scores, stability=changes, kept=forgotten(model, data, seed))
 
 
 class _Clock:
@@ -302,9 +317,10 @@ def _bundle(frozen: Frozen, data: Dataset, backbones: Mapping[str, Backbone]) ->
     return _packed(frozen.model, frozen.arm, data, backbones, frozen.matrix)
 
 
-def _tuned(above: Climb, frozen: Frozen, data: Dataset, sight: Sight, backbones: Mapping[str, Backbone]) -> Bundle:
-    """The bundle of a model whose weights moved, pooled with the frozen one as far as the rows say."""
-    assert above.chosen is not None
+def _winner(above: Climb, frozen: Frozen, data: Dataset, sight: Sight, backbones: Mapping[str, Backbone]) -> Bundle:
+    """The bundle of a model whose weights moved, pooled with the frozen one as far as the rows say, or of that one."""
+    if above.chosen is None:
+        return _bundle(frozen, data, backbones)
     assert above.final is not None
     base, recipe = frozen.model.view.backbones[0], above.chosen.strategy.recipe()
     first, depth = recipe.first(backbones[base]), len(backbones[base].blocks)
@@ -344,7 +360,7 @@ def _with_reference(
     used = {name: backbones[name] for name in view.backbones}
     return replace(
         model,
-        reference=Reference.of(view, frozen.matrix, rows.truth, whole, rows.groups),
+        reference=Reference.of(view, frozen.matrix, rows.truth, whole, rows.groups, rows.positions),
         fingerprints={**model.fingerprints, **{name: backbone.fingerprint for name, backbone in used.items()}},
         loaded={**model.loaded, **used},
     )

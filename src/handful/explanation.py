@@ -1,17 +1,33 @@
-"""Explanations: which words, fields or seconds of an item an answer hangs on."""
+"""Explanations: which words, fields or seconds of an item an answer hangs on, and which training rows are like it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from handful.data.classes import listed
+from handful.data.costs import affordable
 from handful.data.covering import PARTS, Part, covered
+from handful.data.dataset import Dataset
 from handful.data.items import make_items
 from handful.errors import DataError, OptionError, suggestion
+from handful.evaluation.scores import HeldOut, most_doubtful
 from handful.export.bundle import Bundle
+
+NEAREST = 3
+"""How many training rows like an item are named."""
+
+DOUBTFUL = 10
+"""How many of the most doubtful rows are explained in the report."""
+
+# Into how many parts these are cut: fewer than one item alone, since all of it should cost seconds.
+_CUT = {"text": 20, "image": 16, "sound": 12}
+
+# How many parts of an item are told on a terminal.
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -29,6 +45,26 @@ class Carried:
 
 
 @dataclass(frozen=True)
+class Alike:
+    """A training row that is like an item."""
+
+    row: int
+    """Its zero-based position in the source."""
+    label: str
+    """The class that the source says."""
+    similarity: float
+    """The cosine of what the frozen model sees in the two: 1 for the same item."""
+
+    def record(self) -> dict[str, Any]:
+        """The row as plain values."""
+        return {"row": self.row, "label": self.label, "similarity": round(self.similarity, 6)}
+
+    def told(self, inputs: Mapping[int, str]) -> str:
+        """The row in words, with its text or file name where that is known."""
+        return f"row {self.row}, labelled {self.label}" + (f": {inputs[self.row]}" if self.row in inputs else "")
+
+
+@dataclass(frozen=True)
 class Explanation:
     """An answer, and what it hangs on."""
 
@@ -38,12 +74,31 @@ class Explanation:
     """Its probability for the whole item."""
     parts: tuple[Carried, ...]
     """The parts, heaviest first; empty for an item that cannot be cut."""
+    alike: tuple[Alike, ...] = ()
+    """The training rows most like the item, the most similar first; empty where the model does not keep them."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The explanation as plain values."""
+        parts, alike = ([one.record() for one in some] for some in (self.parts, self.alike))
+        return {"label": self.label, "confidence": self.confidence, "parts": parts, "alike": alike}
+
+    def lines(self, inputs: Mapping[int, str]) -> list[str]:
+        """The explanation as lines for a terminal: the heaviest parts, and the rows that are alike.
+
+        Args:
+            inputs: position in the source → text or file name, as far as known.
+        """
+        parts = [f"{-100 * one.weight:+6.1f} points without: {one.part.name}" for one in self.parts[:_SHOWN]]
+        alike = [f"{row.similarity:6.2f} alike: {row.told(inputs)}" for row in self.alike]
+        return [f"{self.label}: {self.confidence:.1%}", *parts, *alike]
 
 
 def explain(model: Bundle, item: Any, label: str | None = None, most: int = PARTS) -> Explanation:
     """Hide one part of an item after the other, and see how the answer changes (Zeiler & Fergus 2014, section 4.2).
 
     Parts that say the same twice each look dispensable, so small weights do not show that a part is not looked at.
+    Training rows like the item are found by what the frozen model sees, among those that a bundle keeps (all, or 500
+    spread over them).
 
     Args:
         model: a fitted model.
@@ -52,7 +107,7 @@ def explain(model: Bundle, item: Any, label: str | None = None, most: int = PART
         most: into how many parts the item is cut at most; each costs one pass of the model.
 
     Returns:
-        The class, its probability, and the parts by weight.
+        The class, its probability, the parts by weight, and the training rows nearest to the item.
 
     Raises:
         DataError: the item cannot be read.
@@ -66,11 +121,68 @@ def explain(model: Bundle, item: Any, label: str | None = None, most: int = PART
     (value,), failed = make_items([item], model.modality, None)
     if failed:
         raise DataError(f"{item} cannot be read: {failed[0]}.")
-    parts, copies = covered(value, model.modality, most)
-    proba = model.predict_proba([value, *copies])  # (1 + P, C)
-    c = int(proba[0].argmax()) if label is None else model.labels.index(label)
-    falls = proba[0, c] - proba[1:, c]
-    order = np.argsort(-falls, kind="stable")
-    return Explanation(
-        model.labels[c], float(proba[0, c]), tuple(Carried(parts[i], float(falls[i])) for i in order.tolist())
-    )
+    return explain_all(model, [value], [label], most)[0]
+
+
+def explain_all(
+    model: Bundle, items: Sequence[Any], labels: Sequence[str | None], most: int = PARTS
+) -> list[Explanation]:
+    """Explain the answers to several items, all copies of all items in one go.
+
+    Args:
+        model: a fitted model.
+        items: N items as a Dataset holds them.
+        labels: the class to explain for each; None for the most probable one.
+        most: into how many parts an item is cut at most.
+
+    Returns:
+        N explanations.
+
+    Raises:
+        DataError: an item cannot be read.
+    """
+    if not items:
+        return []
+    cut = [covered(item, model.modality, most) for item in items]
+    proba = model.predict_proba([*items, *(copy for _, copies in cut for copy in copies)])  # (N + copies, C)
+    alike, at, found = _alike(model, items), len(items), []
+    for i, (label, (parts, copies)) in enumerate(zip(labels, cut, strict=True)):
+        c = int(proba[i].argmax()) if label is None else model.labels.index(label)
+        falls = proba[i, c] - proba[at : at + len(copies), c]
+        at += len(copies)
+        carried = tuple(Carried(parts[j], float(falls[j])) for j in np.argsort(-falls, kind="stable").tolist())
+        found.append(Explanation(model.labels[c], float(proba[i, c]), carried, alike[i]))
+    return found
+
+
+def _alike(model: Bundle, items: Sequence[Any]) -> list[tuple[Alike, ...]]:
+    if model.reference is None:
+        return [()] * len(items)
+    near = model.reference.like(model.judge(items).features, NEAREST)
+    return [tuple(Alike(row.row, model.labels[row.label], row.similarity) for row in rows) for rows in near]
+
+
+def explain_doubtful(model: Bundle, data: Dataset, answers: Sequence[HeldOut]) -> dict[int, Explanation]:
+    """What carries the answers to the rows that the model doubts most, as far as that costs seconds.
+
+    What is explained is the class that was answered while the row was held out, by the model that is saved: it has
+    learned from the row since, so that its own answer may be another one by now.
+
+    Args:
+        model: what is saved.
+        data: N rows that it learned from.
+        answers: N out-of-fold answers.
+
+    Returns:
+        Row in the source → its explanation; rows that cannot be read any more are left out.
+    """
+    place, most = {row: position for position, row in enumerate(data.rows)}, _CUT[data.modality]
+    wanted = [answer for answer in most_doubtful(answers, DOUBTFUL) if answer.row in place]
+    try:
+        predicted = {place[answer.row]: answer.predicted for answer in wanted}
+        chosen = affordable(data.items, data.modality, list(predicted), 1 + most)
+        labels = [predicted[i] for i in chosen]
+        found = explain_all(model, [data.items[i] for i in chosen], labels, most)
+    except DataError:  # a file may have gone since it was read
+        return {}
+    return {data.rows[i]: explanation for i, explanation in zip(chosen, found, strict=True)}

@@ -7,7 +7,8 @@ import hashlib
 import json
 import logging
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from handful.atomic import replaced_folder
 from handful.data.cells import shown
 from handful.data.dataset import Dataset, item_hash
 from handful.evaluation.scores import HeldOut, Scores
+from handful.explanation import Explanation
 from handful.export.bundle import Bundle
 from handful.inspection.findings import Finding
 from handful.plan import Plan
@@ -74,6 +76,8 @@ class Run:
     """One per strategy that moved weights on the folds, in the order in which they were tried."""
     trials: tuple[dict[str, Any], ...] = ()
     """Every other setting of these strategies that was tried, with its loss."""
+    explained: Mapping[int, Explanation] = field(default_factory=dict)
+    """Row in the source → what carries the answer that it got while held out, for the most doubtful rows."""
 
     def save(self, folder: str | Path) -> Path:
         """Write the run folder: scores, findings, plan, predictions, report, log and model.
@@ -125,6 +129,20 @@ class Run:
                 name = shown(str(item)) if isinstance(item, str | Path) else f"row {answer.row}"
                 cells = (name, answer.label, answer.predicted)
                 writer.writerow([answer.row, *map(defuse, cells), f"{answer.confidence:.4f}"])
+
+
+def saved_inputs(folder: Path) -> dict[int, str]:
+    """What ``predictions.csv`` of a run says of its rows: position in the source → text or file name.
+
+    Args:
+        folder: a run folder, or the model folder within; without the file nothing is known.
+    """
+    places = (folder / "predictions.csv", folder.parent / "predictions.csv")
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
+        return {}
+    with file.open(newline="", encoding="utf-8") as stream:
+        return {int(row["row"]): " ".join(row["input"].split()) for row in csv.DictReader(stream)}
 
 
 def checkpoints_of(folder: Path) -> Path:

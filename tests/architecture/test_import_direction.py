@@ -10,7 +10,7 @@ import pytest
 LAYERS = (
     ("", "__main__"),
     ("cli", "web", "progress"),
-    ("api", "explanation", "prediction", "run", "report", "speech", "upkeep"),
+    ("api", "explanation", "prediction", "run", "report", "robustness", "speech", "upkeep"),
     ("regimes", "export"),
     ("strategies", "evaluation"),
     ("training", "inspection"),

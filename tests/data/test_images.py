@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from handful.data.images import IMAGE_SUFFIXES, load_image, thumbnail
+from handful.data.images import IMAGE_SUFFIXES, load_image, size_of, thumbnail
 from handful.errors import DataError
 
 
@@ -378,6 +378,10 @@ def test_a_thumbnail_is_a_small_jpeg(tmp_path):
     small = thumbnail(path, 96)
     assert small.startswith(b"\xff\xd8\xff")
     assert Image.open(io.BytesIO(small)).size == (96, 58)
+
+
+def test_the_size_of_a_thumbnail_is_told():
+    assert size_of(thumbnail(np.zeros((30, 60, 3), np.uint8), 20)) == (20, 10)
 
 
 def test_a_thumbnail_never_grows_and_never_vanishes():

@@ -111,6 +111,6 @@ def test_the_curve_and_the_sets_are_read_back_and_the_curve_is_told(tmp_path):
 
 
 def test_a_file_of_old_has_neither(tmp_path):
-    assert not {"curve", "sets"} & scores().as_dict().keys()
+    assert not {"curve", "sets", "slices", "stability", "kept"} & scores().as_dict().keys()
     after = Scores.read(written(tmp_path, scores()))
     assert (after.curve, after.sets) == (None, None)

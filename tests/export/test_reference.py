@@ -46,6 +46,8 @@ def test_few_numbers_are_kept_of_many_rows():
         ("rows", lambda x: x[:, :3], "(24, 6)"),
         ("answered", lambda x: x[:3], "(24,)"),
         ("rows", None, "(0, 6)"),
+        ("truth", lambda x: x.astype(np.int32), "(24,)"),
+        ("places", lambda x: x[:3], "(24,)"),
     ],
 )
 def test_a_tensor_that_cannot_be_is_refused(name, change, shape):
@@ -57,7 +59,7 @@ def test_a_tensor_that_cannot_be_is_refused(name, change, shape):
         tensors[name] = change(tensors[name])
     with pytest.raises(BundleError) as caught:
         Reference.from_tensors(VIEW, tensors, 2, "model/reference.safetensors")
-    wanted = "float32" if name == "usual" else kind
+    wanted = {"usual": "float32", "truth": "int64"}.get(name, kind)
     assert str(caught.value) == (
         f"model/reference.safetensors: {name} must be finite {wanted} numbers of shape {shape}. "
         "Restore it or tune again."
@@ -72,6 +74,8 @@ def test_a_tensor_that_cannot_be_is_refused(name, change, shape):
         ("usual", lambda x: -np.abs(x)),
         ("answered", lambda x: x + 7),
         ("answered", lambda x: x - 1),
+        ("truth", lambda x: x + 7),
+        ("places", lambda x: x - 1),
     ],
 )
 def test_numbers_that_no_rows_give_are_refused(name, change):
@@ -153,3 +157,28 @@ def test_of_many_rows_only_those_that_were_kept_have_neighbours():
     assert kept.nearest(int(positions[5]), 1)[0] in positions
     missing = next(i for i in range(4 * MOST) if i not in positions)
     assert kept.nearest(missing, 1) == []
+
+
+def test_the_rows_most_like_an_item_come_with_their_place_label_and_cosine():
+    kept = reference()
+    own = kept.rows[[7, 3]].astype(np.float32)
+    first, second = kept.like(5 * own, 2)
+    assert [(near.row, near.label) for near in (first[0], second[0])] == [(7, 1), (3, 1)]
+    assert first[0].similarity == pytest.approx(1, abs=1e-3)
+    assert first[0].similarity >= first[1].similarity
+    assert kept.like(own, 99)[0][-1].similarity == pytest.approx((kept.rows.astype(float) @ own[0]).min(), abs=1e-3)
+
+
+def test_a_place_is_that_in_the_source():
+    rng = np.random.default_rng(0)
+    features, whole = rng.normal(size=(12, 6)).astype(np.float32), rng.dirichlet([1, 1], (2, 12))
+    kept = Reference.of(VIEW, features, np.arange(12) % 2, whole, None, [100 + i for i in range(12)])
+    assert kept.like(features[4:5], 1)[0][0].row == 104
+
+
+def test_a_bundle_of_old_does_not_know_which_rows_it_keeps():
+    tensors = reference().tensors()
+    del tensors["truth"], tensors["places"]
+    old = Reference.from_tensors(VIEW, tensors, 2, "there")
+    assert old.like(np.ones((2, 6), np.float32), 3) == [[], []]
+    assert set(old.tensors()) == set(tensors)

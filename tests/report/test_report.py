@@ -13,9 +13,13 @@ import pytest
 import soundfile
 from PIL import Image
 
+from handful.data.covering import Part
 from handful.evaluation.conformal import Sets
 from handful.evaluation.curves import Curve, Point
 from handful.evaluation.intervals import Estimate
+from handful.evaluation.slices import Slice
+from handful.evaluation.stability import Changed, Kept
+from handful.explanation import Carried, Explanation
 from handful.export.reference import Reference
 from handful.inspection.findings import Finding
 from handful.report import confusion, render
@@ -329,3 +333,88 @@ def test_a_doubtful_row_names_the_rows_most_like_it(make_run):
     near = 17 if worst != 17 else 18
     assert f"Most like it: “text number {near}”, labelled {LABELS[near]}; “text number" in shown
     assert "Most like it" not in page(run).text
+
+
+# What unsettles it, and what carries an answer -----------------------------------------------------------------------
+
+STEADY = Estimate(0.98, 0.92, 1.0)
+SHAKEN = Changed("typos", 60, Estimate(0.7, 0.58, 0.8), STEADY, Estimate(-0.2, -0.3, -0.1), 40, STEADY, STEADY, STEADY)
+
+
+def explained(run, item_parts, weights):
+    """The run with every doubtful row explained by the same weights."""
+    parts = tuple(Carried(part, weight) for part, weight in zip(item_parts, weights, strict=True))
+    return replace(run, explained={a.row: Explanation(a.predicted, 0.7, parts) for a in run.held_out})
+
+
+@pytest.mark.parametrize("evil", ["plain", "<script>alert(1)</script>", "=cmd|' /C calc'!A0", "مجلد"])
+def test_parts_that_differ_and_changes_that_unsettle_are_told_with_their_figures(make_run, evil):
+    part = Slice("group", evil, 15, Estimate(0.33, 0.15, 0.58), 0.91, 0.01)
+    calm = Slice("length", "up to 9 characters", 20, Estimate(0.8, 0.6, 0.9), 0.8, 1.0)
+    kept = Kept("general sentences", 60, Estimate(0.3, 0.2, 0.4))
+    shown = page(make_run(TEXTS, LABELS, slices=(part, calm), stability=(SHAKEN,), kept=kept))
+    text = " ".join(shown.text.split())
+    assert f"A part that differs: group {evil}, 33% right (15–58%, 15 rows), the others 91%." in text
+    for told in (*SHAKEN.sentences, kept.sentence):
+        assert told in text
+    assert text.count("! differs") == 0  # the exclamation mark is drawn by the style, the word stands in the text
+    assert f"{evil} differs" in text
+    assert {"href": "#steady"} in shown.all("a")
+    assert len(shown.all("script")) == 1
+    labels = [a.get("aria-label", "") for a in shown.all("svg")]
+    assert "typos: 70%, 58–80%" in labels
+    assert "up to 9 characters: 80%, 60–90%" in labels
+
+
+def test_a_run_without_checks_has_no_part_on_them_and_a_calm_one_says_so(make_run):
+    assert {"href": "#steady"} not in page(make_run(TEXTS, LABELS)).all("a")
+    calm = Slice("length", "up to 9 characters", 20, Estimate(0.8, 0.6, 0.9), 0.8, 1.0)
+    assert "Nothing was found beyond doubt." in page(make_run(TEXTS, LABELS, slices=(calm,))).text
+
+
+def test_words_that_carry_an_answer_are_marked_with_shade_line_and_number(make_run):
+    run = make_run(TEXTS, LABELS, skill=0.5)
+    words = [Part("text", (0.0,), (0.3,)), Part("number", (0.3,), (0.6,)), Part("7", (0.6,), (1.0,))]
+    shown = page(explained(run, [words[1], words[2], words[0]], [0.4, 0.001, -0.1]))
+    marks = shown.all("mark")[2:]  # the first two are the legend
+    assert [(m["class"], m["style"]) for m in marks[:2]] == [("against", "--w:0.25"), ("for", "--w:1.0")]
+    text = " ".join(shown.text.split())
+    assert "text−10 number+40 7" in text
+    assert "Marked: what speaks for and against" in text
+    assert "Marked: what speaks" not in page(run).text
+
+
+def test_an_answer_that_no_part_carries_says_so(make_run):
+    run = make_run(TEXTS, LABELS)
+    parts = [Part("text", (0.0,), (0.5,)), Part("number", (0.5,), (1.0,))]
+    shown = explained(run, parts, [0.01, 0.0])
+    assert "No part alone carries" in page(shown).text
+    unsure = {row: replace(found, confidence=0.1) for row, found in shown.explained.items()}
+    assert "The saved model has learned from this row since and does not" in page(replace(run, explained=unsure)).text
+
+
+def test_a_long_text_lists_the_words_that_carry_it(make_run):
+    run = make_run(["word " * 200] * 12, LABELS[:12], skill=0.5, findings=())
+    shown = page(explained(run, [Part("word word", (0.0,), (0.5,)), Part("other words", (0.5,), (1.0,))], [0.3, 0.2]))
+    assert "word word+30 … other words+20" in " ".join(shown.text.split())
+
+
+def test_fields_are_outlined_on_the_thumbnail_with_their_points(make_run, tmp_path):
+    run = make_run(pictures(tmp_path, 12), ["a", "b"] * 6, "image")
+    fields = [Part("row 1, column 1", (0.0, 0.0), (0.5, 0.5)), Part("row 2, column 2", (0.5, 0.5), (1.0, 1.0))]
+    shown = page(explained(run, fields, [0.25, -0.12]))
+    drawn = [a for a in shown.all("svg") if a.get("class") == "fields"]
+    assert len(drawn) == 10
+    assert drawn[0]["viewbox"] == "0 0 8 8"
+    assert drawn[0]["aria-label"].endswith("in points: +25, −12")
+    assert [a["x"] for a in shown.all("rect") if "vector" not in a and a.get("width") == "4.0"][:2] == ["0.0", "0.0"]
+
+
+def test_stretches_are_marked_under_the_waveform(make_run, tmp_path):
+    run = make_run(sounds(tmp_path, 12), ["a", "b"] * 6, "sound")
+    shown = page(
+        explained(run, [Part("0.0 to 0.1 s", (0.0,), (0.5,)), Part("0.1 to 0.1 s", (0.5,), (1.0,))], [0.3, 0.0])
+    )
+    drawn = [a for a in shown.all("svg") if a.get("class") == "stretches"]
+    assert len(drawn) == 10
+    assert drawn[0]["aria-label"].endswith("in points: +30")

@@ -32,9 +32,6 @@ FAILED, USAGE, ATTENTION, INTERRUPTED = 1, 2, 3, 130
 
 As = Annotated[str | None, Parameter(name="--as")]
 
-# How many parts of an item an explanation prints.
-_PARTS_SHOWN = 10
-
 app = App(
     name="handful",
     help="Fine-tune a pre-trained model from a handful of examples, and be told the truth about the result.",
@@ -218,7 +215,7 @@ def predict(
 
 @app.command
 def explain(run: str, item: str, *, label: str | None = None, json: Flag = False) -> None:
-    """Show which words, fields or seconds of an item its answer hangs on: each part is hidden in turn.
+    """Show which words, fields or seconds of an item its answer hangs on, and the training rows most like it.
 
     Args:
         run: the run folder that `handful tune` wrote, or its model folder.
@@ -228,15 +225,13 @@ def explain(run: str, item: str, *, label: str | None = None, json: Flag = False
     """
     from handful.explanation import explain as explained
     from handful.export.bundle import Bundle
+    from handful.run import saved_inputs
 
     found = explained(Bundle.load(run), item, label)
     if json:
-        parts = [carried.record() for carried in found.parts]
-        _print_json({"label": found.label, "confidence": found.confidence, "parts": parts})
-        return
-    print(f"{found.label}: {found.confidence:.1%}")
-    for carried in found.parts[:_PARTS_SHOWN]:
-        print(f"{-100 * carried.weight:+6.1f} points without: {carried.part.name}")
+        _print_json(found.as_dict())
+    else:
+        print("\n".join(found.lines(saved_inputs(Path(run)))))
 
 
 @app.command

@@ -99,6 +99,12 @@ def thumbnail(item: Any, side: int) -> bytes:
     return file.getvalue()
 
 
+def size_of(content: bytes) -> tuple[int, int]:
+    """Width and height, in pixels, of a picture that ``thumbnail`` made."""
+    with Image.open(io.BytesIO(content)) as picture:
+        return picture.size
+
+
 def _from_file(path: Path, at_least: int | None) -> Image.Image:
     try:
         with path.open("rb") as file:

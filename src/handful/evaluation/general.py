@@ -1,4 +1,4 @@
-"""General questions with answers, and other prompts: what a tuned language model must not have forgotten."""
+"""General questions with answers, prompts and sentences, written for handful: what tuning must not make forgotten."""
 
 from __future__ import annotations
 
@@ -57,3 +57,67 @@ _OTHERS = (
 
 PROMPTS: tuple[tuple[Message, ...], ...] = tuple((Message("user", prompt),) for prompt in _OTHERS)
 """Other everyday prompts, which a model answers itself to be kept as it is; the meter asks none of them."""
+
+SENTENCES: tuple[str, ...] = (
+    "The train to the coast leaves at half past seven every morning.",
+    "She planted tomatoes and basil on the balcony.",
+    "Heavy rain flooded the road between the two villages.",
+    "The match ended in a draw after extra time.",
+    "A new bridge will connect the old town with the harbour.",
+    "He forgot his keys and waited an hour on the stairs.",
+    "The recipe needs two eggs, a cup of flour and some milk.",
+    "Our neighbours are painting their house yellow.",
+    "The museum is closed on Mondays.",
+    "Scientists found water under the ice of a distant moon.",
+    "The baby slept through the whole journey.",
+    "Prices of bread and butter rose again this month.",
+    "They walked along the river until it got dark.",
+    "The printer is out of paper.",
+    "A violin and a piano could be heard through the open window.",
+    "The doctor told him to drink more water.",
+    "Wolves have returned to the forests in the north.",
+    "The teacher explained fractions with slices of an apple.",
+    "My phone battery is empty by noon.",
+    "The government announced elections for the autumn.",
+    "Please close the door, it is cold outside.",
+    "The old clock in the kitchen is ten minutes slow.",
+    "Two ships collided in thick fog near the island.",
+    "She won the race by less than a second.",
+    "The film is too long, but the ending is beautiful.",
+    "Farmers are worried about the dry spring.",
+    "He repaired the bicycle with a spoon and some tape.",
+    "The court postponed the hearing until next week.",
+    "Fresh snow covered the roofs of the town.",
+    "The dog barked at the postman again.",
+    "This jacket is warm, light and has deep pockets.",
+    "The company will hire fifty engineers next year.",
+    "We need three more chairs for the dinner tonight.",
+    "A loud bang woke the whole street.",
+    "The lecture on medieval trade was surprisingly funny.",
+    "Volcanoes shaped this chain of islands.",
+    "The hotel room had a view of the car park.",
+    "She speaks four languages and is learning a fifth.",
+    "The bank closes its branch in the village.",
+    "He proposed to her on the top of the mountain.",
+    "The software update takes about twenty minutes.",
+    "Children under six travel free of charge.",
+    "The soup was far too salty.",
+    "An unknown painting by a famous artist was sold in Vienna.",
+    "The wind turned and the boats came home early.",
+    "Vaccines train the body to recognise a disease.",
+    "I would rather stay at home and read.",
+    "The team lost its captain to an injury.",
+    "Solar panels now cover the roof of the school.",
+    "The thief climbed through the bathroom window.",
+    "Her grandmother taught her how to knit.",
+    "The square root of eighty-one is nine.",
+    "Bus drivers will be on strike from Thursday.",
+    "The garden smells of lavender after the rain.",
+    "He lost the bet and had to wash the car.",
+    "The treaty was signed by eleven countries.",
+    "Turn left at the church and follow the wall.",
+    "The orchestra tuned its instruments.",
+    "A good knife is the most useful tool in a kitchen.",
+    "The stars are brighter far away from the city.",
+)
+"""Sixty sentences about anything, so that a few rows of one topic do not decide what counts as near."""

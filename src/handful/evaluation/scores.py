@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from handful.errors import BundleError
 from handful.evaluation.conformal import Sets
 from handful.evaluation.curves import Curve
 from handful.evaluation.intervals import LEVEL, Estimate
+from handful.evaluation.slices import Slice, named
+from handful.evaluation.stability import Changed, Kept, worth_telling
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,17 @@ class Scores:
     """Accuracy of the frozen rung against the number of labels, and what more are worth; None in runs of old."""
     sets: Sets | None = None
     """What sets of classes look like that hold the right one nine times in ten; None where rows are too few."""
+    slices: tuple[Slice, ...] = ()
+    """How parts of the rows fare: by length, group, source and class."""
+    stability: tuple[Changed, ...] = ()
+    """How many answers survive each slight change of the items; empty at budget 0."""
+    kept: Kept | None = None
+    """How much of what it knew the backbone kept; None where no weights moved, and at budget 0."""
+
+    @property
+    def cautions(self) -> list[str]:
+        """What to know before the model is used: parts that differ, changes that unsettle it, what it forgot."""
+        return [part.sentence for part in named(self.slices)] + worth_telling(self.stability, self.kept)
 
     def as_dict(self) -> dict[str, Any]:
         """What ``scores.json`` holds."""
@@ -128,6 +142,9 @@ class Scores:
             "seconds": {stage: round(time, 3) for stage, time in self.seconds.items()},
             **({} if self.curve is None else {"curve": self.curve.as_dict()}),
             **({} if self.sets is None else {"sets": self.sets.as_dict()}),
+            **({"slices": [part.as_dict() for part in self.slices]} if self.slices else {}),
+            **({"stability": [change.as_dict() for change in self.stability]} if self.stability else {}),
+            **({} if self.kept is None else {"kept": self.kept.as_dict()}),
         }
 
     @classmethod
@@ -161,6 +178,9 @@ class Scores:
                 sentence=raw["sentence"],
                 curve=Curve.from_dict(raw["curve"]) if "curve" in raw else None,
                 sets=Sets(**raw["sets"]) if "sets" in raw else None,
+                slices=tuple(Slice.from_dict(part) for part in raw.get("slices", ())),
+                stability=tuple(Changed.from_dict(change) for change in raw.get("stability", ())),
+                kept=Kept.from_dict(raw["kept"]) if "kept" in raw else None,
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise BundleError(
@@ -168,14 +188,15 @@ class Scores:
             ) from error
 
     def __str__(self) -> str:
-        """The arms as an aligned table, the result in a sentence, and what more labels are worth."""
+        """The arms as an aligned table, the result in a sentence, what more labels are worth, and what to beware of."""
         wide = max(len(arm.name) for arm in self.arms) + 2
         column = max(len(self.metric), 5)
         lines = [f"{'arm':<{wide}}{self.metric:>{column}}   {self.level:.0%} interval     verdict"]
         for arm in self.arms:
             e = arm.estimate
             lines.append(f"{arm.name:<{wide}}{e.value:>{column}.3f}   {e.low:.3f} to {e.high:.3f}   {arm.verdict}")
-        return "\n".join([*lines, self.sentence, *([] if self.curve is None else [self.curve.sentence])])
+        worth = [] if self.curve is None else [self.curve.sentence]
+        return "\n".join([*lines, self.sentence, *worth, *self.cautions])
 
 
 @dataclass(frozen=True)
@@ -192,3 +213,8 @@ class HeldOut:
     """Mean probability of ``predicted`` over repeats, calibrated inside the folds."""
     own: float
     """Mean probability of ``label``; the lowest are the most doubtful rows."""
+
+
+def most_doubtful(answers: Sequence[HeldOut], count: int) -> list[HeldOut]:
+    """The rows whose own label was least probable while they were held out, the most doubtful first."""
+    return sorted(answers, key=lambda answer: (answer.own, answer.row))[:count]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,26 @@ from handful.features.view import Matrix, View, unit_rows
 
 FILE = "reference.safetensors"
 """Its name within the bundle."""
+
+
+# What bundles of old do not hold.
+_LATER = ("truth", "places")
+
+
+def _nothing() -> NDArray[np.int64]:
+    return np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Near:
+    """A training row that is like an item."""
+
+    row: int
+    """Its zero-based position in the source."""
+    label: int
+    """The number of the class that the source says."""
+    similarity: float
+    """The cosine of what is read in the two, 1 for the same item."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +53,10 @@ class Reference:
     """(M, D) features of some rows, scaled to length one."""
     answered: NDArray[np.int64]
     """(M,) the class that was answered for each of these while it was held out."""
+    truth: NDArray[np.int64] = field(default_factory=_nothing)
+    """(M,) the class that the source says; empty in a bundle of old."""
+    places: NDArray[np.int64] = field(default_factory=_nothing)
+    """(M,) their positions in the source; empty in a bundle of old."""
 
     @classmethod
     def of(
@@ -42,6 +66,7 @@ class Reference:
         truth: NDArray[np.int64],
         whole: NDArray[np.float64],
         groups: NDArray[np.int64] | None,
+        places: Sequence[int] | None = None,
     ) -> Reference:
         """Keep what is needed of the training rows.
 
@@ -51,11 +76,33 @@ class Reference:
             truth: (N,) class numbers.
             whole: (R, N, C) out-of-fold probabilities of the whole procedure.
             groups: (N,) rows that are not independent share a number; None where all are.
+            places: (N,) positions in the source; None where they are 0 to N - 1.
         """
         mean, some = whole.mean(0), drift.spread_out(len(features))
         novelty = Novelty.of(features, truth, mean.max(1), groups)
         kept = unit_rows(features[some]).astype(np.float16)
-        return cls(view, novelty, misfits(whole, truth), kept, mean.argmax(1)[some].astype(np.int64))
+        answered, at = mean.argmax(1)[some].astype(np.int64), np.arange(len(features)) if places is None else places
+        sources = np.asarray(at, np.int64)[some]
+        return cls(view, novelty, misfits(whole, truth), kept, answered, truth[some].astype(np.int64), sources)
+
+    def like(self, features: Matrix, count: int) -> list[list[Near]]:
+        """The training rows most like each of some items, by the cosine of what is read.
+
+        Args:
+            features: (Q, D) of the view.
+            count: how many are wanted.
+
+        Returns:
+            Q lists, the most similar first; empty ones where the bundle does not know which rows it keeps.
+        """
+        if not len(self.places):
+            return [[] for _ in features]
+        likeness = unit_rows(features) @ self.rows.astype(np.float32).T  # (Q, M)
+        best = np.argsort(-likeness, axis=1, kind="stable")[:, :count]
+        return [
+            [Near(int(self.places[i]), int(self.truth[i]), float(min(1.0, likeness[q, i]))) for i in row.tolist()]
+            for q, row in enumerate(best)
+        ]
 
     def nearest(self, position: int, count: int) -> list[int]:
         """The training rows most like one of them, by the cosine of what is read, most like it first.
@@ -83,6 +130,7 @@ class Reference:
             "misfit": self.misfit,
             "rows": self.rows,
             "answered": self.answered,
+            **({"truth": self.truth, "places": self.places} if len(self.places) else {}),
         }
 
     @classmethod
@@ -110,6 +158,8 @@ class Reference:
             "rows": ((kept, width), np.float16),
             "answered": ((kept,), np.int64),
         }
+        if any(name in tensors for name in _LATER):
+            must |= {name: ((kept,), np.int64) for name in _LATER}
         for name, (shape, kind) in must.items():
             found = tensors.get(name)
             if (
@@ -128,7 +178,10 @@ class Reference:
             disordered
             or (tensors["usual"][:, 1] <= 0).any()
             or not np.isin(tensors["answered"], np.arange(classes)).all()
+            or not np.isin(tensors.get("truth", _nothing()), np.arange(classes)).all()
+            or (tensors.get("places", _nothing()) < 0).any()
         ):
             raise BundleError(f"{where} holds numbers that no training rows can give. Restore it or tune again.")
         novelty = Novelty(tensors["means"], tensors["usual"], tensors["strange"])
-        return cls(view, novelty, tensors["misfit"], tensors["rows"], tensors["answered"])
+        later = [tensors.get(name, _nothing()) for name in _LATER]
+        return cls(view, novelty, tensors["misfit"], tensors["rows"], tensors["answered"], *later)

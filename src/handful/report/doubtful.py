@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from handful.errors import DataError
-from handful.evaluation.scores import HeldOut
+from handful.evaluation.scores import HeldOut, most_doubtful
+from handful.explanation import DOUBTFUL
 from handful.report import words
+from handful.report.marks import Marked, marked
 
 if TYPE_CHECKING:
     from handful.run import Run
 
-SHOWN = 10
 # Pixels of the longer side: twice what the page shows, for sharp screens.
 _SIDE = 360
 # Stretches of a waveform.
@@ -63,6 +64,10 @@ class Doubt:
     """Why the item cannot be shown."""
     alike: tuple[tuple[str, str], ...] = ()
     """The rows most like it: the text, shortened, or the file name, and the label."""
+    marked: Marked | None = None
+    """Which parts carry the answer; None where that was not asked."""
+    shape: tuple[int, int] = (1, 1)
+    """Width and height of the thumbnail, in pixels."""
 
     @property
     def disagrees(self) -> bool:
@@ -78,7 +83,7 @@ class Doubt:
 def doubtful(run: Run) -> list[Doubt]:
     """The ten rows whose own label the model finds least probable, the most doubtful first."""
     place = {row: position for position, row in enumerate(run.data.rows)}
-    worst = sorted(run.held_out, key=lambda answer: (answer.own, answer.row))[:SHOWN]
+    worst = most_doubtful(run.held_out, DOUBTFUL)
     return [_doubt(run, answer, place[answer.row]) for answer in worst if answer.row in place]
 
 
@@ -94,7 +99,8 @@ def _doubt(run: Run, answer: HeldOut, position: int) -> Doubt:
     item = run.data.items[position]
     name = words.printable(name_of(item, answer.row, run.data.source))
     try:
-        return Doubt(answer, name, **_shown(item, run.data.modality), alike=_alike(run, position))
+        shown, marks = _shown(item, run.data.modality), marked(run.explained.get(answer.row), run.data.modality)
+        return Doubt(answer, name, **shown, alike=_alike(run, position), marked=marks)
     except (DataError, OSError) as error:  # the file may have gone since it was read
         return Doubt(answer, name, problem=words.printable(str(error)))
 
@@ -116,9 +122,10 @@ def _shown(item: Any, modality: str) -> dict[str, Any]:
     if modality == "text":
         return _text(words.printable(item))
     if modality == "image":
-        from handful.data.images import thumbnail
+        from handful.data.images import size_of, thumbnail
 
-        return {"picture": _uri("image/jpeg", thumbnail(item, _SIDE))}
+        small = thumbnail(item, _SIDE)
+        return {"picture": _uri("image/jpeg", small), "shape": size_of(small)}
     from handful.data.sounds import duration, waveform
 
     return {"wave": outline(waveform(item, _STRETCHES)), "sound": _playable(item), "seconds": duration(item)}

@@ -17,6 +17,8 @@ from handful.data.conversations import Conversation, Preference, plain_prompt
 from handful.data.dataset import Dataset
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.scores import Scores
+from handful.evaluation.slices import named
+from handful.evaluation.stability import worth_telling
 from handful.export.card import reading
 from handful.inspection.findings import Finding
 from handful.report import confusion, words
@@ -59,6 +61,12 @@ def render(run: Run, place: Path) -> str:
             small=len(run.scores.labels) <= confusion.SMALL,
             weakest=confusion.WEAKEST,
             doubts=doubtful(run),
+            checks=bool(run.scores.slices or run.scores.stability or run.scores.kept),
+            odd=named(run.scores.slices),
+            shaken=worth_telling(run.scores.stability, run.scores.kept),
+            slices=[part for part in run.scores.slices if part.kind != "class" or part.differs],
+            compared=any(change.frozen is not None for change in run.scores.stability),
+            new_rows=any(change.accuracy is not None for change in run.scores.stability),
             curves=[drawn for training in run.trainings if (drawn := curve(training)) is not None],
             promised=_promised(run.scores),
             findings=findings_named(run.findings, run.data),
