@@ -277,7 +277,7 @@ def test_more_than_a_tenth_is_an_error(pictures):
         handful.tune(folder, backbone="toy-image", budget=0)
     assert str(error.value) == (
         f"2 of 12 items in {folder} cannot be read, more than a tenth; the first is {folder}/dark/0.png: it is not a "
-        "picture in a known format. Convert it to JPEG or PNG, or remove it. Repair or remove them."
+        "picture in a known format. Convert it to JPEG or PNG, or remove it."
     )
 
 

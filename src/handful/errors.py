@@ -15,6 +15,7 @@ is and exits with 1; it never shows a traceback for these.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -58,3 +59,13 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(str(name), list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def advised(said: str, advice: str) -> str:
+    """A reason and then what to do; a reason that says so itself is left as it is.
+
+    Args:
+        said: the end of a sentence, perhaps with its own advice in a sentence after it.
+        advice: one sentence.
+    """
+    return f"{said}." if re.search(r"\. [A-Z]", said) else f"{said}. {advice}"

@@ -275,6 +275,24 @@ def test_a_changed_file_of_the_right_size_is_found_by_its_hash(here):
     assert weights.problems() == {"tiny": "model.bin was changed (wrong SHA-256)"}
 
 
+def test_a_file_that_was_cut_off_is_found_without_reading_it(here):
+    (here / "model.bin").write_bytes(NUMBERS[:-1])
+    found = weights.problems(hashes=False)
+    assert found == {"tiny": f"model.bin has {len(NUMBERS) - 1} bytes instead of {len(NUMBERS)}"}
+
+
+def test_the_list_ends_with_what_to_do_about_damage(here, handful):
+    assert handful("models").out == handful("models", "list").out
+    (here / "model.bin").write_bytes(NUMBERS[:-1])
+    ended = handful("models")
+    assert ended.code == 1
+    assert "damaged" in ended.out
+    assert ended.err == (
+        f"handful: the weights of tiny are damaged: of tiny, model.bin has {len(NUMBERS) - 1} bytes instead of "
+        f"{len(NUMBERS)}. Run: handful models remove tiny && handful models get tiny\n"
+    )
+
+
 def test_getting_replaces_what_is_damaged(here):
     (here / "model.bin").write_bytes(NUMBERS)
     weights.fetch("tiny")

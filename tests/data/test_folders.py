@@ -301,3 +301,15 @@ def test_a_pipe_is_no_image(tmp_path):
 def test_the_order_is_that_of_sorted_paths(tmp_path):
     fill(tmp_path, "b/x.jpg", "a-b/x.jpg", "a/y.jpg", "a/x/z.jpg", "a.jpg", "B/x.jpg")
     assert [path for path, _ in Walk(tmp_path).files()] == sorted(tmp_path.rglob("*.jpg"))
+
+
+def test_a_class_folder_without_media_is_said(tmp_path):
+    root = photos(tmp_path, each=2)
+    (root / "wasps").mkdir()
+    (root / "flies").mkdir()
+    (root / "flies" / "list.txt").write_text("none yet")
+    (root / "ants" / "empty").mkdir()  # below a class nothing is missed
+    notes = read_folder(root).notes
+    assert 'folder "wasps" holds no images or sounds, so it is no class' in notes
+    assert 'folder "flies" holds no images or sounds, so it is no class' in notes
+    assert not any("empty" in note for note in notes)

@@ -379,6 +379,17 @@ def test_only_well_known_names_are_groups(make):
     assert load(data.source, group="city").groups is not None
 
 
+@pytest.mark.parametrize(
+    ("value", "says"), [("p", "the same value in every row"), ("p{}", "a value of its own in every row")]
+)
+def test_a_group_column_that_parts_nothing_is_said(make, value, says):
+    path = make(("text", "label", "speaker"), [(*row, value.format(i)) for i, row in enumerate(ANIMALS)])
+    data = load(path)
+    assert data.groups is None
+    assert f'column "speaker" is not taken as the group: it has {says}' in data.notes
+    assert not any("not taken" in note for note in load(path, group="").notes)
+
+
 def test_a_group_may_be_declined(make):
     path = make(("text", "label", "speaker"), [(*row, f"p{i % 4}") for i, row in enumerate(ANIMALS)])
     assert load(path, group="").groups is None

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import soundfile
@@ -52,3 +54,11 @@ def test_damaged_files(tmp_path, name, modality, kind):
     assert str(error.value).startswith(f"{tmp_path / name} cannot be read as a {kind} (")
     assert str(error.value).endswith("). Repair or remove it.")
     assert traits_of(Dataset([tmp_path / name, tmp_path / "gone"], modality)) == [{}, {}]
+
+
+def test_the_size_of_a_huge_picture_is_read_without_a_warning(tmp_path):
+    file = tmp_path / "huge.png"
+    Image.new("1", (10_000, 9_500)).save(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert traits(file, "image")["width"] == 10_000.0

@@ -352,7 +352,7 @@ def test_more_than_a_tenth_of_the_images(refused, pictures):
         (folder / f"dark/{i}.png").write_bytes(b"<html>404 not found</html>")
     assert refused(folder, *IMAGE) == (
         "2 of 12 items in here/photos cannot be read, more than a tenth; the first is here/photos/dark/0.png: it is "
-        "not a picture in a known format. Convert it to JPEG or PNG, or remove it. Repair or remove them."
+        "not a picture in a known format. Convert it to JPEG or PNG, or remove it."
     )
 
 

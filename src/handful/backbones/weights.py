@@ -113,12 +113,16 @@ def present() -> dict[str, int]:
     return {entry.name: _bytes(_place(entry)) for entry in _owners() if _current(entry)}
 
 
-def problems() -> dict[str, str]:
-    """Read and hash all weights on this machine: catalogue name → what is wrong with them."""
+def problems(*, hashes: bool = True) -> dict[str, str]:
+    """Look for damage in all weights on this machine: catalogue name → what is wrong with them.
+
+    Args:
+        hashes: read and hash every file rather than compare sizes only.
+    """
     found = {}
     for entry in _owners():
         here = _current(entry)
-        problem = manifests.problem(_place(entry), here, hashes=True) if here else None
+        problem = manifests.problem(_place(entry), here, hashes=hashes) if here else None
         if problem:
             found[entry.name] = problem
     return found

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from handful.errors import WeightsError
 from handful.progress import Bars
 
 models = App(name="models", help="The pre-trained weights: what there is, what is here, fetching and packing.")
@@ -16,6 +17,7 @@ Flag = Annotated[bool, Parameter(negative="")]
 """An option that is there or not; there is no ``--no-…``."""
 
 
+@models.default
 @models.command(name="list")
 def models_list(*, verify: Flag = False) -> None:
     """List the backbones: what is here, its size and its licence.
@@ -26,7 +28,7 @@ def models_list(*, verify: Flag = False) -> None:
     from handful.backbones import weights
     from handful.backbones.catalog import ENTRIES
 
-    here, broken = weights.present(), weights.problems() if verify else {}
+    here, broken = weights.present(), weights.problems(hashes=verify)
     print(f"{'name':<20}{'for':<7}{'here':<10}{'licence':<32}what")
     for entry in ENTRIES:
         size = "damaged" if entry.weights in broken else _size(here.get(entry.weights))
@@ -34,6 +36,12 @@ def models_list(*, verify: Flag = False) -> None:
         if entry.licence_note:
             print(f"{'':<37}{entry.licence_note}")
     print(f"feature cache: {_size(weights.other_bytes())}, in {weights.cache_folder()}; deleting it is always safe")
+    if broken:
+        name, problem = next(iter(broken.items()))
+        raise WeightsError(
+            f"the weights of {', '.join(broken)} are damaged: of {name}, {problem}. "
+            f"Run: handful models remove {name} && handful models get {name}"
+        )
 
 
 @models.command(name="get")

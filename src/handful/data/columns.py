@@ -85,6 +85,7 @@ def choose(columns: Columns, source: str, wanted: Wanted, headed: bool = True) -
         *([] if wanted.input else [input_note(text, modality)]),
         *([] if wanted.group or not group else [_group_note(columns, group)]),
     ]
+    notes += [why for name in columns.cells if (why := _no_group(columns, name, wanted, [*taken, text]))]
     unused = [name for name in columns.cells if name not in (text, label, group, split)]
     if unused:
         notes.append(f"column{'s' * (len(unused) > 1)} not used: {listed(unused)}")
@@ -146,6 +147,15 @@ def _group(columns: Columns, source: str, wanted: Wanted, taken: Collection[str]
         names = all_names(columns.cells)
         raise OptionError(f"the group of {source} could be {either(found)} ({names}). Choose with --group.")
     return found[0] if found else ""
+
+
+def _no_group(columns: Columns, name: str, wanted: Wanted, taken: Collection[str]) -> str:
+    """Why a column that is called like a group is none; empty where it is one, or called otherwise."""
+    if wanted.group is not None or name in taken or name.lower() not in GROUP_NAMES:
+        return ""
+    same = len({cell for cell in columns.cells[name] if isinstance(cell, str)}) == 1
+    says = "the same value in every row" if same else "a value of its own in every row"
+    return f'column "{name}" is not taken as the group: it has {says}'
 
 
 def _split(columns: Columns, source: str, wanted: Wanted, taken: Collection[str]) -> str:

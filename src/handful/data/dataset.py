@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from handful.data.conversations import Conversation, Preference
-from handful.errors import DataError
+from handful.errors import DataError, advised
 
 CLASSIFIED = ("text", "image", "sound")
 """What is told apart by class."""
@@ -108,7 +108,7 @@ class Dataset:
         if bad > UNREADABLE_SHARE * total:
             raise DataError(
                 f"{bad} of {total} items in {self.source} cannot be read, more than a tenth; "
-                f"the first is {example}. Repair or remove them."
+                f"the first is {advised(example, 'Repair or remove them.')}"
             )
         kept = self.take([i for i in range(len(self)) if i not in failed])
         gone = sorted(set(self.classes) - set(kept.classes))

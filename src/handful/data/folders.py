@@ -32,6 +32,8 @@ class Walk:
     """Tables among these."""
     links: list[Path] = field(default_factory=list)
     """Links to a folder that is, or holds, a folder walked already."""
+    entered: list[Path] = field(default_factory=list)
+    """Folders that were walked."""
 
     def files(self) -> Iterator[tuple[Path, str]]:
         """Every image and sound with its modality, in the order of the parts of its path."""
@@ -52,6 +54,7 @@ class Walk:
                 continue
             if _is_folder(entry):
                 if self._may_enter(entry):
+                    self.entered.append(path)
                     yield from self._below(path)
             elif modality := media_kind(entry.name):
                 yield path, modality
@@ -206,5 +209,11 @@ def _notes(
     if walk.others:
         names = [suffix or "no suffix" for suffix, _ in walk.others.most_common()]
         yield f"{sum(walk.others.values())} other files left out ({', '.join(names[:3])})"
+    depth = 2 if split else 1
+    filled = {path.relative_to(walk.root).parts[:depth] for path, _ in found}
+    for folder in walk.entered:
+        place = folder.relative_to(walk.root).parts
+        if len(place) == depth and place not in filled:
+            yield f'folder "{shown("/".join(place))}" holds no images or sounds, so it is no class'
     for link in walk.links:
         yield f"link {shown(str(link))} not followed: it leads back to a folder that is read already"

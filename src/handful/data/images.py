@@ -112,7 +112,7 @@ def _from_file(path: Path, at_least: int | None) -> Image.Image:
             if not start:
                 raise DataError(f"{path} is empty (0 bytes). Copy it again or remove it.")
             file.seek(0)
-            with _pillow_muted(), _decoding(str(path), start), _opened(file) as picture:
+            with pillow_muted(), _decoding(str(path), start), _opened(file) as picture:
                 return _decode(picture, str(path), at_least)
     except OSError as error:
         # Everything Pillow says has become a DataError above: only the file system is left.
@@ -123,7 +123,7 @@ def _from_file(path: Path, at_least: int | None) -> Image.Image:
 
 def _from_pillow(item: Image.Image, at_least: int | None) -> Image.Image:
     name = str(getattr(item, "filename", "")) or "the picture"
-    with _pillow_muted(), _decoding(name, b""):
+    with pillow_muted(), _decoding(name, b""):
         return _decode(item, name, at_least, draft=False)
 
 
@@ -252,7 +252,7 @@ _MUTED_LOCK = threading.Lock()
 
 
 @contextmanager
-def _pillow_muted() -> Iterator[None]:
+def pillow_muted() -> Iterator[None]:
     """Keep Pillow's warnings (odd EXIF, many pixels) from the user while a picture is decoded, in any thread.
 
     ``warnings.catch_warnings`` restores the whole list of filters, so two threads leaving in another order than they

@@ -179,7 +179,10 @@ def _from_mapping(value: Mapping[str, Any], modality: str, folder: Path) -> tupl
         if modality == "image":
             from PIL import Image
 
-            return Image.open(io.BytesIO(content)), ""
+            from handful.data.images import pillow_muted
+
+            with pillow_muted():
+                return Image.open(io.BytesIO(content)), ""
         import soundfile
 
         samples, rate = soundfile.read(io.BytesIO(content), dtype="float32")

@@ -28,7 +28,7 @@ from handful.data.tables import (
     open_table,
     record_table,
 )
-from handful.errors import DataError, OptionError, suggestion
+from handful.errors import DataError, OptionError, advised, suggestion
 
 # Fewer instruction or preference rows than this cannot be learned from and held out too.
 _FEWEST_ROWS = 4
@@ -324,7 +324,7 @@ def _check_share(unreadable: Mapping[int, str], total: int, source: str) -> None
         first = unreadable[min(unreadable)]
         raise DataError(
             f"{len(unreadable)} of {total} rows in {source} cannot be used, more than a tenth; "
-            f"the first is {first}. Repair or remove them."
+            f"the first is {advised(first, 'Repair or remove them.')}"
         )
 
 

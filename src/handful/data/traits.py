@@ -12,6 +12,7 @@ import soundfile
 from PIL import Image
 
 from handful.data.dataset import Dataset
+from handful.data.images import pillow_muted
 from handful.data.sounds import load_sound
 from handful.errors import DataError
 
@@ -81,7 +82,7 @@ def _picture(item: Any) -> dict[str, Trait]:
     if isinstance(item, Image.Image):
         return {"width": float(item.width), "height": float(item.height)}
     try:
-        with item.open("rb") as file, Image.open(file) as picture:
+        with pillow_muted(), item.open("rb") as file, Image.open(file) as picture:
             width, height = picture.size
             found: dict[str, Trait] = {"format": str(picture.format)}
             tables = getattr(picture, "quantization", None)
