@@ -5,7 +5,9 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from handful.engines import Inline, Processes, engine
 from handful.errors import DataError, OptionError
@@ -108,3 +110,21 @@ def test_ray_keeps_the_contract(tmp_path, monkeypatch):
         assert ray.is_initialized(), "a connection that was there before is left open"
     finally:
         ray.shutdown()
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core: nothing runs side by side")
+def test_jobs_side_by_side_compute_on_one_thread_each_and_leave_the_number_as_it_was():
+    np.linalg.eigh(np.eye(3))  # so that the library is loaded
+    before = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    turn = threading.Barrier(2, timeout=10)
+
+    def limited(job):
+        """Two jobs that set a limit in turn: the second sees that of the first, and would restore it."""
+        with threadpool_limits(1, user_api="blas"):
+            turn.wait()
+        turn.wait()
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    found = list(Inline().map(limited, range(2)))
+    assert {number for numbers in found for number in numbers} == {1}
+    assert [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"] == before

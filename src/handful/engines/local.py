@@ -9,6 +9,8 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -20,7 +22,10 @@ class Inline:
         """Give the results in the order of the jobs."""
         pool = ThreadPoolExecutor(os.cpu_count() or 1)
         try:
-            yield from _ordered(pool, fn, list(jobs))
+            # The limit belongs to the process: jobs that each set and restored one would hand each other theirs, and
+            # with it another order of additions.
+            with threadpool_limits(1, user_api="blas"):
+                yield from _ordered(pool, fn, list(jobs))
         finally:  # nobody waits for what still runs when a run is interrupted
             pool.shutdown(wait=False, cancel_futures=True)
 

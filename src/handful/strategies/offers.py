@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.engines.local import Inline
 from handful.errors import HandfulError
 from handful.evaluation.gate import Prior, chance_to_show
 from handful.strategies.adaptation import Recipe, adapt
@@ -19,6 +21,7 @@ from handful.strategies.frozen import Frozen
 from handful.strategies.shelf import Shelf
 from handful.strategies.tuned import Tuned
 from handful.training.activations import Activations
+from handful.training.devices import share_the_cores
 
 EXPECTED: Mapping[tuple[str, str], Prior] = {
     ("text", "contrastive"): Prior(0.08, 0.10),
@@ -96,7 +99,10 @@ def offers(
         try:
             side_by_side = (os.cpu_count() or 1) if shelf.backbone.device.type == "cpu" else 1
             rounds = math.ceil(fits / side_by_side)
-            seconds = rounds * _measured(activations, truth, recipe)
+            # On one core, as the fits will be, and in a thread whose memory they take over.
+            measured = share_the_cores(functools.partial(_measured, activations, truth))
+            (once,) = Inline().map(measured, [recipe]) if side_by_side > 1 else (_measured(activations, truth, recipe),)
+            seconds = rounds * once
         except HandfulError as error:
             notes.append(f"{name} failed and was given up: {error}")
             continue
