@@ -77,3 +77,7 @@ def test_characters_that_no_page_can_show_are_replaced():
 def test_settings_that_are_off_are_left_out():
     assert words.setting({"penalty": 0.1, "name_weight": None}) == [("penalty", "0.1")]
     assert words.setting(None) == []
+
+
+def test_an_option_that_is_off_is_a_dash():
+    assert (words.option(None), words.option(""), words.option(0)) == ("–", "–", "0")

@@ -99,7 +99,7 @@ def option(found: Any) -> str:
         return f"{found:g}"
     if isinstance(found, list | tuple):
         return ", ".join(option(part) for part in found)
-    return "–" if found is None else str(found)
+    return "–" if found in (None, "") else str(found)
 
 
 def printable(text: str) -> str:
