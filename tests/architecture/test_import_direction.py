@@ -33,7 +33,7 @@ DOORS = {
     "peft": ("training.tuners",),
     "sklearn": RIGHT_OF_FEATURES,
     "scipy": RIGHT_OF_FEATURES,
-    "threadpoolctl": ("strategies",),
+    "threadpoolctl": ("engines", "strategies"),
     "PIL": ("data", "backbones"),
     "soundfile": ("data", "backbones"),
     "soxr": ("data", "backbones"),
