@@ -390,6 +390,12 @@ def test_a_group_column_that_parts_nothing_is_said(make, value, says):
     assert not any("not taken" in note for note in load(path, group="").notes)
 
 
+def test_a_group_column_of_a_frame_without_any_value_is_said():
+    columns = {"text": [f"a text {i}" for i in range(6)], "label": ["x", "y"] * 3, "speaker": [None] * 6}
+    notes = load(pd.DataFrame(columns)).notes
+    assert 'column "speaker" is not taken as the group: it has the same value in every row' in notes
+
+
 def test_a_group_may_be_declined(make):
     path = make(("text", "label", "speaker"), [(*row, f"p{i % 4}") for i, row in enumerate(ANIMALS)])
     assert load(path, group="").groups is None

@@ -153,7 +153,7 @@ def _no_group(columns: Columns, name: str, wanted: Wanted, taken: Collection[str
     """Why a column that is called like a group is none; empty where it is one, or called otherwise."""
     if wanted.group is not None or name in taken or name.lower() not in GROUP_NAMES:
         return ""
-    same = len({cell for cell in columns.cells[name] if isinstance(cell, str)}) == 1
+    same = len({cell for cell in columns.cells[name] if isinstance(cell, str)}) <= 1
     says = "the same value in every row" if same else "a value of its own in every row"
     return f'column "{name}" is not taken as the group: it has {says}'
 
