@@ -101,9 +101,8 @@ def hold_out(
         # What moved is as large as the model: of a fold only the answers are kept.
         return _Fit(tried.log, tried.moved, head, head.decision_function(x), tried if k == count else None)
 
-    side_by_side = activations.backbone.device.type == "cpu" and not recipe.noisy
     jobs = range(count + finish)
-    fits = Inline().map(share_the_cores(fit), jobs) if side_by_side else map(fit, jobs)
+    fits = Inline().map(share_the_cores(fit), jobs) if side_by_side(activations, recipe) else map(fit, jobs)
     for k, fitted in enumerate(fits):
         rows, out = np.flatnonzero(folds != k), folds == k
         if fitted is None:
@@ -126,6 +125,11 @@ def hold_out(
     held = float((scores.argmax(1) == truth).mean())
     train = float(np.mean(right)) if right else 0.0
     return HeldOut(proba, sharpness, tuple(curves), train, held, moved, time.perf_counter() - start, final)
+
+
+def side_by_side(activations: Activations, recipe: Recipe) -> bool:
+    """Whether fits of a recipe run at once, one core each: on a CPU, and where none throws torch's global dice."""
+    return activations.backbone.device.type == "cpu" and not recipe.noisy
 
 
 def _of_fold(fold: int, progress: Callable[[int, Update], None]) -> Callable[[Update, int], None]:

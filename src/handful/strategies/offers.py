@@ -18,6 +18,7 @@ from handful.evaluation.gate import Prior, chance_to_show
 from handful.strategies.adaptation import Recipe, adapt
 from handful.strategies.catalog import movers
 from handful.strategies.frozen import Frozen
+from handful.strategies.held_out import side_by_side
 from handful.strategies.shelf import Shelf
 from handful.strategies.tuned import Tuned
 from handful.training.activations import Activations
@@ -97,12 +98,7 @@ def offers(
         activations = shelf.of(recipe)
         fits = int(frozen.found.folds[0].max()) + 2
         try:
-            side_by_side = (os.cpu_count() or 1) if shelf.backbone.device.type == "cpu" else 1
-            rounds = math.ceil(fits / side_by_side)
-            # On one core, as the fits will be, and in a thread whose memory they take over.
-            measured = share_the_cores(functools.partial(_measured, activations, truth))
-            (once,) = Inline().map(measured, [recipe]) if side_by_side > 1 else (_measured(activations, truth, recipe),)
-            seconds = rounds * once
+            seconds = _seconds(activations, truth, recipe, fits)
         except HandfulError as error:
             notes.append(f"{name} failed and was given up: {error}")
             continue
@@ -110,6 +106,15 @@ def offers(
     # Not by the measured time: a resumed run must try them in the same order.
     found.sort(key=lambda offer: -offer.worth)
     return found, notes
+
+
+def _seconds(activations: Activations, truth: NDArray[np.int64], recipe: Recipe, fits: int) -> float:
+    """What all fits of a recipe take here."""
+    if not side_by_side(activations, recipe):
+        return fits * _measured(activations, truth, recipe)
+    # On one core, as the fits will be, and in a thread whose memory they take over.
+    (once,) = Inline().map(share_the_cores(functools.partial(_measured, activations, truth)), [recipe])
+    return math.ceil(fits / (os.cpu_count() or 1)) * once
 
 
 def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe) -> float:
