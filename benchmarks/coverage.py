@@ -149,22 +149,23 @@ def table(rows: list[dict[str, object]]) -> str:
         cells.setdefault((int(str(row["per_class"])), str(row["set"])), []).append(row)
     lines, by_size = [], {}
     for (per_class, name), some in sorted(cells.items()):
-        held, low, high, value, truth, count, rest = (
+        held, low, measured, high, value, truth, count, rest = (
             np.array([float(str(r[key])) for r in some])
-            for key in ("held", "low", "high", "value", "truth", "rows", "rest")
+            for key in ("held", "low", "measured", "high", "value", "truth", "rows", "rest")
         )
         best = at_best(count, rest)
-        by_size.setdefault(per_class, []).append((held.mean(), best))
+        by_size.setdefault(per_class, []).append((held.mean(), best, ((low <= truth) & (truth <= measured)).mean()))
         lines.append(
             f"{name:<14}{per_class:>4} per class {len(some):>4} draws  held {held.mean():6.1%}  at best {best:.1%}  "
             f"width {np.mean(high - low):.2f}  estimate minus truth {100 * np.mean(value - truth):+5.1f} points"
         )
     for size, some in by_size.items():
-        held, best = np.mean(some, axis=0)
-        enough = [held for held, best in some if best >= ENOUGH]
+        held, best, before = np.mean(some, axis=0)
+        enough = [held for held, best, _ in some if best >= ENOUGH]
         lines.append(
             f"mean over {len(some)} sets, {size} per class: held {held:.1%}, at best {best:.1%}; "
-            f"over {len(enough)} with rows enough left over: held {np.mean(enough):.1%}"
+            f"over {len(enough)} with rows enough left over: held {np.mean(enough):.1%}; "
+            f"before the upper end is moved: held {before:.1%}"
         )
     return "\n".join(lines)
 
