@@ -511,10 +511,9 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(handful, table
         if updates == 40:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(progress.Bars, "__call__", killed)
-    assert handful("tune", source, *MOVING, "--out", "run").code == 130
-    monkeypatch.undo()
-    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patched:  # undone alone: the cache folder of this test stays
+        patched.setattr(progress.Bars, "__call__", killed)
+        assert handful("tune", source, *MOVING, "--out", "run").code == 130
     assert list(tmp_path.glob(".run.training/**/*.safetensors"))
     assert handful("tune", source, *MOVING, "--out", "run", "--resume").code == 0
     for name in ("model/head.safetensors", "predictions.csv"):
