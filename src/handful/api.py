@@ -43,6 +43,7 @@ from handful.strategies.curve import forecast
 from handful.strategies.ensemble import Linear
 from handful.strategies.frozen import Frozen, climb
 from handful.strategies.ladder import Climb, Terms, ascend, shipped
+from handful.training.devices import mixed_precision_of
 from handful.training.installation import arrays_of, installed
 
 if TYPE_CHECKING:
@@ -242,8 +243,8 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
         whole = frozen.whole if above.whole is None else above.whole
         chosen = frozen.arm if above.chosen is None else above.chosen.name
         scores = assemble(
-            (*frozen.arms, *above.arms), whole, chosen, frozen.rows,
-            metric=plan.metric, protocol=frozen.protocol if above.whole is None else frozen.single,
+            above.arms, whole, chosen, replace(frozen.rows, folds=0 if above.whole is None else frozen.few.count),
+            metric=plan.metric, protocol=frozen.protocol if above.whole is None else frozen.few.protocol,
             rng=generator(plan.seed, "bootstrap"), curve=curve,
         )  # fmt: skip
     if tested is not None:
@@ -251,7 +252,8 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
         scores = replace(scores, test=tested, test_n=len(test), sentence=said)
     model = _with_reference(model, frozen, whole, backbones)
     answers = held_out_answers(whole, frozen.rows)
-    with clock("checks"):
+    # What changes and hidden parts do to answers is told to the percent, for which rounded products will do.
+    with clock("checks"), mixed_precision_of(backbones[base]):
         scores = replace(scores, slices=slices_of(learning, whole, frozen.rows, plan.seed))
         if plan.budget:
             scores = _unsettled(scores, model, frozen, learning, data.take(test), backbones, plan.seed)

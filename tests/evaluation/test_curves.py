@@ -66,8 +66,10 @@ def test_what_the_folds_leave_out_lies_on_the_curve():
     """From 96 to 120 rows by the same law that the forecast uses from 120 to 240."""
     curve = curve_of(SIZES, rights([0.5, 0.6, 0.7]), 0.7, TABLE, NAMES)
     law = (96**-POWER - 120**-POWER) / (120**-POWER - 240**-POWER)
-    assert curve.unseen == pytest.approx(law * curve.doubled)
+    assert curve.unseen() == pytest.approx(law * curve.doubled)
     assert 0.3 < law < 0.4
+    law = (80**-POWER - 120**-POWER) / (120**-POWER - 240**-POWER)
+    assert curve.unseen(folds=3) == pytest.approx(law * curve.doubled)
 
 
 def test_a_steep_curve_asks_for_labels_and_names_the_class():
@@ -78,6 +80,12 @@ def test_a_steep_curve_asks_for_labels_and_names_the_class():
         f"120 more labels, spread over the classes as these, are worth {worth}, 80 % interval. bees needs them most."
     )
     assert not curve.flat
+
+
+def test_a_class_with_hardly_any_rows_needs_labels_most():
+    table = np.array([[50, 10, 0], [12, 45, 0], [0, 0, 3]])
+    curve = curve_of(SIZES, rights([0.5, 0.6, 0.7]), 0.7, table, NAMES)
+    assert curve.needs == ("wasps", "ants", "bees")
 
 
 def test_a_flat_curve_points_at_the_classes_instead():

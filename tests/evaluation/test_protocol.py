@@ -23,6 +23,24 @@ def test_a_class_of_one_row_still_leaves_three_folds():
     assert protocol_for(np.array([0, 0, 0, 1]), np.arange(4), False).folds == 3
 
 
+@pytest.mark.parametrize(
+    ("rows", "name"), [(6, "nested 1x3 stratified"), (9, "nested 1x3 stratified"), (300, "nested 1x3 stratified")]
+)
+def test_what_costs_a_training_is_held_out_once_in_three_folds(rows, name):
+    assert protocol_for(np.arange(rows) % 2, np.arange(rows), False).fewest.name == name
+
+
+@pytest.mark.parametrize(("count", "name"), [(3, "nested leave-one-group-out"), (6, "nested 1x3 stratified grouped")])
+def test_groups_stay_whole_in_three_folds(count, name):
+    groups = np.repeat(np.arange(count), 10)
+    truth = np.arange(len(groups)) % 5
+    few = protocol_for(truth, groups, True).fewest
+    assert few.name == name
+    (folds,) = draw_folds(few, truth, groups, generator(0, "folds"))
+    assert len(np.unique(folds)) == 3
+    assert all(len(np.unique(folds[groups == g])) == 1 for g in range(count))
+
+
 def test_few_groups_are_left_out_one_by_one():
     groups = np.repeat(np.arange(6), 10)
     protocol = protocol_for(np.arange(len(groups)) % 3, groups, True)

@@ -1,5 +1,7 @@
 """Verdicts: who is compared with whom, what is called a tie, and what the sentence dares to say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -97,6 +99,24 @@ def test_arms_are_set_against_the_whole_procedure_and_it_against_the_reference()
         "Taken for its held-out log loss, better than always answering the same class by 50 points (+20 to +71)."
     )
     assert found["majority"].reason == "Worse than ridge by 50 points (−71 to −20)."
+
+
+def test_what_moved_weights_is_compared_on_the_folds_that_it_was_trained_on():
+    """There are fewer of them, so that every arm has learned from fewer rows there."""
+    wrong = answered(1 - np.array(TRUTH))
+    arms = [
+        Held("majority", SAME, on_few=SAME),
+        Held("centroid", SAME, on_few=wrong),
+        Held("ridge", RIGHT, on_few=SAME),
+        Held("lora", wrong, rung=1, on_few=wrong),
+    ]
+    found = verdicts(arms, RIGHT, "ridge")
+    assert found["centroid"].difference == paired_difference(np.array([1.0, 0.0] * 10), np.ones(20))
+    assert found["lora"].difference == paired_difference(np.zeros(20), np.array([1.0, 0.0] * 10))
+    compared = compare(arms, RIGHT, "lora", replace(ROWS, folds=3), "accuracy", rng())
+    by_name = {arm.name: arm for arm in compared}
+    assert by_name["centroid"].difference == paired_difference(np.zeros(20), np.ones(20))
+    assert by_name["ridge"].difference == paired_difference(np.array([1.0, 0.0] * 10), np.ones(20))
 
 
 def test_the_chosen_arm_is_judged_by_the_procedure_not_by_its_own_lucky_choice():
@@ -216,8 +236,11 @@ def test_the_interval_reaches_up_by_what_the_rows_left_out_are_expected_to_add()
     scores = assemble(arms, half, "ridge", ROWS, metric="accuracy", protocol="nested 5x5", rng=rng(), curve=curve)
     measured = wilson(0.5, 20)
     assert (scores.estimate.value, scores.estimate.low) == (measured.value, measured.low)
-    assert scores.estimate.high == measured.high + curve.unseen
-    assert f"between 30% and {measured.high + curve.unseen:.0%}" in scores.sentence
+    assert scores.estimate.high == measured.high + curve.unseen()
+    third = replace(ROWS, folds=3)
+    few = assemble(arms, half, "ridge", third, metric="accuracy", protocol="nested 1x3", rng=rng(), curve=curve)
+    assert few.estimate.high == measured.high + curve.unseen(3) > scores.estimate.high
+    assert f"between 30% and {measured.high + curve.unseen():.0%}" in scores.sentence
     assert scores.curve is curve
     assert scores.arms[-1].estimate == measured  # arms are compared as they were measured
 

@@ -88,9 +88,23 @@ def test_a_chosen_majority_is_said(make_run):
 def test_ties_are_called_ties(make_run):
     run = make_run(TEXTS, LABELS, skill=0.9)
     tied = [arm.name for arm in run.scores.arms if arm.verdict == "tie"]
-    assert tied
-    assert (
-        headline(run).ties == f"A tie: 60 rows cannot tell logistic from {listed(tied)}; any of them may be the best."
+    assert len(tied) == 3
+    assert headline(run).ties == (
+        "A tie: 60 rows cannot tell logistic from 3 of the 5 other arms; any of them may be the best."
+    )
+    arms = tuple(arm for arm in run.scores.arms if arm.name != tied[0])
+    assert headline(make_run(TEXTS, LABELS, skill=0.9, arms=arms)).ties == (
+        f"A tie: 60 rows cannot tell logistic from {listed(tied[1:])}; any of them may be the best."
+    )
+
+
+def test_an_interval_that_reaches_higher_than_that_of_its_arm_is_explained(make_run):
+    run = make_run(TEXTS, LABELS)
+    own = next(arm.estimate for arm in run.scores.arms if arm.name == "logistic")
+    assert headline(make_run(TEXTS, LABELS, estimate=own)).flattered == ""
+    higher = Estimate(own.value, own.low, own.high + 0.03)
+    assert headline(make_run(TEXTS, LABELS, estimate=higher)).flattered.startswith(
+        f"On top the interval of logistic reaches up to {higher.high:.0%}: the model you get learned from all rows"
     )
 
 

@@ -65,7 +65,7 @@ def learned(activations, depth, updates=4, size=6):
     truth = np.arange(len(activations)) % 2
     source = Balanced(activations, np.arange(len(activations)), truth, size)
     with body.learning():
-        train(body, PairwiseCosine(), source, groups, Settings(updates=updates, rate=1e-3))
+        train(body, PairwiseCosine(), source, groups, Settings(updates=updates, rate=1e-3, mixed=False))
     return body
 
 

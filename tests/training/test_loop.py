@@ -15,7 +15,7 @@ from handful.training.loop import Group, Settings, train
 from handful.training.objectives import Batch, Outputs
 from handful.training.objectives.classify import CrossEntropy
 
-PLAIN = Settings(updates=6, rate=0.05, schedule="constant", weight_decay=0.0)
+PLAIN = Settings(updates=6, rate=0.05, schedule="constant", weight_decay=0.0, mixed=False)
 
 
 class Net(nn.Module):
@@ -152,7 +152,7 @@ def test_parts_give_the_gradient_of_the_whole_batch(count, parts):
     def gradients(parts):
         net = Net()
         optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
-        loss = loop._gradients(net, CrossEntropy(), (), Cut(count)(0, parts), optimizer)
+        loss = loop._gradients(net, CrossEntropy(), (), Cut(count)(0, parts), optimizer, mixed=False)
         return loss, [weight.grad for weight in net.parameters()]
 
     (loss, whole), (sum_of_losses, parted) = gradients(1), gradients(parts)

@@ -72,9 +72,7 @@ class BertBlock(nn.Module):
         x, padding = state.x, _Padding.of(state)  # (B, T, D)
         rows = padding.without(x)  # (M, D) of the M real tokens
         q, k, v = (self._split(padding.put_back(part(rows))) for part in (self.query, self.key, self.value))
-        mixed = functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=padding.seen, dropout_p=self.attention_dropout if self.training else 0.0
-        )
+        mixed = _attend(q, k, v, padding.seen, self.attention_dropout if self.training else 0.0)
         mixed = padding.without(mixed.transpose(1, 2).flatten(2))  # (M, D)
         rows = self.attended_norm(rows + self.dropout(self.attended(mixed)))
         y = self.narrow(functional.gelu(self.wide(rows)))
@@ -83,6 +81,14 @@ class BertBlock(nn.Module):
     def _split(self, x: Tensor) -> Tensor:
         """(B, T, D) → (B, heads, T, D / heads)."""
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, dropout: float) -> Tensor:
+    """Attention, (B, heads, T, D / heads); on a CPU always in float32, since its gradient in bfloat16 takes thrice."""
+    if q.device.type == "cpu" and q.dtype == torch.bfloat16:
+        with torch.autocast("cpu", enabled=False):
+            return _attend(q.float(), k.float(), v.float(), seen, dropout)
+    return functional.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json as json_module
 import logging
 import os
@@ -105,7 +106,9 @@ def tune(
     check_replaceable(folder, marker="scores.json")
 
     from handful import api
+    from handful.training.devices import spare_the_compiler
 
+    spare_the_compiler()
     with Bars() as bars:
         data = api.load(source, label=label, input=input, group=group, modality=as_)
         _say(data.notes)
@@ -324,8 +327,11 @@ def default_name(source: str) -> str:
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 a HandfulError, 2 wrong usage, 3 look at it (check), 130 interrupted."""
-    # Torch's waiting threads sleep in place of spinning: on a busy machine spinning cost ten times the work itself.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Torch's waiting threads spin for some microseconds and then sleep. Where they never spin, trainings on an idle
+    # machine take a quarter longer; where they spin on, those on a busy one take twice as long.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    # Imports make a million objects that stay: looking through them for garbage again and again takes half a second.
+    gc.set_threshold(100_000, 50, 50)
     ready_streams()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     try:

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from handful.data.dataset import Dataset
 from handful.errors import DataError
 
+ENOUGH_ROWS = 5
+"""Fewer rows than this of a class and one row more or less decides its score: five folds want one row each."""
+
 # How many names a message lists before it says "and N more".
 _LISTED = 5
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# What is read in all: characters of texts, pictures, seconds of sounds. About three seconds on two cores of a laptop,
+# What is read in all: characters of texts, pictures, seconds of sounds. A few seconds on two cores of a laptop,
 # for one model; where weights moved, two are asked.
-_MUCH = {"text": 24_000.0, "image": 120.0, "sound": 320.0}
+_MUCH = {"text": 12_000.0, "image": 120.0, "sound": 320.0}
 # Of one text models read no more characters than about this many.
 _READ = 1_000
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from handful.data.classes import ENOUGH_ROWS
 from handful.errors import OptionError
 from handful.evaluation.intervals import Estimate, accuracy_interval
 
@@ -66,7 +67,7 @@ class Curve:
     luck: float
     """Standard deviation of what one draw of as many further rows adds, around the expectation."""
     needs: tuple[str, ...]
-    """Classes in the order in which they are part of errors, most first; without those that are in none."""
+    """Classes in the order in which they need labels: those with hardly any rows, then those with most errors."""
     mixed: tuple[str, str] | None
     """The two classes that are most often taken for each other; None where none are."""
 
@@ -88,10 +89,13 @@ class Curve:
         value, half = share * self.doubled, ndtri(0.5 + LEVEL / 2) * spread
         return Estimate(float(value), float(value - half), float(value + half))
 
-    @property
-    def unseen(self) -> float:
-        """What a model of all rows is expected to be above the models of the folds, which learned from fewer."""
-        share = self.points[-1].rows / self.n
+    def unseen(self, folds: int = 0) -> float:
+        """What a model of all rows is expected to be above the models of the folds, which learned from fewer.
+
+        Args:
+            folds: how many folds the rows were dealt into; 0: into those of the curve.
+        """
+        share = 1 - 1 / folds if folds else self.points[-1].rows / self.n
         return float(self.doubled * (share**-POWER - 1) / (1 - 2**-POWER))
 
     @property
@@ -171,14 +175,18 @@ def curve_of(
     luck = LUCK * np.sqrt(max(errors * (1 - errors), 0.5 / n) / n)
     points = tuple(Point(round(size), accuracy_interval(row, groups)) for size, row in zip(sizes, right, strict=True))
     gain, sd, chance = (round(float(number), 6) for number in (max(doubled, 0.0), unsure, luck))  # as they are written
-    return Curve(n, points, gain, sd, chance, *_troubles(table, labels))
+    return Curve(n, points, gain, sd, chance, *_troubles(table, labels, n))
 
 
-def _troubles(table: Floats, labels: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, str] | None]:
-    """Classes by how many errors they are part of, and the pair that is most often taken for each other."""
-    wrong = np.asarray(table, float) - np.diag(np.diag(table))
-    part = wrong.sum(0) + wrong.sum(1)
-    needs = tuple(labels[c] for c in np.argsort(-part, kind="stable") if part[c] > 0)
+def _troubles(table: Floats, labels: Sequence[str], n: int) -> tuple[tuple[str, ...], tuple[str, str] | None]:
+    """Classes by how many errors they are part of, and the pair that is most often taken for each other.
+
+    A class with hardly any rows comes first: its errors are too few to count only because it has so few rows.
+    """
+    table = np.asarray(table, float)
+    wrong, rows = table - np.diag(np.diag(table)), table.sum(1) / table.sum() * n
+    part, scarce = wrong.sum(0) + wrong.sum(1), rows < ENOUGH_ROWS - 0.5
+    needs = tuple(labels[c] for c in np.lexsort((-part, ~scarce)) if part[c] > 0 or scarce[c])
     pair = np.triu(wrong + wrong.T)
     if not pair.any():
         return needs, None

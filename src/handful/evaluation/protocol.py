@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ MANY = 200
 FOLDS = 5
 REPEATS = 5
 FEWEST_FOLDS = 3
-"""One fold to score on, one to choose by, one to learn from."""
+"""One fold to score on, one to choose by, one to learn from; and as many as trainings that take minutes can pay for."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,13 @@ class Protocol:
         if self.kind == "logo":
             return "nested leave-one-group-out"
         return f"nested {self.repeats}x{self.folds} stratified{' grouped' if self.grouped else ''}"
+
+    @property
+    def fewest(self) -> Protocol:
+        """How rows are held out from trainings that cost too much for many folds: once, in three of them."""
+        if self.folds <= FEWEST_FOLDS:
+            return replace(self, repeats=1)
+        return Protocol("folds", FEWEST_FOLDS, 1, self.grouped)
 
 
 def protocol_for(

@@ -36,10 +36,13 @@ class Held:
     """The options that its refit on all rows uses."""
     gate: str = ""
     """How it fared against the arm below it, in words, where the gate was asked."""
+    on_few: Probabilities | None = None
+    """(1, N, C) the same on the few folds on which weights move; None where none did."""
 
-    def right(self, truth: NDArray[np.integer]) -> NDArray[np.float64]:
-        """(N,) the share of repeats in which each row was answered right."""
-        return np.asarray((self.proba.argmax(2) == truth).mean(0), np.float64)
+    def right(self, truth: NDArray[np.integer], few: bool = False) -> NDArray[np.float64]:
+        """(N,) the share of repeats in which each row was answered right, or whether it was on the few folds."""
+        answers = self.proba if self.on_few is None or not few else self.on_few
+        return np.asarray((answers.argmax(2) == truth).mean(0), np.float64)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Rows:
     """(N,) rows that are not independent share a number; None where all are."""
     positions: tuple[int, ...]
     """(N,) zero-based position of each row in its source."""
+    folds: int = 0
+    """How many folds the answers of the whole procedure come from, where these are the few on which weights move."""
 
 
 def measure(proba: Probabilities, rows: Rows, metric: str, rng: np.random.Generator, level: float = LEVEL) -> Estimate:
@@ -69,21 +74,26 @@ def measure(proba: Probabilities, rows: Rows, metric: str, rng: np.random.Genera
     return bootstrap(statistic, len(rows.truth), rng, rows.groups, level)
 
 
-def promised(estimate: Estimate, curve: Curve | None) -> Estimate:
+def promised(estimate: Estimate, curve: Curve | None, folds: int = 0) -> Estimate:
     """The interval of the model that is shipped: it learned from all rows, those that were measured from fewer.
 
     Its upper end is moved up by what the learning curve expects of the rows that a fold leaves out. The value stays
     what was measured, and the lower end too, since that expectation may be wrong.
+
+    Args:
+        estimate: what was measured.
+        curve: what the folds say about fewer and more labels; None: nothing is moved.
+        folds: how many folds were measured on, where they are others than those of the curve.
     """
     if curve is None:
         return estimate
-    return replace(estimate, high=min(1.0, estimate.high + curve.unseen))
+    return replace(estimate, high=min(1.0, estimate.high + curve.unseen(folds)))
 
 
 def compare(
     arms: Sequence[Held], whole: Probabilities, chosen: str, rows: Rows, metric: str, rng: np.random.Generator
 ) -> tuple[Arm, ...]:
-    """Set every arm against the chosen one, and the chosen one against the reference.
+    """Set every arm against the chosen one, and the chosen one against the reference, always on the same folds.
 
     Args:
         arms: all arms, cheapest first.
@@ -93,15 +103,19 @@ def compare(
         metric: the metric of the estimates; differences are always of accuracies.
         rng: source of bootstrap draws.
     """
-    procedure = Held(chosen, whole).right(rows.truth)
+    few = rows.folds > 0
+    taken = next((arm.on_few for arm in arms if arm.name == chosen), None)
+    procedure = Held(chosen, whole, on_few=whole if few else taken)
     out = []
     for arm in arms:
         estimate = measure(arm.proba, rows, metric, rng)
         if arm.name == chosen:
             versus = next((a for a in arms if a.name == REFERENCE), None)
-            first, second = procedure, versus.right(rows.truth) if versus else None
+            first = procedure.right(rows.truth, few)
+            second = None if versus is None else versus.right(rows.truth, few)
         else:
-            versus, first, second = Held(chosen, whole), arm.right(rows.truth), procedure
+            versus, alike = procedure, few or arm.rung > 0
+            first, second = (one.right(rows.truth, alike) for one in (arm, procedure))
         difference = None if second is None else paired_difference(first, second, rows.groups)
         verdict, reason = _judge(arm.name, chosen, difference)
         if arm.gate:
@@ -209,7 +223,7 @@ def assemble(
         rng: source of bootstrap draws.
         curve: what the folds say about fewer and more labels; without it the interval is about the models of the folds.
     """
-    estimate = promised(measure(whole, rows, metric, rng), curve)
+    estimate = promised(measure(whole, rows, metric, rng), curve, rows.folds)
     compared = compare(arms, whole, chosen, rows, metric, rng)
     table, classes = class_scores(whole, rows)
     return Scores(

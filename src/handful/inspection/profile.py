@@ -9,16 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from handful.data.classes import listed
+from handful.data.classes import ENOUGH_ROWS, listed
 from handful.data.conversations import Conversation, Preference, plain_prompt, words
 from handful.data.dataset import Dataset, item_hash
 from handful.data.traits import Trait, traits_of
 from handful.errors import DataError
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.languages import languages
-
-# Fewer rows than this of a class and one row more or less decides its score: five folds want one row each.
-ENOUGH_ROWS = 5
 
 # A class this many times rarer than the most frequent one is easily forgotten.
 _IMBALANCE = 5
@@ -223,7 +220,7 @@ def conflicts(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
     sets = [at for at in repeats(ids.tolist()) if len({label_of(dataset, i) for i in at}) > 1]
     if not sets:
         return
-    labels = sorted({label_of(dataset, i) for i in sets[0]})
+    labels = list(dict.fromkeys(label_of(dataset, i) for i in sets[0]))  # in the order of the rows
     total = sum(len(at) for at in sets)
     yield Finding(
         "conflict",

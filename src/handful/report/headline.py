@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # An interval wider than this is worth an explanation of why it is so wide.
 _WIDE = 0.1
 
+# So many tied arms are named.
+_FEW_TIES = 2
+
 MAJORITY = "majority"
 
 
@@ -97,8 +100,8 @@ def _lead(scores: Scores, estimate: Estimate, rows: int) -> str:
         basis = f"Measured once, on the {words.plural(rows, 'row')} that the source marks as test."
     return (
         f"For {new}, the true figure probably lies {true}{why}. {basis} "
-        f"Intervals made this way are meant to hold the true figure {_how_often(scores.level)}; "
-        "on real sets with rows enough to tell they held it in 92 to 97 of 100 draws."
+        f"Intervals made this way should hold the true figure {_how_often(scores.level)}; tried out on real data, they "
+        "held it 92 to 97 times out of 100."
     )
 
 
@@ -136,14 +139,21 @@ def _ties(scores: Scores) -> str:
     tied = [arm.name for arm in scores.arms if arm.verdict == "tie"]
     if not tied:
         return ""
+    # Many names would be all that is seen on the first screen; the table below has them.
+    others = listed(tied) if len(tied) <= _FEW_TIES else f"{len(tied)} of the {len(scores.arms) - 1} other arms"
     rows = words.plural(scores.n, "row")
-    return f"A tie: {rows} cannot tell {scores.chosen} from {listed(tied)}; any of them may be the best."
+    return f"A tie: {rows} cannot tell {scores.chosen} from {others}; any of them may be the best."
 
 
 def _flattered(scores: Scores) -> str:
     own = next((arm.estimate for arm in scores.arms if arm.name == scores.chosen), scores.estimate)
     if words.value(own) == words.value(scores.estimate):
-        return ""
+        if own.high >= scores.estimate.high or scores.test is not None:
+            return ""
+        return (
+            f"On top the interval of {scores.chosen} reaches up to {words.percent(scores.estimate.high)}: the model you "
+            "get learned from all rows, the arms of this table without those that they were scored on."
+        )
     return (
         f"The whole procedure, with the choice made anew inside every fold, scores {words.value(scores.estimate)} "
         f"({words.span(scores.estimate)}). That is the fairer figure: the {words.value(own)} of {scores.chosen} "

@@ -102,6 +102,7 @@ def environment() -> Environment:
     chosen = (
         words.percent, words.span, words.value, words.count, words.plural, words.time_taken,
         words.protocol, words.setting, words.option, words.printable, words.shortened, words.hundredths,
+        words.rows_numbered,
     )  # fmt: skip
     made.filters.update({function.__name__: function for function in chosen})
     return made

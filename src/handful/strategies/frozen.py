@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,25 @@ ENSEMBLE = "ensemble"
 
 
 @dataclass(frozen=True)
+class Few:
+    """Rung 0 on the few folds that weights are moved on, each of which costs a training."""
+
+    folds: NDArray[np.int64]
+    """(N,) the fold of each row."""
+    whole: NDArray[np.float64]
+    """(N, C) out-of-fold probabilities of the whole procedure."""
+    arms: tuple[Held, ...]
+    """Each family of settings on all repeats, and on these folds."""
+    protocol: str
+    """How rows were held out."""
+
+    @property
+    def count(self) -> int:
+        """How many folds there are."""
+        return int(self.folds.max()) + 1
+
+
+@dataclass(frozen=True)
 class Frozen:
     """The outcome of rung 0."""
 
@@ -52,10 +72,18 @@ class Frozen:
     """What was held out."""
     protocol: str
     """How."""
-    single: str
-    """How, where only the first repeat counts: the protocol of weights that move."""
     matrix: Matrix
     """(N, D) the features that the model reads."""
+    again: Callable[[], tuple[str, Search]]
+    """The same settings on few folds, and how these are called."""
+
+    @cached_property
+    def few(self) -> Few:
+        """What faces a model whose weights moved."""
+        protocol, found = self.again()
+        on_few = {arm.name: arm.proba for arm in _every(found)}
+        arms = tuple(replace(arm, on_few=on_few.get(arm.name)) for arm in self.arms)
+        return Few(found.folds[0], on_few[self.arm][0], arms, protocol)
 
 
 def climb(
@@ -101,24 +129,28 @@ def climb(
     protocol = replace(protocol, repeats=repeats)
     folds = draw_folds(protocol, truth, groups, generator(seed, "folds"))
     found = search(views, names, truth, folds, grid, engine, progress)
-    everything = range(len(found.settings))
-    model = pooled(found.members(everything), sight.items, sight.names, [str(label) for label in data.labels or ()])
-    whole, arms = found.nested(everything), _arms(found)
-    families = list(dict.fromkeys(setting.arm for setting in found.settings))
+
+    def again() -> tuple[str, Search]:
+        few = protocol.fewest
+        dealt = draw_folds(few, truth, groups, generator(seed, "few folds"))
+        return few.name, search(views, names, truth, dealt, grid, engine)
+
+    model = pooled(
+        found.members(range(len(found.settings))), sight.items, sight.names, [str(label) for label in data.labels or ()]
+    )
+    families, arms = list(dict.fromkeys(setting.arm for setting in found.settings)), _every(found)
     arm = families[0] if len(families) == 1 else ENSEMBLE
-    if arm == ENSEMBLE:
-        arms.append(_arm(ENSEMBLE, found, everything, whole))
     independent = len(np.unique(groups)) == len(groups)
     return Frozen(
         found=found,
         arm=arm,
         model=model,
-        whole=whole,
+        whole=next(held.proba for held in arms if held.name == arm),
         arms=(_reference(truth, len(folds)), *arms),
         rows=Rows(truth, tuple(classes.tolist()), None if independent else groups, data.rows),
         protocol=protocol.name,
-        single=replace(protocol, repeats=1).name,
         matrix=model.view.matrix(sight.items),
+        again=again,
     )
 
 
@@ -147,8 +179,8 @@ def _reference(truth: NDArray[np.int64], repeats: int) -> Held:
     return Held(REFERENCE, np.broadcast_to(shares, (repeats, len(truth), len(shares))))
 
 
-def _arms(found: Search) -> list[Held]:
-    """One arm per family of heads and, where there are several ways to look, one per way."""
+def _every(found: Search) -> list[Held]:
+    """One arm per family of heads, one per way to look where there are several, and one that pools all heads."""
     by_head: dict[str, list[int]] = {}
     by_backbone: dict[str, list[int]] = {}
     for q, setting in enumerate(found.settings):
@@ -156,9 +188,12 @@ def _arms(found: Search) -> list[Held]:
         look = setting.view.backbones[0] if len(setting.view.backbones) == 1 else "joined"
         by_backbone.setdefault(look, []).append(q)
     arms = {**by_head, **(by_backbone if len(by_backbone) > 1 else {})}
-    return [_arm(name, found, at, found.nested(at)) for name, at in arms.items()]
-
-
-def _arm(name: str, found: Search, at: Sequence[int], proba: NDArray[np.float64]) -> Held:
-    seconds = sum(found.outcomes[q].seconds for q in at)
-    return Held(name, proba, seconds=seconds, setting=describe(found.members(at)))
+    if len(by_head) > 1:
+        arms[ENSEMBLE] = list(range(len(found.settings)))
+    return [
+        Held(
+            name, found.nested(at), seconds=sum(found.outcomes[q].seconds for q in at),
+            setting=describe(found.members(at)),
+        )
+        for name, at in arms.items()
+    ]  # fmt: skip

@@ -64,9 +64,10 @@ class Climb:
     final: Adapted | None
     """The chosen strategy fitted on all rows."""
     whole: NDArray[np.float64] | None
-    """(1, N, C) answers of the whole procedure, every gate decided without the rows of the fold; None: as rung 0."""
+    """(1, N, C) answers of the whole procedure on the few folds, every gate decided without the rows of the fold; None:
+    as rung 0."""
     arms: tuple[Held, ...]
-    """The rungs as arms of the comparison."""
+    """All arms of the comparison: the frozen ones, then the rungs."""
     notes: tuple[str, ...]
     """What was tried or left out, and why, one sentence each."""
     trials: tuple[Trial, ...] = ()
@@ -101,7 +102,7 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
     Args:
         data: N labelled rows.
         backbone: what would move.
-        frozen: the outcome of rung 0; its first repeat of folds is used again.
+        frozen: the outcome of rung 0, which is asked again on the few folds that weights are moved on.
         terms: what is wanted, and how long it may take.
 
     Returns:
@@ -110,8 +111,10 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
     ends = time.perf_counter() + terms.budget
     shelf = Shelf(data, backbone)
     offered, notes = offers(shelf, frozen, terms.wanted, terms.named, terms.budget, terms.seed)
-    decided = Decisions.read(terms.checkpoints if offered else None)
-    below = _Below(frozen.whole[0], None)
+    if not offered:
+        return Climb((), None, None, None, frozen.arms, tuple(notes))
+    decided = Decisions.read(terms.checkpoints)
+    below = _Below(frozen.few.whole, None)
     rungs: list[Rung] = []
     for offer in offered:
         left = ends - time.perf_counter()
@@ -135,17 +138,18 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
             notes.append(_told(searched))
             below = below.after(searched)
     chosen = _standing(rungs)
-    final = None if chosen is None else chosen.found.final
-    if chosen is not None and final is None:  # what won a race was fitted on folds alone
+    final = None
+    if chosen is not None:
         try:
             final = _refit(shelf, frozen, chosen, terms)
         except HandfulError as error:
             notes.append(f"{chosen.name} failed on all rows, so the frozen model stays: {error}")
-            chosen, below = None, _Below(frozen.whole[0], None)
+            chosen, below = None, _Below(frozen.few.whole, None)
     # Where the gate let nothing through in any fold, the procedure gave the frozen answers, of which all repeats count.
-    same = below.whole is None or np.array_equal(below.whole, frozen.whole[0])
+    same = below.whole is None or np.array_equal(below.whole, frozen.few.whole)
     whole = None if same or below.whole is None else below.whole[None]
-    return Climb(tuple(rungs), chosen, final, whole, tuple(_arm(rung) for rung in rungs), tuple(notes), trials)
+    arms = (*frozen.few.arms, *(_arm(rung) for rung in rungs))
+    return Climb(tuple(rungs), chosen, final, whole, arms, tuple(notes), trials)
 
 
 def shipped(rung: Rung, frozen: Frozen, base: str, depth: int, seen: Matrix, labels: Sequence[str]) -> Linear:
@@ -192,7 +196,7 @@ class _Below:
 
     def against(self, rival: NDArray[np.float64], frozen: Frozen, prior: Prior | None) -> Gated:
         """Let a rival try to replace the arm that stands."""
-        rows, folds = frozen.rows, frozen.found.folds[0]
+        rows, folds = frozen.rows, frozen.few.folds
         gated = gate(self.best, rival, rows.truth, folds, rows.groups, prior)
         if self.whole is None:
             return gated
@@ -206,17 +210,17 @@ class _Below:
 
 
 def _try(offer: Offer, shelf: Shelf, frozen: Frozen, below: _Below, terms: Terms) -> Rung:
-    """Fit the strategy without each fold in turn and on all rows, and let the gate decide."""
-    strategy, truth, folds = offer.strategy, frozen.rows.truth, frozen.found.folds[0]
+    """Fit the strategy without each fold in turn, and let the gate decide."""
+    strategy, truth, folds = offer.strategy, frozen.rows.truth, frozen.few.folds
     done = itertools.count(1)
 
     def progress(fold: int, update: Update) -> None:
-        terms.say(str(offer), next(done), offer.fits * strategy.updates)
+        terms.say(str(offer), next(done), (offer.fits - 1) * strategy.updates)
 
     recipe = strategy.recipe()
     found = hold_out(
         shelf.of(recipe), truth, folds, recipe,
-        file=lambda fold: _file(terms, strategy.name, str(fold)), progress=progress, finish=True,
+        file=lambda fold: _file(terms, strategy.name, str(fold)), progress=progress,
     )  # fmt: skip
     assert found is not None
     return _faced(strategy.name, strategy, found, found.proba, frozen, below, offer.prior)
@@ -227,7 +231,7 @@ def _faced(
     prior: Prior | None,
 ) -> Rung:  # fmt: skip
     """Pool tuned answers (N, C) with those of the frozen model, and let the gate decide."""
-    proba, share = halved(frozen.whole[0], tuned, frozen.rows.truth, frozen.found.folds[0])
+    proba, share = halved(frozen.few.whole, tuned, frozen.rows.truth, frozen.few.folds)
     return Rung(name, strategy, found, proba, share, below.against(proba, frozen, prior), prior)
 
 
@@ -241,7 +245,7 @@ def _race(
     go: Callable[[str, float], bool],
 ) -> tuple[Rung | None, tuple[Trial, ...]]:
     """Try other settings while the budget lasts, and let the best procedure over all of them face the gate."""
-    race, truth, folds = Race(), frozen.rows.truth, frozen.found.folds[0]
+    race, truth, folds = Race(), frozen.rows.truth, frozen.few.folds
     of_kind = {type(offer.strategy): offer for offer in offered}
     settings = near((_standing(tried) or tried[-1]).strategy)
     if terms.trials:
@@ -252,7 +256,7 @@ def _race(
             break
 
         def fit(strategy: Tuned, go_on: GoOn, number: int = number) -> HeldOut | None:
-            # Nothing is kept: folds that still run when a trial is given up must not write after the run is saved.
+            # Trials keep no state of their trainings: a resumed run does them again, in the same order.
             recipe, stage = strategy.recipe(), f"trial {number + 1}: {strategy.name}"
             return hold_out(
                 shelf.of(recipe), truth, folds, recipe, go_on=go_on,
@@ -302,4 +306,4 @@ def _arm(rung: Rung) -> Held:
         "on rows learned from": f"{rung.found.train:.0%}",
         "on held-out rows": f"{rung.found.held:.0%}",
     }
-    return Held(rung.name, rung.proba[None], 1, rung.found.seconds, setting, _judged(rung))
+    return Held(rung.name, rung.proba[None], 1, rung.found.seconds, setting, _judged(rung), rung.proba[None])

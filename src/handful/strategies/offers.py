@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import math
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,17 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.engines.local import Inline
 from handful.errors import HandfulError
 from handful.evaluation.gate import Prior, chance_to_show
 from handful.strategies.adaptation import Recipe, adapt
 from handful.strategies.catalog import movers
 from handful.strategies.frozen import Frozen
-from handful.strategies.held_out import side_by_side
 from handful.strategies.shelf import Shelf
 from handful.strategies.tuned import Tuned
 from handful.training.activations import Activations
-from handful.training.devices import share_the_cores
+from handful.training.batches import rows_of
 
 EXPECTED: Mapping[tuple[str, str], Prior] = {
     ("text", "contrastive"): Prior(0.08, 0.10),
@@ -35,6 +30,8 @@ gain. What else is named is judged by the rows alone.
 
 # A rung is not tried for less than this many errors that it may be expected to remove, and to be seen removing.
 _WORTH = 0.15
+# What a fit takes is measured on so many rows.
+_FEW = 8
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Offer:
     seconds: float
     """All its fits on this machine, measured on a few updates."""
     fits: int
-    """One per fold, and one on all rows."""
+    """One per fold, and one on all rows if the gate is passed."""
     worth: float
     """How many of the frozen model's errors it may be expected to remove, and to be seen removing."""
     prior: Prior | None = None
@@ -96,9 +93,9 @@ def offers(
             continue
         recipe = strategy.recipe()
         activations = shelf.of(recipe)
-        fits = int(frozen.found.folds[0].max()) + 2
+        fits = frozen.few.count + 1
         try:
-            seconds = _seconds(activations, truth, recipe, fits)
+            seconds = fits * _measured(activations, truth, recipe)
         except HandfulError as error:
             notes.append(f"{name} failed and was given up: {error}")
             continue
@@ -108,22 +105,14 @@ def offers(
     return found, notes
 
 
-def _seconds(activations: Activations, truth: NDArray[np.int64], recipe: Recipe, fits: int) -> float:
-    """What all fits of a recipe take here."""
-    if not side_by_side(activations, recipe):
-        return fits * _measured(activations, truth, recipe)
-    # On one core, as the fits will be, and in a thread whose memory they take over.
-    (once,) = Inline().map(share_the_cores(functools.partial(_measured, activations, truth)), [recipe])
-    return math.ceil(fits / (os.cpu_count() or 1)) * once
-
-
 def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe) -> float:
-    """Seconds of one fit here: the quicker of two short ones, since the first of all has to warm up."""
+    """Seconds of one fit here, from two short ones on a few of the rows; the first of all has to warm up."""
     short = replace(recipe, settings=replace(recipe.settings, updates=1))
-    found = []
-    for _ in range(2):
+    for size in (_FEW // 2, _FEW):
+        some = rows_of(0, truth, size, recipe.settings.seed)
         start = time.perf_counter()
-        (update,) = adapt(activations, np.arange(len(truth)), truth, short).log
+        (update,) = adapt(activations, some, truth[some], short).log
         trainings = recipe.members * update.seconds
-        found.append(time.perf_counter() - start + (recipe.settings.updates - 1) * trainings)
-    return min(found)
+        around = time.perf_counter() - start - trainings
+    full = min(recipe.batch, len(truth)) / min(recipe.batch, len(some))
+    return around + recipe.settings.updates * trainings * full

@@ -163,14 +163,11 @@ class Tuned(ClassifierMixin, BaseEstimator):
 
 
 @dataclass
-class Contrastive(Tuned):
+class _Pairs(Tuned):
     """Rows of a class drawn together and those of others apart, every pair of a batch, then a head (SetFit's idea)."""
 
-    name = "contrastive"
     updates: int = 10
     """How many times the weights are moved."""
-    rate: float = 4e-4
-    """The highest learning rate."""
     share: float = 0.67
     """The share of the blocks, from the top, that take part; of six, four gain 2 to 5 points over three."""
     batch: int = 64
@@ -179,6 +176,17 @@ class Contrastive(Tuned):
     def objective(self) -> Objective:
         """Cosine of every pair, 1 within a class and 0 between classes."""
         return PairwiseCosine()
+
+
+@dataclass
+class Contrastive(_Pairs):
+    """All weights of the upper blocks move until rows of a class look alike and those of others do not."""
+
+    name = "contrastive"
+    updates: int = 5
+    """How many times the weights are moved; as good as twice as many at half the rate, and as fast as that sounds."""
+    rate: float = 7e-4
+    """The highest learning rate."""
 
 
 @dataclass
@@ -199,7 +207,7 @@ class SupCon(Tuned):
 
 
 @dataclass
-class BiasOnly(Contrastive):
+class BiasOnly(_Pairs):
     """Only biases and norms move (BitFit)."""
 
     name = "bias"
@@ -214,7 +222,7 @@ class BiasOnly(Contrastive):
 
 
 @dataclass
-class LowRank(Contrastive):
+class LowRank(_Pairs):
     """Low-rank factors beside every layer (LoRA)."""
 
     name = "lora"
@@ -229,7 +237,7 @@ class LowRank(Contrastive):
 
 
 @dataclass
-class Adapters(Contrastive):
+class Adapters(_Pairs):
     """A bottleneck after each block."""
 
     name = "adapters"
@@ -244,7 +252,7 @@ class Adapters(Contrastive):
 
 
 @dataclass
-class Prefixes(Contrastive):
+class Prefixes(_Pairs):
     """Learned tokens before the real ones, in every block that takes part."""
 
     name = "prefix"
@@ -259,7 +267,7 @@ class Prefixes(Contrastive):
 
 
 @dataclass
-class Factors(Contrastive):
+class Factors(_Pairs):
     """Factors on the outputs of layers, (IA)³."""
 
     name = "ia3"

@@ -103,12 +103,11 @@ class Activations:
         return groups
 
     def states(self, rows: Sequence[int]) -> Iterator[tuple[list[int], State]]:
-        """All the given rows in batches of about equal size: positions within ``rows``, and their state."""
-        lengths = [0 if (part := self.kept[row]) is None else part[0].shape[0] for row in rows]
-        order = sorted(range(len(rows)), key=lambda i: lengths[i], reverse=True)
-        for start in range(0, len(order), self.backbone.batch_items):
-            at = order[start : start + self.backbone.batch_items]
-            yield at, self.state([rows[i] for i in at])
+        """All the given rows in batches of about equal length: positions within ``rows``, and their state."""
+        for group in self.alike(rows):
+            for start in range(0, len(group), self.backbone.batch_items):
+                at = group[start : start + self.backbone.batch_items]
+                yield at, self.state([rows[i] for i in at])
 
     def _run(self, items: Sequence[Any]) -> State:
         with torch.no_grad():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -23,10 +22,6 @@ def _is_layer(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1)
 
 
-# Trainings run side by side, and torch's dice are the same for all.
-_DICE = threading.Lock()
-
-
 def _layers(body: Body) -> list[str]:
     found = [name for name, module in body.blocks.named_modules() if _is_layer(module)]
     if not found:
@@ -40,7 +35,7 @@ def _insert(body: Body, config: Any) -> None:
     from peft import inject_adapter_in_model
 
     # What peft draws at random comes from torch's dice: these are given back as they were, and the draws replaced.
-    with _DICE, torch.random.fork_rng():
+    with torch.random.fork_rng():
         inject_adapter_in_model(config, body.blocks)
     rng = torch.Generator().manual_seed(0)
     for _, weight in _named(body, "lora_A"):  # as peft does: He et al. 2015 with a = √5

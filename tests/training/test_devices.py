@@ -1,0 +1,58 @@
+"""Devices: where products are rounded, and what the command line spares itself."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+from torch import nn
+
+from handful.training import devices
+from handful.training.devices import mixed_precision
+
+DENSE = nn.Linear(3, 2)
+CONVOLUTION = nn.Sequential(nn.Conv1d(3, 2, 1), nn.Linear(3, 2))
+
+
+@pytest.mark.parametrize(
+    ("fast", "model", "expected"),
+    [(True, DENSE, torch.bfloat16), (False, DENSE, torch.float32), (True, CONVOLUTION, torch.float32)],
+    ids=["dense", "a CPU without the instructions", "convolutions"],
+)
+def test_products_are_rounded_where_that_is_faster(monkeypatch, fast, model, expected):
+    monkeypatch.setattr(devices, "_multiplies_bfloat16", lambda: fast)
+    with mixed_precision(model):
+        assert DENSE(torch.ones(1, 3)).dtype == expected
+    assert DENSE(torch.ones(1, 3)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("found", [{}, {"avx2": True, "avx512_bf16": False}])
+def test_a_cpu_that_does_not_say_so_is_taken_not_to_have_it(monkeypatch, found):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
+    assert not devices._multiplies_bfloat16.__wrapped__()
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {**found, "amx_bf16": True})
+    assert devices._multiplies_bfloat16.__wrapped__()
+
+
+def test_an_optimizer_moves_weights_without_the_compiler():
+    script = """
+        import sys
+        import torch
+        from handful.training.devices import spare_the_compiler
+
+        spare_the_compiler()
+        weight = torch.nn.Parameter(torch.ones(3))
+        optimizer = torch.optim.AdamW([weight], lr=0.1, weight_decay=0.0, fused=True)
+        for _ in range(2):
+            optimizer.zero_grad()
+            weight.sum().backward()
+            torch.nn.utils.clip_grad_norm_([weight], 1.0)
+            optimizer.step()
+        assert "torch._dynamo" not in sys.modules
+        print([round(value, 3) for value in weight.tolist()])
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert ended.stdout.strip() == "[0.8, 0.8, 0.8]"
