@@ -104,7 +104,7 @@ def test_an_interval_that_reaches_higher_than_that_of_its_arm_is_explained(make_
     assert headline(make_run(TEXTS, LABELS, estimate=own)).flattered == ""
     higher = Estimate(own.value, own.low, own.high + 0.03)
     assert headline(make_run(TEXTS, LABELS, estimate=higher)).flattered.startswith(
-        f"On top the interval of logistic reaches up to {higher.high:.0%}: the model you get learned from all rows"
+        f"On top the interval of logistic reaches up to {higher.high:.0%}: the model that you get learned from all rows"
     )
 
 

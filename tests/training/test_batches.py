@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handful.backbones.toy import ToyText
+from handful.backbones.toy import ToyImage, ToyText
 from handful.training.activations import Activations
 from handful.training.batches import Balanced, rows_of
 from handful.training.body import Body
@@ -98,3 +98,22 @@ def test_versions_are_drawn_for_each_row_and_update():
     assert len(set(drawn)) == 6
     assert {i // 20 for draw in drawn for i in draw} == {0, 1, 2}
     np.testing.assert_array_equal(source(4, 1)[0].targets, source(4, 1)[0].targets)
+
+
+@pytest.mark.parametrize("most", [1 << 30, 0], ids=["kept", "computed again"])
+def test_an_update_sees_the_first_tokens_of_a_text(most):
+    texts = [" ".join(["word"] * n) for n in (3, 9, 20, 12)]
+    activations = Activations.of(ToyText(), [texts], 1, most=most)
+    whole = activations.state([1, 2])
+    (batch,) = Balanced(activations, np.arange(4), np.array([0, 0, 1, 1]), 4, tokens=10)(0, 1)
+    seen = [int(row.sum()) for state in batch.state for row in state.mask]
+    lengths = [int(activations.state([i]).mask.sum()) for i in range(4)]
+    assert sorted(seen) == sorted(min(10, length) for length in lengths)
+    assert max(lengths) > 10
+    torch.testing.assert_close(activations.state([1, 2], tokens=5).x, whole.x[:, :5])
+
+
+def test_pictures_have_no_first_tokens():
+    backbone = ToyImage()
+    activations = Activations.of(backbone, [[np.zeros((8, 8, 3), np.uint8)] * 2], 1)
+    assert torch.equal(activations.state([0, 1], tokens=1).x, activations.state([0, 1]).x)

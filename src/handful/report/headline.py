@@ -151,8 +151,8 @@ def _flattered(scores: Scores) -> str:
         if own.high >= scores.estimate.high or scores.test is not None:
             return ""
         return (
-            f"On top the interval of {scores.chosen} reaches up to {words.percent(scores.estimate.high)}: the model you "
-            "get learned from all rows, the arms of this table without those that they were scored on."
+            f"On top the interval of {scores.chosen} reaches up to {words.percent(scores.estimate.high)}: the model "
+            "that you get learned from all rows, the arms of this table without those that they were scored on."
         )
     return (
         f"The whole procedure, with the choice made anew inside every fold, scores {words.value(scores.estimate)} "

@@ -65,6 +65,8 @@ class Recipe:
     """How many augmented versions of each item there are beside the item itself."""
     bold: bool = False
     """Whether these may be mirrored, coloured, sped up and worded otherwise as well."""
+    tokens: int | None = None
+    """How many tokens of a text an update sees at most; all by default."""
     members: int = 1
     """How many trainings, each without another part of the rows, are averaged into one set of weights (a soup)."""
     gradual: bool = False
@@ -167,7 +169,8 @@ def _once(
         penalties.append(Adversary(recipe.adversary))
     _, number = np.unique(truth, return_inverse=True)
     twice = bool(recipe.r_drop)
-    source = Balanced(activations, rows, number, recipe.batch, recipe.settings.seed, twice, body.device)
+    seed, tokens = recipe.settings.seed, recipe.tokens
+    source = Balanced(activations, rows, number, recipe.batch, seed, twice, tokens, body.device)
     body.dropout = recipe.noisy
     with body.learning():
         log = train(

@@ -47,6 +47,8 @@ class Tuned(ClassifierMixin, BaseEstimator):
     """The highest learning rate."""
     batch: int = 16
     """About how many rows an update sees."""
+    tokens: int = 64
+    """How many tokens of a text an update sees at most: its first part teaches as much; answers read all of it."""
     share: float = 0.5
     """The share of the blocks, from the top, that take part."""
     decay: float = 1.0
@@ -81,7 +83,7 @@ class Tuned(ClassifierMixin, BaseEstimator):
         settings = Settings(updates=self.updates, rate=self.rate, schedule=self.schedule, seed=self.seed)
         return Recipe(
             self.objective(), self.tuner(), self.share, settings, self.batch, self.decay, self.penalty, self.fade,
-            versions=self.augment, bold=self.bold, l2_sp=self.l2_sp, adversary=self.adversary,
+            tokens=self.tokens, versions=self.augment, bold=self.bold, l2_sp=self.l2_sp, adversary=self.adversary,
         )  # fmt: skip
 
     def recipe_for(self, backbone: Backbone) -> Recipe:

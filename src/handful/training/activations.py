@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -71,21 +71,28 @@ class Activations:
         """Whether an update costs only the blocks that move."""
         return all(part is not None for part in self.kept)
 
-    def state(self, rows: Sequence[int], versions: Sequence[int] | None = None) -> State:
+    def state(self, rows: Sequence[int], versions: Sequence[int] | None = None, tokens: int | None = None) -> State:
         """The activations of some items as one batch.
 
         Args:
             rows: B positions of items.
             versions: B numbers of versions; the items themselves by default.
+            tokens: how many tokens of a text at most; all by default.
         """
         at = [row + len(self) * version for row, version in zip(rows, versions or [0] * len(rows), strict=True)]
         found = [self.kept[i] for i in at]
         if any(part is None for part in found):
             flat = [self.versions[i // len(self)][i % len(self)] for i in at]
-            return self._run(flat)
-        return _joined([part for part in found if part is not None])
+            return self._first(self._run(flat), tokens)
+        return self._first(_joined([part for part in found if part is not None]), tokens)
 
-    def alike(self, rows: Sequence[int]) -> list[list[int]]:
+    def _first(self, state: State, tokens: int | None) -> State:
+        """The first tokens of texts; pictures and sounds as they are."""
+        if tokens is None or self.backbone.modality != "text" or state.mask is None or state.mask.shape[1] <= tokens:
+            return state
+        return replace(state, x=state.x[:, :tokens].contiguous(), mask=state.mask[:, :tokens])
+
+    def alike(self, rows: Sequence[int], tokens: int | None = None) -> list[list[int]]:
         """Positions within ``rows`` in groups of items of about equal length, so that little is padded.
 
         The longest of a group is at most half as long again as the shortest; where nothing is kept, or nothing is
@@ -95,6 +102,8 @@ class Activations:
         if any(part is None or part[1] is None or part[1].dim() == 2 for part in parts):
             return [list(range(len(rows)))]
         lengths = [0 if part is None or part[1] is None else len(part[1]) for part in parts]
+        if tokens is not None and self.backbone.modality == "text":
+            lengths = [min(length, tokens) for length in lengths]
         groups: list[list[int]] = []
         for i in sorted(range(len(rows)), key=lambda i: lengths[i], reverse=True):
             if not groups or 3 * lengths[i] < 2 * lengths[groups[-1][0]]:

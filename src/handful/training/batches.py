@@ -52,6 +52,8 @@ class Balanced:
     """Fixes the draws."""
     twice: bool = False
     """Whether every row goes through twice, as R-Drop wants it."""
+    tokens: int | None = None
+    """How many tokens of a text are seen at most; all by default."""
     device: torch.device = torch.device("cpu")
     """Where the model is."""
 
@@ -65,8 +67,10 @@ class Balanced:
 
     def _batch(self, at: NDArray[np.int64], versions: NDArray[np.int64]) -> Batch:
         rows = self.rows[at]
-        groups = self.activations.alike(rows.tolist())
-        states = [self.activations.state(rows[group].tolist(), versions[group].tolist()) for group in groups]
+        groups = self.activations.alike(rows.tolist(), self.tokens)
+        states = [
+            self.activations.state(rows[group].tolist(), versions[group].tolist(), self.tokens) for group in groups
+        ]
         order = np.concatenate(groups)
         if self.twice:
             states, order = states * 2, np.tile(order, 2)
