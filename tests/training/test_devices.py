@@ -3,13 +3,18 @@
 import subprocess
 import sys
 import textwrap
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import nn
 
+from handful.backbones.toy import ToyText
+from handful.backbones.toy_language import ToyLanguage
 from handful.training import devices
+from handful.training.body import Body
 from handful.training.devices import mixed_precision
+from handful.training.tokens import TokenBody
 
 DENSE = nn.Linear(3, 2)
 CONVOLUTION = nn.Sequential(nn.Conv1d(3, 2, 1), nn.Linear(3, 2))
@@ -25,6 +30,13 @@ def test_products_are_rounded_where_that_is_faster(monkeypatch, fast, model, exp
     with mixed_precision(model):
         assert DENSE(torch.ones(1, 3)).dtype == expected
     assert DENSE(torch.ones(1, 3)).dtype == torch.float32
+
+
+def test_likelihoods_are_not_rounded(monkeypatch):
+    """On a CPU those of the untouched model, which a preference is measured against, are not rounded either."""
+    monkeypatch.setattr(devices, "_multiplies_bfloat16", lambda: True)
+    assert isinstance(mixed_precision(TokenBody(ToyLanguage(), 1)), nullcontext)
+    assert not isinstance(mixed_precision(Body(ToyText(), 1)), nullcontext)
 
 
 @pytest.mark.parametrize("found", [{}, {"avx2": True, "avx512_bf16": False}])

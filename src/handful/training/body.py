@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -27,6 +28,9 @@ class Body(nn.Module):
     needs it. Batch-norm statistics stay those of pre-training unless ``moving_statistics``: a batch of a few
     rows says nothing about a mean.
     """
+
+    rounds_on_cpu: ClassVar[bool] = True
+    """Whether products may be rounded on a CPU that is faster with it."""
 
     def __init__(self, backbone: Backbone, first: int) -> None:
         """Copy the blocks from ``first`` up.

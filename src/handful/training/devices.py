@@ -30,11 +30,8 @@ def mixed_precision(model: nn.Module) -> AbstractContextManager[Any]:
     device = next(model.parameters()).device
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
         return torch.autocast("cuda", torch.bfloat16)
-    if (
-        device.type == "cpu"
-        and _multiplies_bfloat16()
-        and not any(isinstance(m, _CONVOLUTIONS) for m in model.modules())
-    ):
+    dense = not any(isinstance(module, _CONVOLUTIONS) for module in model.modules())
+    if device.type == "cpu" and dense and getattr(model, "rounds_on_cpu", True) and _multiplies_bfloat16():
         return torch.autocast("cpu", torch.bfloat16)
     return nullcontext()
 
