@@ -100,8 +100,8 @@ def _lead(scores: Scores, estimate: Estimate, rows: int) -> str:
         basis = f"Measured once, on the {words.plural(rows, 'row')} that the source marks as test."
     return (
         f"For {new}, the true figure probably lies {true}{why}. {basis} "
-        f"Intervals made this way should hold the true figure {_how_often(scores.level)}; tried out on real data, they "
-        "held it 92 to 97 times out of 100."
+        f"Intervals made this way should hold the true figure {_how_often(scores.level)}; tried out on real data with "
+        "rows enough to tell, they held it 92 to 97 times out of 100."
     )
 
 
