@@ -27,7 +27,7 @@ from handful.strategies.heads import Logistic
 from ledger import Ledger, Row, cells, mean, options
 from pools import Pool, by_name, draws, open_pool
 
-SETS = "cr,agnews,trec6"
+SETS = "cr,agnews,trec6,sst5"
 VARIANTS = ("folds", "one repeat", "noise", "coin")
 FIELDS = ("set", "variant", "draw", "rows", "first", "second", "value", "low", "high", "apart", "alarm")
 FOLDS, REPEATS = 5, 5
