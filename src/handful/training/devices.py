@@ -30,10 +30,11 @@ def mixed_precision(model: nn.Module) -> AbstractContextManager[Any]:
     device = next(model.parameters()).device
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
         return torch.autocast("cuda", torch.bfloat16)
-    dense = not any(isinstance(module, _CONVOLUTIONS) for module in model.modules())
-    if device.type == "cpu" and dense and getattr(model, "rounds_on_cpu", True) and _multiplies_bfloat16():
-        return torch.autocast("cpu", torch.bfloat16)
-    return nullcontext()
+    if device.type != "cpu" or not _multiplies_bfloat16() or not getattr(model, "rounds_on_cpu", True):
+        return nullcontext()
+    if any(isinstance(module, _CONVOLUTIONS) for module in model.modules()):
+        return nullcontext()
+    return torch.autocast("cpu", torch.bfloat16)
 
 
 def mixed_precision_of(backbone: Backbone) -> AbstractContextManager[Any]:
