@@ -18,6 +18,7 @@ from handful.backbones.toy import ToyText
 from handful.errors import DataError, HandfulError, OptionError
 from handful.plan import MOVERS
 from handful.strategies.catalog import movers
+from handful.strategies.tuned import Contrastive
 from small_backbones import SmallImage, SmallText, SmallVoice
 
 WORDS = {
@@ -88,6 +89,11 @@ def made(strategy):
 def test_options_are_the_fields_of_a_dataclass_with_defaults(strategy):
     assert dataclasses.is_dataclass(strategy)
     assert set(strategy().get_params()) == {field.name for field in dataclasses.fields(strategy) if field.init}
+
+
+def test_an_update_sees_as_much_of_a_text_with_every_strategy(strategy):
+    assert strategy().recipe().tokens == Contrastive.tokens == 64
+    assert strategy(tokens=5).recipe().tokens == 5
 
 
 def test_the_constructor_only_remembers(strategy):

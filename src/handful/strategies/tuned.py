@@ -260,12 +260,12 @@ class Prefixes(_Pairs):
     name = "prefix"
     rate: float = 1e-2
     """The highest learning rate."""
-    tokens: int = 8
-    """P, how many tokens each block sees."""
+    length: int = 8
+    """P, how many learned tokens each block sees."""
 
     def tuner(self) -> Tuner:
         """So many tokens."""
-        return Prefix(self.tokens)
+        return Prefix(self.length)
 
 
 @dataclass
