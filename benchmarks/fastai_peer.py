@@ -80,7 +80,10 @@ def main() -> None:
             pool = open_pool(task, args.data)
             for per_class in numbers(args.per_class):
                 for seed, train, rest in draws(pool, per_class, args.draws):
-                    recipe = Recipe(epochs=args.epochs, norm_momentum=args.norm_momentum)
+                    momentum = args.norm_momentum
+                    if ledger.has(set=task.name, per_class=per_class, draw=seed, norm_momentum=momentum):
+                        continue
+                    recipe = Recipe(epochs=args.epochs, norm_momentum=momentum)
                     ledger.add(one_draw(pool, per_class, seed, train, rest, recipe))
                     print(ledger.rows[-1], flush=True)
     print(table(ledger.rows))

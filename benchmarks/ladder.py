@@ -76,9 +76,10 @@ def main() -> None:
             backbones = api.load_backbones("auto", task.modality)
             for per_class in numbers(args.per_class) or SIZES[task.modality]:
                 for seed, train, rest in draws(pool, per_class, args.draws):
-                    for row in one_draw(pool, backbones, seed, *held_apart(pool, train, rest)):
-                        ledger.add({"set": task.name, "per_class": per_class, "draw": seed, **row})
-                        print(ledger.rows[-1], flush=True)
+                    at: Row = {"set": task.name, "per_class": per_class, "draw": seed}
+                    if not ledger.has(**at):
+                        found = one_draw(pool, backbones, seed, *held_apart(pool, train, rest))
+                        ledger.extend([{**at, **row} for row in found])
     print(table(ledger.rows))
 
 
@@ -174,6 +175,8 @@ def negative(args: argparse.Namespace) -> None:
             pool, strategy = pools[name], ("contrastive", "supcon")[number // len(GATED) % 2]
             *_, (_, train, _) = draws(pool, per_class, number + 1)
             for kind, (changed, kinds_of) in kinds.items():
+                if ledger.has(kind=kind, set=name, draw=number):
+                    continue
                 data = changed(pool.data.take(train), number)
                 row = refused(data, pool.sight.take(train), backbones[name], strategy, kinds_of, number)
                 ledger.add({"kind": kind, "set": name, "draw": number, "strategy": strategy, **row})

@@ -39,7 +39,7 @@ class Ledger:
         self.extend([row])
 
     def extend(self, rows: Sequence[Row]) -> None:
-        """Write several rows in one go: a file that is whole after every one of thousands would be written all day."""
+        """Write several rows in one go, as those of a draw that is done whole or not at all."""
         new = {self._name(row) for row in rows}
         self.rows = [old for old in self.rows if self._name(old) not in new] + list(rows)
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -47,6 +47,10 @@ class Ledger:
             writer = csv.DictWriter(stream, self.fields)
             writer.writeheader()
             writer.writerows(self.rows)
+
+    def has(self, **values: object) -> bool:
+        """Whether a row with these values is there: a run that was stopped goes on with what is missing."""
+        return any(all(str(row[name]) == str(value) for name, value in values.items()) for row in self.rows)
 
     def _name(self, row: Row) -> tuple[str, ...]:
         return tuple(str(row[key]) for key in self.key)

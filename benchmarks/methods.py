@@ -52,9 +52,10 @@ def main() -> None:
             for size in numbers(args.rows):
                 for seed in range(args.draws):
                     train, test = drawn(data, size, seed)
-                    for row in one_draw(backbone, data.take(train), data.take(test), UPDATES[size], seed):
-                        ledger.add({"set": task.name, "rows": size, "draw": seed, **row})
-                        print(ledger.rows[-1], flush=True)
+                    at: Row = {"set": task.name, "rows": size, "draw": seed}
+                    if not ledger.has(**at):
+                        found = one_draw(backbone, data.take(train), data.take(test), UPDATES[size], seed)
+                        ledger.extend([{**at, **row} for row in found])
     print(table(ledger.rows))
     draw(ledger.rows, args.plot or args.out.with_suffix(".svg"))
 

@@ -70,6 +70,8 @@ def main() -> None:
                 for seed, train, rest in draws(pool, per_class, args.draws):
                     test = rest[np.random.default_rng(seed).permutation(len(rest))[:TEST_ROWS]]
                     for updates in numbers(args.updates):
+                        if ledger.has(set=task.name, per_class=per_class, updates=updates, draw=seed):
+                            continue
                         row = one_draw(pool, backbone, train, test, ScoredLowRank(updates=updates, seed=seed))
                         ledger.add({"set": task.name, "per_class": per_class, "draw": seed, **row})
                         print(ledger.rows[-1], flush=True)

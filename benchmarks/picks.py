@@ -38,14 +38,13 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=60)
     args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, ("set", "backbone", "draw", "n"))
-    done = {(row["set"], row["backbone"], str(row["draw"]), str(row["n"])) for row in ledger.rows}
     backbone = None if args.table else catalog.load(args.backbone, "language")
     for name in () if args.table else args.sets.split(","):
         assert isinstance(backbone, LanguageBackbone)
         data = readable(api.load(Path(args.data) / f"{name}.jsonl"), backbone)
         for draw in range(args.draws):
             for n in numbers(args.sizes):
-                if (name, args.backbone, str(draw), str(n)) not in done:
+                if not ledger.has(set=name, backbone=args.backbone, draw=draw, n=n):
                     found = measured(data, backbone, draw, n, args.updates)
                     ledger.add({"set": name, "backbone": args.backbone, "draw": draw, "n": n, **found})
                     print(ledger.rows[-1], flush=True)

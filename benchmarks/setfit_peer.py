@@ -33,6 +33,8 @@ def main() -> None:
     for task in by_name(args.sets) if not args.table else ():
         pool = open_pool(task, args.data)
         for seed, train, rest in draws(pool, 8, args.draws):
+            if ledger.has(set=task.name, draw=seed):
+                continue
             some = rest[np.random.default_rng(seed).permutation(len(rest))[:TEST_ROWS]]
             ledger.add(one_draw(pool, seed, train, some))
             print(ledger.rows[-1], flush=True)

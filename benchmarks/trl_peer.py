@@ -61,6 +61,8 @@ def main() -> None:
         updates = args.updates if task == "sft" else args.updates // 5
         for repeat in range(args.repeats):
             for name in ("handful", "trl"):
+                if ledger.has(task=task, repeat=repeat, side=name):
+                    continue
                 command = [sys.executable, __file__, "--side", name, "--tasks", task, "--updates", str(updates)]
                 done = subprocess.run([*command, "--data", str(args.data)], check=True, capture_output=True, text=True)
                 found = json.loads(done.stdout.splitlines()[-1])

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from handful.strategies.tuned import Adapters as Adapters
     from handful.strategies.tuned import BiasOnly as BiasOnly
     from handful.strategies.tuned import Contrastive as Contrastive
+    from handful.strategies.tuned import Distilled as Distilled
     from handful.strategies.tuned import Factors as Factors
     from handful.strategies.tuned import Full as Full
     from handful.strategies.tuned import Gradual as Gradual
@@ -64,6 +65,7 @@ _HOMES = {
     "Contrastive": "strategies.tuned",
     "DataError": "errors",
     "Dataset": "data.dataset",
+    "Distilled": "strategies.tuned",
     "Encoder": "features.encoder",
     "Factors": "strategies.tuned",
     "Features": "features.extract",

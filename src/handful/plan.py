@@ -28,6 +28,7 @@ MOVERS = (
     "wise",
     "partial",
     "gradual",
+    "distilled",
     "full",
 )
 STRATEGIES = HEADS + MOVERS

@@ -23,7 +23,7 @@ def test_counts_facts_match_findings_and_advice():
     ]
     assert lines[8] == "what makes sense with 4 rows in the smallest class:"
     assert any(line.startswith("  yes  ridge, logistic, svm: ") for line in lines)
-    assert any(line.startswith("  no   partial, gradual, full: ") for line in lines)
+    assert any(line.startswith("  no   partial, gradual, distilled, full: ") for line in lines)
 
 
 def test_pictures_and_sounds():

@@ -1,18 +1,21 @@
 """Adaptation: recipes carried out, what moved put to use, soups and fades of it, and what is asked of few rows."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 import torch
 
 from handful.backbones.toy import ToyText
-from handful.strategies.adaptation import Recipe, adapt, start, versions_of
+from handful.data.splits import fold_ids
+from handful.seeding import generator
+from handful.strategies.adaptation import Recipe, adapt, scored, start, swept, versions_of
+from handful.strategies.linear import ABSENT
 from handful.training.activations import Activations
 from handful.training.body import features_of
 from handful.training.installation import arrays_of, installed
 from handful.training.loop import Settings
-from handful.training.objectives.classify import CrossEntropy
+from handful.training.objectives.classify import CrossEntropy, Distillation
 from handful.training.objectives.contrast import PairwiseCosine, SupervisedContrastive
 from handful.training.tuners import TUNERS, Blocks, LoRA
 from small_backbones import SmallText, texts
@@ -109,8 +112,79 @@ def test_a_soup_is_the_mean_of_its_trainings(tuner):
     np.testing.assert_allclose(made.encode(texts(), [2])[2], seen(found, kept()), rtol=1e-3, atol=1e-4)
 
 
+@dataclass(frozen=True)
+class Told(Distillation):
+    """Keeps what its teacher said, with the classes of the rows."""
+
+    heard: list = field(default_factory=list)
+
+    def __call__(self, outputs, batch):
+        self.heard.append((batch.teacher, batch.targets))
+        return super().__call__(outputs, batch)
+
+
+def test_a_student_learns_what_members_answer_to_rows_that_each_did_not_see():
+    student = Told(weight=1.0)
+    recipe = replace(RECIPE, objective=CrossEntropy(), members=3, student=student)
+    told = []
+    found = adapt(kept(), ROWS, TRUTH, recipe, progress=lambda update, total: told.append(update.number))
+    assert told == [0, 1, 2] * 4
+    members = [adapt(kept(), ROWS, TRUTH, replace(recipe, student=None))]  # the same members, averaged
+    assert any(not torch.equal(found.delta[name], members[0].delta[name]) for name in found.delta)
+    teacher, _ = student.heard[0]
+    assert teacher.shape == (6, 2)
+    left_out = fold_ids(TRUTH, ROWS, 3, generator(FEW.seed, "soup"))
+    expected = np.zeros((6, 2), np.float32)
+    for m in range(3):
+        at, settings = np.flatnonzero(left_out != m), replace(FEW, seed=FEW.seed + m)
+        one = adapt(kept(), at, TRUTH[at], Recipe(CrossEntropy(), settings=settings))
+        answers = scored(one.body, kept(), left_out != m, TRUTH, recipe.penalty)
+        expected[left_out == m] = answers[left_out == m]
+    # Rows of about equal length come together in a batch.
+    np.testing.assert_allclose(np.sort(teacher[:, 0]), np.sort(expected[:, 0]), atol=1e-5)
+
+
+def test_a_class_that_a_head_has_not_learned_is_absent_from_its_scores():
+    truth = np.array([0, 0, 1, 1, 2, 2])
+    found = scored(start(kept(), RECIPE), kept(), truth != 1, truth, 0.1)
+    assert (found[:, 1] == np.float32(ABSENT)).all()
+    assert (found[truth != 1].argmax(1) == truth[truth != 1]).all()
+
+
+def test_a_sweep_tells_rates_that_move_from_those_that_do_not():
+    found = swept(kept(), ROWS, TRUTH, RECIPE, rates=(1e-9, 1e-2))
+    assert list(found) == [1e-9, 1e-2]
+    assert found[1e-2] < found[1e-9] - 0.01
+
+
+def test_a_rate_that_runs_away_counts_as_infinite():
+    recipe = replace(RECIPE, objective=CrossEntropy())
+    assert swept(kept(), ROWS, TRUTH, recipe, rates=(1e8,), updates=8) == {1e8: float("inf")}
+
+
+def test_a_swept_training_takes_the_rate_that_lowers_the_loss_most():
+    recipe = replace(RECIPE, settings=replace(FEW, rate=1e-8), sweep=True)
+    plain = [replace(recipe, sweep=False, settings=replace(FEW, rate=rate)) for rate in (1e-8, 1e-7)]
+    slow, fast = (adapt(kept(), ROWS, TRUTH, one) for one in plain)
+    found = adapt(kept(), ROWS, TRUTH, recipe)
+    for name, tensor in found.delta.items():
+        assert torch.equal(tensor, fast.delta[name])
+    assert any(not torch.equal(found.delta[name], slow.delta[name]) for name in found.delta)
+
+
+def test_all_trainings_of_a_recipe_are_counted():
+    backbone = SmallText()
+    assert RECIPE.updates(backbone) == 3
+    assert replace(RECIPE, members=3).updates(backbone) == 9
+    assert replace(RECIPE, members=3, student=Distillation()).updates(backbone) == 12
+    assert replace(RECIPE, share=1.0, gradual=True).trainings(backbone) == 1 + len(backbone.blocks)
+    assert replace(RECIPE, sweep=True).updates(backbone) == 3 + 25
+
+
 @pytest.mark.parametrize("truth", [[0, 1], [0, 0, 1], [0, 1, 2, 3], [0, 0, 0, 0, 1, 1]], ids=str)
-@pytest.mark.parametrize("recipe", [{"members": 3}, {"gradual": True}, {"members": 5, "fade": 0.5}], ids=str)
+@pytest.mark.parametrize(
+    "recipe", [{"members": 3}, {"gradual": True}, {"members": 5, "fade": 0.5}, {"sweep": True}], ids=str
+)
 @pytest.mark.parametrize("objective", [PairwiseCosine(), CrossEntropy()])
 def test_few_rows_are_enough_for_every_recipe(truth, recipe, objective):
     rows = np.arange(len(truth))
@@ -126,9 +200,9 @@ def test_one_more_block_at_a_time_begins_to_move():
     np.testing.assert_allclose(made.encode(texts(), [2])[2], seen(found, kept(recipe)), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("members", [1, 3])
-def test_a_training_that_was_killed_ends_as_if_it_had_not_been(tmp_path, members):
-    recipe = replace(RECIPE, members=members)
+@pytest.mark.parametrize("more", [{}, {"members": 3}, {"members": 3, "student": Distillation()}], ids=str)
+def test_a_training_that_was_killed_ends_as_if_it_had_not_been(tmp_path, more):
+    recipe = replace(RECIPE, objective=CrossEntropy(), **more)
     file = tmp_path / "state.safetensors"
     whole = adapt(kept(), ROWS, TRUTH, recipe)
     first = adapt(kept(), ROWS, TRUTH, recipe, checkpoint=file)

@@ -18,7 +18,7 @@ from handful.strategies.frozen import climb
 from handful.strategies.ladder import Terms, ascend
 from handful.strategies.tuned import Contrastive
 from handful.training.loop import Update
-from small_backbones import Muted
+from small_backbones import Muted, SmallText
 
 CONTRASTIVE = Terms(("contrastive",), named=True, budget=60.0)
 
@@ -245,7 +245,7 @@ def test_the_first_fit_of_all_is_slow_and_does_not_count(helpful, monkeypatch, m
     now, slow = [0.0], [50.0]
 
     def adapt(activations, rows, truth, recipe):
-        now[0] += 2.0 + 0.5 * recipe.members * recipe.settings.updates + slow[0]
+        now[0] += 2.0 + 0.5 * recipe.settings.updates + slow[0]
         slow[0] = 0.0
         log = tuple(Update(i, 1.0, 1.0, 1.0, 0.5) for i in range(recipe.settings.updates))
         return SimpleNamespace(log=log)
@@ -253,6 +253,7 @@ def test_the_first_fit_of_all_is_slow_and_does_not_count(helpful, monkeypatch, m
     monkeypatch.setattr(offers, "adapt", adapt)
     monkeypatch.setattr(offers.time, "perf_counter", lambda: now[0])
     recipe = replace(Contrastive(updates=20).recipe(), members=members)
-    # Two seconds for what goes before the first update, then half a second for each update of each training on 8 of the
-    # 32 rows that an update sees.
-    assert offers._measured(None, helpful.frozen.rows.truth, recipe) == 2.0 + 20 * 0.5 * members * 4
+    kept = SimpleNamespace(backbone=SmallText())
+    # For each training two seconds for what goes before the first update, then half a second for each update on 8 of
+    # the 32 rows that an update sees.
+    assert offers._measured(kept, helpful.frozen.rows.truth, recipe) == members * (2.0 + 20 * 0.5 * 4)

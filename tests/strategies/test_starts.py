@@ -5,8 +5,8 @@ from handful.backbones.toy import ToyText
 from handful.errors import DataError, OptionError
 from handful.strategies.adaptation import adapt, start
 from handful.strategies.prototypes import Prototypes
-from handful.strategies.starts import Episodes, Meta, Related, meta_start, swept
-from handful.strategies.tuned import LowRank, Partial, SupCon
+from handful.strategies.starts import Episodes, Meta, Related, meta_start
+from handful.strategies.tuned import LowRank, SupCon
 from handful.training.activations import Activations
 
 WORDS = {"fruit": "apple pear plum fig", "tool": "saw axe file awl", "colour": "red blue teal grey"}
@@ -28,19 +28,6 @@ def activations_and_truth():
     texts, labels = rows()
     strategy = SupCon(share=1.0)
     return Activations.of(ToyText(), [texts], 0), np.unique(labels, return_inverse=True)[1], strategy.recipe()
-
-
-def test_a_sweep_tells_rates_that_move_from_those_that_do_not():
-    activations, truth, recipe = activations_and_truth()
-    found = swept(activations, np.arange(len(truth)), truth, recipe, rates=(1e-9, 1e-2))
-    assert list(found) == [1e-9, 1e-2]
-    assert found[1e-2] < found[1e-9] - 0.01
-
-
-def test_a_rate_that_runs_away_counts_as_infinite():
-    activations, truth, _ = activations_and_truth()
-    found = swept(activations, np.arange(len(truth)), truth, Partial(share=1.0).recipe(), rates=(1e8,), updates=8)
-    assert found == {1e8: float("inf")}
 
 
 @pytest.mark.parametrize("method", ["reptile", "maml"])

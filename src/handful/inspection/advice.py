@@ -81,7 +81,7 @@ RULES: tuple[Rule, ...] = (
         "with fewer than 8 rows per class there is little to average",
     ),
     Rule(
-        ("partial", "gradual", "full"), 25, None,
+        ("partial", "gradual", "distilled", "full"), 25, None,
         "from about 25 rows per class the upper blocks can follow the rows without learning them by heart",
         "with fewer than 25 rows per class so many weights learn the rows by heart",
     ),

@@ -15,14 +15,17 @@ from handful.backbones.base import Backbone
 from handful.data.augment.choice import views
 from handful.data.augment.options import BOLD, Augmentation
 from handful.data.splits import fold_ids
+from handful.errors import TrainingError
 from handful.evaluation.calibration import log_losses_of
 from handful.seeding import generator
 from handful.strategies.heads import Logistic
+from handful.strategies.linear import ABSENT
 from handful.training.activations import Activations
 from handful.training.batches import Balanced
 from handful.training.body import Body, features_of, first_moving, trainable
 from handful.training.loop import Penalty, Settings, Update, train
 from handful.training.objectives import Objective
+from handful.training.objectives.classify import Distillation
 from handful.training.objectives.contrast import PairwiseCosine, Prototypical, SupervisedContrastive
 from handful.training.objectives.penalties import RDrop
 from handful.training.pulls import Adversary, NearStart
@@ -31,6 +34,9 @@ from handful.training.tuners.base import Delta
 
 _ON_FEATURES = (PairwiseCosine, Prototypical, SupervisedContrastive)
 """Objectives that need no scores; for all others a classifier learns with the body."""
+
+# What the rate of a recipe is multiplied by in a sweep, and how many updates each of these gets.
+_FACTORS, _TRIED = (0.1, 0.3, 1.0, 3.0, 10.0), 5
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,10 @@ class Recipe:
     """How many tokens of a text an update sees at most; all by default."""
     members: int = 1
     """How many trainings, each without another part of the rows, are averaged into one set of weights (a soup)."""
+    student: Distillation | None = None
+    """How one more training learns from the answers of the members, in place of the mean of their weights."""
+    sweep: bool = False
+    """Whether the rate is the best of five around the given one, by the loss after a few updates at each."""
     gradual: bool = False
     """Whether blocks begin to move one after the other, top block first, until rows held out inside get worse."""
     begin: Delta | None = None
@@ -82,6 +92,15 @@ class Recipe:
     def first(self, backbone: Backbone) -> int:
         """How many blocks stay frozen."""
         return first_moving(len(backbone.blocks), self.share)
+
+    def trainings(self, backbone: Backbone) -> int:
+        """How many trainings there are at most: of members, of a student, and one for each block that may follow."""
+        blocks = len(backbone.blocks) - self.first(backbone) if self.gradual else 0
+        return blocks + self.members + (self.student is not None)
+
+    def updates(self, backbone: Backbone) -> int:
+        """How many updates there are at most, in all trainings and in the sweep."""
+        return self.trainings(backbone) * self.settings.updates + (len(_FACTORS) * _TRIED if self.sweep else 0)
 
 
 @dataclass(frozen=True)
@@ -123,21 +142,25 @@ def adapt(
     Raises:
         TrainingError: the training ran away.
     """
+    if recipe.sweep:
+        recipe = at_best_rate(activations, rows, truth, recipe)
     if recipe.gradual:
         recipe = unfrozen(activations, rows, truth, recipe)
     if recipe.members == 1:
-        found = _once(activations, rows, truth, recipe, checkpoint, progress)
-        if recipe.fade == 1:
-            return found
-        parts = [found]
+        parts = [_once(activations, rows, truth, recipe, checkpoint, progress)]
     else:
         left_out = _parts(truth, recipe.members, recipe.settings.seed)
         parts = []
         for m in range(recipe.members):
             settings = replace(recipe.settings, seed=recipe.settings.seed + m)
-            at = np.flatnonzero(left_out != m)
-            file = None if checkpoint is None else checkpoint.with_stem(f"{checkpoint.stem}-{m}")
+            at, file = np.flatnonzero(left_out != m), _beside(checkpoint, str(m))
             parts.append(_once(activations, rows[at], truth[at], replace(recipe, settings=settings), file, progress))
+        if recipe.student is not None:
+            taught, file = replace(recipe, objective=recipe.student), _beside(checkpoint, "student")
+            teacher = _taught(parts, left_out, activations, rows, truth, recipe.penalty)
+            parts = [_once(activations, rows, truth, taught, file, progress, teacher)]
+    if len(parts) == 1 and recipe.fade == 1:
+        return parts[0]
     delta = recipe.tuner.combine([part.delta for part in parts], [1.0] * len(parts))
     if recipe.fade != 1:
         delta = recipe.tuner.faded(start(activations, recipe), delta, recipe.fade)
@@ -153,8 +176,9 @@ def _once(
     recipe: Recipe,
     checkpoint: Path | None = None,
     progress: Callable[[Update, int], None] = lambda update, total: None,
+    teacher: NDArray[np.float32] | None = None,
 ) -> Adapted:
-    """One training."""
+    """One training; ``teacher`` is (M, C) scores of the rows to learn from."""
     body = start(activations, recipe)
     if not isinstance(recipe.objective, _ON_FEATURES):  # the head first, then the body (Kumar et al. 2022, LP-FT)
         head = Logistic(recipe.penalty).fit(features_of(body, activations, rows), truth.tolist())
@@ -170,7 +194,7 @@ def _once(
     _, number = np.unique(truth, return_inverse=True)
     twice = bool(recipe.r_drop)
     seed, tokens = recipe.settings.seed, recipe.tokens
-    source = Balanced(activations, rows, number, recipe.batch, seed, twice, tokens, body.device)
+    source = Balanced(activations, rows, number, recipe.batch, seed, twice, tokens, teacher, body.device)
     body.dropout = recipe.noisy
     with body.learning():
         log = train(
@@ -185,6 +209,89 @@ def _parts(truth: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]
     part = fold_ids(truth, np.arange(len(truth)), min(count, len(truth)), generator(seed, "soup"))
     single = np.bincount(truth, minlength=int(truth.max()) + 1)[truth] == 1
     return np.where(single, -1, part)
+
+
+def scored(
+    body: Body, activations: Activations, learned: NDArray[np.bool_], truth: NDArray[np.int64], penalty: float,
+    rows: NDArray[np.int64] | None = None,
+) -> NDArray[np.float32]:  # fmt: skip
+    """Scores of a logistic head on what a body sees, fitted on some of the rows; classes not among these are absent.
+
+    Args:
+        body: what moved.
+        activations: what the frozen blocks give.
+        learned: (M,) which rows the head learns from.
+        truth: (M,) class numbers, of C classes.
+        penalty: λ of the head.
+        rows: (M,) which rows of the activations; all of them by default.
+
+    Returns:
+        (M, C) scores before any softmax.
+    """
+    x = features_of(body, activations, np.arange(len(truth)) if rows is None else rows)
+    head = Logistic(penalty).fit(x[learned], truth[learned].tolist())
+    scores = np.full((len(truth), int(truth.max()) + 1), ABSENT, np.float32)
+    scores[:, head.classes_] = head.decision_function(x)
+    return scores
+
+
+def _taught(
+    parts: Sequence[Adapted], left_out: NDArray[np.int64], activations: Activations, rows: NDArray[np.int64],
+    truth: NDArray[np.int64], penalty: float,
+) -> NDArray[np.float32]:  # fmt: skip
+    """(M, C) what members answer to rows that they did not learn from; to the others, the mean of all."""
+    number = np.unique(truth, return_inverse=True)[1]
+    answers = [
+        scored(part.body, activations, left_out != m, number, penalty, rows) for m, part in enumerate(parts)
+    ]  # P × (M, C)
+    found: NDArray[np.float32] = np.stack(answers).mean(0)
+    for m, answer in enumerate(answers):
+        found[left_out == m] = answer[left_out == m]
+    return found
+
+
+def _beside(file: Path | None, part: str) -> Path | None:
+    """Where one of several trainings keeps its state."""
+    return None if file is None else file.with_stem(f"{file.stem}-{part}")
+
+
+def swept(
+    activations: Activations,
+    rows: NDArray[np.int64],
+    truth: NDArray[np.int64],
+    recipe: Recipe,
+    rates: Sequence[float],
+    updates: int = _TRIED,
+) -> dict[float, float]:
+    """What a few updates at each rate come to, on all rows so that losses can be compared.
+
+    Args:
+        activations: what the frozen blocks give.
+        rows: (M,) the rows to learn from.
+        truth: (M,) their class numbers.
+        recipe: everything but the rate.
+        rates: what to try.
+        updates: how many updates each rate gets; the loss is that before the last one.
+
+    Returns:
+        Rate → loss, infinite where the training ran away.
+    """
+    found = {}
+    for rate in rates:
+        settings = replace(recipe.settings, rate=rate, updates=updates, schedule="constant")
+        try:
+            found[rate] = (
+                _once(activations, rows, truth, replace(recipe, settings=settings, batch=len(rows))).log[-1].loss
+            )
+        except TrainingError:
+            found[rate] = math.inf
+    return found
+
+
+def at_best_rate(activations: Activations, rows: NDArray[np.int64], truth: NDArray[np.int64], recipe: Recipe) -> Recipe:
+    """The recipe at the rate, of five around its own, with which a few updates lower the loss the most."""
+    losses = swept(activations, rows, truth, recipe, [factor * recipe.settings.rate for factor in _FACTORS])
+    return replace(recipe, sweep=False, settings=replace(recipe.settings, rate=min(losses, key=losses.__getitem__)))
 
 
 def unfrozen(activations: Activations, rows: NDArray[np.int64], truth: NDArray[np.int64], recipe: Recipe) -> Recipe:

@@ -7,6 +7,7 @@ from handful.strategies.tuned import (
     Adapters,
     BiasOnly,
     Contrastive,
+    Distilled,
     Factors,
     Full,
     Gradual,
@@ -27,5 +28,8 @@ def catalog() -> dict[str, type[Head]]:
 
 def movers() -> dict[str, type[Tuned]]:
     """Every strategy that moves weights, by its name."""
-    kinds = (Contrastive, SupCon, BiasOnly, LowRank, Adapters, Prefixes, Factors, Soup, Wise, Partial, Gradual, Full)
+    kinds = (
+        Contrastive, SupCon, BiasOnly, LowRank, Adapters, Prefixes, Factors, Soup, Wise, Partial, Gradual, Distilled,
+        Full,
+    )  # fmt: skip
     return {strategy.name: strategy for strategy in kinds}

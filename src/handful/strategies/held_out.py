@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from handful.evaluation.calibration import log_losses_of
 from handful.evaluation.gate import calibrated
-from handful.strategies.adaptation import Recipe, adapt
-from handful.strategies.heads import Logistic
+from handful.strategies.adaptation import Recipe, adapt, scored
 from handful.strategies.linear import ABSENT
 from handful.strategies.search import SHARPNESS
 from handful.training.activations import Activations
-from handful.training.body import features_of
 from handful.training.loop import Update
 
 
@@ -79,11 +77,9 @@ def hold_out(
             scores[out] = 0
             continue
         tried = adapt(activations, rows, truth[rows], recipe, checkpoint=file(k), progress=_of_fold(k, progress))
-        x = features_of(tried.body, activations, np.arange(len(truth)))
-        head = Logistic(recipe.penalty).fit(x[rows], truth[rows].tolist())
-        found = head.decision_function(x)
-        scores[np.ix_(out, head.classes_)] = found[out]
-        right.append(float((head.classes_[found[rows].argmax(1)] == truth[rows]).mean()))
+        found = scored(tried.body, activations, ~out, truth, recipe.penalty)
+        scores[out] = found[out]
+        right.append(float((found[rows].argmax(1) == truth[rows]).mean()))
         curves.append(tried.log)
         moved = tried.moved
         if 0 < k < count - 1:  # one fold alone has no other to be calibrated on

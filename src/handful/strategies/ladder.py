@@ -252,7 +252,8 @@ def _race(
         settings = suggested(list(of_kind), terms.trials, terms.seed, lambda: race.trials[-1])
     for number, strategy in enumerate(settings):
         offer = of_kind[type(strategy)]
-        if not go(f"trial {number}", offer.seconds * strategy.updates / offer.strategy.updates):
+        updates, known = (one.recipe().updates(shelf.backbone) for one in (strategy, offer.strategy))
+        if not go(f"trial {number}", offer.seconds * updates / known):
             break
 
         def fit(strategy: Tuned, go_on: GoOn, number: int = number) -> HeldOut | None:

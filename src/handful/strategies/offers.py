@@ -107,12 +107,14 @@ def offers(
 
 def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe) -> float:
     """Seconds of one fit here, from two short ones on a few of the rows; the first of all has to warm up."""
-    short = replace(recipe, settings=replace(recipe.settings, updates=1))
+    short = replace(
+        recipe, members=1, student=None, sweep=False, gradual=False, settings=replace(recipe.settings, updates=1)
+    )
     for size in (_FEW // 2, _FEW):
         some = rows_of(0, truth, size, recipe.settings.seed)
         start = time.perf_counter()
         (update,) = adapt(activations, some, truth[some], short).log
-        trainings = recipe.members * update.seconds
-        around = time.perf_counter() - start - trainings
+        around = time.perf_counter() - start - update.seconds
     full = min(recipe.batch, len(truth)) / min(recipe.batch, len(some))
-    return around + recipe.settings.updates * trainings * full
+    backbone = activations.backbone
+    return around * recipe.trainings(backbone) + recipe.updates(backbone) * update.seconds * full

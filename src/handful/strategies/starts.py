@@ -1,4 +1,4 @@
-"""Better starts: a learning rate from a short sweep, and weights that learn fast from related labelled sets."""
+"""Better starts: weights that learn fast, from related labelled sets."""
 
 from __future__ import annotations
 
@@ -11,49 +11,13 @@ from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
 from handful.data.items import make_items
-from handful.errors import DataError, OptionError, TrainingError
+from handful.errors import DataError, OptionError
 from handful.seeding import generator
 from handful.strategies.adaptation import Recipe, adapt, start
 from handful.strategies.tuned import SupCon
 from handful.training.activations import Activations
 from handful.training.tuners import Blocks
 from handful.training.tuners.base import Delta
-
-RATES = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
-
-
-def swept(
-    activations: Activations,
-    rows: NDArray[np.int64],
-    truth: NDArray[np.int64],
-    recipe: Recipe,
-    rates: Sequence[float] = RATES,
-    updates: int = 5,
-) -> dict[float, float]:
-    """What a few updates at each rate come to: the loss after them, infinite where the training ran away.
-
-    Args:
-        activations: what the frozen blocks give.
-        rows: (M,) the rows to learn from.
-        truth: (M,) their class numbers.
-        recipe: everything but the rate.
-        rates: what to try.
-        updates: how many updates each rate gets; the last loss is that before the last one.
-
-    Returns:
-        Rate → loss. The rate to take is the one with the lowest.
-    """
-    found = {}
-    for rate in rates:
-        settings = replace(recipe.settings, rate=rate, updates=updates, schedule="constant")
-        try:
-            # All rows in every update, so that the losses are those of the same rows.
-            tried = adapt(activations, rows, truth, replace(recipe, settings=settings, batch=len(rows)))
-        except TrainingError:
-            found[rate] = float("inf")
-        else:
-            found[rate] = tried.log[-1].loss
-    return found
 
 
 @dataclass(frozen=True)

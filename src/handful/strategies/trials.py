@@ -109,10 +109,13 @@ def composed(
 def near(strategy: Tuned) -> Iterator[Tuned]:
     """A small, sensible space around a setting: rates, updates, blocks, temperature, and augmented versions.
 
-    Whether versions help, and whether those that may change a label do, is left to the held-out rows.
+    One of the rates is what a sweep inside each fold finds. Whether versions help, and whether those that may change a
+    label do, is left to the held-out rows.
     """
     yield replace(strategy, rate=strategy.rate * 3)
     yield replace(strategy, rate=strategy.rate / 3)
+    if not strategy.sweep:
+        yield replace(strategy, sweep=True)
     yield replace(strategy, updates=strategy.updates * 2)
     if strategy.share < 1:
         yield replace(strategy, share=min(1.0, strategy.share * 1.5))

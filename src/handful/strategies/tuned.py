@@ -23,7 +23,7 @@ from handful.training.activations import Activations
 from handful.training.installation import arrays_of, installed
 from handful.training.loop import Settings
 from handful.training.objectives import Objective
-from handful.training.objectives.classify import CrossEntropy
+from handful.training.objectives.classify import CrossEntropy, Distillation
 from handful.training.objectives.contrast import PairwiseCosine, SupervisedContrastive
 from handful.training.tuners import IA3, Adapter, Bias, Blocks, LoRA, Prefix, Tuner
 
@@ -45,6 +45,8 @@ class Tuned(ClassifierMixin, BaseEstimator):
     """How many times the weights are moved."""
     rate: float = 3e-4
     """The highest learning rate."""
+    sweep: bool = False
+    """Whether the rate is the best of five around it, from a tenth to ten times, by a few updates at each."""
     batch: int = 16
     """About how many rows an update sees."""
     tokens: int = 64
@@ -84,6 +86,7 @@ class Tuned(ClassifierMixin, BaseEstimator):
         return Recipe(
             self.objective(), self.tuner(), self.share, settings, self.batch, self.decay, self.penalty, self.fade,
             tokens=self.tokens, versions=self.augment, bold=self.bold, l2_sp=self.l2_sp, adversary=self.adversary,
+            sweep=self.sweep,
         )  # fmt: skip
 
     def recipe_for(self, backbone: Backbone) -> Recipe:
@@ -328,6 +331,24 @@ class Gradual(Partial):
     def recipe(self) -> Recipe:
         """As partial, with the number of blocks left to the rows."""
         return replace(super().recipe(), gradual=True)
+
+
+@dataclass
+class Distilled(Partial):
+    """What several trainings answer to rows that each did not see, learned by one more (Hinton et al. 2015)."""
+
+    name = "distilled"
+    members: int = 3
+    """How many trainings teach, each without another part of the rows; a prediction costs as much as with one."""
+    temperature: float = 2.0
+    """What scores are divided by before they are compared: higher makes runners-up count for more."""
+    weight: float = 0.5
+    """Share of the teachers in what is minimised; the rest are the labels."""
+
+    def recipe(self) -> Recipe:
+        """As partial, several times, and once more."""
+        student = Distillation(self.temperature, self.weight)
+        return replace(super().recipe(), members=self.members, student=student)
 
 
 @dataclass

@@ -54,6 +54,8 @@ class Balanced:
     """Whether every row goes through twice, as R-Drop wants it."""
     tokens: int | None = None
     """How many tokens of a text are seen at most; all by default."""
+    teacher: NDArray[np.float32] | None = None
+    """(M, C) scores of a model to learn from."""
     device: torch.device = torch.device("cpu")
     """Where the model is."""
 
@@ -74,4 +76,5 @@ class Balanced:
         order = np.concatenate(groups)
         if self.twice:
             states, order = states * 2, np.tile(order, 2)
-        return Batch(states, torch.from_numpy(self.truth[at[order]]).to(self.device))
+        teacher = None if self.teacher is None else torch.from_numpy(self.teacher[at[order]]).to(self.device)
+        return Batch(states, torch.from_numpy(self.truth[at[order]]).to(self.device), teacher)
