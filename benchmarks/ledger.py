@@ -90,3 +90,38 @@ def options(about: str | None, sets: str, draws: int, out: str) -> argparse.Argu
 def numbers(text: str) -> tuple[int, ...]:
     """The whole numbers of a comma-separated list."""
     return tuple(int(part) for part in text.split(",") if part)
+
+
+def panels(rows: Sequence[Row], file: Path, column: str, label: str, dashed: Sequence[str]) -> None:
+    """Draw one panel per set: the mean of a column over the number of rows, a line per arm; some dashed in grey."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams.update({"svg.hashsalt": "handful", "svg.fonttype": "none", "font.size": 9})
+    from matplotlib import pyplot
+
+    rows = [row for row in rows if row.get(column) not in (None, "")]
+    sets = cells(rows, "set")
+    figure, drawn = pyplot.subplots(1, len(sets), figsize=(3.6 * len(sets) + 1.2, 3.4), squeeze=False)
+    styles: dict[str, tuple[str, object]] = {}
+    for i, (arm,) in enumerate(cells(rows, "arm")):
+        plain = arm in dashed
+        styles[arm] = (
+            ("--", "-.", ":")[list(dashed).index(arm)] if plain else "-",
+            "black" if plain else matplotlib.colormaps["tab10"](i),
+        )
+    for panel, ((name,), some) in zip(drawn[0], sets.items(), strict=True):
+        for (arm,), own in cells(some, "arm").items():
+            by_size = sorted((int(size), mean(found, column)) for (size,), found in cells(own, "rows").items())
+            style, colour = styles[arm]
+            panel.plot(*zip(*by_size, strict=True), style, marker="o", markersize=3, color=colour, label=arm)
+        panel.set(title=name, xlabel="labelled rows", xscale="log")
+        panel.set_xticks(sorted({int(str(row["rows"])) for row in some}), minor=False)
+        panel.xaxis.set_major_formatter("{x:.0f}")
+        panel.minorticks_off()
+        panel.grid(alpha=0.3)
+    drawn[0][0].set_ylabel(label)
+    drawn[0][-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+    figure.tight_layout()
+    figure.savefig(file, metadata={"Date": None})
+    pyplot.close(figure)

@@ -10,7 +10,7 @@ the classes as evenly as these allow; a quarter of every class stays for the tes
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from handful.strategies.catalog import movers
 from handful.strategies.heads import Logistic
 from handful.training.activations import Activations
 from handful.training.body import features_of
-from ledger import Ledger, Row, cells, mean, numbers, options
+from ledger import Ledger, Row, cells, mean, numbers, options, panels
 from pools import Set, by_name
 
 FIELDS = ("set", "rows", "draw", "arm", "accuracy", "seconds", "moved")
@@ -42,7 +42,6 @@ def main() -> None:
     """Run the draws, write one line per method, print the table and draw the plot."""
     parser = options(__doc__, "trec6,agnews,banking77", 3, "methods.csv")
     parser.add_argument("--rows", default="10,100,1000")
-    parser.add_argument("--plot", type=Path, default=None, help="beside --out by default")
     args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, ("set", "rows", "draw", "arm"))
     if not args.table:
@@ -57,7 +56,10 @@ def main() -> None:
                         found = one_draw(backbone, data.take(train), data.take(test), UPDATES[size], seed)
                         ledger.extend([{**at, **row} for row in found])
     print(table(ledger.rows))
-    draw(ledger.rows, args.plot or args.out.with_suffix(".svg"))
+    panels(
+        [{**row, "accuracy": 100 * float(str(row["accuracy"]))} for row in ledger.rows],
+        args.out.with_suffix(".svg"), "accuracy", "accuracy on rows left over, %", ("frozen",),
+    )  # fmt: skip
 
 
 def read(task: Set, folder: Path) -> Dataset:
@@ -124,37 +126,6 @@ def table(rows: Sequence[Row]) -> str:
         seconds = (f"{mean(by_size[size], 'seconds'):>12.1f}" if size in by_size else f"{'-':>12}" for size in sizes)
         lines.append(line + f"{int(str(some[0]['moved'])):>14,}" + "".join(seconds))
     return "\n".join(lines)
-
-
-def draw(rows: Sequence[Row], file: Path) -> None:
-    """One panel per set: accuracy over rows, a line per method."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams.update({"svg.hashsalt": "handful", "svg.fonttype": "none", "font.size": 9})
-    from matplotlib import pyplot
-
-    sets = cells(rows, "set")
-    figure, panels = pyplot.subplots(1, len(sets), figsize=(3.6 * len(sets) + 1.2, 3.4), squeeze=False)
-    colours: Mapping[str, object] = {
-        arm: "black" if arm == "frozen" else matplotlib.colormaps["tab10"](i)
-        for i, (arm,) in enumerate(cells(rows, "arm"))
-    }
-    for panel, ((name,), some) in zip(panels[0], sets.items(), strict=True):
-        for (arm,), own in cells(some, "arm").items():
-            by_size = sorted((int(size), 100 * mean(rows, "accuracy")) for (size,), rows in cells(own, "rows").items())
-            style = "--" if arm == "frozen" else "-"
-            panel.plot(*zip(*by_size, strict=True), style, marker="o", markersize=3, color=colours[arm], label=arm)
-        panel.set(title=name, xlabel="labelled rows", xscale="log")
-        panel.set_xticks(sorted({int(str(row["rows"])) for row in some}), minor=False)
-        panel.xaxis.set_major_formatter("{x:.0f}")
-        panel.minorticks_off()
-        panel.grid(alpha=0.3)
-    panels[0][0].set_ylabel("accuracy on rows left over, %")
-    panels[0][-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
-    figure.tight_layout()
-    figure.savefig(file, metadata={"Date": None})
-    pyplot.close(figure)
 
 
 if __name__ == "__main__":
