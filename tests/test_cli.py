@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from handful import cli, progress
+from handful.plan import SPEAKERS, STRATEGIES
 
 FAST = ("--backbone", "toy-text", "--strategies", "centroid")
 RUN = {"scores.json", "findings.json", "plan.yaml", "predictions.csv", "model", "report.html", "run.log"}
@@ -119,6 +120,11 @@ def test_help_and_wrong_options_answer_without_loading_a_model_library():
 
 
 # JSON --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_help_names_every_strategy():
+    known = set(re.findall(r"[a-z0-9-]+", cli.tune.__doc__))
+    assert set(STRATEGIES + SPEAKERS) <= known
 
 
 def test_json_alone_is_on_standard_output(handful, table, sentences, tmp_path):
