@@ -215,6 +215,21 @@ def test_answers_of_the_whole_procedure_are_those_of_an_arm(helpful):
         assert np.array_equal(answer, below[row]) or np.array_equal(answer, above[row])
 
 
+@pytest.mark.parametrize(("passes", "known"), [(True, True), (False, False)])
+def test_what_is_shipped_is_scored_on_the_folds_that_it_was_compared_on(helpful, monkeypatch, passes, known):
+    real = ladder.gate
+
+    def gate(below, *rest):
+        return replace(real(below, *rest), passed=passes, whole=below)  # no fold lets the rival through
+
+    monkeypatch.setattr(ladder, "gate", gate)
+    found = helpful.ascend()
+    assert (found.chosen is not None) is passes
+    assert (found.whole is not None) is known
+    if known:
+        np.testing.assert_array_equal(found.whole[0], helpful.frozen.few.whole)
+
+
 def test_a_climb_that_was_interrupted_ends_as_if_it_had_not_been(helpful, tmp_path):
     class Killed(BaseException):
         pass

@@ -145,9 +145,10 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
         except HandfulError as error:
             notes.append(f"{chosen.name} failed on all rows, so the frozen model stays: {error}")
             chosen, below = None, _Below(frozen.few.whole, None)
-    # Where the gate let nothing through in any fold, the procedure gave the frozen answers, of which all repeats count.
-    same = below.whole is None or np.array_equal(below.whole, frozen.few.whole)
-    whole = None if same or below.whole is None else below.whole[None]
+    whole = None if below.whole is None else below.whole[None]
+    # Where nothing passed, on all rows or in a fold, the procedure gave the frozen answers, of which all repeats count.
+    if chosen is None and whole is not None and np.array_equal(whole[0], frozen.few.whole):
+        whole = None
     arms = (*frozen.few.arms, *(_arm(rung) for rung in rungs))
     return Climb(tuple(rungs), chosen, final, whole, arms, tuple(notes), trials)
 

@@ -67,6 +67,11 @@ class Activations:
         return len(self.versions[0])
 
     @property
+    def texts(self) -> bool:
+        """Whether items are texts, the only ones that have tokens to leave out."""
+        return self.backbone.modality == "text"
+
+    @property
     def cached(self) -> bool:
         """Whether an update costs only the blocks that move."""
         return all(part is not None for part in self.kept)
@@ -88,7 +93,7 @@ class Activations:
 
     def _first(self, state: State, tokens: int | None) -> State:
         """The first tokens of texts; pictures and sounds as they are."""
-        if tokens is None or self.backbone.modality != "text" or state.mask is None or state.mask.shape[1] <= tokens:
+        if tokens is None or not self.texts or state.mask is None or state.mask.shape[1] <= tokens:
             return state
         return replace(state, x=state.x[:, :tokens].contiguous(), mask=state.mask[:, :tokens])
 
@@ -102,7 +107,7 @@ class Activations:
         if any(part is None or part[1] is None or part[1].dim() == 2 for part in parts):
             return [list(range(len(rows)))]
         lengths = [0 if part is None or part[1] is None else len(part[1]) for part in parts]
-        if tokens is not None and self.backbone.modality == "text":
+        if tokens is not None and self.texts:
             lengths = [min(length, tokens) for length in lengths]
         groups: list[list[int]] = []
         for i in sorted(range(len(rows)), key=lambda i: lengths[i], reverse=True):
