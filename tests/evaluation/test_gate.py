@@ -24,13 +24,13 @@ def arms(n, rng, better=0.0, classes=3):
 
 
 def test_what_rows_can_show_by_hand():
-    """Eight rows at 0.6 and 0.2 nats against log 2: mean gain 0.2931, deviation 0.2138, Student's quantile 1.8946."""
+    """Eight rows at 0.8 (wrong) and 0.2 nats against log 2: mean 0.5, deviation 0.3207, Student's quantile 1.8946."""
     truth = np.arange(8) % 2
-    own = np.exp(-np.where(np.arange(8) < 4, 0.6, 0.2))
+    own = np.exp(-np.where(np.arange(8) < 4, 0.8, 0.2))
     below = np.where(np.eye(2)[truth] > 0, own[:, None], 1 - own[:, None])
-    low = np.log(2) - 0.4 - 1.8945786 * np.sqrt(8 / 7) * 0.2 / np.sqrt(8)
-    assert chance_to_show(below, truth, None, Prior(-low / 0.4, 0.1)) == pytest.approx(0.5, abs=1e-6)
-    assert chance_to_show(below, truth, None, Prior(0.08, 0.1)) == pytest.approx(float(ndtr((0.08 + low / 0.4) / 0.1)))
+    low = np.log(2) - 0.5 - 1.8945786 * np.sqrt(8 / 7) * 0.3 / np.sqrt(8)
+    assert chance_to_show(below, truth, None, Prior(-low / 0.5, 0.1)) == pytest.approx(0.5, abs=1e-6)
+    assert chance_to_show(below, truth, None, Prior(0.08, 0.1)) == pytest.approx(float(ndtr((0.08 + low / 0.5) / 0.1)))
 
 
 def test_few_rows_can_show_little_and_many_rows_can():
@@ -197,6 +197,32 @@ def test_labels_that_say_nothing_let_no_rival_in_whatever_is_known():
         below, above = (softmax(0.5 * rng.normal(size=(40, 2)), axis=1) for _ in range(2))
         passed += gate(below, above, truth, np.arange(40) % 5, None, Prior(0.3, 0.1)).passed
     assert passed <= 5
+
+
+def test_who_is_right_far_more_often_has_learned_something_however_unsure():
+    """Three of five right in five classes, and so sure of the others that the mean log loss shows nothing."""
+    rng = np.random.default_rng(0)
+    truth = np.arange(40) % 5
+    said = np.where(rng.permutation(40) < 24, truth, (truth + 1) % 5)
+    above = np.full((40, 5), 0.01)
+    above[np.arange(40), said] = 0.96
+    below = np.full((40, 5), 0.02)
+    below[np.arange(40), (truth + 2) % 5] = 0.92
+    found = gate(below, above, truth, np.arange(40) // 8, None, Prior(0.08, 0.1))
+    assert gain(np.full(40, np.log(5)), -np.log(above[np.arange(40), truth])).low < 0
+    assert found.learnable
+    assert found.passed
+    often_wrong = np.where(rng.permutation(40) < 10, truth, (truth + 1) % 5)  # ten of forty, where eight are chance
+    above = np.full((40, 5), 0.01)
+    above[np.arange(40), often_wrong] = 0.96
+    assert not gate(below, above, truth, np.arange(40) // 8, None, Prior(0.08, 0.1)).learnable
+
+
+def test_what_is_right_often_enough_already_can_show_it():
+    truth = np.arange(40) % 5
+    below = np.full((40, 5), 0.01)
+    below[np.arange(40), np.where(np.arange(40) < 24, truth, (truth + 1) % 5)] = 0.96
+    assert chance_to_show(below, truth, None, Prior(0.08, 0.1)) > 0.99
 
 
 def test_groups_are_kept_apart_within_the_decision_of_a_fold():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
 from handful.evaluation.calibration import leads, log_losses, log_losses_of, probabilities, spread_of
-from handful.evaluation.intervals import Estimate, group_means
+from handful.evaluation.intervals import Estimate, group_means, paired_difference
 
 Floats = NDArray[np.floating]
 
@@ -86,7 +86,7 @@ class Gated:
     chance: float
     """How likely the rival is to help, with what is known about it from other sets."""
     learnable: bool
-    """Whether the rival is beyond doubt better than knowing how frequent the classes are."""
+    """Whether the rival is beyond doubt surer, or right more often, than who knows how frequent the classes are."""
     passed: bool
     """Whether the rival replaces the arm below."""
     whole: NDArray[np.float64]
@@ -116,12 +116,14 @@ def gate(
     """
     shares = np.bincount(truth, minlength=below.shape[1]) / len(truth)
     losses = np.stack([log_losses_of(below, truth), log_losses_of(above, truth), -np.log(shares[truth])])  # (3, N)
+    right = (above.argmax(1) == truth).astype(float)
 
     def judged(rows: NDArray[np.bool_]) -> tuple[Estimate, float, bool]:
         first, second, none = losses[:, rows]
         own = None if groups is None else groups[rows]
         found = gain(first, second, own)
-        return found, chance_to_help(found, float(first.mean()), prior), gain(none, second, own).low > 0
+        ahead = gain(none, second, own).low > 0 or _more_often(right[rows], truth[rows], shares, own).low > 0
+        return found, chance_to_help(found, float(first.mean()), prior), ahead
 
     def passes(found: Estimate, chance: float, learnable: bool) -> bool:
         return found.value > 0 and chance >= (SURE if prior is None else LIKELY) and learnable
@@ -139,8 +141,9 @@ def chance_to_show(
 ) -> float:
     """How likely a rival, before it is tried, is to be shown better than knowing how frequent the classes are.
 
-    Every row is expected to lose the share that the prior says, so that this share alone is unknown: it has to lift the
-    lower end of the gain over no model at all above zero. Few rows of few classes rarely let it.
+    Every row is expected to lose the share of its loss that the prior says, and as large a share of the errors to go,
+    so that this share alone is unknown: it has to lift the lower end of the lead over no model at all, in log loss or
+    in how often it is right, above zero. Few rows of few classes rarely let it.
 
     Args:
         below: (N, C) held-out probabilities of the arm that has to be beaten.
@@ -149,11 +152,23 @@ def chance_to_show(
         prior: what is known about the rival from other sets.
     """
     shares = np.bincount(truth, minlength=below.shape[1]) / len(truth)
-    losses = log_losses_of(below, truth)
-    found, mean = gain(-np.log(shares[truth]), losses, groups), float(losses.mean())
-    if mean == 0:  # nothing is left to lose
-        return float(found.low > 0)
-    return float(ndtr((prior.mean + found.low / mean) / prior.spread))
+    losses, right = log_losses_of(below, truth), (below.argmax(1) == truth).astype(float)
+    surer, oftener = gain(-np.log(shares[truth]), losses, groups), _more_often(right, truth, shares, groups)
+    return max(_chance(surer, float(losses.mean()), prior), _chance(oftener, float(1 - right.mean()), prior))
+
+
+def _chance(ahead: Estimate, left: float, prior: Prior) -> float:
+    """How likely losing a share of what is left lifts the lower end of a lead above zero."""
+    if left == 0:  # nothing is left to lose
+        return float(ahead.low > 0)
+    return float(ndtr((prior.mean + ahead.low / left) / prior.spread))
+
+
+def _more_often(
+    right: Floats, truth: NDArray[np.integer], shares: Floats, groups: NDArray[np.integer] | None
+) -> Estimate:
+    """By how much more often an arm is right than whoever always says the most frequent class."""
+    return paired_difference(right, (truth == shares.argmax()).astype(float), groups, LEVEL)
 
 
 def calibrated(
