@@ -22,7 +22,8 @@ def scores(**changed):
         metric="accuracy", n=20, labels=("ants", "süß"), protocol="nested 5x5 stratified", chosen="ridge",
         estimate=Estimate(1 / 3, 0.2, 0.6), arms=arms, confusion=np.array([[10, 0], [1 / 3, 9 + 2 / 3]]),
         classes=(
-            ClassScore("ants", 10, Estimate(1.0, 0.7, 1.0), 0.9), ClassScore("süß", 10, Estimate(0.9, 0.6, 1.0), None),
+            ClassScore("ants", 10, Estimate(1.0, 0.7, 1.0), Estimate(0.9, 0.6, 1.0)),
+            ClassScore("süß", 10, Estimate(0.9, 0.6, 1.0), None),
         ),
         seconds={"read": 0.1, "extract": 1.25}, sentence="accuracy 33%.",
     )  # fmt: skip

@@ -176,15 +176,27 @@ def test_the_confusion_is_the_mean_over_repeats_and_classes_have_their_scores():
     whole = answered([0, 0, 1, 1, 2], [0, 1, 1, 1, 1], classes=3)
     table, classes = class_scores(whole, rows_of([0, 0, 1, 1, 2], ("a", "b", "c")))
     assert table.tolist() == [[1.5, 0.5, 0.0], [0.0, 2.0, 0.0], [0.0, 0.5, 0.5]]
-    assert [(c.name, c.rows, c.recall.value, c.precision) for c in classes] == [
+    assert [(c.name, c.rows, c.recall.value, c.precision.value) for c in classes] == [
         ("a", 2, 0.75, 1.0), ("b", 2, 1.0, 2 / 3), ("c", 1, 0.5, 1.0),
     ]  # fmt: skip
     assert classes[0].recall == wilson(0.75, 2)
+    # Class b is answered three times, the mean over repeats; c half a time, which counts as one row.
+    assert [c.precision for c in classes[1:]] == [wilson(2 / 3, 3), wilson(1, 1)]
+
+
+def test_the_precision_of_rows_in_groups_rests_on_fewer_of_them():
+    truth = [0, 0, 0, 0, 1, 1, 1, 1]
+    said = answered([0, 0, 1, 1, 1, 1, 0, 0])
+    alone, together = (
+        class_scores(said, rows_of(truth, groups=g))[1][0].precision for g in (None, [0, 0, 1, 1, 2, 2, 3, 3])
+    )
+    assert alone == wilson(0.5, 4)
+    assert together == wilson(0.5, 2)
 
 
 def test_a_class_that_is_never_answered_has_no_precision():
     _, classes = class_scores(answered([0, 0]), rows_of([0, 1]))
-    assert (classes[0].precision, classes[1].precision) == (0.5, None)
+    assert (classes[0].precision, classes[1].precision) == (wilson(0.5, 2), None)
     assert classes[1].recall.value == 0.0
 
 

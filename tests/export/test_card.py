@@ -11,7 +11,9 @@ from handful.features.view import MOVED, View
 
 
 def scores_of(labels, rows=20, **changed):
-    classes = tuple(ClassScore(name, rows, wilson(0.8, rows), 0.75 if i else None) for i, name in enumerate(labels))
+    classes = tuple(
+        ClassScore(name, rows, wilson(0.8, rows), wilson(0.75, rows) if i else None) for i, name in enumerate(labels)
+    )
     given = dict(
         metric="accuracy", n=rows * len(labels), labels=tuple(labels), protocol="nested 5x5 stratified", chosen="ridge",
         estimate=wilson(0.8, rows * len(labels)), arms=(), confusion=np.eye(len(labels)), classes=classes,
@@ -50,7 +52,7 @@ def test_the_card_tells_what_always_answering_the_same_would_score():
 def test_every_class_is_a_line_of_the_table():
     card = card_of(["billing", "login"])
     assert "| billing | 20 | 80% (58% to 92%) | never answered |" in card
-    assert "| login | 20 | 80% (58% to 92%) | 75% |" in card
+    assert "| login | 20 | 80% (58% to 92%) | 75% (53% to 89%) |" in card
 
 
 def test_the_folders_above_the_source_are_not_told():

@@ -69,7 +69,7 @@ class ClassScore:
     """How many training rows it has."""
     recall: Estimate
     """Share of its rows that are found."""
-    precision: float | None
+    precision: Estimate | None
     """Share of the answers with this class that are right; None where it is never answered."""
 
 
@@ -135,7 +135,12 @@ class Scores:
             "test": None if self.test is None else {**self.test.as_dict(), "n": self.test_n},
             "arms": [arm.as_dict() for arm in self.arms],
             "classes": [
-                {"name": c.name, "rows": c.rows, "recall": c.recall.as_dict(), "precision": c.precision}
+                {
+                    "name": c.name,
+                    "rows": c.rows,
+                    "recall": c.recall.as_dict(),
+                    "precision": None if c.precision is None else c.precision.as_dict(),
+                }
                 for c in self.classes
             ],
             "confusion": np.round(self.confusion, 3).tolist(),
@@ -170,7 +175,12 @@ class Scores:
                 estimate=Estimate(**raw["estimate"]),
                 arms=tuple(Arm.from_dict(arm) for arm in raw["arms"]),
                 confusion=np.array(raw["confusion"]),
-                classes=tuple(ClassScore(**{**c, "recall": Estimate(**c["recall"])}) for c in raw["classes"]),
+                classes=tuple(
+                    ClassScore(
+                        c["name"], c["rows"], Estimate(**c["recall"]), c["precision"] and Estimate(**c["precision"])
+                    )
+                    for c in raw["classes"]
+                ),
                 seconds=raw["seconds"],
                 level=raw["level"],
                 test=raw["test"] and Estimate(*(raw["test"][key] for key in ("value", "low", "high"))),

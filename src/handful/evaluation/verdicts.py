@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.evaluation.curves import Curve
-from handful.evaluation.intervals import LEVEL, Estimate, accuracy_interval, bootstrap, paired_difference
+from handful.evaluation.intervals import (
+    LEVEL,
+    Estimate,
+    accuracy_interval,
+    bootstrap,
+    independent_rows,
+    paired_difference,
+    wilson,
+)
 from handful.evaluation.metrics import METRICS, confusion
 from handful.evaluation.scores import Arm, ClassScore, HeldOut, Scores
 
@@ -150,17 +158,23 @@ def _signed(share: float) -> str:
 
 
 def class_scores(whole: Probabilities, rows: Rows) -> tuple[NDArray[np.float64], tuple[ClassScore, ...]]:
-    """The confusion table (C, C), mean over repeats, and each class's recall with its interval."""
+    """The confusion table (C, C), mean over repeats, and each class's recall and precision with their intervals.
+
+    How often a class is answered varies over repeats, so that its precision rests on the mean number of such answers;
+    where rows come in groups they count for less, as they do in the accuracy of all rows.
+    """
     classes = len(rows.labels)
     predicted = whole.argmax(2)
     table = np.mean([confusion(rows.truth, row, classes) for row in predicted], 0)  # (C, C)
     right = (predicted == rows.truth).mean(0)
+    worth = independent_rows(right, rows.groups) / len(right)
     out = []
     for c, name in enumerate(rows.labels):
         own = rows.truth == c
         answered = table[:, c].sum()
         recall = accuracy_interval(right[own], None if rows.groups is None else rows.groups[own])
-        out.append(ClassScore(name, int(own.sum()), recall, float(table[c, c] / answered) if answered else None))
+        precision = wilson(float(table[c, c] / answered), max(1.0, worth * answered)) if answered else None
+        out.append(ClassScore(name, int(own.sum()), recall, precision))
     return table, tuple(out)
 
 

@@ -72,9 +72,8 @@ def _score(scores: Scores) -> str:
 def _class_table(scores: Scores) -> str:
     lines = ["| class | rows | found | right when answered |", "|---|---:|---:|---:|"]
     for score in scores.classes:
-        precision = "never answered" if score.precision is None else f"{score.precision:.0%}"
-        found = f"{score.recall.value:.0%} ({score.recall.low:.0%} to {score.recall.high:.0%})"
-        lines.append(f"| {_plain(score.name)} | {score.rows} | {found} | {precision} |")
+        right = "never answered" if score.precision is None else _share(score.precision)
+        lines.append(f"| {_plain(score.name)} | {score.rows} | {_share(score.recall)} | {right} |")
     return "\n".join(lines)
 
 
@@ -129,6 +128,10 @@ def _limits(scores: Scores) -> str:
 
 def _told(score: ClassScore) -> str:
     return f"{score.name} ({score.rows})"
+
+
+def _share(estimate: Estimate) -> str:
+    return f"{estimate.value:.0%} ({estimate.low:.0%} to {estimate.high:.0%})"
 
 
 def _interval(estimate: Estimate, level: float) -> str:
