@@ -1,8 +1,9 @@
 """Training a small language model here against TRL's SFTTrainer and DPOTrainer: same rows, same settings, side by side.
 
-Both: smollm2-135m in single precision, LoRA of rank 8 beside every linear layer, four rows (or pairs) per update, AdamW
-without decay, a cosine schedule without warm-up, gradients clipped at 1, loss on answers only. TRL's two defaults that
-trade time for memory are off (gradient checkpointing, half precision), so that nothing is compared with a handicap.
+Both: smollm2-135m in single precision (``--rounded``: products in bfloat16 where answers are learned), LoRA of rank 8
+beside every linear layer, four rows (or pairs) per update, AdamW without decay, a cosine schedule without warm-up,
+gradients clipped at 1, loss on answers only. TRL's two defaults that trade time for memory are off (gradient
+checkpointing, half precision), so that nothing is compared with a handicap.
 Each side runs in a process of its own, in turn, and reports its log, its seconds of training and its peak memory;
 tokens are those of the rows that went through, padding not counted.
 
@@ -36,7 +37,7 @@ from handful.training.tuners import LoRA
 from ledger import Ledger, Row, cells
 from pools import DATA
 
-FIELDS = ("task", "repeat", "side", "updates", "seconds", "tokens", "first", "last", "memory_mb")
+FIELDS = ("task", "rounded", "repeat", "side", "updates", "seconds", "tokens", "first", "last", "memory_mb")
 BATCH, RATE, RANK, ALPHA = 4, 2e-4, 8, 16
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 TASKS = {"sft": ("alpaca_500.jsonl", 50, (60, 150)), "dpo": ("dpo_demo.jsonl", 20, (60, 300))}
@@ -49,35 +50,39 @@ def main() -> None:
     parser.add_argument("--tasks", default="sft,dpo")
     parser.add_argument("--updates", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--rounded", action="store_true", help="products in bfloat16 on both sides")
     parser.add_argument("--side", help="run one side of one task here, and print what it took")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/trl.csv"))
     args = parser.parse_args()
     if args.side:
         side = {"handful": ours, "trl": theirs}[args.side]
-        print(json.dumps(side(args.tasks, args.data, args.updates)))
+        print(json.dumps(side(args.tasks, args.data, args.updates, args.rounded)))
         return
-    ledger = Ledger(args.out, FIELDS, ("task", "repeat", "side"))
+    ledger = Ledger(args.out, FIELDS, ("task", "rounded", "repeat", "side"))
     for task in args.tasks.split(","):
         updates = args.updates if task == "sft" else args.updates // 5
         for repeat in range(args.repeats):
             for name in ("handful", "trl"):
-                if ledger.has(task=task, repeat=repeat, side=name):
+                at: Row = {"task": task, "rounded": int(args.rounded), "repeat": repeat, "side": name}
+                if ledger.has(**at):
                     continue
                 command = [sys.executable, __file__, "--side", name, "--tasks", task, "--updates", str(updates)]
+                command += ["--rounded"] if args.rounded else []
                 done = subprocess.run([*command, "--data", str(args.data)], check=True, capture_output=True, text=True)
                 found = json.loads(done.stdout.splitlines()[-1])
-                ledger.add({"task": task, "repeat": repeat, "side": name, "updates": updates, **found})
+                ledger.add({**at, "updates": updates, **found})
                 print(ledger.rows[-1], flush=True)
     print(table(ledger.rows))
 
 
 def table(rows: Sequence[Row]) -> str:
     """Medians over repeats."""
-    lines = ["task  side     updates  seconds  tokens/s  peak, MB  loss: first tenth, last tenth"]
-    for (task, side), some in cells(rows, "task", "side").items():
-        mid = {k: float(np.median([float(str(row[k])) for row in some])) for k in FIELDS[3:]}
+    lines = ["task  products  side     updates  seconds  tokens/s  peak, MB  loss: first tenth, last tenth"]
+    for (task, rounded, side), some in cells(rows, "task", "rounded", "side").items():
+        mid = {k: float(np.median([float(str(row[k])) for row in some])) for k in FIELDS[4:]}
         lines.append(
-            f"{task:<6}{side:<9}{mid['updates']:>7.0f}{mid['seconds']:>9.1f}{mid['tokens'] / mid['seconds']:>10.1f}"
+            f"{task:<6}{'bfloat16' if int(rounded) else 'float32':<10}{side:<9}"
+            f"{mid['updates']:>7.0f}{mid['seconds']:>9.1f}{mid['tokens'] / mid['seconds']:>10.1f}"
             f"{mid['memory_mb']:>10.0f}  {mid['first']:.3f}  {mid['last']:.3f}"
         )
     return "\n".join(lines)
@@ -103,7 +108,7 @@ def lengths_of(rows: Sequence[Conversation | Preference], backbone: LanguageBack
     return found
 
 
-def ours(task: str, data: Path, updates: int) -> Row:
+def ours(task: str, data: Path, updates: int, rounded: bool) -> Row:
     """handful: from rows in memory to what moved; the reference likelihoods of pairs are part of it."""
     backbone = catalog.load("smollm2-135m", "language")
     assert isinstance(backbone, LanguageBackbone)
@@ -118,14 +123,14 @@ def ours(task: str, data: Path, updates: int) -> Row:
     tokens = [backbone.chat.tokens(row, backbone.context) for row in told]
     reference = -backbone.losses(tokens)[0] if recipe.pairs else None
     lesson = Lesson.of(backbone, tokens, recipe, reference)
-    settings = Settings(updates=updates, rate=RATE, schedule="cosine", weight_decay=0.0, dropout=False)
+    settings = Settings(updates=updates, rate=RATE, schedule="cosine", weight_decay=0.0, dropout=False, mixed=rounded)
     spoken = speak(backbone, lesson, np.arange(len(rows)), recipe, settings)
     seconds = time.perf_counter() - start
     seen = np.concatenate([drawn(update, len(rows), BATCH, 0) for update in range(updates)])
     return figures(seconds, np.array(lengths_of(rows, backbone))[seen].sum(), [u.loss for u in spoken.log])
 
 
-def theirs(task: str, data: Path, updates: int) -> Row:
+def theirs(task: str, data: Path, updates: int, rounded: bool) -> Row:
     """TRL on the same rows."""
     import torch
     from datasets import Dataset
@@ -146,7 +151,7 @@ def theirs(task: str, data: Path, updates: int) -> Row:
         shared = dict(
             output_dir=place, max_steps=updates, per_device_train_batch_size=BATCH, learning_rate=RATE,
             lr_scheduler_type="cosine", warmup_steps=0, weight_decay=0.0, max_grad_norm=1.0, logging_steps=1,
-            report_to="none", save_strategy="no", gradient_checkpointing=False, bf16=False, seed=0,
+            report_to="none", save_strategy="no", gradient_checkpointing=False, bf16=rounded, seed=0,
             max_length=1024, use_cpu=True, disable_tqdm=True,
         )  # fmt: skip
         records = []

@@ -10,7 +10,7 @@ import pytest
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message, Preference
 from handful.errors import OptionError, TrainingError
-from handful.strategies import answering, preferring, stage
+from handful.strategies import answering, preferring, stage, token_recipes
 from handful.strategies.answering import climb
 from handful.strategies.preferring import Alarm, growth, prefer
 from handful.strategies.shots import Examples, Shots, best_count
@@ -295,6 +295,22 @@ def test_a_training_that_unlearns_the_chosen_answers_is_stopped_and_said(toy):
     found = prefer(taught, pairs, None, terms("dpo", recipes=greedy, updates=60))
     assert any("the chosen answers themselves became less likely" in note for note in found.notes)
     assert max(len(log) for log in found.curves["dpo"]) < 60
+
+
+def test_products_may_be_rounded_for_answers_but_never_for_pairs(toy, monkeypatch):
+    """Likelihoods of pairs are set against those of the untouched model, which are not rounded."""
+    asked, real = [], token_recipes.train
+
+    def train(body, *rest, **options):
+        asked.append(body.rounds_on_cpu)
+        return real(body, *rest, **options)
+
+    monkeypatch.setattr(token_recipes, "train", train)
+    climb(toy, ROWS, None, terms("lora"))
+    prefer(toy, PAIRS, None, terms("dpo", recipes=EAGER))
+    assert True in asked
+    assert False in asked
+    assert asked == sorted(asked, reverse=True)  # all of the first run, none of the second
 
 
 def test_what_rang_the_alarm_is_never_taken(toy, monkeypatch):

@@ -32,11 +32,12 @@ def test_products_are_rounded_where_that_is_faster(monkeypatch, fast, model, exp
     assert DENSE(torch.ones(1, 3)).dtype == torch.float32
 
 
-def test_likelihoods_are_not_rounded(monkeypatch):
-    """On a CPU those of the untouched model, which a preference is measured against, are not rounded either."""
+@pytest.mark.parametrize("body", [Body(ToyText(), 1), TokenBody(ToyLanguage(), 1)], ids=["texts", "answers"])
+def test_who_must_not_round_does_not(monkeypatch, body):
     monkeypatch.setattr(devices, "_multiplies_bfloat16", lambda: True)
-    assert isinstance(mixed_precision(TokenBody(ToyLanguage(), 1)), nullcontext)
-    assert not isinstance(mixed_precision(Body(ToyText(), 1)), nullcontext)
+    assert not isinstance(mixed_precision(body), nullcontext)
+    body.rounds_on_cpu = False
+    assert isinstance(mixed_precision(body), nullcontext)
 
 
 @pytest.mark.parametrize("found", [{}, {"avx2": True, "avx512_bf16": False}])

@@ -200,6 +200,8 @@ def speak(
         MachineError: memory ran out.
     """
     body = TokenBody(backbone, recipe.first(backbone))
+    # Likelihoods of pairs are set against those of the untouched model, which are computed in single precision.
+    body.rounds_on_cpu = not recipe.pairs
     body.measure(lesson.activations.state([int(rows[0])]))
     groups = recipe.tuner.prepare(body)
     moved = trainable(body.blocks)

@@ -6,7 +6,6 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -29,9 +28,6 @@ class Body(nn.Module):
     rows says nothing about a mean.
     """
 
-    rounds_on_cpu: ClassVar[bool] = True
-    """Whether products may be rounded on a CPU that is faster with it."""
-
     def __init__(self, backbone: Backbone, first: int) -> None:
         """Copy the blocks from ``first`` up.
 
@@ -46,6 +42,8 @@ class Body(nn.Module):
         self._example: State | None = None
         self.dropout = False
         self.moving_statistics = False
+        # Whether products may be rounded on a CPU that is faster with it.
+        self.rounds_on_cpu = True
         self._pool = backbone.pool
         for weight in self.blocks.parameters():
             weight.requires_grad_(False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -40,9 +39,6 @@ class TokenBody(Body):
 
     The head is as wide as the vocabulary, so it is run at the places that count and nowhere else.
     """
-
-    rounds_on_cpu: ClassVar[bool] = False
-    """Likelihoods are set against those of the untouched model, which are computed in single precision."""
 
     def __init__(self, backbone: LanguageBackbone, first: int) -> None:
         """Copy the blocks from ``first`` up; norm and head stay those of the backbone."""

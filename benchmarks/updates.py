@@ -1,0 +1,74 @@
+"""How many updates, at which rate, over how many blocks: contrastive training on development draws, for its defaults.
+
+Sets that no other table looks at, eight rows per class of five drawn classes; every setting alone, fitted on the rows
+of the draw, a logistic head on what its body then sees, scored on at most 400 rows left over.
+
+    python benchmarks/updates.py --draws 8 --out benchmarks/results/updates.csv
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from handful import api
+from handful.strategies.tuned import Contrastive
+from ladder import Looked, alone
+from ledger import Ledger, Row, cells, mean, options, spread
+from pools import by_name, draws, open_pool
+
+FIELDS = ("set", "draw", "setting", "accuracy", "first", "seconds")
+SETTINGS = {
+    "5 at 7e-4": Contrastive(updates=5, rate=7e-4),
+    "10 at 4e-4": Contrastive(updates=10, rate=4e-4),
+    "10 at 7e-4": Contrastive(updates=10, rate=7e-4),
+    "20 at 2e-4": Contrastive(updates=20, rate=2e-4),
+    "20 at 4e-4": Contrastive(updates=20, rate=4e-4),
+    "10 at 4e-4, all blocks": Contrastive(updates=10, rate=4e-4, share=1.0),
+}
+PER_CLASS, CLASSES, TEST_ROWS = 8, 5, 400
+
+
+def main() -> None:
+    """Run the draws, write one line per setting, print the table."""
+    args = options(__doc__, "goemotions,masakhanews_eng,clinc150", 8, "updates.csv").parse_args()
+    ledger = Ledger(args.out, FIELDS, ("set", "draw", "setting"))
+    for task in by_name(args.sets) if not args.table else ():
+        pool = open_pool(task, args.data)
+        backbone = next(iter(api.load_backbones("auto", task.modality).values()))
+        for seed, train, rest in draws(pool, PER_CLASS, args.draws, CLASSES):
+            if ledger.has(set=task.name, draw=seed):
+                continue
+            test = rest[np.random.default_rng(seed).permutation(len(rest))[:TEST_ROWS]]
+            data, labels = pool.data.take(train), np.asarray(pool.data.labels)[test]
+            classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
+            ours, asked = Looked(backbone, data), Looked(backbone, pool.data.take(test))
+            found: list[Row] = []
+            for name, strategy in SETTINGS.items():
+                said, seconds = alone(replace(strategy, seed=seed), ours, asked, truth)
+                right = 0.0 if said is None else float((classes[said] == labels).mean())
+                first = found[0]["accuracy"] if found else round(right, 4)
+                at: Row = {"set": task.name, "draw": seed, "setting": name}
+                found.append({**at, "accuracy": round(right, 4), "first": first, "seconds": round(seconds, 2)})
+            ledger.extend(found)
+            print(task.name, seed, *(row["accuracy"] for row in found), flush=True)
+    print(table(ledger.rows))
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Means per set and setting, and what each gains over the first one, with intervals over draws."""
+    lines = [f"{'set':<18}{'setting':<24}{'draws':>6}{'accuracy':>9}{'seconds':>8}  gain over the first"]
+    for keys in (("set", "setting"), ("setting",)):
+        for found, some in cells(rows, *keys).items():
+            name = found[0] if len(found) == 2 else "all sets"
+            lines.append(
+                f"{name:<18}{found[-1]:<24}{len(some):>6}{100 * mean(some, 'accuracy'):>9.1f}"
+                f"{mean(some, 'seconds'):>8.1f}  {spread(some, 'accuracy', 'first')}"
+            )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
