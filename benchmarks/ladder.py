@@ -77,9 +77,7 @@ def main() -> None:
             for per_class in numbers(args.per_class) or SIZES[task.modality]:
                 for seed, train, rest in draws(pool, per_class, args.draws):
                     at: Row = {"set": task.name, "per_class": per_class, "draw": seed}
-                    if not ledger.has(**at):
-                        found = one_draw(pool, backbones, seed, *held_apart(pool, train, rest))
-                        ledger.extend([{**at, **row} for row in found])
+                    ledger.complete(at, one_draw(pool, backbones, seed, *held_apart(pool, train, rest)))
     print(table(ledger.rows))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class Ledger:
         self.extend([row])
 
     def extend(self, rows: Sequence[Row]) -> None:
-        """Write several rows in one go, as those of a draw that is done whole or not at all."""
+        """Write several rows in one go: a file that is whole after every one of thousands would be written all day."""
         new = {self._name(row) for row in rows}
         self.rows = [old for old in self.rows if self._name(old) not in new] + list(rows)
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -47,6 +47,21 @@ class Ledger:
             writer = csv.DictWriter(stream, self.fields)
             writer.writeheader()
             writer.writerows(self.rows)
+
+    def complete(self, at: Row, rows: Iterable[Row]) -> None:
+        """Print the rows of a draw as they are measured, and write them once all are there: no draw is half done.
+
+        Args:
+            at: what tells the draw from others; where the file holds a row of it, nothing is measured.
+            rows: what is measured as it is asked for.
+        """
+        if self.has(**at):
+            return
+        found: list[Row] = []
+        for row in rows:
+            found.append({**at, **row})
+            print(found[-1], flush=True)
+        self.extend(found)
 
     def has(self, **values: object) -> bool:
         """Whether a row with these values is there: a run that was stopped goes on with what is missing."""
@@ -93,7 +108,7 @@ def numbers(text: str) -> tuple[int, ...]:
 
 
 def panels(rows: Sequence[Row], file: Path, column: str, label: str, dashed: Sequence[str]) -> None:
-    """Draw one panel per set: the mean of a column over the number of rows, a line per arm; some dashed in grey."""
+    """Draw one panel per set: the mean of a column over the number of rows, a line per arm; some dashed in black."""
     import matplotlib
 
     matplotlib.use("svg")

@@ -52,9 +52,7 @@ def main() -> None:
                 for seed in range(args.draws):
                     train, test = drawn(data, size, seed)
                     at: Row = {"set": task.name, "rows": size, "draw": seed}
-                    if not ledger.has(**at):
-                        found = one_draw(backbone, data.take(train), data.take(test), UPDATES[size], seed)
-                        ledger.extend([{**at, **row} for row in found])
+                    ledger.complete(at, one_draw(backbone, data.take(train), data.take(test), UPDATES[size], seed))
     print(table(ledger.rows))
     panels(
         [{**row, "accuracy": 100 * float(str(row["accuracy"]))} for row in ledger.rows],
