@@ -4,8 +4,9 @@ Both: smollm2-135m in single precision (``--rounded``: products in bfloat16 wher
 beside every linear layer, four rows (or pairs) per update, AdamW without decay, a cosine schedule without warm-up,
 gradients clipped at 1, loss on answers only. TRL's two defaults that trade time for memory are off (gradient
 checkpointing, half precision), so that nothing is compared with a handicap.
-Each side runs in a process of its own, in turn, and reports its log, its seconds of training and its peak memory;
-tokens are those of the rows that went through, padding not counted.
+Each side runs in a process of its own, in turn, with the number of the repeat as seed (so that repeats see the rows in
+other orders), and reports its log, its seconds of training and its peak memory; tokens are those of the rows that went
+through, padding not counted.
 
     python benchmarks/trl_peer.py --updates 100 --repeats 1 --out benchmarks/results/trl.csv
 """
@@ -51,12 +52,13 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--rounded", action="store_true", help="products in bfloat16 on both sides")
+    parser.add_argument("--seed", type=int, default=0, help="fixes the order of rows where one side is run")
     parser.add_argument("--side", help="run one side of one task here, and print what it took")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/trl.csv"))
     args = parser.parse_args()
     if args.side:
         side = {"handful": ours, "trl": theirs}[args.side]
-        print(json.dumps(side(args.tasks, args.data, args.updates, args.rounded)))
+        print(json.dumps(side(args.tasks, args.data, args.updates, args.rounded, args.seed)))
         return
     ledger = Ledger(args.out, FIELDS, ("task", "rounded", "repeat", "side"))
     for task in args.tasks.split(","):
@@ -67,6 +69,7 @@ def main() -> None:
                 if ledger.has(**at):
                     continue
                 command = [sys.executable, __file__, "--side", name, "--tasks", task, "--updates", str(updates)]
+                command += ["--seed", str(repeat)]
                 command += ["--rounded"] if args.rounded else []
                 done = subprocess.run([*command, "--data", str(args.data)], check=True, capture_output=True, text=True)
                 found = json.loads(done.stdout.splitlines()[-1])
@@ -76,16 +79,22 @@ def main() -> None:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Medians over repeats."""
-    lines = ["task  products  side     updates  seconds  tokens/s  peak, MB  loss: first tenth, last tenth"]
+    """Medians over repeats, and of the losses the range over them: each repeat sees the rows in another order."""
+    lines = ["task  products  side     updates  seconds  tokens/s  peak, MB  loss: first tenth   last tenth"]
     for (task, rounded, side), some in cells(rows, "task", "rounded", "side").items():
         mid = {k: float(np.median([float(str(row[k])) for row in some])) for k in FIELDS[4:]}
         lines.append(
             f"{task:<6}{'bfloat16' if int(rounded) else 'float32':<10}{side:<9}"
             f"{mid['updates']:>7.0f}{mid['seconds']:>9.1f}{mid['tokens'] / mid['seconds']:>10.1f}"
-            f"{mid['memory_mb']:>10.0f}  {mid['first']:.3f}  {mid['last']:.3f}"
+            f"{mid['memory_mb']:>10.0f}  " + "  ".join(between(some, name) for name in ("first", "last"))
         )
     return "\n".join(lines)
+
+
+def between(rows: Sequence[Row], name: str) -> str:
+    """The least and the most of a column."""
+    found = [float(str(row[name])) for row in rows]
+    return f"{min(found):.3f} to {max(found):.3f}"
 
 
 def rows_of(task: str, data: Path, backbone: LanguageBackbone) -> list[Conversation] | list[Preference]:
@@ -108,7 +117,7 @@ def lengths_of(rows: Sequence[Conversation | Preference], backbone: LanguageBack
     return found
 
 
-def ours(task: str, data: Path, updates: int, rounded: bool) -> Row:
+def ours(task: str, data: Path, updates: int, rounded: bool, seed: int) -> Row:
     """handful: from rows in memory to what moved; the reference likelihoods of pairs are part of it."""
     backbone = catalog.load("smollm2-135m", "language")
     assert isinstance(backbone, LanguageBackbone)
@@ -123,14 +132,16 @@ def ours(task: str, data: Path, updates: int, rounded: bool) -> Row:
     tokens = [backbone.chat.tokens(row, backbone.context) for row in told]
     reference = -backbone.losses(tokens)[0] if recipe.pairs else None
     lesson = Lesson.of(backbone, tokens, recipe, reference)
-    settings = Settings(updates=updates, rate=RATE, schedule="cosine", weight_decay=0.0, dropout=False, mixed=rounded)
+    settings = Settings(
+        updates=updates, rate=RATE, schedule="cosine", weight_decay=0.0, dropout=False, mixed=rounded, seed=seed
+    )
     spoken = speak(backbone, lesson, np.arange(len(rows)), recipe, settings)
     seconds = time.perf_counter() - start
-    seen = np.concatenate([drawn(update, len(rows), BATCH, 0) for update in range(updates)])
+    seen = np.concatenate([drawn(update, len(rows), BATCH, seed) for update in range(updates)])
     return figures(seconds, np.array(lengths_of(rows, backbone))[seen].sum(), [u.loss for u in spoken.log])
 
 
-def theirs(task: str, data: Path, updates: int, rounded: bool) -> Row:
+def theirs(task: str, data: Path, updates: int, rounded: bool, seed: int) -> Row:
     """TRL on the same rows."""
     import torch
     from datasets import Dataset
@@ -151,7 +162,7 @@ def theirs(task: str, data: Path, updates: int, rounded: bool) -> Row:
         shared = dict(
             output_dir=place, max_steps=updates, per_device_train_batch_size=BATCH, learning_rate=RATE,
             lr_scheduler_type="cosine", warmup_steps=0, weight_decay=0.0, max_grad_norm=1.0, logging_steps=1,
-            report_to="none", save_strategy="no", gradient_checkpointing=False, bf16=rounded, seed=0,
+            report_to="none", save_strategy="no", gradient_checkpointing=False, bf16=rounded, seed=seed,
             max_length=1024, use_cpu=True, disable_tqdm=True,
         )  # fmt: skip
         records = []

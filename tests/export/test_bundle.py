@@ -545,8 +545,8 @@ def test_another_tuner_than_the_one_that_moved_them(moved):
 def test_a_tuner_that_there_is_none_of(moved):
     forge(moved, tuner="adaptor")
     assert refused(moved) == (
-        "the weights that moved do not fit into small-text (tuner must be one of head, bias, lora, adapter, prefix, "
-        f"ia3, blocks, got 'adaptor'. Did you mean 'adapter'?{END}"
+        "the weights that moved do not fit into small-text (tuner must be one of head, bias, lora, adapter, prompt, "
+        f"prefix, ia3, blocks, got 'adaptor'. Did you mean 'adapter'?{END}"
     )
 
 
@@ -563,7 +563,7 @@ def test_weights_that_moved_of_another_shape(moved, name, shape):
     assert refused(moved).startswith("the weights that moved do not fit into small-text (")
 
 
-@pytest.mark.parametrize("tuner", ["lora", "ia3", "prefix", "blocks", "bias"])
+@pytest.mark.parametrize("tuner", ["lora", "ia3", "prefix", "prompt", "blocks", "bias"])
 def test_one_weight_of_another_shape_for_every_tuner(tmp_path, small, tuner):
     tuned(tuner).save(tmp_path / "model")
     tensors = load_file(tmp_path / "model/moved.safetensors")

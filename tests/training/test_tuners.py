@@ -17,12 +17,13 @@ from handful.training.body import Body
 from handful.training.installation import arrays_of, installed
 from handful.training.loop import Settings, train
 from handful.training.objectives.classify import CrossEntropy
-from handful.training.tuners import TUNERS, Adapter, Bias, Blocks, HeadOnly, LoRA, Prefix, tuner
+from handful.training.tuners import TUNERS, Adapter, Bias, Blocks, HeadOnly, LoRA, Prefix, Prompt, tuner
 from handful.training.tuners.adapter import Adapted
 from handful.training.tuners.base import put
 from small_backbones import KINDS, SmallImage, SmallText, clips, pictures, texts
 
 CLOSE = dict(rtol=1e-4, atol=1e-4)
+LEARNED = ("prefix", "prompt")  # tokens that are not there at the start
 PAIRS = [(kind, name) for kind, (made, _) in KINDS.items() for name in TUNERS if TUNERS[name]().refusal(made()) is None]
 MOVING = [(kind, name) for kind, name in PAIRS if name != "head"]
 REAL = [
@@ -98,7 +99,7 @@ def assert_starts_as_it_was(case):
     body = case.body()
     before = case.seen(body)
     groups = case.tuner.prepare(body)
-    if case.name != "prefix":
+    if case.name not in LEARNED:
         torch.testing.assert_close(case.seen(body), before, **CLOSE)
     chosen = [id(weight) for group in groups for weight in group.weights]
     free = [id(weight) for weight in body.blocks.parameters() if weight.requires_grad]
@@ -119,8 +120,9 @@ def test_real_ones_start_as_they_were_and_take_back_what_moved(pair):
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
 
 
-def test_prefixes_change_little_at_the_start():
-    case = Case(("small-text", "prefix"))
+@pytest.mark.parametrize("name", LEARNED)
+def test_learned_tokens_change_little_at_the_start(name):
+    case = Case(("small-text", name))
     body = case.body()
     before = case.seen(body)
     case.tuner.prepare(body)
@@ -176,6 +178,7 @@ def test_what_moves_by_name():
     assert names["lora"] == {f"{layer}.lora_{x}.default.weight" for layer in layers for x in "AB"}
     assert names["ia3"] == {f"{layer}.ia3_l.default" for layer in layers}
     assert names["prefix"] == {"0.tokens", "1.tokens"}
+    assert names["prompt"] == {"0.tokens"}
     assert names["adapter"] == {f"{i}.{x}" for i in (0, 1) for x in ("down", "down_bias", "up", "up_bias")}
 
 
@@ -322,9 +325,9 @@ def test_faded_goes_from_nothing_to_all(case):
     start, end = case.seen(case.body()), case.seen(case.loaded(delta))
     gone = {share: case.seen(case.loaded(case.tuner.faded(case.body(), delta, share))) for share in (0.0, 0.5, 1.0)}
     torch.testing.assert_close(gone[1.0], end, **CLOSE)
-    if case.name != "prefix":  # tokens of zero are still looked at
+    if case.name not in LEARNED:  # tokens of zero are still looked at
         torch.testing.assert_close(gone[0.0], start, **CLOSE)
-    if case.name not in ("head", "prefix"):
+    if case.name not in ("head", *LEARNED):
         assert not torch.allclose(gone[0.5], start, **CLOSE)
         assert not torch.allclose(gone[0.5], end, **CLOSE)
 
@@ -433,6 +436,7 @@ def test_a_backbone_without_blocks_is_refused(name):
     ("name", "made", "why"),
     [
         ("prefix", SmallImage, "a prefix is for transformers, and small-image is none"),
+        ("prompt", SmallImage, "a prompt is for transformers, and small-image is none"),
         ("ia3", SmallImage, "(IA)³ is for transformers, and small-image is none"),
         ("bias", ToyText, "toy-text has no biases and norms"),
         ("lora", ToyText, "toy-text has no linear layers or convolutions"),
@@ -441,6 +445,7 @@ def test_a_backbone_without_blocks_is_refused(name):
         ("head", ToyText, None),
         ("lora", SmallImage, None),
         ("prefix", SmallText, None),
+        ("prompt", SmallText, None),
     ],
 )
 def test_refusals(name, made, why):
@@ -462,12 +467,12 @@ def test_factors_need_layers_in_the_blocks_that_move():
 
 
 def test_tuners_by_name():
-    assert list(TUNERS) == ["head", "bias", "lora", "adapter", "prefix", "ia3", "blocks"]
+    assert list(TUNERS) == ["head", "bias", "lora", "adapter", "prompt", "prefix", "ia3", "blocks"]
     assert tuner("lora", rank=4) == LoRA(rank=4)
     assert {name: kind.name for name, kind in TUNERS.items()} == {name: name for name in TUNERS}
     assert (tuner("head"), tuner("bias"), tuner("prefix")) == (HeadOnly(), Bias(), Prefix())
     with pytest.raises(OptionError) as error:
         tuner("lorra")
     assert str(error.value) == (
-        "tuner must be one of head, bias, lora, adapter, prefix, ia3, blocks, got 'lorra'. Did you mean 'lora'?"
+        "tuner must be one of head, bias, lora, adapter, prompt, prefix, ia3, blocks, got 'lorra'. Did you mean 'lora'?"
     )

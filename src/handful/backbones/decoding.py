@@ -109,7 +109,7 @@ def steps(backbone: LanguageBackbone, prompts: Sequence[Tokens], sampling: Sampl
         mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], 1)
         if mask.shape[1] >= backbone.context:
             return
-        state = State(backbone.embedding(torch.from_numpy(token)[:, None].to(backbone.device)), mask)
+        state = State(backbone.embed(torch.from_numpy(token)[:, None].to(backbone.device), mask), mask)
 
 
 def _padded_left(backbone: LanguageBackbone, prompts: Sequence[Tokens]) -> State:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from handful.backbones import manifest
+from handful.backbones.anatomy import FAMILIES, Anatomy, anatomy_of, part
 from handful.backbones.base import Backbone, Remembers, State, weights_fingerprint
 from handful.backbones.chat import Chat, Tokens
 from handful.backbones.hub import located
@@ -43,10 +44,18 @@ class Block(nn.Module, Remembers):
     rows are padded on the left, ``mask`` is over all tokens so far, and keys and values of the new ones are remembered.
     """
 
-    def __init__(self, layer: nn.Module, index: int, rotary: nn.Module) -> None:
-        """Wrap a layer; ``rotary`` is shared by all layers and holds no weights."""
+    def __init__(self, layer: nn.Module, index: int, rotary: nn.Module | None, past: str, *kind: str) -> None:
+        """Wrap a layer.
+
+        Args:
+            layer: what it does.
+            index: which one it is, from the bottom.
+            rotary: turns places into angles; shared by all layers, without weights; None where places have vectors.
+            past: what the layer calls the keys and values of earlier tokens.
+            kind: which angles it takes, where there are several.
+        """
         super().__init__()
-        self.layer, self.index = layer, index
+        self.layer, self.index, self._past, self._kind = layer, index, past, kind
         self._rotary = (rotary,)  # in a tuple: it is no part of this block
 
     def before(self, state: State) -> int:
@@ -61,13 +70,18 @@ class Block(nn.Module, Remembers):
             at = torch.arange(count, device=x.device)[None]  # (1, T)
         else:
             assert state.mask is not None
-            at = (state.mask.long().cumsum(1) - 1).clamp(min=0)[:, before:]  # (B, T)
+            at = _places(state.mask)[:, before:]  # (B, T)
             mask = _visible(state.mask, before, count)
-        y = self.layer(
-            x, attention_mask=mask, position_ids=at, position_embeddings=self._rotary[0](x, at),
-            past_key_values=state.past, use_cache=state.past is not None,
-        )  # fmt: skip
+        told: dict[str, Any] = {"attention_mask": mask, "use_cache": state.past is not None, self._past: state.past}
+        if self._rotary[0] is not None:
+            told |= {"position_ids": at, "position_embeddings": self._rotary[0](x, at, *self._kind)}
+        y = self.layer(x, **told)
         return replace(state, x=y[0] if isinstance(y, tuple) else y)
+
+
+def _places(mask: Tensor) -> Tensor:
+    """Which place each token has among the real ones. (B, T) → (B, T)."""
+    return (mask.long().cumsum(1) - 1).clamp(min=0)
 
 
 def _visible(mask: Tensor, before: int, count: int) -> Tensor:
@@ -86,21 +100,31 @@ class LanguageBackbone(Backbone):
     batch_items = 8
 
     def __init__(self, name: str, model: Any, chat: Chat, fingerprint: str) -> None:
-        """Cut a causal model of transformers, built of ``embed_tokens``, ``layers``, ``rotary_emb`` and ``norm``.
+        """Cut a causal model of transformers, of one of the families in ``anatomy``.
 
         Args:
             name: in the catalogue, or where it came from.
             model: in evaluation mode.
             chat: writes conversations the way it reads them.
             fingerprint: of weights and template.
+
+        Raises:
+            WeightsError: it is of another family.
         """
-        inner: Any = model.model
         self.name, self.chat, self.fingerprint = name, chat, fingerprint
-        self.embedding: Any = inner.embed_tokens
-        self.blocks = tuple(Block(layer, i, inner.rotary_emb) for i, layer in enumerate(inner.layers))
-        self.norm: nn.Module = inner.norm
-        self.head: Any = model.lm_head
         self.config: Any = model.config
+        self.anatomy = _known(name, model)
+        found = {field: part(model, path) for field, path in self.anatomy.parts}
+        self.embedding: Any = found["embedding"]
+        self.positions: Any = found.get("positions")
+        rotary = found.get("rotary")
+        several = hasattr(rotary, "layer_types")  # angles of their own for each kind of layer
+        self.blocks = tuple(
+            Block(layer, i, rotary, self.anatomy.past, *([self.config.layer_types[i]] if several else []))
+            for i, layer in enumerate(found["layers"])
+        )
+        self.norm: nn.Module = found["norm"]
+        self.head: Any = found["head"]
         positions: int = self.config.max_position_embeddings
         # A layer that looks back less far than this is asked about no more: blocks here look back to the start.
         window: int = getattr(self.config, "sliding_window", None) or positions
@@ -110,7 +134,8 @@ class LanguageBackbone(Backbone):
 
     def modules(self) -> Sequence[nn.Module]:
         """Everything that holds weights."""
-        return (self.embedding, *self.blocks, self.norm, self.head)
+        places = () if self.positions is None else (self.positions,)
+        return (self.embedding, *places, *self.blocks, self.norm, self.head)
 
     def size(self, item: Tokens) -> int:
         """The number of tokens."""
@@ -127,8 +152,21 @@ class LanguageBackbone(Backbone):
 
     def stem(self, batch: tuple[Tensor, Tensor]) -> State:
         """Look the embeddings up."""
-        ids, mask = (part.to(self.device, non_blocking=True) for part in batch)
-        return State(self.embedding(ids), mask)
+        ids, mask = (tensor.to(self.device, non_blocking=True) for tensor in batch)
+        return State(self.embed(ids, mask), mask)
+
+    def embed(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """The vectors of the last T tokens, with those of their places where the model has such: (B, T) → (B, T, D).
+
+        Args:
+            ids: (B, T) tokens.
+            mask: (B, S) of all tokens so far, these among them.
+        """
+        x: Tensor = self.embedding(ids)
+        if self.positions is None:
+            return x
+        at = _places(mask)[:, -ids.shape[1] :] + getattr(self.positions, "offset", 0)  # OPT begins at 2
+        return x + functional.embedding(at, self.positions.weight)
 
     def pool(self, state: State) -> Tensor:
         """The mean over tokens, (B, D)."""
@@ -200,13 +238,17 @@ def write_pretrained(backbone: LanguageBackbone, folder: Path) -> None:
     odd = next((block for block in backbone.blocks if not isinstance(block, Block)), None)
     if odd is not None:
         raise OptionError(
-            f"weights to merge must be plain layers, got {type(odd).__name__}: adapters and prefixes cannot be folded "
-            "in. Tune with --strategies lora, ia3, bias, partial or full."
+            f"weights to merge must be plain layers, got {type(odd).__name__}: adapters, prefixes and prompts cannot "
+            "be folded in. Tune with --strategies lora, ia3, bias, partial or full."
         )
-    weights = {"model.embed_tokens.weight": backbone.embedding.weight, "lm_head.weight": backbone.head.weight}
-    layers = [(f"model.layers.{b.index}", b.layer) for b in backbone.blocks if isinstance(b, Block)]
-    for place, part in [("model.norm", backbone.norm), *layers]:
-        weights.update({f"{place}.{name}": tensor for name, tensor in part.state_dict().items()})
+    anatomy = backbone.anatomy
+    pieces = [(f"{anatomy.layers}.{b.index}", b.layer) for b in backbone.blocks if isinstance(b, Block)]
+    for field, path in anatomy.parts:
+        if field not in ("layers", "rotary"):
+            pieces.append((path, getattr(backbone, field)))
+    weights = {
+        f"{path}.{name}": tensor for path, module in pieces for name, tensor in module.state_dict().items()
+    }  # fmt: skip
     tokenizer = copy.deepcopy(backbone.chat.tokenizer)
     tokenizer.chat_template = backbone.chat.template  # also the plain one, or its prompts could not be written again
     _write(backbone.config, weights, tokenizer, folder)
@@ -294,19 +336,22 @@ def _cut(name: str, source: str | Path, what: str) -> LanguageBackbone:
     _check_memory(name, Path(source))
     tokenizer = transformers.AutoTokenizer.from_pretrained(source)
     model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()
-    inner = getattr(model, "model", None)
-    missing = [part for part in ("embed_tokens", "layers", "rotary_emb", "norm") if not hasattr(inner, part)]
-    if missing:
-        raise WeightsError(
-            f"backbone {name!r} must be a causal model built of embed_tokens, layers, rotary_emb and norm (as Llama, "
-            f"Qwen, Mistral and SmolLM are), got a {model.config.model_type} without {', '.join(missing)}. "
-            "Choose another, for example smollm2-135m."
-        )
     model.requires_grad_(False)
     chat = Chat(tokenizer)
     modules = (model,) if not what else ()
     found = LanguageBackbone(name, model, chat, weights_fingerprint(modules, "language", what, chat.template))
     _check_cut(found, model)
+    return found
+
+
+def _known(name: str, model: Any) -> Anatomy:
+    found = anatomy_of(model)
+    if found is None:
+        like = ", ".join(family.like for family in FAMILIES)
+        raise WeightsError(
+            f"backbone {name!r} must be a causal model built like one of these: {like}; got a "
+            f"{model.config.model_type} without {FAMILIES[0].missing(model)}. Choose another, for example smollm2-135m."
+        )
     return found
 
 

@@ -74,7 +74,7 @@ def render(run: LanguageRun, place: Path) -> str:
             folder=quoted(place),
             asked=len(QUESTIONS),
             forgot=FORGOTTEN,
-            merges=run.model.tuner not in (None, "prefix", "adapter") and run.model.shots is None,
+            merges=run.model.tuner not in (None, "prefix", "prompt", "adapter") and run.model.shots is None,
             pairs=isinstance(run.data.items[0], Preference),
             perplexity=lambda estimate: math.exp(min(estimate.value, 50.0)),
             **inlined(),

@@ -14,6 +14,7 @@ from handful.strategies.tuned import (
     LowRank,
     Partial,
     Prefixes,
+    Prompts,
     Soup,
     SupCon,
     Tuned,
@@ -29,7 +30,7 @@ def catalog() -> dict[str, type[Head]]:
 def movers() -> dict[str, type[Tuned]]:
     """Every strategy that moves weights, by its name."""
     kinds = (
-        Contrastive, SupCon, BiasOnly, LowRank, Adapters, Prefixes, Factors, Soup, Wise, Partial, Gradual, Distilled,
-        Full,
+        Contrastive, SupCon, BiasOnly, LowRank, Adapters, Prefixes, Prompts, Factors, Soup, Wise, Partial, Gradual,
+        Distilled, Full,
     )  # fmt: skip
     return {strategy.name: strategy for strategy in kinds}

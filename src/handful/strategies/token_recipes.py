@@ -14,7 +14,7 @@ from handful.backbones.chat import Tokens
 from handful.backbones.language import LanguageBackbone
 from handful.training.activations import Activations
 from handful.training.body import first_moving, trainable
-from handful.training.devices import give_back_at_once
+from handful.training.devices import give_back_at_once, hold_rounded
 from handful.training.installation import arrays_of, installed
 from handful.training.loop import Penalty, Settings, Update, train
 from handful.training.objectives import Objective
@@ -22,7 +22,7 @@ from handful.training.objectives.classify import CrossEntropy
 from handful.training.objectives.preference import DPO, IPO
 from handful.training.pulls import NearStart
 from handful.training.tokens import AnswerBatches, PairBatches, TokenBody
-from handful.training.tuners import IA3, Adapter, Bias, Blocks, LoRA, Prefix, Tuner
+from handful.training.tuners import IA3, Adapter, Bias, Blocks, LoRA, Prefix, Prompt, Tuner
 from handful.training.tuners.base import Delta
 
 LEAST_UPDATES = 16
@@ -83,6 +83,7 @@ RECIPES: dict[str, TokenRecipe] = {
         TokenRecipe("bias", Bias(), rate=2e-3),
         TokenRecipe("ia3", IA3(), rate=1e-2),
         TokenRecipe("prefix", Prefix(), rate=5e-3),
+        TokenRecipe("prompt", Prompt(), rate=1e-2),
         TokenRecipe("adapters", Adapter(), rate=1e-3),
         TokenRecipe("partial", Blocks(), share=0.2, rate=1e-4),
         TokenRecipe("full", Blocks(), rate=3e-5),
@@ -216,6 +217,8 @@ def speak(
         source = AnswerBatches(
             lesson.activations, lesson.tokens, rows, recipe.batch, settings.seed, lesson.kept, recipe.beside
         )
+    if settings.mixed and not recipe.pairs:
+        hold_rounded(body)
     if max(len(row.ids) for row in lesson.tokens) > PART:
         give_back_at_once()
     settings = replace(settings, accumulate=max(settings.accumulate, _parts(lesson, rows, recipe)))

@@ -25,7 +25,7 @@ from handful.training.loop import Settings
 from handful.training.objectives import Objective
 from handful.training.objectives.classify import CrossEntropy, Distillation
 from handful.training.objectives.contrast import PairwiseCosine, SupervisedContrastive
-from handful.training.tuners import IA3, Adapter, Bias, Blocks, LoRA, Prefix, Tuner
+from handful.training.tuners import IA3, Adapter, Bias, Blocks, LoRA, Prefix, Prompt, Tuner
 
 
 @dataclass
@@ -269,6 +269,21 @@ class Prefixes(_Pairs):
     def tuner(self) -> Tuner:
         """So many tokens."""
         return Prefix(self.length)
+
+
+@dataclass
+class Prompts(_Pairs):
+    """Learned tokens before the real ones, at the first block that takes part and seen by all above it."""
+
+    name = "prompt"
+    rate: float = 3e-2
+    """The highest learning rate."""
+    length: int = 8
+    """P, how many tokens are learned."""
+
+    def tuner(self) -> Tuner:
+        """So many tokens."""
+        return Prompt(self.length)
 
 
 @dataclass

@@ -42,6 +42,18 @@ def mixed_precision_of(backbone: Backbone) -> AbstractContextManager[Any]:
     return mixed_precision(nn.ModuleList(backbone.blocks))
 
 
+def hold_rounded(model: nn.Module) -> None:
+    """Keep matrices that do not move the way they are multiplied, where products are rounded anyway.
+
+    The numbers are the same and need half the memory; otherwise every update makes rounded copies and holds both (on
+    smollm2-135m 0.45 GB of 2.8). From then on the model can be run under ``mixed_precision`` only.
+    """
+    if not isinstance(mixed_precision(model), nullcontext):
+        for module in model.modules():
+            if isinstance(module, nn.Linear) and not module.weight.requires_grad:
+                module.weight.data = module.weight.data.bfloat16()
+
+
 @functools.cache
 def _multiplies_bfloat16() -> bool:
     found: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions cannot tell

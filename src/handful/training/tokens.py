@@ -54,8 +54,7 @@ class TokenBody(Body):
         spare = torch.is_grad_enabled() and state.x.shape[0] * state.x.shape[1] > _LONG
         for block in self.blocks:
             if spare:
-                x = checkpoint(lambda x, b=block, s=state: b(replace(s, x=x)).x, state.x, use_reentrant=False)
-                state = replace(state, x=x)
+                state = checkpoint(lambda x, b=block, s=state: b(replace(s, x=x)), state.x, use_reentrant=False)
             else:
                 state = block(state)
         return state.x

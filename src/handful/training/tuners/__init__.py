@@ -11,8 +11,9 @@ from handful.training.tuners.inplace import HeadOnly as HeadOnly
 from handful.training.tuners.inserted import IA3 as IA3
 from handful.training.tuners.inserted import LoRA as LoRA
 from handful.training.tuners.prefix import Prefix as Prefix
+from handful.training.tuners.prefix import Prompt as Prompt
 
-TUNERS: dict[str, type[Tuner]] = {t.name: t for t in (HeadOnly, Bias, LoRA, Adapter, Prefix, IA3, Blocks)}
+TUNERS: dict[str, type[Tuner]] = {t.name: t for t in (HeadOnly, Bias, LoRA, Adapter, Prompt, Prefix, IA3, Blocks)}
 """Every tuner by its name, fewest weights first."""
 
 

@@ -17,9 +17,15 @@ from handful.training.loop import Group
 from handful.training.tuners.base import Delta, Tuner, copied, groups_of, put, weighted_mean
 
 
+def _turned(module: nn.Module) -> bool:
+    """Linear layers of GPT-2, whose weights lie with inputs first; told by name, or transformers would be loaded."""
+    return type(module).__name__ == "Conv1D"
+
+
 def _is_layer(module: nn.Module) -> bool:
     """Linear layers and convolutions without groups: where most weights are."""
-    return isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1)
+    plain = isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1)
+    return plain or _turned(module)
 
 
 def _layers(body: Body) -> list[str]:
@@ -34,6 +40,7 @@ def _layers(body: Body) -> list[str]:
 def _insert(body: Body, config: Any) -> None:
     from peft import inject_adapter_in_model
 
+    config.fan_in_fan_out = any(map(_turned, body.blocks.modules()))
     # What peft draws at random comes from torch's dice: these are given back as they were, and the draws replaced.
     with torch.random.fork_rng():
         inject_adapter_in_model(config, body.blocks)
