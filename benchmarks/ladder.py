@@ -34,11 +34,12 @@ from handful.features.sight import Sight
 from handful.features.view import MOVED
 from handful.plan import MOVERS, STRATEGIES
 from handful.seeding import generator
-from handful.strategies.adaptation import Recipe, adapt, versions_of
+from handful.strategies.adaptation import adapt
 from handful.strategies.catalog import movers
 from handful.strategies.frozen import climb
 from handful.strategies.heads import Logistic
 from handful.strategies.ladder import Terms, ascend, shipped
+from handful.strategies.recipe import Recipe, versions_of
 from handful.strategies.tuned import Tuned
 from handful.training.activations import Activations
 from handful.training.body import Body, features_of

@@ -34,7 +34,8 @@ MOVERS = (
 )
 STRATEGIES = HEADS + MOVERS
 SPEAKERS = (
-    "base", "in-context", "lora", "bias", "ia3", "prefix", "prompt", "adapters", "partial", "full", "synthetic", "dpo", "ipo",
+    "base", "in-context", "lora", "bias", "ia3", "prefix", "prompt", "adapters", "partial", "full", "synthetic", "dpo",
+    "ipo",
 )  # fmt: skip
 """What can be named for rows with answers, the last two for rows with a chosen and a rejected one."""
 REMEDIES = ("fade", "l2sp", "replay")

@@ -9,8 +9,9 @@ import torch
 from handful.backbones.toy import ToyText
 from handful.data.splits import fold_ids
 from handful.seeding import generator
-from handful.strategies.adaptation import Recipe, adapt, scored, start, swept, versions_of
+from handful.strategies.adaptation import adapt, scored, start, swept
 from handful.strategies.linear import ABSENT
+from handful.strategies.recipe import Recipe, versions_of
 from handful.training.activations import Activations
 from handful.training.body import features_of
 from handful.training.installation import arrays_of, installed

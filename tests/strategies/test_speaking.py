@@ -81,5 +81,6 @@ def test_rows_that_cannot_be_learned_are_refused(prompts, answers, said):
 
 
 def test_an_unknown_strategy_is_refused():
-    with pytest.raises(OptionError, match="strategy must be one of lora, bias, ia3, prefix, prompt, adapters, partial, full"):
+    names = "lora, bias, ia3, prefix, prompt, adapters, partial, full"
+    with pytest.raises(OptionError, match=f"strategy must be one of {names}"):
         Instructed("toy-language", "lorra").fit(["a"], ["b"])

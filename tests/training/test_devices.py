@@ -5,19 +5,29 @@ import sys
 import textwrap
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from handful.backbones.toy import ToyText
 from handful.backbones.toy_language import ToyLanguage
+from handful.data.conversations import Conversation, Message
 from handful.training import devices
+from handful.training.activations import Activations
 from handful.training.body import Body
-from handful.training.devices import mixed_precision
-from handful.training.tokens import TokenBody
+from handful.training.devices import hold_rounded, mixed_precision
+from handful.training.tokens import AnswerBatches, TokenBody
+from handful.training.tuners import LoRA
 
 DENSE = nn.Linear(3, 2)
 CONVOLUTION = nn.Sequential(nn.Conv1d(3, 2, 1), nn.Linear(3, 2))
+
+
+def asked(toy):
+    rows = [Conversation((Message("user", "abc"),), "de"), Conversation((Message("user", "f"),), "ghi")]
+    tokens = [toy.chat.tokens(row, toy.context) for row in rows]
+    return Activations.of(toy, [tokens], 0), tokens
 
 
 @pytest.mark.parametrize(
@@ -38,6 +48,26 @@ def test_who_must_not_round_does_not(monkeypatch, body):
     assert not isinstance(mixed_precision(body), nullcontext)
     body.rounds_on_cpu = False
     assert isinstance(mixed_precision(body), nullcontext)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_what_does_not_move_is_held_rounded_and_gives_the_same(monkeypatch, fast):
+    monkeypatch.setattr(devices, "_multiplies_bfloat16", lambda: fast)
+    toy = ToyLanguage()
+    body = TokenBody(toy, 0)
+    LoRA().prepare(body)
+    for name, weight in body.blocks.named_parameters():
+        if "lora_B" in name:
+            weight.data += 0.1
+    (batch,) = AnswerBatches(*asked(toy), np.arange(2), 2)(0, 1)
+    with mixed_precision(body):
+        before = body(batch.state).scores
+        hold_rounded(body)
+        assert torch.equal(body(batch.state).scores, before)
+    held = {weight.dtype for weight in body.parameters() if not weight.requires_grad and weight.dim() == 2}
+    assert held == {torch.bfloat16 if fast else torch.float32}
+    assert {weight.dtype for weight in body.parameters() if weight.requires_grad} == {torch.float32}
+    assert {weight.dtype for block in toy.blocks for weight in block.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("found", [{}, {"avx2": True, "avx512_bf16": False}])

@@ -17,7 +17,7 @@ from handful.training.body import Body
 from handful.training.installation import arrays_of, installed
 from handful.training.loop import Settings, train
 from handful.training.objectives.classify import CrossEntropy
-from handful.training.tuners import TUNERS, Adapter, Bias, Blocks, HeadOnly, LoRA, Prefix, Prompt, tuner
+from handful.training.tuners import TUNERS, Adapter, Bias, Blocks, HeadOnly, LoRA, Prefix, tuner
 from handful.training.tuners.adapter import Adapted
 from handful.training.tuners.base import put
 from small_backbones import KINDS, SmallImage, SmallText, clips, pictures, texts

@@ -81,8 +81,8 @@ def tune(
         strategies: which arms to try, joined by commas; frozen: majority, zero-shot, centroid, ridge, logistic, svm;
             moving weights: contrastive, supcon, bias, lora, adapters, prefix, prompt, ia3, soup, wise, partial,
             gradual, distilled, full; for rows with answers base, in-context, lora, bias, ia3, prefix, prompt, adapters,
-            partial, full, synthetic, and for preferences dpo and ipo; by default all frozen ones, and of the others those that are
-            worth their time here.
+            partial, full, synthetic, and for preferences dpo and ipo; by default all frozen ones, and of the others
+            those that are worth their time here.
         metric: accuracy (default), balanced_accuracy or macro_f1; of answers loss (default), exact_match, token_f1 or
             regex:PATTERN.
         remedy: what holds a language model back from forgetting: fade (half of what moved), l2sp (a pull to where

@@ -1,106 +1,35 @@
-"""Adaptation: a recipe (objective × tuner × settings) carried out on kept activations, and what moved put to use."""
+"""Adaptation: a recipe carried out on kept activations, and what moved put to use."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.backbones.base import Backbone
-from handful.data.augment.choice import views
-from handful.data.augment.options import BOLD, Augmentation
 from handful.data.splits import fold_ids
 from handful.errors import TrainingError
 from handful.evaluation.calibration import log_losses_of
 from handful.seeding import generator
 from handful.strategies.heads import Logistic
 from handful.strategies.linear import ABSENT
+from handful.strategies.recipe import SWEEP, SWEPT, Recipe
 from handful.training.activations import Activations
 from handful.training.batches import Balanced
-from handful.training.body import Body, features_of, first_moving, trainable
-from handful.training.loop import Penalty, Settings, Update, train
+from handful.training.body import Body, features_of, trainable
+from handful.training.loop import Penalty, Update, train
 from handful.training.objectives import Objective
-from handful.training.objectives.classify import Distillation
 from handful.training.objectives.contrast import PairwiseCosine, Prototypical, SupervisedContrastive
 from handful.training.objectives.penalties import RDrop
 from handful.training.pulls import Adversary, NearStart
-from handful.training.tuners import Blocks, Tuner
+from handful.training.tuners import Blocks
 from handful.training.tuners.base import Delta
 
 _ON_FEATURES = (PairwiseCosine, Prototypical, SupervisedContrastive)
 """Objectives that need no scores; for all others a classifier learns with the body."""
-
-# What the rate of a recipe is multiplied by in a sweep, and how many updates each of these gets.
-_FACTORS, _TRIED = (0.1, 0.3, 1.0, 3.0, 10.0), 5
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """One way to move weights."""
-
-    objective: Objective
-    """What is minimised."""
-    tuner: Tuner = field(default_factory=Blocks)
-    """Which weights may move."""
-    share: float = 0.5
-    """The share of the blocks, from the top, that take part; those below stay frozen and run once."""
-    settings: Settings = field(default_factory=Settings)
-    """The options of the loop."""
-    batch: int = 16
-    """About how many rows an update sees, as many of each class."""
-    decay: float = 1.0
-    """Factor on the rate from each block to the one below it."""
-    penalty: float = 0.1
-    """λ of the logistic head that is fitted on the tuned features in the end."""
-    fade: float = 1.0
-    """Which share of the way from the frozen weights to the tuned ones is gone (WiSE-FT)."""
-    dropout: bool = False
-    """Whether the backbone's dropout is on while it learns."""
-    l2_sp: float = 0.0
-    """How strongly what moves is drawn back to where it began."""
-    r_drop: float = 0.0
-    """How strongly two dropout passes of a row have to agree; needs scores, and costs a second pass."""
-    adversary: float = 0.0
-    """How far activations are pushed to where the loss is worst, as a share of their length; costs two passes."""
-    versions: int = 0
-    """How many augmented versions of each item there are beside the item itself."""
-    bold: bool = False
-    """Whether these may be mirrored, coloured, sped up and worded otherwise as well."""
-    tokens: int | None = None
-    """How many tokens of a text an update sees at most; all by default."""
-    members: int = 1
-    """How many trainings, each without another part of the rows, are averaged into one set of weights (a soup)."""
-    student: Distillation | None = None
-    """How one more training learns from the answers of the members, in place of the mean of their weights."""
-    sweep: bool = False
-    """Whether the rate is the best of five around the given one, by the loss after a few updates at each."""
-    gradual: bool = False
-    """Whether blocks begin to move one after the other, top block first, until rows held out inside get worse."""
-    begin: Delta | None = None
-    """Weights to begin with in place of the backbone's own, as a meta-learned start gives them."""
-
-    @property
-    def noisy(self) -> bool:
-        """Whether dropout is on."""
-        return self.dropout or bool(self.r_drop)
-
-    def first(self, backbone: Backbone) -> int:
-        """How many blocks stay frozen."""
-        return first_moving(len(backbone.blocks), self.share)
-
-    def trainings(self, backbone: Backbone) -> int:
-        """How many trainings there are at most: of members, of a student, and one for each block that may follow."""
-        blocks = len(backbone.blocks) - self.first(backbone) if self.gradual else 0
-        return blocks + self.members + (self.student is not None)
-
-    def updates(self, backbone: Backbone) -> int:
-        """How many updates there are at most, in all trainings and in the sweep."""
-        return self.trainings(backbone) * self.settings.updates + (len(_FACTORS) * _TRIED if self.sweep else 0)
 
 
 @dataclass(frozen=True)
@@ -261,7 +190,7 @@ def swept(
     truth: NDArray[np.int64],
     recipe: Recipe,
     rates: Sequence[float],
-    updates: int = _TRIED,
+    updates: int = SWEPT,
 ) -> dict[float, float]:
     """What a few updates at each rate come to, on all rows so that losses can be compared.
 
@@ -290,7 +219,7 @@ def swept(
 
 def at_best_rate(activations: Activations, rows: NDArray[np.int64], truth: NDArray[np.int64], recipe: Recipe) -> Recipe:
     """The recipe at the rate, of five around its own, with which a few updates lower the loss the most."""
-    losses = swept(activations, rows, truth, recipe, [factor * recipe.settings.rate for factor in _FACTORS])
+    losses = swept(activations, rows, truth, recipe, [factor * recipe.settings.rate for factor in SWEEP])
     return replace(recipe, sweep=False, settings=replace(recipe.settings, rate=min(losses, key=losses.__getitem__)))
 
 
@@ -315,16 +244,6 @@ def unfrozen(activations: Activations, rows: NDArray[np.int64], truth: NDArray[n
             break
         best, blocks = loss, top
     return replace(recipe, gradual=False, tuner=Blocks(top=max(1, blocks)))
-
-
-def versions_of(items: Sequence[Any], modality: str, recipe: Recipe) -> list[list[Any]]:
-    """The items, and as many augmented versions of each as the recipe asks for."""
-    if not recipe.versions:
-        return [list(items)]
-    rng = generator(recipe.settings.seed, "augment")
-    options = BOLD if recipe.bold else Augmentation()
-    changed = [views(item, modality, options, recipe.versions, rng) for item in items]  # N × V
-    return [list(items), *(list(version) for version in zip(*changed, strict=True))]
 
 
 def start(activations: Activations, recipe: Recipe) -> Body:

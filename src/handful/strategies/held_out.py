@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from handful.evaluation.calibration import log_losses_of
 from handful.evaluation.gate import calibrated
-from handful.strategies.adaptation import Recipe, adapt, scored
+from handful.strategies.adaptation import adapt, scored
 from handful.strategies.linear import ABSENT
+from handful.strategies.recipe import Recipe
 from handful.strategies.search import SHARPNESS
 from handful.training.activations import Activations
 from handful.training.loop import Update

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from handful.errors import HandfulError
 from handful.evaluation.gate import Prior, chance_to_show
-from handful.strategies.adaptation import Recipe, adapt
+from handful.strategies.adaptation import adapt
 from handful.strategies.catalog import movers
 from handful.strategies.frozen import Frozen
+from handful.strategies.recipe import Recipe
 from handful.strategies.shelf import Shelf
 from handful.strategies.tuned import Tuned
 from handful.training.activations import Activations

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
-from handful.strategies.adaptation import Recipe, versions_of
+from handful.strategies.recipe import Recipe, versions_of
 from handful.training.activations import Activations
 
 

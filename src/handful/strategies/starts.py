@@ -13,7 +13,8 @@ from handful.backbones.base import Backbone
 from handful.data.items import make_items
 from handful.errors import DataError, OptionError
 from handful.seeding import generator
-from handful.strategies.adaptation import Recipe, adapt, start
+from handful.strategies.adaptation import adapt, start
+from handful.strategies.recipe import Recipe
 from handful.strategies.tuned import SupCon
 from handful.training.activations import Activations
 from handful.training.tuners import Blocks

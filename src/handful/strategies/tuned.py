@@ -16,9 +16,10 @@ from handful.backbones.base import Backbone, default_device
 from handful.data.items import kind_of, make_items
 from handful.errors import DataError, OptionError
 from handful.features.extract import extract
-from handful.strategies.adaptation import Recipe, adapt, versions_of
+from handful.strategies.adaptation import adapt
 from handful.strategies.heads import Logistic
 from handful.strategies.labels import numbered, one_each
+from handful.strategies.recipe import Recipe, versions_of
 from handful.training.activations import Activations
 from handful.training.installation import arrays_of, installed
 from handful.training.loop import Settings

@@ -1,0 +1,97 @@
+"""A recipe: one way to move weights (objective × tuner × settings), as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from handful.backbones.base import Backbone
+from handful.data.augment.choice import views
+from handful.data.augment.options import BOLD, Augmentation
+from handful.seeding import generator
+from handful.training.body import first_moving
+from handful.training.loop import Settings
+from handful.training.objectives import Objective
+from handful.training.objectives.classify import Distillation
+from handful.training.tuners import Blocks, Tuner
+from handful.training.tuners.base import Delta
+
+SWEEP = (0.1, 0.3, 1.0, 3.0, 10.0)
+"""What the rate of a recipe is multiplied by in a sweep."""
+SWEPT = 5
+"""How many updates each rate of a sweep gets."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to move weights."""
+
+    objective: Objective
+    """What is minimised."""
+    tuner: Tuner = field(default_factory=Blocks)
+    """Which weights may move."""
+    share: float = 0.5
+    """The share of the blocks, from the top, that take part; those below stay frozen and run once."""
+    settings: Settings = field(default_factory=Settings)
+    """The options of the loop."""
+    batch: int = 16
+    """About how many rows an update sees, as many of each class."""
+    decay: float = 1.0
+    """Factor on the rate from each block to the one below it."""
+    penalty: float = 0.1
+    """λ of the logistic head that is fitted on the tuned features in the end."""
+    fade: float = 1.0
+    """Which share of the way from the frozen weights to the tuned ones is gone (WiSE-FT)."""
+    dropout: bool = False
+    """Whether the backbone's dropout is on while it learns."""
+    l2_sp: float = 0.0
+    """How strongly what moves is drawn back to where it began."""
+    r_drop: float = 0.0
+    """How strongly two dropout passes of a row have to agree; needs scores, and costs a second pass."""
+    adversary: float = 0.0
+    """How far activations are pushed to where the loss is worst, as a share of their length; costs two passes."""
+    versions: int = 0
+    """How many augmented versions of each item there are beside the item itself."""
+    bold: bool = False
+    """Whether these may be mirrored, coloured, sped up and worded otherwise as well."""
+    tokens: int | None = None
+    """How many tokens of a text an update sees at most; all by default."""
+    members: int = 1
+    """How many trainings, each without another part of the rows, are averaged into one set of weights (a soup)."""
+    student: Distillation | None = None
+    """How one more training learns from the answers of the members, in place of the mean of their weights."""
+    sweep: bool = False
+    """Whether the rate is the best of five around the given one, by the loss after a few updates at each."""
+    gradual: bool = False
+    """Whether blocks begin to move one after the other, top block first, until rows held out inside get worse."""
+    begin: Delta | None = None
+    """Weights to begin with in place of the backbone's own, as a meta-learned start gives them."""
+
+    @property
+    def noisy(self) -> bool:
+        """Whether dropout is on."""
+        return self.dropout or bool(self.r_drop)
+
+    def first(self, backbone: Backbone) -> int:
+        """How many blocks stay frozen."""
+        return first_moving(len(backbone.blocks), self.share)
+
+    def trainings(self, backbone: Backbone) -> int:
+        """How many trainings there are at most: of members, of a student, and one for each block that may follow."""
+        blocks = len(backbone.blocks) - self.first(backbone) if self.gradual else 0
+        return blocks + self.members + (self.student is not None)
+
+    def updates(self, backbone: Backbone) -> int:
+        """How many updates there are at most, in all trainings and in the sweep."""
+        return self.trainings(backbone) * self.settings.updates + (len(SWEEP) * SWEPT if self.sweep else 0)
+
+
+def versions_of(items: Sequence[Any], modality: str, recipe: Recipe) -> list[list[Any]]:
+    """The items, and as many augmented versions of each as the recipe asks for."""
+    if not recipe.versions:
+        return [list(items)]
+    rng = generator(recipe.settings.seed, "augment")
+    options = BOLD if recipe.bold else Augmentation()
+    changed = [views(item, modality, options, recipe.versions, rng) for item in items]  # N × V
+    return [list(items), *(list(version) for version in zip(*changed, strict=True))]
