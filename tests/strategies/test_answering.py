@@ -12,11 +12,10 @@ from handful.data.conversations import Conversation, Message, Preference
 from handful.errors import OptionError, TrainingError
 from handful.strategies import answering, preferring, stage, token_recipes
 from handful.strategies.answering import climb
-from handful.strategies.preferring import Alarm, growth, prefer
+from handful.strategies.preferring import prefer
 from handful.strategies.shots import Examples, Shots, best_count
 from handful.strategies.stage import SpeakingTerms
-from handful.strategies.token_recipes import LEAST_UPDATES, PREFERENCES, RECIPES, Lesson, speak
-from handful.training.loop import Settings
+from handful.strategies.token_recipes import LEAST_UPDATES, PREFERENCES, RECIPES
 from handful.training.objectives.preference import DPO
 from handful.training.tuners import Blocks
 
@@ -285,18 +284,6 @@ def test_preferences_are_learned_and_scored_on_held_out_pairs(toy):
     assert found.scores.metric == "pair_accuracy"
 
 
-def test_a_training_that_unlearns_the_chosen_answers_is_stopped_and_said(toy):
-    # Planted: a model that knows both answers well, pairs that differ in their last letter, no supervised term.
-    pairs = [Preference(pair.prompt, f"{pair.chosen}!", f"{pair.chosen}?") for pair in PAIRS]
-    both = [toy.chat.tokens(row, 256) for pair in pairs for row in (pair.chosen_row, pair.rejected_row)]
-    recipe, settings = RECIPES["full"], Settings(updates=150, rate=1e-2, dropout=False)
-    taught = speak(toy, Lesson.of(toy, both, recipe), np.arange(24), recipe, settings).backbone(toy)
-    greedy = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(1.0), tuner=Blocks(), rate=1e-2)}
-    found = prefer(taught, pairs, None, terms("dpo", recipes=greedy, updates=60))
-    assert any("the chosen answers themselves became less likely" in note for note in found.notes)
-    assert max(len(log) for log in found.curves["dpo"]) < 60
-
-
 def test_products_may_be_rounded_for_answers_but_never_for_pairs(toy, monkeypatch):
     """Likelihoods of pairs are set against those of the untouched model, which are not rounded."""
     asked, real = [], token_recipes.train
@@ -311,21 +298,6 @@ def test_products_may_be_rounded_for_answers_but_never_for_pairs(toy, monkeypatc
     assert True in asked
     assert False in asked
     assert asked == sorted(asked, reverse=True)  # all of the first run, none of the second
-
-
-def test_what_rang_the_alarm_is_never_taken(toy, monkeypatch):
-    monkeypatch.setattr(Alarm, "rang", property(lambda self: True))
-    found = prefer(toy, PAIRS, None, terms("dpo", recipes=EAGER))
-    assert found.scores.chosen == "base"
-
-
-def test_an_alarm_rings_below_its_limit():
-    alarm = Alarm(limit=0.5)
-    alarm.seen.append(-0.4)
-    assert not alarm.rang
-    alarm.seen.append(-0.6)
-    assert alarm.rang
-    assert "by 0.60 nats per token" in alarm.words
 
 
 def test_a_judge_of_two_answers_says_how_often_the_tuned_one_wins(toy):
@@ -346,22 +318,3 @@ def test_a_judge_of_two_answers_says_how_often_the_tuned_one_wins(toy):
     assert "win rate " in found.scores.sentence
     assert set(asked) == {f"say {word}" for word in WORDS}
     assert len(tuned.answers) == len(PAIRS)
-
-
-def test_answers_that_grow_are_told_where_preferences_reward_length(toy):
-    """Planted: a model that says a word once or thrice, and pairs of which the longer answer is the better one."""
-    pairs = [Preference(row.prompt, " ".join([row.answer] * 3), row.answer) for row in ROWS]
-    once = [toy.chat.tokens(pair.rejected_row, 256) for pair in pairs]
-    thrice = [toy.chat.tokens(pair.chosen_row, 256) for pair in pairs]
-    recipe, settings = RECIPES["full"], Settings(updates=150, rate=1e-2, dropout=False)
-    taught = speak(toy, Lesson.of(toy, [*once, *once, *thrice], recipe), np.arange(36), recipe, settings).backbone(toy)
-    eager = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(0.1, supervised=1.0), tuner=Blocks(), rate=1e-2)}
-    found = prefer(taught, pairs, None, terms("dpo", recipes=eager, updates=60))
-    assert found.scores.chosen == "dpo"
-    (said,) = [note for note in found.notes if "answers at greater length than before, by" in note]
-    assert said.endswith("Add pairs whose chosen answer is the shorter one.")
-
-
-def test_answers_that_grow_are_measured(toy):
-    tokens = [toy.chat.tokens(row, toy.context) for row in ROWS[:4]]
-    assert growth(toy, toy, tokens).value == 0

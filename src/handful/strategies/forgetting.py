@@ -49,10 +49,11 @@ def held_back(recipe: TokenRecipe, remedy: str) -> TokenRecipe:
 
 def forgotten(before: LanguageBackbone, after: LanguageBackbone) -> Estimate:
     """How much the loss on general questions rose, in nats per token, with its interval."""
-    return difference(_general(after), _general(before))
+    return difference(general(after), general(before))
 
 
-def _general(backbone: LanguageBackbone) -> Ratio:
+def general(backbone: LanguageBackbone) -> Ratio:
+    """The loss on general questions: nats over tokens of each answer."""
     nats, count = backbone.losses(tokens_of(QUESTIONS, backbone.chat, backbone.context, None))
     return Ratio(nats, count.astype(float))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,12 @@ from handful.backbones.language import LanguageBackbone, Sampling
 from handful.data.conversations import Preference
 from handful.errors import HandfulError
 from handful.evaluation.answer_scores import Told, chosen_of, summed
-from handful.evaluation.answers import LOSS, WINS, Judge, Ratio, difference, win_rate
-from handful.evaluation.intervals import Estimate
+from handful.evaluation.answers import LOSS, WINS, Judge, Ratio, win_rate
+from handful.strategies.alarms import Alarm, Guard
 from handful.strategies.forgetting import forgotten, warning, worth_a_word
 from handful.strategies.shots import words_of
 from handful.strategies.stage import SpeakingTerms, Speech, Stage, planned, stage_of
 from handful.strategies.token_recipes import PREFERENCES, Lesson, Spoken, TokenRecipe
-from handful.training.loop import Update
-from handful.training.tokens import PairBatches, TokenBody, chosen_gain
 
 PREFERRING = ("base", *PREFERENCES)
 """What can be named as a strategy for rows with a chosen and a rejected answer."""
@@ -32,41 +30,6 @@ ACCURACY = "pair_accuracy"
 
 MARGIN = "margin_accuracy"
 """The share of pairs whose chosen answer gained more likelihood than the rejected one: the reward accuracy of DPO."""
-
-# A training is looked at every so many updates, on so many of its own pairs.
-_LOOK, _PAIRS = 5, 4
-
-# So many prompts are answered before and after, to see whether answers grow longer.
-_ANSWERED = 8
-
-
-@dataclass
-class Alarm:
-    """Watches a training on pairs, whose loss also falls where both answers become unlikely, the rejected one faster.
-
-    A training that makes the chosen answers themselves unlikely unlearns to speak (Pal et al. 2024): it is stopped.
-    """
-
-    limit: float = 0.5
-    """Nats per token that chosen answers may lose against the start."""
-    seen: list[float] = field(default_factory=list)
-    """Nats per token that chosen answers had gained, each time somebody looked."""
-    stopped: bool = False
-    """Whether the training was found to have been stopped before, by a run that this one goes on from."""
-
-    @property
-    def rang(self) -> bool:
-        """Whether the training went wrong."""
-        return self.stopped or (bool(self.seen) and self.seen[-1] < -self.limit)
-
-    @property
-    def words(self) -> str:
-        """What was seen."""
-        by = f", by {-self.seen[-1]:.2f} nats per token," if self.seen else ""
-        return (
-            f"the chosen answers themselves became less likely{by} and the "
-            "training was stopped; a lower rate or a larger share of the supervised term keeps them"
-        )
 
 
 def prefer(
@@ -133,6 +96,7 @@ class _Tried:
     told: Told
     spoken: tuple[Spoken, ...]
     alarms: tuple[Alarm, ...]
+    guard: Guard
 
 
 @dataclass(frozen=True)
@@ -171,11 +135,12 @@ def _try(
     """Learn on every fold without the pairs of the fold, and ask about these."""
     start, (tokens, nats, count), said = time.perf_counter(), asked_of, dict[int, str]()
     lesson = stage.lesson(recipe, tokens, -nats)
+    guard = Guard(stage.backbone, lesson.tokens[: len(stage.rows)])
     after, spoken, alarms = nats.copy(), [], []
     for fold in range(stage.used):
         alarms.append(Alarm())
         learn = np.flatnonzero(stage.folds != fold)
-        spoken.append(stage.learned(lesson, recipe, updates, fold, _watch(lesson, learn, alarms[-1])))
+        spoken.append(stage.learned(lesson, recipe, updates, fold, guard.watch(lesson, learn, updates, alarms[-1])))
         alarms[-1].stopped = len(spoken[-1].log) < updates
         own = np.flatnonzero(stage.folds == fold)
         asked = np.concatenate([own, own + len(stage.rows)])
@@ -185,57 +150,23 @@ def _try(
             said.update(_answered(stage, moved, own))
     told = _told(recipe.name, after, nats, count, stage, time.perf_counter() - start, spoken[-1].moved)
     told = told if contest is None else contest.judged(told, said)
-    return _Tried(recipe, updates, lesson, told, tuple(spoken), tuple(alarms))
+    return _Tried(recipe, updates, lesson, told, tuple(spoken), tuple(alarms), guard)
 
 
 def _finished(stage: Stage, tried: _Tried, notes: list[str]) -> Spoken:
     """Learn from all pairs, with the alarms on."""
     alarm = Alarm()
-    rows = np.arange(len(stage.rows))
-    spoken = stage.learned(tried.lesson, tried.recipe, tried.updates, None, _watch(tried.lesson, rows, alarm))
+    watch = tried.guard.watch(tried.lesson, np.arange(len(stage.rows)), tried.updates, alarm)
+    spoken = stage.learned(tried.lesson, tried.recipe, tried.updates, None, watch)
     if alarm.rang:
         notes.append(f"{tried.recipe.name} on all rows: {alarm.words}.")
-    grown = growth(stage.backbone, spoken.backbone(stage.backbone), tried.lesson.tokens[: len(rows)])
+    grown = tried.guard.growth(spoken.backbone(stage.backbone))
     if grown.low > 0:
         notes.append(
             f"{tried.recipe.name} answers at greater length than before, by {grown:.0%} of the tokens: preferences "
             "often reward length. Add pairs whose chosen answer is the shorter one."
         )
     return spoken
-
-
-def _watch(lesson: Lesson, rows: NDArray[np.int64], alarm: Alarm) -> Callable[[Update, TokenBody], bool]:
-    """Look every few updates how likely chosen answers are, on a few of the pairs that are learned from."""
-    assert lesson.reference is not None
-    some = PairBatches(lesson.activations, lesson.tokens, lesson.reference, rows[:_PAIRS], _PAIRS)
-
-    def look(update: Update, body: TokenBody) -> bool:
-        if (update.number + 1) % _LOOK == 0:
-            alarm.seen.append(chosen_gain(body, some))
-        return alarm.rang
-
-    return look
-
-
-def growth(before: LanguageBackbone, after: LanguageBackbone, tokens: Sequence[Tokens]) -> Estimate:
-    """By how much longer answers became, as a share of their length, with its interval.
-
-    Args:
-        before: the model as it was.
-        after: the model as it is.
-        tokens: rows whose prompts are answered by both.
-    """
-    some = tokens[:_ANSWERED]
-    sampling = Sampling(most=int(2 * np.median([row.asked for row in some])) + 8)
-    asked = [row.question for row in some]
-    lengths = [
-        np.array(
-            [len(backbone.chat.tokenizer(text)["input_ids"]) for text in answers(backbone, asked, sampling)], float
-        )
-        for backbone in (before, after)
-    ]
-    base = np.full(len(some), max(1.0, lengths[0].mean()))
-    return difference(Ratio(lengths[1], base), Ratio(lengths[0], base))
 
 
 def pair_scores(
