@@ -28,11 +28,13 @@ TEST_ROWS = 1000
 
 def main() -> None:
     """Run the draws, print and write one line per draw."""
-    args = options(__doc__, "agnews,trec6,cr,sst5", 5, "setfit.csv").parse_args()
+    parser = options(__doc__, "agnews,trec6,cr,sst5", 5, "setfit.csv")
+    parser.add_argument("--classes", type=int, help="draw so many classes first, where a set has more")
+    args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, ("set", "draw"))
     for task in by_name(args.sets) if not args.table else ():
         pool = open_pool(task, args.data)
-        for seed, train, rest in draws(pool, 8, args.draws):
+        for seed, train, rest in draws(pool, 8, args.draws, args.classes):
             if ledger.has(set=task.name, draw=seed):
                 continue
             some = rest[np.random.default_rng(seed).permutation(len(rest))[:TEST_ROWS]]
