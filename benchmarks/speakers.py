@@ -5,6 +5,8 @@ Rows of more than ``--longest`` tokens are left out. Of the rest some stay for t
 arms; a size learns from the first rows of one shuffled order, as many as there are, at most that many. All that moves
 weights makes the same number of updates of four rows at its own rate, as in handful; prompts show four examples.
 
+Run it in the environment of benchmarks/README.md, whose matplotlib draws the plot.
+
     python benchmarks/speakers.py --out benchmarks/results/speakers.csv
 """
 
@@ -153,7 +155,7 @@ def taught(backbone: LanguageBackbone, name: str, rows: list[Conversation], upda
 def table(rows: Sequence[Row]) -> str:
     """One line per set, size and arm, with intervals over test rows."""
     lines = [
-        f"{'set':<18}{'rows':>5}  {'arm':<9}{'loss':>6}  {'gain over base':<23}{'score':<31}{'forgot':<23}"
+        f"{'set':<18}{'rows':>5}  {'arm':<9}{'loss':>6}  {'gain over base':<26}{'score':<31}{'forgot':<23}"
         f"{'weights':>12}{'seconds':>9}"
     ]
     for (name, size), some in cells(rows, "set", "rows").items():
@@ -162,7 +164,7 @@ def table(rows: Sequence[Row]) -> str:
             score = f"{row['metric']} {ranged(row, 'score', '.2f')}" if row.get("metric") else ""
             moved = f"{int(str(row['moved'])):>12,}" if row.get("moved") not in (None, "") else f"{'-':>12}"
             lines.append(
-                f"{name:<18}{size:>5}  {row['arm']!s:<9}{loss}  {ranged(row, 'gain', '+.2f'):<23}{score:<31}"
+                f"{name:<18}{size:>5}  {row['arm']!s:<9}{loss}  {ranged(row, 'gain', '+.2f'):<26}{score:<31}"
                 f"{ranged(row, 'forgot', '+.2f'):<23}{moved}{row.get('seconds', '')!s:>9}"
             )
     return "\n".join(lines)

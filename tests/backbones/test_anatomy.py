@@ -8,7 +8,8 @@ import transformers
 
 from handful.backbones.anatomy import FAMILIES, anatomy_of
 from handful.backbones.decoding import answers
-from handful.backbones.language import LanguageBackbone, Sampling, load_pretrained, write_pretrained
+from handful.backbones.language import LanguageBackbone, Sampling
+from handful.backbones.language_folders import load_pretrained, write_pretrained
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message
 from handful.errors import WeightsError

@@ -7,10 +7,11 @@ import pytest
 import torch
 import transformers
 
-from handful.backbones import catalog, language
+from handful.backbones import catalog, language_folders
 from handful.backbones.chat import Chat
 from handful.backbones.decoding import Reply, answers, steps
-from handful.backbones.language import LanguageBackbone, Sampling, write_pretrained
+from handful.backbones.language import LanguageBackbone, Sampling
+from handful.backbones.language_folders import write_pretrained
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message
 from handful.errors import DataError, MachineError, WeightsError
@@ -158,7 +159,7 @@ def test_a_folder_that_is_no_language_model_is_refused(tmp_path):
 
 
 def test_too_little_memory_is_said_before_loading_with_what_would_fit(folder, monkeypatch):
-    monkeypatch.setattr(language, "free_memory", lambda: 1 << 30)
+    monkeypatch.setattr(language_folders, "free_memory", lambda: 1 << 30)
     with pytest.raises(MachineError, match=r"must have about 2\.0 GB of memory to learn, but 1\.0 GB are free"):
         catalog.load(str(folder), "language")
 

@@ -25,7 +25,7 @@ WORDS = "cat dog sun sea car tree bee hat map pen cup box".split()  # noqa: SIM9
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """The toy as a folder of transformers."""
-    from handful.backbones.language import write_pretrained
+    from handful.backbones.language_folders import write_pretrained
 
     place = tmp_path_factory.mktemp("toy")
     write_pretrained(ToyLanguage(), place)

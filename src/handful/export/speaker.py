@@ -19,7 +19,8 @@ from handful.backbones import catalog
 from handful.backbones.base import default_device
 from handful.backbones.chat import Tokens
 from handful.backbones.decoding import Reply, answers
-from handful.backbones.language import LanguageBackbone, Sampling, write_pretrained
+from handful.backbones.language import LanguageBackbone, Sampling
+from handful.backbones.language_folders import write_pretrained
 from handful.data.conversations import Conversation, Message, asked
 from handful.errors import BundleError, OptionError
 from handful.export.record import LANGUAGE, MOVED_WEIGHTS, RECORD, digest, entries, model_folder, moved_of

@@ -86,7 +86,7 @@ RULES: tuple[Rule, ...] = (
         "with fewer than 25 rows per class so many weights learn the rows by heart",
     ),
     Rule(
-        ("prefix", "ia3"), 100, None,
+        ("prefix", "prompt", "ia3"), 100, None,
         "they move very few weights; their rates have to be searched (--search)",
         "at their usual rates they stay behind on few rows; name them to try them anyway",
         ("text",),

@@ -109,6 +109,7 @@ def _once(
 ) -> Adapted:
     """One training; ``teacher`` is (M, C) scores of the rows to learn from."""
     body = start(activations, recipe)
+    body.measure(activations.state([int(rows[0])]))  # tuners may begin from what is seen there: a row to learn from
     if not isinstance(recipe.objective, _ON_FEATURES):  # the head first, then the body (Kumar et al. 2022, LP-FT)
         head = Logistic(recipe.penalty).fit(features_of(body, activations, rows), truth.tolist())
         body.classify(head.coef_, head.intercept_)

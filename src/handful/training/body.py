@@ -63,7 +63,7 @@ class Body(nn.Module):
         return self._pool(state)
 
     def measure(self, state: State) -> None:
-        """Keep one batch, for ``widths`` to be told from when somebody asks."""
+        """Keep one batch, for ``widths`` and ``entering`` to be told from when somebody asks."""
         self._example = state
 
     @property
@@ -74,6 +74,18 @@ class Body(nn.Module):
         for block in self.blocks if state is not None else ():
             state = block(state)
             found.append(state.x.shape[1] if state.x.dim() == 4 else state.x.shape[-1])
+        return tuple(found)
+
+    @property
+    @torch.no_grad()
+    def entering(self) -> tuple[Tensor, ...]:
+        """What goes into each block for the first item of that batch, (T, D) each; nothing before ``measure``."""
+        found: list[Tensor] = []
+        state = self._example
+        if state is not None:
+            for block in self.blocks:
+                found.append(state.x[0])
+                state = block(state)
         return tuple(found)
 
     @property

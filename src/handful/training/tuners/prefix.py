@@ -79,13 +79,16 @@ class _Learned(Tuner):
         """Of ``count`` blocks, the first and the last one that see the same tokens, for each set of tokens."""
 
     def prepare(self, body: Body, decay: float = 1.0) -> list[Group]:
-        """Insert small random tokens."""
-        rng = torch.Generator().manual_seed(0)
-        widths = body.widths
-        start = {
-            f"{i}.tokens": torch.randn(self.tokens, widths[i], generator=rng) * 0.02
-            for i, _ in self.places(len(body.blocks))
-        }
+        """Insert the first tokens of an item as they enter each block, again and again where it has fewer.
+
+        Where a model begins with tokens that it knows it does what it did, or nearly (Li & Liang 2021); random ones
+        undo a language model: of smollm2-135m the loss begins at 10.8 nats per token in place of 1.7.
+        """
+        seen = body.entering
+        start = {}
+        for i, _ in self.places(len(body.blocks)):
+            at = torch.arange(self.tokens, device=seen[i].device) % len(seen[i])
+            start[f"{i}.tokens"] = seen[i][at].float().cpu()  # (P, D)
         self.load(body, start)
         return groups_of(body, self._chosen(body), decay)
 
