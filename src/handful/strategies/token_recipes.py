@@ -81,7 +81,7 @@ RECIPES: dict[str, TokenRecipe] = {
     for recipe in (
         TokenRecipe("lora", LoRA(rank=8)),
         TokenRecipe("bias", Bias(), rate=2e-3),
-        TokenRecipe("ia3", IA3(), rate=1e-2),
+        TokenRecipe("ia3", IA3(), rate=1e-3),
         TokenRecipe("prefix", Prefix(), rate=5e-3),
         TokenRecipe("prompt", Prompt(), rate=1e-2),
         TokenRecipe("adapters", Adapter(), rate=1e-3),
