@@ -129,6 +129,20 @@ def test_learned_tokens_change_little_at_the_start(name):
     assert 0 < (case.seen(body) - before).norm() / before.norm() < 0.5
 
 
+@pytest.mark.parametrize("name", LEARNED)
+def test_learned_tokens_begin_as_the_first_ones_of_an_item_as_they_enter_each_block(name):
+    case = Case(("small-text", name))
+    body = case.body()
+    entering = body.entering
+    case.tuner.prepare(body)
+    delta = case.tuner.delta(body)
+    assert delta
+    for key, tokens in delta.items():
+        seen = entering[int(key.split(".")[0])]
+        for i, token in enumerate(tokens):
+            torch.testing.assert_close(token, seen[i % len(seen)])  # again and again where there are fewer
+
+
 def test_preparing_twice_gives_the_same_and_leaves_the_global_dice(case):
     state = torch.random.get_rng_state()
     first, second = case.body(), case.body()

@@ -174,6 +174,9 @@ _TOYS = {
     "toy-language": ("toy_language", "ToyLanguage"),
 }
 
+# Modality → the module that loads a folder or a hub id; sounds have none.
+_FOLDERS = {"text": "text", "image": "image", "language": "language_folders"}
+
 _DEFAULTS = {
     "text": ("minilm-l6",),
     "image": ("efficientnet-lite0",),
@@ -273,9 +276,8 @@ def load(name: str, modality: str, *, place: Path | None = None, progress: Progr
         folder = weights_folder(entry.weights, progress=progress) if place is None else place
         return cast("Backbone", module.load(name, folder))
     looks_like_a_hub_id = name.count("/") == 1 and not name.startswith((".", "/", "~"))
-    if modality in ("text", "image", "language") and (place or Path(name).expanduser().is_dir() or looks_like_a_hub_id):
-        home = "language_folders" if modality == "language" else modality
-        module = importlib.import_module(f"handful.backbones.{home}")
+    if modality in _FOLDERS and (place or Path(name).expanduser().is_dir() or looks_like_a_hub_id):
+        module = importlib.import_module(f"handful.backbones.{_FOLDERS[modality]}")
         return cast("Backbone", module.load_pretrained(name if place is None else str(place)))
     ways = "" if modality == "sound" else ", a local folder or a Hugging Face id such as owner/model"
     raise OptionError(

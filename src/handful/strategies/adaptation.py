@@ -108,8 +108,7 @@ def _once(
     teacher: NDArray[np.float32] | None = None,
 ) -> Adapted:
     """One training; ``teacher`` is (M, C) scores of the rows to learn from."""
-    body = start(activations, recipe)
-    body.measure(activations.state([int(rows[0])]))  # tuners may begin from what is seen there: a row to learn from
+    body = start(activations, recipe, int(rows[0]))
     if not isinstance(recipe.objective, _ON_FEATURES):  # the head first, then the body (Kumar et al. 2022, LP-FT)
         head = Logistic(recipe.penalty).fit(features_of(body, activations, rows), truth.tolist())
         body.classify(head.coef_, head.intercept_)
@@ -247,11 +246,17 @@ def unfrozen(activations: Activations, rows: NDArray[np.int64], truth: NDArray[n
     return replace(recipe, gradual=False, tuner=Blocks(top=max(1, blocks)))
 
 
-def start(activations: Activations, recipe: Recipe) -> Body:
-    """The untouched blocks that a recipe moves."""
+def start(activations: Activations, recipe: Recipe, example: int = 0) -> Body:
+    """The untouched blocks that a recipe moves.
+
+    Args:
+        activations: what the frozen blocks give.
+        recipe: how they move.
+        example: a row to learn from, since what is learned may begin as what is seen there.
+    """
     body = Body(activations.backbone, recipe.first(activations.backbone))
     if len(activations):
-        body.measure(activations.state([0]))
+        body.measure(activations.state([example]))
     if recipe.begin is not None:
         recipe.tuner.load(body, recipe.begin)
     return body

@@ -59,11 +59,12 @@ def prefer(
     contest = _Contest.of(stage) if callable(terms.metric) else None
     arms = [arms[0] if contest is None else contest.judged(arms[0], contest.before)]
     metric = ACCURACY if contest is None else WINS
+    guard = Guard(backbone, tokens[: len(rows)])
     found: dict[str, _Tried] = {}
     for name, many in updates.items():
         recipe = terms.recipes[name]
         try:
-            found[name] = _try(stage, recipe, many, (tokens, nats, count), contest)
+            found[name] = _try(stage, recipe, many, (tokens, nats, count), contest, guard)
         except HandfulError as error:
             if terms.named:
                 raise
@@ -77,7 +78,7 @@ def prefer(
     chosen = chosen_of(sound, metric, stage.held_groups)
     final, forgetting = None, None
     if chosen.name in found:
-        final = _finished(stage, found[chosen.name], notes)
+        final = _finished(stage, found[chosen.name], guard, notes)
         forgetting = forgotten(backbone, final.backbone(backbone))
         if worth_a_word(forgetting):
             notes.append(warning(backbone, final, forgetting, terms.again))
@@ -96,7 +97,6 @@ class _Tried:
     told: Told
     spoken: tuple[Spoken, ...]
     alarms: tuple[Alarm, ...]
-    guard: Guard
 
 
 @dataclass(frozen=True)
@@ -130,12 +130,11 @@ def _answered(stage: Stage, backbone: LanguageBackbone, rows: NDArray[np.int64])
 
 def _try(
     stage: Stage, recipe: TokenRecipe, updates: int,
-    asked_of: tuple[Sequence[Tokens], NDArray[np.float64], NDArray[np.int64]], contest: _Contest | None,
+    asked_of: tuple[Sequence[Tokens], NDArray[np.float64], NDArray[np.int64]], contest: _Contest | None, guard: Guard,
 ) -> _Tried:  # fmt: skip
     """Learn on every fold without the pairs of the fold, and ask about these."""
     start, (tokens, nats, count), said = time.perf_counter(), asked_of, dict[int, str]()
     lesson = stage.lesson(recipe, tokens, -nats)
-    guard = Guard(stage.backbone, lesson.tokens[: len(stage.rows)])
     after, spoken, alarms = nats.copy(), [], []
     for fold in range(stage.used):
         alarms.append(Alarm())
@@ -150,17 +149,17 @@ def _try(
             said.update(_answered(stage, moved, own))
     told = _told(recipe.name, after, nats, count, stage, time.perf_counter() - start, spoken[-1].moved)
     told = told if contest is None else contest.judged(told, said)
-    return _Tried(recipe, updates, lesson, told, tuple(spoken), tuple(alarms), guard)
+    return _Tried(recipe, updates, lesson, told, tuple(spoken), tuple(alarms))
 
 
-def _finished(stage: Stage, tried: _Tried, notes: list[str]) -> Spoken:
+def _finished(stage: Stage, tried: _Tried, guard: Guard, notes: list[str]) -> Spoken:
     """Learn from all pairs, with the alarms on."""
     alarm = Alarm()
-    watch = tried.guard.watch(tried.lesson, np.arange(len(stage.rows)), tried.updates, alarm)
+    watch = guard.watch(tried.lesson, np.arange(len(stage.rows)), tried.updates, alarm)
     spoken = stage.learned(tried.lesson, tried.recipe, tried.updates, None, watch)
     if alarm.rang:
         notes.append(f"{tried.recipe.name} on all rows: {alarm.words}.")
-    grown = tried.guard.growth(spoken.backbone(stage.backbone))
+    grown = guard.growth(spoken.backbone(stage.backbone))
     if grown.low > 0:
         notes.append(
             f"{tried.recipe.name} answers at greater length than before, by {grown:.0%} of the tokens: preferences "

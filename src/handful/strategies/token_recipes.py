@@ -217,7 +217,7 @@ def speak(
         source = AnswerBatches(
             lesson.activations, lesson.tokens, rows, recipe.batch, settings.seed, lesson.kept, recipe.beside
         )
-    if settings.mixed and not recipe.pairs:
+    if settings.mixed and not recipe.pairs:  # alarms look at pairs outside of the loop, where nothing is rounded
         hold_rounded(body)
     if max(len(row.ids) for row in lesson.tokens) > PART:
         give_back_at_once()

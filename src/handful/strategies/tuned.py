@@ -273,14 +273,12 @@ class Prefixes(_Pairs):
 
 
 @dataclass
-class Prompts(_Pairs):
+class Prompts(Prefixes):
     """Learned tokens before the real ones, at the first block that takes part and seen by all above it."""
 
     name = "prompt"
     rate: float = 3e-2
     """The highest learning rate."""
-    length: int = 8
-    """P, how many tokens are learned."""
 
     def tuner(self) -> Tuner:
         """So many tokens."""

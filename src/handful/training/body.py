@@ -67,26 +67,22 @@ class Body(nn.Module):
         self._example = state
 
     @property
-    @torch.no_grad()
     def widths(self) -> tuple[int, ...]:
         """How many numbers per token or place each block gives; nothing before ``measure``."""
-        found, state = [], self._example
-        for block in self.blocks if state is not None else ():
-            state = block(state)
-            found.append(state.x.shape[1] if state.x.dim() == 4 else state.x.shape[-1])
-        return tuple(found)
+        return tuple(state.x.shape[1 if state.x.dim() == 4 else -1] for state in self._passed()[1:])
 
     @property
-    @torch.no_grad()
     def entering(self) -> tuple[Tensor, ...]:
         """What goes into each block for the first item of that batch, (T, D) each; nothing before ``measure``."""
-        found: list[Tensor] = []
-        state = self._example
-        if state is not None:
-            for block in self.blocks:
-                found.append(state.x[0])
-                state = block(state)
-        return tuple(found)
+        return tuple(state.x[0] for state in self._passed()[:-1])
+
+    @torch.no_grad()
+    def _passed(self) -> list[State]:
+        """That batch below the first block and after each."""
+        found = [] if self._example is None else [self._example]
+        for block in self.blocks if found else ():
+            found.append(block(found[-1]))
+        return found
 
     @property
     def device(self) -> torch.device:
