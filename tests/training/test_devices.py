@@ -1,9 +1,11 @@
 """Devices: where products are rounded, and what the command line spares itself."""
 
+import os
 import subprocess
 import sys
 import textwrap
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,3 +101,17 @@ def test_an_optimizer_moves_weights_without_the_compiler():
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True, timeout=120
     )
     assert ended.stdout.strip() == "[0.8, 0.8, 0.8]"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be asked to give memory back")
+def test_memory_below_a_piece_in_use_is_given_back():
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    pieces = [torch.ones(25_000) for _ in range(1000)]  # 100 MB, each too small for pages of its own
+    last = torch.ones(25_000)
+    before = resident()
+    pieces.clear()
+    devices.give_back()
+    assert before - resident() > 50_000_000
+    assert float(last.sum()) == 25_000

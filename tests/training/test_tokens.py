@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn import functional
 
 from handful.backbones.toy_language import ToyLanguage
@@ -18,7 +21,7 @@ from handful.training.loop import Settings, train
 from handful.training.objectives import Batch, Outputs
 from handful.training.objectives.classify import CrossEntropy
 from handful.training.objectives.preference import DPO, IPO
-from handful.training.tokens import AnswerBatches, PairBatches, TokenBody, asked_batch, chosen_gain, drawn
+from handful.training.tokens import AnswerBatches, PairBatches, TokenBody, asked_batch, chosen_gain, drawn, pieces
 from handful.training.tuners import Blocks, LoRA
 
 TEXTS = [("say cat", "CAT"), ("say a very long thing that takes many letters", "OK"), ("dog", "DOG DOG"), ("x", "Y")]
@@ -50,7 +53,7 @@ def test_the_loss_of_a_batch_is_that_of_its_answers(toy, rows):
 def test_long_rows_give_the_same_gradient_with_less_memory(toy, rows, monkeypatch):
     found = []
     for long in (0, 1 << 20):
-        monkeypatch.setattr(module, "_LONG", long)
+        monkeypatch.setattr(module, "LONG", long)
         body = TokenBody(toy, 0)
         groups = Blocks().prepare(body)
         batch = asked_batch(Activations.of(toy, [rows], 0), rows, np.arange(4))
@@ -129,3 +132,29 @@ def test_pairs_without_a_start_are_refused():
     outputs = Outputs(torch.zeros(2, 3), torch.zeros(2, 5))
     with pytest.raises(OptionError, match="The batches of DPO must hold pairs of answers and how likely they were"):
         DPO()(outputs, Batch(None, torch.zeros(2, dtype=torch.long)))
+
+
+@given(st.lists(st.integers(1, 900), min_size=1, max_size=12), st.integers(1, 1000), st.integers(1, 14))
+def test_pieces_hold_every_item_once_and_no_more_than_they_may(lengths, most, parts):
+    found = pieces(lengths, most, parts)
+    assert sorted(i for piece in found for i in piece) == list(range(len(lengths)))
+    assert len(found) >= min(parts, len(lengths)) or max(map(len, found)) <= -(-len(lengths) // parts)
+    for piece in found:
+        assert len(piece) == 1 or len(piece) * max(lengths[i] for i in piece) <= most
+    # Of like length: none in a later piece is longer than any in an earlier one.
+    for first, second in itertools.pairwise(found):
+        assert min(lengths[i] for i in first) >= max(lengths[i] for i in second)
+
+
+def test_long_rows_of_an_update_go_through_in_pieces_with_the_same_gradient(toy, rows, monkeypatch):
+    found = []
+    for part in (1, 10_000):
+        monkeypatch.setattr(module, "PART", part)
+        body = TokenBody(toy, 0)
+        groups = Blocks().prepare(body)
+        source = AnswerBatches(Activations.of(toy, [rows], 0), rows, np.arange(4), 4)
+        assert len(source(0, 1)) == (4 if part == 1 else 1)
+        train(body, CrossEntropy(), source, groups, Settings(updates=1, dropout=False, mixed=False))
+        found.append([weight.detach().clone() for group in groups for weight in group.weights])
+    for first, second in zip(*found, strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-3, atol=2e-5)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from handful.errors import MachineError
-from handful.strategies.token_recipes import PART, TokenRecipe
+from handful.strategies.token_recipes import TokenRecipe
+from handful.training.tokens import LONG, PART
 
 _FLOAT = 4
 
@@ -18,12 +19,12 @@ _KEPT = 1 << 30
 
 # What a block keeps for its gradient, in numbers per token: so many times its width, its inner width, that of its keys,
 # counted in the layer of Llama; more where something is inserted beside layers, which also leaves holes in memory. On
-# smollm2-135m, beyond the libraries: lora 2.3 GB (told 2.7) with rows of up to 143 tokens, 3.3 GB (told 3.4) of up to
-# 391; with the former partial 1.1 GB (1.2) and full 2.8 GB (3.2).
-_WIDE, _INNER, _KEYS, _INSERTED = 12, 4, 3, 1.6
+# smollm2-135m, beyond the libraries: lora 2.1 GB (told 2.3) after 100 updates of rows of up to 150 tokens, 2.1 GB (2.3)
+# of up to 391; with rows of up to 143 tokens partial 1.4 GB (1.4), full 2.9 GB (3.5) and dpo 1.9 GB (2.3).
+_WIDE, _INNER, _KEYS, _INSERTED = 12, 4, 3, 1.4
 
-# Scores, their softmax and its gradient.
-_SCORES = 3
+# Scores, rounded ones, their softmax and the gradients of both.
+_SCORES = 5
 
 # Tokens that a chat template puts around a question and its answer.
 _FRAME = 16
@@ -144,18 +145,20 @@ def held(shape: Shape, recipe: TokenRecipe, lengths: Lengths) -> Held:
         lengths: of the rows to learn from.
     """
     twice = 1 + recipe.pairs
-    rows = min(recipe.batch + recipe.beside, max(1, PART // (lengths.longest * twice))) * twice
-    tokens, taking = rows * lengths.longest, max(1, round(recipe.share * shape.layers))
+    rows, taking = (recipe.batch + recipe.beside) * twice, max(1, round(recipe.share * shape.layers))
+    tokens = min(rows * lengths.longest, max(PART, twice * lengths.longest))
     a_block = _WIDE * shape.width + _INNER * shape.inner + _KEYS * shape.keys  # numbers per token
     # Long rows keep only what goes into each block, and run it again.
-    kept = taking * a_block if tokens <= PART else taking * shape.width + a_block
+    kept = taking * a_block if tokens <= LONG else taking * shape.width + a_block
     inserted = _INSERTED if recipe.tuner.name not in ("blocks", "bias") else 1.0
     moved = _moved(shape, recipe, taking)
     scores = min(tokens, rows * lengths.answer) * shape.vocabulary * _SCORES
+    # Where products are rounded, what moves and the table of tokens are there rounded as well, at half the size.
+    rounded = _FLOAT // 2 * (2 * moved + shape.vocabulary * shape.width)
     below = min(_KEPT, lengths.rows * shape.width * _FLOAT)
     return Held(
         weights=_FLOAT * shape.weights, copy=_FLOAT * taking * shape.block, gradients=_FLOAT * moved,
-        optimiser=2 * _FLOAT * moved, activations=int(inserted * _FLOAT * (tokens * kept + scores)) + below,
+        optimiser=2 * _FLOAT * moved, activations=int(inserted * _FLOAT * (tokens * kept + scores)) + below + rounded,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +14,22 @@ from handful.backbones.chat import Tokens
 from handful.backbones.language import LanguageBackbone
 from handful.training.activations import Activations
 from handful.training.body import first_moving, trainable
-from handful.training.devices import give_back_at_once, hold_rounded
+from handful.training.devices import give_back, give_back_at_once, hold_rounded
 from handful.training.installation import arrays_of, installed
 from handful.training.loop import Penalty, Settings, Update, train
 from handful.training.objectives import Objective
 from handful.training.objectives.classify import CrossEntropy
 from handful.training.objectives.preference import DPO, IPO
 from handful.training.pulls import NearStart
-from handful.training.tokens import AnswerBatches, PairBatches, TokenBody
+from handful.training.tokens import LONG, AnswerBatches, PairBatches, TokenBody
 from handful.training.tuners import IA3, Adapter, Bias, Blocks, LoRA, Prefix, Prompt, Tuner
 from handful.training.tuners.base import Delta
 
 LEAST_UPDATES = 16
 """With fewer updates nothing moves far enough to be told from where it began."""
 
-PART = 1024
-"""So many tokens go through at once: their scores over a vocabulary of 50,000 take 200 MB, each gradient as much."""
+# Pieces of many sizes leave holes in memory: after 100 updates of smollm2-135m by LoRA 0.5 GB that nobody uses.
+_TIDY = 4
 
 
 @dataclass(frozen=True)
@@ -167,14 +167,6 @@ class Lesson:
         return np.arange(len(self.tokens) - self.replayed, len(self.tokens))
 
 
-def _parts(lesson: Lesson, rows: NDArray[np.int64], recipe: TokenRecipe) -> int:
-    """In how many parts an update goes through, so that the scores of a part fit into memory."""
-    both = np.concatenate([rows, rows + len(lesson.tokens) // 2]) if recipe.pairs else rows
-    longest = max(len(lesson.tokens[row].ids) for row in [*both.tolist(), *lesson.kept.tolist()])
-    each = max(1, PART // (longest * (1 + recipe.pairs)))  # rows, or pairs, of a part
-    return math.ceil((min(recipe.batch, len(rows)) + min(recipe.beside, lesson.replayed)) / each)
-
-
 def speak(
     backbone: LanguageBackbone,
     lesson: Lesson,
@@ -219,13 +211,17 @@ def speak(
         )
     if settings.mixed and not recipe.pairs:  # alarms look at pairs outside of the loop, where nothing is rounded
         hold_rounded(body)
-    if max(len(row.ids) for row in lesson.tokens) > PART:
+    if max(len(row.ids) for row in lesson.tokens) > LONG:
         give_back_at_once()
-    settings = replace(settings, accumulate=max(settings.accumulate, _parts(lesson, rows, recipe)))
+
+    def after(update: Update, total: int) -> bool | None:
+        if update.number % _TIDY == 0:
+            give_back()
+        return progress(update, total, body)
+
     log = train(
-        body, recipe.objective, source, groups, settings, penalties=penalties, checkpoint=checkpoint,
-        progress=lambda update, total: progress(update, total, body),
-    )  # fmt: skip
+        body, recipe.objective, source, groups, settings, penalties=penalties, checkpoint=checkpoint, progress=after
+    )
     delta = recipe.tuner.delta(body)
     if recipe.fade != 1:
         delta = recipe.tuner.faded(TokenBody(backbone, body.first), delta, recipe.fade)

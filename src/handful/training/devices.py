@@ -86,6 +86,13 @@ def spare_the_compiler() -> None:
         torch.optim.AdamW.step = torch.no_grad()(step)  # type: ignore[method-assign]
 
 
+def give_back() -> None:
+    """Have glibc return what it holds and nobody uses, also between pieces that are in use."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:  # musl has none
+        trim(0)
+
+
 def give_back_at_once() -> None:
     """Have glibc return large pieces of memory as soon as they are free, until the process ends.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,8 +21,11 @@ from handful.training.body import Body
 from handful.training.objectives import Batch, Outputs
 from handful.training.objectives.preference import log_likelihoods
 
-# Rows of more tokens than this together keep only what goes into each block, and run it again for the gradient.
-_LONG = 1024
+PART = 384
+"""So many tokens, padding counted, go through at once: scores over a vocabulary of 50,000 take 75 MB, gradients too."""
+
+LONG = 1024
+"""Rows of more tokens than this together keep only what goes into each block, and run it again for the gradient."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class TokenBody(Body):
         return Outputs(x, self._read(x))
 
     def _through(self, state: State) -> Tensor:
-        spare = torch.is_grad_enabled() and state.x.shape[0] * state.x.shape[1] > _LONG
+        spare = torch.is_grad_enabled() and state.x.shape[0] * state.x.shape[1] > LONG
         for block in self.blocks:
             if spare:
                 state = checkpoint(lambda x, b=block, s=state: b(replace(s, x=x)), state.x, use_reentrant=False)
@@ -99,7 +103,8 @@ class AnswerBatches:
         at = self.rows[drawn(update, len(self.rows), self.size, self.seed)]
         if self.beside and len(self.replayed):
             at = np.append(at, self.replayed[drawn(update, len(self.replayed), self.beside, self.seed)])
-        return [asked_batch(self.activations, self.tokens, at[part::parts]) for part in range(min(parts, len(at)))]
+        lengths = [len(self.tokens[row].ids) for row in at]
+        return [asked_batch(self.activations, self.tokens, at[piece]) for piece in pieces(lengths, PART, parts)]
 
 
 @dataclass(frozen=True)
@@ -122,13 +127,38 @@ class PairBatches:
     def __call__(self, update: int, parts: int) -> Sequence[Batch]:
         """The pairs of an update in so many batches."""
         at = self.pairs[drawn(update, len(self.pairs), self.size, self.seed)]
-        return [self._batch(at[part::parts]) for part in range(min(parts, len(at)))]
+        lengths = [2 * max(len(self.tokens[row].ids) for row in self._both(at[[i]])) for i in range(len(at))]
+        return [self._batch(at[piece]) for piece in pieces(lengths, PART, parts)]
+
+    def _both(self, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows of B pairs: (2 B,), the chosen ones first."""
+        return np.append(pairs, pairs + len(self.tokens) // 2)
 
     def _batch(self, pairs: NDArray[np.int64]) -> Batch:
-        rows = np.concatenate([pairs, pairs + len(self.tokens) // 2])  # (2 B,)
+        rows = self._both(pairs)
         batch = asked_batch(self.activations, self.tokens, rows)
         reference = torch.from_numpy(self.reference[rows]).to(batch.targets.device, torch.float32)
         return replace(batch, reference=reference)
+
+
+def pieces(lengths: Sequence[int], most: int, parts: int = 1) -> list[list[int]]:
+    """Cut a batch into pieces of like length, so that little is padded and memory is enough.
+
+    Args:
+        lengths: tokens of each of B items.
+        most: how many tokens a piece has at most, padding counted; an item alone may have more.
+        parts: how many pieces there are at least, as far as there are items.
+
+    Returns:
+        The positions in each piece, longest first.
+    """
+    count = math.ceil(len(lengths) / min(parts, len(lengths)))
+    found: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if not found or len(found[-1]) == count or (len(found[-1]) + 1) * lengths[found[-1][0]] > most:
+            found.append([])
+        found[-1].append(i)
+    return found
 
 
 def asked_batch(activations: Activations, tokens: Sequence[Tokens], rows: NDArray[np.int64]) -> Batch:
@@ -144,7 +174,7 @@ def asked_batch(activations: Activations, tokens: Sequence[Tokens], rows: NDArra
     """
     parts, targets, owner = [], [], []
     # Few tokens are not worth two passes: each operation costs as much to start as a little padding does.
-    few = len(rows) * max(len(tokens[row].ids) for row in rows) <= _LONG
+    few = len(rows) * max(len(tokens[row].ids) for row in rows) <= LONG
     for group in [list(range(len(rows)))] if few else activations.alike(rows.tolist()):
         state = activations.state(rows[group].tolist())
         where = torch.zeros(state.x.shape[:2], dtype=torch.bool)
