@@ -158,3 +158,17 @@ def test_long_rows_of_an_update_go_through_in_pieces_with_the_same_gradient(toy,
         found.append([weight.detach().clone() for group in groups for weight in group.weights])
     for first, second in zip(*found, strict=True):
         torch.testing.assert_close(first, second, rtol=1e-3, atol=2e-5)
+
+
+def test_what_chosen_answers_gained_is_the_same_in_one_piece_and_in_several(toy, monkeypatch):
+    body = TokenBody(toy, 0)
+    LoRA().prepare(body)
+    for name, weight in body.blocks.named_parameters():
+        if "lora_B" in name:
+            weight.data += 0.05
+    _, source = pairs_of(toy)
+    whole = chosen_gain(body, source)
+    monkeypatch.setattr(module, "PART", 1)
+    assert len(source(0, 1)) == 3
+    assert chosen_gain(body, source) == pytest.approx(whole, rel=1e-5)
+    assert whole != 0

@@ -195,8 +195,11 @@ def chosen_gain(body: TokenBody, pairs: PairBatches) -> float:
         body: the model as it is.
         pairs: so many pairs as one update takes.
     """
-    (batch,) = pairs(0, 1)
-    likely, count = log_likelihoods(body(batch.state), batch, pairs)
-    assert batch.reference is not None
-    chosen = len(likely) // 2
-    return float((likely - batch.reference)[:chosen].sum() / count[:chosen].sum())
+    gained, tokens = 0.0, 0.0
+    for batch in pairs(0, 1):
+        likely, count = log_likelihoods(body(batch.state), batch, pairs)
+        assert batch.reference is not None
+        chosen = len(likely) // 2
+        gained += float((likely - batch.reference)[:chosen].sum())
+        tokens += float(count[:chosen].sum())
+    return gained / tokens

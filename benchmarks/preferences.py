@@ -1,0 +1,140 @@
+"""Pairs of answers: what tuning on them brings on held-out ones, and whether alarms stop trainings that go wrong.
+
+The first ``--pairs`` of dpo_demo whose two answers, each with its prompt, have at most ``--longest`` tokens. First
+``handful.tune`` as a user would call it, everything on its defaults. Then trainings that were planted to go wrong, on
+the first 40 of these pairs: at many times the rate of handful and without its supervised term.
+
+    python benchmarks/preferences.py --out benchmarks/results/preferences.csv
+    python benchmarks/preferences.py --backbone toy-language --pairs 12 --budget 60 --out …   # half a minute
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from handful import api
+from handful.backbones import catalog
+from handful.backbones.language import LanguageBackbone
+from handful.data.conversations import Preference
+from handful.data.dataset import Dataset
+from handful.errors import TrainingError
+from handful.evaluation.intervals import Estimate
+from handful.strategies.alarms import Alarm, Guard
+from handful.strategies.preferring import ACCURACY, MARGIN
+from handful.strategies.token_recipes import PREFERENCES, Lesson, speak
+from handful.training.objectives.preference import DPO
+from ledger import Ledger, Row, options
+
+FIELDS = (
+    "backbone", "what", "pairs", "updates", "of", "accuracy", "accuracy_low", "accuracy_high", "margin", "margin_low",
+    "margin_high", "gain", "gain_low", "gain_high", "forgot", "forgot_low", "forgot_high", "seconds", "said",
+)  # fmt: skip
+RATES = (1, 10, 30)
+"""How many times its own rate a planted training has; the first one is not planted."""
+PLANTED, UPDATES = 40, 30
+
+
+def main() -> None:
+    """Measure what is not in the file yet, and print the table."""
+    parser = options(__doc__, "dpo_demo", 1, "preferences.csv")
+    parser.add_argument("--backbone", default="smollm2-135m")
+    parser.add_argument("--pairs", type=int, default=200)
+    parser.add_argument("--longest", type=int, default=700)
+    parser.add_argument("--budget", default="20min")
+    args = parser.parse_args()
+    ledger = Ledger(args.out, FIELDS, ("backbone", "what"))
+    if not args.table:
+        backbone = catalog.load(args.backbone, "language")
+        assert isinstance(backbone, LanguageBackbone)
+        data = short(api.load(args.data / f"{args.sets}.jsonl"), backbone, args.longest, args.pairs)
+        at: Row = {"backbone": args.backbone}
+        if not ledger.has(**at, what="base"):
+            ledger.extend([{**at, **row} for row in tuned(data, args.backbone, args.budget)])
+        for times in RATES:
+            if not ledger.has(**at, what=f"{times} times the rate"):
+                ledger.add({**at, **planted(data.take(range(min(len(data), PLANTED))), backbone, times)})
+                print(ledger.rows[-1], flush=True)
+    print(table(ledger.rows))
+
+
+def short(data: Dataset, backbone: LanguageBackbone, longest: int, count: int) -> Dataset:
+    """The first pairs of which neither answer is too long with its prompt."""
+    rows = [row for row in data.items if isinstance(row, Preference)]
+    fits = [
+        i for i, row in enumerate(rows)
+        if all(len(backbone.chat.tokens(one, 1 << 30).ids) <= longest for one in (row.chosen_row, row.rejected_row))
+    ]  # fmt: skip
+    return data.take(fits[:count])
+
+
+def tuned(data: Dataset, backbone: str, budget: str) -> Iterator[Row]:
+    """Every arm of a run, with what it gained over the base model."""
+    run = api.tune(data, backbone=backbone, budget=budget)
+    for arm in run.scores.arms:
+        updates = max((len(log) for log in run.speech.curves.get(arm.name, ())), default=0)
+        found: Row = {"what": arm.name, "pairs": run.scores.n, "updates": updates, "of": updates}
+        found |= {**named("accuracy", arm.estimates[ACCURACY]), **named("margin", arm.estimates[MARGIN])}
+        if arm.difference is not None:
+            sign = 1 if arm.versus == "base" else -1
+            found |= named("gain", Estimate(*(sign * v for v in ordered(arm.difference, sign))))
+        if arm.moved and run.scores.forgetting is not None:
+            found |= named("forgot", run.scores.forgetting)
+        said = "; ".join(note for note in run.notes if note.startswith(arm.name))
+        yield {**found, "seconds": round(arm.seconds, 1), "said": said or arm.reason}
+
+
+def planted(data: Dataset, backbone: LanguageBackbone, times: int) -> Row:
+    """A training at so many times the rate, which is stopped where it goes wrong."""
+    pairs = [row for row in data.items if isinstance(row, Preference)]
+    tokens = [backbone.chat.tokens(row.chosen_row, backbone.context) for row in pairs]
+    tokens += [backbone.chat.tokens(row.rejected_row, backbone.context) for row in pairs]
+    recipe, start = PREFERENCES["dpo"], time.perf_counter()
+    if times > 1:
+        recipe = replace(recipe, objective=DPO(0.1), rate=times * recipe.rate)
+    lesson = Lesson.of(backbone, tokens, recipe, -backbone.losses(tokens)[0])
+    alarm, rows, made = Alarm(), np.arange(len(pairs)), 0
+    watch = Guard(backbone, tokens[: len(pairs)]).watch(lesson, rows, UPDATES, alarm)
+    try:
+        settings = recipe.settings(UPDATES, 0)
+        made = len(speak(backbone, lesson, rows, recipe, settings, progress=lambda u, _, body: watch(u, body)).log)
+        said = alarm.words if alarm.rang else "no alarm"
+    except TrainingError as error:
+        said = str(error)
+    return {
+        "what": f"{times} times the rate", "pairs": len(pairs), "updates": made, "of": UPDATES, "said": said,
+        "seconds": round(time.perf_counter() - start, 1),
+    }  # fmt: skip
+
+
+def ordered(value: Estimate, sign: int) -> tuple[float, float, float]:
+    """Value, low and high end, or the ends the other way round for a value that changes its sign."""
+    return (value.value, value.low, value.high) if sign > 0 else (value.value, value.high, value.low)
+
+
+def named(name: str, value: Estimate) -> Row:
+    """A value and its interval as columns."""
+    return {name: round(value.value, 4), f"{name}_low": round(value.low, 4), f"{name}_high": round(value.high, 4)}
+
+
+def table(rows: Sequence[Row]) -> str:
+    """One line per arm and planted training."""
+    lines = []
+    for row in rows:
+        figures = "".join(
+            f"  {name} {float(str(row[name])):.3f} ({float(str(row[name + '_low'])):.3f} to "
+            f"{float(str(row[name + '_high'])):.3f})"
+            for name in ("accuracy", "margin", "gain", "forgot") if row.get(name) not in (None, "")
+        )  # fmt: skip
+        lines.append(
+            f"{row['backbone']}  {row['what']}: {row['pairs']} pairs, {row['updates']} of {row['of']} updates, "
+            f"{row['seconds']} s{figures}\n    {row['said']}"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
