@@ -155,16 +155,17 @@ def taught(backbone: LanguageBackbone, name: str, rows: list[Conversation], upda
 def table(rows: Sequence[Row]) -> str:
     """One line per set, size and arm, with intervals over test rows."""
     lines = [
-        f"{'set':<18}{'rows':>5}  {'arm':<9}{'loss':>6}  {'gain over base':<26}{'score':<31}{'forgot':<23}"
+        f"{'set':<18}{'rows':>5}  {'arm':<9}{'loss':>6}  {'gain over base':<26}{'score':<33}{'forgot':<23}"
         f"{'weights':>12}{'seconds':>9}"
     ]
+    arms = ("base", *KINDS, *ARMS)
     for (name, size), some in cells(rows, "set", "rows").items():
-        for row in some:
+        for row in sorted(some, key=lambda row: arms.index(str(row["arm"]))):
             loss = f"{float(str(row['loss'])):>6.3f}" if row.get("loss") not in (None, "") else "     -"
             score = f"{row['metric']} {ranged(row, 'score', '.2f')}" if row.get("metric") else ""
             moved = f"{int(str(row['moved'])):>12,}" if row.get("moved") not in (None, "") else f"{'-':>12}"
             lines.append(
-                f"{name:<18}{size:>5}  {row['arm']!s:<9}{loss}  {ranged(row, 'gain', '+.2f'):<26}{score:<31}"
+                f"{name:<18}{size:>5}  {row['arm']!s:<9}{loss}  {ranged(row, 'gain', '+.2f'):<26}{score:<33}"
                 f"{ranged(row, 'forgot', '+.2f'):<23}{moved}{row.get('seconds', '')!s:>9}"
             )
     return "\n".join(lines)

@@ -31,9 +31,9 @@ from handful.backbones.language import LanguageBackbone
 from handful.backbones.weights import weights_folder
 from handful.data.conversations import Conversation, Preference
 from handful.strategies.token_recipes import Lesson, TokenRecipe, speak
+from handful.training.batches import drawn
 from handful.training.loop import Settings
 from handful.training.objectives.preference import DPO
-from handful.training.tokens import drawn
 from handful.training.tuners import LoRA
 from ledger import Ledger, Row, cells
 from pools import DATA

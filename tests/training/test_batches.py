@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from handful.backbones.toy import ToyImage, ToyText
 from handful.training.activations import Activations
-from handful.training.batches import Balanced, rows_of
+from handful.training.batches import Balanced, drawn, rows_of
 from handful.training.body import Body
 
 TEXTS = [" ".join(f"w{i}{j}" for j in range(1 + i % 5)) for i in range(20)]
@@ -44,10 +44,29 @@ def test_another_update_and_another_seed_draw_others():
     assert len(draws) == 30
 
 
-def test_all_rows_and_classes_come_in_time():
-    truth = np.repeat(np.arange(30), 3)
-    seen = np.concatenate([rows_of(update, truth, 8, 0) for update in range(200)])
-    assert len(np.unique(seen)) == 90
+@given(st.integers(1, 30), st.integers(1, 40), st.integers(0, 2**40))
+def test_every_row_has_its_turn_before_one_comes_again_and_none_twice_in_an_update(count, size, seed):
+    seen = [drawn(update, count, size, seed) for update in range(12)]
+    assert all(len(np.unique(rows)) == len(rows) == min(size, count) for rows in seen)
+    in_a_row = np.concatenate(seen)
+    for start in range(0, len(in_a_row) - count + 1, count):
+        assert sorted(in_a_row[start : start + count]) == list(range(count))
+
+
+def test_orders_are_new_ones():
+    orders = {tuple(drawn(turn, 20, 20, seed, what)) for turn in range(3) for seed in range(3) for what in ("", "x")}
+    assert len(orders) == 18
+
+
+@given(st.integers(2, 9), st.integers(1, 9), st.integers(4, 24), st.integers(0, 99))
+def test_all_classes_come_before_one_comes_again_and_all_rows_of_each(classes, rows, size, seed):
+    truth = np.tile(np.arange(classes), rows)
+    seen = [rows_of(update, truth, size, seed) for update in range(25)]
+    for drawn_rows in (np.concatenate(seen[:n]) for n in range(1, 26)):
+        by_class = np.bincount(truth[drawn_rows], minlength=classes)
+        by_row = np.bincount(drawn_rows, minlength=len(truth))
+        assert by_class.max() - by_class.min() <= max(2, size // classes)
+        assert all(np.ptp(by_row[truth == c]) <= 1 for c in range(classes))
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 7, 50])

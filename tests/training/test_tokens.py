@@ -21,7 +21,7 @@ from handful.training.loop import Settings, train
 from handful.training.objectives import Batch, Outputs
 from handful.training.objectives.classify import CrossEntropy
 from handful.training.objectives.preference import DPO, IPO
-from handful.training.tokens import AnswerBatches, PairBatches, TokenBody, asked_batch, chosen_gain, drawn, pieces
+from handful.training.tokens import AnswerBatches, PairBatches, TokenBody, asked_batch, chosen_gain, pieces
 from handful.training.tuners import Blocks, LoRA
 
 TEXTS = [("say cat", "CAT"), ("say a very long thing that takes many letters", "OK"), ("dog", "DOG DOG"), ("x", "Y")]
@@ -68,13 +68,6 @@ def test_parts_of_a_batch_add_up_to_the_whole(toy, rows):
     (whole,), parts = source(0, 1), source(0, 3)
     assert whole.weight == sum(part.weight for part in parts)
     assert sorted(whole.targets.tolist()) == sorted(t for part in parts for t in part.targets.tolist())
-
-
-def test_every_row_has_its_turn_before_one_comes_again():
-    seen = np.concatenate([drawn(update, 10, 4, seed=3) for update in range(5)])
-    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
-    assert drawn(2, 10, 4, seed=3).tolist() == seen[8:12].tolist()
-    assert len(drawn(0, 3, 8, seed=0)) == 3
 
 
 def test_rows_to_keep_stand_beside_those_to_learn(toy, rows):

@@ -1,4 +1,4 @@
-"""Which rows an update learns from: every class the same, drawn anew from the number of the update."""
+"""Which rows an update learns from: every class the same, every row in its turn, told by the number of the update."""
 
 from __future__ import annotations
 
@@ -14,11 +14,36 @@ from handful.training.activations import Activations
 from handful.training.objectives import Batch
 
 
+def drawn(update: int, count: int, size: int, seed: int, what: str = "") -> NDArray[np.int64]:
+    """The rows of one update: all rows in a new order, then all of them in another, cut into equal pieces.
+
+    No row comes twice in an update: of a new order, those that end the old one in the same update come last.
+
+    Args:
+        update: the number of the update; the same number gives the same rows.
+        count: M, how many rows there are.
+        size: how many rows are wanted; all of them where there are no more.
+        seed: fixes the orders.
+        what: tells orders of one seed from others.
+    """
+    size = min(size, count)
+    first, last = update * size, (update + 1) * size  # places in all orders, one after the other
+    order = np.empty(0, np.int64)
+    found = []
+    for turn in range((last - 1) // count + 1):
+        before = order[len(order) - turn * count % size :] if turn else order  # they share an update with what follows
+        order = generator(seed, f"{what}turn {turn}").permutation(count)
+        order = np.concatenate([order[~np.isin(order, before)], order[np.isin(order, before)]])
+        found.append(order[max(0, first - turn * count) : max(0, last - turn * count)])
+    return np.concatenate(found)
+
+
 def rows_of(update: int, truth: NDArray[np.integer], size: int, seed: int) -> NDArray[np.int64]:
     """The rows of one update, about ``size`` of them, as many of each class as it has and the size allows.
 
     At least two of a class come together where it has two, so that a contrastive objective finds pairs; where
-    there are more classes than fit, some of the classes take part.
+    there are more classes than fit, some of the classes take part. All classes have their turn before one comes
+    again, and all rows of a class.
 
     Args:
         update: the number of the update; the same number gives the same rows.
@@ -28,11 +53,14 @@ def rows_of(update: int, truth: NDArray[np.integer], size: int, seed: int) -> ND
     """
     if len(truth) <= size:
         return np.arange(len(truth))
-    rng = generator(seed, f"update {update}")
     classes = np.unique(truth)
     each = max(2, size // len(classes))
-    chosen = rng.permutation(classes)[: max(2, size // each)]
-    found = [rng.permutation(np.flatnonzero(truth == c))[:each] for c in chosen]
+    some = min(len(classes), max(2, size // each))
+    found = []
+    for place, c in enumerate(drawn(update, len(classes), some, seed, "classes, ")):
+        members = np.flatnonzero(truth == classes[c])
+        turn = (update * some + place) // len(classes)  # how often this class has come before
+        found.append(members[drawn(turn, len(members), each, seed, f"class {c}, ")])
     return np.concatenate(found)
 
 

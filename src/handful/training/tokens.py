@@ -15,8 +15,8 @@ from torch.utils.checkpoint import checkpoint
 from handful.backbones.base import State
 from handful.backbones.chat import Tokens
 from handful.backbones.language import LanguageBackbone
-from handful.seeding import generator
 from handful.training.activations import Activations
+from handful.training.batches import drawn
 from handful.training.body import Body
 from handful.training.objectives import Batch, Outputs
 from handful.training.objectives.preference import log_likelihoods
@@ -62,21 +62,6 @@ class TokenBody(Body):
             else:
                 state = block(state)
         return state.x
-
-
-def drawn(update: int, count: int, size: int, seed: int) -> NDArray[np.int64]:
-    """The rows of one update: all rows in a new order, then all of them in another, cut into equal pieces.
-
-    Args:
-        update: the number of the update; the same number gives the same rows.
-        count: M, how many rows there are.
-        size: how many rows are wanted.
-        seed: fixes the orders.
-    """
-    size = min(size, count)
-    at = np.arange(update * size, (update + 1) * size)
-    orders = {int(turn): generator(seed, f"turn {turn}").permutation(count) for turn in np.unique(at // count)}
-    return np.array([orders[int(i // count)][i % count] for i in at])
 
 
 @dataclass(frozen=True)
