@@ -1,8 +1,8 @@
 """Pairs of answers: what tuning on them brings on held-out ones, and whether alarms stop trainings that go wrong.
 
-The first ``--pairs`` of dpo_demo whose two answers, each with its prompt, have at most ``--longest`` tokens. First
-``handful.tune`` as a user would call it, everything on its defaults. Then trainings that were planted to go wrong, on
-the first 40 of these pairs: at many times the rate of handful and without its supervised term.
+The ``--pairs`` shortest pairs of dpo_demo, prompts included. First trainings that were planted to go wrong, on the 40
+shortest: at many times the rate of handful and without its supervised term; once neither, where nothing
+should ring. Then ``handful.tune`` as a user would call it, everything but its time on its defaults.
 
     python benchmarks/preferences.py --out benchmarks/results/preferences.csv
     python benchmarks/preferences.py --backbone toy-language --pairs 12 --budget 60 --out …   # half a minute
@@ -43,32 +43,29 @@ def main() -> None:
     parser = options(__doc__, "dpo_demo", 1, "preferences.csv")
     parser.add_argument("--backbone", default="smollm2-135m")
     parser.add_argument("--pairs", type=int, default=200)
-    parser.add_argument("--longest", type=int, default=700)
-    parser.add_argument("--budget", default="20min")
+    parser.add_argument("--budget", default="40min")
     args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, ("backbone", "what"))
     if not args.table:
         backbone = catalog.load(args.backbone, "language")
         assert isinstance(backbone, LanguageBackbone)
-        data = short(api.load(args.data / f"{args.sets}.jsonl"), backbone, args.longest, args.pairs)
+        data = shortest(api.load(args.data / f"{args.sets}.jsonl"), backbone, args.pairs)
         at: Row = {"backbone": args.backbone}
-        if not ledger.has(**at, what="base"):
-            ledger.extend([{**at, **row} for row in tuned(data, args.backbone, args.budget)])
         for times in RATES:
             if not ledger.has(**at, what=f"{times} times the rate"):
                 ledger.add({**at, **planted(data.take(range(min(len(data), PLANTED))), backbone, times)})
                 print(ledger.rows[-1], flush=True)
+        if not ledger.has(**at, what="base"):
+            ledger.extend([{**at, **row} for row in tuned(data, args.backbone, args.budget)])
     print(table(ledger.rows))
 
 
-def short(data: Dataset, backbone: LanguageBackbone, longest: int, count: int) -> Dataset:
-    """The first pairs of which neither answer is too long with its prompt."""
+def shortest(data: Dataset, backbone: LanguageBackbone, count: int) -> Dataset:
+    """The shortest pairs, shortest first."""
     rows = [row for row in data.items if isinstance(row, Preference)]
-    fits = [
-        i for i, row in enumerate(rows)
-        if all(len(backbone.chat.tokens(one, 1 << 30).ids) <= longest for one in (row.chosen_row, row.rejected_row))
-    ]  # fmt: skip
-    return data.take(fits[:count])
+    both = ([row.chosen_row, row.rejected_row] for row in rows)
+    length = [max(len(backbone.chat.tokens(one, backbone.context).ids) for one in pair) for pair in both]
+    return data.take(np.argsort(length, kind="stable")[:count])
 
 
 def tuned(data: Dataset, backbone: str, budget: str) -> Iterator[Row]:
