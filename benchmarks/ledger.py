@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from handful.evaluation.intervals import Estimate
 from pools import DATA
 
 Row = dict[str, object]
@@ -89,6 +90,20 @@ def spread(rows: Sequence[Row], column: str, less: str) -> str:
     points = 100 * np.array([float(str(row[column])) - float(str(row[less])) for row in rows])
     half = 2.0 * points.std(ddof=1) / np.sqrt(len(points)) if len(points) > 1 else float("nan")
     return f"{points.mean():>+6.1f} ({points.mean() - half:+.1f} to {points.mean() + half:+.1f})"
+
+
+def named(name: str, value: Estimate) -> Row:
+    """A value and its interval as three columns."""
+    ends = {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+    return {column: round(number, 4) for column, number in ends.items()}
+
+
+def ranged(row: Row, name: str, form: str) -> str:
+    """The three columns of ``named`` as a value with its interval; a dash where there is none."""
+    if row.get(name) in (None, ""):
+        return "-"
+    value, low, high = (format(float(str(row[name + end])), form) for end in ("", "_low", "_high"))
+    return f"{value} ({low} to {high})"
 
 
 def options(about: str | None, sets: str, draws: int, out: str) -> argparse.ArgumentParser:

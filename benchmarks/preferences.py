@@ -22,12 +22,12 @@ from handful.backbones.language import LanguageBackbone
 from handful.data.conversations import Preference
 from handful.data.dataset import Dataset
 from handful.errors import TrainingError
-from handful.evaluation.intervals import Estimate
+from handful.evaluation.answers import difference, estimate
 from handful.strategies.alarms import Alarm, Guard
 from handful.strategies.preferring import ACCURACY, MARGIN
 from handful.strategies.token_recipes import PREFERENCES, Lesson, speak
 from handful.training.objectives.preference import DPO
-from ledger import Ledger, Row, options
+from ledger import Ledger, Row, named, options, ranged
 
 FIELDS = (
     "backbone", "what", "pairs", "updates", "of", "accuracy", "accuracy_low", "accuracy_high", "margin", "margin_low",
@@ -69,19 +69,19 @@ def shortest(data: Dataset, backbone: LanguageBackbone, count: int) -> Dataset:
 
 
 def tuned(data: Dataset, backbone: str, budget: str) -> Iterator[Row]:
-    """Every arm of a run, with what it gained over the base model."""
+    """Every arm of a run, with what it gained over the model as it was."""
     run = api.tune(data, backbone=backbone, budget=budget)
-    for arm in run.scores.arms:
+    base = run.speech.told[0].measured[ACCURACY]
+    for arm in run.speech.told:
         updates = max((len(log) for log in run.speech.curves.get(arm.name, ())), default=0)
         found: Row = {"what": arm.name, "pairs": run.scores.n, "updates": updates, "of": updates}
-        found |= {**named("accuracy", arm.estimates[ACCURACY]), **named("margin", arm.estimates[MARGIN])}
-        if arm.difference is not None:
-            sign = 1 if arm.versus == "base" else -1
-            found |= named("gain", Estimate(*(sign * v for v in ordered(arm.difference, sign))))
-        if arm.moved and run.scores.forgetting is not None:
+        found |= named("accuracy", estimate(arm.measured[ACCURACY])) | named("margin", estimate(arm.measured[MARGIN]))
+        if arm.moved:
+            found |= named("gain", difference(arm.measured[ACCURACY], base))
+        if arm.name == run.scores.chosen and run.scores.forgetting is not None:
             found |= named("forgot", run.scores.forgetting)
         said = "; ".join(note for note in run.notes if note.startswith(arm.name))
-        yield {**found, "seconds": round(arm.seconds, 1), "said": said or arm.reason}
+        yield {**found, "seconds": round(arm.seconds, 1), "said": said}
 
 
 def planted(data: Dataset, backbone: LanguageBackbone, times: int) -> Row:
@@ -107,28 +107,17 @@ def planted(data: Dataset, backbone: LanguageBackbone, times: int) -> Row:
     }  # fmt: skip
 
 
-def ordered(value: Estimate, sign: int) -> tuple[float, float, float]:
-    """Value, low and high end, or the ends the other way round for a value that changes its sign."""
-    return (value.value, value.low, value.high) if sign > 0 else (value.value, value.high, value.low)
-
-
-def named(name: str, value: Estimate) -> Row:
-    """A value and its interval as columns."""
-    return {name: round(value.value, 4), f"{name}_low": round(value.low, 4), f"{name}_high": round(value.high, 4)}
-
-
 def table(rows: Sequence[Row]) -> str:
     """One line per arm and planted training."""
     lines = []
     for row in rows:
         figures = "".join(
-            f"  {name} {float(str(row[name])):.3f} ({float(str(row[name + '_low'])):.3f} to "
-            f"{float(str(row[name + '_high'])):.3f})"
+            f"  {name} {ranged(row, name, '.3f')}"
             for name in ("accuracy", "margin", "gain", "forgot") if row.get(name) not in (None, "")
         )  # fmt: skip
         lines.append(
             f"{row['backbone']}  {row['what']}: {row['pairs']} pairs, {row['updates']} of {row['of']} updates, "
-            f"{row['seconds']} s{figures}\n    {row['said']}"
+            f"{row['seconds']} s{figures}" + (f"\n    {row['said']}" if row["said"] else "")
         )
     return "\n".join(lines)
 

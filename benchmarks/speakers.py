@@ -30,7 +30,7 @@ from handful.strategies.answering import likeliest
 from handful.strategies.forgetting import forgotten
 from handful.strategies.shots import KINDS, Examples, Shots, tokens_of, words_of
 from handful.strategies.token_recipes import RECIPES, Lesson, Spoken, speak
-from ledger import Ledger, Row, cells, numbers, options, panels
+from ledger import Ledger, Row, cells, named, numbers, options, panels, ranged
 from pools import DATA
 
 FIELDS = (
@@ -118,14 +118,11 @@ class Asker:
         seconds = time.perf_counter() - start
         loss = self.base if arm == "base" else self.loss(asked, examples)
         found: Row = {"test_rows": len(self.test), "updates": updates if spoken else 0, "seconds": round(seconds, 1)}
-        named = {"loss": estimate(loss), "gain": difference(self.base, loss)}
+        found |= named("loss", estimate(loss)) | named("gain", difference(self.base, loss))
         if self.metric:
-            named["score"], found["metric"] = estimate(self.score(asked, examples)), self.metric
+            found |= {"metric": self.metric, **named("score", estimate(self.score(asked, examples)))}
         if spoken is not None:
-            named["forgot"], found["moved"] = forgotten(self.backbone, asked), spoken.moved
-        for name, value in named.items():
-            found |= {name: round(value.value, 4)}
-            found |= {f"{name}_low": round(value.low, 4), f"{name}_high": round(value.high, 4)}
+            found |= {"moved": spoken.moved, **named("forgot", forgotten(self.backbone, asked))}
         return found
 
     def loss(self, backbone: LanguageBackbone, examples: Examples | None) -> Ratio:
@@ -169,14 +166,6 @@ def table(rows: Sequence[Row]) -> str:
                 f"{ranged(row, 'forgot', '+.2f'):<23}{moved}{row.get('seconds', '')!s:>9}"
             )
     return "\n".join(lines)
-
-
-def ranged(row: Row, name: str, form: str) -> str:
-    """A value with its interval."""
-    if row.get(name) in (None, ""):
-        return "-"
-    value, low, high = (format(float(str(row[name + end])), form) for end in ("", "_low", "_high"))
-    return f"{value} ({low} to {high})"
 
 
 if __name__ == "__main__":

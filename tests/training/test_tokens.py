@@ -165,3 +165,17 @@ def test_what_chosen_answers_gained_is_the_same_in_one_piece_and_in_several(toy,
     assert len(source(0, 1)) == 3
     assert chosen_gain(body, source) == pytest.approx(whole, rel=1e-5)
     assert whole != 0
+
+
+@pytest.mark.parametrize("kind", ["rows", "pairs"])
+def test_twice_the_parts_let_less_through_at_once_also_where_a_batch_is_in_pieces_already(toy, rows, monkeypatch, kind):
+    monkeypatch.setattr(module, "PART", 128)
+    source = AnswerBatches(Activations.of(toy, [rows * 4], 0), rows * 4, np.arange(16), 16)
+    if kind == "pairs":
+        _, source = pairs_of(toy, 16)
+
+    def most(parts):
+        return max(part.state.x[..., 0].numel() for batch in source(0, parts) for part in batch.state)
+
+    assert len(source(0, 1)) > 2
+    assert most(2) < most(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,10 +31,11 @@ def drawn(update: int, count: int, size: int, seed: int, what: str = "") -> NDAr
     first, last = update * size, (update + 1) * size  # places in all orders, one after the other
     order = np.empty(0, np.int64)
     found = []
-    for turn in range((last - 1) // count + 1):
-        before = order[len(order) - turn * count % size :] if turn else order  # they share an update with what follows
+    alone = size // math.gcd(count, size)  # after so many turns an update begins with an order, whatever came before
+    for turn in range(first // count // alone * alone, (last - 1) // count + 1):
+        before = order[len(order) - turn * count % size :]  # they share an update with what follows
         order = generator(seed, f"{what}turn {turn}").permutation(count)
-        order = np.concatenate([order[~np.isin(order, before)], order[np.isin(order, before)]])
+        order = order[np.argsort(np.isin(order, before), kind="stable")]
         found.append(order[max(0, first - turn * count) : max(0, last - turn * count)])
     return np.concatenate(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -88,8 +88,8 @@ def spare_the_compiler() -> None:
 
 def give_back() -> None:
     """Have glibc return what it holds and nobody uses, also between pieces that are in use."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:  # musl has none
+    trim = _glibc("malloc_trim")
+    if trim is not None:
         trim(0)
 
 
@@ -99,7 +99,11 @@ def give_back_at_once() -> None:
     Otherwise pieces of many sizes leave holes that are never used again: with rows of 1,900 tokens a language model of
     135 million weights took 5.0 GB to learn, and 2.9 GB like this, a quarter slower. Only Linux knows this setting.
     """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-        if mallopt is not None:
-            mallopt(_MMAP_THRESHOLD, _LARGE)
+    mallopt = _glibc("mallopt")
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, _LARGE)
+
+
+def _glibc(name: str) -> Callable[..., Any] | None:
+    """A function of glibc; None where there is another library, as musl or that of another system."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

@@ -89,7 +89,9 @@ class AnswerBatches:
         if self.beside and len(self.replayed):
             at = np.append(at, self.replayed[drawn(update, len(self.replayed), self.beside, self.seed)])
         lengths = [len(self.tokens[row].ids) for row in at]
-        return [asked_batch(self.activations, self.tokens, at[piece]) for piece in pieces(lengths, PART, parts)]
+        return [
+            asked_batch(self.activations, self.tokens, at[piece]) for piece in pieces(lengths, PART // parts, parts)
+        ]
 
 
 @dataclass(frozen=True)
@@ -112,15 +114,12 @@ class PairBatches:
     def __call__(self, update: int, parts: int) -> Sequence[Batch]:
         """The pairs of an update in so many batches."""
         at = self.pairs[drawn(update, len(self.pairs), self.size, self.seed)]
-        lengths = [2 * max(len(self.tokens[row].ids) for row in self._both(at[[i]])) for i in range(len(at))]
-        return [self._batch(at[piece]) for piece in pieces(lengths, PART, parts)]
-
-    def _both(self, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The rows of B pairs: (2 B,), the chosen ones first."""
-        return np.append(pairs, pairs + len(self.tokens) // 2)
+        half = len(self.tokens) // 2
+        lengths = [2 * max(len(self.tokens[row].ids), len(self.tokens[row + half].ids)) for row in at]
+        return [self._batch(at[piece]) for piece in pieces(lengths, PART // parts, parts)]
 
     def _batch(self, pairs: NDArray[np.int64]) -> Batch:
-        rows = self._both(pairs)
+        rows = np.concatenate([pairs, pairs + len(self.tokens) // 2])  # (2 B,)
         batch = asked_batch(self.activations, self.tokens, rows)
         reference = torch.from_numpy(self.reference[rows]).to(batch.targets.device, torch.float32)
         return replace(batch, reference=reference)
