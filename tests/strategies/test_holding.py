@@ -57,7 +57,7 @@ def test_what_moves_is_counted_as_the_tuner_moves_it(folder, name):
 
 
 def test_what_was_measured_on_a_real_model_is_told_within_a_fifth():
-    measured = {("lora", SHORT): 2.10, ("lora", LONG): 2.09, ("partial", SHORT): 1.39, ("full", SHORT): 2.91}
+    measured = {("lora", SHORT): 2.21, ("lora", LONG): 2.09, ("partial", SHORT): 1.39, ("full", SHORT): 2.91}
     for (name, lengths), size in measured.items():
         assert size < held(SMOLLM2, RECIPES[name], lengths).total / GB < 1.2 * size
 

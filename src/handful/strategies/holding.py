@@ -19,7 +19,7 @@ _KEPT = 1 << 30
 
 # What a block keeps for its gradient, in numbers per token: so many times its width, its inner width, that of its keys,
 # counted in the layer of Llama; more where something is inserted beside layers, which also leaves holes in memory. On
-# smollm2-135m, beyond the libraries: lora 2.1 GB (told 2.3) after 100 updates of rows of up to 150 tokens, 2.1 GB (2.3)
+# smollm2-135m, beyond the libraries: lora 2.2 GB (told 2.3) after 100 updates of rows of up to 150 tokens, 2.1 GB (2.3)
 # of up to 391; with rows of up to 143 tokens partial 1.4 GB (1.4), full 2.9 GB (3.5) and dpo 1.9 GB (2.3).
 _WIDE, _INNER, _KEYS, _INSERTED = 12, 4, 3, 1.4
 
