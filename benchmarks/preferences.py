@@ -1,8 +1,9 @@
 """Pairs of answers: what tuning on them brings on held-out ones, and whether alarms stop trainings that go wrong.
 
-The ``--pairs`` shortest pairs of dpo_demo, prompts included. First trainings that were planted to go wrong, on the 40
-shortest: at many times the rate of handful and without its supervised term; once neither, where nothing
-should ring. Then ``handful.tune`` as a user would call it, everything but its time on its defaults.
+The ``--pairs`` shortest pairs of dpo_demo, prompts included. First three trainings on the shortest of them. One is
+planted to go wrong: the rejected answer is the chosen one but for a word, which makes the words that both share
+unlikely (Pal et al. 2024), at ten times the rate of handful and without its supervised term. The two others each lack
+one part of that plot. Then ``handful.tune`` as a user would call it, everything but its time on its defaults.
 
     python benchmarks/preferences.py --out benchmarks/results/preferences.csv
     python benchmarks/preferences.py --backbone toy-language --pairs 12 --budget 60 --out …   # half a minute
@@ -21,8 +22,7 @@ from handful.backbones import catalog
 from handful.backbones.language import LanguageBackbone
 from handful.data.conversations import Preference
 from handful.data.dataset import Dataset
-from handful.errors import TrainingError
-from handful.evaluation.answers import difference, estimate
+from handful.evaluation.answers import Ratio, difference, estimate
 from handful.strategies.alarms import Alarm, Guard
 from handful.strategies.preferring import ACCURACY, MARGIN
 from handful.strategies.token_recipes import PREFERENCES, Lesson, speak
@@ -31,11 +31,13 @@ from ledger import Ledger, Row, named, options, ranged
 
 FIELDS = (
     "backbone", "what", "pairs", "updates", "of", "accuracy", "accuracy_low", "accuracy_high", "margin", "margin_low",
-    "margin_high", "gain", "gain_low", "gain_high", "forgot", "forgot_low", "forgot_high", "seconds", "said",
+    "margin_high", "chosen", "chosen_low", "chosen_high", "gain", "gain_low",
+    "gain_high", "forgot", "forgot_low", "forgot_high", "seconds", "said",
 )  # fmt: skip
-RATES = (1, 10, 30)
-"""How many times its own rate a planted training has; the first one is not planted."""
-PLANTED, UPDATES = 40, 30
+ALIKE, AS_THEY_ARE = "answers alike", "answers as they are"
+TRAININGS = ((ALIKE, 10), (ALIKE, 1), (AS_THEY_ARE, 10))
+"""Pairs, and how many times its own rate a training has; what is not 1 also does without the supervised term."""
+SHORTEST, UPDATES = 16, 30
 
 
 def main() -> None:
@@ -51,9 +53,12 @@ def main() -> None:
         assert isinstance(backbone, LanguageBackbone)
         data = shortest(api.load(args.data / f"{args.sets}.jsonl"), backbone, args.pairs)
         at: Row = {"backbone": args.backbone}
-        for times in RATES:
-            if not ledger.has(**at, what=f"{times} times the rate"):
-                ledger.add({**at, **planted(data.take(range(min(len(data), PLANTED))), backbone, times)})
+        few = [row for row in data.items[:SHORTEST] if isinstance(row, Preference)]
+        for answers, times in TRAININGS:
+            what = f"{answers}, {times} times the rate"
+            if not ledger.has(**at, what=what):
+                pairs = [alike(pair) for pair in few] if answers == ALIKE else few
+                ledger.add({**at, "what": what, **planted(pairs, backbone, times)})
                 print(ledger.rows[-1], flush=True)
         if not ledger.has(**at, what="base"):
             ledger.extend([{**at, **row} for row in tuned(data, args.backbone, args.budget)])
@@ -84,26 +89,32 @@ def tuned(data: Dataset, backbone: str, budget: str) -> Iterator[Row]:
         yield {**found, "seconds": round(arm.seconds, 1), "said": said}
 
 
-def planted(data: Dataset, backbone: LanguageBackbone, times: int) -> Row:
+def alike(pair: Preference) -> Preference:
+    """The same pair, its rejected answer the chosen one with another word after a third of it."""
+    words = pair.chosen.split(" ")
+    words[len(words) // 3] = "cabbage"
+    return replace(pair, rejected=" ".join(words))
+
+
+def planted(pairs: Sequence[Preference], backbone: LanguageBackbone, times: int) -> Row:
     """A training at so many times the rate, which is stopped where it goes wrong."""
-    pairs = [row for row in data.items if isinstance(row, Preference)]
     tokens = [backbone.chat.tokens(row.chosen_row, backbone.context) for row in pairs]
     tokens += [backbone.chat.tokens(row.rejected_row, backbone.context) for row in pairs]
     recipe, start = PREFERENCES["dpo"], time.perf_counter()
     if times > 1:
         recipe = replace(recipe, objective=DPO(0.1), rate=times * recipe.rate)
-    lesson = Lesson.of(backbone, tokens, recipe, -backbone.losses(tokens)[0])
-    alarm, rows, made = Alarm(), np.arange(len(pairs)), 0
+    nats, count = backbone.losses(tokens)
+    lesson = Lesson.of(backbone, tokens, recipe, -nats)
+    alarm, rows = Alarm(), np.arange(len(pairs))
     watch = Guard(backbone, tokens[: len(pairs)]).watch(lesson, rows, UPDATES, alarm)
-    try:
-        settings = recipe.settings(UPDATES, 0)
-        made = len(speak(backbone, lesson, rows, recipe, settings, progress=lambda u, _, body: watch(u, body)).log)
-        said = alarm.words if alarm.rang else "no alarm"
-    except TrainingError as error:
-        said = str(error)
+    settings = recipe.settings(UPDATES, 0)
+    spoken = speak(backbone, lesson, rows, recipe, settings, progress=lambda u, _, body: watch(u, body))
+    seconds, now = time.perf_counter() - start, spoken.backbone(backbone).losses(tokens)[0]
+    chosen, base, after = (scores[: len(pairs)] for scores in (count.astype(float), nats, now))
     return {
-        "what": f"{times} times the rate", "pairs": len(pairs), "updates": made, "of": UPDATES, "said": said,
-        "seconds": round(time.perf_counter() - start, 1),
+        "pairs": len(pairs), "updates": len(spoken.log), "of": UPDATES, "seconds": round(seconds, 1),
+        **named("chosen", difference(Ratio(base, chosen), Ratio(after, chosen))),
+        "said": alarm.words if alarm.rang else "no alarm",
     }  # fmt: skip
 
 
@@ -113,7 +124,7 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         figures = "".join(
             f"  {name} {ranged(row, name, '.3f')}"
-            for name in ("accuracy", "margin", "gain", "forgot") if row.get(name) not in (None, "")
+            for name in ("accuracy", "margin", "chosen", "gain", "forgot") if row.get(name) not in (None, "")
         )  # fmt: skip
         lines.append(
             f"{row['backbone']}  {row['what']}: {row['pairs']} pairs, {row['updates']} of {row['of']} updates, "
