@@ -27,7 +27,7 @@ from handful.errors import HandfulError
 from handful.evaluation.answers import Ratio, difference, estimate, scored, scorer
 from handful.seeding import generator
 from handful.strategies.answering import likeliest
-from handful.strategies.forgetting import forgotten
+from handful.strategies.forgetting import forgotten, general
 from handful.strategies.shots import KINDS, Examples, Shots, tokens_of, words_of
 from handful.strategies.token_recipes import RECIPES, Lesson, Spoken, speak
 from ledger import Ledger, Row, cells, named, numbers, options, panels, ranged
@@ -101,7 +101,7 @@ class Asker:
     ) -> None:
         """Ask the model as it is."""
         self.backbone, self.test, self.metric, self.choices = backbone, list(test), metric, choices
-        self.base = self.loss(backbone, None)
+        self.base, self.knew = self.loss(backbone, None), general(backbone)
 
     def row(self, arm: str, rows: list[Conversation], updates: int) -> Row:
         """What an arm comes to; a training that ran away has no figures."""
@@ -122,7 +122,7 @@ class Asker:
         if self.metric:
             found |= {"metric": self.metric, **named("score", estimate(self.score(asked, examples)))}
         if spoken is not None:
-            found |= {"moved": spoken.moved, **named("forgot", forgotten(self.backbone, asked))}
+            found |= {"moved": spoken.moved, **named("forgot", forgotten(self.knew, asked))}
         return found
 
     def loss(self, backbone: LanguageBackbone, examples: Examples | None) -> Ratio:

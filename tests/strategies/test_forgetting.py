@@ -15,7 +15,7 @@ from handful.evaluation.intervals import Estimate
 from handful.plan import REMEDIES
 from handful.strategies import forgetting
 from handful.strategies.answering import climb
-from handful.strategies.forgetting import forgotten, held_back, replayed, warning, worth_a_word
+from handful.strategies.forgetting import forgotten, general, held_back, replayed, warning, worth_a_word
 from handful.strategies.stage import SpeakingTerms
 from handful.strategies.token_recipes import PREFERENCES, RECIPES, Lesson, speak
 from handful.training.loop import Settings
@@ -48,8 +48,8 @@ def plain(taught):
 @pytest.mark.parametrize("remedy", REMEDIES)
 def test_every_remedy_forgets_less_and_still_learns(taught, plain, remedy):
     held = learned(taught, held_back(FULL, remedy)).backbone(taught)
-    without = forgotten(taught, plain.backbone(taught)).value
-    assert forgotten(taught, held).value < 0.92 * without
+    without = forgotten(general(taught), plain.backbone(taught)).value
+    assert forgotten(general(taught), held).value < 0.92 * without
     rows = [taught.chat.tokens(row, taught.context) for row in ROWS]
     before, after = (np.divide(*map(np.sum, model.losses(rows))) for model in (taught, held))
     assert after < 0.9 * before
@@ -75,7 +75,9 @@ def test_answers_to_rehearse_are_the_models_own_and_the_same_for_the_same_seed(t
 
 
 def test_what_is_forgotten_is_said_with_the_commands_that_help(taught, plain):
-    said = warning(taught, plain, Estimate(0.4, 0.3, 0.5), lambda remedy: f"handful tune x --remedy {remedy}")
+    said = warning(
+        taught, general(taught), plain, Estimate(0.4, 0.3, 0.5), lambda remedy: f"handful tune x --remedy {remedy}"
+    )
     assert said.startswith(
         "full forgot: the loss on 32 general questions rose by 0.40 nats per token. Half of what moved"
     )
@@ -84,14 +86,14 @@ def test_what_is_forgotten_is_said_with_the_commands_that_help(taught, plain):
         "back to where they began) or `handful tune x --remedy replay` (mixes in answers of the model as it was)."
     )
     faded = replace(plain, recipe=held_back(FULL, "fade"))
-    said = warning(taught, faded, Estimate(0.4, 0.3, 0.5), str)
+    said = warning(taught, general(taught), faded, Estimate(0.4, 0.3, 0.5), str)
     assert said.startswith("full with fade forgot")
     assert "`l2sp`" in said
     assert "`fade`" not in said
     assert "Half of what moved" not in said
     pairs = replace(plain, recipe=PREFERENCES["dpo"])
-    assert "replay" not in warning(taught, replace(plain, recipe=replace(FULL, objective=pairs.recipe.objective)),
-                                   Estimate(0.4, 0.3, 0.5), str)  # fmt: skip
+    preferred = replace(plain, recipe=replace(FULL, objective=pairs.recipe.objective))
+    assert "replay" not in warning(taught, general(taught), preferred, Estimate(0.4, 0.3, 0.5), str)
 
 
 @pytest.mark.parametrize(
@@ -117,5 +119,5 @@ def test_the_estimator_rehearses_too(taught):
     plain, kept = (
         Instructed(taught, "full", updates=40, rate=1e-2, replay=share).fit(prompts, answers) for share in (0.0, 1.0)
     )
-    lost = [forgotten(taught, model.backbone_).value for model in (plain, kept)]
+    lost = [forgotten(general(taught), model.backbone_).value for model in (plain, kept)]
     assert lost[1] < 0.9 * lost[0]

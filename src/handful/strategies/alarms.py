@@ -14,7 +14,7 @@ from handful.backbones.decoding import answers
 from handful.backbones.language import LanguageBackbone, Sampling
 from handful.evaluation.answers import Ratio, difference
 from handful.evaluation.intervals import Estimate
-from handful.strategies.forgetting import general
+from handful.strategies.forgetting import forgotten, general
 from handful.strategies.token_recipes import Lesson
 from handful.training.loop import Update
 from handful.training.tokens import PairBatches, TokenBody, chosen_gain
@@ -119,7 +119,7 @@ class Guard:
             if update.number + 1 in asks:
                 now = self.backbone.with_top(list(body.blocks))
                 assert isinstance(now, LanguageBackbone)
-                alarm.forgot.append(difference(general(now), self.knew))
+                alarm.forgot.append(forgotten(self.knew, now))
                 alarm.grown.append(_longer(self.said, lengths(now, self.prompts, _MOST)))
             return alarm.rang
 

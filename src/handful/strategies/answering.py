@@ -18,7 +18,7 @@ from handful.errors import HandfulError
 from handful.evaluation.answer_scores import Told, chosen_of, summed
 from handful.evaluation.answers import ACCURACY, LOSS, Judge, Ratio, scored, scorer
 from handful.evaluation.intervals import Estimate
-from handful.strategies.forgetting import forgotten, warning, worth_a_word
+from handful.strategies.forgetting import forgotten, general, warning, worth_a_word
 from handful.strategies.inventing import invented, tries
 from handful.strategies.shots import KINDS, Examples, tokens_of, words_of
 from handful.strategies.stage import SpeakingTerms, Speech, Stage, planned, stage_of
@@ -238,9 +238,10 @@ def _with_invented(
 def _finished(stage: Stage, tried: _Tried, notes: list[str]) -> tuple[Spoken, Estimate]:
     """Fit on all rows, and see what was forgotten."""
     spoken = stage.learned(tried.lesson, tried.recipe, tried.updates, None, more=tried.more.get(None, []))
-    forgetting = forgotten(stage.backbone, spoken.backbone(stage.backbone))
+    knew = general(stage.backbone)
+    forgetting = forgotten(knew, spoken.backbone(stage.backbone))
     if worth_a_word(forgetting):
-        notes.append(warning(stage.backbone, spoken, forgetting, stage.terms.again, _halfway(stage, tried)))
+        notes.append(warning(stage.backbone, knew, spoken, forgetting, stage.terms.again, _halfway(stage, tried)))
     return spoken, forgetting
 
 

@@ -47,9 +47,14 @@ def held_back(recipe: TokenRecipe, remedy: str) -> TokenRecipe:
     return replace(recipe, **_CHANGES[remedy]) if remedy else recipe  # type: ignore[arg-type]
 
 
-def forgotten(before: LanguageBackbone, after: LanguageBackbone) -> Estimate:
-    """How much the loss on general questions rose, in nats per token, with its interval."""
-    return difference(general(after), general(before))
+def forgotten(knew: Ratio, after: LanguageBackbone) -> Estimate:
+    """How much the loss on general questions rose, in nats per token, with its interval.
+
+    Args:
+        knew: what ``general`` said of the model as it was.
+        after: the model as it is.
+    """
+    return difference(general(after), knew)
 
 
 def general(backbone: LanguageBackbone) -> Ratio:
@@ -88,12 +93,14 @@ def replay_costs(backbone: LanguageBackbone) -> tuple[int, float]:
 
 
 def warning(
-    backbone: LanguageBackbone, spoken: Spoken, forgetting: Estimate, again: Callable[[str], str], beside: str = ""
-) -> str:
+    backbone: LanguageBackbone, knew: Ratio, spoken: Spoken, forgetting: Estimate, again: Callable[[str], str],
+    beside: str = "",
+) -> str:  # fmt: skip
     """One sentence about what was forgotten, and what to type against it.
 
     Args:
         backbone: where it began.
+        knew: what ``general`` said of it.
         spoken: what moved.
         forgetting: by how much.
         again: remedy → what to type for a run with it.
@@ -104,7 +111,7 @@ def warning(
     options = [name for name in REMEDIES if name != used and not (name == "replay" and recipe.pairs)]
     half = ""
     if used != "fade":
-        kept = forgotten(backbone, spoken.backbone(backbone, 0.5)).value
+        kept = forgotten(knew, spoken.backbone(backbone, 0.5)).value
         half = f" Half of what moved would make that {kept:.2f}{beside}."
     with_it = f" with {used}" if used else ""
     return (

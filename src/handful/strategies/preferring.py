@@ -79,9 +79,9 @@ def prefer(
     final, forgetting = None, None
     if chosen.name in found:
         final = _finished(stage, found[chosen.name], guard, notes)
-        forgetting = forgotten(backbone, final.backbone(backbone))
+        forgetting = forgotten(guard.knew, final.backbone(backbone))
         if worth_a_word(forgetting):
-            notes.append(warning(backbone, final, forgetting, terms.again))
+            notes.append(warning(backbone, guard.knew, final, forgetting, terms.again))
     scores = summed(arms, chosen.name, metric, stage.protocol, stage.held_groups, forgetting)
     curves = {name: tuple(spoken.log for spoken in tried.spoken) for name, tried in found.items()}
     return Speech(scores, tuple(arms), stage.held, None, final, tuple(notes), curves)
