@@ -6,7 +6,7 @@
 A strategy alone: fitted on the rows of the draw, a logistic head on what its body then sees. ``tune``: the frozen
 model, replaced by a strategy where the gate lets it pass, as in ``handful tune`` with a minute for what comes after the
 frozen model. All move the backbone that the frozen model chose, and are scored on the same rows left over, at most
-1,000. Seconds leave out the features of frozen backbones and the scoring.
+500. Seconds leave out the features of frozen backbones and the scoring.
 
 ``--negative N``: N runs on shuffled labels and N at thirty times the rate, texts and photographs in turn, the two
 contrastive strategies in turn, each named, so that the gate has to decide; what is counted is how often the frozen
@@ -52,7 +52,7 @@ SIZES = {"text": (8, 32), "image": (5, 20), "sound": (5, 20)}
 """Modality → rows per class."""
 GATED = (("trec6", 8), ("hymenoptera2", 10))
 """Sets of the runs that should be refused, with rows per class."""
-TEST_ROWS = 1000
+TEST_ROWS = 500
 BUDGET = 60.0
 # So long that the gate is asked on a slow machine too.
 PATIENCE = 120.0
