@@ -19,8 +19,8 @@ from handful.strategies.token_recipes import Lesson
 from handful.training.loop import Update
 from handful.training.tokens import PairBatches, TokenBody, chosen_gain
 
-# Every so many updates so many of the pairs are looked at.
-_LOOK, _PAIRS = 5, 4
+# Every so many updates so many of the pairs are looked at, others each time until all had their turn.
+_LOOK, _PAIRS = 5, 8
 
 # After each of so many equal parts of the training but the last, questions are asked: they cost more than a look.
 _PARTS = 3
@@ -37,7 +37,7 @@ class Alarm:
     lost, and where answers merely grow longer (Singhal et al. 2023): such a training is stopped.
     """
 
-    limit: float = 0.5
+    limit: float = 0.25
     """Nats per token that chosen answers may lose against the start."""
     forgets: float = 0.5
     """Nats per token by which the loss on general questions may rise, beyond doubt."""
@@ -110,12 +110,12 @@ class Guard:
             alarm: where it is written down.
         """
         assert lesson.reference is not None
-        some = PairBatches(lesson.activations, lesson.tokens, lesson.reference, rows[:_PAIRS], _PAIRS)
+        some = PairBatches(lesson.activations, lesson.tokens, lesson.reference, rows, _PAIRS)
         asks = {updates * part // _PARTS for part in range(1, _PARTS)}
 
         def look(update: Update, body: TokenBody) -> bool:
             if (update.number + 1) % _LOOK == 0:
-                alarm.seen.append(chosen_gain(body, some))
+                alarm.seen.append(chosen_gain(body, some, update.number // _LOOK))
             if update.number + 1 in asks:
                 now = self.backbone.with_top(list(body.blocks))
                 assert isinstance(now, LanguageBackbone)

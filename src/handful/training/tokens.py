@@ -172,15 +172,16 @@ def asked_batch(activations: Activations, tokens: Sequence[Tokens], rows: NDArra
 
 
 @torch.no_grad()
-def chosen_gain(body: TokenBody, pairs: PairBatches) -> float:
+def chosen_gain(body: TokenBody, pairs: PairBatches, turn: int = 0) -> float:
     """Nats per token that the chosen answers of some pairs gained since the start; below 0 they became less likely.
 
     Args:
         body: the model as it is.
-        pairs: so many pairs as one update takes.
+        pairs: all pairs.
+        turn: which of them are looked at: those of the update of this number.
     """
     gained, tokens = 0.0, 0.0
-    for batch in pairs(0, 1):
+    for batch in pairs(turn, 1):
         likely, count = log_likelihoods(body(batch.state), batch, pairs)
         assert batch.reference is not None
         chosen = len(likely) // 2
