@@ -209,7 +209,8 @@ def stage_of(
     folds = min(FOLDS, len(np.unique(number)))
     if folds < 2:
         raise OptionError(
-            "the rows must come from at least two groups, so that one can be held out, got 1 group. Add other rows."
+            f"the {len(rows)} rows are all of one group, or near copies of each other: what is held out must be unlike "
+            "what is learned from. Add rows that are unlike these."
         )
     kinds = np.unique([row.answer for row in rows], return_inverse=True)[1] if terms.choices else number * 0
     dealt = fold_ids(kinds, number, folds, generator(terms.seed, "folds"))
