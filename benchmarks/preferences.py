@@ -1,9 +1,10 @@
 """Pairs of answers: what tuning on them brings on held-out ones, and whether alarms stop trainings that go wrong.
 
-The ``--pairs`` shortest pairs of dpo_demo, prompts included. First three trainings on the shortest of them. One is
-planted to go wrong: the rejected answer is the chosen one but for a word, which makes the words that both share
-unlikely (Pal et al. 2024), at ten times the rate of handful and without its supervised term. The two others each lack
-one part of that plot. Then ``handful.tune`` as a user would call it, everything but its time on its defaults.
+The ``--pairs`` shortest pairs of dpo_demo, prompts included. First three trainings on the shortest of them: on pairs
+whose rejected answer is the chosen one but for a word, which makes the words that both share unlikely (Pal et al.
+2024), at ten times the rate of handful and without its supervised term, where an alarm should ring; the same at its own
+rate with that term, where none should; and the first on the answers as they are. Then ``handful.tune`` as a user would
+call it, everything but its time on its defaults.
 
     python benchmarks/preferences.py --out benchmarks/results/preferences.csv
     python benchmarks/preferences.py --backbone toy-language --pairs 12 --budget 60 --out …   # half a minute
