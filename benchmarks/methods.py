@@ -33,6 +33,8 @@ FIELDS = ("set", "rows", "draw", "arm", "accuracy", "seconds", "moved")
 METHODS = ("contrastive", "supcon", "bias", "lora", "adapters", "prefix", "ia3", "partial", "full")
 UPDATES = {10: 20, 100: 60, 1000: 200}
 """Rows → updates."""
+BATCH = 16
+"""Rows per update, for all methods, so that every one has seen as many."""
 CLASSES = 10
 """Where a set has more classes, a draw takes so many of them."""
 TEST_ROWS = 1000
@@ -85,7 +87,7 @@ def one_draw(backbone: Backbone, data: Dataset, test: Dataset, updates: int, see
     """The frozen model and every method, scored on the same rows; seconds are those of learning."""
     classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
     labels, rows, asked = np.asarray(test.labels), np.arange(len(data)), np.arange(len(test))
-    recipes = {name: movers()[name](updates=updates, seed=seed).recipe() for name in METHODS}
+    recipes = {name: movers()[name](updates=updates, batch=BATCH, seed=seed).recipe() for name in METHODS}
     recipes = {"frozen": replace(recipes["partial"], share=0.0), **recipes}
     sights: dict[int, tuple[Activations, Activations, float]] = {}
     for name, recipe in recipes.items():
