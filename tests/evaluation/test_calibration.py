@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
-from handful.evaluation.calibration import SMALLEST, expected_error, leads, log_losses, probabilities, spread_of
+from handful.evaluation.calibration import (
+    SMALLEST,
+    expected_error,
+    hedged_losses,
+    leads,
+    log_losses,
+    probabilities,
+    spread_of,
+)
 
 
 def test_probabilities_by_hand():
@@ -25,6 +33,12 @@ def test_losses_by_hand():
     losses = log_losses(scores, np.array([0, 1]), np.array([1.0, 2.0]))
     np.testing.assert_allclose(losses, -np.log([[1 / 4, 3 / 4], [1 / 10, 9 / 10]]), rtol=1e-5)
     assert losses.dtype == np.float32
+
+
+def test_no_answer_is_surer_than_its_rows_allow():
+    proba = np.array([[1.0, 0.0], [0.5, 0.5], [1.0, 0.0]])
+    losses = hedged_losses(proba, np.array([0, 1, 1]))
+    np.testing.assert_allclose(losses, -np.log([7 / 8, 1 / 2, 1 / 8]))  # a quarter of each answer is one half
 
 
 def test_a_loss_is_charged_for_at_most_near_certainty():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, softmax
 
-from handful.evaluation.calibration import SMALLEST, log_losses, spread_of
+from handful.evaluation.calibration import hedged_losses, log_losses, spread_of
 from handful.evaluation.gate import LIKELY, SURE, Prior, calibrated, chance_to_help, chance_to_show, gain, gate
 from handful.evaluation.intervals import Estimate
 
@@ -26,7 +26,7 @@ def arms(n, rng, better=0.0, classes=3):
 def test_what_rows_can_show_by_hand():
     """Eight rows at 0.8 (wrong) and 0.2 nats against log 2: mean 0.5, deviation 0.3207, Student's quantile 1.8946."""
     truth = np.arange(8) % 2
-    own = np.exp(-np.where(np.arange(8) < 4, 0.8, 0.2))
+    own = (9 * np.exp(-np.where(np.arange(8) < 4, 0.8, 0.2)) - 1 / 2) / 8  # before one part in nine is hedged
     below = np.where(np.eye(2)[truth] > 0, own[:, None], 1 - own[:, None])
     low = np.log(2) - 0.5 - 1.8945786 * np.sqrt(8 / 7) * 0.3 / np.sqrt(8)
     assert chance_to_show(below, truth, None, Prior(-low / 0.5, 0.1)) == pytest.approx(0.5, abs=1e-6)
@@ -96,8 +96,7 @@ def test_a_better_arm_passes_and_the_gain_is_that_of_all_rows():
     found = gate(below, above, truth, folds, None)
     assert found.passed
     assert found.gain.low > 0
-    rows = np.arange(60)
-    assert found.gain.value == pytest.approx((np.log(above[rows, truth]) - np.log(below[rows, truth])).mean())
+    assert found.gain.value == pytest.approx((hedged_losses(below, truth) - hedged_losses(above, truth)).mean())
     np.testing.assert_array_equal(found.whole, above)
 
 
@@ -126,11 +125,18 @@ def test_rows_that_come_in_copies_do_not_fool_it():
     assert np.mean(passed) <= 0.08
 
 
-def test_a_certain_mistake_costs_a_finite_loss():
+def test_a_certain_mistake_costs_what_six_rows_can_show():
     truth, folds = np.zeros(6, int), np.arange(6) % 3
     below = np.tile([0.0, 1.0], (6, 1))
     above = np.tile([1.0, 0.0], (6, 1))
-    assert gate(below, above, truth, folds, None).gain.value == pytest.approx(-np.log(SMALLEST))
+    assert gate(below, above, truth, folds, None).gain.value == pytest.approx(np.log(13))
+
+
+def test_one_certain_mistake_does_not_outweigh_all_other_rows():
+    truth, folds = np.arange(40) % 2, np.arange(40) // 2 % 5
+    below, above = (np.where(np.eye(2)[truth] > 0, sure, 1 - sure) for sure in (0.7, 0.95))
+    above[7] = [1.0, 0.0]
+    assert gate(below, above, truth, folds, None).passed
 
 
 # The answers of the whole procedure --------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from handful.evaluation.calibration import SMALLEST
-from handful.evaluation.selection import LAST, TEMPER, choose, halved, pool, weigh
+from handful.evaluation.selection import LAST, TEMPER, choose, composed, halved, pool, weigh
 
 
 def losses(*rows):
@@ -85,3 +85,27 @@ def test_the_share_of_a_fold_is_found_without_its_rows():
     assert share > 0.9
     right = proba[np.arange(40), truth]
     assert right[folds == 0] == pytest.approx(np.sqrt(0.99) / (np.sqrt(0.99) + np.sqrt(0.01)))
+
+
+def answered(right):
+    """(12, 2) answers that give the true class so much."""
+    proba = np.full((12, 2), 1 - right)
+    proba[np.arange(12), np.arange(12) % 2] = right
+    return proba
+
+
+def test_every_fold_is_answered_by_the_one_that_the_other_folds_favour():
+    truth, folds = np.arange(12) % 2, np.repeat([0, 1, 2], 4)
+    first, second = answered(0.9), answered(0.8)
+    # The first is the best on all rows, but only because of fold 0.
+    first[folds != 0] = answered(0.79)[folds != 0]
+    best, whole = composed([first, second], truth, folds)
+    assert best == 0
+    np.testing.assert_array_equal(whole[folds == 0], second[folds == 0])  # the others favour the second
+    np.testing.assert_array_equal(whole[folds == 1], first[folds == 1])
+
+
+def test_where_there_is_one_fold_all_rows_choose():
+    best, whole = composed([answered(0.8), answered(0.9)], np.arange(12) % 2, np.zeros(12, int))
+    assert best == 1
+    np.testing.assert_array_equal(whole, answered(0.9))

@@ -4,18 +4,17 @@ import pytest
 from handful.errors import MachineError, TrainingError
 from handful.strategies import trials
 from handful.strategies.held_out import HeldOut
-from handful.strategies.trials import Race, Trial, composed, near, suggested
+from handful.strategies.trials import Race, Trial, near, suggested
 from handful.strategies.tuned import Contrastive, LowRank, SupCon
 
 TRUTH = np.array([0, 1] * 6)
-FOLDS = np.repeat([0, 1, 2], 4)
 
 
 def answered(right: float) -> HeldOut:
     """Held-out answers that give the true class so much."""
     proba = np.full((12, 2), 1 - right)
     proba[np.arange(12), TRUTH] = right
-    return HeldOut(proba, 1.0, ((), (), ()), 1.0, 1.0, 10, 0.1)
+    return HeldOut(proba, 1.0, ((), (), ()), 1.0, 1.0, 10, 0.5, 0.1)
 
 
 def fit(right: float):
@@ -47,15 +46,9 @@ def test_a_trial_that_runs_away_counts_and_stops_nothing():
     assert race.run(SupCon(), fit(0.9), TRUTH).found is not None
 
 
-def test_every_fold_is_answered_by_the_trial_that_the_other_folds_favour():
-    first, second = answered(0.9), answered(0.8)
-    # The first is the best on all rows, but only because of fold 0.
-    first.proba[FOLDS != 0] = second.proba[FOLDS != 0] - np.where(np.eye(2)[TRUTH] == 1, 0.01, -0.01)[FOLDS != 0]
-    candidates = [Trial(SupCon(rate=r), 0.0, 3, found) for r, found in ((1.0, first), (2.0, second))]
-    best, whole = composed(candidates, TRUTH, FOLDS)
-    assert best is candidates[0]
-    np.testing.assert_array_equal(whole[FOLDS == 0], second.proba[FOLDS == 0])  # the others favour the second
-    np.testing.assert_array_equal(whole[FOLDS == 1], first.proba[FOLDS == 1])
+def test_a_trial_keeps_the_share_of_the_way_that_its_folds_favour():
+    trial = Race().run(SupCon(), fit(0.9), TRUTH)
+    assert (trial.strategy.fade, trial.record()["fade"]) == (0.5, 0.5)
 
 
 def test_what_is_near_differs_from_the_start_in_one_or_two_options():

@@ -48,6 +48,21 @@ def log_losses_of(proba: NDArray[np.float64], truth: NDArray[np.integer]) -> NDA
     return np.asarray(-np.log(np.maximum(proba[np.arange(len(truth)), truth], SMALLEST)))
 
 
+def hedged_losses(proba: NDArray[np.float64], truth: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Log losses where no answer is surer than N rows allow, so that one row cannot outweigh all others. → (N,).
+
+    One part in N + 1 of each answer is what is said without any row: that all classes are as likely (Laplace's rule of
+    succession, with one row made up in place of one for each class). A row that a fold is wrong about and certain of
+    costs log((N + 1) C) at most, not fourteen nats.
+
+    Args:
+        proba: (N, C) held-out probabilities.
+        truth: (N,) class numbers.
+    """
+    rows, classes = proba.shape
+    return np.asarray(-np.log((rows * proba[np.arange(rows), truth] + 1 / classes) / (rows + 1)))
+
+
 def leads(scores: Floats, truth: NDArray[np.integer]) -> Floats:
     """How far the true class of each row is ahead of the mean of the others: what smoothed targets cost.
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
-from handful.evaluation.calibration import leads, log_losses, log_losses_of, probabilities, spread_of
+from handful.evaluation.calibration import hedged_losses, leads, log_losses, probabilities, spread_of
 from handful.evaluation.intervals import Estimate, group_means, paired_difference
 
 Floats = NDArray[np.floating]
@@ -115,7 +115,7 @@ def gate(
         prior: what is known about the rival from other sets.
     """
     shares = np.bincount(truth, minlength=below.shape[1]) / len(truth)
-    losses = np.stack([log_losses_of(below, truth), log_losses_of(above, truth), -np.log(shares[truth])])  # (3, N)
+    losses = np.stack([hedged_losses(below, truth), hedged_losses(above, truth), -np.log(shares[truth])])  # (3, N)
     right = (above.argmax(1) == truth).astype(float)
 
     def judged(rows: NDArray[np.bool_]) -> tuple[Estimate, float, bool]:
@@ -152,7 +152,7 @@ def chance_to_show(
         prior: what is known about the rival from other sets.
     """
     shares = np.bincount(truth, minlength=below.shape[1]) / len(truth)
-    losses, right = log_losses_of(below, truth), (below.argmax(1) == truth).astype(float)
+    losses, right = hedged_losses(below, truth), (below.argmax(1) == truth).astype(float)
     surer, oftener = gain(-np.log(shares[truth]), losses, groups), _more_often(right, truth, shares, groups)
     return max(_chance(surer, float(losses.mean()), prior), _chance(oftener, float(1 - right.mean()), prior))
 

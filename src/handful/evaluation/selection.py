@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, ndtri, softmax
 
-from handful.evaluation.calibration import SMALLEST, log_losses_of
+from handful.evaluation.calibration import SMALLEST, hedged_losses
 
 Floats = NDArray[np.floating]
 
@@ -79,7 +79,7 @@ def halved(
         (N, C) held-out probabilities of the pool, the share of every fold found on the others, and the share of the
         arm above that all rows support.
     """
-    gain = log_losses_of(below, truth) - log_losses_of(above, truth)
+    gain = hedged_losses(below, truth) - hedged_losses(above, truth)
     logs = [np.log(np.maximum(proba, SMALLEST)) for proba in (below, above)]
 
     def share(rows: NDArray[np.bool_]) -> float:
@@ -90,6 +90,29 @@ def halved(
         own, high = folds == k, share(folds != k)
         out[own] = pool([log[own] for log in logs], np.array([1 - high, high]))
     return out, share(np.ones(len(truth), bool))
+
+
+def composed(
+    probas: Sequence[NDArray[np.float64]], truth: NDArray[np.integer], folds: NDArray[np.integer]
+) -> tuple[int, NDArray[np.float64]]:
+    """The best of several answers, and those of the whole procedure: for every fold the one that the others favour.
+
+    Args:
+        probas: at least one (N, C) array of held-out probabilities.
+        truth: (N,) class numbers.
+        folds: (N,) fold of each row; where there is one only, all rows choose.
+
+    Returns:
+        The position of the one with the lowest loss on all rows, and (N, C) held-out probabilities.
+    """
+    losses = np.stack([hedged_losses(proba, truth) for proba in probas])  # (Q, N)
+    best = int(losses.mean(1).argmin())
+    whole = np.array(probas[best])
+    for k in np.unique(folds):
+        own = folds == k
+        if not own.all():
+            whole[own] = probas[int(losses[:, ~own].mean(1).argmin())][own]
+    return best, whole
 
 
 def choose(losses: Floats, costs: Sequence[int]) -> int:

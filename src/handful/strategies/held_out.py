@@ -1,10 +1,10 @@
-"""Held-out scores of a strategy that moves weights: one training per fold."""
+"""Held-out scores of a strategy that moves weights: one training per fold, asked at several shares of the way."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from handful.evaluation.calibration import log_losses_of
 from handful.evaluation.gate import calibrated
-from handful.strategies.adaptation import adapt, scored
+from handful.evaluation.selection import composed
+from handful.strategies.adaptation import adapt, faded, scored
 from handful.strategies.linear import ABSENT
 from handful.strategies.recipe import Recipe
 from handful.strategies.search import SHARPNESS
@@ -36,6 +37,8 @@ class HeldOut:
     """Mean accuracy on the rows that it did not."""
     moved: int
     """How many weights could move."""
+    fade: float
+    """Which share of the way from the frozen weights to the tuned ones all held-out rows favour."""
     seconds: float
     """What all folds took."""
 
@@ -56,11 +59,11 @@ def hold_out(
         activations: of all N rows, at the depth of the recipe.
         truth: (N,) class numbers.
         folds: (N,) fold of each row.
-        recipe: how.
+        recipe: how; where it has several ``fades``, every fold is answered at the one that the other folds favour.
         file: fold → where the state of its training is kept.
         progress: called with the fold after every update.
-        go_on: called after every fold with the folds done and the log loss of the rows held out so far; where it
-            says no, the rest is left undone.
+        go_on: called after every fold with the folds done and the log loss of the rows held out so far, at the fade
+            that is best on these; where it says no, the rest is left undone.
 
     Returns:
         The held-out answers, or None where it was stopped.
@@ -69,29 +72,41 @@ def hold_out(
         TrainingError: a training ran away.
     """
     start = time.perf_counter()
-    scores = np.full((len(truth), int(truth.max()) + 1), ABSENT, np.float32)
-    curves, right, moved = [], list[float](), 0
+    fades = recipe.fades or (recipe.fade,)
+    scores = np.full((len(fades), len(truth), int(truth.max()) + 1), ABSENT, np.float32)  # (P, N, C)
+    curves, right, moved = [], list[list[float]](), 0
     count = int(folds.max()) + 1
+
+    def judged(rows: NDArray[np.bool_]) -> tuple[int, NDArray[np.float64], list[float]]:
+        found = [calibrated(some[rows], truth[rows], folds[rows], SHARPNESS) for some in scores]
+        best, whole = composed([proba for proba, _ in found], truth[rows], folds[rows])
+        return best, whole, [sharpness for _, sharpness in found]
+
     for k in range(count):
         rows, out = np.flatnonzero(folds != k), folds == k
         if len(np.unique(truth[rows])) < 2:  # nothing to tell apart
-            scores[out] = 0
+            scores[:, out] = 0
             continue
-        tried = adapt(activations, rows, truth[rows], recipe, checkpoint=file(k), progress=_of_fold(k, progress))
-        found = scored(tried.body, activations, ~out, truth, recipe.penalty)
-        scores[out] = found[out]
-        right.append(float((found[rows].argmax(1) == truth[rows]).mean()))
+        whole = replace(recipe, fade=1.0)
+        tried = adapt(activations, rows, truth[rows], whole, checkpoint=file(k), progress=_of_fold(k, progress))
+        right.append([])
+        for at, share in enumerate(fades):
+            body = tried.body if share == 1 else faded(activations, recipe, tried, share).body
+            found = scored(body, activations, ~out, truth, recipe.penalty)
+            scores[at, out] = found[out]
+            right[-1].append(float((found[rows].argmax(1) == truth[rows]).mean()))
         curves.append(tried.log)
         moved = tried.moved
         if 0 < k < count - 1:  # one fold alone has no other to be calibrated on
             done = folds <= k
-            sofar, _ = calibrated(scores[done], truth[done], folds[done], SHARPNESS)
-            if not go_on(k + 1, log_losses_of(sofar, truth[done])):
+            if not go_on(k + 1, log_losses_of(judged(done)[1], truth[done])):
                 return None
-    proba, sharpness = calibrated(scores, truth, folds, SHARPNESS)
-    held = float((scores.argmax(1) == truth).mean())
-    train = float(np.mean(right)) if right else 0.0
-    return HeldOut(proba, sharpness, tuple(curves), train, held, moved, time.perf_counter() - start)
+    best, proba, sharpness = judged(np.ones(len(truth), bool))
+    held = float((scores[best].argmax(1) == truth).mean())
+    train = float(np.mean(right, axis=0)[best]) if right else 0.0
+    return HeldOut(
+        proba, sharpness[best], tuple(curves), train, held, moved, fades[best], time.perf_counter() - start
+    )  # fmt: skip
 
 
 def _of_fold(fold: int, progress: Callable[[int, Update], None]) -> Callable[[Update, int], None]:

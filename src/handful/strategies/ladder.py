@@ -15,7 +15,7 @@ from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
 from handful.errors import HandfulError
 from handful.evaluation.gate import Gated, Prior, gate
-from handful.evaluation.selection import halved
+from handful.evaluation.selection import composed, halved
 from handful.evaluation.verdicts import Held
 from handful.features.view import MOVED, Matrix, View
 from handful.strategies.adaptation import Adapted, adapt
@@ -26,7 +26,7 @@ from handful.strategies.heads import Logistic
 from handful.strategies.held_out import HeldOut, hold_out
 from handful.strategies.offers import Offer, offers
 from handful.strategies.shelf import Shelf
-from handful.strategies.trials import GoOn, Race, Trial, composed, near, suggested
+from handful.strategies.trials import GoOn, Race, Trial, near, suggested
 from handful.strategies.tuned import Tuned
 from handful.training.loop import Update
 
@@ -224,6 +224,7 @@ def _try(offer: Offer, shelf: Shelf, frozen: Frozen, below: _Below, terms: Terms
         file=lambda fold: _file(terms, strategy.name, str(fold)), progress=progress,
     )  # fmt: skip
     assert found is not None
+    strategy = replace(strategy, fade=found.fade)
     return _faced(strategy.name, strategy, found, found.proba, frozen, below, offer.prior)
 
 
@@ -269,7 +270,8 @@ def _race(
     finished = race.finished()
     if not finished:
         return None, tuple(race.trials)
-    best, whole = composed(finished, truth, folds)
+    at, whole = composed([trial.found.proba for trial in finished if trial.found is not None], truth, folds)
+    best = finished[at]
     assert best.found is not None
     name, prior = f"{best.strategy.name}, searched", of_kind[type(best.strategy)].prior
     return _faced(name, best.strategy, best.found, whole, frozen, below, prior), tuple(race.trials)
@@ -305,6 +307,7 @@ def _arm(rung: Rung) -> Held:
         "weights moved": f"{rung.found.moved:,}",
         "updates": strategy.updates,
         "rate": strategy.rate,
+        "share of the way": f"{strategy.fade:.0%}",
         "on rows learned from": f"{rung.found.train:.0%}",
         "on held-out rows": f"{rung.found.held:.0%}",
     }

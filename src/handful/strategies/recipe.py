@@ -43,6 +43,8 @@ class Recipe:
     """λ of the logistic head that is fitted on the tuned features in the end."""
     fade: float = 1.0
     """Which share of the way from the frozen weights to the tuned ones is gone (WiSE-FT)."""
+    fades: tuple[float, ...] = ()
+    """Shares of the way that held-out rows choose from, which costs no training; none: ``fade`` as it is."""
     dropout: bool = False
     """Whether the backbone's dropout is on while it learns."""
     l2_sp: float = 0.0

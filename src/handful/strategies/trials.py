@@ -75,35 +75,14 @@ class Race:
         else:
             loss = seen[0] if found is None else float(log_losses_of(found.proba, truth).mean())
             folds = seen[1] if found is None else len(found.curves)
-            trial = Trial(strategy, loss, folds, found)
+            kept = strategy if found is None else replace(strategy, fade=found.fade)
+            trial = Trial(kept, loss, folds, found)
         self.trials.append(trial)
         return trial
 
     def finished(self) -> list[Trial]:
         """The trials of which all folds were run."""
         return [trial for trial in self.trials if trial.found is not None]
-
-
-def composed(
-    trials: Sequence[Trial], truth: NDArray[np.int64], folds: NDArray[np.int64]
-) -> tuple[Trial, NDArray[np.float64]]:
-    """The best trial, and the answers of the whole procedure: for every fold the trial that the other folds favour.
-
-    Args:
-        trials: at least one, all of them finished.
-        truth: (N,) class numbers.
-        folds: (N,) fold of each row.
-
-    Returns:
-        The trial with the lowest loss on all rows, and (N, C) held-out probabilities.
-    """
-    probas = [trial.found.proba for trial in trials if trial.found is not None]
-    losses = np.stack([log_losses_of(proba, truth) for proba in probas])  # (Q, N)
-    whole = np.zeros_like(probas[0])
-    for k in np.unique(folds):
-        own = folds == k
-        whole[own] = probas[int(losses[:, ~own].mean(1).argmin())][own]
-    return trials[int(losses.mean(1).argmin())], whole
 
 
 def near(strategy: Tuned) -> Iterator[Tuned]:
