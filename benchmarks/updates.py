@@ -1,4 +1,4 @@
-"""How many updates, at which rate, over how many blocks: contrastive training on development draws, for its defaults.
+"""How many updates, at which rate, over how many blocks, how far: contrastive training on development draws.
 
 Sets that no other table looks at, eight rows per class of five drawn classes; every setting alone, fitted on the rows
 of the draw, a logistic head on what its body then sees, scored on at most 400 rows left over.
@@ -14,19 +14,23 @@ from dataclasses import replace
 import numpy as np
 
 from handful import api
-from handful.strategies.tuned import Contrastive
+from handful.strategies.tuned import Contrastive, LowRank, Tuned
 from ladder import Looked, alone
 from ledger import Ledger, Row, cells, mean, options, spread
 from pools import by_name, draws, open_pool
 
 FIELDS = ("set", "draw", "setting", "accuracy", "first", "seconds")
-SETTINGS = {
+SETTINGS: dict[str, Tuned] = {
     "5 at 7e-4": Contrastive(updates=5, rate=7e-4),
     "10 at 4e-4": Contrastive(updates=10, rate=4e-4),
     "10 at 7e-4": Contrastive(updates=10, rate=7e-4),
     "20 at 2e-4": Contrastive(updates=20, rate=2e-4),
     "20 at 4e-4": Contrastive(updates=20, rate=4e-4),
     "10 at 4e-4, all blocks": Contrastive(updates=10, rate=4e-4, share=1.0),
+    "a quarter of the way": Contrastive(fade=0.25),
+    "half of the way": Contrastive(fade=0.5),
+    "3/4 of the way": Contrastive(fade=0.75),
+    "lora, 20 updates": LowRank(updates=20),
 }
 PER_CLASS, CLASSES, TEST_ROWS = 8, 5, 400
 
@@ -39,20 +43,25 @@ def main() -> None:
         pool = open_pool(task, args.data)
         backbone = next(iter(api.load_backbones("auto", task.modality).values()))
         for seed, train, rest in draws(pool, PER_CLASS, args.draws, CLASSES):
-            if ledger.has(set=task.name, draw=seed):
+            missing = {
+                name: strategy
+                for name, strategy in SETTINGS.items()
+                if not ledger.has(set=task.name, draw=seed, setting=name)
+            }
+            if not missing:
                 continue
             test = rest[np.random.default_rng(seed).permutation(len(rest))[:TEST_ROWS]]
             data, labels = pool.data.take(train), np.asarray(pool.data.labels)[test]
             classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
             ours, asked = Looked(backbone, data), Looked(backbone, pool.data.take(test))
-            found: list[Row] = []
-            for name, strategy in SETTINGS.items():
+            found = cells(ledger.rows, "set", "draw").get((task.name, str(seed)), [])
+            for name, strategy in missing.items():
                 said, seconds = alone(replace(strategy, seed=seed), ours, asked, truth)
                 right = 0.0 if said is None else float((classes[said] == labels).mean())
                 first = found[0]["accuracy"] if found else round(right, 4)
                 at: Row = {"set": task.name, "draw": seed, "setting": name}
                 found.append({**at, "accuracy": round(right, 4), "first": first, "seconds": round(seconds, 2)})
-            ledger.extend(found)
+                ledger.add(found[-1])
             print(task.name, seed, *(row["accuracy"] for row in found), flush=True)
     print(table(ledger.rows))
 

@@ -62,7 +62,7 @@ class Tuned(ClassifierMixin, BaseEstimator):
     """λ of the logistic head on the tuned features."""
     fade: float = 1.0
     """How far to go from the frozen weights to the tuned ones, 0 to 1 (WiSE-FT)."""
-    fades: tuple[float, ...] = (0.25, 0.5, 1.0)
+    fades: tuple[float, ...] = (0.5, 1.0)
     """How far a tuned run may go, which held-out rows choose; fitted alone, a strategy goes as far as ``fade`` says."""
     augment: int = 0
     """How many augmented versions of each item there are beside the item itself."""
