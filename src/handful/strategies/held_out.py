@@ -59,7 +59,8 @@ def hold_out(
         activations: of all N rows, at the depth of the recipe.
         truth: (N,) class numbers.
         folds: (N,) fold of each row.
-        recipe: how; where it has several ``fades``, every fold is answered at the one that the other folds favour.
+        recipe: how; where it has ``fades``, a fold is answered at another than its own only where that is beyond
+            doubt better on the other folds.
         file: fold → where the state of its training is kept.
         progress: called with the fold after every update.
         go_on: called after every fold with the folds done and the log loss of the rows held out so far, at the fade
@@ -73,13 +74,14 @@ def hold_out(
     """
     start = time.perf_counter()
     fades = recipe.fades or (recipe.fade,)
+    other = [int(share != recipe.fade) for share in fades]  # than what the recipe says by itself
     scores = np.full((len(fades), len(truth), int(truth.max()) + 1), ABSENT, np.float32)  # (P, N, C)
     curves, right, moved = [], list[list[float]](), 0
     count = int(folds.max()) + 1
 
     def judged(rows: NDArray[np.bool_]) -> tuple[int, NDArray[np.float64], list[float]]:
         found = [calibrated(some[rows], truth[rows], folds[rows], SHARPNESS) for some in scores]
-        best, whole = composed([proba for proba, _ in found], truth[rows], folds[rows])
+        best, whole = composed([proba for proba, _ in found], truth[rows], folds[rows], other)
         return best, whole, [sharpness for _, sharpness in found]
 
     for k in range(count):

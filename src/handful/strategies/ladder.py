@@ -270,7 +270,8 @@ def _race(
     finished = race.finished()
     if not finished:
         return None, tuple(race.trials)
-    at, whole = composed([trial.found.proba for trial in finished if trial.found is not None], truth, folds)
+    probas = [trial.found.proba for trial in finished if trial.found is not None]
+    at, whole = composed(probas, truth, folds, [0] * len(probas))
     best = finished[at]
     assert best.found is not None
     name, prior = f"{best.strategy.name}, searched", of_kind[type(best.strategy)].prior

@@ -44,7 +44,7 @@ class Recipe:
     fade: float = 1.0
     """Which share of the way from the frozen weights to the tuned ones is gone (WiSE-FT)."""
     fades: tuple[float, ...] = ()
-    """Shares of the way that held-out rows choose from, which costs no training; none: ``fade`` as it is."""
+    """Shares of the way that held-out rows may choose in place of ``fade``, which costs no training."""
     dropout: bool = False
     """Whether the backbone's dropout is on while it learns."""
     l2_sp: float = 0.0

@@ -63,7 +63,7 @@ class Tuned(ClassifierMixin, BaseEstimator):
     fade: float = 1.0
     """How far to go from the frozen weights to the tuned ones, 0 to 1 (WiSE-FT)."""
     fades: tuple[float, ...] = (0.5, 1.0)
-    """How far a tuned run may go, which held-out rows choose; fitted alone, a strategy goes as far as ``fade`` says."""
+    """How far a tuned run may go instead, where held-out rows leave no doubt."""
     augment: int = 0
     """How many augmented versions of each item there are beside the item itself."""
     bold: bool = False
@@ -195,6 +195,10 @@ class Contrastive(_Pairs):
     """How many times the weights are moved; as good as twice as many at half the rate, and as fast as that sounds."""
     rate: float = 7e-4
     """The highest learning rate."""
+    fade: float = 0.75
+    """How far to go from the frozen weights to the tuned ones, 0 to 1; all of the way some texts lose what they had."""
+    fades: tuple[float, ...] = (0.5, 0.75, 1.0)
+    """How far a tuned run may go instead, where held-out rows leave no doubt."""
 
 
 @dataclass
