@@ -87,7 +87,7 @@ def one_draw(backbone: Backbone, data: Dataset, test: Dataset, updates: int, see
     """The frozen model and every method, scored on the same rows; seconds are those of learning."""
     classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
     labels, rows, asked = np.asarray(test.labels), np.arange(len(data)), np.arange(len(test))
-    recipes = {name: movers()[name](updates=updates, batch=BATCH, seed=seed).recipe() for name in METHODS}
+    recipes = {name: movers()[name](updates=updates, batch=BATCH, fade=1.0, seed=seed).recipe() for name in METHODS}
     recipes = {"frozen": replace(recipes["partial"], share=0.0), **recipes}
     sights: dict[int, tuple[Activations, Activations, float]] = {}
     for name, recipe in recipes.items():

@@ -21,12 +21,12 @@ from pools import by_name, draws, open_pool
 
 FIELDS = ("set", "draw", "setting", "accuracy", "first", "seconds")
 SETTINGS: dict[str, Tuned] = {
-    "5 at 7e-4": Contrastive(updates=5, rate=7e-4),
-    "10 at 4e-4": Contrastive(updates=10, rate=4e-4),
-    "10 at 7e-4": Contrastive(updates=10, rate=7e-4),
-    "20 at 2e-4": Contrastive(updates=20, rate=2e-4),
-    "20 at 4e-4": Contrastive(updates=20, rate=4e-4),
-    "10 at 4e-4, all blocks": Contrastive(updates=10, rate=4e-4, share=1.0),
+    "5 at 7e-4": Contrastive(updates=5, rate=7e-4, fade=1.0),
+    "10 at 4e-4": Contrastive(updates=10, rate=4e-4, fade=1.0),
+    "10 at 7e-4": Contrastive(updates=10, rate=7e-4, fade=1.0),
+    "20 at 2e-4": Contrastive(updates=20, rate=2e-4, fade=1.0),
+    "20 at 4e-4": Contrastive(updates=20, rate=4e-4, fade=1.0),
+    "10 at 4e-4, all blocks": Contrastive(updates=10, rate=4e-4, share=1.0, fade=1.0),
     "a quarter of the way": Contrastive(fade=0.25),
     "half of the way": Contrastive(fade=0.5),
     "3/4 of the way": Contrastive(fade=0.75),

@@ -32,13 +32,13 @@ def kept():
 def test_one_share_is_what_the_recipe_says(kept):
     for fade in (1.0, 0.5):
         one = hold_out(kept, TRUTH, FOLDS, replace(RECIPE, fade=fade))
-        same = hold_out(kept, TRUTH, FOLDS, replace(RECIPE, fades=(fade,)))
+        same = hold_out(kept, TRUTH, FOLDS, replace(RECIPE, fade=fade, fades=(fade,)))
         assert (one.fade, same.fade) == (fade, fade)
         np.testing.assert_allclose(one.proba, same.proba)
 
 
 def test_none_of_the_way_is_the_frozen_model(kept):
-    none = hold_out(kept, TRUTH, FOLDS, replace(RECIPE, fades=(0.0,)))
+    none = hold_out(kept, TRUTH, FOLDS, replace(RECIPE, fade=0.0))
     still = hold_out(kept, TRUTH, FOLDS, replace(RECIPE, settings=replace(RECIPE.settings, rate=1e-12)))
     np.testing.assert_allclose(none.proba, still.proba, atol=1e-4)
 
@@ -73,3 +73,9 @@ def test_a_training_that_went_too_far_is_gone_only_part_of_the_way(kept, monkeyp
     part, whole = (hold_out(kept, known, FOLDS, replace(RECIPE, fades=fades)) for fades in ((0.25, 1.0), ()))
     assert (part.fade, whole.fade) == (0.25, 1.0)
     assert hedged_losses(part.proba, known).mean() < hedged_losses(whole.proba, known).mean()
+
+
+def test_its_own_share_is_asked_about_whatever_else_is():
+    assert replace(RECIPE, fade=0.4, fades=(0.5, 1.0)).shares == (0.4, 0.5, 1.0)
+    assert replace(RECIPE, fade=1.0, fades=(0.5, 1.0)).shares == (1.0, 0.5)
+    assert replace(RECIPE, fade=0.4).shares == (0.4,)

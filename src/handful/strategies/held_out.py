@@ -73,15 +73,15 @@ def hold_out(
         TrainingError: a training ran away.
     """
     start = time.perf_counter()
-    fades = recipe.fades or (recipe.fade,)
-    other = [int(share != recipe.fade) for share in fades]  # than what the recipe says by itself
-    scores = np.full((len(fades), len(truth), int(truth.max()) + 1), ABSENT, np.float32)  # (P, N, C)
+    shares, all_the_way = recipe.shares, replace(recipe, fade=1.0)
+    costs = [0] + [1] * (len(shares) - 1)  # another share than its own has to be better beyond doubt
+    scores = np.full((len(shares), len(truth), int(truth.max()) + 1), ABSENT, np.float32)  # (P, N, C)
     curves, right, moved = [], list[list[float]](), 0
     count = int(folds.max()) + 1
 
     def judged(rows: NDArray[np.bool_]) -> tuple[int, NDArray[np.float64], list[float]]:
         found = [calibrated(some[rows], truth[rows], folds[rows], SHARPNESS) for some in scores]
-        best, whole = composed([proba for proba, _ in found], truth[rows], folds[rows], other)
+        best, whole = composed([proba for proba, _ in found], truth[rows], folds[rows], costs)
         return best, whole, [sharpness for _, sharpness in found]
 
     for k in range(count):
@@ -89,10 +89,9 @@ def hold_out(
         if len(np.unique(truth[rows])) < 2:  # nothing to tell apart
             scores[:, out] = 0
             continue
-        whole = replace(recipe, fade=1.0)
-        tried = adapt(activations, rows, truth[rows], whole, checkpoint=file(k), progress=_of_fold(k, progress))
+        tried = adapt(activations, rows, truth[rows], all_the_way, checkpoint=file(k), progress=_of_fold(k, progress))
         right.append([])
-        for at, share in enumerate(fades):
+        for at, share in enumerate(shares):
             body = tried.body if share == 1 else faded(activations, recipe, tried, share).body
             found = scored(body, activations, ~out, truth, recipe.penalty)
             scores[at, out] = found[out]
@@ -107,7 +106,7 @@ def hold_out(
     held = float((scores[best].argmax(1) == truth).mean())
     train = float(np.mean(right, axis=0)[best]) if right else 0.0
     return HeldOut(
-        proba, sharpness[best], tuple(curves), train, held, moved, fades[best], time.perf_counter() - start
+        proba, sharpness[best], tuple(curves), train, held, moved, shares[best], time.perf_counter() - start
     )  # fmt: skip
 
 

@@ -71,6 +71,11 @@ class Recipe:
     """Weights to begin with in place of the backbone's own, as a meta-learned start gives them."""
 
     @property
+    def shares(self) -> tuple[float, ...]:
+        """The shares of the way that are asked about on held-out rows, its own first."""
+        return (self.fade, *(share for share in self.fades if share != self.fade))
+
+    @property
     def noisy(self) -> bool:
         """Whether dropout is on."""
         return self.dropout or bool(self.r_drop)

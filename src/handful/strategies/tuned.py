@@ -197,8 +197,6 @@ class Contrastive(_Pairs):
     """The highest learning rate."""
     fade: float = 0.75
     """How far to go from the frozen weights to the tuned ones, 0 to 1; all of the way some texts lose what they had."""
-    fades: tuple[float, ...] = (0.5, 0.75, 1.0)
-    """How far a tuned run may go instead, where held-out rows leave no doubt."""
 
 
 @dataclass
