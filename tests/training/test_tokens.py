@@ -118,7 +118,7 @@ def test_preferences_raise_the_chosen_answer_over_the_rejected_one(toy, objectiv
     gained = torch.zeros(6).index_add(0, batch.owner, each) - batch.reference
     assert (gained[:3] > gained[3:]).all()
     if objective.supervised:
-        assert chosen_gain(body, source) > 0
+        assert chosen_gain(body, source, 0) > 0
 
 
 def test_pairs_without_a_start_are_refused():
@@ -160,10 +160,10 @@ def test_what_chosen_answers_gained_is_the_same_in_one_piece_and_in_several(toy,
         if "lora_B" in name:
             weight.data += 0.05
     _, source = pairs_of(toy)
-    whole = chosen_gain(body, source)
+    whole = chosen_gain(body, source, 0)
     monkeypatch.setattr(module, "PART", 1)
     assert len(source(0, 1)) == 3
-    assert chosen_gain(body, source) == pytest.approx(whole, rel=1e-5)
+    assert chosen_gain(body, source, 0) == pytest.approx(whole, rel=1e-5)
     assert whole != 0
 
 

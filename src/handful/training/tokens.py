@@ -172,7 +172,7 @@ def asked_batch(activations: Activations, tokens: Sequence[Tokens], rows: NDArra
 
 
 @torch.no_grad()
-def chosen_gain(body: TokenBody, pairs: PairBatches, turn: int = 0) -> float:
+def chosen_gain(body: TokenBody, pairs: PairBatches, turn: int) -> float:
     """Nats per token that the chosen answers of some pairs gained since the start; below 0 they became less likely.
 
     Args:
