@@ -93,26 +93,25 @@ def halved(
 
 
 def composed(
-    probas: Sequence[NDArray[np.float64]], truth: NDArray[np.integer], folds: NDArray[np.integer], costs: Sequence[int]
+    probas: Sequence[NDArray[np.float64]], truth: NDArray[np.integer], folds: NDArray[np.integer]
 ) -> tuple[int, NDArray[np.float64]]:
     """The best of several answers, and those of the whole procedure: for every fold the one that the others favour.
 
     Args:
-        probas: Q arrays (N, C) of held-out probabilities, at least one.
+        probas: at least one (N, C) array of held-out probabilities.
         truth: (N,) class numbers.
         folds: (N,) fold of each row; where there is one only, all rows choose.
-        costs: Q numbers; of a higher one is chosen only what is better beyond doubt.
 
     Returns:
-        The position of the one that all rows choose, and (N, C) held-out probabilities.
+        The position of the one with the lowest loss on all rows, and (N, C) held-out probabilities.
     """
     losses = np.stack([hedged_losses(proba, truth) for proba in probas])  # (Q, N)
-    best = choose(losses, costs)
+    best = int(losses.mean(1).argmin())
     whole = np.array(probas[best])
     for k in np.unique(folds):
         own = folds == k
         if not own.all():
-            whole[own] = probas[choose(losses[:, ~own], costs)][own]
+            whole[own] = probas[int(losses[:, ~own].mean(1).argmin())][own]
     return best, whole
 
 

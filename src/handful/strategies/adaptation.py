@@ -91,23 +91,11 @@ def adapt(
     if len(parts) == 1 and recipe.fade == 1:
         return parts[0]
     delta = recipe.tuner.combine([part.delta for part in parts], [1.0] * len(parts))
-    return faded(activations, recipe, replace(parts[0], delta=delta), recipe.fade)
-
-
-def faded(activations: Activations, recipe: Recipe, adapted: Adapted, share: float) -> Adapted:
-    """What moved, with only a share of its effect (WiSE-FT, Wortsman et al. 2022).
-
-    Args:
-        activations: what the frozen blocks give.
-        recipe: how weights moved.
-        adapted: what moved; its body is not looked at.
-        share: 0 for the frozen weights, 1 for the tuned ones.
-    """
-    delta, body = adapted.delta, start(activations, recipe)
-    if share != 1:
-        delta = recipe.tuner.faded(start(activations, recipe), delta, share)
+    if recipe.fade != 1:
+        delta = recipe.tuner.faded(start(activations, recipe), delta, recipe.fade)
+    body = start(activations, recipe)
     recipe.tuner.load(body, delta)
-    return replace(adapted, delta=delta, body=body.eval())
+    return Adapted(delta, parts[0].log, parts[0].moved, body.eval())
 
 
 def _once(

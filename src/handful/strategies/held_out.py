@@ -1,10 +1,10 @@
-"""Held-out scores of a strategy that moves weights: one training per fold, asked at several shares of the way."""
+"""Held-out scores of a strategy that moves weights: one training per fold."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from handful.evaluation.calibration import log_losses_of
 from handful.evaluation.gate import calibrated
-from handful.evaluation.selection import composed
-from handful.strategies.adaptation import adapt, faded, scored
+from handful.strategies.adaptation import adapt, scored
 from handful.strategies.linear import ABSENT
 from handful.strategies.recipe import Recipe
 from handful.strategies.search import SHARPNESS
@@ -37,8 +36,6 @@ class HeldOut:
     """Mean accuracy on the rows that it did not."""
     moved: int
     """How many weights could move."""
-    fade: float
-    """Which share of the way from the frozen weights to the tuned ones all held-out rows favour."""
     seconds: float
     """What all folds took."""
 
@@ -59,12 +56,11 @@ def hold_out(
         activations: of all N rows, at the depth of the recipe.
         truth: (N,) class numbers.
         folds: (N,) fold of each row.
-        recipe: how; where it has ``fades``, a fold is answered at another than its own only where that is beyond
-            doubt better on the other folds.
+        recipe: how.
         file: fold → where the state of its training is kept.
         progress: called with the fold after every update.
-        go_on: called after every fold with the folds done and the log loss of the rows held out so far, at the fade
-            that is best on these; where it says no, the rest is left undone.
+        go_on: called after every fold with the folds done and the log loss of the rows held out so far; where it
+            says no, the rest is left undone.
 
     Returns:
         The held-out answers, or None where it was stopped.
@@ -73,41 +69,29 @@ def hold_out(
         TrainingError: a training ran away.
     """
     start = time.perf_counter()
-    shares, all_the_way = recipe.shares, replace(recipe, fade=1.0)
-    costs = [0] + [1] * (len(shares) - 1)  # another share than its own has to be better beyond doubt
-    scores = np.full((len(shares), len(truth), int(truth.max()) + 1), ABSENT, np.float32)  # (P, N, C)
-    curves, right, moved = [], list[list[float]](), 0
+    scores = np.full((len(truth), int(truth.max()) + 1), ABSENT, np.float32)
+    curves, right, moved = [], list[float](), 0
     count = int(folds.max()) + 1
-
-    def judged(rows: NDArray[np.bool_]) -> tuple[int, NDArray[np.float64], list[float]]:
-        found = [calibrated(some[rows], truth[rows], folds[rows], SHARPNESS) for some in scores]
-        best, whole = composed([proba for proba, _ in found], truth[rows], folds[rows], costs)
-        return best, whole, [sharpness for _, sharpness in found]
-
     for k in range(count):
         rows, out = np.flatnonzero(folds != k), folds == k
         if len(np.unique(truth[rows])) < 2:  # nothing to tell apart
-            scores[:, out] = 0
+            scores[out] = 0
             continue
-        tried = adapt(activations, rows, truth[rows], all_the_way, checkpoint=file(k), progress=_of_fold(k, progress))
-        right.append([])
-        for at, share in enumerate(shares):
-            body = tried.body if share == 1 else faded(activations, recipe, tried, share).body
-            found = scored(body, activations, ~out, truth, recipe.penalty)
-            scores[at, out] = found[out]
-            right[-1].append(float((found[rows].argmax(1) == truth[rows]).mean()))
+        tried = adapt(activations, rows, truth[rows], recipe, checkpoint=file(k), progress=_of_fold(k, progress))
+        found = scored(tried.body, activations, ~out, truth, recipe.penalty)
+        scores[out] = found[out]
+        right.append(float((found[rows].argmax(1) == truth[rows]).mean()))
         curves.append(tried.log)
         moved = tried.moved
         if 0 < k < count - 1:  # one fold alone has no other to be calibrated on
             done = folds <= k
-            if not go_on(k + 1, log_losses_of(judged(done)[1], truth[done])):
+            sofar, _ = calibrated(scores[done], truth[done], folds[done], SHARPNESS)
+            if not go_on(k + 1, log_losses_of(sofar, truth[done])):
                 return None
-    best, proba, sharpness = judged(np.ones(len(truth), bool))
-    held = float((scores[best].argmax(1) == truth).mean())
-    train = float(np.mean(right, axis=0)[best]) if right else 0.0
-    return HeldOut(
-        proba, sharpness[best], tuple(curves), train, held, moved, shares[best], time.perf_counter() - start
-    )  # fmt: skip
+    proba, sharpness = calibrated(scores, truth, folds, SHARPNESS)
+    held = float((scores.argmax(1) == truth).mean())
+    train = float(np.mean(right)) if right else 0.0
+    return HeldOut(proba, sharpness, tuple(curves), train, held, moved, time.perf_counter() - start)
 
 
 def _of_fold(fold: int, progress: Callable[[int, Update], None]) -> Callable[[Update, int], None]:

@@ -224,7 +224,6 @@ def _try(offer: Offer, shelf: Shelf, frozen: Frozen, below: _Below, terms: Terms
         file=lambda fold: _file(terms, strategy.name, str(fold)), progress=progress,
     )  # fmt: skip
     assert found is not None
-    strategy = replace(strategy, fade=found.fade)
     return _faced(strategy.name, strategy, found, found.proba, frozen, below, offer.prior)
 
 
@@ -271,7 +270,7 @@ def _race(
     if not finished:
         return None, tuple(race.trials)
     probas = [trial.found.proba for trial in finished if trial.found is not None]
-    at, whole = composed(probas, truth, folds, [0] * len(probas))
+    at, whole = composed(probas, truth, folds)
     best = finished[at]
     assert best.found is not None
     name, prior = f"{best.strategy.name}, searched", of_kind[type(best.strategy)].prior

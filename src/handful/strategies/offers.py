@@ -120,5 +120,5 @@ def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe
         around = time.perf_counter() - start - update.seconds
     full = min(recipe.batch, len(truth)) / min(recipe.batch, len(some))
     backbone = activations.backbone
-    looks = len(recipe.shares) * len(truth) / min(recipe.batch, len(some)) / _PASSES
+    looks = len(truth) / min(recipe.batch, len(some)) / _PASSES
     return around * recipe.trainings(backbone) + (recipe.updates(backbone) * full + looks) * update.seconds

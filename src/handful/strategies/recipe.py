@@ -43,8 +43,6 @@ class Recipe:
     """λ of the logistic head that is fitted on the tuned features in the end."""
     fade: float = 1.0
     """Which share of the way from the frozen weights to the tuned ones is gone (WiSE-FT)."""
-    fades: tuple[float, ...] = ()
-    """Shares of the way that held-out rows may choose in place of ``fade``, which costs no training."""
     dropout: bool = False
     """Whether the backbone's dropout is on while it learns."""
     l2_sp: float = 0.0
@@ -69,11 +67,6 @@ class Recipe:
     """Whether blocks begin to move one after the other, top block first, until rows held out inside get worse."""
     begin: Delta | None = None
     """Weights to begin with in place of the backbone's own, as a meta-learned start gives them."""
-
-    @property
-    def shares(self) -> tuple[float, ...]:
-        """The shares of the way that are asked about on held-out rows, its own first."""
-        return (self.fade, *(share for share in self.fades if share != self.fade))
 
     @property
     def noisy(self) -> bool:

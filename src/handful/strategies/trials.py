@@ -75,8 +75,7 @@ class Race:
         else:
             loss = seen[0] if found is None else float(log_losses_of(found.proba, truth).mean())
             folds = seen[1] if found is None else len(found.curves)
-            kept = strategy if found is None else replace(strategy, fade=found.fade)
-            trial = Trial(kept, loss, folds, found)
+            trial = Trial(strategy, loss, folds, found)
         self.trials.append(trial)
         return trial
 
@@ -86,7 +85,7 @@ class Race:
 
 
 def near(strategy: Tuned) -> Iterator[Tuned]:
-    """A small, sensible space around a setting: rates, updates, blocks, temperature, and augmented versions.
+    """A small, sensible space around a setting: rates, updates, blocks, the whole way, temperature, augmented versions.
 
     One of the rates is what a sweep inside each fold finds. Whether versions help, and whether those that may change a
     label do, is left to the held-out rows.
@@ -96,8 +95,9 @@ def near(strategy: Tuned) -> Iterator[Tuned]:
     if not strategy.sweep:
         yield replace(strategy, sweep=True)
     yield replace(strategy, updates=strategy.updates * 2)
-    if strategy.share < 1:
-        yield replace(strategy, share=min(1.0, strategy.share * 1.5))
+    yield replace(strategy, share=min(1.0, strategy.share * 1.5) if strategy.share < 1 else 0.67)
+    if strategy.fade < 1:
+        yield replace(strategy, fade=1.0)
     if isinstance(strategy, SupCon):
         yield replace(strategy, temperature=strategy.temperature * 2)
     if not strategy.augment:

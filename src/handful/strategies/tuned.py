@@ -62,8 +62,6 @@ class Tuned(ClassifierMixin, BaseEstimator):
     """λ of the logistic head on the tuned features."""
     fade: float = 1.0
     """How far to go from the frozen weights to the tuned ones, 0 to 1 (WiSE-FT)."""
-    fades: tuple[float, ...] = (0.5, 1.0)
-    """How far a tuned run may go instead, where held-out rows leave no doubt."""
     augment: int = 0
     """How many augmented versions of each item there are beside the item itself."""
     bold: bool = False
@@ -88,8 +86,8 @@ class Tuned(ClassifierMixin, BaseEstimator):
         settings = Settings(updates=self.updates, rate=self.rate, schedule=self.schedule, seed=self.seed)
         return Recipe(
             self.objective(), self.tuner(), self.share, settings, self.batch, self.decay, self.penalty, self.fade,
-            self.fades, tokens=self.tokens, versions=self.augment, bold=self.bold, l2_sp=self.l2_sp,
-            adversary=self.adversary, sweep=self.sweep,
+            tokens=self.tokens, versions=self.augment, bold=self.bold, l2_sp=self.l2_sp, adversary=self.adversary,
+            sweep=self.sweep,
         )  # fmt: skip
 
     def recipe_for(self, backbone: Backbone) -> Recipe:
@@ -268,8 +266,6 @@ class Prefixes(_Pairs):
     name = "prefix"
     rate: float = 1e-2
     """The highest learning rate."""
-    fades: tuple[float, ...] = ()
-    """None: there is no token that changes nothing, from which one could go part of the way."""
     length: int = 8
     """P, how many learned tokens each block sees."""
 
@@ -347,8 +343,6 @@ class Gradual(Partial):
     """One block after the other begins to move, top block first, as long as rows held out inside get better."""
 
     name = "gradual"
-    fades: tuple[float, ...] = ()
-    """None: every fold chooses how many blocks move."""
 
     def recipe(self) -> Recipe:
         """As partial, with the number of blocks left to the rows."""
@@ -393,5 +387,3 @@ class Wise(SupCon):
     name = "wise"
     fade: float = 0.5
     """How far to go from the frozen weights to the tuned ones, 0 to 1."""
-    fades: tuple[float, ...] = ()
-    """None: half of the way it is."""
