@@ -99,6 +99,6 @@ def test_an_unknown_schedule_is_refused_with_the_known_ones():
     with pytest.raises(OptionError) as error:
         SupCon(backbone=ToyText(), schedule="liner").fit(*rows())
     assert str(error.value) == (
-        "schedule must be one of constant, linear, cosine, slanted_triangular, one_cycle, got 'liner'. "
+        "schedule must be one of constant, linear, triangular, cosine, slanted_triangular, one_cycle, got 'liner'. "
         "Did you mean 'linear'?"
     )

@@ -15,6 +15,7 @@ from handful.training.schedules import (
     linear,
     one_cycle,
     slanted_triangular,
+    triangular,
 )
 
 WITH_WARM_UP = [constant, linear, cosine, slanted_triangular]
@@ -34,6 +35,12 @@ def test_linear_by_hand():
         [1 / 3, 2 / 3, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8]
     )
     assert run(linear, 4, warm_up=0) == pytest.approx([1, 3 / 4, 2 / 4, 1 / 4])
+
+
+def test_triangular_by_hand():
+    assert run(triangular, 5) == pytest.approx([1 / 3, 2 / 3, 1, 2 / 3, 1 / 3])
+    assert run(triangular, 6) == pytest.approx([1 / 4, 2 / 4, 3 / 4, 1, 2 / 3, 1 / 3])
+    assert run(triangular, 1) == [1]
 
 
 def test_cosine_by_hand():
@@ -72,7 +79,7 @@ def test_a_run_too_short_to_warm_up_begins_at_full_rate():
 
 
 def test_every_schedule_has_a_name():
-    assert list(SCHEDULES) == ["constant", "linear", "cosine", "slanted_triangular", "one_cycle"]
+    assert list(SCHEDULES) == ["constant", "linear", "triangular", "cosine", "slanted_triangular", "one_cycle"]
     assert all(name == schedule.__name__ for name, schedule in SCHEDULES.items())
 
 

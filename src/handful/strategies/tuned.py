@@ -189,10 +189,12 @@ class Contrastive(_Pairs):
     """All weights of the upper blocks move until rows of a class look alike and those of others do not."""
 
     name = "contrastive"
-    updates: int = 5
+    updates: int = 6
     """How many times the weights are moved; as good as twice as many at half the rate, and as fast as that sounds."""
     rate: float = 7e-4
     """The highest learning rate."""
+    schedule: str = "triangular"
+    """How the rate changes: slowly up and down, which is worth a point over beginning at the highest rate."""
     fade: float = 0.75
     """How far to go from the frozen weights to the tuned ones, 0 to 1; all of the way some texts lose what they had."""
 

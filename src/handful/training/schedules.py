@@ -54,6 +54,19 @@ def linear(update: int, total: int, warm_up: float = 0.1) -> float:
     return _rise_then(update, total, warm_up, lambda done: 1 - done)
 
 
+def triangular(update: int, total: int) -> float:
+    """Rise for half of the updates and fall for the rest, in equal steps (one triangle of Smith 2017).
+
+    The first updates of Adam move every weight as far as the rate allows, whatever its gradient is worth; of few
+    updates, more than one has to be a small one.
+
+    Args:
+        update: number of the update, from 0.
+        total: how many updates the run has.
+    """
+    return linear(update, total, 0.5)
+
+
 def cosine(update: int, total: int, warm_up: float = 0.1) -> float:
     """Rise, then fall along half a cosine (Loshchilov & Hutter 2017) that would reach 0 one update after the last.
 
@@ -100,6 +113,7 @@ def one_cycle(update: int, total: int, start: float = 0.1, tail: float = 0.1, la
 SCHEDULES: Mapping[str, Schedule] = {
     "constant": constant,
     "linear": linear,
+    "triangular": triangular,
     "cosine": cosine,
     "slanted_triangular": slanted_triangular,
     "one_cycle": one_cycle,
