@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,8 +34,8 @@ FIELDS = ("set", "rows", "draw", "arm", "accuracy", "seconds", "moved")
 METHODS = ("contrastive", "supcon", "bias", "lora", "adapters", "prefix", "ia3", "partial", "full")
 UPDATES = {10: 20, 100: 60, 1000: 200}
 """Rows → updates."""
-BATCH = 16
-"""Rows per update, for all methods, so that every one has seen as many."""
+SAME: dict[str, Any] = {"batch": 16, "schedule": "linear", "fade": 1.0}
+"""What is the same for all methods: rows per update, how the rate falls, and that they go all of the way."""
 CLASSES = 10
 """Where a set has more classes, a draw takes so many of them."""
 TEST_ROWS = 1000
@@ -87,7 +88,7 @@ def one_draw(backbone: Backbone, data: Dataset, test: Dataset, updates: int, see
     """The frozen model and every method, scored on the same rows; seconds are those of learning."""
     classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
     labels, rows, asked = np.asarray(test.labels), np.arange(len(data)), np.arange(len(test))
-    recipes = {name: movers()[name](updates=updates, batch=BATCH, fade=1.0, seed=seed).recipe() for name in METHODS}
+    recipes = {name: movers()[name](**SAME, updates=updates, seed=seed).recipe() for name in METHODS}
     recipes = {"frozen": replace(recipes["partial"], share=0.0), **recipes}
     sights: dict[int, tuple[Activations, Activations, float]] = {}
     for name, recipe in recipes.items():

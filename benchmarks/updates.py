@@ -35,7 +35,7 @@ SETTINGS: dict[str, Tuned] = {
     "3/4, 15 at 2.5e-4, all": replace(FALLING, updates=15, rate=2.5e-4, share=1.0, fade=0.75),
     "lora, 20 updates": LowRank(updates=20),
 }
-"""The rate falls from the first update on unless it is said to go up and down; all of the way unless a share is said."""
+"""The rate falls from the first update on unless it goes up and down; all of the way unless a share is said."""
 PER_CLASS, CLASSES, TEST_ROWS = 8, 5, 400
 
 
