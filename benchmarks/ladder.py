@@ -30,7 +30,7 @@ from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
 from handful.engines import Inline
 from handful.errors import HandfulError
-from handful.features.sight import Sight
+from handful.features.sight import Sight, telling_names
 from handful.features.view import MOVED
 from handful.plan import MOVERS, STRATEGIES
 from handful.seeding import generator
@@ -99,7 +99,8 @@ class Looked:
         if key not in self.kept:
             start = time.perf_counter()
             versions = versions_of(self.data.items, self.data.modality, recipe)
-            found = Activations.of(self.backbone, versions, key[0])
+            names = telling_names(self.data.classes, self.data.modality)
+            found = Activations.of(self.backbone, versions, key[0], names=names)
             self.kept[key] = (found, time.perf_counter() - start)
         return self.kept[key]
 

@@ -20,7 +20,7 @@ from ledger import Ledger, Row, cells, mean, options, spread
 from pools import by_name, draws, open_pool
 
 FIELDS = ("set", "draw", "setting", "accuracy", "first", "seconds")
-FALLING = Contrastive(updates=5, rate=7e-4, schedule="linear", fade=1.0)
+FALLING = Contrastive(updates=5, rate=7e-4, schedule="linear", fade=1.0, names=0)
 SETTINGS: dict[str, Tuned] = {
     "5 at 7e-4": FALLING,
     "10 at 4e-4": replace(FALLING, updates=10, rate=4e-4),
@@ -31,9 +31,10 @@ SETTINGS: dict[str, Tuned] = {
     "half of the way": replace(FALLING, fade=0.5),
     "3/4 of the way": replace(FALLING, fade=0.75),
     "3/4, up and down": replace(FALLING, fade=0.75, schedule="triangular"),
-    "3/4, 6 up and down": Contrastive(),
+    "3/4, 6 up and down": Contrastive(names=0),
+    "the same, with names": Contrastive(),
     "3/4, 15 at 2.5e-4, all": replace(FALLING, updates=15, rate=2.5e-4, share=1.0, fade=0.75),
-    "lora, 20 updates": LowRank(updates=20),
+    "lora, 20 updates": LowRank(updates=20, names=0),
 }
 """The rate falls from the first update on unless it goes up and down; all of the way unless a share is said."""
 PER_CLASS, CLASSES, TEST_ROWS = 8, 5, 400

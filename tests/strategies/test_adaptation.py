@@ -9,7 +9,7 @@ import torch
 from handful.backbones.toy import ToyText
 from handful.data.splits import fold_ids
 from handful.seeding import generator
-from handful.strategies.adaptation import adapt, scored, start, swept
+from handful.strategies.adaptation import adapt, scored, start, swept, with_names
 from handful.strategies.linear import ABSENT
 from handful.strategies.recipe import Recipe, versions_of
 from handful.training.activations import Activations
@@ -228,3 +228,41 @@ def test_augmented_versions_stand_beside_the_items_in_the_same_order():
     for version in found[1:]:
         assert set(version[0].split()) & {"card", "charged"}
         assert set(version[1].split()) & {"where", "parcel"}
+
+
+NAMED = [f"{name} {thing}" for thing in ("house", "tree", "boat", "hat", "bird") for name in ("red cars", "green cups")]
+SIDES = np.arange(10) % 2
+
+
+@pytest.mark.parametrize(
+    ("names", "tell"),
+    [
+        (("red cars", "green cups"), True),
+        (("green cups", "red cars"), False),  # they mislead
+        (("stone", "cloud"), False),
+        ((), False),
+    ],
+)
+def test_names_are_learned_from_where_they_alone_tell_rows_apart(names, tell):
+    activations = Activations.of(SmallText(), [NAMED], 1, names=names)
+    rows, truth = with_names(activations, np.arange(10), SIDES, 3)
+    assert rows.tolist() == [*range(10), *[10, 11] * (3 * tell)]
+    assert truth.tolist() == [*SIDES.tolist(), *[0, 1] * (3 * tell)]
+    assert with_names(activations, np.arange(10), SIDES, 0)[0].tolist() == [*range(10)]
+
+
+def test_whether_names_tell_is_asked_of_the_rows_to_learn_from_alone():
+    names = ("red cars", "green cups")
+    activations = Activations.of(SmallText(), [NAMED], 1, names=names)
+    wrong = np.append(SIDES[:8], 1 - SIDES[8:])
+    assert len(with_names(activations, np.arange(8), wrong[:8], 1)[0]) == 10
+    assert len(with_names(activations, np.arange(2, 10), 1 - SIDES[2:], 1)[0]) == 8
+
+
+def test_a_name_counts_as_a_row_of_its_class():
+    names, recipe = ("red cars", "green cups"), replace(RECIPE, names=1)
+    with_its_names = adapt(Activations.of(SmallText(), [NAMED], 1, names=names), np.arange(10), SIDES, recipe)
+    as_rows = Activations.of(SmallText(), [[*NAMED, *names]], 1)
+    same = adapt(as_rows, np.arange(12), np.append(SIDES, [0, 1]), RECIPE)
+    for name, tensor in same.delta.items():
+        torch.testing.assert_close(with_its_names.delta[name], tensor)

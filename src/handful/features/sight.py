@@ -53,7 +53,7 @@ def look(
     Raises:
         DataError: too many rows cannot be read.
     """
-    cache, names = user_cache(), name_texts(data)
+    cache, names = user_cache(), [f"This text is about {name}." for name in telling_names(data.classes, data.modality)]
     items: dict[tuple[str, int], Matrix] = {}
     named: dict[tuple[str, int], Matrix] = {}
     failed: dict[int, str] = {}
@@ -74,9 +74,9 @@ def look(
     return data.without(failed), Sight(items, named, depths).take(kept)
 
 
-def name_texts(data: Dataset) -> list[str]:
-    """What stands for each class as a text; nothing where the names say nothing, as digits do."""
-    plain = [label.replace("_", " ").replace("-", " ").strip() for label in data.classes]
-    if data.modality != "text" or any(sum(map(str.isalpha, name)) < SHORTEST_NAME for name in plain):
+def telling_names(classes: Sequence[str], modality: str) -> list[str]:
+    """The C names of the classes as texts; none where they say nothing to a backbone, as digits do."""
+    plain = [label.replace("_", " ").replace("-", " ").strip() for label in classes]
+    if modality != "text" or any(sum(map(str.isalpha, name)) < SHORTEST_NAME for name in plain):
         return []
-    return [f"This text is about {name}." for name in plain]
+    return plain

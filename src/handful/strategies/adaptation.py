@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from handful.data.splits import fold_ids
 from handful.errors import TrainingError
 from handful.evaluation.calibration import log_losses_of
+from handful.evaluation.intervals import accuracy_interval
+from handful.features.view import unit_rows
 from handful.seeding import generator
 from handful.strategies.heads import Logistic
 from handful.strategies.linear import ABSENT
@@ -30,6 +32,10 @@ from handful.training.tuners.base import Delta
 
 _ON_FEATURES = (PairwiseCosine, Prototypical, SupervisedContrastive)
 """Objectives that need no scores; for all others a classifier learns with the body."""
+
+
+# A batch of all rows, and of the names beside them.
+_ALL = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,9 @@ def _once(
     progress: Callable[[Update, int], None] = lambda update, total: None,
     teacher: NDArray[np.float32] | None = None,
 ) -> Adapted:
-    """One training; ``teacher`` is (M, C) scores of the rows to learn from."""
+    """One training; ``teacher`` is (M, C) scores of the rows to learn from, and has none for names."""
+    if teacher is None:
+        rows, truth = with_names(activations, rows, truth, recipe.names)
     body = start(activations, recipe, int(rows[0]))
     if not isinstance(recipe.objective, _ON_FEATURES):  # the head first, then the body (Kumar et al. 2022, LP-FT)
         head = Logistic(recipe.penalty).fit(features_of(body, activations, rows), truth.tolist())
@@ -131,6 +139,30 @@ def _once(
             penalties=penalties, checkpoint=checkpoint, progress=progress,
         )  # fmt: skip
     return Adapted(recipe.tuner.delta(body), log, moved, body)
+
+
+def with_names(
+    activations: Activations, rows: NDArray[np.int64], truth: NDArray[np.int64], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows to learn from, and after them the names of all classes, where these tell something.
+
+    They do where the nearest name is that of the row's class beyond doubt more often than the most frequent class is
+    right: of the rows to learn from, before anything is learned. Codes, numbers and names that mislead do not.
+
+    Args:
+        activations: what the frozen blocks give, for the names as well where they are texts.
+        rows: (M,) the rows.
+        truth: (M,) their class numbers.
+        count: for how many rows a name counts.
+    """
+    if not activations.names or not count:
+        return rows, truth
+    seen, first = unit_rows(activations.frozen), len(activations) - activations.names
+    right = (seen[rows] @ seen[first:].T).argmax(1) == truth
+    if accuracy_interval(right.astype(float)).low <= np.bincount(truth).max() / len(truth):
+        return rows, truth
+    classes = np.tile(np.arange(activations.names), count)
+    return np.concatenate([rows, first + classes]), np.concatenate([truth, classes])
 
 
 def _parts(truth: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
@@ -209,9 +241,7 @@ def swept(
     for rate in rates:
         settings = replace(recipe.settings, rate=rate, updates=updates, schedule="constant")
         try:
-            found[rate] = (
-                _once(activations, rows, truth, replace(recipe, settings=settings, batch=len(rows))).log[-1].loss
-            )
+            found[rate] = _once(activations, rows, truth, replace(recipe, settings=settings, batch=_ALL)).log[-1].loss
         except TrainingError:
             found[rate] = math.inf
     return found

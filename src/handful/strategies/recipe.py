@@ -57,6 +57,8 @@ class Recipe:
     """Whether these may be mirrored, coloured, sped up and worded otherwise as well."""
     tokens: int | None = None
     """How many tokens of a text an update sees at most; all by default."""
+    names: int = 0
+    """For how many rows the name of a class counts, where names alone tell rows apart."""
     members: int = 1
     """How many trainings, each without another part of the rows, are averaged into one set of weights (a soup)."""
     student: Distillation | None = None

@@ -16,6 +16,7 @@ from handful.backbones.base import Backbone, default_device
 from handful.data.items import kind_of, make_items
 from handful.errors import DataError, OptionError
 from handful.features.extract import extract
+from handful.features.sight import telling_names
 from handful.strategies.adaptation import adapt
 from handful.strategies.heads import Logistic
 from handful.strategies.labels import numbered, one_each
@@ -66,6 +67,8 @@ class Tuned(ClassifierMixin, BaseEstimator):
     """How many augmented versions of each item there are beside the item itself."""
     bold: bool = False
     """Whether these may be mirrored, coloured, sped up or worded otherwise, which costs some classes their label."""
+    names: int = 3
+    """For how many rows the name of a class counts, where names alone tell rows apart; 0 leaves names out."""
     l2_sp: float = 0.0
     """How strongly the weights are drawn back to where they began."""
     adversary: float = 0.0
@@ -86,8 +89,8 @@ class Tuned(ClassifierMixin, BaseEstimator):
         settings = Settings(updates=self.updates, rate=self.rate, schedule=self.schedule, seed=self.seed)
         return Recipe(
             self.objective(), self.tuner(), self.share, settings, self.batch, self.decay, self.penalty, self.fade,
-            tokens=self.tokens, versions=self.augment, bold=self.bold, l2_sp=self.l2_sp, adversary=self.adversary,
-            sweep=self.sweep,
+            tokens=self.tokens, versions=self.augment, bold=self.bold, names=self.names, l2_sp=self.l2_sp,
+            adversary=self.adversary, sweep=self.sweep,
         )  # fmt: skip
 
     def recipe_for(self, backbone: Backbone) -> Recipe:
@@ -120,7 +123,8 @@ class Tuned(ClassifierMixin, BaseEstimator):
         self.classes_, truth = numbered(type(self).__name__, labels)
         recipe = self.recipe_for(backbone)
         first = recipe.first(backbone)
-        activations = Activations.of(backbone, versions_of(values, backbone.modality, recipe), first)
+        names = telling_names([str(c) for c in self.classes_], backbone.modality)
+        activations = Activations.of(backbone, versions_of(values, backbone.modality, recipe), first, names=names)
         found = adapt(activations, np.arange(len(values)), truth, recipe)
         self.delta_, self.log_, self.moved_ = arrays_of(found.delta), found.log, found.moved
         self.backbone_ = installed(backbone, recipe.tuner.name, first, self.delta_)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from handful.backbones.base import Backbone, State
@@ -31,6 +34,8 @@ class Activations:
     """After how many blocks."""
     kept: list[Slice | None] = field(default_factory=list)
     """V · N slices, None where they have to be computed again each time."""
+    names: int = 0
+    """How many of the items, the last ones, are the names of the classes, in the order of their numbers."""
 
     @classmethod
     def of(
@@ -40,6 +45,7 @@ class Activations:
         depth: int,
         most: int = _MOST,
         progress: Callable[[int, int], None] = lambda done, total: None,
+        names: Sequence[str] = (),
     ) -> Activations:
         """Run the lower blocks over every version of every item.
 
@@ -49,9 +55,11 @@ class Activations:
             depth: how many blocks stay frozen.
             most: bytes that may be kept; beyond, nothing is.
             progress: called with items done and in all.
+            names: what stands for each class as an item, to be learned from like the items: they come last.
         """
+        versions = [[*version, *names] for version in versions]
         items = [item for version in versions for item in version]
-        made = cls(backbone, versions, depth, [None] * len(items))
+        made = cls(backbone, versions, depth, [None] * len(items), len(names))
         bytes_kept = 0
         for at in batches(backbone, items, range(len(items))):
             for i, found in zip(at, _slices(made._run([items[i] for i in at]), len(at)), strict=True):
@@ -122,6 +130,17 @@ class Activations:
             for start in range(0, len(group), self.backbone.batch_items):
                 at = group[start : start + self.backbone.batch_items]
                 yield at, self.state([rows[i] for i in at])
+
+    @cached_property
+    def frozen(self) -> NDArray[np.float32]:
+        """What the whole backbone, as it is, sees in every item, (N, D)."""
+        found: dict[int, NDArray[np.float32]] = {}
+        with torch.inference_mode():
+            for at, state in self.states(range(len(self))):
+                for block in self.backbone.blocks[self.depth :]:
+                    state = block(state)
+                found.update(zip(at, self.backbone.pool(state).float().cpu().numpy(), strict=True))
+        return np.stack([found[i] for i in range(len(self))])
 
     def _run(self, items: Sequence[Any]) -> State:
         with torch.no_grad():
