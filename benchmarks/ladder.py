@@ -238,6 +238,7 @@ def table(rows: Sequence[Row]) -> str:
     arms = ("frozen", *movers(), "tune")
     lines = [f"{'set':<14}{'rows':>4}" + "".join(f"{arm:>12}" for arm in arms) + "  chosen by tune"]
     regret, against = [], []
+    of_kind: dict[str, list[dict[str, float]]] = {}
     for (name, per_class), some in cells(rows, "set", "per_class").items():
         by_arm = cells(some, "arm")
         found = {arm: 100 * mean(by_arm[arm,], "accuracy") for arm in arms if (arm,) in by_arm}
@@ -247,15 +248,25 @@ def table(rows: Sequence[Row]) -> str:
         )
         lines.append(line + "  " + ", ".join(f"{arm} {len(times)}" for (arm,), times in chosen.items()))
         if "tune" in found:
+            of_kind.setdefault(by_name(name)[0].modality, []).append(found)
             regret.append(found["tune"] - max(value for arm, value in found.items() if arm != "tune"))
             against.append((found["tune"] - found["frozen"], f"{name}, {per_class} per class"))
     if regret:
         worst, where = min(against)
         lines.append(
-            "tune against the best single strategy in hindsight (the frozen model is one): "
+            "tune against the best strategy of each cell in hindsight (the frozen model is one): "
             f"mean {np.mean(regret):+.2f} points over {len(regret)} cells, "
             f"worst cell against frozen {worst:+.2f} points ({where})"
         )
+        for kind, found_in in of_kind.items():
+            everywhere = [arm for arm in arms if all(arm in found for found in found_in)]
+            means = {arm: float(np.mean([found[arm] for found in found_in])) for arm in everywhere}
+            ours = means.pop("tune")
+            best = max(means, key=means.__getitem__)
+            lines.append(
+                f"{kind}: tune against {best}, the best single strategy over all {len(found_in)} cells: "
+                f"{ours - means[best]:+.2f} points ({ours:.1f} and {means[best]:.1f})"
+            )
     return "\n".join(lines)
 
 
