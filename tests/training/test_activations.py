@@ -184,6 +184,15 @@ def test_alike_loses_no_row_and_keeps_lengths_together():
         assert max(lengths) <= 1.5 * min(lengths)
 
 
+def test_rows_so_short_that_padding_costs_nothing_are_one_group():
+    backbone = ToyText()
+    items = [" ".join(["w"] * n) for n in (1, 3, 9, 10, 30)]
+    backbone.pads_up_to = 10
+    assert Activations.of(backbone, [items], 1).alike(range(5)) == [[4], [3, 2, 1, 0]]
+    backbone.pads_up_to = 9
+    assert Activations.of(backbone, [items], 1).alike(range(5)) == [[4], [3, 2], [1, 0]]
+
+
 def test_alike_is_one_group_where_nothing_is_padded_or_nothing_is_kept():
     for name in ("small-image", "small-voice"):
         kind, make = KINDS[name]

@@ -62,6 +62,9 @@ class Backbone(ABC):
     """Whether the blocks look from token to token, so that they take any number of them."""
     batch_items: int = 32
     """How many items fit in one forward pass."""
+    pads_up_to: int = 0
+    """Items of up to so many tokens go through together whatever their lengths, since filling them up costs less than
+    a pass of their own."""
 
     @abstractmethod
     def prepare(self, items: Sequence[Any]) -> Any:

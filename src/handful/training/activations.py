@@ -108,8 +108,8 @@ class Activations:
     def alike(self, rows: Sequence[int], tokens: int | None = None) -> list[list[int]]:
         """Positions within ``rows`` in groups of items of about equal length, so that little is padded.
 
-        The longest of a group is at most half as long again as the shortest; where nothing is kept, or nothing is
-        padded, all rows are one group.
+        The longest of a group is at most half as long again as the shortest, or so short that padding costs next to
+        nothing; where nothing is kept, or nothing is padded, all rows are one group.
         """
         parts = [self.kept[row] for row in rows]
         if any(part is None or part[1] is None or part[1].dim() == 2 for part in parts):
@@ -119,7 +119,8 @@ class Activations:
             lengths = [min(length, tokens) for length in lengths]
         groups: list[list[int]] = []
         for i in sorted(range(len(rows)), key=lambda i: lengths[i], reverse=True):
-            if not groups or 3 * lengths[i] < 2 * lengths[groups[-1][0]]:
+            longest = lengths[groups[-1][0]] if groups else 0
+            if not groups or (3 * lengths[i] < 2 * longest and longest > self.backbone.pads_up_to):
                 groups.append([])
             groups[-1].append(i)
         return groups
