@@ -39,3 +39,12 @@ def test_a_fold_is_answered_by_a_training_without_its_rows_that_went_as_far_as_t
         rows = np.flatnonzero(~own)
         alone = scored(adapt(kept, rows, TRUTH[rows], part).body, kept, ~own, TRUTH, part.penalty)
         np.testing.assert_array_equal(found.proba[own].argmax(1), alone[own].argmax(1))
+
+
+def test_it_says_in_how_many_folds_names_were_learned_from():
+    items = [f"{name} {thing}" for thing in THINGS for name in ("red cars", "green cups")]
+    truth, folds = np.arange(16) % 2, np.arange(16) // 2 % 3
+    for names, count in ((("red cars", "green cups"), 3), (("stone", "cloud"), 0)):
+        activations = Activations.of(SmallText(), [items], RECIPE.first(SmallText()), names=names)
+        assert hold_out(activations, truth, folds, replace(RECIPE, names=2)).named == count
+        assert hold_out(activations, truth, folds, RECIPE).named == 0

@@ -50,6 +50,8 @@ class Adapted:
     """How many weights could move."""
     body: Body
     """The trained blocks."""
+    named: bool = False
+    """Whether the names of the classes were learned from as well."""
 
 
 def adapt(
@@ -101,7 +103,7 @@ def adapt(
         delta = recipe.tuner.faded(start(activations, recipe), delta, recipe.fade)
     body = start(activations, recipe)
     recipe.tuner.load(body, delta)
-    return Adapted(delta, parts[0].log, parts[0].moved, body.eval())
+    return replace(parts[0], delta=delta, body=body.eval())
 
 
 def _once(
@@ -114,6 +116,7 @@ def _once(
     teacher: NDArray[np.float32] | None = None,
 ) -> Adapted:
     """One training; ``teacher`` is (M, C) scores of the rows to learn from, and has none for names."""
+    count = len(rows)
     if teacher is None:
         rows, truth = with_names(activations, rows, truth, recipe.names)
     body = start(activations, recipe, int(rows[0]))
@@ -138,7 +141,7 @@ def _once(
             body, objective, source, groups, replace(recipe.settings, dropout=body.dropout),
             penalties=penalties, checkpoint=checkpoint, progress=progress,
         )  # fmt: skip
-    return Adapted(recipe.tuner.delta(body), log, moved, body)
+    return Adapted(recipe.tuner.delta(body), log, moved, body, len(rows) > count)
 
 
 def with_names(

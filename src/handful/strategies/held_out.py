@@ -38,6 +38,8 @@ class HeldOut:
     """How many weights could move."""
     seconds: float
     """What all folds took."""
+    named: int = 0
+    """In how many of them the names of the classes were learned from as well."""
 
 
 def hold_out(
@@ -70,7 +72,7 @@ def hold_out(
     """
     start = time.perf_counter()
     scores = np.full((len(truth), int(truth.max()) + 1), ABSENT, np.float32)
-    curves, right, moved = [], list[float](), 0
+    curves, right, moved, named = [], list[float](), 0, 0
     count = int(folds.max()) + 1
     for k in range(count):
         rows, out = np.flatnonzero(folds != k), folds == k
@@ -82,7 +84,7 @@ def hold_out(
         scores[out] = found[out]
         right.append(float((found[rows].argmax(1) == truth[rows]).mean()))
         curves.append(tried.log)
-        moved = tried.moved
+        moved, named = tried.moved, named + tried.named
         if 0 < k < count - 1:  # one fold alone has no other to be calibrated on
             done = folds <= k
             sofar, _ = calibrated(scores[done], truth[done], folds[done], SHARPNESS)
@@ -91,7 +93,7 @@ def hold_out(
     proba, sharpness = calibrated(scores, truth, folds, SHARPNESS)
     held = float((scores.argmax(1) == truth).mean())
     train = float(np.mean(right)) if right else 0.0
-    return HeldOut(proba, sharpness, tuple(curves), train, held, moved, time.perf_counter() - start)
+    return HeldOut(proba, sharpness, tuple(curves), train, held, moved, time.perf_counter() - start, named)
 
 
 def _of_fold(fold: int, progress: Callable[[int, Update], None]) -> Callable[[Update, int], None]:

@@ -308,6 +308,7 @@ def _arm(rung: Rung) -> Held:
         "updates": strategy.updates,
         "rate": strategy.rate,
         "share of the way": f"{strategy.fade:.0%}",
+        "names of classes": f"learned from in {rung.found.named} of {len(rung.found.curves)} folds",
         "on rows learned from": f"{rung.found.train:.0%}",
         "on held-out rows": f"{rung.found.held:.0%}",
     }
