@@ -266,3 +266,10 @@ def test_a_name_counts_as_a_row_of_its_class():
     same = adapt(as_rows, np.arange(12), np.append(SIDES, [0, 1]), RECIPE)
     for name, tensor in same.delta.items():
         torch.testing.assert_close(with_its_names.delta[name], tensor)
+
+
+def test_a_student_learned_from_names_where_its_teachers_did():
+    activations = Activations.of(SmallText(), [NAMED], 1, names=("red cars", "green cups"))
+    taught = replace(RECIPE, objective=CrossEntropy(), members=5, student=Distillation(), names=1)
+    assert adapt(activations, np.arange(10), SIDES, taught).named
+    assert not adapt(activations, np.arange(10), SIDES, replace(taught, names=0)).named

@@ -95,7 +95,8 @@ def adapt(
         if recipe.student is not None:
             taught, file = replace(recipe, objective=recipe.student), _beside(checkpoint, "student")
             teacher = _taught(parts, left_out, activations, rows, truth, recipe.penalty)
-            parts = [_once(activations, rows, truth, taught, file, progress, teacher)]
+            student = _once(activations, rows, truth, taught, file, progress, teacher)
+            parts = [replace(student, named=any(part.named for part in parts))]  # by way of its teachers
     if len(parts) == 1 and recipe.fade == 1:
         return parts[0]
     delta = recipe.tuner.combine([part.delta for part in parts], [1.0] * len(parts))
