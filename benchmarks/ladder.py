@@ -30,7 +30,7 @@ from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
 from handful.engines import Inline
 from handful.errors import HandfulError
-from handful.features.sight import Sight, telling_names
+from handful.features.sight import Sight
 from handful.features.view import MOVED
 from handful.plan import MOVERS, STRATEGIES
 from handful.seeding import generator
@@ -39,7 +39,8 @@ from handful.strategies.catalog import movers
 from handful.strategies.frozen import climb
 from handful.strategies.heads import Logistic
 from handful.strategies.ladder import Terms, ascend, shipped
-from handful.strategies.recipe import Recipe, versions_of
+from handful.strategies.recipe import Recipe
+from handful.strategies.shelf import activations_for
 from handful.strategies.tuned import Tuned
 from handful.training.activations import Activations
 from handful.training.body import Body, features_of
@@ -98,9 +99,7 @@ class Looked:
         key = (recipe.first(self.backbone), recipe.versions)
         if key not in self.kept:
             start = time.perf_counter()
-            versions = versions_of(self.data.items, self.data.modality, recipe)
-            names = telling_names(self.data.classes, self.data.modality)
-            found = Activations.of(self.backbone, versions, key[0], names=names)
+            found = activations_for(self.backbone, self.data.items, self.data.classes, recipe)
             self.kept[key] = (found, time.perf_counter() - start)
         return self.kept[key]
 

@@ -14,7 +14,7 @@ def answered(right: float) -> HeldOut:
     """Held-out answers that give the true class so much."""
     proba = np.full((12, 2), 1 - right)
     proba[np.arange(12), TRUTH] = right
-    return HeldOut(proba, 1.0, ((), (), ()), 1.0, 1.0, 10, 0.1)
+    return HeldOut(proba, 1.0, ((), (), ()), 1.0, 1.0, 10, 0.1, 0)
 
 
 def fit(right: float):

@@ -50,7 +50,7 @@ class Adapted:
     """How many weights could move."""
     body: Body
     """The trained blocks."""
-    named: bool = False
+    named: bool
     """Whether the names of the classes were learned from as well."""
 
 

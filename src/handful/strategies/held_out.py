@@ -38,7 +38,7 @@ class HeldOut:
     """How many weights could move."""
     seconds: float
     """What all folds took."""
-    named: int = 0
+    named: int
     """In how many of them the names of the classes were learned from as well."""
 
 

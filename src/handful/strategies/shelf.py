@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
@@ -26,7 +28,19 @@ class Shelf:
         """The activations that a recipe starts from."""
         key = (recipe.first(self.backbone), recipe.versions, recipe.bold)
         if key not in self.kept:
-            versions = versions_of(self.data.items, self.data.modality, recipe)
-            names = telling_names(self.data.classes, self.data.modality)
-            self.kept[key] = Activations.of(self.backbone, versions, key[0], names=names)
+            self.kept[key] = activations_for(self.backbone, self.data.items, self.data.classes, recipe)
         return self.kept[key]
+
+
+def activations_for(backbone: Backbone, items: Sequence[Any], classes: Sequence[str], recipe: Recipe) -> Activations:
+    """What the frozen blocks give for items, for the versions of each that a recipe asks for, and for class names.
+
+    Args:
+        backbone: whose blocks run.
+        items: N texts, pictures or sounds.
+        classes: C sorted names.
+        recipe: how weights will move.
+    """
+    versions = versions_of(items, backbone.modality, recipe)
+    names = telling_names(classes, backbone.modality)
+    return Activations.of(backbone, versions, recipe.first(backbone), names=names)

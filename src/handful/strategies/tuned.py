@@ -16,12 +16,11 @@ from handful.backbones.base import Backbone, default_device
 from handful.data.items import kind_of, make_items
 from handful.errors import DataError, OptionError
 from handful.features.extract import extract
-from handful.features.sight import telling_names
 from handful.strategies.adaptation import adapt
 from handful.strategies.heads import Logistic
 from handful.strategies.labels import numbered, one_each
-from handful.strategies.recipe import Recipe, versions_of
-from handful.training.activations import Activations
+from handful.strategies.recipe import Recipe
+from handful.strategies.shelf import activations_for
 from handful.training.installation import arrays_of, installed
 from handful.training.loop import Settings
 from handful.training.objectives import Objective
@@ -123,8 +122,7 @@ class Tuned(ClassifierMixin, BaseEstimator):
         self.classes_, truth = numbered(type(self).__name__, labels)
         recipe = self.recipe_for(backbone)
         first = recipe.first(backbone)
-        names = telling_names([str(c) for c in self.classes_], backbone.modality)
-        activations = Activations.of(backbone, versions_of(values, backbone.modality, recipe), first, names=names)
+        activations = activations_for(backbone, values, [str(c) for c in self.classes_], recipe)
         found = adapt(activations, np.arange(len(values)), truth, recipe)
         self.delta_, self.log_, self.moved_ = arrays_of(found.delta), found.log, found.moved
         self.backbone_ = installed(backbone, recipe.tuner.name, first, self.delta_)
@@ -198,7 +196,7 @@ class Contrastive(_Pairs):
     rate: float = 7e-4
     """The highest learning rate."""
     schedule: str = "triangular"
-    """How the rate changes: slowly up and down; news and sentiments gain a point or two by it, emotions nothing."""
+    """How the rate changes: up for half of the updates, then down; as good as falling from the first (`updates.py`)."""
     fade: float = 0.75
     """How far to go from the frozen weights to the tuned ones, 0 to 1; all of the way some texts lose what they had."""
 

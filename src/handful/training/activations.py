@@ -132,16 +132,29 @@ class Activations:
                 at = group[start : start + self.backbone.batch_items]
                 yield at, self.state([rows[i] for i in at])
 
+    def seen_by(self, top: Callable[[State], Tensor], rows: Sequence[int]) -> NDArray[np.float32]:
+        """What the blocks above see in some rows. M rows → (M, D).
+
+        Args:
+            top: a state → the features of its items, (B, D).
+            rows: M positions of items.
+        """
+        found: dict[int, NDArray[np.float32]] = {}
+        with torch.inference_mode():
+            for at, state in self.states(rows):
+                found.update(zip(at, top(state).float().cpu().numpy(), strict=True))
+        return np.stack([found[i] for i in range(len(rows))])
+
     @cached_property
     def frozen(self) -> NDArray[np.float32]:
         """What the whole backbone, as it is, sees in every item, (N, D)."""
-        found: dict[int, NDArray[np.float32]] = {}
-        with torch.inference_mode():
-            for at, state in self.states(range(len(self))):
-                for block in self.backbone.blocks[self.depth :]:
-                    state = block(state)
-                found.update(zip(at, self.backbone.pool(state).float().cpu().numpy(), strict=True))
-        return np.stack([found[i] for i in range(len(self))])
+
+        def top(state: State) -> Tensor:
+            for block in self.backbone.blocks[self.depth :]:
+                state = block(state)
+            return self.backbone.pool(state)
+
+        return self.seen_by(top, range(len(self)))
 
     def _run(self, items: Sequence[Any]) -> State:
         with torch.no_grad():

@@ -122,9 +122,4 @@ def trainable(module: nn.Module) -> int:
 
 def features_of(body: Body, activations: Activations, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
     """What a body sees in some rows. M rows → (M, D)."""
-    found: dict[int, NDArray[np.float32]] = {}
-    with torch.inference_mode():
-        for at, state in activations.states([int(row) for row in rows]):
-            z = body.seen(state).float().cpu().numpy()
-            found.update(zip(at, z, strict=True))
-    return np.stack([found[i] for i in range(len(rows))])
+    return activations.seen_by(body.seen, [int(row) for row in rows])
