@@ -5,7 +5,17 @@ import pytest
 from scipy.special import ndtr, softmax
 
 from handful.evaluation.calibration import hedged_losses, log_losses, spread_of
-from handful.evaluation.gate import LIKELY, SURE, Prior, calibrated, chance_to_help, chance_to_show, gain, gate
+from handful.evaluation.gate import (
+    LIKELY,
+    SURE,
+    Prior,
+    calibrated,
+    chance_to_help,
+    chance_to_show,
+    expected,
+    gain,
+    gate,
+)
 from handful.evaluation.intervals import Estimate
 
 FACTORS = np.geomspace(0.1, 100, 13)
@@ -181,6 +191,15 @@ def test_the_chance_to_help_by_hand():
     assert chance_to_help(found, 1.25, Prior(0.08, 0.08)) == pytest.approx(0.8555778, rel=1e-5)  # Φ(15 / √200)
 
 
+def test_the_gain_to_expect_by_hand():
+    """As much is known as the rows show: halfway, and the deviation of either divided by √2."""
+    found = Estimate(0.05, 0.05 - 0.16448536, 0.05 + 0.16448536)
+    assert expected(found, 1.25, None) == pytest.approx((0.05, 0.1))
+    assert expected(found, 1.25, Prior(0.08, 0.08)) == pytest.approx((0.075, 0.1 / np.sqrt(2)))
+    assert expected(Estimate(0.05, -np.inf, np.inf), 1.25, Prior(0.08, 0.08)) == pytest.approx((0.1, 0.1))
+    assert expected(Estimate(0.05, 0.05, 0.05), 1.25, Prior(0.08, 0.08)) == (0.05, 0)
+
+
 def test_what_is_known_from_other_sets_tips_a_small_gain_but_never_a_loss():
     below, above, truth, folds = arms(60, np.random.default_rng(5), better=0.3)
     unknown, known = (gate(below, above, truth, folds, None, prior) for prior in (None, Prior(0.2, 0.1)))
@@ -222,6 +241,40 @@ def test_who_is_right_far_more_often_has_learned_something_however_unsure():
     above = np.full((40, 5), 0.01)
     above[np.arange(40), often_wrong] = 0.96
     assert not gate(below, above, truth, np.arange(40) // 8, None, Prior(0.08, 0.1)).learnable
+
+
+def unsure():
+    """Sixteen rows, five of them wrong by either arm, the second a little surer: too few to beat the frequencies."""
+    truth, folds = np.arange(16) % 2, np.arange(16) // 2 % 4
+    wrong = (np.arange(16) % 3 == 0)[:, None]
+    below, above = (np.where((np.eye(2)[truth] > 0) != wrong, sure, 1 - sure) for sure in (0.6, 0.63))
+    return below, above, truth, folds
+
+
+def test_what_frozen_backbones_see_shows_that_labels_mean_something():
+    below, above, truth, folds = unsure()
+    rng = np.random.default_rng(0)
+    apart = (rng.normal(size=(16, 4)) + 3 * np.eye(4)[truth]).astype(np.float32)
+    alike = rng.normal(size=(16, 4)).astype(np.float32)
+    known = Prior(0.15, 0.12)
+    alone, blind, told = (gate(below, above, truth, folds, None, known, seen) for seen in (None, alike, apart))
+    assert (alone.learnable, alone.passed) == (blind.learnable, blind.passed) == (False, False)
+    assert told.gain == alone.gain
+    assert told.gain.value > 0
+    assert (told.learnable, told.passed) == (True, True)
+    # It says nothing for a rival that does not help.
+    assert not gate(above, below, truth, folds, None, known, apart).passed
+
+
+def test_what_is_seen_in_a_fold_does_not_decide_about_it():
+    below, above, truth, folds = unsure()
+    x = (np.random.default_rng(1).normal(size=(16, 4)) + 1.2 * np.eye(4)[truth]).astype(np.float32)
+    found = gate(below, above, truth, folds, None, Prior(0.15, 0.12), x)
+    for k in range(4):
+        own = folds == k
+        other = np.where(own[:, None], -x, x)
+        again = gate(below, above, truth, folds, None, Prior(0.15, 0.12), other).whole
+        np.testing.assert_array_equal(again[own], found.whole[own])
 
 
 def test_what_is_right_often_enough_already_can_show_it():

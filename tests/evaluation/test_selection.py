@@ -3,8 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.special import expit
 
-from handful.evaluation.calibration import SMALLEST
+from handful.evaluation.calibration import SMALLEST, hedged_losses
+from handful.evaluation.gate import Prior, expected, gain
 from handful.evaluation.selection import LAST, TEMPER, choose, composed, halved, pool, weigh
 
 
@@ -85,6 +87,19 @@ def test_the_share_of_a_fold_is_found_without_its_rows():
     assert share > 0.9
     right = proba[np.arange(40), truth]
     assert right[folds == 0] == pytest.approx(np.sqrt(0.99) / (np.sqrt(0.99) + np.sqrt(0.01)))
+
+
+def test_what_is_known_counts_in_the_pool_where_the_rows_say_little():
+    below, _, truth, folds = two_arms()
+    sure = 0.52 + np.random.default_rng(0).uniform(-0.3, 0.3, 40)
+    above = np.where(np.eye(2)[truth] > 0, sure[:, None], 1 - sure[:, None])
+    prior = Prior(0.15, 0.02)
+    (_, plain), (_, known) = (halved(below, above, truth, folds, None, prior) for prior in (None, prior))
+    gained = gain(hedged_losses(below, truth), hedged_losses(above, truth))
+    mean, _ = expected(gained, float(hedged_losses(below, truth).mean()), prior)
+    assert plain == pytest.approx(expit(TEMPER * gained.value * 40))
+    assert known == pytest.approx(expit(TEMPER * mean * 40))
+    assert known > plain
 
 
 def answered(right):

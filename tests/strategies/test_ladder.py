@@ -86,7 +86,7 @@ def test_where_labels_mean_nothing_it_is_refused(hopeless):
     assert re.fullmatch(
         r"contrastive stays a trial: the held-out log loss is \d\.\d\d (lower|higher) "
         r"\(gain [+-]\d\.\d\d to [+-]\d\.\d\d\), and with what it did on other sets the chance that it helps is "
-        r"\d+%(; but it is not beyond doubt better than knowing how frequent the classes are)?\.",
+        r"\d+%(; but nothing shows beyond doubt that the labels mean anything)?\.",
         found.notes[-1],
     )
 
@@ -132,6 +132,16 @@ def test_only_what_is_promising_is_tried_unless_it_is_named(helpful, monkeypatch
     assert (found.rungs, found.notes) == ((), (said,))  # of what nobody expects anything of, nothing is said
     monkeypatch.setattr(offers, "EXPECTED", {("text", "contrastive"): Prior(0.9, 0.1)})
     assert [rung.name for rung in helpful.ascend(Terms(wanted, named=False, budget=60.0)).rungs] == ["contrastive"]
+
+
+def test_what_is_seen_before_anything_moves_makes_a_try_worth_it(helpful, monkeypatch):
+    """The frozen answers leave no chance to show anything; what is seen, and not seen, decides."""
+    monkeypatch.setattr(offers, "EXPECTED", {("text", "contrastive"): Prior(0.15, 0.12)})
+    monkeypatch.setattr(offers, "chance_to_show", lambda *_: 0.0)
+    truth, terms = helpful.frozen.rows.truth, replace(CONTRASTIVE, named=False)
+    for seen, tried in ((np.eye(2, dtype=np.float32)[truth], True), (np.ones((len(truth), 2), np.float32), False)):
+        helpful.frozen = replace(helpful.frozen, seen=seen)
+        assert bool(helpful.ascend(terms).rungs) is tried
 
 
 def test_a_strategy_that_does_not_fit_is_noted_where_it_was_named(helpful):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
+from handful.evaluation.association import labels_tell
 from handful.evaluation.calibration import hedged_losses, leads, log_losses, probabilities, spread_of
 from handful.evaluation.intervals import Estimate, group_means, paired_difference
 
@@ -19,8 +20,8 @@ LEVEL = 0.90
 SURE = 0.95
 """How likely a rival must be to help where only the rows speak for it."""
 
-LIKELY = 0.80
-"""How likely it must be to help where it is known what it did on other sets."""
+LIKELY = 0.50
+"""How likely it must be to help where it is known what it did on other sets, and the rows are not against it."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ def gain(below: Floats, above: Floats, groups: NDArray[np.integer] | None = None
     return Estimate(mean, mean - half, mean + half)
 
 
-def chance_to_help(found: Estimate, below: float, prior: Prior | None) -> float:
-    """How likely a gain is above zero, given the held-out rows and what is known from other sets.
+def expected(found: Estimate, below: float, prior: Prior | None) -> tuple[float, float]:
+    """The gain to expect, given the held-out rows and what is known from other sets, and its standard deviation.
 
     The mean of two normal distributions, each weighted by its precision; without a prior the rows speak alone.
 
@@ -65,16 +66,19 @@ def chance_to_help(found: Estimate, below: float, prior: Prior | None) -> float:
         prior: what is known, or None.
     """
     error = (found.high - found.low) / 2 / ndtri(0.5 + LEVEL / 2)
-    precision = [1 / error**2 if error > 0 else np.inf]
-    values = [found.value]
-    if prior is not None and below > 0:
-        precision.append(1 / (prior.spread * below) ** 2)
-        values.append(prior.mean * below)
-    if np.isinf(precision[0]):  # every row gains the same
-        return float(found.value > 0)
-    if not sum(precision):
-        return 0.5
-    return float(ndtr(np.dot(precision, values) / np.sqrt(sum(precision))))
+    if error == 0 or prior is None or below == 0:  # every row gains the same, or nothing else is known
+        return found.value, float(error)
+    known, spread = prior.mean * below, prior.spread * below
+    weight = spread**2 / (error**2 + spread**2) if np.isfinite(error) else 0.0  # of what the rows say
+    return weight * found.value + (1 - weight) * known, float(spread * np.sqrt(1 - weight))
+
+
+def chance_to_help(found: Estimate, below: float, prior: Prior | None) -> float:
+    """How likely a gain is above zero, given the same as in ``expected``."""
+    mean, deviation = expected(found, below, prior)
+    if deviation == 0:
+        return float(mean > 0)
+    return float(ndtr(mean / deviation)) if np.isfinite(deviation) else 0.5
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Gated:
     chance: float
     """How likely the rival is to help, with what is known about it from other sets."""
     learnable: bool
-    """Whether the rival is beyond doubt surer, or right more often, than who knows how frequent the classes are."""
+    """Whether labels beyond doubt mean something: to the rival, or to what the frozen backbones see."""
     passed: bool
     """Whether the rival replaces the arm below."""
     whole: NDArray[np.float64]
@@ -100,11 +104,14 @@ def gate(
     folds: NDArray[np.integer],
     groups: NDArray[np.integer] | None,
     prior: Prior | None = None,
+    seen: Floats | None = None,
 ) -> Gated:
     """Let one arm try to replace another.
 
-    It has to be better on the held-out rows, likely enough to be better on others, and better than no model at all:
-    where labels mean nothing, nothing that was learned from them may move a weight.
+    It has to be better on the held-out rows and likely enough to be better on others; and where labels mean nothing,
+    nothing that was learned from them may move a weight. They mean something if the rival is surer, or right more
+    often, than who knows how frequent the classes are, or if what frozen backbones see depends on them; either
+    beyond doubt.
 
     Args:
         below: (N, C) held-out probabilities of the arm that stays unless it is beaten.
@@ -113,6 +120,7 @@ def gate(
         folds: (N,) fold of each row.
         groups: (N,) rows that are not independent share a number, or None.
         prior: what is known about the rival from other sets.
+        seen: (N, D) what frozen backbones see in the rows; None asks the rival alone.
     """
     shares = np.bincount(truth, minlength=below.shape[1]) / len(truth)
     losses = np.stack([hedged_losses(below, truth), hedged_losses(above, truth), -np.log(shares[truth])])  # (3, N)
@@ -123,7 +131,8 @@ def gate(
         own = None if groups is None else groups[rows]
         found = gain(first, second, own)
         ahead = gain(none, second, own).low > 0 or _more_often(right[rows], truth[rows], shares, own).low > 0
-        return found, chance_to_help(found, float(first.mean()), prior), ahead
+        tell = ahead or (seen is not None and labels_tell(seen[rows], truth[rows], own))
+        return found, chance_to_help(found, float(first.mean()), prior), tell
 
     def passes(found: Estimate, chance: float, learnable: bool) -> bool:
         return found.value > 0 and chance >= (SURE if prior is None else LIKELY) and learnable

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, ndtri, softmax
 
 from handful.evaluation.calibration import SMALLEST, hedged_losses
+from handful.evaluation.gate import Prior, expected, gain
 
 Floats = NDArray[np.floating]
 
@@ -62,9 +63,10 @@ def pool(answers: Sequence[Floats], weights: Floats) -> NDArray[np.float64]:
 
 
 def halved(
-    below: NDArray[np.float64], above: NDArray[np.float64], truth: NDArray[np.integer], folds: NDArray[np.integer]
-) -> tuple[NDArray[np.float64], float]:
-    """Two arms pooled: half and half, or more of the one above as far as the rows prefer it.
+    below: NDArray[np.float64], above: NDArray[np.float64], truth: NDArray[np.integer], folds: NDArray[np.integer],
+    groups: NDArray[np.integer] | None = None, prior: Prior | None = None,
+) -> tuple[NDArray[np.float64], float]:  # fmt: skip
+    """Two arms pooled: half and half, or more of the one above as far as the rows and what is known prefer it.
 
     A pool never does much worse than the arm below, and on few rows the losses hardly tell how much more the one above
     deserves; only where they clearly do does its share grow.
@@ -74,16 +76,20 @@ def halved(
         above: (N, C) those of its rival, on the same folds.
         truth: (N,) class numbers.
         folds: (N,) fold of each row.
+        groups: (N,) rows that are not independent share a number; None where all are.
+        prior: what is known about the rival from other sets.
 
     Returns:
         (N, C) held-out probabilities of the pool, the share of every fold found on the others, and the share of the
         arm above that all rows support.
     """
-    gain = hedged_losses(below, truth) - hedged_losses(above, truth)
+    losses = hedged_losses(below, truth), hedged_losses(above, truth)
     logs = [np.log(np.maximum(proba, SMALLEST)) for proba in (below, above)]
 
     def share(rows: NDArray[np.bool_]) -> float:
-        return max(0.5, float(expit(TEMPER * gain[rows].sum())))
+        first, second = losses[0][rows], losses[1][rows]
+        mean, _ = expected(gain(first, second, None if groups is None else groups[rows]), float(first.mean()), prior)
+        return max(0.5, float(expit(TEMPER * mean * rows.sum())))
 
     out = np.zeros_like(below)
     for k in np.unique(folds):

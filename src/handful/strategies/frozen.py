@@ -16,7 +16,7 @@ from handful.errors import DataError, OptionError
 from handful.evaluation.protocol import draw_folds, protocol_for
 from handful.evaluation.verdicts import REFERENCE, Held, Rows
 from handful.features.sight import Sight
-from handful.features.view import Matrix, views_of
+from handful.features.view import Matrix, View, views_of
 from handful.inspection.profile import duplicate_groups
 from handful.seeding import generator
 from handful.strategies.catalog import catalog
@@ -74,6 +74,8 @@ class Frozen:
     """How."""
     matrix: Matrix
     """(N, D) the features that the model reads."""
+    seen: Matrix
+    """(N, D) what the last layers of all backbones see, which knows nothing of the labels."""
     again: Callable[[], tuple[str, Search]]
     """The same settings on few folds, and how these are called."""
 
@@ -150,6 +152,7 @@ def climb(
         rows=Rows(truth, tuple(classes.tolist()), None if independent else groups, data.rows),
         protocol=protocol.name,
         matrix=model.view.matrix(sight.items),
+        seen=View(tuple((name, depths[0]) for name, depths in sight.depths.items())).matrix(sight.items),
         again=again,
     )
 

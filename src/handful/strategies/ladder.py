@@ -198,7 +198,7 @@ class _Below:
     def against(self, rival: NDArray[np.float64], frozen: Frozen, prior: Prior | None) -> Gated:
         """Let a rival try to replace the arm that stands."""
         rows, folds = frozen.rows, frozen.few.folds
-        gated = gate(self.best, rival, rows.truth, folds, rows.groups, prior)
+        gated = gate(self.best, rival, rows.truth, folds, rows.groups, prior, frozen.seen)
         if self.whole is None:
             return gated
         # Where the gate keeps the arm below, that is what earlier gates made of it.
@@ -232,7 +232,8 @@ def _faced(
     prior: Prior | None,
 ) -> Rung:  # fmt: skip
     """Pool tuned answers (N, C) with those of the frozen model, and let the gate decide."""
-    proba, share = halved(frozen.few.whole, tuned, frozen.rows.truth, frozen.few.folds)
+    rows = frozen.rows
+    proba, share = halved(frozen.few.whole, tuned, rows.truth, frozen.few.folds, rows.groups, prior)
     return Rung(name, strategy, found, proba, share, below.against(proba, frozen, prior), prior)
 
 
@@ -297,7 +298,7 @@ def _judged(rung: Rung) -> str:
     elif not gated.passed and gain.value > 0:
         said += ", which is not beyond doubt"
     if gated.chance > 0.5 and not gated.learnable:
-        said += "; but it is not beyond doubt better than knowing how frequent the classes are"
+        said += "; but nothing shows beyond doubt that the labels mean anything"
     return said
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.errors import HandfulError
+from handful.evaluation.association import labels_tell
 from handful.evaluation.gate import Prior, chance_to_show
 from handful.strategies.adaptation import adapt
 from handful.strategies.catalog import movers
@@ -85,7 +86,7 @@ def offers(
         prior = EXPECTED.get((shelf.data.modality, name))
         worth = 0.0
         if prior is not None:
-            worth = errors * prior.mean * chance_to_show(frozen.whole[0], truth, frozen.rows.groups, prior)
+            worth = errors * prior.mean * _chance_to_pass(frozen, prior)
         if not named and worth < _WORTH:
             if prior is not None:
                 wrong = f"of {len(truth)} rows the frozen model has {errors:.0f} wrong"
@@ -106,6 +107,14 @@ def offers(
     # Not by the measured time: a resumed run must try them in the same order.
     found.sort(key=lambda offer: -offer.worth)
     return found, notes
+
+
+def _chance_to_pass(frozen: Frozen, prior: Prior) -> float:
+    """How likely the gate is to find that labels mean something, before anything moves."""
+    rows = frozen.rows
+    if labels_tell(frozen.seen, rows.truth, rows.groups):
+        return 1.0
+    return chance_to_show(frozen.whole[0], rows.truth, rows.groups, prior)
 
 
 def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe) -> float:

@@ -1,0 +1,68 @@
+"""Association: whether labels have anything to do with what is seen in their rows, as a permutation test."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.features.view import Matrix, unit_rows
+from handful.seeding import generator
+
+DOUBT = 0.05
+"""Labels that mean nothing are believed to mean something in so many cases."""
+DEALS = 199
+"""How often labels are dealt anew."""
+
+
+def labels_tell(seen: Matrix, truth: NDArray[np.integer], groups: NDArray[np.integer] | None = None) -> bool:
+    """Whether rows of a class lie nearer to each other than labels dealt at random would have it, beyond doubt.
+
+    Nothing is learned and no row is held out, so that a dozen rows show what their held-out answers leave in doubt.
+
+    Args:
+        seen: (N, D) features that know nothing of the labels.
+        truth: (N,) class numbers.
+        groups: (N,) rows that are not independent share a number; None where all are.
+    """
+    return association(seen, truth, groups) <= DOUBT
+
+
+def association(seen: Matrix, truth: NDArray[np.integer], groups: NDArray[np.integer] | None = None) -> float:
+    """The p-value of the share of variance that lies between classes, by dealing the labels anew.
+
+    The permutational analysis of variance (Anderson 2001, Austral Ecology 26:32) on rows of length one: the variance
+    within classes is what the whole variance leaves, so only that between them has to be summed for every deal.
+
+    Args:
+        seen: (N, D) features that know nothing of the labels.
+        truth: (N,) class numbers.
+        groups: (N,) rows that are not independent share a number. Those of one group and class count as one, their
+            mean. Where a group has rows of several classes, likeness within it speaks against the classes.
+
+    Returns:
+        From 1 / (1 + DEALS) to 1.
+    """
+    x = unit_rows(seen)
+    if groups is not None:
+        x, truth = _cells(x, truth, groups)
+    x = x - x.mean(0)
+    _, number, count = np.unique(truth, return_inverse=True, return_counts=True)
+    rng = generator(0, "labels dealt anew")
+    deals = [number, *(rng.permutation(number) for _ in range(DEALS))]
+    between = np.array([_between(x, deal, count) for deal in deals])
+    # Ties count against the labels: rows that are all alike tell nothing.
+    return float((between >= between[0] - 1e-6 * max(1.0, float(between[0]))).mean())
+
+
+def _between(x: Matrix, number: NDArray[np.integer], count: NDArray[np.integer]) -> float:
+    """Σ over classes of rows times squared length of the mean. (N, D), (N,), (C,)."""
+    own = np.eye(len(count), dtype=x.dtype)[number]  # (N, C)
+    return float((((own.T @ x) ** 2).sum(1) / count).sum())
+
+
+def _cells(x: Matrix, truth: NDArray[np.integer], groups: NDArray[np.integer]) -> tuple[Matrix, NDArray[np.integer]]:
+    """The mean of the rows of each group and class that occur together, and the class."""
+    pairs, at = np.unique(np.stack([groups, truth], 1), axis=0, return_inverse=True)
+    means = np.zeros((len(pairs), x.shape[1]), x.dtype)
+    np.add.at(means, at, x)
+    return np.asarray(means / np.bincount(at)[:, None], x.dtype), np.asarray(pairs[:, 1])

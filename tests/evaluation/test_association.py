@@ -1,0 +1,80 @@
+"""Association: its p-value by hand, its level where labels mean nothing, and that groups do not fool it."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handful.evaluation.association import DEALS, DOUBT, association, labels_tell
+
+
+def rows(n, rng, apart=0.0, classes=2, width=6):
+    """Rows around the means of their classes, so far apart."""
+    truth = np.arange(n) % classes
+    return (rng.normal(size=(n, width)) + apart * np.eye(width)[truth]).astype(np.float32), truth
+
+
+def test_the_p_value_of_four_rows_by_hand():
+    """Two pairs at right angles: of all six deals, two are as clean as the one that was found."""
+    x, truth = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32), np.array([0, 0, 1, 1])
+    deals = list(itertools.permutations(truth))
+    exact = np.mean([deal in {(0, 0, 1, 1), (1, 1, 0, 0)} for deal in deals])
+    assert association(x, truth) == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / DEALS))
+
+
+def test_classes_that_lie_apart_tell_and_the_smallest_value_is_one_deal():
+    x, truth = rows(20, np.random.default_rng(0), apart=6.0)
+    assert association(x, truth) == 1 / (1 + DEALS)
+    assert labels_tell(x, truth)
+
+
+def test_rows_that_are_all_alike_tell_nothing():
+    assert association(np.ones((10, 3), np.float32), np.arange(10) % 2) == 1
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_labels_that_mean_nothing_are_believed_once_in_twenty(classes):
+    rng = np.random.default_rng(classes)
+    told = [labels_tell(*rows(20, rng, classes=classes)) for _ in range(400)]
+    assert np.mean(told) == pytest.approx(DOUBT, abs=0.035)
+
+
+def test_sixteen_rows_show_what_is_there():
+    rng = np.random.default_rng(1)
+    assert np.mean([labels_tell(*rows(16, rng, apart=2.0)) for _ in range(100)]) > 0.8
+
+
+def test_copies_of_a_row_count_once():
+    """Ten rows with labels that mean nothing, each six times: taken for sixty they would seem to tell nearly always."""
+    rng = np.random.default_rng(2)
+    copied, fooled = [], []
+    for _ in range(200):
+        x, truth = rows(10, rng)
+        many, labels, groups = np.repeat(x, 6, 0), np.repeat(truth, 6), np.repeat(np.arange(10), 6)
+        assert association(many, labels, groups) == association(x, truth)
+        copied.append(labels_tell(many, labels, groups))
+        fooled.append(labels_tell(many, labels))
+    assert np.mean(copied) < 0.12
+    assert np.mean(fooled) > 0.8
+
+
+def test_speakers_who_sound_alike_are_not_taken_for_words():
+    """Every speaker says every word: that their own rows are alike must not look like words."""
+    rng = np.random.default_rng(3)
+    told = []
+    for _ in range(200):
+        voice = 4 * rng.normal(size=(5, 1, 8))
+        x = (voice + rng.normal(size=(5, 4, 8))).reshape(20, 8).astype(np.float32)
+        told.append(labels_tell(x, np.tile(np.arange(4), 5), np.repeat(np.arange(5), 4)))
+    assert np.mean(told) < 0.1
+
+
+@given(st.integers(2, 30), st.integers(1, 5), st.integers(0, 9))
+def test_it_is_a_p_value_whatever_the_rows(n, classes, seed):
+    rng = np.random.default_rng(seed)
+    x, truth = rng.normal(size=(n, 3)).astype(np.float32), rng.integers(classes, size=n)
+    p = association(x, truth, rng.integers(3, size=n) if seed % 2 else None)
+    assert 1 / (1 + DEALS) <= p <= 1
+    assert p == association(x, truth, None) or seed % 2
