@@ -79,8 +79,16 @@ def main() -> None:
             for per_class in numbers(args.per_class) or SIZES[task.modality]:
                 for seed, train, rest in draws(pool, per_class, args.draws):
                     at: Row = {"set": task.name, "per_class": per_class, "draw": seed}
-                    ledger.complete(at, one_draw(pool, backbones, seed, *held_apart(pool, train, rest)))
+                    lacking = [arm for arm in arms(backbones) if not ledger.has(**at, arm=arm)]
+                    if lacking:
+                        ledger.gather(at, one_draw(pool, backbones, seed, *held_apart(pool, train, rest), lacking))
     print(table(ledger.rows))
+
+
+def arms(backbones: Mapping[str, Backbone]) -> list[str]:
+    """What is measured on every draw: a strategy where it fits one of the backbones at least."""
+    fit = [name for name, kind in movers().items() if any(kind().refusal(b) is None for b in backbones.values())]
+    return ["frozen", "tune", *fit]
 
 
 @dataclass
@@ -109,9 +117,9 @@ class Looked:
 
 
 def one_draw(
-    pool: Pool, backbones: Mapping[str, Backbone], seed: int, train: np.ndarray, rest: np.ndarray
+    pool: Pool, backbones: Mapping[str, Backbone], seed: int, train: np.ndarray, rest: np.ndarray, wanted: Sequence[str]
 ) -> Iterator[Row]:
-    """The frozen model, what a tuned run makes of it, and every strategy alone."""
+    """The frozen model, what a tuned run makes of it, and every strategy alone: the arms that are wanted."""
     test = rest[np.random.default_rng(seed).permutation(len(rest))[:TEST_ROWS]]
     data, labels = pool.data.take(train), np.asarray(pool.data.labels)[test]
     classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
@@ -119,23 +127,24 @@ def one_draw(
     frozen = climb(data, pool.sight.take(train), STRATEGIES, BUDGET, seed, Inline(), lambda done, total: None)
     below = time.perf_counter() - start
     said = frozen.model.predict(frozen.model.view.matrix(pool.sight.take(test).items))
-    yield measured("frozen", said, labels, below, frozen.arm)
     backbone = backbones[frozen.model.view.backbones[0]]
-    start = time.perf_counter()
-    above = ascend(data, backbone, frozen, Terms(MOVERS, named=False, budget=BUDGET, seed=seed))
-    took = below + time.perf_counter() - start
     ours, asked = Looked(backbone, data), Looked(backbone, pool.data.take(test))
-    chosen = frozen.arm
-    if above.chosen is not None and above.final is not None:
-        recipe, body = above.chosen.strategy.recipe(), above.final.body
-        base, depth = frozen.model.view.backbones[0], len(backbone.blocks)
-        model = shipped(above.chosen, frozen, base, depth, ours.features(body, recipe), data.labels or ())
-        seen = {**pool.sight.take(test).items, (base + MOVED, depth): asked.features(body, recipe)}
-        said, chosen = model.predict(model.view.matrix(seen)), above.chosen.strategy.name
-    yield measured("tune", said, labels, took, chosen)
+    if "frozen" in wanted:
+        yield measured("frozen", said, labels, below, frozen.arm)
+    if "tune" in wanted:
+        start = time.perf_counter()
+        above = ascend(data, backbone, frozen, Terms(MOVERS, named=False, budget=BUDGET, seed=seed))
+        took, chosen = below + time.perf_counter() - start, frozen.arm
+        if above.chosen is not None and above.final is not None:
+            recipe, body = above.chosen.strategy.recipe(), above.final.body
+            base, depth = frozen.model.view.backbones[0], len(backbone.blocks)
+            model = shipped(above.chosen, frozen, base, depth, ours.features(body, recipe), data.labels or ())
+            seen = {**pool.sight.take(test).items, (base + MOVED, depth): asked.features(body, recipe)}
+            said, chosen = model.predict(model.view.matrix(seen)), above.chosen.strategy.name
+        yield measured("tune", said, labels, took, chosen)
     for name, kind in movers().items():
-        strategy = kind(seed=seed)
-        if strategy.refusal(backbone) is None:
+        strategy = kind(seed=seed).sized(len(data))
+        if name in wanted and strategy.refusal(backbone) is None:
             found, seconds = alone(strategy, ours, asked, truth)
             yield measured(name, None if found is None else classes[found], labels, seconds, "")
 

@@ -56,8 +56,11 @@ class Ledger:
             at: what tells the draw from others; where the file holds a row of it, nothing is measured.
             rows: what is measured as it is asked for.
         """
-        if self.has(**at):
-            return
+        if not self.has(**at):
+            self.gather(at, rows)
+
+    def gather(self, at: Row, rows: Iterable[Row]) -> None:
+        """Print rows as they are measured, and write them once all are there."""
         found: list[Row] = []
         for row in rows:
             found.append({**at, **row})

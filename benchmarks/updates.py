@@ -1,9 +1,10 @@
 """How many updates, at which rate, over how many blocks, how far: contrastive training on development draws.
 
-Sets that no other table looks at, eight rows per class of five drawn classes; every setting alone, fitted on the rows
-of the draw, a logistic head on what its body then sees, scored on at most 400 rows left over.
+Sets that no other table looks at, eight or 32 rows per class of five drawn classes; every setting alone, fitted on the
+rows of the draw, a logistic head on what its body then sees, scored on at most 400 rows left over.
 
     python benchmarks/updates.py --draws 8 --out benchmarks/results/updates.csv
+    python benchmarks/updates.py --per-class 32 --draws 3 --out benchmarks/results/updates_many.csv
 """
 
 from __future__ import annotations
@@ -32,25 +33,32 @@ SETTINGS: dict[str, Tuned] = {
     "3/4 of the way": replace(FALLING, fade=0.75),
     "3/4, up and down": replace(FALLING, fade=0.75, schedule="triangular"),
     "3/4, 6 up and down": Contrastive(names=0),
-    "the same, with names": Contrastive(),
+    "the same, with names": Contrastive(many=None),
+    "12 at 4e-4, with names": Contrastive(updates=12, rate=4e-4, many=None),
+    "20 at 2.5e-4, with names": Contrastive(updates=20, rate=2.5e-4, many=None),
     "3/4, 15 at 2.5e-4, all": replace(FALLING, updates=15, rate=2.5e-4, share=1.0, fade=0.75),
     "lora, 20 updates": LowRank(updates=20, names=0),
 }
 """The rate falls from the first update on unless it goes up and down; all of the way unless a share is said."""
 PER_CLASS, CLASSES, TEST_ROWS = 8, 5, 400
+WITH_NAMES = [name for name in SETTINGS if name.endswith("with names")]
+"""What is compared with more rows per class; the first is what eight per class had found."""
 
 
 def main() -> None:
     """Run the draws, write one line per setting, print the table."""
-    args = options(__doc__, "goemotions,masakhanews_eng,clinc150", 8, "updates.csv").parse_args()
+    parser = options(__doc__, "goemotions,masakhanews_eng,clinc150", 8, "updates.csv")
+    parser.add_argument("--per-class", type=int, default=PER_CLASS, help="rows per class; above 8 names teach as well")
+    args = parser.parse_args()
+    settings = SETTINGS if args.per_class <= PER_CLASS else {name: SETTINGS[name] for name in WITH_NAMES}
     ledger = Ledger(args.out, FIELDS, ("set", "draw", "setting"))
     for task in by_name(args.sets) if not args.table else ():
         pool = open_pool(task, args.data)
         backbone = next(iter(api.load_backbones("auto", task.modality).values()))
-        for seed, train, rest in draws(pool, PER_CLASS, args.draws, CLASSES):
+        for seed, train, rest in draws(pool, args.per_class, args.draws, CLASSES):
             missing = {
                 name: strategy
-                for name, strategy in SETTINGS.items()
+                for name, strategy in settings.items()
                 if not ledger.has(set=task.name, draw=seed, setting=name)
             }
             if not missing:

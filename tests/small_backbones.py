@@ -58,7 +58,8 @@ class SmallText(Backbone):
         return torch.from_numpy(x), torch.from_numpy(mask)
 
     def stem(self, batch):
-        return State(*batch)
+        x, mask = (part.to(self.device) for part in batch)
+        return State(x, mask)
 
     def pool(self, state):
         weight = state.mask[:, :, None]
@@ -87,7 +88,7 @@ class SmallImage(Backbone):
         return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
     def stem(self, batch):
-        return State(self.bottom(batch))
+        return State(self.bottom(batch.to(self.device)))
 
     def pool(self, state):
         return state.x.mean((2, 3))
@@ -113,7 +114,7 @@ class SmallVoice(Backbone):
         return State(torch.from_numpy(x), torch.from_numpy(mask), torch.from_numpy(owner))
 
     def stem(self, batch):
-        return batch
+        return State(*(part.to(self.device) for part in (batch.x, batch.mask, batch.owner)))
 
     def pool(self, state):
         each = (state.x * state.mask[:, :, None]).sum(1) / state.mask.sum(1, keepdim=True)
@@ -149,7 +150,8 @@ class SmallSound(Backbone):
         return torch.from_numpy(x), torch.from_numpy(mask)
 
     def stem(self, batch):
-        return State(batch[0].contiguous(memory_format=torch.channels_last), batch[1])
+        x, mask = (part.to(self.device) for part in batch)
+        return State(x.contiguous(memory_format=torch.channels_last), mask)
 
     def pool(self, state):
         weight = state.mask[:, None, :, None]

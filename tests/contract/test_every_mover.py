@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from handful.backbones.base import Backbone
+from handful.backbones.base import Backbone, default_device
 from handful.backbones.toy import ToyText
 from handful.errors import DataError, HandfulError, OptionError
 from handful.plan import MOVERS
@@ -70,7 +70,7 @@ def strategy(request):
 @pytest.fixture(params=BACKBONES)
 def fitting(request, strategy):
     """A strategy with few updates on a backbone that it fits, and rows."""
-    backbone = BACKBONES[request.param]()
+    backbone = BACKBONES[request.param]().to(default_device())
     why = strategy().refusal(backbone)
     if why is not None:
         pytest.skip(why)
@@ -80,7 +80,7 @@ def fitting(request, strategy):
 @pytest.fixture
 def made(strategy):
     """A strategy with few updates on attention over words, which every strategy fits."""
-    return lambda **options: strategy(**{"backbone": SmallText(), **FEW, **options})
+    return lambda **options: strategy(**{"backbone": SmallText().to(default_device()), **FEW, **options})
 
 
 # What the constructor and fit promise ------------------------------------------------------------------------------
@@ -94,6 +94,27 @@ def test_options_are_the_fields_of_a_dataclass_with_defaults(strategy):
 def test_an_update_sees_as_much_of_a_text_with_every_strategy(strategy):
     assert strategy().recipe().tokens == Contrastive.tokens == 64
     assert strategy(tokens=5).recipe().tokens == 5
+
+
+@pytest.mark.parametrize("rows", [2, 48, 49, 5000])
+def test_how_it_learns_from_so_many_rows_is_settled_once(strategy, rows):
+    sized = strategy(seed=3).sized(rows)
+    assert sized.seed == 3
+    assert sized.sized(rows).get_params() == sized.get_params()
+    assert strategy(**sized.get_params()).sized(rows).get_params() == sized.get_params()  # as a trial is recorded
+
+
+def test_many_rows_have_more_and_smaller_updates():
+    few, many = (Contrastive().sized(rows) for rows in (48, 49))
+    assert (few.updates, few.rate) == (6, 7e-4)
+    assert (many.updates, many.rate) == (12, pytest.approx(4e-4))
+    assert Contrastive(updates=5, many=None).sized(5000).updates == 5
+
+
+def test_fit_learns_as_so_many_rows_want_it():
+    items, labels = text_rows((30, 30))
+    assert len(Contrastive(backbone=SmallText(), updates=2).fit(items, labels).log_) == 4
+    assert len(Contrastive(backbone=SmallText(), updates=2).fit(items[:48], labels[:48]).log_) == 2
 
 
 def test_the_constructor_only_remembers(strategy):
@@ -276,6 +297,23 @@ def test_a_backbone_that_does_not_fit_is_an_error_with_the_reason(strategy):
             with pytest.raises(OptionError) as error:
                 strategy(backbone=backbone, **FEW).fit(*ROWS[backbone.modality]())
             assert str(error.value).startswith(f"strategy {strategy.name} does not fit: {why}. ")
+
+
+# On a GPU, where there is one -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")
+@pytest.mark.parametrize("kind", BACKBONES)
+def test_a_gpu_finds_what_the_cpu_finds(strategy, kind):
+    """But for rounding: an update multiplies in bfloat16 there, and Adam's first steps are of the rate's own size."""
+    rows, answers = ROWS[BACKBONES[kind].modality](), []
+    for device in ("cpu", "cuda"):
+        backbone = BACKBONES[kind]().to(device)
+        if (why := strategy().refusal(backbone)) is not None:
+            pytest.skip(why)
+        answers.append(strategy(backbone=backbone, **FEW).fit(*rows).predict_proba(rows[0]))
+    assert_allclose(answers[1], answers[0], atol=0.15)
+    assert (answers[1].argmax(1) == answers[0].argmax(1)).mean() > 0.7
 
 
 # In scikit-learn's company -----------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def offers(
     truth = frozen.rows.truth
     errors = float((frozen.whole[0].argmax(1) != truth).sum())
     for name in wanted:
-        strategy = movers()[name](seed=seed)
+        strategy = movers()[name](seed=seed).sized(len(truth))
         why = strategy.refusal(shelf.backbone)
         prior = EXPECTED.get((shelf.data.modality, name))
         worth = 0.0
@@ -118,16 +118,21 @@ def _chance_to_pass(frozen: Frozen, prior: Prior) -> float:
 
 
 def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe) -> float:
-    """Seconds of one fit here, from two short ones on a few of the rows; the first of all has to warm up."""
+    """Seconds of one fit here, from two short ones on a few of the rows; the faster one counts.
+
+    The first of all has to warm up, and either may be held up by whatever else runs here.
+    """
     short = replace(
         recipe, members=1, student=None, sweep=False, gradual=False, settings=replace(recipe.settings, updates=1)
     )
+    around, each = np.inf, np.inf  # seconds beside the updates, and of an update of _FEW rows
     for size in (_FEW // 2, _FEW):
         some = rows_of(0, truth, size, recipe.settings.seed)
         start = time.perf_counter()
         (update,) = adapt(activations, some, truth[some], short).log
-        around = time.perf_counter() - start - update.seconds
+        around = min(around, time.perf_counter() - start - update.seconds)
+        each = min(each, update.seconds * _FEW / size)
     full = min(recipe.batch, len(truth)) / min(recipe.batch, len(some))
     backbone = activations.backbone
     looks = len(truth) / min(recipe.batch, len(some)) / _PASSES
-    return around * recipe.trainings(backbone) + (recipe.updates(backbone) * full + looks) * update.seconds
+    return around * recipe.trainings(backbone) + (recipe.updates(backbone) * full + looks) * each
