@@ -1,12 +1,14 @@
 """Every strategy alone, the frozen model and what a tuned run chooses, on the same draws; and what the gate refuses.
 
     python benchmarks/ladder.py --draws 3 --out benchmarks/results/ladder.csv
+    OMP_NUM_THREADS=1 python benchmarks/ladder.py --budget 120 --draws 3 --out benchmarks/results/ladder.csv
     python benchmarks/ladder.py --negative 100 --out benchmarks/results/gate.csv
 
 A strategy alone: fitted on the rows of the draw, a logistic head on what its body then sees. ``tune``: the frozen
 model, replaced by a strategy where the gate lets it pass, as in ``handful tune`` with a minute for what comes after the
 frozen model. All move the backbone that the frozen model chose, and are scored on the same rows left over, at most
-500. Seconds leave out the features of frozen backbones and the scoring.
+500. A draw is measured in the arms that the file lacks. Seconds leave out the features of frozen backbones and the
+scoring.
 
 ``--negative N``: N runs on shuffled labels and N at thirty times the rate, texts and photographs in turn, the two
 contrastive strategies in turn, each named, so that the gate has to decide; what is counted is how often the frozen
@@ -65,6 +67,7 @@ def main() -> None:
     """Run the draws, print and write one line per arm; or count what the gate refuses."""
     parser = options(__doc__, "", 3, "ladder.csv")
     parser.add_argument("--per-class", default="", help="rows per class, in place of those of the table")
+    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds; twice as many with one core")
     parser.add_argument("--negative", type=int, default=0, metavar="N", help="runs of each harmful kind instead")
     args = parser.parse_args()
     if args.negative:
@@ -81,7 +84,9 @@ def main() -> None:
                     at: Row = {"set": task.name, "per_class": per_class, "draw": seed}
                     lacking = [arm for arm in arms(backbones) if not ledger.has(**at, arm=arm)]
                     if lacking:
-                        ledger.gather(at, one_draw(pool, backbones, seed, *held_apart(pool, train, rest), lacking))
+                        ledger.gather(
+                            at, one_draw(pool, backbones, seed, *held_apart(pool, train, rest), lacking, args.budget)
+                        )
     print(table(ledger.rows))
 
 
@@ -117,14 +122,15 @@ class Looked:
 
 
 def one_draw(
-    pool: Pool, backbones: Mapping[str, Backbone], seed: int, train: np.ndarray, rest: np.ndarray, wanted: Sequence[str]
-) -> Iterator[Row]:
+    pool: Pool, backbones: Mapping[str, Backbone], seed: int, train: np.ndarray, rest: np.ndarray,
+    wanted: Sequence[str], budget: float,
+) -> Iterator[Row]:  # fmt: skip
     """The frozen model, what a tuned run makes of it, and every strategy alone: the arms that are wanted."""
     test = rest[np.random.default_rng(seed).permutation(len(rest))[:TEST_ROWS]]
     data, labels = pool.data.take(train), np.asarray(pool.data.labels)[test]
     classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
     start = time.perf_counter()
-    frozen = climb(data, pool.sight.take(train), STRATEGIES, BUDGET, seed, Inline(), lambda done, total: None)
+    frozen = climb(data, pool.sight.take(train), STRATEGIES, budget, seed, Inline(), lambda done, total: None)
     below = time.perf_counter() - start
     said = frozen.model.predict(frozen.model.view.matrix(pool.sight.take(test).items))
     backbone = backbones[frozen.model.view.backbones[0]]
@@ -133,7 +139,7 @@ def one_draw(
         yield measured("frozen", said, labels, below, frozen.arm)
     if "tune" in wanted:
         start = time.perf_counter()
-        above = ascend(data, backbone, frozen, Terms(MOVERS, named=False, budget=BUDGET, seed=seed))
+        above = ascend(data, backbone, frozen, Terms(MOVERS, named=False, budget=budget, seed=seed))
         took, chosen = below + time.perf_counter() - start, frozen.arm
         if above.chosen is not None and above.final is not None:
             recipe, body = above.chosen.strategy.recipe(), above.final.body
