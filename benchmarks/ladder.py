@@ -67,7 +67,7 @@ def main() -> None:
     """Run the draws, print and write one line per arm; or count what the gate refuses."""
     parser = options(__doc__, "", 3, "ladder.csv")
     parser.add_argument("--per-class", default="", help="rows per class, in place of those of the table")
-    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds; twice as many with one core")
+    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of a run; give twice as many on one core")
     parser.add_argument("--negative", type=int, default=0, metavar="N", help="runs of each harmful kind instead")
     args = parser.parse_args()
     if args.negative:
@@ -82,17 +82,17 @@ def main() -> None:
             for per_class in numbers(args.per_class) or SIZES[task.modality]:
                 for seed, train, rest in draws(pool, per_class, args.draws):
                     at: Row = {"set": task.name, "per_class": per_class, "draw": seed}
-                    lacking = [arm for arm in arms(backbones) if not ledger.has(**at, arm=arm)]
-                    if lacking:
+                    lacking = [arm for arm in arms(backbones, any) if not ledger.has(**at, arm=arm)]
+                    if any(arm in lacking for arm in arms(backbones, all)):
                         ledger.gather(
                             at, one_draw(pool, backbones, seed, *held_apart(pool, train, rest), lacking, args.budget)
                         )
     print(table(ledger.rows))
 
 
-def arms(backbones: Mapping[str, Backbone]) -> list[str]:
-    """What is measured on every draw: a strategy where it fits one of the backbones at least."""
-    fit = [name for name, kind in movers().items() if any(kind().refusal(b) is None for b in backbones.values())]
+def arms(backbones: Mapping[str, Backbone], fits: Callable[[Iterator[bool]], bool]) -> list[str]:
+    """The frozen model, a tuned run, and the strategies that fit any, or all, of the backbones."""
+    fit = [name for name, kind in movers().items() if fits(kind().refusal(b) is None for b in backbones.values())]
     return ["frozen", "tune", *fit]
 
 

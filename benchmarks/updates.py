@@ -4,7 +4,7 @@ Sets that no other table looks at, eight or 32 rows per class of five drawn clas
 rows of the draw, a logistic head on what its body then sees, scored on at most 400 rows left over.
 
     python benchmarks/updates.py --draws 8 --out benchmarks/results/updates.csv
-    python benchmarks/updates.py --per-class 32 --draws 3 --out benchmarks/results/updates_many.csv
+    python benchmarks/updates.py --per-class 32 --draws 3 --out benchmarks/results/updates.csv
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ladder import Looked, alone
 from ledger import Ledger, Row, cells, mean, options, spread
 from pools import by_name, draws, open_pool
 
-FIELDS = ("set", "draw", "setting", "accuracy", "first", "seconds")
+FIELDS = ("set", "per_class", "draw", "setting", "accuracy", "first", "seconds")
 FALLING = Contrastive(updates=5, rate=7e-4, schedule="linear", fade=1.0, names=0)
 SETTINGS: dict[str, Tuned] = {
     "5 at 7e-4": FALLING,
@@ -48,10 +48,12 @@ WITH_NAMES = [name for name in SETTINGS if name.endswith("with names")]
 def main() -> None:
     """Run the draws, write one line per setting, print the table."""
     parser = options(__doc__, "goemotions,masakhanews_eng,clinc150", 8, "updates.csv")
-    parser.add_argument("--per-class", type=int, default=PER_CLASS, help="rows per class; above 8 names teach as well")
+    parser.add_argument(
+        "--per-class", type=int, default=PER_CLASS, help="above 8, only the settings with names are measured"
+    )
     args = parser.parse_args()
     settings = SETTINGS if args.per_class <= PER_CLASS else {name: SETTINGS[name] for name in WITH_NAMES}
-    ledger = Ledger(args.out, FIELDS, ("set", "draw", "setting"))
+    ledger = Ledger(args.out, FIELDS, ("set", "per_class", "draw", "setting"))
     for task in by_name(args.sets) if not args.table else ():
         pool = open_pool(task, args.data)
         backbone = next(iter(api.load_backbones("auto", task.modality).values()))
@@ -59,7 +61,7 @@ def main() -> None:
             missing = {
                 name: strategy
                 for name, strategy in settings.items()
-                if not ledger.has(set=task.name, draw=seed, setting=name)
+                if not ledger.has(set=task.name, per_class=args.per_class, draw=seed, setting=name)
             }
             if not missing:
                 continue
@@ -67,12 +69,12 @@ def main() -> None:
             data, labels = pool.data.take(train), np.asarray(pool.data.labels)[test]
             classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
             ours, asked = Looked(backbone, data), Looked(backbone, pool.data.take(test))
-            found = cells(ledger.rows, "set", "draw").get((task.name, str(seed)), [])
+            found = cells(ledger.rows, "set", "per_class", "draw").get((task.name, str(args.per_class), str(seed)), [])
             for name, strategy in missing.items():
                 said, seconds = alone(replace(strategy, seed=seed), ours, asked, truth)
                 right = 0.0 if said is None else float((classes[said] == labels).mean())
                 first = found[0]["accuracy"] if found else round(right, 4)
-                at: Row = {"set": task.name, "draw": seed, "setting": name}
+                at: Row = {"set": task.name, "per_class": args.per_class, "draw": seed, "setting": name}
                 found.append({**at, "accuracy": round(right, 4), "first": first, "seconds": round(seconds, 2)})
                 ledger.add(found[-1])
             print(task.name, seed, *(row["accuracy"] for row in found), flush=True)
@@ -81,12 +83,12 @@ def main() -> None:
 
 def table(rows: Sequence[Row]) -> str:
     """Means per set and setting, and what each gains over the first one, with intervals over draws."""
-    lines = [f"{'set':<18}{'setting':<24}{'draws':>6}{'accuracy':>9}{'seconds':>8}  gain over the first"]
-    for keys in (("set", "setting"), ("setting",)):
+    lines = [f"{'set':<18}{'rows':>4}  {'setting':<26}{'draws':>6}{'accuracy':>9}{'seconds':>8}  gain over the first"]
+    for keys in (("set", "per_class", "setting"), ("per_class", "setting")):
         for found, some in cells(rows, *keys).items():
-            name = found[0] if len(found) == 2 else "all sets"
+            name = found[0] if len(found) == 3 else "all sets"
             lines.append(
-                f"{name:<18}{found[-1]:<24}{len(some):>6}{100 * mean(some, 'accuracy'):>9.1f}"
+                f"{name:<18}{found[-2]:>4}  {found[-1]:<26}{len(some):>6}{100 * mean(some, 'accuracy'):>9.1f}"
                 f"{mean(some, 'seconds'):>8.1f}  {spread(some, 'accuracy', 'first')}"
             )
     return "\n".join(lines)

@@ -108,13 +108,15 @@ def test_many_rows_have_more_and_smaller_updates():
     few, many = (Contrastive().sized(rows) for rows in (48, 49))
     assert (few.updates, few.rate) == (6, 7e-4)
     assert (many.updates, many.rate) == (12, pytest.approx(4e-4))
-    assert Contrastive(updates=5, many=None).sized(5000).updates == 5
+    assert Contrastive(many=None).sized(5000).updates == 6
+    for own in (Contrastive(updates=5), Contrastive(rate=1e-4)):
+        assert own.sized(5000).get_params() == own.get_params()
 
 
 def test_fit_learns_as_so_many_rows_want_it():
     items, labels = text_rows((30, 30))
-    assert len(Contrastive(backbone=SmallText(), updates=2).fit(items, labels).log_) == 4
-    assert len(Contrastive(backbone=SmallText(), updates=2).fit(items[:48], labels[:48]).log_) == 2
+    assert len(Contrastive(backbone=SmallText()).fit(items, labels).log_) == 12
+    assert len(Contrastive(backbone=SmallText()).fit(items[:48], labels[:48]).log_) == 6
 
 
 def test_the_constructor_only_remembers(strategy):

@@ -71,6 +71,18 @@ def test_speakers_who_sound_alike_are_not_taken_for_words():
     assert np.mean(told) < 0.1
 
 
+def test_classes_of_large_groups_are_not_told_from_those_of_single_rows():
+    """Twelve patients with ten rows each and four with one, ill or not by the number of rows alone."""
+    rng = np.random.default_rng(4)
+    groups = np.concatenate([np.repeat(np.arange(12), 10), np.arange(12, 16)])
+    truth = (groups >= 12).astype(int)
+    told = []
+    for _ in range(200):
+        x = rng.normal(size=(16, 32))[groups] + rng.normal(size=(124, 32))
+        told.append(labels_tell(x.astype(np.float32), truth, groups))
+    assert np.mean(told) < 0.1
+
+
 @given(st.integers(2, 30), st.integers(1, 5), st.integers(0, 9))
 def test_it_is_a_p_value_whatever_the_rows(n, classes, seed):
     rng = np.random.default_rng(seed)

@@ -215,7 +215,8 @@ def test_a_second_rung_has_to_beat_the_first(helpful):
     found = helpful.ascend(replace(CONTRASTIVE, wanted=("contrastive", "supcon")))
     first, second = found.rungs
     assert first.gated.passed
-    expected = ladder.gate(first.proba, second.proba, helpful.frozen.rows.truth, helpful.frozen.few.folds, None)
+    frozen = helpful.frozen
+    expected = ladder.gate(first.proba, second.proba, frozen.rows.truth, frozen.few.folds, None, seen=frozen.seen)
     assert second.gated.gain == expected.gain
     assert second.gated.passed == expected.passed
 
@@ -268,24 +269,25 @@ def test_an_offer_says_what_it_costs():
     assert str(offers.Offer(Contrastive(), 12.4, 6, 3.0)) == "contrastive: 6 fits of 6 updates, about 12 s"
 
 
+@pytest.mark.parametrize("names", [0, 2])
 @pytest.mark.parametrize("held_up", [0, 1])
 @pytest.mark.parametrize("members", [1, 3])
-def test_the_fit_that_is_slow_does_not_count(helpful, monkeypatch, members, held_up):
+def test_the_fit_that_is_slow_does_not_count(helpful, monkeypatch, members, held_up, names):
     """The first of all has to warm up; the second shared the machine with something else, on a GPU for seconds."""
     now, fits = [0.0], itertools.count()
 
     def adapt(activations, rows, truth, recipe):
         late = 50.0 * (next(fits) == held_up)
-        each = 0.5 * len(rows) / 8
+        each = 0.5 * (len(rows) + 3 * names) / 8
         now[0] += 2.0 + each * recipe.settings.updates + 2 * late
         log = tuple(Update(i, 1.0, 1.0, 1.0, each + late) for i in range(recipe.settings.updates))
-        return SimpleNamespace(log=log)
+        return SimpleNamespace(log=log, named=names > 0)
 
     monkeypatch.setattr(offers, "adapt", adapt)
     monkeypatch.setattr(offers.time, "perf_counter", lambda: now[0])
     recipe = replace(Contrastive(updates=20).recipe(), members=members)
-    kept = SimpleNamespace(backbone=SmallText())
-    # For each training two seconds for what goes before the first update, then half a second for each update on 8 of
-    # the 32 rows that an update sees; and a third of that for asking about the rows.
-    expected = members * (2.0 + 20 * 0.5 * 4) + 0.5 * 4 / 3
+    kept = SimpleNamespace(backbone=SmallText(), names=names)
+    # For each training two seconds for what goes before the first update, then half a second for every eight of the 32
+    # rows, and of the names that stand three times beside them; and a third of that for asking about the rows.
+    expected = members * (2.0 + 20 * 0.5 * (32 + 3 * names) / 8) + 0.5 * 4 / 3
     assert offers._measured(kept, helpful.frozen.rows.truth, recipe) == pytest.approx(expected)

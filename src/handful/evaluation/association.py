@@ -36,18 +36,20 @@ def association(seen: Matrix, truth: NDArray[np.integer], groups: NDArray[np.int
     Args:
         seen: (N, D) features that know nothing of the labels.
         truth: (N,) class numbers.
-        groups: (N,) rows that are not independent share a number. Those of one group and class count as one, their
-            mean. Where a group has rows of several classes, likeness within it speaks against the classes.
+        groups: (N,) rows that are not independent share a number. Of those of one group and class the first counts
+            alone, since a mean of many is steadier than a single row, whatever its class. Where a group has rows of
+            several classes, likeness within it speaks against the classes.
 
     Returns:
         From 1 / (1 + DEALS) to 1.
     """
     x = unit_rows(seen)
     if groups is not None:
-        x, truth = _cells(x, truth, groups)
+        _, first = np.unique(np.stack([groups, truth], 1), axis=0, return_index=True)
+        x, truth = x[first], truth[first]
     x = x - x.mean(0)
     _, number, count = np.unique(truth, return_inverse=True, return_counts=True)
-    rng = generator(0, "labels dealt anew")
+    rng = generator(0, "labels dealt anew")  # the same deals whoever asks: what was worth a try is judged alike
     deals = [number, *(rng.permutation(number) for _ in range(DEALS))]
     between = np.array([_between(x, deal, count) for deal in deals])
     # Ties count against the labels: rows that are all alike tell nothing.
@@ -58,11 +60,3 @@ def _between(x: Matrix, number: NDArray[np.integer], count: NDArray[np.integer])
     """Σ over classes of rows times squared length of the mean. (N, D), (N,), (C,)."""
     own = np.eye(len(count), dtype=x.dtype)[number]  # (N, C)
     return float((((own.T @ x) ** 2).sum(1) / count).sum())
-
-
-def _cells(x: Matrix, truth: NDArray[np.integer], groups: NDArray[np.integer]) -> tuple[Matrix, NDArray[np.integer]]:
-    """The mean of the rows of each group and class that occur together, and the class."""
-    pairs, at = np.unique(np.stack([groups, truth], 1), axis=0, return_inverse=True)
-    means = np.zeros((len(pairs), x.shape[1]), x.dtype)
-    np.add.at(means, at, x)
-    return np.asarray(means / np.bincount(at)[:, None], x.dtype), np.asarray(pairs[:, 1])

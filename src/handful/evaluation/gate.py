@@ -20,9 +20,6 @@ LEVEL = 0.90
 SURE = 0.95
 """How likely a rival must be to help where only the rows speak for it."""
 
-LIKELY = 0.50
-"""How likely it must be to help where it is known what it did on other sets, and the rows are not against it."""
-
 
 @dataclass(frozen=True)
 class Prior:
@@ -108,9 +105,9 @@ def gate(
 ) -> Gated:
     """Let one arm try to replace another.
 
-    It has to be better on the held-out rows and likely enough to be better on others; and where labels mean nothing,
-    nothing that was learned from them may move a weight. They mean something if the rival is surer, or right more
-    often, than who knows how frequent the classes are, or if what frozen backbones see depends on them; either
+    It has to be better on the held-out rows, beyond doubt unless other sets speak for it too; and where labels mean
+    nothing, nothing that was learned from them may move a weight. They mean something if the rival is surer, or right
+    more often, than who knows how frequent the classes are, or if what frozen backbones see depends on them; either
     beyond doubt.
 
     Args:
@@ -135,7 +132,8 @@ def gate(
         return found, chance_to_help(found, float(first.mean()), prior), tell
 
     def passes(found: Estimate, chance: float, learnable: bool) -> bool:
-        return found.value > 0 and chance >= (SURE if prior is None else LIKELY) and learnable
+        # Rows and other sets that both speak for a rival are enough; rows alone have to be sure.
+        return found.value > 0 and (prior is not None or chance >= SURE) and learnable
 
     found, chance, learnable = judged(np.ones(len(truth), bool))
     whole = below.copy()

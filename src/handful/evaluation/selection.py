@@ -77,7 +77,7 @@ def halved(
         truth: (N,) class numbers.
         folds: (N,) fold of each row.
         groups: (N,) rows that are not independent share a number; None where all are.
-        prior: what is known about the rival from other sets.
+        prior: what is known from other sets about the rival, of which pools with the arm below gained as much.
 
     Returns:
         (N, C) held-out probabilities of the pool, the share of every fold found on the others, and the share of the
@@ -87,9 +87,9 @@ def halved(
     logs = [np.log(np.maximum(proba, SMALLEST)) for proba in (below, above)]
 
     def share(rows: NDArray[np.bool_]) -> float:
-        first, second = losses[0][rows], losses[1][rows]
-        mean, _ = expected(gain(first, second, None if groups is None else groups[rows]), float(first.mean()), prior)
-        return max(0.5, float(expit(TEMPER * mean * rows.sum())))
+        own = np.flatnonzero(rows) if groups is None else groups[rows]
+        mean, _ = expected(gain(losses[0][rows], losses[1][rows], own), float(losses[0][rows].mean()), prior)
+        return max(0.5, float(expit(TEMPER * mean * len(np.unique(own)))))
 
     out = np.zeros_like(below)
     for k in np.unique(folds):

@@ -234,7 +234,9 @@ def _faced(
     """Pool tuned answers (N, C) with those of the frozen model, and let the gate decide."""
     rows = frozen.rows
     proba, share = halved(frozen.few.whole, tuned, rows.truth, frozen.few.folds, rows.groups, prior)
-    return Rung(name, strategy, found, proba, share, below.against(proba, frozen, prior), prior)
+    # What is known is how it fares against the frozen model; what stands above that it has to beat by the rows alone.
+    known = prior if below.best is frozen.few.whole else None
+    return Rung(name, strategy, found, proba, share, below.against(proba, frozen, known), known)
 
 
 def _race(

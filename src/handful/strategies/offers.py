@@ -30,10 +30,10 @@ Only what is here is tried without being named; on pictures and sounds the mean 
 gain. What else is named is judged by the rows alone.
 """
 
-# A rung is not tried for less than this many errors that it may be expected to remove, and to be seen removing.
+# A rung is not tried for less than this many errors that it may be expected to remove where labels mean something.
 _WORTH = 0.15
 # What a fit takes is measured on half of what an update sees, and on so many rows at least: an update costs something
-# whatever it sees, so that by a few rows all of it seems two or three times as slow.
+# whatever it sees, so that by a few rows all of it seems slower than it is.
 _FEW = 8
 # An update is a forward pass and a backward pass of twice its size; scoring a row is a forward pass.
 _PASSES = 3
@@ -50,7 +50,7 @@ class Offer:
     fits: int
     """One per fold, and one on all rows if the gate is passed."""
     worth: float
-    """How many of the frozen model's errors it may be expected to remove, and to be seen removing."""
+    """How many of the frozen model's errors it may be expected to remove, times the chance that labels tell."""
     prior: Prior | None = None
     """What benchmarks say about it, if they do."""
 
@@ -86,7 +86,7 @@ def offers(
         why = strategy.refusal(shelf.backbone)
         prior = EXPECTED.get((shelf.data.modality, name))
         worth = 0.0
-        if prior is not None:
+        if prior is not None and errors:
             worth = errors * prior.mean * _chance_to_pass(frozen, prior)
         if not named and worth < _WORTH:
             if prior is not None:
@@ -119,21 +119,22 @@ def _chance_to_pass(frozen: Frozen, prior: Prior) -> float:
 
 
 def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe) -> float:
-    """Seconds of one fit here, from two short ones on a few of the rows; the faster one counts.
+    """Seconds of one fit here, from two short ones on some of the rows, by whatever was faster in either.
 
-    The first of all has to warm up, and either may be held up by whatever else runs here.
+    The first of all has to warm up, and both may be held up by whatever else runs here.
     """
     short = replace(
         recipe, members=1, student=None, sweep=False, gradual=False, settings=replace(recipe.settings, updates=1)
     )
-    whole = min(recipe.batch, len(truth))  # rows of an update
+    half = min(recipe.batch, len(truth)) // 2
     around, each = np.inf, np.inf  # seconds beside the updates, and of a row of an update
-    for size in (_FEW // 2, max(_FEW, whole // 2)):
+    for size in (_FEW // 2, max(_FEW, half)):
         some = rows_of(0, truth, size, recipe.settings.seed)
         start = time.perf_counter()
-        (update,) = adapt(activations, some, truth[some], short).log
+        found = adapt(activations, some, truth[some], short)
+        (update,), names = found.log, recipe.names * activations.names if found.named else 0  # rows beside the rows
         around = min(around, time.perf_counter() - start - update.seconds)
-        each = min(each, update.seconds / min(recipe.batch, len(some)))
-    backbone = activations.backbone
+        each = min(each, update.seconds / min(recipe.batch, len(some) + names))
+    backbone, whole = activations.backbone, min(recipe.batch, len(truth) + names)
     rows = recipe.updates(backbone) * whole + len(truth) / _PASSES
     return around * recipe.trainings(backbone) + rows * each

@@ -201,12 +201,12 @@ class Contrastive(_Pairs):
     fade: float = 0.75
     """How far to go from the frozen weights to the tuned ones, 0 to 1; all of the way some texts lose what they had."""
     many: int | None = 48
-    """From more rows than this, twice as many updates are made, of 4/7 of the rate, as they lose less; None: never."""
+    """With more rows than this, ``updates`` and ``rate`` are 12 and 4e-4 unless they are set; None: never."""
 
     def sized(self, rows: int) -> Self:
-        """More and smaller updates for many rows, which can pay for them; few rows are as well off without."""
-        more = replace(self, updates=2 * self.updates, rate=self.rate * 4 / 7, many=None)
-        return self if self.many is None or rows <= self.many else more
+        """More and smaller updates for many rows, which lose less of what was known."""
+        own = (self.updates, self.rate) != (Contrastive.updates, Contrastive.rate)
+        return self if own or self.many is None or rows <= self.many else replace(self, updates=12, rate=4e-4)
 
 
 @dataclass
