@@ -1,14 +1,28 @@
-"""Labels as every strategy checks them: one per row, of two classes at least."""
+"""Rows and labels as every strategy checks them: readable, one label per row, of two classes at least."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handful.errors import DataError
+
+
+def all_readable(failed: Mapping[int, str]) -> None:
+    """Refuse items that could not be read.
+
+    Args:
+        failed: position → why.
+
+    Raises:
+        DataError: one could not be read; the first is named.
+    """
+    if failed:
+        at = min(failed)
+        raise DataError(f"item {at} cannot be read: {failed[at]}.")
 
 
 def one_each(rows: Sequence[Any] | NDArray[Any], labels: Sequence[Any] | NDArray[Any]) -> None:

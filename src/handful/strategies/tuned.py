@@ -18,7 +18,7 @@ from handful.errors import DataError, OptionError
 from handful.features.extract import extract
 from handful.strategies.adaptation import adapt
 from handful.strategies.heads import Logistic
-from handful.strategies.labels import numbered, one_each
+from handful.strategies.labels import all_readable, numbered, one_each
 from handful.strategies.recipe import Recipe
 from handful.strategies.shelf import activations_for
 from handful.training.installation import arrays_of, installed
@@ -124,8 +124,8 @@ class Tuned(ClassifierMixin, BaseEstimator):
             raise DataError("fit needs at least 2 rows, got none. Give it labelled rows.")
         self.classes_, truth = numbered(type(self).__name__, labels)
         recipe = self.sized(len(values)).recipe_for(backbone)
-        activations = activations_for(backbone, values, [str(c) for c in self.classes_], recipe)
-        found = adapt(activations, np.arange(len(values)), truth, recipe)
+        kept = activations_for(backbone, values, [str(c) for c in self.classes_], recipe)
+        found = adapt(kept, np.arange(len(values)), truth, recipe)
         self.delta_, self.log_, self.moved_ = arrays_of(found.delta), found.log, found.moved
         self.backbone_ = installed(backbone, recipe.tuner.name, recipe.first(backbone), self.delta_)
         self.head_ = Logistic(self.penalty).fit(self._features(values), labels)
@@ -138,21 +138,18 @@ class Tuned(ClassifierMixin, BaseEstimator):
 
     def predict(self, items: Sequence[Any]) -> NDArray[Any]:
         """The class of each item, (N,)."""
-        return np.asarray(self.classes_[self.predict_proba(items).argmax(1)])
+        best = self.predict_proba(items).argmax(1)
+        return np.asarray(self.classes_[best])
 
     def _features(self, values: Sequence[Any]) -> NDArray[np.float32]:
         depth = len(self.backbone_.blocks)
         seen = extract(self.backbone_, values, (depth,))
-        if seen.failed:
-            at = min(seen.failed)
-            raise DataError(f"item {at} cannot be read: {seen.failed[at]}.")
+        all_readable(seen.failed)
         return seen.matrices[depth]
 
     def _values(self, items: Sequence[Any]) -> list[Any]:
         values, failed = make_items(list(items), self._modality(items), None)
-        if failed:
-            at = min(failed)
-            raise DataError(f"item {at} cannot be read: {failed[at]}.")
+        all_readable(failed)
         return values
 
     def _modality(self, items: Sequence[Any]) -> str:
