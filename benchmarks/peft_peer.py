@@ -1,10 +1,11 @@
 """LoRA here against a plain run of peft and transformers.Trainer on the same draws, encoder and settings.
 
 Both: the same encoder, factors of the same rank and scale beside every linear layer of every encoder layer, the same
-rate, batch size and number of updates, AdamW with weight decay 0.01 on matrices, gradients clipped at 1, a linear
-schedule with a warm-up of a tenth. The peer keeps what its libraries do: dropout, random batches, a fresh classifier on
-the checkpoint's pooler, trained at the same rate. Here: no dropout, balanced batches, a classifier that starts from a
-logistic fit, kept activations of what lies below, and a logistic head on the tuned features in the end.
+rate, batch size and number of updates, the first 64 tokens of a text to learn from, AdamW with weight decay 0.01 on
+matrices, gradients clipped at 1, a linear schedule with a warm-up of a tenth. The peer keeps what its libraries do:
+dropout, random batches, a fresh classifier on the checkpoint's pooler, trained at the same rate. Here: no dropout,
+balanced batches, a classifier that starts from a logistic fit, kept activations of what lies below, and a logistic head
+on the tuned features in the end.
 
 Seconds are those of training, from labelled texts to what can predict; loading the model is left out on both sides. Run
 it in the environment of benchmarks/README.md.
@@ -42,6 +43,7 @@ FIELDS = ("set", "per_class", "updates", "draw", "rows", "handful", "handful_sec
 TEST_ROWS = 1000
 LAYERS = r".*encoder\.layer\..*\.(query|key|value|dense)"
 LONGEST = 256
+"""So many tokens of a text are read where it is answered."""
 
 
 @dataclass
@@ -137,7 +139,7 @@ def there(
             dataloader_pin_memory=False,
         )
         start = time.perf_counter()
-        words = tokenizer(texts, truncation=True, max_length=LONGEST)
+        words = tokenizer(texts, truncation=True, max_length=strategy.tokens)
         rows = [{**{key: words[key][i] for key in words}, "labels": int(number)} for i, number in enumerate(truth)]
         trainer = Trainer(model=model, args=arguments, train_dataset=rows, processing_class=tokenizer)
         trainer.train()
