@@ -10,6 +10,7 @@ from handful.strategies.held_out import hold_out
 from handful.strategies.recipe import Recipe
 from handful.training.activations import Activations
 from handful.training.loop import Settings
+from handful.training.objectives.classify import CrossEntropy
 from handful.training.objectives.contrast import PairwiseCosine
 from small_backbones import SmallText
 
@@ -39,6 +40,19 @@ def test_a_fold_is_answered_by_a_training_without_its_rows_that_went_as_far_as_t
         rows = np.flatnonzero(~own)
         alone = scored(adapt(kept, rows, TRUTH[rows], part).body, kept, ~own, TRUTH, part.penalty)
         np.testing.assert_array_equal(found.proba[own].argmax(1), alone[own].argmax(1))
+
+
+def test_the_heads_that_trainings_start_from_share_one_pass_over_all_rows(monkeypatch):
+    passes, seen_by = [], Activations.seen_by
+
+    def counted(self, top, rows):
+        passes.append(len(rows))
+        return seen_by(self, top, rows)
+
+    monkeypatch.setattr(Activations, "seen_by", counted)
+    recipe = replace(RECIPE, objective=CrossEntropy())
+    hold_out(Activations.of(SmallText(), [TEXTS], recipe.first(SmallText())), TRUTH, FOLDS, recipe)
+    assert passes == [24] * 4  # the frozen blocks once, then the answers of each fold
 
 
 def test_it_says_in_how_many_folds_names_were_learned_from():

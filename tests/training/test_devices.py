@@ -24,6 +24,7 @@ from handful.training.tuners import LoRA
 
 DENSE = nn.Linear(3, 2)
 CONVOLUTION = nn.Sequential(nn.Conv1d(3, 2, 1), nn.Linear(3, 2))
+RECURRENT = nn.Sequential(nn.LSTM(3, 2), nn.Linear(2, 2))
 
 
 def asked(toy):
@@ -34,8 +35,11 @@ def asked(toy):
 
 @pytest.mark.parametrize(
     ("fast", "model", "expected"),
-    [(True, DENSE, torch.bfloat16), (False, DENSE, torch.float32), (True, CONVOLUTION, torch.float32)],
-    ids=["dense", "a CPU without the instructions", "convolutions"],
+    [
+        (True, DENSE, torch.bfloat16), (False, DENSE, torch.float32), (True, CONVOLUTION, torch.float32),
+        (True, RECURRENT, torch.float32),
+    ],
+    ids=["dense", "a CPU without the instructions", "convolutions", "recurrent"],
 )
 def test_products_are_rounded_where_that_is_faster(monkeypatch, fast, model, expected):
     monkeypatch.setattr(devices, "_multiplies_bfloat16", lambda: fast)

@@ -122,7 +122,9 @@ def _once(
         rows, truth = with_names(activations, rows, truth, recipe.names)
     body = start(activations, recipe, int(rows[0]))
     if not isinstance(recipe.objective, _ON_FEATURES):  # the head first, then the body (Kumar et al. 2022, LP-FT)
-        head = Logistic(recipe.penalty).fit(features_of(body, activations, rows), truth.tolist())
+        # Seen once for all trainings on these activations, unless what moves begins elsewhere.
+        seen = activations.frozen[rows] if recipe.begin is None else features_of(body, activations, rows)
+        head = Logistic(recipe.penalty).fit(seen, truth.tolist())
         body.classify(head.coef_, head.intercept_)
     groups = recipe.tuner.prepare(body, recipe.decay)
     moved = trainable(body.blocks)

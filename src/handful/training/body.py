@@ -45,6 +45,9 @@ class Body(nn.Module):
         # Whether products may be rounded on a CPU that is faster with it.
         self.rounds_on_cpu = True
         self._pool = backbone.pool
+        for module in self.modules():
+            if isinstance(module, nn.RNNBase):
+                module.flatten_parameters()  # a copy is no longer the one piece of memory that cuDNN wants
         for weight in self.blocks.parameters():
             weight.requires_grad_(False)
 
