@@ -36,7 +36,9 @@ def asked(toy):
 @pytest.mark.parametrize(
     ("fast", "model", "expected"),
     [
-        (True, DENSE, torch.bfloat16), (False, DENSE, torch.float32), (True, CONVOLUTION, torch.float32),
+        (True, DENSE, torch.bfloat16),
+        (False, DENSE, torch.float32),
+        (True, CONVOLUTION, torch.float32),
         (True, RECURRENT, torch.float32),
     ],
     ids=["dense", "a CPU without the instructions", "convolutions", "recurrent"],

@@ -26,8 +26,8 @@ def mixed_precision(model: nn.Module) -> AbstractContextManager[Any]:
 
     bfloat16 has the range of float32, so that no loss has to be scaled. On a CPU it takes instructions of its own, with
     which products of matrices take half the time, and convolutions longer than before (both measured). Recurrent layers
-    hand on from frame to frame what is rounded: in no less time, `bias` on the voice encoder lost 13 points and 1 to it on
-    two draws, and ran away on a third (measured on a GPU).
+    hand on from frame to frame what is rounded: in no less time, `bias` on the voice encoder lost 13 points and 1 to it
+    on two draws, and ran away on a third (measured on a GPU).
     """
     if any(isinstance(module, nn.RNNBase) for module in model.modules()):
         return nullcontext()

@@ -118,8 +118,13 @@ class LoRA(Tuner):
     def _insert(self, body: Body, rank: int, scale: float | None = None) -> None:
         from peft import LoraConfig
 
+        from handful.training.tuners.product import OneProduct
+
         alpha = self.alpha if scale is None else scale * rank
-        _insert(body, LoraConfig(r=rank, lora_alpha=alpha, target_modules=_layers(body)))  # type: ignore[arg-type]
+        config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=_layers(body))  # type: ignore[arg-type]
+        if not any(map(_turned, body.blocks.modules())):  # peft would take all layers for turned ones
+            config._register_custom_module({nn.Linear: OneProduct})
+        _insert(body, config)
 
 
 @dataclass(frozen=True)
