@@ -17,6 +17,7 @@ from handful.engines import Inline
 from handful.features.view import unit_rows
 from handful.plan import STRATEGIES
 from handful.strategies.frozen import climb
+from ledger import over_draws
 from pools import DATA, Pool, by_name, draws, held_apart, open_pool
 
 FIELDS = ("set", "per_class", "draw", "rows", "tuned", "probe", "estimate", "arm", "view")
@@ -92,13 +93,11 @@ def gain(rows: list[dict[str, object]]) -> np.ndarray:
 
 def line(rows: list[dict[str, object]]) -> str:
     """One line of the table: means, and the gain with its 95 % interval over draws."""
-    difference = gain(rows)
-    half = 2.0 * difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else float("nan")
     tuned, probe = (100 * np.mean([float(str(r[key])) for r in rows]) for key in ("tuned", "probe"))
     views = Counter("joined" if "+" in str(r["view"]) else str(r["view"]).split("@")[0] for r in rows)
     return (
         f"{rows[0]['set']!s:<14}{rows[0]['per_class']!s:>4}{probe:>8.1f}{tuned:>8.1f}"
-        f"{difference.mean():>+8.1f} ({difference.mean() - half:+.1f} to {difference.mean() + half:+.1f})"
+        f"  {over_draws(gain(rows).tolist(), 1)}"
         f"  {', '.join(f'{name} {count}' for name, count in views.most_common())}"
     )
 

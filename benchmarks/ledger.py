@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from scipy.special import stdtrit
 
 from handful.evaluation.intervals import Estimate
 from pools import DATA
@@ -90,9 +91,16 @@ def mean(rows: Sequence[Row], column: str) -> float:
 
 def spread(rows: Sequence[Row], column: str, less: str) -> str:
     """Mean of the difference of two columns in points, with its 95 % interval over draws."""
-    points = 100 * np.array([float(str(row[column])) - float(str(row[less])) for row in rows])
-    half = 2.0 * points.std(ddof=1) / np.sqrt(len(points)) if len(points) > 1 else float("nan")
-    return f"{points.mean():>+6.1f} ({points.mean() - half:+.1f} to {points.mean() + half:+.1f})"
+    return over_draws([100 * (float(str(row[column])) - float(str(row[less]))) for row in rows], 1)
+
+
+def over_draws(values: Sequence[float], digits: int) -> str:
+    """A mean with Student's 95 % interval over draws, as wide as so few of them ask for; one draw has none."""
+    n, middle = len(values), float(np.mean(values))
+    if n < 2:
+        return f"{middle:>+6.{digits}f} (one draw)"
+    half = float(stdtrit(n - 1, 0.975)) * float(np.std(values, ddof=1)) / np.sqrt(n)
+    return f"{middle:>+6.{digits}f} ({middle - half:+.{digits}f} to {middle + half:+.{digits}f})"
 
 
 def named(name: str, value: Estimate) -> Row:
