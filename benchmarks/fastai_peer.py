@@ -17,7 +17,7 @@ Seconds are those of everything from labelled files to a model, nothing cached: 
 here also the choice among settings and their held-out scores. What a run does after that, and the peer does not, is
 told apart: what slight changes do to answers, and which parts of the pictures that it doubts most carry them.
 
-    python benchmarks/fastai_peer.py --draws 5 --out benchmarks/results/fastai.csv
+    python benchmarks/fastai_peer.py --draws 5
 """
 
 from __future__ import annotations
