@@ -67,7 +67,8 @@ def test_what_does_not_move_is_held_rounded_and_gives_the_same(monkeypatch, fast
     for name, weight in body.blocks.named_parameters():
         if "lora_B" in name:
             weight.data += 0.1
-    (batch,) = AnswerBatches(*asked(toy), np.arange(2), 2)(0, 1)
+    # One short row: with many tokens the factors are added to weights that are not held rounded, to those that are never.
+    (batch,) = AnswerBatches(*asked(toy), np.arange(1), 1)(0, 1)
     with mixed_precision(body):
         before = body(batch.state).scores
         hold_rounded(body)
