@@ -67,7 +67,7 @@ def test_what_does_not_move_is_held_rounded_and_gives_the_same(monkeypatch, fast
     for name, weight in body.blocks.named_parameters():
         if "lora_B" in name:
             weight.data += 0.1
-    # One short row: with many tokens the factors are added to weights that are not held rounded, to those that are never.
+    # One short row: of many tokens, factors are added to the weights unless these are held rounded.
     (batch,) = AnswerBatches(*asked(toy), np.arange(1), 1)(0, 1)
     with mixed_precision(body):
         before = body(batch.state).scores
