@@ -17,7 +17,7 @@ from handful.engines import Inline
 from handful.features.view import unit_rows
 from handful.plan import STRATEGIES
 from handful.strategies.frozen import climb
-from ledger import over_draws
+from ledger import cells, mean, spread
 from pools import DATA, Pool, by_name, draws, held_apart, open_pool
 
 FIELDS = ("set", "per_class", "draw", "rows", "tuned", "probe", "estimate", "arm", "view")
@@ -86,34 +86,26 @@ def one_draw(pool: Pool, per_class: int, seed: int, train: np.ndarray, rest: np.
     }
 
 
-def gain(rows: list[dict[str, object]]) -> np.ndarray:
-    """Tuned minus probe in points, per draw."""
-    return 100 * np.array([float(str(r["tuned"])) - float(str(r["probe"])) for r in rows])
-
-
 def line(rows: list[dict[str, object]]) -> str:
     """One line of the table: means, and the gain with its 95 % interval over draws."""
-    tuned, probe = (100 * np.mean([float(str(r[key])) for r in rows]) for key in ("tuned", "probe"))
+    tuned, probe = (100 * mean(rows, key) for key in ("tuned", "probe"))
     views = Counter("joined" if "+" in str(r["view"]) else str(r["view"]).split("@")[0] for r in rows)
     return (
         f"{rows[0]['set']!s:<14}{rows[0]['per_class']!s:>4}{probe:>8.1f}{tuned:>8.1f}"
-        f"  {over_draws(gain(rows).tolist(), 1)}"
+        f"  {spread(rows, 'tuned', 'probe')}"
         f"  {', '.join(f'{name} {count}' for name, count in views.most_common())}"
     )
 
 
 def table(rows: list[dict[str, object]]) -> str:
     """One line per set and size, the mean over them and the worst."""
-    cells: dict[tuple[str, str], list[dict[str, object]]] = {}
-    for row in rows:
-        cells.setdefault((str(row["set"]), str(row["per_class"])), []).append(row)
-    means = {cell: gain(some).mean() for cell, some in cells.items()}
-    worst = min(means, key=lambda cell: means[cell])
-    mean = np.mean(list(means.values()))
+    found = cells(rows, "set", "per_class")
+    gains = {cell: 100 * (mean(some, "tuned") - mean(some, "probe")) for cell, some in found.items()}
+    worst = min(gains, key=gains.__getitem__)
     head = f"{'set':<14}{'rows':>4}{'probe':>8}{'tuned':>8}{'gain':>8}  95 % interval over draws; backbones chosen"
-    lowest = f"{worst[0]}, {worst[1]} per class, {means[worst]:+.2f}"
-    last = f"mean gain over {len(means)} cells {mean:+.2f} points; worst: {lowest}"
-    return "\n".join([head, *(line(some) for some in cells.values()), last])
+    lowest = f"{worst[0]}, {worst[1]} per class, {gains[worst]:+.2f}"
+    last = f"mean gain over {len(gains)} cells {np.mean(list(gains.values())):+.2f} points; worst: {lowest}"
+    return "\n".join([head, *(line(some) for some in found.values()), last])
 
 
 if __name__ == "__main__":

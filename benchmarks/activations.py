@@ -22,7 +22,7 @@ from handful.strategies.recipe import Recipe
 from handful.training.activations import Activations
 from handful.training.loop import Settings
 from handful.training.objectives.contrast import PairwiseCosine
-from ledger import Ledger, Row, cells, options
+from ledger import Ledger, Row, cells, median, options
 from pools import Set, by_name, draws, open_pool
 
 FIELDS = ("backbone", "set", "frozen", "moving", "draw", "update", "kept_seconds", "full_seconds", "kept_megabytes")
@@ -90,10 +90,7 @@ def table(rows: Sequence[Row]) -> str:
         f"{'backbone':<20}{'set':<12}{'blocks':>12}{'full pass, s':>14}{'kept, s':>10}{'times':>8}{'kept, MB':>10}"
     ]
     for (backbone, name, frozen, moving), some in cells(rows, "backbone", "set", "frozen", "moving").items():
-        kept, full, size = (
-            float(np.median([float(str(row[column])) for row in some]))
-            for column in ("kept_seconds", "full_seconds", "kept_megabytes")
-        )
+        kept, full, size = (median(some, column) for column in ("kept_seconds", "full_seconds", "kept_megabytes"))
         blocks = f"{moving} of {int(frozen) + int(moving)}"
         lines.append(f"{backbone:<20}{name:<12}{blocks:>12}{full:>14.3f}{kept:>10.3f}{full / kept:>8.1f}{size:>10.1f}")
     return "\n".join(lines)

@@ -44,7 +44,7 @@ from handful.backbones.base import Backbone
 from handful.backbones.weights import cache_folder
 from handful.data.images import load_image
 from handful.seeding import generator
-from ledger import Ledger, Row, cells, mean, numbers, options, spread
+from ledger import Ledger, Row, cells, mean, median, numbers, options, spread, values
 from pools import Pool, by_name, draws, open_pool
 
 FIELDS = (
@@ -285,11 +285,8 @@ def table(rows: Sequence[Row]) -> str:
 
 def times(rows: Sequence[Row]) -> tuple[float, float, float]:
     """Median seconds of the peer, of handful until there are a model and its scores, and with its checks."""
-    theirs, ours, checks = (
-        np.array([float(str(row[column])) for row in rows])
-        for column in ("fastai_seconds", "handful_seconds", "handful_checks")
-    )
-    return float(np.median(theirs)), float(np.median(ours - checks)), float(np.median(ours))
+    scored = values(rows, "handful_seconds") - values(rows, "handful_checks")
+    return median(rows, "fastai_seconds"), float(np.median(scored)), median(rows, "handful_seconds")
 
 
 if __name__ == "__main__":

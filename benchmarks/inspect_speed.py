@@ -14,7 +14,7 @@ import numpy as np
 
 from handful import api
 from handful.inspection.summary import summary
-from ledger import Ledger, Row, cells, options
+from ledger import Ledger, Row, cells, median, options
 from pools import Set, open_pool
 
 SETS = (
@@ -49,7 +49,7 @@ def table(rows: Sequence[Row]) -> str:
     """Medians per set."""
     lines = ["set           rows   wall, s   processor, s"]
     for (name,), some in cells(rows, "set").items():
-        count, wall, processor = (np.median([float(str(row[key])) for row in some]) for key in FIELDS[2:])
+        count, wall, processor = (median(some, key) for key in FIELDS[2:])
         lines.append(f"{name:<12}{count:>6.0f}{wall:>10.2f}{processor:>15.2f}")
     return "\n".join(lines)
 

@@ -23,7 +23,7 @@ from sklearn.model_selection import StratifiedKFold
 from handful.features.view import unit_rows
 from handful.inspection.labels import doubts
 from handful.inspection.match import matches, suited
-from ledger import Ledger, Row, cells, mean, numbers, options
+from ledger import Ledger, Row, cells, mean, numbers, options, spread
 from pools import Pool, Set, open_pool
 
 SETS = (
@@ -111,16 +111,14 @@ def out_of_fold(x: NDArray[np.float32], index: NDArray[np.int64], seed: int) -> 
 
 def table(rows: Sequence[Row]) -> str:
     """Mean average precision per cell and set, and of all."""
-    lines = ["set         rows  draws  cleanlab  on ours   ours   ours - cleanlab   flagged  right"]
+    lines = ["set         rows  draws  cleanlab  on ours   ours   ours - cleanlab          flagged  right"]
     means: dict[str, list[list[float]]] = {}
     for (name, per_class), some in cells(rows, "set", "per_class").items():
         cleanlab, on_ours, ours = (100 * mean(some, key) for key in ("cleanlab", "on_ours", "ours"))
-        gain = 100 * np.array([float(str(r["ours"])) - float(str(r["cleanlab"])) for r in some])
-        half = 2 * gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else float("nan")
         means.setdefault(name, []).append([cleanlab, on_ours, ours])
         lines.append(
             f"{name:<12}{per_class:>4}{len(some):>7}{cleanlab:>10.1f}{on_ours:>9.1f}{ours:>7.1f}"
-            f"{gain.mean():>+7.1f} ± {half:<8.1f}{mean(some, 'flagged'):>8.1f}{mean(some, 'right'):>7.1f}"
+            f" {spread(some, 'ours', 'cleanlab'):<24}{mean(some, 'flagged'):>8.1f}{mean(some, 'right'):>7.1f}"
         )
     for name, some in [*means.items(), ("mean", [cell for cells_ in means.values() for cell in cells_])]:
         cleanlab, on_ours, ours = np.mean(some, axis=0)

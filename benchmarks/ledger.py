@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from handful.evaluation.intervals import Estimate
@@ -84,22 +85,32 @@ def cells(rows: Sequence[Row], *keys: str) -> dict[tuple[str, ...], list[Row]]:
     return found
 
 
+def values(rows: Sequence[Row], column: str) -> NDArray[np.float64]:
+    """The numbers of a column, (N,)."""
+    return np.array([float(str(row[column])) for row in rows])
+
+
 def mean(rows: Sequence[Row], column: str) -> float:
     """The mean of a column."""
-    return float(np.mean([float(str(row[column])) for row in rows]))
+    return float(values(rows, column).mean())
+
+
+def median(rows: Sequence[Row], column: str) -> float:
+    """The median of a column."""
+    return float(np.median(values(rows, column)))
 
 
 def spread(rows: Sequence[Row], column: str, less: str) -> str:
     """Mean of the difference of two columns in points, with its 95 % interval over draws."""
-    return over_draws([100 * (float(str(row[column])) - float(str(row[less]))) for row in rows], 1)
+    return over_draws(100 * (values(rows, column) - values(rows, less)), 1)
 
 
-def over_draws(values: Sequence[float], digits: int) -> str:
+def over_draws(found: NDArray[np.float64], digits: int) -> str:
     """A mean with Student's 95 % interval over draws, as wide as so few of them ask for; one draw has none."""
-    n, middle = len(values), float(np.mean(values))
+    n, middle = len(found), float(found.mean())
     if n < 2:
         return f"{middle:>+6.{digits}f} (one draw)"
-    half = float(stdtrit(n - 1, 0.975)) * float(np.std(values, ddof=1)) / np.sqrt(n)
+    half = float(stdtrit(n - 1, 0.975)) * float(found.std(ddof=1)) / np.sqrt(n)
     return f"{middle:>+6.{digits}f} ({middle - half:+.{digits}f} to {middle + half:+.{digits}f})"
 
 

@@ -23,7 +23,7 @@ from handful.data.dataset import Dataset
 from handful.seeding import generator
 from handful.strategies.picking import pick
 from handful.strategies.token_recipes import RECIPES, Lesson, speak
-from ledger import Ledger, Row, cells, mean, numbers, options, over_draws
+from ledger import Ledger, Row, cells, mean, numbers, options, over_draws, values
 
 FIELDS = ("set", "backbone", "draw", "n", "pool", "held", "updates", "base", "random", "diverse", "useful")
 HELD, POOL = 60, 200
@@ -107,7 +107,7 @@ def table(rows: list[Row]) -> str:
 
 def against(rows: list[Row], way: str) -> str:
     """The mean gain over random rows in nats per token (above 0: better), with its interval over draws."""
-    return over_draws([float(str(row["random"])) - float(str(row[way])) for row in rows], 3)
+    return over_draws(values(rows, "random") - values(rows, way), 3)
 
 
 if __name__ == "__main__":

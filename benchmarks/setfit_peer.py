@@ -18,7 +18,7 @@ from datasets import Dataset
 from setfit import SetFitModel, Trainer, TrainingArguments
 
 from handful import api
-from ledger import Ledger, Row, cells, mean, options
+from ledger import Ledger, Row, cells, mean, median, options
 from pools import Pool, by_name, draws, open_pool
 from speed import peer_folder
 
@@ -49,9 +49,7 @@ def table(rows: Sequence[Row]) -> str:
     means = []
     for (name,), some in cells(rows, "set").items():
         means.append((mean(some, "handful"), mean(some, "setfit")))
-        ours, theirs = (
-            float(np.median([float(str(r[k])) for r in some])) for k in ("handful_seconds", "setfit_training_seconds")
-        )
+        ours, theirs = median(some, "handful_seconds"), median(some, "setfit_training_seconds")
         kinds = Counter(str(row["chosen"]) for row in some).most_common()
         lines.append(
             f"{name:<9}{100 * means[-1][0]:>9.1f}{100 * means[-1][1]:>9.1f}{ours:>10.1f}{theirs:>10.1f}"

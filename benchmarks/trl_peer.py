@@ -35,7 +35,7 @@ from handful.training.batches import drawn
 from handful.training.loop import Settings
 from handful.training.objectives.preference import DPO
 from handful.training.tuners import LoRA
-from ledger import Ledger, Row, cells
+from ledger import Ledger, Row, cells, median, values
 from pools import DATA
 
 FIELDS = ("task", "rounded", "repeat", "side", "updates", "seconds", "tokens", "first", "last", "memory_mb")
@@ -82,7 +82,7 @@ def table(rows: Sequence[Row]) -> str:
     """Medians over repeats, and of the losses the range over them: each repeat sees the rows in another order."""
     lines = ["task  products  side     updates  seconds  tokens/s  peak, MB  loss: first tenth   last tenth"]
     for (task, rounded, side), some in cells(rows, "task", "rounded", "side").items():
-        mid = {k: float(np.median([float(str(row[k])) for row in some])) for k in FIELDS[4:]}
+        mid = {k: median(some, k) for k in FIELDS[4:]}
         lines.append(
             f"{task:<6}{'bfloat16' if int(rounded) else 'float32':<10}{side:<9}"
             f"{mid['updates']:>7.0f}{mid['seconds']:>9.1f}{mid['tokens'] / mid['seconds']:>10.1f}"
@@ -93,8 +93,8 @@ def table(rows: Sequence[Row]) -> str:
 
 def between(rows: Sequence[Row], name: str) -> str:
     """The least and the most of a column."""
-    found = [float(str(row[name])) for row in rows]
-    return f"{min(found):.3f} to {max(found):.3f}"
+    found = values(rows, name)
+    return f"{found.min():.3f} to {found.max():.3f}"
 
 
 def rows_of(task: str, data: Path, backbone: LanguageBackbone) -> list[Conversation] | list[Preference]:

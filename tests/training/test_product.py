@@ -12,19 +12,21 @@ from handful.training.tuners.product import OneProduct
 WIDE, FEW, MANY = 7, 2, 8
 
 
+def with_factors(custom, wide=WIDE, deep=5, bias=True, alpha=6, std=1.0):
+    """A linear layer with factors beside it, neither of them zero, the same for every class of layer."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(deep, wide, bias=bias))
+    config = LoraConfig(r=2, lora_alpha=alpha, target_modules=["0"])
+    config._register_custom_module({nn.Linear: custom})
+    inject_adapter_in_model(config, model)
+    nn.init.normal_(model[0].lora_B["default"].weight, std=std)
+    assert type(model[0]) is custom
+    return model[0]
+
+
 def layers(bias=True):
-    """The layer and peft's own, both with the same factors, neither of them zero."""
-    found = []
-    for custom in (OneProduct, Linear):
-        torch.manual_seed(0)
-        model = nn.Sequential(nn.Linear(5, WIDE, bias=bias))
-        config = LoraConfig(r=2, lora_alpha=6, target_modules=["0"])
-        config._register_custom_module({nn.Linear: custom})
-        inject_adapter_in_model(config, model)
-        nn.init.normal_(model[0].lora_B["default"].weight)
-        found.append(model[0])
-    assert [type(layer) for layer in found] == [OneProduct, Linear]
-    return found
+    """The layer and peft's own."""
+    return [with_factors(custom, bias=bias) for custom in (OneProduct, Linear)]
 
 
 @pytest.fixture
@@ -70,19 +72,13 @@ def test_rounded_products_are_as_near_to_exact_ones_as_those_of_peft(products):
     """Factors that add less than a step of bfloat16 to a weight are there on the mean over many weights."""
 
     def found(custom, rounded):
-        torch.manual_seed(0)
-        model = nn.Sequential(nn.Linear(256, 64))
-        config = LoraConfig(r=2, lora_alpha=2, target_modules=["0"])
-        config._register_custom_module({nn.Linear: custom})
-        inject_adapter_in_model(config, model)
-        with torch.no_grad():
-            model[0].lora_B["default"].weight.normal_(std=1e-3)
+        layer = with_factors(custom, 64, 256, alpha=2, std=1e-3)
         x = torch.randn(500, 256, requires_grad=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=rounded):
-            out = model(x)
+            out = layer(x)
         assert out.dtype == (torch.bfloat16 if rounded else torch.float32)
-        (out.float() - model[0].get_base_layer()(x)).sin().sum().backward()  # what the factors did
-        factors = (factor["default"].weight for factor in (model[0].lora_A, model[0].lora_B))
+        (out.float() - layer.get_base_layer()(x)).sin().sum().backward()  # what the factors did
+        factors = (factor["default"].weight for factor in (layer.lora_A, layer.lora_B))
         return [x.grad, *(factor.grad for factor in factors)]
 
     exact, theirs, ours = found(Linear, False), found(Linear, True), found(OneProduct, True)

@@ -18,7 +18,8 @@ from handful.backbones.language_folders import free_memory
 # The name of the setting in malloc.h, and from how many bytes on a piece counts as large.
 _MMAP_THRESHOLD, _LARGE = -3, 4 << 20
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_EXACT = {"cuda": (nn.RNNBase,), "cpu": (nn.RNNBase, nn.Conv1d, nn.Conv2d, nn.Conv3d)}
+"""Kind of device → layers whose products stay as they are, and those of the whole model with them."""
 
 
 def mixed_precision(model: nn.Module) -> AbstractContextManager[Any]:
@@ -29,16 +30,14 @@ def mixed_precision(model: nn.Module) -> AbstractContextManager[Any]:
     hand on from frame to frame what is rounded: in no less time, `bias` on the voice encoder lost 13 points and 1 to it
     on two draws, and ran away on a third (measured on a GPU).
     """
-    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
+    kind = next(model.parameters()).device.type
+    if kind == "cuda":
+        rounds = torch.cuda.is_bf16_supported()
+    else:
+        rounds = kind == "cpu" and _multiplies_bfloat16() and getattr(model, "rounds_on_cpu", True)
+    if not rounds or any(isinstance(module, _EXACT[kind]) for module in model.modules()):
         return nullcontext()
-    device = next(model.parameters()).device
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.autocast("cuda", torch.bfloat16)
-    if device.type != "cpu" or not _multiplies_bfloat16() or not getattr(model, "rounds_on_cpu", True):
-        return nullcontext()
-    if any(isinstance(module, _CONVOLUTIONS) for module in model.modules()):
-        return nullcontext()
-    return torch.autocast("cpu", torch.bfloat16)
+    return torch.autocast(kind, torch.bfloat16)
 
 
 def mixed_precision_of(backbone: Backbone) -> AbstractContextManager[Any]:
