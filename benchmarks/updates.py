@@ -22,6 +22,7 @@ from pools import by_name, draws, open_pool
 
 FIELDS = ("set", "per_class", "draw", "setting", "accuracy", "first", "seconds")
 FALLING = Contrastive(updates=5, rate=7e-4, schedule="linear", fade=1.0, names=0)
+HALVES = Contrastive(schedule="linear", pieces=2, many=None)
 SETTINGS: dict[str, Tuned] = {
     "5 at 7e-4": FALLING,
     "10 at 4e-4": replace(FALLING, updates=10, rate=4e-4),
@@ -36,6 +37,8 @@ SETTINGS: dict[str, Tuned] = {
     "the same, with names": Contrastive(many=None),
     "12 at 4e-4, with names": Contrastive(updates=12, rate=4e-4, many=None),
     "20 at 2.5e-4, with names": Contrastive(updates=20, rate=2.5e-4, many=None),
+    "14 halves, with names": replace(HALVES, updates=14, rate=5e-4),
+    "20 halves, with names": replace(HALVES, updates=20, rate=4e-4),
     "3/4, 15 at 2.5e-4, all": replace(FALLING, updates=15, rate=2.5e-4, share=1.0, fade=0.75),
     "lora, 20 updates": LowRank(updates=20, names=0),
 }

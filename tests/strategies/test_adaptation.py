@@ -182,9 +182,31 @@ def test_all_trainings_of_a_recipe_are_counted():
     assert replace(RECIPE, sweep=True).updates(backbone) == 3 + 25
 
 
+@pytest.mark.parametrize(
+    ("rows", "classes", "batch", "pieces", "size"),
+    [(40, 5, 64, 1, 40), (10, 3, 64, 1, 10), (40, 5, 16, 1, 16), (40, 5, 64, 2, 20), (55, 5, 64, 2, 30),
+     (160, 5, 64, 2, 64), (16, 2, 64, 3, 6), (5, 5, 64, 2, 5), (2, 1, 64, 2, 1)],
+)  # fmt: skip
+def test_a_piece_of_the_rows_has_a_share_of_every_class(rows, classes, batch, pieces, size):
+    assert replace(RECIPE, batch=batch, pieces=pieces).size(rows, classes) == size
+
+
+def test_an_update_sees_one_piece():
+    heard = []
+
+    def objective(outputs, batch):
+        heard.append(batch.targets.tolist())
+        return CrossEntropy()(outputs, batch)
+
+    truth = np.arange(12) % 3
+    kept = Activations.of(SmallText(), [[f"{i} words" for i in range(12)]], 1)
+    adapt(kept, np.arange(12), truth, replace(RECIPE, objective=objective, pieces=2))
+    assert [sorted(targets) for targets in heard] == [[0, 0, 1, 1, 2, 2]] * 3
+
+
 @pytest.mark.parametrize("truth", [[0, 1], [0, 0, 1], [0, 1, 2, 3], [0, 0, 0, 0, 1, 1]], ids=str)
 @pytest.mark.parametrize(
-    "recipe", [{"members": 3}, {"gradual": True}, {"members": 5, "fade": 0.5}, {"sweep": True}], ids=str
+    "recipe", [{"members": 3}, {"gradual": True}, {"members": 5, "fade": 0.5}, {"sweep": True}, {"pieces": 2}], ids=str
 )
 @pytest.mark.parametrize("objective", [PairwiseCosine(), CrossEntropy()])
 def test_few_rows_are_enough_for_every_recipe(truth, recipe, objective):

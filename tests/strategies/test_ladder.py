@@ -271,23 +271,23 @@ def test_an_offer_says_what_it_costs():
 
 @pytest.mark.parametrize("names", [0, 2])
 @pytest.mark.parametrize("held_up", [0, 1])
-@pytest.mark.parametrize("members", [1, 3])
-def test_the_fit_that_is_slow_does_not_count(helpful, monkeypatch, members, held_up, names):
+@pytest.mark.parametrize(("members", "pieces"), [(1, 1), (3, 1), (1, 2)])
+def test_the_fit_that_is_slow_does_not_count(helpful, monkeypatch, members, pieces, held_up, names):
     """The first of all has to warm up; the second shared the machine with something else, on a GPU for seconds."""
     now, fits = [0.0], itertools.count()
 
     def adapt(activations, rows, truth, recipe):
         late = 50.0 * (next(fits) == held_up)
-        each = 0.5 * (len(rows) + 3 * names) / 8
+        each = 0.5 * recipe.size(len(rows) + 3 * names, 2) / 8
         now[0] += 2.0 + each * recipe.settings.updates + 2 * late
         log = tuple(Update(i, 1.0, 1.0, 1.0, each + late) for i in range(recipe.settings.updates))
         return SimpleNamespace(log=log, named=names > 0)
 
     monkeypatch.setattr(offers, "adapt", adapt)
     monkeypatch.setattr(offers.time, "perf_counter", lambda: now[0])
-    recipe = replace(Contrastive(updates=20).recipe(), members=members)
+    recipe = replace(Contrastive(updates=20).recipe(), members=members, pieces=pieces)
     kept = SimpleNamespace(backbone=SmallText(), names=names)
     # For each training two seconds for what goes before the first update, then half a second for every eight of the 32
-    # rows, and of the names that stand three times beside them; and a third of that for asking about the rows.
-    expected = members * (2.0 + 20 * 0.5 * (32 + 3 * names) / 8) + 0.5 * 4 / 3
+    # rows, and names three times beside them, in a piece; and a third of that for asking about the rows.
+    expected = members * (2.0 + 20 * 0.5 * recipe.size(32 + 3 * names, 2) / 8) + 0.5 * 4 / 3
     assert offers._measured(kept, helpful.frozen.rows.truth, recipe) == pytest.approx(expected)

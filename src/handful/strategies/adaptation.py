@@ -134,10 +134,11 @@ def _once(
         penalties.append(NearStart.of([weight for group in groups for weight in group.weights], recipe.l2_sp))
     if recipe.adversary:
         penalties.append(Adversary(recipe.adversary))
-    _, number = np.unique(truth, return_inverse=True)
+    classes, number = np.unique(truth, return_inverse=True)
     twice = bool(recipe.r_drop)
     seed, tokens = recipe.settings.seed, recipe.tokens
-    source = Balanced(activations, rows, number, recipe.batch, seed, twice, tokens, teacher, body.device)
+    size = recipe.size(len(rows), len(classes))
+    source = Balanced(activations, rows, number, size, seed, twice, tokens, teacher, body.device)
     body.dropout = recipe.noisy
     with body.learning():
         log = train(

@@ -126,7 +126,8 @@ def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe
     short = replace(
         recipe, members=1, student=None, sweep=False, gradual=False, settings=replace(recipe.settings, updates=1)
     )
-    half = min(recipe.batch, len(truth)) // 2
+    classes = int(truth.max()) + 1
+    half = recipe.size(len(truth), classes) // 2
     around, each = np.inf, np.inf  # seconds beside the updates, and of a row of an update
     for size in (_FEW // 2, max(_FEW, half)):
         some = rows_of(0, truth, size, recipe.settings.seed)
@@ -134,7 +135,7 @@ def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe
         found = adapt(activations, some, truth[some], short)
         (update,), names = found.log, recipe.names * activations.names if found.named else 0  # rows beside the rows
         around = min(around, time.perf_counter() - start - update.seconds)
-        each = min(each, update.seconds / min(recipe.batch, len(some) + names))
-    backbone, whole = activations.backbone, min(recipe.batch, len(truth) + names)
+        each = min(each, update.seconds / recipe.size(len(some) + names, classes))
+    backbone, whole = activations.backbone, recipe.size(len(truth) + names, classes)
     rows = recipe.updates(backbone) * whole + len(truth) / _PASSES
     return around * recipe.trainings(backbone) + rows * each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,6 +52,8 @@ class Recipe:
     """How strongly two dropout passes of a row have to agree; needs scores, and costs a second pass."""
     adversary: float = 0.0
     """How far activations are pushed to where the loss is worst, as a share of their length; costs two passes."""
+    pieces: int = 1
+    """Into how many updates all rows are cut at least; 1 shows a handful whole in every update."""
     versions: int = 0
     """How many augmented versions of each item there are beside the item itself."""
     bold: bool = False
@@ -78,6 +81,10 @@ class Recipe:
     def first(self, backbone: Backbone) -> int:
         """How many blocks stay frozen."""
         return first_moving(len(backbone.blocks), self.share)
+
+    def size(self, rows: int, classes: int) -> int:
+        """How many rows an update sees of so many: one piece, with a share of every class, and at most ``batch``."""
+        return min(self.batch, rows, math.ceil(rows / self.pieces / classes) * classes)
 
     def trainings(self, backbone: Backbone) -> int:
         """How many trainings there are at most: of members, of a student, and one for each block that may follow."""

@@ -50,6 +50,8 @@ class Tuned(ClassifierMixin, BaseEstimator):
     """Whether the rate is the best of five around it, from a tenth to ten times, by a few updates at each."""
     batch: int = 16
     """About how many rows an update sees."""
+    pieces: int = 1
+    """Into how many updates all rows are cut at least; 1 shows a handful whole in every update, up to ``batch``."""
     tokens: int = 64
     """How many tokens of a text an update sees at most: its first part teaches as much; answers read all of it."""
     share: float = 0.5
@@ -88,8 +90,8 @@ class Tuned(ClassifierMixin, BaseEstimator):
         settings = Settings(updates=self.updates, rate=self.rate, schedule=self.schedule, seed=self.seed)
         return Recipe(
             self.objective(), self.tuner(), self.share, settings, self.batch, self.decay, self.penalty, self.fade,
-            tokens=self.tokens, versions=self.augment, bold=self.bold, names=self.names, l2_sp=self.l2_sp,
-            adversary=self.adversary, sweep=self.sweep,
+            pieces=self.pieces, tokens=self.tokens, versions=self.augment, bold=self.bold, names=self.names,
+            l2_sp=self.l2_sp, adversary=self.adversary, sweep=self.sweep,
         )  # fmt: skip
 
     def sized(self, rows: int) -> Self:
