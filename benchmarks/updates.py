@@ -42,7 +42,10 @@ SETTINGS: dict[str, Tuned] = {
     "3/4, 15 at 2.5e-4, all": replace(FALLING, updates=15, rate=2.5e-4, share=1.0, fade=0.75),
     "lora, 20 updates": LowRank(updates=20, names=0),
 }
-"""The rate falls from the first update on unless it goes up and down; all of the way unless a share is said."""
+"""The rate falls from the first update on unless it goes up and down; all of the way unless a share is said.
+
+With names, three quarters of the way, and up and down but for halves.
+"""
 PER_CLASS, CLASSES, TEST_ROWS = 8, 5, 400
 WITH_NAMES = [name for name in SETTINGS if name.endswith("with names")]
 """What is compared with more rows per class; the first is what eight per class had found."""

@@ -123,9 +123,8 @@ def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe
 
     The first of all has to warm up, and both may be held up by whatever else runs here.
     """
-    short = replace(
-        recipe, members=1, student=None, sweep=False, gradual=False, settings=replace(recipe.settings, updates=1)
-    )
+    settings = replace(recipe.settings, updates=1)
+    short = replace(recipe, pieces=1, members=1, student=None, sweep=False, gradual=False, settings=settings)
     classes = int(truth.max()) + 1
     half = recipe.size(len(truth), classes) // 2
     around, each = np.inf, np.inf  # seconds beside the updates, and of a row of an update
@@ -135,7 +134,7 @@ def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe
         found = adapt(activations, some, truth[some], short)
         (update,), names = found.log, recipe.names * activations.names if found.named else 0  # rows beside the rows
         around = min(around, time.perf_counter() - start - update.seconds)
-        each = min(each, update.seconds / recipe.size(len(some) + names, classes))
+        each = min(each, update.seconds / short.size(len(some) + names, classes))
     backbone, whole = activations.backbone, recipe.size(len(truth) + names, classes)
     rows = recipe.updates(backbone) * whole + len(truth) / _PASSES
     return around * recipe.trainings(backbone) + rows * each
