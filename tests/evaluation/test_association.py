@@ -46,6 +46,50 @@ def test_sixteen_rows_show_what_is_there():
     assert np.mean([labels_tell(*rows(16, rng, apart=2.0)) for _ in range(100)]) > 0.8
 
 
+def named(n, rng, near):
+    """Rows with little about their class in them, and names that lie so near to it."""
+    x, truth = rows(n, rng, apart=1.0)
+    return x, truth, None, (rng.normal(size=(2, 6)) + near * np.eye(2, 6)).astype(np.float32)
+
+
+def test_names_show_what_the_rows_alone_leave_in_doubt():
+    rng = np.random.default_rng(6)
+    found = [named(14, rng, near=8.0) for _ in range(150)]
+    alone, both = np.mean([(labels_tell(*some[:3]), labels_tell(*some)) for some in found], 0)
+    assert alone < 0.5
+    assert both > alone + 0.2
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_names_leave_the_level_as_it_is(classes):
+    rng = np.random.default_rng(7 + classes)
+    told = [
+        labels_tell(*rows(20, rng, classes=classes), None, rng.normal(size=(classes, 6)).astype(np.float32))
+        for _ in range(400)
+    ]
+    assert np.mean(told) == pytest.approx(DOUBT, abs=0.035)
+
+
+def test_names_of_the_other_class_speak_against_the_labels():
+    rng = np.random.default_rng(8)
+    x, truth, _, names = named(16, rng, near=8.0)
+    assert association(x, truth, None, names) < association(x, truth, None, names[::-1])
+
+
+def test_names_that_are_all_alike_add_nothing():
+    rng = np.random.default_rng(9)
+    x, truth = rows(20, rng, apart=1.0)
+    assert association(x, truth, None, np.ones((2, 6), np.float32)) == association(x, truth)
+
+
+def test_names_of_classes_without_rows_are_left_out():
+    rng = np.random.default_rng(10)
+    x, truth, _, names = named(16, rng, near=3.0)
+    assert association(x, truth * 2, None, np.stack([names[0], -names[0], names[1]])) == association(
+        x, truth, None, names
+    )
+
+
 def test_copies_of_a_row_count_once():
     """Ten rows with labels that mean nothing, each six times: taken for sixty they would seem to tell nearly always."""
     rng = np.random.default_rng(2)

@@ -265,6 +265,16 @@ def test_what_frozen_backbones_see_shows_that_labels_mean_something():
     assert not gate(above, below, truth, folds, None, known, apart).passed
 
 
+def test_what_frozen_backbones_see_in_names_counts_beside_it():
+    below, above, truth, folds = unsure()
+    x = (np.random.default_rng(0).normal(size=(16, 4)) + 0.6 * np.eye(4)[truth]).astype(np.float32)
+    near = np.eye(2, 4, dtype=np.float32)
+    without, told, misled = (
+        gate(below, above, truth, folds, None, Prior(0.15, 0.12), x, names).passed for names in (None, near, near[::-1])
+    )
+    assert (without, told, misled) == (False, True, False)
+
+
 def test_what_is_seen_in_a_fold_does_not_decide_about_it():
     below, above, truth, folds = unsure()
     x = (np.random.default_rng(1).normal(size=(16, 4)) + 1.2 * np.eye(4)[truth]).astype(np.float32)

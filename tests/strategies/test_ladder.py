@@ -145,6 +145,18 @@ def test_what_is_seen_before_anything_moves_makes_a_try_worth_it(helpful, monkey
         assert bool(helpful.ascend(terms).rungs) is tried
 
 
+def test_names_speak_for_a_try(helpful, monkeypatch):
+    """Rows too like each other to tell by themselves, and names that say whose they are."""
+    monkeypatch.setattr(offers, "EXPECTED", {("text", "contrastive"): Prior(0.15, 0.12)})
+    monkeypatch.setattr(offers, "chance_to_show", lambda *_: 0.0)
+    truth, terms = helpful.frozen.rows.truth, replace(CONTRASTIVE, named=False)
+    noise = np.random.default_rng(1).normal(size=(len(truth), 4))
+    seen = (noise + 0.4 * np.eye(4)[truth]).astype(np.float32)
+    for names, tried in ((None, False), (np.eye(2, 4, dtype=np.float32), True)):
+        helpful.frozen = replace(helpful.frozen, seen=seen, names=names)
+        assert bool(helpful.ascend(terms).rungs) is tried
+
+
 def test_a_strategy_that_does_not_fit_is_noted_where_it_was_named(helpful):
     found = helpful.ascend(replace(CONTRASTIVE, wanted=("prefix", "contrastive")))
     assert found.notes[0] == "prefix was left out: a prefix is for transformers, and muted is none."

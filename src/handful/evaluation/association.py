@@ -12,10 +12,14 @@ DOUBT = 0.05
 """Labels that mean nothing are believed to mean something in so many cases."""
 DEALS = 199
 """How often labels are dealt anew."""
+NAME = 3
+"""For so many rows the name of a class counts: as many as where weights move."""
 
 
-def labels_tell(seen: Matrix, truth: NDArray[np.integer], groups: NDArray[np.integer] | None = None) -> bool:
-    """Whether rows of a class lie nearer to each other than labels dealt at random would have it, beyond doubt.
+def labels_tell(
+    seen: Matrix, truth: NDArray[np.integer], groups: NDArray[np.integer] | None = None, names: Matrix | None = None
+) -> bool:
+    """Whether rows lie nearer to those and to the name of their class than at random, beyond doubt.
 
     Nothing is learned and no row is held out, so that a dozen rows show what their held-out answers leave in doubt.
 
@@ -23,15 +27,19 @@ def labels_tell(seen: Matrix, truth: NDArray[np.integer], groups: NDArray[np.int
         seen: (N, D) features that know nothing of the labels.
         truth: (N,) class numbers.
         groups: (N,) rows that are not independent share a number; None where all are.
+        names: (C, D) what is seen in the names of the classes; None where these say nothing.
     """
-    return association(seen, truth, groups) <= DOUBT
+    return association(seen, truth, groups, names) <= DOUBT
 
 
-def association(seen: Matrix, truth: NDArray[np.integer], groups: NDArray[np.integer] | None = None) -> float:
+def association(
+    seen: Matrix, truth: NDArray[np.integer], groups: NDArray[np.integer] | None = None, names: Matrix | None = None
+) -> float:
     """The p-value of the share of variance that lies between classes, by dealing the labels anew.
 
     The permutational analysis of variance (Anderson 2001, Austral Ecology 26:32) on rows of length one: the variance
-    within classes is what the whole variance leaves, so only that between them has to be summed for every deal.
+    within classes is what the whole variance leaves, so only that between them has to be summed for every deal. A name
+    stands in its class for some rows more, which no deal takes away.
 
     Args:
         seen: (N, D) features that know nothing of the labels.
@@ -39,6 +47,7 @@ def association(seen: Matrix, truth: NDArray[np.integer], groups: NDArray[np.int
         groups: (N,) rows that are not independent share a number. Of those of one group and class the first counts
             alone, since a mean of many is steadier than a single row, whatever its class. Where a group has rows of
             several classes, likeness within it speaks against the classes.
+        names: (C, D) what is seen in the names of the classes.
 
     Returns:
         From 1 / (1 + DEALS) to 1.
@@ -48,15 +57,19 @@ def association(seen: Matrix, truth: NDArray[np.integer], groups: NDArray[np.int
         _, first = np.unique(np.stack([groups, truth], 1), axis=0, return_index=True)
         x, truth = x[first], truth[first]
     x = x - x.mean(0)
-    _, number, count = np.unique(truth, return_inverse=True, return_counts=True)
+    present, number, count = np.unique(truth, return_inverse=True, return_counts=True)
+    named = None if names is None else unit_rows(names)[present]
+    # The mean of the names says how names differ from rows, not which row is whose.
+    always = 0 if named is None else NAME * (named - named.mean(0))
+    weight = count + (NAME if named is not None else 0)
     rng = generator(0, "labels dealt anew")  # the same deals whoever asks: what was worth a try is judged alike
     deals = [number, *(rng.permutation(number) for _ in range(DEALS))]
-    between = np.array([_between(x, deal, count) for deal in deals])
+    between = np.array([_between(x, deal, always, weight) for deal in deals])
     # Ties count against the labels: rows that are all alike tell nothing.
     return float((between >= between[0] - 1e-6 * max(1.0, float(between[0]))).mean())
 
 
-def _between(x: Matrix, number: NDArray[np.integer], count: NDArray[np.integer]) -> float:
-    """Σ over classes of rows times squared length of the mean. (N, D), (N,), (C,)."""
-    own = np.eye(len(count), dtype=x.dtype)[number]  # (N, C)
-    return float((((own.T @ x) ** 2).sum(1) / count).sum())
+def _between(x: Matrix, number: NDArray[np.integer], always: Matrix | int, weight: NDArray[np.integer]) -> float:
+    """Σ over classes of the squared length of the sum, by its weight. (N, D), (N,), (C, D), (C,)."""
+    own = np.eye(len(weight), dtype=x.dtype)[number]  # (N, C)
+    return float((((own.T @ x + always) ** 2).sum(1) / weight).sum())

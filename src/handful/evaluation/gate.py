@@ -102,6 +102,7 @@ def gate(
     groups: NDArray[np.integer] | None,
     prior: Prior | None = None,
     seen: Floats | None = None,
+    names: Floats | None = None,
 ) -> Gated:
     """Let one arm try to replace another.
 
@@ -118,6 +119,7 @@ def gate(
         groups: (N,) rows that are not independent share a number, or None.
         prior: what is known about the rival from other sets.
         seen: (N, D) what frozen backbones see in the rows; None asks the rival alone.
+        names: (C, D) what they see in the names of the classes; None where these say nothing.
     """
     shares = np.bincount(truth, minlength=below.shape[1]) / len(truth)
     losses = np.stack([hedged_losses(below, truth), hedged_losses(above, truth), -np.log(shares[truth])])  # (3, N)
@@ -128,7 +130,7 @@ def gate(
         own = None if groups is None else groups[rows]
         found = gain(first, second, own)
         ahead = gain(none, second, own).low > 0 or _more_often(right[rows], truth[rows], shares, own).low > 0
-        tell = ahead or (seen is not None and labels_tell(seen[rows], truth[rows], own))
+        tell = ahead or (seen is not None and labels_tell(seen[rows], truth[rows], own, names))
         return found, chance_to_help(found, float(first.mean()), prior), tell
 
     def passes(found: Estimate, chance: float, learnable: bool) -> bool:

@@ -76,6 +76,8 @@ class Frozen:
     """(N, D) the features that the model reads."""
     seen: Matrix
     """(N, D) what the last layers of all backbones see, which knows nothing of the labels."""
+    names: Matrix | None
+    """(C, D) what they see in the names of the classes; None where these say nothing."""
     again: Callable[[], tuple[str, Search]]
     """The same settings on few folds, and how these are called."""
 
@@ -143,6 +145,7 @@ def climb(
     families, arms = list(dict.fromkeys(setting.arm for setting in found.settings)), _every(found)
     arm = families[0] if len(families) == 1 else ENSEMBLE
     independent = len(np.unique(groups)) == len(groups)
+    last = View(tuple((name, depths[0]) for name, depths in sight.depths.items()))
     return Frozen(
         found=found,
         arm=arm,
@@ -152,7 +155,8 @@ def climb(
         rows=Rows(truth, tuple(classes.tolist()), None if independent else groups, data.rows),
         protocol=protocol.name,
         matrix=model.view.matrix(sight.items),
-        seen=View(tuple((name, depths[0]) for name, depths in sight.depths.items())).matrix(sight.items),
+        seen=last.matrix(sight.items),
+        names=last.matrix(sight.names) if sight.names else None,
         again=again,
     )
 

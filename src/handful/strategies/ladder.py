@@ -198,7 +198,7 @@ class _Below:
     def against(self, rival: NDArray[np.float64], frozen: Frozen, prior: Prior | None) -> Gated:
         """Let a rival try to replace the arm that stands."""
         rows, folds = frozen.rows, frozen.few.folds
-        gated = gate(self.best, rival, rows.truth, folds, rows.groups, prior, frozen.seen)
+        gated = gate(self.best, rival, rows.truth, folds, rows.groups, prior, frozen.seen, frozen.names)
         if self.whole is None:
             return gated
         # Where the gate keeps the arm below, that is what earlier gates made of it.

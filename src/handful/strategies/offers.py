@@ -113,7 +113,7 @@ def offers(
 def _chance_to_pass(frozen: Frozen, prior: Prior) -> float:
     """How likely the gate is to find that labels mean something, before anything moves."""
     rows = frozen.rows
-    if labels_tell(frozen.seen, rows.truth, rows.groups):
+    if labels_tell(frozen.seen, rows.truth, rows.groups, frozen.names):
         return 1.0
     return chance_to_show(frozen.whole[0], rows.truth, rows.groups, prior)
 
