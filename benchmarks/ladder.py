@@ -149,7 +149,7 @@ def one_draw(
             said, chosen = model.predict(model.view.matrix(seen)), above.chosen.strategy.name
         yield measured("tune", said, labels, took, chosen)
     for name, kind in movers().items():
-        strategy = kind(seed=seed).sized(len(data))
+        strategy = kind(seed=seed)
         if name in wanted and strategy.refusal(backbone) is None:
             found, seconds = alone(strategy, ours, asked, truth)
             yield measured(name, None if found is None else classes[found], labels, seconds, "")

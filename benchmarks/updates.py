@@ -21,8 +21,8 @@ from ledger import Ledger, Row, cells, mean, options, spread
 from pools import by_name, draws, open_pool
 
 FIELDS = ("set", "per_class", "draw", "setting", "accuracy", "first", "seconds")
-FALLING = Contrastive(updates=5, rate=7e-4, schedule="linear", fade=1.0, names=0)
-HALVES = Contrastive(schedule="linear", pieces=2, many=None)
+FALLING = Contrastive(updates=5, rate=7e-4, pieces=1, fade=1.0, names=0)
+RISING = Contrastive(updates=6, rate=7e-4, schedule="triangular", pieces=1)
 SETTINGS: dict[str, Tuned] = {
     "5 at 7e-4": FALLING,
     "10 at 4e-4": replace(FALLING, updates=10, rate=4e-4),
@@ -33,12 +33,12 @@ SETTINGS: dict[str, Tuned] = {
     "half of the way": replace(FALLING, fade=0.5),
     "3/4 of the way": replace(FALLING, fade=0.75),
     "3/4, up and down": replace(FALLING, fade=0.75, schedule="triangular"),
-    "3/4, 6 up and down": Contrastive(names=0),
-    "the same, with names": Contrastive(many=None),
-    "12 at 4e-4, with names": Contrastive(updates=12, rate=4e-4, many=None),
-    "20 at 2.5e-4, with names": Contrastive(updates=20, rate=2.5e-4, many=None),
-    "14 halves, with names": replace(HALVES, updates=14, rate=5e-4),
-    "20 halves, with names": replace(HALVES, updates=20, rate=4e-4),
+    "3/4, 6 up and down": replace(RISING, names=0),
+    "the same, with names": RISING,
+    "12 at 4e-4, with names": replace(RISING, updates=12, rate=4e-4),
+    "20 at 2.5e-4, with names": replace(RISING, updates=20, rate=2.5e-4),
+    "14 halves, with names": Contrastive(),
+    "20 halves, with names": Contrastive(updates=20, rate=4e-4),
     "3/4, 15 at 2.5e-4, all": replace(FALLING, updates=15, rate=2.5e-4, share=1.0, fade=0.75),
     "lora, 20 updates": LowRank(updates=20, names=0),
 }
@@ -48,7 +48,7 @@ With names, three quarters of the way, and up and down but for halves.
 """
 PER_CLASS, CLASSES, TEST_ROWS = 8, 5, 400
 WITH_NAMES = [name for name in SETTINGS if name.endswith("with names")]
-"""What is compared with more rows per class; the first is what eight per class had found."""
+"""What is compared with more rows per class."""
 
 
 def main() -> None:

@@ -96,29 +96,6 @@ def test_an_update_sees_as_much_of_a_text_with_every_strategy(strategy):
     assert strategy(tokens=5).recipe().tokens == 5
 
 
-@pytest.mark.parametrize("rows", [2, 48, 49, 5000])
-def test_how_it_learns_from_so_many_rows_is_settled_once(strategy, rows):
-    sized = strategy(seed=3).sized(rows)
-    assert sized.seed == 3
-    assert sized.sized(rows).get_params() == sized.get_params()
-    assert strategy(**sized.get_params()).sized(rows).get_params() == sized.get_params()  # as a trial is recorded
-
-
-def test_many_rows_have_more_and_smaller_updates():
-    few, many = (Contrastive().sized(rows) for rows in (48, 49))
-    assert (few.updates, few.rate) == (6, 7e-4)
-    assert (many.updates, many.rate) == (12, pytest.approx(4e-4))
-    assert Contrastive(many=None).sized(5000).updates == 6
-    for own in (Contrastive(updates=5), Contrastive(rate=1e-4)):
-        assert own.sized(5000).get_params() == own.get_params()
-
-
-def test_fit_learns_as_so_many_rows_want_it():
-    items, labels = text_rows((30, 30))
-    assert len(Contrastive(backbone=SmallText()).fit(items, labels).log_) == 12
-    assert len(Contrastive(backbone=SmallText()).fit(items[:48], labels[:48]).log_) == 6
-
-
 def test_the_constructor_only_remembers(strategy):
     given = {field.name: object() for field in dataclasses.fields(strategy) if field.init}
     remembered = strategy(**given)

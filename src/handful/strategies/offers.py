@@ -82,7 +82,7 @@ def offers(
     truth = frozen.rows.truth
     errors = float((frozen.whole[0].argmax(1) != truth).sum())
     for name in wanted:
-        strategy = movers()[name](seed=seed).sized(len(truth))
+        strategy = movers()[name](seed=seed)
         why = strategy.refusal(shelf.backbone)
         prior = EXPECTED.get((shelf.data.modality, name))
         worth = 0.0
