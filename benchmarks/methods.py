@@ -34,7 +34,7 @@ FIELDS = ("set", "rows", "draw", "arm", "accuracy", "seconds", "moved")
 METHODS = ("contrastive", "supcon", "bias", "lora", "adapters", "prefix", "ia3", "partial", "full")
 UPDATES = {10: 20, 100: 60, 1000: 200}
 """Rows → updates."""
-SAME: dict[str, Any] = {"batch": 16, "schedule": "linear", "fade": 1.0}
+SAME: dict[str, Any] = {"batch": 16, "pieces": 1, "schedule": "linear", "fade": 1.0}
 """What is the same for all methods: rows per update, how the rate falls, and that they go all of the way."""
 CLASSES = 10
 """Where a set has more classes, a draw takes so many of them."""

@@ -1,9 +1,10 @@
 """How many updates, at which rate, over how many blocks, how far: contrastive training on development draws.
 
-Sets that no other table looks at, eight or 32 rows per class of five drawn classes; every setting alone, fitted on the
-rows of the draw, a logistic head on what its body then sees, scored on at most 400 rows left over.
+Sets that no other table looks at, eight or 32 rows per class of so many drawn classes; every setting alone, fitted on
+the rows of the draw, a logistic head on what its body then sees, scored on at most 400 rows left over.
 
     python benchmarks/updates.py --draws 8 --out benchmarks/results/updates.csv
+    python benchmarks/updates.py --classes 2 --draws 20 --out benchmarks/results/updates.csv
     python benchmarks/updates.py --per-class 32 --draws 3 --out benchmarks/results/updates.csv
 """
 
@@ -17,10 +18,10 @@ import numpy as np
 from handful import api
 from handful.strategies.tuned import Contrastive, LowRank, Tuned
 from ladder import Looked, alone
-from ledger import Ledger, Row, cells, mean, options, spread
+from ledger import Ledger, Row, cells, mean, options, over_draws, spread
 from pools import by_name, draws, open_pool
 
-FIELDS = ("set", "per_class", "draw", "setting", "accuracy", "first", "seconds")
+FIELDS = ("set", "classes", "per_class", "draw", "setting", "accuracy", "first", "seconds")
 FALLING = Contrastive(updates=5, rate=7e-4, pieces=1, fade=1.0, names=0)
 RISING = Contrastive(updates=6, rate=7e-4, schedule="triangular", pieces=1)
 SETTINGS: dict[str, Tuned] = {
@@ -37,8 +38,9 @@ SETTINGS: dict[str, Tuned] = {
     "the same, with names": RISING,
     "12 at 4e-4, with names": replace(RISING, updates=12, rate=4e-4),
     "20 at 2.5e-4, with names": replace(RISING, updates=20, rate=2.5e-4),
-    "14 halves, with names": Contrastive(),
+    "14 halves, with names": Contrastive(updates=14, rate=5e-4),
     "20 halves, with names": Contrastive(updates=20, rate=4e-4),
+    "10 halves, with names": Contrastive(),
     "3/4, 15 at 2.5e-4, all": replace(FALLING, updates=15, rate=2.5e-4, share=1.0, fade=0.75),
     "lora, 20 updates": LowRank(updates=20, names=0),
 }
@@ -48,54 +50,70 @@ With names, three quarters of the way, and up and down but for halves.
 """
 PER_CLASS, CLASSES, TEST_ROWS = 8, 5, 400
 WITH_NAMES = [name for name in SETTINGS if name.endswith("with names")]
-"""What is compared with more rows per class."""
+"""What is compared with more rows per class, or with another number of classes."""
 
 
 def main() -> None:
     """Run the draws, write one line per setting, print the table."""
     parser = options(__doc__, "goemotions,masakhanews_eng,clinc150", 8, "updates.csv")
+    parser.add_argument("--per-class", type=int, default=PER_CLASS)
     parser.add_argument(
-        "--per-class", type=int, default=PER_CLASS, help="above 8, only the settings with names are measured"
+        "--classes", type=int, default=CLASSES, help="but for 5 of 8 rows each, the settings with names alone"
     )
     args = parser.parse_args()
-    settings = SETTINGS if args.per_class <= PER_CLASS else {name: SETTINGS[name] for name in WITH_NAMES}
-    ledger = Ledger(args.out, FIELDS, ("set", "per_class", "draw", "setting"))
+    usual = (args.classes, args.per_class) == (CLASSES, PER_CLASS)
+    settings = SETTINGS if usual else {name: SETTINGS[name] for name in WITH_NAMES}
+    ledger = Ledger(args.out, FIELDS, ("set", "classes", "per_class", "draw", "setting"))
     for task in by_name(args.sets) if not args.table else ():
         pool = open_pool(task, args.data)
         backbone = next(iter(api.load_backbones("auto", task.modality).values()))
-        for seed, train, rest in draws(pool, args.per_class, args.draws, CLASSES):
-            missing = {
-                name: strategy
-                for name, strategy in settings.items()
-                if not ledger.has(set=task.name, per_class=args.per_class, draw=seed, setting=name)
-            }
+        for seed, train, rest in draws(pool, args.per_class, args.draws, args.classes):
+            at: Row = {"set": task.name, "classes": args.classes, "per_class": args.per_class, "draw": seed}
+            missing = {n: strategy for n, strategy in settings.items() if not ledger.has(**at, setting=n)}
             if not missing:
                 continue
             test = rest[np.random.default_rng(seed).permutation(len(rest))[:TEST_ROWS]]
             data, labels = pool.data.take(train), np.asarray(pool.data.labels)[test]
             classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
             ours, asked = Looked(backbone, data), Looked(backbone, pool.data.take(test))
-            found = cells(ledger.rows, "set", "per_class", "draw").get((task.name, str(args.per_class), str(seed)), [])
+            before = cells(ledger.rows, "set", "classes", "per_class", "draw")
+            found = before.get(tuple(map(str, at.values())), [])
             for name, strategy in missing.items():
                 said, seconds = alone(replace(strategy, seed=seed), ours, asked, truth)
                 right = 0.0 if said is None else float((classes[said] == labels).mean())
                 first = found[0]["accuracy"] if found else round(right, 4)
-                at: Row = {"set": task.name, "per_class": args.per_class, "draw": seed, "setting": name}
-                found.append({**at, "accuracy": round(right, 4), "first": first, "seconds": round(seconds, 2)})
+                found.append(
+                    {**at, "setting": name, "accuracy": round(right, 4), "first": first, "seconds": round(seconds, 2)}
+                )
                 ledger.add(found[-1])
             print(task.name, seed, *(row["accuracy"] for row in found), flush=True)
     print(table(ledger.rows))
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Means per set and setting, and what each gains over the first one, with intervals over draws."""
-    lines = [f"{'set':<18}{'rows':>4}  {'setting':<26}{'draws':>6}{'accuracy':>9}{'seconds':>8}  gain over the first"]
-    for keys in (("set", "per_class", "setting"), ("per_class", "setting")):
+    """Means per set and setting, and gains over the first and over all rows at once, with intervals over draws."""
+    lines = [
+        f"{'set':<16}{'classes':>7}{'rows':>5}  {'setting':<26}{'draws':>5}{'right, %':>9}{'seconds':>8}  over first"
+    ]
+    for keys in (("set", "classes", "per_class", "setting"), ("classes", "per_class", "setting")):
         for found, some in cells(rows, *keys).items():
-            name = found[0] if len(found) == 3 else "all sets"
+            name, right = found[0] if len(found) == 4 else "all sets", 100 * mean(some, "accuracy")
             lines.append(
-                f"{name:<18}{found[-2]:>4}  {found[-1]:<26}{len(some):>6}{100 * mean(some, 'accuracy'):>9.1f}"
+                f"{name:<16}{found[-3]:>7}{found[-2]:>5}  {found[-1]:<26}{len(some):>5}{right:>9.1f}"
                 f"{mean(some, 'seconds'):>8.1f}  {spread(some, 'accuracy', 'first')}"
+            )
+    whole, *others = WITH_NAMES
+    for name in others:
+        gains, times = [], []
+        for some in cells(rows, "set", "classes", "per_class", "draw").values():
+            at = {row["setting"]: row for row in some}
+            if whole in at and name in at:
+                gains.append(mean([at[name]], "accuracy") - mean([at[whole]], "accuracy"))
+                times.append(mean([at[name]], "seconds") / mean([at[whole]], "seconds"))
+        if gains:
+            lines.append(
+                f"{name} against 6 updates of all rows with names, {len(gains)} draws: "
+                f"{over_draws(100 * np.array(gains), 1)} points, in {np.median(times):.2f} of the time"
             )
     return "\n".join(lines)
 

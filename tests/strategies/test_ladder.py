@@ -118,7 +118,7 @@ def test_what_takes_longer_than_is_left_is_noted_with_figures(helpful, monkeypat
     found = helpful.ascend()
     assert found.rungs == ()
     (note,) = found.notes
-    said = "contrastive: 4 fits of 14 updates, about 4000 s was left out: "
+    said = "contrastive: 4 fits of 10 updates, about 4000 s was left out: "
     assert re.fullmatch(said + r"(60|5\d) s of the budget were left\.", note)
 
 
@@ -278,7 +278,7 @@ def test_a_climb_that_was_interrupted_ends_as_if_it_had_not_been(helpful, tmp_pa
 
 
 def test_an_offer_says_what_it_costs():
-    assert str(offers.Offer(Contrastive(), 12.4, 6, 3.0)) == "contrastive: 6 fits of 14 updates, about 12 s"
+    assert str(offers.Offer(Contrastive(), 12.4, 6, 3.0)) == "contrastive: 6 fits of 10 updates, about 12 s"
 
 
 @pytest.mark.parametrize("names", [0, 2])
