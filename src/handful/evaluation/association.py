@@ -19,7 +19,7 @@ NAME = 3
 def labels_tell(
     seen: Matrix, truth: NDArray[np.integer], groups: NDArray[np.integer] | None = None, names: Matrix | None = None
 ) -> bool:
-    """Whether rows lie nearer to those and to the name of their class than at random, beyond doubt.
+    """Whether rows lie nearer to their class and its name than labels dealt at random would have it, beyond doubt.
 
     Nothing is learned and no row is held out, so that a dozen rows show what their held-out answers leave in doubt.
 

@@ -192,7 +192,7 @@ class Contrastive(_Pairs):
     rate: float = 6e-4
     """The highest learning rate."""
     pieces: int = 2
-    """Into how many updates all rows are cut at least: halves by chance gain two points over all rows at once."""
+    """Into how many updates all rows are cut at least: halves by chance leave less to learn by heart."""
     fade: float = 0.75
     """How far to go from the frozen weights to the tuned ones, 0 to 1; all of the way some texts lose what they had."""
 
