@@ -406,7 +406,7 @@ def test_a_strategy_that_moves_weights_is_an_arm_among_the_heads(rows):
     assert {"majority", "zero-shot", "centroid", "ridge", "logistic", "svm", "contrastive"} <= arms
     assert run.trainings[0].name == "contrastive"
     assert run.trainings[0].moved == 2 * 32 * 32  # two thirds of two blocks, rounded up
-    assert all(len(curve) == 6 for curve in run.trainings[0].curves)
+    assert all(len(curve) == handful.Contrastive.updates for curve in run.trainings[0].curves)
     assert any(note.startswith("contrastive ") for note in run.notes)
     assert run.scores.chosen == "contrastive" or run.model.moved is None
 
