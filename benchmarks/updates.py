@@ -18,7 +18,7 @@ import numpy as np
 from handful import api
 from handful.strategies.tuned import Contrastive, LowRank, Tuned
 from ladder import Looked, alone
-from ledger import Ledger, Row, cells, mean, options, over_draws, spread
+from ledger import Ledger, Row, cells, mean, options, over_draws, spread, values
 from pools import by_name, draws, open_pool
 
 FIELDS = ("set", "classes", "per_class", "draw", "setting", "accuracy", "first", "seconds")
@@ -103,17 +103,16 @@ def table(rows: Sequence[Row]) -> str:
                 f"{mean(some, 'seconds'):>8.1f}  {spread(some, 'accuracy', 'first')}"
             )
     whole, *others = WITH_NAMES
+    found_in = [{row["setting"]: row for row in some} for some in cells(rows, *FIELDS[:4]).values()]
     for name in others:
-        gains, times = [], []
-        for some in cells(rows, "set", "classes", "per_class", "draw").values():
-            at = {row["setting"]: row for row in some}
-            if whole in at and name in at:
-                gains.append(mean([at[name]], "accuracy") - mean([at[whole]], "accuracy"))
-                times.append(mean([at[name]], "seconds") / mean([at[whole]], "seconds"))
-        if gains:
+        ours = [draw[name] for draw in found_in if name in draw and whole in draw]
+        theirs = [draw[whole] for draw in found_in if name in draw and whole in draw]
+        if ours:
+            gains = 100 * (values(ours, "accuracy") - values(theirs, "accuracy"))
+            times = values(ours, "seconds") / values(theirs, "seconds")
             lines.append(
-                f"{name} against 6 updates of all rows with names, {len(gains)} draws: "
-                f"{over_draws(100 * np.array(gains), 1)} points, in {np.median(times):.2f} of the time"
+                f"{name} against 6 updates of all rows with names, {len(ours)} draws: "
+                f"{over_draws(gains, 1)} points, in {np.median(times):.2f} of the time"
             )
     return "\n".join(lines)
 

@@ -58,10 +58,11 @@ def association(
         x, truth = x[first], truth[first]
     x = x - x.mean(0)
     present, number, count = np.unique(truth, return_inverse=True, return_counts=True)
-    named = None if names is None else unit_rows(names)[present]
-    # The mean of the names says how names differ from rows, not which row is whose.
-    always = 0 if named is None else NAME * (named - named.mean(0))
-    weight = count + (NAME if named is not None else 0)
+    always, weight = np.zeros((len(count), x.shape[1]), x.dtype), count
+    if names is not None:
+        named = unit_rows(names)[present]
+        # The mean of the names says how names differ from rows, not which row is whose.
+        always, weight = NAME * (named - named.mean(0)), count + NAME
     rng = generator(0, "labels dealt anew")  # the same deals whoever asks: what was worth a try is judged alike
     deals = [number, *(rng.permutation(number) for _ in range(DEALS))]
     between = np.array([_between(x, deal, always, weight) for deal in deals])
@@ -69,7 +70,7 @@ def association(
     return float((between >= between[0] - 1e-6 * max(1.0, float(between[0]))).mean())
 
 
-def _between(x: Matrix, number: NDArray[np.integer], always: Matrix | int, weight: NDArray[np.integer]) -> float:
+def _between(x: Matrix, number: NDArray[np.integer], always: Matrix, weight: NDArray[np.integer]) -> float:
     """Σ over classes of the squared length of the sum, by its weight. (N, D), (N,), (C, D), (C,)."""
     own = np.eye(len(weight), dtype=x.dtype)[number]  # (N, C)
     return float((((own.T @ x + always) ** 2).sum(1) / weight).sum())
