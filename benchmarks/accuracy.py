@@ -13,12 +13,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from handful.engines import Inline
 from handful.features.view import unit_rows
-from handful.plan import STRATEGIES
-from handful.strategies.frozen import climb
 from ledger import cells, mean, spread
-from pools import DATA, Pool, by_name, draws, held_apart, open_pool
+from pools import DATA, Pool, answered, by_name, draws, fitted, held_apart, open_pool
 
 FIELDS = ("set", "per_class", "draw", "rows", "tuned", "probe", "estimate", "arm", "view")
 
@@ -66,9 +63,9 @@ def one_draw(pool: Pool, per_class: int, seed: int, train: np.ndarray, rest: np.
     """Tune and probe on one draw, score both on the rows left over."""
     train, rest = held_apart(pool, train, rest)
     data, sight = pool.data.take(train), pool.sight.take(train)
-    frozen = climb(data, sight, STRATEGIES, 60.0, seed, Inline(), lambda done, total: None)
+    frozen = fitted(data, sight, 60.0, seed)
     truth = np.asarray(pool.data.labels)[rest]
-    tuned = frozen.model.predict(frozen.model.view.matrix(pool.sight.take(rest).items))
+    tuned = answered(frozen, pool.sight.take(rest))
     first = next(iter(pool.sight.depths))
     last = (first, pool.sight.depths[first][0])
     x = unit_rows(pool.sight.items[last])
@@ -80,7 +77,7 @@ def one_draw(pool: Pool, per_class: int, seed: int, train: np.ndarray, rest: np.
         "rows": len(train),
         "tuned": round(float((tuned == truth).mean()), 4),
         "probe": round(float(probe.score(x[rest], truth)), 4),
-        "estimate": round(float((frozen.whole.argmax(2) == frozen.rows.truth).mean()), 4),
+        "estimate": round(float((frozen.whole.argmax(2) == frozen.rows.targets.values).mean()), 4),
         "arm": frozen.arm,
         "view": "+".join(frozen.model.view.backbones),
     }

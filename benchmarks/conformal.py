@@ -17,17 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.data.dataset import Dataset
-from handful.engines import Inline
-from handful.evaluation.calibration import expected_error
-from handful.evaluation.conformal import LEVEL, misfits, sets, threshold
 from handful.features.view import View
-from handful.plan import STRATEGIES
 from handful.strategies.ensemble import Member, pooled
-from handful.strategies.frozen import climb
 from handful.strategies.grids import Setting
 from handful.strategies.heads import Logistic
+from handful.tasks.classification.conformal import LEVEL, misfits, sets, threshold
+from handful.tasks.classification.softmax import expected_error
 from ledger import Ledger, Row, cells, mean, numbers, options
-from pools import Pool, by_name, draws, held_apart, open_pool
+from pools import Pool, by_name, draws, fitted, held_apart, open_pool
 
 FIELDS = ("set", "per_class", "draw", "rows", "covered", "size", "accuracy", "before", "after", "setfit")
 DEFAULT = "agnews,trec6,cr,sst5,banking77,flowers12,trashnet6,hymenoptera2,textile3,fsdd_digits,esc10"
@@ -64,17 +61,17 @@ def one_draw(
     data = pool.data.take(train)
     known = [i for i, name in enumerate(pool.data.classes) if name in set(data.classes)]
     sight = pool.sight.take(train).take_classes(known if pool.sight.names else [])
-    frozen = climb(data, sight, STRATEGIES, budget, seed, Inline(), lambda done, total: None)
+    frozen = fitted(data, sight, budget, seed)
     labels = np.asarray(pool.data.labels)
-    parts = [rest[labels[rest] == name] for name in frozen.rows.labels]
+    parts = [rest[labels[rest] == name] for name in frozen.rows.targets.names]
     even = np.concatenate([part[: min(MOST, *map(len, parts))] for part in parts])
-    truth = np.searchsorted(frozen.rows.labels, labels[even])
-    seen = {part: x[even] for part, x in pool.sight.items.items()}
-    proba = frozen.model.predict_proba(frozen.model.view.matrix(seen))
-    inside = sets(proba, threshold(misfits(frozen.whole, frozen.rows.truth)))
+    truth = np.searchsorted(frozen.rows.targets.names, labels[even])
+    seen = pool.sight.take(even).items
+    proba = frozen.answers(seen)
+    inside = sets(proba, threshold(misfits(frozen.whole, frozen.rows.targets.values)))
     name, depths = next(iter(sight.depths.items()))
     probe = Setting("logistic", Logistic, View(((name, depths[0]),)), PENALTY)
-    raw = pooled([Member(probe, 1.0, 1.0)], sight.items, sight.names, data.labels or ())
+    raw = pooled([Member(probe, 1.0, 1.0)], sight.items, sight.names, frozen.seen.design)
     return {
         "set": pool.task.name,
         "per_class": size,
@@ -83,7 +80,7 @@ def one_draw(
         "covered": round(float(inside[np.arange(len(truth)), truth].mean()), 4),
         "size": round(float(inside.sum(1).mean()), 3),
         "accuracy": round(float((proba.argmax(1) == truth).mean()), 4),
-        "before": round(expected_error(raw.predict_proba(raw.view.matrix(seen)), truth), 4),
+        "before": round(expected_error(frozen.rows.task.outputs(raw.scores(raw.view.matrix(seen))), truth), 4),
         "after": round(expected_error(proba, truth), 4),
         "setfit": round(expected_error(setfit_answers(data, pool.data.take(even), seed), truth), 4) if peer else "",
     }

@@ -21,13 +21,12 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from handful.engines import Inline
-from handful.evaluation.verdicts import measure, promised
-from handful.plan import STRATEGIES
+from handful.evaluation.intervals import interval
+from handful.evaluation.verdicts import promised
 from handful.seeding import generator
 from handful.strategies.curve import forecast
-from handful.strategies.frozen import climb
-from pools import DATA, Pool, Set, by_name, draws, held_apart, open_pool
+from handful.tasks.classification import CLASSIFICATION
+from pools import DATA, Pool, Set, answered, by_name, draws, fitted, held_apart, open_pool
 
 SIZES = (10, 25, 50)
 CLASSES = 6
@@ -101,12 +100,11 @@ def one_draw(
     data = pool.data.take(train)
     known = [i for i, name in enumerate(pool.data.classes) if name in set(data.classes)]
     sight = pool.sight.take(train).take_classes(known if pool.sight.names else [])
-    frozen = climb(data, sight, STRATEGIES, budget, seed, Inline(), lambda done, total: None)
-    measured = measure(frozen.whole, frozen.rows, "accuracy", generator(seed, "bootstrap"))
+    frozen = fitted(data, sight, budget, seed)
+    measured = interval(CLASSIFICATION.headline.of(frozen.whole, frozen.rows.targets), frozen.rows.groups)
     estimate = promised(measured, forecast(frozen, sight, generator(seed, "curve")))
     labels = np.asarray(pool.data.labels)[rest]
-    view = frozen.model.view
-    right = frozen.model.predict(view.matrix({part: pool.sight.items[part][rest] for part in view.parts})) == labels
+    right = answered(frozen, pool.sight.take(rest)) == labels
     mix = np.asarray(data.labels)
     tested = [c for c in data.classes if (labels == c).any()]
     truth = float(sum(right[labels == c].mean() * (mix == c).mean() for c in tested))

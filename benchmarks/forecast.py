@@ -14,14 +14,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from handful.engines import Inline
 from handful.features.sight import Sight
-from handful.plan import STRATEGIES
 from handful.seeding import generator
 from handful.strategies.curve import forecast
-from handful.strategies.frozen import Frozen, climb
+from handful.strategies.frozen import Frozen
 from ledger import Ledger, Row, cells, mean, numbers, options
-from pools import Pool, by_name, open_pool
+from pools import Pool, answered, by_name, fitted, open_pool
 
 FIELDS = ("set", "per_class", "draw", "rows", "now", "then", "gain", "low", "high", "promised", "flat", "held")
 CLASSES = 10
@@ -58,29 +56,29 @@ def doubled(pool: Pool, size: int, count: int) -> Iterator[tuple[int, np.ndarray
         yield seed, *(np.sort(np.concatenate(parts)) for parts in (some, both, rest))
 
 
-def fitted(pool: Pool, rows: np.ndarray, budget: float, seed: int) -> tuple[Frozen, Sight]:
+def frozen_on(pool: Pool, rows: np.ndarray, budget: float, seed: int) -> tuple[Frozen, Sight]:
     """The frozen rung on some rows, and their features."""
     data = pool.data.take(rows)
     known = [i for i, name in enumerate(pool.data.classes) if name in set(data.classes)]
     sight = pool.sight.take(rows).take_classes(known if pool.sight.names else [])
-    return climb(data, sight, STRATEGIES, budget, seed, Inline(), lambda done, total: None), sight
+    return fitted(data, sight, budget, seed), sight
 
 
 def accuracy(pool: Pool, frozen: Frozen, rest: np.ndarray) -> float:
     """Mean over classes of the share of rows answered right."""
-    view, labels = frozen.model.view, np.asarray(pool.data.labels)[rest]
-    right = frozen.model.predict(view.matrix({part: pool.sight.items[part][rest] for part in view.parts})) == labels
-    return float(np.mean([right[labels == name].mean() for name in frozen.rows.labels]))
+    labels = np.asarray(pool.data.labels)[rest]
+    right = answered(frozen, pool.sight.take(rest)) == labels
+    return float(np.mean([right[labels == name].mean() for name in frozen.rows.targets.names]))
 
 
 def one_draw(pool: Pool, size: int, seed: int, rows: tuple[np.ndarray, np.ndarray, np.ndarray], budget: float) -> Row:
     """What the first half promises, and what the second half brings."""
     some, both, rest = rows
-    frozen, sight = fitted(pool, some, budget, seed)
+    frozen, sight = frozen_on(pool, some, budget, seed)
     curve = forecast(frozen, sight, generator(seed, "curve"))
     promised = curve.gain(len(some))
     before = accuracy(pool, frozen, rest)
-    after = accuracy(pool, fitted(pool, both, budget, seed)[0], rest)
+    after = accuracy(pool, frozen_on(pool, both, budget, seed)[0], rest)
     return {
         "set": pool.task.name,
         "per_class": size,

@@ -30,15 +30,13 @@ import numpy as np
 from handful import api
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
-from handful.engines import Inline
 from handful.errors import HandfulError
 from handful.features.sight import Sight
 from handful.features.view import MOVED
-from handful.plan import MOVERS, STRATEGIES
+from handful.plan import MOVERS
 from handful.seeding import generator
 from handful.strategies.adaptation import adapt
 from handful.strategies.catalog import movers
-from handful.strategies.frozen import climb
 from handful.strategies.heads import Logistic
 from handful.strategies.ladder import Terms, ascend, shipped
 from handful.strategies.recipe import Recipe
@@ -47,7 +45,7 @@ from handful.strategies.tuned import Tuned
 from handful.training.activations import Activations
 from handful.training.body import Body, features_of
 from ledger import Ledger, Row, cells, mean, numbers, options
-from pools import Pool, by_name, draws, held_apart, open_pool
+from pools import Pool, answered, by_name, draws, fitted, held_apart, open_pool
 
 FIELDS = ("set", "per_class", "draw", "arm", "accuracy", "seconds", "chosen")
 GATE_FIELDS = ("kind", "set", "draw", "strategy", "asked", "refused", "gain", "low", "note")
@@ -130,9 +128,9 @@ def one_draw(
     data, labels = pool.data.take(train), np.asarray(pool.data.labels)[test]
     classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
     start = time.perf_counter()
-    frozen = climb(data, pool.sight.take(train), STRATEGIES, budget, seed, Inline(), lambda done, total: None)
+    frozen = fitted(data, pool.sight.take(train), budget, seed)
     below = time.perf_counter() - start
-    said = frozen.model.predict(frozen.model.view.matrix(pool.sight.take(test).items))
+    said = answered(frozen, pool.sight.take(test))
     backbone = backbones[frozen.model.view.backbones[0]]
     ours, asked = Looked(backbone, data), Looked(backbone, pool.data.take(test))
     if "frozen" in wanted:
@@ -144,9 +142,10 @@ def one_draw(
         if above.chosen is not None and above.final is not None:
             recipe, body = above.chosen.strategy.recipe(), above.final.body
             base, depth = frozen.model.view.backbones[0], len(backbone.blocks)
-            model = shipped(above.chosen, frozen, base, depth, ours.features(body, recipe), data.labels or ())
-            seen = {**pool.sight.take(test).items, (base + MOVED, depth): asked.features(body, recipe)}
-            said, chosen = model.predict(model.view.matrix(seen)), above.chosen.strategy.name
+            model = shipped(above.chosen, frozen, base, depth, ours.features(body, recipe))
+            moved = {(base + MOVED, depth): asked.features(body, recipe)}
+            seen = replace(pool.sight.take(test), items={**pool.sight.take(test).items, **moved})
+            said, chosen = answered(replace(frozen, model=model), seen), above.chosen.strategy.name
         yield measured("tune", said, labels, took, chosen)
     for name, kind in movers().items():
         strategy = kind(seed=seed)
@@ -203,7 +202,7 @@ def refused(
     kinds: Callable[[], Mapping[str, Callable[..., Tuned]]], seed: int,
 ) -> Row:  # fmt: skip
     """Whether the frozen model stayed, and what the gate saw."""
-    frozen = climb(data, sight, STRATEGIES, BUDGET, seed, Inline(), lambda done, total: None)
+    frozen = fitted(data, sight, BUDGET, seed)
     backbone = backbones[frozen.model.view.backbones[0]]
     with mock.patch("handful.strategies.offers.movers", kinds):
         try:

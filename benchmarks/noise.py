@@ -12,12 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from handful.data.dataset import Dataset
-from handful.engines import Inline
-from handful.evaluation.verdicts import measure
+from handful.evaluation.intervals import interval
 from handful.features.sight import Sight
-from handful.plan import STRATEGIES
-from handful.seeding import generator
-from handful.strategies.frozen import climb
+from handful.tasks.classification import CLASSIFICATION
+from pools import fitted
 
 WIDTH = 64
 CELLS = ((6, 2), (8, 2), (9, 3), (12, 2), (12, 4), (20, 2), (28, 4), (40, 2), (60, 3))
@@ -53,8 +51,8 @@ def one_draw(rows: int, classes: int, draw: int) -> dict[str, float]:
     labels = tuple(str(c) for c in rng.permutation(np.arange(rows) % classes))
     data = Dataset([f"item {i}" for i in range(rows)], "text", labels, source="noise")
     sight = Sight({part: x}, {}, {"noise": (1,)})
-    frozen = climb(data, sight, STRATEGIES, 4.0, draw, Inline(), lambda done, total: None)
-    estimate = measure(frozen.whole, frozen.rows, "accuracy", generator(draw, "bootstrap"))
+    frozen = fitted(data, sight, 4.0, draw)
+    estimate = interval(CLASSIFICATION.headline.of(frozen.whole, frozen.rows.targets), frozen.rows.groups)
     truth = 1 / classes
     return {
         "rows": rows,

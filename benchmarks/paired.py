@@ -20,10 +20,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from handful.data.splits import fold_ids
-from handful.evaluation.calibration import probabilities
-from handful.evaluation.intervals import LEVEL, paired_difference, wilson
+from handful.evaluation.intervals import LEVEL, difference, wilson
+from handful.evaluation.metrics import share
 from handful.features.view import unit_rows
 from handful.strategies.heads import Logistic
+from handful.tasks.classification.softmax import probabilities
 from ledger import Ledger, Row, cells, mean, options
 from pools import Pool, by_name, draws, open_pool
 
@@ -50,7 +51,7 @@ def main() -> None:
 def one_draw(pool: Pool, variant: str, seed: int, train: np.ndarray) -> Row:
     """Two equal arms on one draw."""
     first, second = (right(pool, variant, seed, train, arm) for arm in (0, 1))
-    difference = paired_difference(first, second)
+    apart = difference(share(first), share(second))
     return {
         "set": pool.task.name,
         "variant": variant,
@@ -58,11 +59,11 @@ def one_draw(pool: Pool, variant: str, seed: int, train: np.ndarray) -> Row:
         "rows": len(train),
         "first": round(float(first.mean()), 4),
         "second": round(float(second.mean()), 4),
-        "value": round(difference.value, 4),
-        "low": round(difference.low, 4),
-        "high": round(difference.high, 4),
+        "value": round(apart.value, 4),
+        "low": round(apart.low, 4),
+        "high": round(apart.high, 4),
         "apart": round(float((first != second).mean()), 4),
-        "alarm": int(not difference.holds_zero),
+        "alarm": int(not apart.holds_zero),
     }
 
 

@@ -13,7 +13,11 @@ import numpy as np
 
 from handful import api
 from handful.data.dataset import Dataset
+from handful.engines import Inline
 from handful.features.sight import Sight, look
+from handful.plan import HEADS
+from handful.strategies.frozen import Frozen, SearchTerms, climb
+from handful.tasks.classification import CLASSIFICATION
 
 DATA = Path(os.environ.get("HANDFUL_BENCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
 """Where the files lie, unless --data says otherwise."""
@@ -146,3 +150,22 @@ def held_apart(pool: Pool, train: np.ndarray, rest: np.ndarray) -> tuple[np.ndar
     names = np.unique(groups)
     test = names[len(train) % len(names)]
     return train[groups[train] != test], rest[groups[rest] == test]
+
+
+def fitted(data: Dataset, sight: Sight, budget: float, seed: int) -> Frozen:
+    """The frozen rung on labelled rows.
+
+    Args:
+        data: N rows.
+        sight: their features.
+        budget: seconds for the whole run.
+        seed: fixes the folds.
+    """
+    targets = CLASSIFICATION.read(data.labels or ())
+    return climb(CLASSIFICATION, targets, data, sight, SearchTerms(HEADS, budget, seed, Inline()))
+
+
+def answered(frozen: Frozen, sight: Sight) -> np.ndarray:
+    """The classes that a frozen model answers, by features of Q items; (Q,)."""
+    names = frozen.rows.targets.names
+    return np.array(CLASSIFICATION.words(frozen.answers(sight.items), names))

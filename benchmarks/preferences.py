@@ -23,7 +23,8 @@ from handful.backbones import catalog
 from handful.backbones.language import LanguageBackbone
 from handful.data.conversations import Preference
 from handful.data.dataset import Dataset
-from handful.evaluation.answers import Ratio, difference, estimate
+from handful.evaluation.answers import token_loss
+from handful.evaluation.intervals import difference, interval
 from handful.strategies.alarms import Alarm, Guard
 from handful.strategies.preferring import ACCURACY, MARGIN
 from handful.strategies.token_recipes import PREFERENCES, Lesson, speak
@@ -81,7 +82,7 @@ def tuned(data: Dataset, backbone: str, budget: str) -> Iterator[Row]:
     for arm in run.speech.told:
         updates = max((len(log) for log in run.speech.curves.get(arm.name, ())), default=0)
         found: Row = {"what": arm.name, "pairs": run.scores.n, "updates": updates, "of": updates}
-        found |= named("accuracy", estimate(arm.measured[ACCURACY])) | named("margin", estimate(arm.measured[MARGIN]))
+        found |= named("accuracy", interval(arm.measured[ACCURACY])) | named("margin", interval(arm.measured[MARGIN]))
         if arm.moved:
             found |= named("gain", difference(arm.measured[ACCURACY], base))
         if arm.name == run.scores.chosen and run.scores.forgetting is not None:
@@ -114,7 +115,7 @@ def planted(pairs: Sequence[Preference], backbone: LanguageBackbone, times: int)
     chosen, base, after = (scores[: len(pairs)] for scores in (count.astype(float), nats, now))
     return {
         "pairs": len(pairs), "updates": len(spoken.log), "of": UPDATES, "seconds": round(seconds, 1),
-        **named("chosen", difference(Ratio(base, chosen), Ratio(after, chosen))),
+        **named("chosen", difference(token_loss(base, chosen), token_loss(after, chosen))),
         "said": alarm.words if alarm.rang else "no alarm",
     }  # fmt: skip
 

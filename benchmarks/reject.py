@@ -16,13 +16,10 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from handful import api
-from handful.engines import Inline
 from handful.evaluation.novelty import Novelty
 from handful.features.sight import look
-from handful.plan import STRATEGIES
-from handful.strategies.frozen import climb
 from ledger import Ledger, Row, cells, mean, numbers, options
-from pools import Pool, Set, by_name, draws, held_apart, open_pool
+from pools import Pool, Set, by_name, draws, fitted, held_apart, open_pool
 
 FIELDS = ("task", "per_class", "draw", "rows", "novelty", "baseline", "refused_own", "refused_other", "view")
 TASKS = {
@@ -69,12 +66,12 @@ def one_draw(pool: Pool, other: Pool, size: int, seed: int, rows: tuple[np.ndarr
     data, sight = pool.data.take(train), pool.sight.take(train)
     known = [i for i, name in enumerate(pool.data.classes) if name in set(data.classes)]
     sight = sight.take_classes(known if sight.names else [])
-    frozen = climb(data, sight, STRATEGIES, budget, seed, Inline(), lambda done, total: None)
+    frozen = fitted(data, sight, budget, seed)
     view, sure = frozen.model.view, frozen.whole.mean(0).max(1)
-    novelty = Novelty.of(frozen.matrix, frozen.rows.truth, sure, frozen.rows.groups)
+    novelty = Novelty.of(frozen.matrix, frozen.rows.targets.values, sure, frozen.rows.groups)
     own, others = rng.permutation(rest)[:MOST], rng.permutation(len(other.data))[:MOST]
     x = np.concatenate([view.matrix(pool.sight.take(own).items), view.matrix(other.sight.take(others).items)])
-    proba, foreign = frozen.model.predict_proba(x), np.arange(len(x)) >= len(own)
+    proba, foreign = frozen.rows.task.outputs(frozen.model.scores(x)), np.arange(len(x)) >= len(own)
     refused = novelty.refused(x, proba, SHARE)
     return {
         "task": pool.task.name,

@@ -24,7 +24,9 @@ from handful.backbones.decoding import answers
 from handful.backbones.language import LanguageBackbone, Sampling
 from handful.data.conversations import Conversation
 from handful.errors import HandfulError
-from handful.evaluation.answers import Ratio, difference, estimate, scored, scorer
+from handful.evaluation.answers import ACCURACY, points, scored, scorer, token_loss
+from handful.evaluation.intervals import difference, interval
+from handful.evaluation.metrics import Measured
 from handful.seeding import generator
 from handful.strategies.answering import likeliest
 from handful.strategies.forgetting import forgotten, general
@@ -118,23 +120,23 @@ class Asker:
         seconds = time.perf_counter() - start
         loss = self.base if arm == "base" else self.loss(asked, examples)
         found: Row = {"test_rows": len(self.test), "updates": updates if spoken else 0, "seconds": round(seconds, 1)}
-        found |= named("loss", estimate(loss)) | named("gain", difference(self.base, loss))
+        found |= named("loss", interval(loss)) | named("gain", difference(self.base, loss))
         if self.metric:
-            found |= {"metric": self.metric, **named("score", estimate(self.score(asked, examples)))}
+            found |= {"metric": self.metric, **named("score", interval(self.score(asked, examples)))}
         if spoken is not None:
             found |= {"moved": spoken.moved, **named("forgot", forgotten(self.knew, asked))}
         return found
 
-    def loss(self, backbone: LanguageBackbone, examples: Examples | None) -> Ratio:
+    def loss(self, backbone: LanguageBackbone, examples: Examples | None) -> Measured:
         """Nats over tokens of the test answers."""
         nats, count = backbone.losses(tokens_of(self.test, backbone.chat, backbone.context, examples))
-        return Ratio(nats, count.astype(float))
+        return token_loss(nats, count)
 
-    def score(self, backbone: LanguageBackbone, examples: Examples | None) -> Ratio:
+    def score(self, backbone: LanguageBackbone, examples: Examples | None) -> Measured:
         """Answers that are the same, or labels that are the likeliest."""
         if self.choices:
             right = likeliest(backbone, self.test, self.choices, examples)
-            return Ratio(right.astype(float), np.ones(len(right)))
+            return points(ACCURACY, right)
         judge = scorer(self.metric)
         assert judge is not None
         asked = tokens_of(self.test, backbone.chat, backbone.context, examples)

@@ -44,9 +44,9 @@ def test_texts(table):
     assert run.scores.estimate.value > 0.9
     assert run.scores.estimate.low < run.scores.estimate.value
     assert run.model.predict(["ants on a hill", "honey of bees"]) == ["ants", "bees"]
-    assert run.scores.labels == ("ants", "bees")
+    assert tuple(run.scores.details["labels"]) == ("ants", "bees")
     assert (run.scores.n, len(run.held_out), len(run.data)) == (20, 20, 20)
-    assert (run.scores.curve.n, run.scores.sets.level) == (20, 0.9)
+    assert (run.scores.curve.n, run.scores.details["sets"]["level"]) == (20, 0.9)
     assert [answer.row for answer in run.held_out] == list(range(20))
 
 
@@ -245,7 +245,7 @@ def test_the_test_score_is_that_of_the_saved_model(table, sentences):
 def test_classes_that_only_test_rows_have_are_never_answered_and_count_as_wrong(table, sentences):
     rows = [*with_test(sentences), *((text, label, "test") for text, label in sentences({"wasps": 2}))]
     run = handful.tune(table(rows, HEADER), **QUICK)
-    assert run.scores.labels == run.model.labels == ("ants", "bees")
+    assert tuple(run.scores.details["labels"]) == run.model.labels == ("ants", "bees")
     assert (run.scores.test_n, run.scores.test.value) == (10, 0.8)
     assert 'classes in the test rows that no training row has: "wasps"' in run.data.notes
 

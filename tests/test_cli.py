@@ -500,7 +500,7 @@ MOVING = ("--backbone", "toy-text", "--strategies", "centroid,supcon", "--budget
 def test_what_was_tried_above_the_frozen_rung_is_said(handful, table, tmp_path):
     ended = handful("tune", table(), *MOVING, "--out", "run")
     assert ended.code == 0
-    assert re.search(r"^supcon (replaces the arm below|stays a trial): the held-out log loss is ", ended.err, re.M)
+    assert re.search(r"^supcon (replaces the arm below|stays a trial): the held-out loss is ", ended.err, re.M)
     arms = {arm["name"] for arm in json.loads((tmp_path / "run/scores.json").read_text())["arms"]}
     assert {"majority", "centroid", "supcon"} <= arms
     assert not list(tmp_path.glob(".*"))  # the state of the trainings is gone

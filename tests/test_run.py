@@ -195,6 +195,6 @@ def test_names_of_files_that_are_no_text(tmp_path):
             picture.save(root / name / os.fsdecode(b"a b\xff%d '\".png" % i))
     run = handful.tune(root, backbone="toy-image", strategies="centroid", budget=0)
     run.save(tmp_path / "run")
-    assert run.scores.labels == ("d\ufffdrk", "süß 'q\" 日本")
+    assert tuple(run.scores.details["labels"]) == ("d\ufffdrk", "süß 'q\" 日本")
     assert cells(tmp_path / "run/predictions.csv")[1][1].endswith("/photos \ufffd/d\ufffdrk/a b\ufffd0 '\".png")
-    assert Bundle.load(tmp_path / "run").labels == run.scores.labels
+    assert Bundle.load(tmp_path / "run").labels == tuple(run.scores.details["labels"])

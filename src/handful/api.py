@@ -20,10 +20,9 @@ from handful.data.pool import read_pool
 from handful.data.readers import load
 from handful.engines import engine as engine_of
 from handful.errors import DataError, OptionError, WeightsError
-from handful.evaluation.conformal import Sets
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.scores import Scores
-from handful.evaluation.verdicts import assemble, held_out_answers, score_test
+from handful.evaluation.verdicts import Rows, assemble, held_out_answers
 from handful.explanation import explain_doubtful
 from handful.export.bundle import WITNESSES, Bundle, Moved
 from handful.export.reference import Reference
@@ -35,14 +34,17 @@ from handful.inspection.dialogue import findings_of
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import findings as find_faults
 from handful.inspection.shift import MOST
-from handful.plan import METRICS, MOVERS, STRATEGIES, Plan
+from handful.plan import MOVERS, STRATEGIES, Plan
 from handful.robustness import forgotten, slices_of, unsettled
 from handful.run import Run, Training, checkpoints_for
 from handful.seeding import generator
 from handful.strategies.curve import forecast
 from handful.strategies.ensemble import Linear
-from handful.strategies.frozen import Frozen, climb
+from handful.strategies.frozen import Frozen, SearchTerms, climb
 from handful.strategies.ladder import Climb, Terms, ascend, shipped
+from handful.tasks.classification import CLASSIFICATION
+from handful.tasks.classification.metrics import METRICS
+from handful.tasks.classification.task import score_answers
 from handful.training.devices import mixed_precision_of
 from handful.training.installation import arrays_of, installed
 
@@ -223,18 +225,20 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
     def compared(done: int, total: int) -> None:
         progress("comparing heads", done, total)
 
-    seen = sight.take(train).take_classes(named)
+    seen, task = sight.take(train).take_classes(named), CLASSIFICATION
+    targets = task.read(learning.labels or (), learning.source)
     with clock("select"):
-        frozen = climb(learning, seen, plan.strategies, plan.budget, plan.seed, engine, compared)
+        terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, compared)
+        frozen = climb(task, targets, learning, seen, terms)
     base = frozen.model.view.backbones[0]
     with clock("train"):
         wanted = [name for name in plan.strategies if name in MOVERS]
         left = plan.budget - sum(clock.seconds.values())
-        terms = Terms(
+        above_terms = Terms(
             wanted, "strategies" in plan.origins, left, plan.seed, progress, plan.search, "budget" in plan.origins,
             checkpoints_for(plan, learning, backbones[base].fingerprint),
         )  # fmt: skip
-        above = ascend(learning, backbones[base], frozen, terms)
+        above = ascend(learning, backbones[base], frozen, above_terms)
     with clock("curve"):
         curve = forecast(frozen, seen, generator(plan.seed, "curve"))
     with clock("fit"):
@@ -244,7 +248,7 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
         chosen = frozen.arm if above.chosen is None else above.chosen.name
         scores = assemble(
             above.arms, whole, chosen, replace(frozen.rows, folds=0 if above.whole is None else frozen.few.count),
-            metric=plan.metric, protocol=frozen.protocol if above.whole is None else frozen.few.protocol,
+            metric=task.metrics[plan.metric], protocol=frozen.protocol if above.whole is None else frozen.few.protocol,
             rng=generator(plan.seed, "bootstrap"), curve=curve,
         )  # fmt: skip
     if tested is not None:
@@ -258,7 +262,7 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
         if plan.budget:
             scores = _unsettled(scores, model, frozen, learning, data.take(test), backbones, plan.seed)
         explained = explain_doubtful(model, learning, answers) if plan.budget else {}
-    scores = replace(scores, seconds=clock.seconds, sets=Sets.of(whole, frozen.rows.truth))
+    scores = replace(scores, seconds=clock.seconds)
     notes = (f"{len(frozen.found.outcomes)} settings were compared on the same folds.", *above.notes)
     return Run(
         learning, plan, tuple(findings), scores, answers, model, notes,
@@ -316,7 +320,7 @@ def _check_classes(before: Sequence[str], learning: Dataset) -> None:
 
 def _bundle(frozen: Frozen, data: Dataset, backbones: Mapping[str, Backbone]) -> Bundle:
     """The bundle of a frozen model."""
-    return _packed(frozen.model, frozen.arm, data, backbones, frozen.matrix)
+    return _packed(frozen.model, frozen.rows, frozen.arm, data, backbones, frozen.matrix)
 
 
 def _winner(above: Climb, frozen: Frozen, data: Dataset, sight: Sight, backbones: Mapping[str, Backbone]) -> Bundle:
@@ -329,20 +333,20 @@ def _winner(above: Climb, frozen: Frozen, data: Dataset, sight: Sight, backbones
     delta = arrays_of(above.final.delta)
     moved = installed(backbones[base], recipe.tuner.name, first, delta)
     part, seen = (base + MOVED, depth), extract(moved, data.items, (depth,)).matrices[depth]
-    model = shipped(above.chosen, frozen, base, depth, seen, data.labels or ())
+    model = shipped(above.chosen, frozen, base, depth, seen)
     matrix = model.view.matrix({**sight.items, part: seen})
-    bundle = _packed(model, above.chosen.strategy.name, data, {**backbones, part[0]: moved}, matrix)
+    bundle = _packed(model, frozen.rows, above.chosen.strategy.name, data, {**backbones, part[0]: moved}, matrix)
     return replace(bundle, moved=Moved(recipe.tuner.name, first, delta))
 
 
 def _packed(
-    model: Linear, head: str, data: Dataset, backbones: Mapping[str, Backbone], matrix: NDArray[np.float32]
+    model: Linear, rows: Rows, head: str, data: Dataset, backbones: Mapping[str, Backbone], matrix: NDArray[np.float32]
 ) -> Bundle:
     """A linear map as a bundle: (N, D) what it reads of the rows, the first of which become its witnesses."""
     used = {name: backbones[name] for name in model.view.backbones}
     return Bundle(
         modality=data.modality,
-        labels=model.labels,
+        labels=rows.targets.names,
         view=model.view,
         fingerprints={name.removesuffix(MOVED): backbones[name.removesuffix(MOVED)].fingerprint for name in used},
         head=head,
@@ -362,7 +366,7 @@ def _with_reference(
     used = {name: backbones[name] for name in view.backbones}
     return replace(
         model,
-        reference=Reference.of(view, frozen.matrix, rows.truth, whole, rows.groups, rows.positions),
+        reference=Reference.of(view, frozen.matrix, rows.targets.values, whole, rows.groups, rows.positions),
         fingerprints={**model.fingerprints, **{name: backbone.fingerprint for name, backbone in used.items()}},
         loaded={**model.loaded, **used},
     )
@@ -371,5 +375,5 @@ def _with_reference(
 def _test(model: Bundle, data: Dataset, sight: Sight, plan: Plan) -> Estimate:
     moved = model.moved is not None
     proba = model.answer(data.items)[0] if moved else model.probabilities_of(model.view.matrix(sight.items))
-    predicted = [model.labels[i] for i in proba.argmax(1)]
-    return score_test(predicted, data.labels or (), plan.metric, generator(plan.seed, "test"))
+    predicted = CLASSIFICATION.words(proba, model.labels)
+    return score_answers(predicted, data.labels or (), plan.metric, generator(plan.seed, "test"))

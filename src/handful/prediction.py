@@ -19,9 +19,9 @@ from handful.data.readers import exists
 from handful.data.streams import stream
 from handful.data.tables import TABLE_SUFFIXES, open_table
 from handful.errors import DataError, OptionError, suggestion
-from handful.evaluation.conformal import sets, threshold
 from handful.export.bundle import Bundle
 from handful.run import defuse
+from handful.tasks.classification.conformal import sets, threshold
 
 CHUNK = 1024
 

@@ -40,8 +40,8 @@ def slices_of(data: Dataset, whole: NDArray[np.float64], rows: Rows, seed: int) 
         rows: what is known about these rows.
         seed: fixes how rows are dealt anew.
     """
-    right = (whole.argmax(2) == rows.truth).mean(0)
-    return slices(np.asarray(right, float), kinds_of(data), rows.groups, generator(seed, "slices"))
+    scores = rows.task.headline.of(whole, rows.targets).scores
+    return slices(scores, kinds_of(data), rows.groups, generator(seed, "slices"))
 
 
 def kinds_of(data: Dataset) -> dict[str, Sequence[str]]:

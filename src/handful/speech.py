@@ -21,8 +21,8 @@ from handful.data.conversations import Conversation, Preference
 from handful.data.dataset import Dataset
 from handful.errors import MachineError, OptionError
 from handful.evaluation.answer_scores import AnswerScores
-from handful.evaluation.answers import ACCURACY, LOSS, WINS, Judge, Ratio, estimate, scored, scorer, win_rate
-from handful.evaluation.intervals import Estimate
+from handful.evaluation.answers import ACCURACY, LOSS, WINS, Judge, points, scored, scorer, token_loss, win_rate
+from handful.evaluation.intervals import Estimate, interval
 from handful.export.speaker import Speaker
 from handful.inspection.dialogue import findings_of, kept_together
 from handful.inspection.findings import Finding
@@ -107,13 +107,13 @@ class LanguageRun:
         with file.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
             writer.writerow(["row", "input", "wanted", "answer", "loss"])
-            loss = taken.measured[LOSS]
+            loss = taken.measured[LOSS].scores
             for at, row in enumerate(self.speech.rows.tolist()):
                 item = self.data.items[row]
                 wanted = item.chosen if isinstance(item, Preference) else item.answer
                 said = taken.answers[at] if taken.answers else ""
                 cells = map(defuse, map(shown, (words_of(item.prompt), wanted, said)))
-                writer.writerow([self.data.rows[row], *cells, f"{loss.total[at] / loss.weight[at]:.4f}"])
+                writer.writerow([self.data.rows[row], *cells, f"{loss[at]:.4f}"])
 
 
 def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None) -> LanguageRun:
@@ -229,20 +229,20 @@ def _tested(
     if pairs and callable(metric):
         asked = [row.prompt for row in pairs]
         before = replace(model, tuner=None, delta={}, loaded=start).predict(asked)
-        return estimate(win_rate(metric, [*map(words_of, asked)], model.predict(asked), before), groups)
+        return interval(win_rate(metric, [*map(words_of, asked)], model.predict(asked), before), groups)
     told = [row.chosen_row for row in pairs] + [row.rejected_row for row in pairs]
     told = told or [row for row in rows if isinstance(row, Conversation)]
     if name == ACCURACY:
         right = likeliest(backbone, told, choices, model.examples)
-        return estimate(Ratio(right.astype(float), np.ones(len(right))), groups)
+        return interval(points(ACCURACY, right), groups)
     judge = scorer(metric)
     if judge is None:
         nats, count = backbone.losses(tokens_of(told, backbone.chat, backbone.context, model.examples))
-        won = pair_scores(nats, nats, count, np.arange(len(pairs)))[name] if pairs else Ratio(nats, count.astype(float))
-        return estimate(won, groups)
+        won = pair_scores(nats, nats, count, np.arange(len(pairs)))[name] if pairs else token_loss(nats, count)
+        return interval(won, groups)
     prompts = [words_of(row.prompt) for row in told]
     said = model.predict([row.prompt for row in told])
-    return estimate(scored(judge, prompts, said, [row.answer for row in told]), groups)
+    return interval(scored(judge, prompts, said, [row.answer for row in told]), groups)
 
 
 def load_language(name: str) -> LanguageBackbone:

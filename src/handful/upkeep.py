@@ -22,11 +22,11 @@ from handful.errors import DataError, OptionError, suggestion
 from handful.evaluation.checkup import USUAL, Checkup
 from handful.evaluation.drift import compare, spread_out
 from handful.evaluation.scores import Scores
-from handful.evaluation.verdicts import score_test
 from handful.export.bundle import Bundle, Judged
 from handful.export.reference import Reference
 from handful.run import Run
 from handful.seeding import generator
+from handful.tasks.classification.task import score_answers
 
 MOST = 2000
 """Of a longer source at least this many rows are looked at, and at most twice as many, evenly spread over it."""
@@ -136,7 +136,7 @@ def _compared(
     rarity = reference.novelty.rarity(reference.novelty.scores(judged.features, judged.proba))
     enough = len(reference.novelty.strange) + 1 >= 1 / USUAL
     metric = "accuracy" if scores is None else scores.metric
-    measured = None if labels is None else score_test(predicted, labels, metric, generator(seed, "check"))
+    measured = None if labels is None else score_answers(predicted, labels, metric, generator(seed, "check"))
     unknown = Counter(name for name in labels or () if name not in model.labels)
     return Checkup(
         rows=len(rows),

@@ -1,4 +1,4 @@
-"""Scores of free answers: their intervals cover, pairs of arms are told apart, and odd metrics are refused."""
+"""Scores of free answers: what they are worth, arms told apart by them, and odd metrics refused."""
 
 from __future__ import annotations
 
@@ -9,54 +9,8 @@ from hypothesis import strategies as st
 
 from handful.errors import OptionError
 from handful.evaluation.answer_scores import AnswerScores, Told, chosen_of, summed
-from handful.evaluation.answers import Ratio, difference, estimate, exact_match, scored, scorer, token_f1, win_rate
-
-
-def ratio(total, weight=None):
-    total = np.asarray(total, float)
-    return Ratio(total, np.ones(len(total)) if weight is None else np.asarray(weight, float))
-
-
-def test_a_loss_per_token_counts_tokens_not_rows():
-    found = estimate(ratio([2.0, 30.0, 4.0], [1, 10, 2]))
-    assert found.value == pytest.approx(36 / 13)
-    assert found.low < found.value < found.high
-
-
-def test_the_interval_of_a_ratio_covers_the_truth():
-    rng, held = np.random.default_rng(0), 0
-    for _ in range(400):
-        weight = rng.integers(5, 60, size=25)
-        total = weight * rng.normal(2.0, 0.4, size=25)
-        found = estimate(ratio(total, weight))
-        held += found.low <= 2.0 <= found.high
-    assert 0.92 <= held / 400 <= 0.98
-
-
-def test_groups_that_share_a_fate_widen_the_interval():
-    rng = np.random.default_rng(1)
-    fate = np.repeat(rng.normal(2, 1, size=8), 5)
-    score = ratio(fate * 10 + rng.normal(size=40) * 0.1, np.full(40, 10))
-    alone, together = estimate(score), estimate(score, np.repeat(np.arange(8), 5))
-    assert together.high - together.low > 1.8 * (alone.high - alone.low)
-
-
-def test_one_row_gives_no_interval():
-    assert estimate(ratio([20.0], [10])).low == -np.inf
-
-
-def test_right_and_wrong_get_the_interval_of_an_accuracy():
-    found = estimate(ratio([1, 1, 1, 1]))
-    assert (found.value, found.high) == (1.0, 1.0)
-    assert found.low == pytest.approx(0.51, abs=0.01)
-
-
-def test_a_difference_is_paired():
-    rng = np.random.default_rng(2)
-    hard, weight = rng.normal(20, 8, size=30), np.full(30, 10.0)
-    found = difference(ratio(hard - 1 + rng.normal(size=30) * 0.1, weight), ratio(hard, weight))
-    assert found.value == pytest.approx(-0.1, abs=0.01)
-    assert found.high < 0
+from handful.evaluation.answers import exact_match, scored, scorer, token_f1, token_loss, win_rate
+from handful.evaluation.intervals import interval
 
 
 @given(st.text(), st.text())
@@ -97,8 +51,8 @@ def test_a_function_that_gives_no_share_is_refused(worth):
 def arms(better: float):
     rng = np.random.default_rng(3)
     weight, hard = np.full(20, 12.0), rng.normal(30, 5, size=20)
-    base = Told("base", 0, {"loss": ratio(hard, weight)})
-    tuned = Told("lora", 1, {"loss": ratio(hard - better + rng.normal(size=20), weight)}, moved=10)
+    base = Told("base", 0, {"loss": token_loss(hard, weight)})
+    tuned = Told("lora", 1, {"loss": token_loss(hard - better + rng.normal(size=20), weight)}, moved=10)
     return [base, tuned]
 
 
@@ -119,7 +73,7 @@ def test_of_many_worthless_arms_hardly_one_is_taken():
     rng, taken = np.random.default_rng(4), 0
     for _ in range(200):
         hard, weight = rng.normal(30, 5, size=40), np.full(40, 12.0)
-        made = [Told(str(i), 0, {"loss": ratio(hard + rng.normal(size=40), weight)}) for i in range(10)]
+        made = [Told(str(i), 0, {"loss": token_loss(hard + rng.normal(size=40), weight)}) for i in range(10)]
         taken += chosen_of(made, "loss", None).name != "0"
     assert taken / 200 < 0.1
 
@@ -128,9 +82,9 @@ def test_the_chosen_arm_is_called_better_only_where_it_is():
     rng = np.random.default_rng(5)
     hard, weight = rng.normal(30, 5, size=20), np.full(20, 12.0)
     made = [
-        Told("base", 0, {"loss": ratio(hard + 20, weight)}),
-        Told("near", 0, {"loss": ratio(hard + rng.normal(size=20), weight)}),
-        Told("wide", 0, {"loss": ratio(hard + rng.normal(size=20), weight)}),
+        Told("base", 0, {"loss": token_loss(hard + 20, weight)}),
+        Told("near", 0, {"loss": token_loss(hard + rng.normal(size=20), weight)}),
+        Told("wide", 0, {"loss": token_loss(hard + rng.normal(size=20), weight)}),
     ]
     scores = summed(made, "near", "loss", "4 folds", None, None)
     assert scores.arms[1].reason.startswith("Cannot be told from wide: ")
@@ -139,7 +93,7 @@ def test_the_chosen_arm_is_called_better_only_where_it_is():
 def test_scores_are_read_back(tmp_path):
     import json
 
-    scores = summed(arms(10.0), "lora", "loss", "4 folds", None, estimate(ratio([1.0, 2.0], [10, 12])))
+    scores = summed(arms(10.0), "lora", "loss", "4 folds", None, interval(token_loss([1.0, 2.0, 3.0], [10, 12, 9])))
     (tmp_path / "scores.json").write_text(json.dumps(scores.as_dict()))
     back = AnswerScores.read(tmp_path / "scores.json")
     assert back.as_dict() == scores.as_dict()
@@ -155,12 +109,12 @@ def test_a_win_is_asked_about_in_both_orders_and_equal_answers_are_ties():
 
     found = win_rate(first_place, ["p", "q"], ["a", "same"], ["b", "same"])
     assert asked == [("p", "a", "b"), ("p", "b", "a")]
-    assert found.total.tolist() == [0.5, 0.5]
+    assert found.scores.tolist() == [0.5, 0.5]
     longer = win_rate(
         lambda prompt, one, other: float(len(one) > len(other)), ["p"] * 3, ["aa", "a", "b"], ["b", "bb", "c"]
     )
-    assert longer.total.tolist() == [1.0, 0.0, 0.5]
-    assert estimate(longer).value == 0.5
+    assert longer.scores.tolist() == [1.0, 0.0, 0.5]
+    assert interval(longer).value == 0.5
 
 
 def test_a_judge_of_two_answers_gives_numbers_from_0_to_1():

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handful.evaluation.association import DEALS, DOUBT, association, labels_tell
+from classified import one_hot
+from handful.evaluation import association as permanova
+from handful.evaluation.association import DEALS, DOUBT
+
+
+def association(x, truth, *rest):
+    return permanova.association(x, one_hot(truth), *rest)
+
+
+def labels_tell(x, truth, *rest):
+    return permanova.labels_tell(x, one_hot(truth), *rest)
 
 
 def rows(n, rng, apart=0.0, classes=2, width=6):

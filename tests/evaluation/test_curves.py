@@ -8,12 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handful.errors import OptionError
-from handful.evaluation.curves import BENDS, LEVEL, POWER, REMOVED, VARIES, Curve, curve_of, told
+from handful.evaluation import curves
+from handful.evaluation.curves import BENDS, LEVEL, POWER, REMOVED, VARIES, Curve, told
 from handful.evaluation.intervals import Estimate
+from handful.tasks.classification.details import needs_of
 
 NAMES = ("ants", "bees", "wasps")
 TABLE = np.array([[30, 8, 2], [5, 30, 2], [0, 1, 39]])
 SIZES = (24, 48, 96)
+
+
+def curve_of(sizes, right, now, table, names, groups=None):
+    return curves.curve_of(sizes, right, now, needs_of(table, names, right.shape[1]), groups)
 
 
 def rights(shares, n=120, rows=None):

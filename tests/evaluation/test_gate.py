@@ -4,20 +4,23 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, softmax
 
-from handful.evaluation.calibration import hedged_losses, log_losses, spread_of
-from handful.evaluation.gate import (
-    SURE,
-    Prior,
-    calibrated,
-    chance_to_help,
-    chance_to_show,
-    expected,
-    gain,
-    gate,
-)
+from classified import one_hot, targets_of
+from handful.evaluation import gate as gates
+from handful.evaluation.gate import SURE, Prior, Seen, chance_to_help, expected, gain
 from handful.evaluation.intervals import Estimate
+from handful.tasks.classification import CLASSIFICATION
+from handful.tasks.classification.softmax import hedged_losses
 
-FACTORS = np.geomspace(0.1, 100, 13)
+
+def gate(below, above, truth, folds, groups, prior=None, seen=None, names=None):
+    """The gate for classes: what is seen in rows and names comes beside the class numbers."""
+    seen = None if seen is None else Seen(seen, names, one_hot(truth))
+    targets = targets_of(truth, classes=below.shape[1])
+    return gates.gate(CLASSIFICATION, below, above, targets, folds, groups, prior, seen)
+
+
+def chance_to_show(below, truth, groups, prior):
+    return gates.chance_to_show(CLASSIFICATION, below, targets_of(truth, classes=below.shape[1]), groups, prior)
 
 
 def arms(n, rng, better=0.0, classes=3):
@@ -69,11 +72,11 @@ def test_the_gain_by_hand():
 
 
 def test_rows_of_a_group_count_once():
-    below, above = np.array([1.0, 3.0, 2.0, 2.0, 5.0]), np.zeros(5)
-    grouped = gain(below, above, np.array([7, 7, 3, 3, 9]))
+    below, above = np.array([1.0, 3.0, 2.0, 2.0, 4.0, 6.0]), np.zeros(6)
+    grouped = gain(below, above, np.array([7, 7, 3, 3, 9, 9]))
     alone = gain(np.array([2.0, 2.0, 5.0]), np.zeros(3))
-    assert grouped == alone
-    assert gain(below, above, np.arange(5)) == gain(below, above)
+    assert (grouped.value, grouped.low, grouped.high) == pytest.approx((alone.value, alone.low, alone.high))
+    assert gain(below, above, np.arange(6)) == gain(below, above)
 
 
 def test_a_gain_and_its_opposite():
@@ -303,64 +306,3 @@ def test_groups_are_kept_apart_within_the_decision_of_a_fold():
         lone = gate(below[rest], above[rest], truth[rest], folds[rest], groups[rest])
         expected = above if lone.passed else below
         np.testing.assert_array_equal(found.whole[folds == k], expected[folds == k])
-
-
-# Calibration on other folds ----------------------------------------------------------------------------------------
-
-
-def scored(n=40, classes=3, noise=1.0, seed=0):
-    rng = np.random.default_rng(seed)
-    truth = np.arange(n) % classes
-    scores = (5 * np.eye(classes)[truth] + 5 * noise * rng.normal(size=(n, classes))).astype(np.float32)
-    return scores, truth, rng.permutation(np.arange(n) % 4)
-
-
-def test_probabilities_are_the_softmax_at_one_sharpness_per_fold():
-    scores, truth, folds = scored()
-    proba, sharpness = calibrated(scores, truth, folds, FACTORS)
-    np.testing.assert_allclose(proba.sum(1), 1)
-    values = FACTORS / spread_of(scores)
-    assert sharpness in values.tolist()
-    for k in range(4):
-        own = folds == k
-        assert any(np.allclose(proba[own], softmax(value * scores[own].astype(float), axis=1)) for value in values)
-
-
-def test_a_fold_is_calibrated_on_the_others():
-    scores, truth, folds = scored()
-    proba, _ = calibrated(scores, truth, folds, FACTORS)
-    for k in range(4):
-        own = folds == k
-        told = np.where(own, (truth + 1) % 3, truth)
-        np.testing.assert_array_equal(calibrated(scores, told, folds, FACTORS)[0][own], proba[own])
-
-
-def test_noise_is_made_unsure_and_what_is_right_is_not_made_certain():
-    noisy, clean = scored(noise=9.0), scored(noise=0.01)
-    assert calibrated(*noisy, FACTORS)[0].max(1).mean() < 0.6
-    proba = calibrated(*clean, FACTORS)[0]
-    assert (proba.argmax(1) == clean[1]).all()
-    assert 0.9 < proba.max(1).mean() < 0.999
-
-
-def test_the_sharpness_is_about_the_best_one():
-    scores, truth, folds = scored(n=200)
-    _, sharpness = calibrated(scores, truth, folds, FACTORS)
-    values = FACTORS / spread_of(scores)
-    losses = log_losses(scores, truth, values).mean(1)
-    assert abs(values.tolist().index(sharpness) - losses.argmin()) <= 1
-
-
-@pytest.mark.parametrize("fold", range(4))
-def test_classes_that_a_fold_never_saw_make_nothing_surer_or_less_sure(fold):
-    """A class of one row is in no fold's training part when that row is held out."""
-    scores, truth, folds = scored(noise=0.8)
-    _, plain = calibrated(scores, truth, folds, FACTORS)
-    scores = np.concatenate([scores, np.full((40, 1), -8.0, np.float32)], 1)
-    scores = np.concatenate([scores, scores[:1]])
-    folds, truth = np.append(folds, fold), np.append(truth, 3)
-    scores[folds == fold, 3] = -1e4
-    proba, sharpness = calibrated(scores, truth, folds, FACTORS)
-    assert plain / 3 <= sharpness <= 3 * plain
-    assert 0.5 < np.median(proba.max(1)) < 0.9999
-    assert proba[-1, 3] < 1e-6

@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 
 from handful.errors import BundleError
-from handful.evaluation.conformal import Sets
 from handful.evaluation.curves import Curve, Point
 from handful.evaluation.intervals import Estimate
-from handful.evaluation.scores import Arm, ClassScore, Scores
+from handful.evaluation.scores import Arm, Scores
+from handful.tasks.classification.details import ClassDetails, ClassScore
+
+DETAILS = ClassDetails(
+    np.array([[10, 0], [1 / 3, 9 + 2 / 3]]),
+    (
+        ClassScore("ants", 10, Estimate(1.0, 0.7, 1.0), Estimate(0.9, 0.6, 1.0)),
+        ClassScore("süß", 10, Estimate(0.9, 0.6, 1.0), None),
+    ),
+)
 
 
 def scores(**changed):
@@ -19,12 +27,8 @@ def scores(**changed):
             {"head": "ridge", "view": "toy@2", "penalty": 1.0, "name_weight": 0.0}),
     )  # fmt: skip
     fields = dict(
-        metric="accuracy", n=20, labels=("ants", "süß"), protocol="nested 5x5 stratified", chosen="ridge",
-        estimate=Estimate(1 / 3, 0.2, 0.6), arms=arms, confusion=np.array([[10, 0], [1 / 3, 9 + 2 / 3]]),
-        classes=(
-            ClassScore("ants", 10, Estimate(1.0, 0.7, 1.0), Estimate(0.9, 0.6, 1.0)),
-            ClassScore("süß", 10, Estimate(0.9, 0.6, 1.0), None),
-        ),
+        metric="accuracy", n=20, protocol="nested 5x5 stratified", chosen="ridge",
+        estimate=Estimate(1 / 3, 0.2, 0.6), arms=arms, details=DETAILS.as_dict(),
         seconds={"read": 0.1, "extract": 1.25}, sentence="accuracy 33%.",
     )  # fmt: skip
     return Scores(**{**fields, **changed})
@@ -56,7 +60,7 @@ def test_what_was_written_is_read_back(tmp_path, test):
     assert after.as_dict() == before.as_dict()
     assert str(after) == str(before)
     assert after.arms == before.arms
-    assert after.classes == before.classes
+    assert ClassDetails.from_dict(after.details).classes == DETAILS.classes
     assert (after.test, after.test_n) == test
 
 
@@ -102,16 +106,16 @@ def test_the_table_is_aligned_whatever_the_names():
     assert lines[-1] == "accuracy 33%."
 
 
-def test_the_curve_and_the_sets_are_read_back_and_the_curve_is_told(tmp_path):
+def test_the_curve_is_read_back_and_told(tmp_path):
     curve = Curve(20, (Point(4, Estimate(0.5, 0.3, 0.7)),), 0.0625, 0.01, 0.03, ("ants", "süß"), ("ants", "süß"))
-    before = scores(curve=curve, sets=Sets(0.9, 0.75, 1.5), estimate=Estimate(0.25, 0.125, 0.5))
+    before = scores(curve=curve, estimate=Estimate(0.25, 0.125, 0.5))
     after = Scores.read(written(tmp_path, before))
-    assert (after.curve, after.sets) == (before.curve, before.sets)
+    assert after.curve == before.curve
     assert str(after).splitlines()[-1] == curve.sentence
     assert before.as_dict()["curve"]["forecast"]["more"] == 20
 
 
-def test_a_file_of_old_has_neither(tmp_path):
-    assert not {"curve", "sets", "slices", "stability", "kept"} & scores().as_dict().keys()
+def test_a_file_may_have_none_of_what_a_budget_of_0_leaves_out(tmp_path):
+    assert not {"curve", "slices", "stability", "kept"} & scores().as_dict().keys()
     after = Scores.read(written(tmp_path, scores()))
-    assert (after.curve, after.sets) == (None, None)
+    assert after.curve is None

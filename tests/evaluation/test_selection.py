@@ -5,9 +5,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit
 
-from handful.evaluation.calibration import SMALLEST, hedged_losses
+from classified import targets_of
 from handful.evaluation.gate import Prior, expected, gain
 from handful.evaluation.selection import LAST, TEMPER, choose, composed, halved, pool, weigh
+from handful.tasks.classification import CLASSIFICATION
+from handful.tasks.classification.softmax import SMALLEST, hedged_losses
 
 
 def losses(*rows):
@@ -47,15 +49,15 @@ def test_weights_are_shares(found):
 
 
 def test_a_pool_of_one_is_that_one_and_of_two_lies_between():
-    sure, unsure = np.log([[0.9, 0.1]]), np.log([[0.5, 0.5]])
-    np.testing.assert_allclose(pool([sure], np.array([1.0])), [[0.9, 0.1]])
-    (between,) = pool([sure, unsure], np.array([0.5, 0.5]))
+    sure, unsure = np.array([[0.9, 0.1]]), np.array([[0.5, 0.5]])
+    np.testing.assert_allclose(pool(CLASSIFICATION, [sure], np.array([1.0])), [[0.9, 0.1]])
+    (between,) = pool(CLASSIFICATION, [sure, unsure], np.array([0.5, 0.5]))
     assert between[0] == pytest.approx(3 / 4)  # √0.9·0.5 against √0.1·0.5
 
 
 def test_no_member_silences_the_others():
-    never, hardly = np.array([[0.0, -1e4]]), np.log([[0.01, 0.99]])
-    assert pool([never, hardly], np.array([0.5, 0.5]))[0, 1] > np.sqrt(SMALLEST)
+    never, hardly = np.array([[1.0, 0.0]]), np.array([[0.01, 0.99]])
+    assert pool(CLASSIFICATION, [never, hardly], np.array([0.5, 0.5]))[0, 1] > np.sqrt(SMALLEST)
 
 
 def two_arms(better=0.9):
@@ -68,14 +70,14 @@ def two_arms(better=0.9):
 
 def test_a_rival_that_is_clearly_better_takes_nearly_all():
     below, above, truth, folds = two_arms()
-    proba, share = halved(below, above, truth, folds)
+    proba, share = halved(CLASSIFICATION, below, above, targets_of(truth), folds)
     assert share > 0.99
     np.testing.assert_allclose(proba, above, atol=0.01)
 
 
 def test_a_rival_that_is_worse_still_counts_for_half():
     below, above, truth, folds = two_arms(better=0.2)
-    proba, share = halved(below, above, truth, folds)
+    proba, share = halved(CLASSIFICATION, below, above, targets_of(truth), folds)
     assert share == 0.5
     assert proba[truth == 0, 0] == pytest.approx(1 / 3)  # √0.2·0.5 against √0.8·0.5
 
@@ -83,7 +85,7 @@ def test_a_rival_that_is_worse_still_counts_for_half():
 def test_the_share_of_a_fold_is_found_without_its_rows():
     below, above, truth, folds = two_arms(better=0.5)
     above[folds == 0] = np.eye(2)[truth[folds == 0]] * 0.98 + 0.01  # only the first fold speaks for the rival
-    proba, share = halved(below, above, truth, folds)
+    proba, share = halved(CLASSIFICATION, below, above, targets_of(truth), folds)
     assert share > 0.9
     right = proba[np.arange(40), truth]
     assert right[folds == 0] == pytest.approx(np.sqrt(0.99) / (np.sqrt(0.99) + np.sqrt(0.01)))
@@ -94,7 +96,9 @@ def test_what_is_known_counts_in_the_pool_where_the_rows_say_little():
     sure = 0.52 + np.random.default_rng(0).uniform(-0.3, 0.3, 40)
     above = np.where(np.eye(2)[truth] > 0, sure[:, None], 1 - sure[:, None])
     prior = Prior(0.15, 0.02)
-    (_, plain), (_, known) = (halved(below, above, truth, folds, None, prior) for prior in (None, prior))
+    (_, plain), (_, known) = (
+        halved(CLASSIFICATION, below, above, targets_of(truth), folds, None, prior) for prior in (None, prior)
+    )
     gained = gain(hedged_losses(below, truth), hedged_losses(above, truth))
     mean, _ = expected(gained, float(hedged_losses(below, truth).mean()), prior)
     assert plain == pytest.approx(expit(TEMPER * gained.value * 40))
@@ -114,13 +118,15 @@ def test_every_fold_is_answered_by_the_one_that_the_other_folds_favour():
     first, second = answered(0.9), answered(0.8)
     # The first is the best on all rows, but only because of fold 0.
     first[folds != 0] = answered(0.79)[folds != 0]
-    best, whole = composed([first, second], truth, folds)
+    best, whole = composed(CLASSIFICATION, [first, second], targets_of(truth), folds)
     assert best == 0
     np.testing.assert_array_equal(whole[folds == 0], second[folds == 0])  # the others favour the second
     np.testing.assert_array_equal(whole[folds == 1], first[folds == 1])
 
 
 def test_where_there_is_one_fold_all_rows_choose():
-    best, whole = composed([answered(0.8), answered(0.9)], np.arange(12) % 2, np.zeros(12, int))
+    best, whole = composed(
+        CLASSIFICATION, [answered(0.8), answered(0.9)], targets_of(np.arange(12) % 2), np.zeros(12, int)
+    )
     assert best == 1
     np.testing.assert_array_equal(whole, answered(0.9))

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handful.evaluation.intervals import Estimate, paired_difference, wilson
+from handful.evaluation.intervals import Estimate, difference, wilson
+from handful.evaluation.metrics import share
 from handful.evaluation.stability import (
     NEIGHBOURS,
     Changed,
@@ -33,7 +34,7 @@ def test_the_tuned_model_is_compared_with_the_frozen_one_on_the_same_rows_at_a_c
     found = stability("typos", before, after, (before, before), None, 3)
     same = (before == after).astype(float)
     assert found.frozen == wilson(1.0, 40)
-    assert found.difference == paired_difference(same, np.ones(40), None, 1 - 0.05 / 3)
+    assert found.difference == difference(share(same), share(np.ones(40)), None, 1 - 0.05 / 3)
     assert found.sentences == [
         "typos: 38% of the answers to 40 training rows change (24% to 53%).",
         f"typos: the tuned model keeps fewer of its answers than the frozen one, by 38 points "
@@ -51,7 +52,7 @@ def test_accuracy_of_test_rows_under_a_change():
     plain, changed = np.ones(40, bool), np.r_[np.zeros(20, bool), np.ones(20, bool)]
     found = Changed("noise", 60, SURE, **accuracies(plain, changed, 2))
     assert (found.test_rows, found.plain, found.accuracy) == (40, wilson(1.0, 40), wilson(0.5, 40))
-    assert found.loss == paired_difference(plain.astype(float), changed.astype(float), None, 0.975)
+    assert found.loss == difference(share(plain), share(changed), None, 0.975)
     (told,) = found.sentences
     assert told.startswith("noise: accuracy on 40 test rows falls by 50 points (")
 

@@ -5,20 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from classified import targets_of
+from handful.evaluation import intervals
 from handful.evaluation.curves import Curve, Point
-from handful.evaluation.intervals import paired_difference, wilson
-from handful.evaluation.verdicts import (
-    Held,
-    Rows,
-    assemble,
-    class_scores,
-    compare,
-    held_out_answers,
-    measure,
-    promised,
-    score_test,
-)
+from handful.evaluation.intervals import interval, wilson
+from handful.evaluation.metrics import share
+from handful.evaluation.verdicts import Held, Rows, assemble, compare, held_out_answers, promised
 from handful.seeding import generator
+from handful.tasks.classification import CLASSIFICATION
+from handful.tasks.classification.details import ClassDetails
+from handful.tasks.classification.task import score_answers
+
+METRICS = CLASSIFICATION.metrics
 
 
 def answered(*repeats, classes=2, sure=0.9):
@@ -28,9 +26,21 @@ def answered(*repeats, classes=2, sure=0.9):
 
 
 def rows_of(truth, labels=("ants", "bees"), groups=None, positions=None):
-    truth = np.array(truth)
     groups = None if groups is None else np.array(groups)
-    return Rows(truth, labels, groups, tuple(positions or range(len(truth))))
+    return Rows(CLASSIFICATION, targets_of(truth, labels), groups, tuple(positions or range(len(truth))))
+
+
+def measure(outputs, rows, metric, rng):
+    return interval(METRICS[metric].of(outputs, rows.targets), rows.groups, rng=rng)
+
+
+def paired_difference(first, second):
+    return intervals.difference(share(first), share(second))
+
+
+def class_scores(outputs, rows):
+    found = ClassDetails.of(outputs, rows.targets, rows.groups)
+    return found.confusion, found.classes
 
 
 def rng():
@@ -43,11 +53,12 @@ ROWS = rows_of(TRUTH)
 
 
 def verdicts(arms, whole, chosen, rows=ROWS, metric="accuracy"):
-    return {arm.name: arm for arm in compare(arms, whole, chosen, rows, metric, rng())}
+    return {arm.name: arm for arm in compare(arms, whole, chosen, rows, METRICS[metric], rng())}
 
 
 def test_a_row_counts_once_with_the_share_of_repeats_in_which_it_was_right():
-    assert Held("a", answered([0, 1, 0], [0, 0, 0])).right(np.array([0, 1, 1])).tolist() == [1.0, 0.5, 0.0]
+    found = Held("a", answered([0, 1, 0], [0, 0, 0])).measured(rows_of([0, 1, 1]), METRICS["accuracy"])
+    assert found.scores.tolist() == [1.0, 0.5, 0.0]
 
 
 def test_an_accuracy_has_the_wilson_interval_of_its_rows():
@@ -61,22 +72,6 @@ def test_other_metrics_pool_the_repeats_and_draw_rows():
     assert found.value == pytest.approx((3 / 4 + 1) / 2)
     assert found.low <= found.value <= found.high
     assert found == measure(whole, rows_of([0, 0, 1, 1]), "balanced_accuracy", rng())
-
-
-@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1"])
-def test_rows_that_are_all_right_are_no_certainty_for_any_metric(metric):
-    truth = [0, 1, 0] * 7
-    found = measure(answered(truth), rows_of(truth), metric, rng())
-    assert found == wilson(1.0, 21)
-    assert found.low < 0.9 and found.high == 1.0
-    grouped = measure(answered(truth), rows_of(truth, groups=np.arange(21) // 3), metric, rng())
-    assert grouped == wilson(1.0, 7)
-
-
-@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1"])
-def test_rows_that_are_all_wrong_are_no_certainty_for_any_metric(metric):
-    truth = np.array([0, 1, 0] * 7)
-    assert measure(answered(1 - truth), rows_of(truth), metric, rng()) == wilson(0.0, 21)
 
 
 def test_arms_are_set_against_the_whole_procedure_and_it_against_the_reference():
@@ -96,7 +91,7 @@ def test_arms_are_set_against_the_whole_procedure_and_it_against_the_reference()
     assert (found["ridge"].seconds, found["ridge"].setting) == (0.5, {"a": 1})
     # 20 rows and one for each side: mean 10/22, deviation 0.582, Student's 2.080 with 21 degrees, over the root of 22
     assert found["ridge"].reason == (
-        "Taken for its held-out log loss, better than always answering the same class by 50 points (+20 to +71)."
+        "Taken for its held-out loss, better than always answering the same class by 50 points (+20 to +71)."
     )
     assert found["majority"].reason == "Worse than ridge by 50 points (−71 to −20)."
 
@@ -113,7 +108,7 @@ def test_what_moved_weights_is_compared_on_the_folds_that_it_was_trained_on():
     found = verdicts(arms, RIGHT, "ridge")
     assert found["centroid"].difference == paired_difference(np.array([1.0, 0.0] * 10), np.ones(20))
     assert found["lora"].difference == paired_difference(np.zeros(20), np.array([1.0, 0.0] * 10))
-    compared = compare(arms, RIGHT, "lora", replace(ROWS, folds=3), "accuracy", rng())
+    compared = compare(arms, RIGHT, "lora", replace(ROWS, folds=3), METRICS["accuracy"], rng())
     by_name = {arm.name: arm for arm in compared}
     assert by_name["centroid"].difference == paired_difference(np.zeros(20), np.ones(20))
     assert by_name["ridge"].difference == paired_difference(np.array([1.0, 0.0] * 10), np.ones(20))
@@ -124,7 +119,7 @@ def test_the_chosen_arm_is_judged_by_the_procedure_not_by_its_own_lucky_choice()
     assert found["ridge"].estimate.value == 1.0
     assert found["ridge"].difference.value == 0.0
     assert found["ridge"].reason.startswith(
-        "Taken for its held-out log loss, but a tie with always answering the same class"
+        "Taken for its held-out loss, but a tie with always answering the same class"
     )
 
 
@@ -147,16 +142,16 @@ def test_a_chosen_arm_that_is_worse_than_the_reference_is_not_called_better():
     rows, wrong = rows_of(truth), answered([1] * 9 + [0] * 9 + [0, 0])
     arms = [Held("majority", answered([0] * 20)), Held("ridge", wrong)]
     assert verdicts(arms, wrong, "ridge", rows)["ridge"].reason == (
-        "Taken for its held-out log loss, but worse than always answering the same class by 45 points (−66 to −15)."
+        "Taken for its held-out loss, but worse than always answering the same class by 45 points (−66 to −15)."
     )
-    scores = assemble(arms, wrong, "ridge", rows, metric="accuracy", protocol="5x5", rng=rng())
+    scores = assemble(arms, wrong, "ridge", rows, metric=METRICS["accuracy"], protocol="5x5", rng=rng())
     assert "not yet better than always answering the same class" in scores.sentence
 
 
 def test_without_a_reference_there_is_nothing_to_compare_with():
     found = verdicts([Held("ridge", RIGHT)], RIGHT, "ridge")["ridge"]
     assert (found.versus, found.difference) == (None, None)
-    assert found.reason == "Taken for its held-out log loss; there is no reference arm to compare with."
+    assert found.reason == "Taken for its held-out loss; there is no reference arm to compare with."
 
 
 def test_grouped_rows_widen_every_interval():
@@ -211,13 +206,13 @@ def test_held_out_answers_are_means_over_repeats_in_the_order_of_the_source():
 
 def test_test_rows_are_scored_by_the_metric_of_the_run():
     labels, predicted = ["a", "a", "a", "b"], ["a", "a", "b", "b"]
-    assert score_test(predicted, labels, "accuracy", rng()) == wilson(0.75, 4)
-    assert score_test(predicted, labels, "balanced_accuracy", rng()).value == pytest.approx((2 / 3 + 1) / 2)
-    assert score_test(predicted, labels, "macro_f1", rng()).value == pytest.approx((4 / 5 + 2 / 3) / 2)
+    assert score_answers(predicted, labels, "accuracy", rng()) == wilson(0.75, 4)
+    assert score_answers(predicted, labels, "balanced_accuracy", rng()).value == pytest.approx((2 / 3 + 1) / 2)
+    assert score_answers(predicted, labels, "macro_f1", rng()).value == pytest.approx((4 / 5 + 2 / 3) / 2)
 
 
 def test_test_rows_of_a_class_that_was_never_learned_are_wrong():
-    assert score_test(["a", "a"], ["a", "new"], "accuracy", rng()).value == 0.5
+    assert score_answers(["a", "a"], ["a", "new"], "accuracy", rng()).value == 0.5
 
 
 # The whole ---------------------------------------------------------------------------------------------------------
@@ -225,17 +220,22 @@ def test_test_rows_of_a_class_that_was_never_learned_are_wrong():
 
 def put_together(whole, *arms, metric="accuracy", rows=ROWS):
     return assemble(
-        [Held("majority", SAME), *arms], whole, arms[-1].name, rows, metric=metric, protocol="nested 5x5", rng=rng()
+        [Held("majority", SAME), *arms],
+        whole,
+        arms[-1].name,
+        rows,
+        metric=METRICS[metric],
+        protocol="nested 5x5",
+        rng=rng(),
     )
 
 
 def test_everything_is_put_together():
     scores = put_together(RIGHT, Held("ridge", RIGHT))
-    assert (scores.metric, scores.n, scores.labels, scores.protocol, scores.chosen) == (
-        "accuracy", 20, ("ants", "bees"), "nested 5x5", "ridge",
-    )  # fmt: skip
+    assert (scores.metric, scores.n, scores.protocol, scores.chosen) == ("accuracy", 20, "nested 5x5", "ridge")
+    assert scores.details["labels"] == ["ants", "bees"]
     assert scores.estimate == wilson(1.0, 20)
-    assert scores.confusion.tolist() == [[10, 0], [0, 10]]
+    assert scores.details["confusion"] == [[10, 0], [0, 10]]
     assert scores.sentence == (
         "accuracy 100%, between 84% and 100% (95 % interval, 20 rows held out); ridge is taken."
     )  # fmt: skip
@@ -245,12 +245,16 @@ def test_the_interval_reaches_up_by_what_the_rows_left_out_are_expected_to_add()
     half = answered([*TRUTH[:10], *(1 - np.array(TRUTH[10:]))])
     curve = Curve(20, (Point(16, wilson(0.5, 20)),), 0.06, 0.02, 0.05, (), None)
     arms = [Held("majority", SAME), Held("ridge", half)]
-    scores = assemble(arms, half, "ridge", ROWS, metric="accuracy", protocol="nested 5x5", rng=rng(), curve=curve)
+    scores = assemble(
+        arms, half, "ridge", ROWS, metric=METRICS["accuracy"], protocol="nested 5x5", rng=rng(), curve=curve
+    )
     measured = wilson(0.5, 20)
     assert (scores.estimate.value, scores.estimate.low) == (measured.value, measured.low)
     assert scores.estimate.high == measured.high + curve.unseen()
     third = replace(ROWS, folds=3)
-    few = assemble(arms, half, "ridge", third, metric="accuracy", protocol="nested 1x3", rng=rng(), curve=curve)
+    few = assemble(
+        arms, half, "ridge", third, metric=METRICS["accuracy"], protocol="nested 1x3", rng=rng(), curve=curve
+    )
     assert few.estimate.high == measured.high + curve.unseen(3) > scores.estimate.high
     assert f"between 30% and {measured.high + curve.unseen():.0%}" in scores.sentence
     assert scores.curve is curve
@@ -284,3 +288,17 @@ def test_other_metrics_are_called_by_their_name(metric):
     scores = put_together(whole, Held("ridge", whole), metric=metric)
     assert scores.sentence.startswith(f"{metric.replace('_', ' ')} 90%, between ")
     assert scores.estimate.value == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1"])
+def test_arms_are_compared_by_the_metric_of_the_run(metric):
+    """The rare class decides here, of which the majority finds nothing."""
+    truth = [0] * 18 + [1] * 6
+    rows, same = rows_of(truth), answered([0] * 24)
+    arms = [Held("majority", same), Held("ridge", answered(truth))]
+    found = verdicts(arms, answered(truth), "ridge", rows, metric)
+    by_accuracy = verdicts(arms, answered(truth), "ridge", rows)
+    expected = METRICS[metric].of(answered(truth), rows.targets).value - METRICS[metric].of(same, rows.targets).value
+    assert found["ridge"].difference.value == pytest.approx(expected)
+    assert by_accuracy["ridge"].difference.value == pytest.approx(0.25)
+    assert (found["majority"].verdict, by_accuracy["majority"].verdict) == ("worse", "worse")

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from handful.evaluation.intervals import wilson
-from handful.evaluation.scores import ClassScore, Scores
+from handful.evaluation.scores import Scores
 from handful.export.bundle import Bundle, Moved
 from handful.export.card import model_card
 from handful.features.view import MOVED, View
+from handful.tasks.classification.details import ClassDetails, ClassScore
 
 
 def scores_of(labels, rows=20, **changed):
@@ -15,8 +16,8 @@ def scores_of(labels, rows=20, **changed):
         ClassScore(name, rows, wilson(0.8, rows), wilson(0.75, rows) if i else None) for i, name in enumerate(labels)
     )
     given = dict(
-        metric="accuracy", n=rows * len(labels), labels=tuple(labels), protocol="nested 5x5 stratified", chosen="ridge",
-        estimate=wilson(0.8, rows * len(labels)), arms=(), confusion=np.eye(len(labels)), classes=classes,
+        metric="accuracy", n=rows * len(labels), protocol="nested 5x5 stratified", chosen="ridge",
+        estimate=wilson(0.8, rows * len(labels)), arms=(), details=ClassDetails(np.eye(len(labels)), classes).as_dict(),
     )  # fmt: skip
     return Scores(**{**given, **changed})
 

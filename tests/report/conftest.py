@@ -17,6 +17,7 @@ from handful.features.view import View
 from handful.inspection.findings import Finding
 from handful.plan import Plan
 from handful.run import Run
+from handful.tasks.classification import CLASSIFICATION
 
 BACKBONE = {"text": "minilm-l6", "image": "efficientnet-lite0", "sound": "speech-embedding"}
 REPEATS = 5
@@ -40,14 +41,22 @@ def build_run(
     """A run over these rows with simulated answers; ``changed`` replaces fields of its Scores, or of the Run itself."""
     rng = np.random.default_rng(seed)
     names, truth = np.unique(labels, return_inverse=True)
-    rows = Rows(truth, tuple(names.tolist()), None, tuple(range(len(items))))
+    rows = Rows(CLASSIFICATION, CLASSIFICATION.read(labels), None, tuple(range(len(items))))
     skills = {"zero-shot": 0.7, "centroid": 0.93, "ridge": 0.99, "logistic": 1.0, "svm": 0.97}
     arms = [Held("majority", sure_of(np.full((REPEATS, len(truth)), np.bincount(truth).argmax()), len(names)))]
     for name, share in skills.items():
         answers = answered(truth, len(names), skill * share, rng)
         arms.append(Held(name, sure_of(answers, len(names)), 0, 0.1, SETTING if name == "logistic" else None))
-    whole = arms[4].proba
-    scores = assemble(arms, whole, "logistic", rows, metric="accuracy", protocol="nested 5x5 stratified", rng=rng)
+    whole = arms[4].outputs
+    scores = assemble(
+        arms,
+        whole,
+        "logistic",
+        rows,
+        metric=CLASSIFICATION.metrics["accuracy"],
+        protocol="nested 5x5 stratified",
+        rng=rng,
+    )
     scores = replace(scores, seconds=SECONDS)
     of_scores = {field.name for field in fields(Scores)} & set(changed)
     scores = replace(scores, **{name: changed.pop(name) for name in of_scores})
@@ -61,7 +70,7 @@ def build_run(
         findings=(Finding("duplicate", (0, 1), "1 row repeats another one exactly", "Remove it to save time."),),
         scores=scores,
         held_out=held_out_answers(whole, rows),
-        model=Bundle(modality, rows.labels, view, {BACKBONE[modality]: "0" * 8}, "logistic", empty, none),
+        model=Bundle(modality, rows.targets.names, view, {BACKBONE[modality]: "0" * 8}, "logistic", empty, none),
         notes=("The budget allowed 5 repeats.",),
     )
     return replace(run, **changed)

@@ -14,7 +14,6 @@ import soundfile
 from PIL import Image
 
 from handful.data.covering import Part
-from handful.evaluation.conformal import Sets
 from handful.evaluation.curves import Curve, Point
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.slices import Slice
@@ -25,6 +24,7 @@ from handful.inspection.findings import Finding
 from handful.report import confusion, render
 from handful.report.doubtful import outline
 from handful.report.usage import quoted, usage
+from handful.tasks.classification.details import ClassDetails
 
 PLACE = Path("runs/tickets")
 TEXTS = [f"text number {i}" for i in range(40)]
@@ -147,7 +147,7 @@ def test_many_classes_are_folded_and_scroll(make_run):
     assert "The other 57 classes" in shown.text
     assert {f"class {i:02d}" for i in range(77)} <= set(re.findall(r"class \d\d", shown.text))
     assert [a for a in shown.all("table") if a.get("class") == "matrix dense"]
-    assert len(confusion.largest(run.scores)) == confusion.LISTED_ALONE
+    assert len(confusion.largest(ClassDetails.from_dict(run.scores.details))) == confusion.LISTED_ALONE
 
 
 def test_more_classes_than_anybody_can_read_are_listed_only(make_run):
@@ -159,12 +159,12 @@ def test_more_classes_than_anybody_can_read_are_listed_only(make_run):
 
 
 def test_the_largest_confusion_comes_first(make_run):
-    scores = make_run(TEXTS, LABELS).scores
-    scores = replace(scores, confusion=np.array([[15.0, 5.0], [7.0, 13.0]]))
-    first, second = confusion.largest(scores)
+    details = ClassDetails.from_dict(make_run(TEXTS, LABELS).scores.details)
+    details = replace(details, confusion=np.array([[15.0, 5.0], [7.0, 13.0]]))
+    first, second = confusion.largest(details)
     assert (first.true, first.answered, first.rows, first.share) == ("login", "billing", 7.0, 0.35)
     assert second.true == "billing"
-    assert [[cell.text for cell in row] for row in confusion.cells(scores)] == [["15", "5"], ["7", "13"]]
+    assert [[cell.text for cell in row] for row in confusion.cells(details)] == [["15", "5"], ["7", "13"]]
 
 
 def test_a_given_test_split_is_the_headline(make_run):
@@ -306,7 +306,9 @@ def test_the_python_snippet_is_python_and_names_the_folder():
 def test_what_more_labels_are_worth_is_shown_with_its_interval(make_run):
     points = tuple(Point(rows, Estimate(value, value - 0.1, value + 0.1)) for rows, value in ((10, 0.6), (40, 0.75)))
     curve = Curve(40, points, 0.06, 0.02, 0.02, ("billing",), ("billing", "login"))
-    shown = page(make_run(TEXTS, LABELS, curve=curve, sets=Sets(0.9, 0.7, 1.4)))
+    run = make_run(TEXTS, LABELS, curve=curve)
+    sets = {"level": 0.9, "limit": 0.7, "size": 1.4}
+    shown = page(replace(run, scores=replace(run.scores, details={**run.scores.details, "sets": sets})))
     assert curve.sentence in shown.text
     labels = [a.get("aria-label", "") for a in shown.all("svg")]
     assert "10 rows: 60%, 50–70%" in labels

@@ -36,7 +36,7 @@ def terms(*wanted, **options):
 def test_what_learns_is_taken_on_the_same_rows_as_the_rest(toy):
     found = climb(toy, ROWS, None, terms("in-context", "full"))
     assert [arm.name for arm in found.scores.arms] == ["base", "nearest", "diverse", "full"]
-    assert {len(arm.measured["loss"].total) for arm in found.told} == {len(ROWS)}
+    assert {len(arm.measured["loss"]) for arm in found.told} == {len(ROWS)}
     assert found.scores.chosen == "full"
     assert found.scores.arms[-1].difference.high < 0
     assert found.scores.protocol == "4 folds"
@@ -311,7 +311,7 @@ def test_a_judge_of_two_answers_says_how_often_the_tuned_one_wins(toy):
     found = prefer(toy, PAIRS, None, terms("dpo", recipes=strong, updates=60, metric=is_short))
     base, tuned = found.told
     assert found.scores.metric == "win_rate"
-    assert base.measured["win_rate"].total.tolist() == [0.5] * len(PAIRS)
+    assert base.measured["win_rate"].scores.tolist() == [0.5] * len(PAIRS)
     assert tuned.measured["win_rate"].value > 0.8
     assert found.scores.chosen == "dpo"
     assert found.scores.estimate.low > 0.5

@@ -8,7 +8,8 @@ from handful.engines import Inline
 from handful.features.sight import Sight
 from handful.strategies import curve
 from handful.strategies.curve import learning_curve
-from handful.strategies.frozen import climb
+from handful.strategies.frozen import SearchTerms, climb
+from handful.tasks.classification import CLASSIFICATION
 
 QUICK = ("centroid", "ridge", "logistic")
 
@@ -22,7 +23,9 @@ def searched(labels, seed=0, apart=2.0, strategies=QUICK, names=False):
     named = {part: np.eye(16, dtype=np.float32)[: len(classes)]} if names else {}
     sight = Sight({part: x}, named, {"toy": (2,)})
     data = Dataset([f"item {i}" for i in range(len(labels))], "text", tuple(labels))
-    return climb(data, sight, strategies, 0.0, seed, Inline(), lambda done, total: None), sight
+    return climb(
+        CLASSIFICATION, CLASSIFICATION.read(labels), data, sight, SearchTerms(strategies, 0.0, seed, Inline())
+    ), sight
 
 
 def test_sizes_are_parts_of_what_a_fold_leaves():

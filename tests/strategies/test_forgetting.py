@@ -110,7 +110,7 @@ def test_answers_are_made_once_for_all_folds_and_never_scored(taught, monkeypatc
     terms = SpeakingTerms(wanted=("base", "full"), recipes={"full": held_back(FULL, "replay")}, updates=24)
     found = climb(taught, ROWS, None, terms)
     assert made == [1]
-    assert {len(arm.measured["loss"].total) for arm in found.told} == {len(ROWS)}
+    assert {len(arm.measured["loss"]) for arm in found.told} == {len(ROWS)}
     assert found.scores.forgetting is not None
 
 

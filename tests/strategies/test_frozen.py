@@ -10,7 +10,8 @@ from handful.evaluation.verdicts import assemble
 from handful.features.sight import Sight
 from handful.plan import STRATEGIES
 from handful.seeding import generator
-from handful.strategies.frozen import climb
+from handful.strategies.frozen import SearchTerms, climb
+from handful.tasks.classification import CLASSIFICATION
 
 
 def seen(n, classes, seed=0, noise=0.3):
@@ -24,15 +25,17 @@ def seen(n, classes, seed=0, noise=0.3):
 
 
 def climbed(data, sight, strategies=STRATEGIES, budget=0.0, seed=0):
-    return climb(data, sight, strategies, budget, seed, Inline(), lambda done, total: None)
+    return climb(
+        CLASSIFICATION, CLASSIFICATION.read(data.labels), data, sight, SearchTerms(strategies, budget, seed, Inline())
+    )
 
 
 def test_the_chosen_head_answers_and_every_arm_is_measured():
     found = climbed(*seen(30, 3))
     assert [arm.name for arm in found.arms] == ["majority", "centroid", "ridge", "logistic", "svm", "ensemble"]
     assert found.whole.shape == (5, 30, 3)
-    assert (found.whole.argmax(2) == found.rows.truth).mean() > 0.9
-    assert found.rows.labels == ("class 0", "class 1", "class 2")
+    assert (found.whole.argmax(2) == found.rows.targets.values).mean() > 0.9
+    assert found.rows.targets.names == ("class 0", "class 1", "class 2")
 
 
 def test_only_the_arms_asked_for_are_tried():
@@ -42,8 +45,8 @@ def test_only_the_arms_asked_for_are_tried():
 def test_always_answering_the_same_class_scores_the_share_of_that_class():
     """Held-out rows do not count against it: left out, a row makes its own class the rarer one."""
     data, sight = seen(20, 2)
-    reference = climbed(data, sight).arms[0]
-    assert reference.right(np.arange(20) % 2).mean() == 0.5
+    found = climbed(data, sight)
+    assert found.arms[0].measured(found.rows, CLASSIFICATION.headline).value == 0.5
 
 
 def test_noise_is_never_called_better_than_always_the_same_answer():
@@ -53,7 +56,7 @@ def test_noise_is_never_called_better_than_always_the_same_answer():
         found = climbed(*seen(20, 2, seed, noise=np.inf))
         scores = assemble(
             found.arms, found.whole, found.arm, found.rows,
-            metric="accuracy", protocol=found.protocol, rng=generator(0, "bootstrap"),
+            metric=CLASSIFICATION.headline, protocol=found.protocol, rng=generator(0, "bootstrap"),
         )  # fmt: skip
         chosen = next(arm for arm in scores.arms if arm.verdict == "chosen")
         better += not chosen.difference.holds_zero and chosen.difference.value > 0

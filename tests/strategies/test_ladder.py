@@ -15,9 +15,10 @@ from handful.errors import TrainingError
 from handful.evaluation.gate import Prior
 from handful.features.sight import look
 from handful.strategies import ladder, offers
-from handful.strategies.frozen import climb
+from handful.strategies.frozen import SearchTerms, climb
 from handful.strategies.ladder import Terms, ascend
 from handful.strategies.tuned import Contrastive
+from handful.tasks.classification import CLASSIFICATION
 from handful.training.loop import Update
 from small_backbones import Muted, SmallText
 
@@ -40,7 +41,17 @@ def case(labels=None, n=32):
     backbone = Muted()
     data, sight = look(Dataset(items, "text", labels), {"muted": backbone})
     sight = replace(sight, names={})
-    return Case(data, backbone, climb(data, sight, ("centroid", "logistic"), 0.0, 0, Inline(), lambda *_: None))
+    return Case(
+        data,
+        backbone,
+        climb(
+            CLASSIFICATION,
+            CLASSIFICATION.read(labels),
+            data,
+            sight,
+            SearchTerms(("centroid", "logistic"), 0.0, 0, Inline()),
+        ),
+    )
 
 
 @pytest.fixture
@@ -56,14 +67,14 @@ def hopeless():
 
 
 def test_where_moving_weights_helps_it_is_chosen_and_fitted_on_all_rows(helpful):
-    truth = helpful.frozen.rows.truth
+    truth = helpful.frozen.rows.targets.values
     assert (helpful.frozen.whole[0].argmax(1) == truth).mean() < 0.8
     found = helpful.ascend()
     (rung,) = found.rungs
     assert found.chosen is rung
     assert rung.gated.passed
     assert rung.gated.gain.low > 0
-    assert (rung.proba.argmax(1) == truth).mean() > 0.9
+    assert (rung.outputs.argmax(1) == truth).mean() > 0.9
     assert rung.share > 0.9
     assert found.whole.shape == (1, 32, 2)
     np.testing.assert_allclose(found.whole.sum(2), 1)
@@ -72,7 +83,7 @@ def test_where_moving_weights_helps_it_is_chosen_and_fitted_on_all_rows(helpful)
     folds = len(rung.found.curves)
     assert found.arms[-1].setting["names of classes"] == f"learned from in {rung.found.named} of {folds} folds"
     assert re.fullmatch(
-        r"contrastive replaces the arm below: the held-out log loss is \d\.\d\d lower "
+        r"contrastive replaces the arm below: the held-out loss is \d\.\d\d lower "
         r"\(gain \+\d\.\d\d to \+\d\.\d\d\), and with what it did on other sets the chance that it helps is 100%\.",
         found.notes[-1],
     )
@@ -85,7 +96,7 @@ def test_where_labels_mean_nothing_it_is_refused(hopeless):
     assert found.final is None
     assert not found.rungs[0].gated.passed
     assert re.fullmatch(
-        r"contrastive stays a trial: the held-out log loss is \d\.\d\d (lower|higher) "
+        r"contrastive stays a trial: the held-out loss is \d\.\d\d (lower|higher) "
         r"\(gain [+-]\d\.\d\d to [+-]\d\.\d\d\), and with what it did on other sets the chance that it helps is "
         r"\d+%(; but nothing shows beyond doubt that the labels mean anything)?\.",
         found.notes[-1],
@@ -126,7 +137,7 @@ def test_only_what_is_promising_is_tried_unless_it_is_named(helpful, monkeypatch
     wanted = ("contrastive", "adapters", "prefix")
     monkeypatch.setattr(offers, "EXPECTED", {("text", "contrastive"): Prior(0.0, 0.1)})
     found = helpful.ascend(Terms(wanted, named=False, budget=60.0))
-    wrong = int((helpful.frozen.whole[0].argmax(1) != helpful.frozen.rows.truth).sum())
+    wrong = int((helpful.frozen.whole[0].argmax(1) != helpful.frozen.rows.targets.values).sum())
     said = (
         f"contrastive was not tried: of 32 rows the frozen model has {wrong} wrong, too few to show whether it helps."
     )
@@ -139,9 +150,9 @@ def test_what_is_seen_before_anything_moves_makes_a_try_worth_it(helpful, monkey
     """The frozen answers leave no chance to show anything; what is seen, and not seen, decides."""
     monkeypatch.setattr(offers, "EXPECTED", {("text", "contrastive"): Prior(0.15, 0.12)})
     monkeypatch.setattr(offers, "chance_to_show", lambda *_: 0.0)
-    truth, terms = helpful.frozen.rows.truth, replace(CONTRASTIVE, named=False)
+    truth, terms = helpful.frozen.rows.targets.values, replace(CONTRASTIVE, named=False)
     for seen, tried in ((np.eye(2, dtype=np.float32)[truth], True), (np.ones((len(truth), 2), np.float32), False)):
-        helpful.frozen = replace(helpful.frozen, seen=seen)
+        helpful.frozen = replace(helpful.frozen, seen=replace(helpful.frozen.seen, rows=seen))
         assert bool(helpful.ascend(terms).rungs) is tried
 
 
@@ -149,11 +160,11 @@ def test_names_speak_for_a_try(helpful, monkeypatch):
     """Rows too like each other to tell by themselves, and names that say whose they are."""
     monkeypatch.setattr(offers, "EXPECTED", {("text", "contrastive"): Prior(0.15, 0.12)})
     monkeypatch.setattr(offers, "chance_to_show", lambda *_: 0.0)
-    truth, terms = helpful.frozen.rows.truth, replace(CONTRASTIVE, named=False)
+    truth, terms = helpful.frozen.rows.targets.values, replace(CONTRASTIVE, named=False)
     noise = np.random.default_rng(1).normal(size=(len(truth), 4))
     seen = (noise + 0.4 * np.eye(4)[truth]).astype(np.float32)
     for names, tried in ((None, False), (np.eye(2, 4, dtype=np.float32), True)):
-        helpful.frozen = replace(helpful.frozen, seen=seen, names=names)
+        helpful.frozen = replace(helpful.frozen, seen=replace(helpful.frozen.seen, rows=seen, names=names))
         assert bool(helpful.ascend(terms).rungs) is tried
 
 
@@ -193,10 +204,10 @@ def test_a_strategy_that_runs_away_while_it_is_timed_is_noted_and_others_go_on(h
 def test_a_strategy_that_runs_away_on_a_fold_is_noted_and_others_go_on(helpful, monkeypatch):
     real = ladder.hold_out
 
-    def hold_out(activations, truth, folds, recipe, **options):
+    def hold_out(task, targets, activations, folds, recipe, **options):
         if recipe.tuner.name == "adapter":
             raise TrainingError("the loss must stay a finite number, got nan.")
-        return real(activations, truth, folds, recipe, **options)
+        return real(task, targets, activations, folds, recipe, **options)
 
     monkeypatch.setattr(ladder, "hold_out", hold_out)
     found = helpful.ascend(replace(CONTRASTIVE, wanted=("adapters", "contrastive")))
@@ -228,14 +239,17 @@ def test_a_second_rung_has_to_beat_the_first(helpful):
     first, second = found.rungs
     assert first.gated.passed
     frozen = helpful.frozen
-    expected = ladder.gate(first.proba, second.proba, frozen.rows.truth, frozen.few.folds, None, seen=frozen.seen)
+    rows = frozen.rows
+    expected = ladder.gate(
+        rows.task, first.outputs, second.outputs, rows.targets, frozen.few.folds, None, seen=frozen.seen
+    )
     assert second.gated.gain == expected.gain
     assert second.gated.passed == expected.passed
 
 
 def test_answers_of_the_whole_procedure_are_those_of_an_arm(helpful):
     found = helpful.ascend()
-    below, above = helpful.frozen.few.whole, found.rungs[0].proba
+    below, above = helpful.frozen.few.whole, found.rungs[0].outputs
     for row in range(32):
         answer = found.whole[0, row]
         assert np.array_equal(answer, below[row]) or np.array_equal(answer, above[row])
@@ -245,8 +259,8 @@ def test_answers_of_the_whole_procedure_are_those_of_an_arm(helpful):
 def test_what_is_shipped_is_scored_on_the_folds_that_it_was_compared_on(helpful, monkeypatch, passes, known):
     real = ladder.gate
 
-    def gate(below, *rest):
-        return replace(real(below, *rest), passed=passes, whole=below)  # no fold lets the rival through
+    def gate(task, below, *rest):
+        return replace(real(task, below, *rest), passed=passes, whole=below)  # no fold lets the rival through
 
     monkeypatch.setattr(ladder, "gate", gate)
     found = helpful.ascend()
@@ -302,4 +316,4 @@ def test_the_fit_that_is_slow_does_not_count(helpful, monkeypatch, members, piec
     # For each training two seconds for what goes before the first update, then half a second for every eight of the 32
     # rows, and names three times beside them, in a piece; and a third of that for asking about the rows.
     expected = members * (2.0 + 20 * 0.5 * recipe.size(32 + 3 * names, 2) / 8) + 0.5 * 4 / 3
-    assert offers._measured(kept, helpful.frozen.rows.truth, recipe) == pytest.approx(expected)
+    assert offers._measured(kept, helpful.frozen.rows.targets.values, recipe) == pytest.approx(expected)

@@ -3,15 +3,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from classified import one_hot, targets_of
 from handful.data.splits import fold_ids
 from handful.engines import Inline, Processes
-from handful.evaluation.calibration import probabilities
 from handful.features.view import View, unit_rows
 from handful.seeding import generator
 from handful.strategies.ensemble import pooled
 from handful.strategies.grids import Grid
 from handful.strategies.heads import Centroid, Logistic, Majority, Ridge
 from handful.strategies.search import Splits, search
+from handful.tasks.classification import CLASSIFICATION
+from handful.tasks.classification.softmax import probabilities
 
 LAST, LOWER = View((("toy", 2),)), View((("toy", 1),))
 
@@ -43,7 +45,7 @@ def test_the_fit_that_scores_a_row_never_saw_it_nor_the_fold_it_is_chosen_for():
 def test_the_search_scores_a_fold_as_a_fit_on_the_other_rows_would():
     x, y = problem()
     folds = folds_of(y)
-    found = search(x, {}, y, folds, Grid((Ridge,), (LAST,)), Inline())
+    found = search(CLASSIFICATION, targets_of(y), x, {}, folds, Grid((Ridge,), (LAST,)), Inline())
     q = next(i for i, s in enumerate(found.settings) if s.penalty == 1.0)
     for k in range(5):
         train, held = folds[0] != k, folds[0] == k
@@ -53,7 +55,9 @@ def test_the_search_scores_a_fold_as_a_fit_on_the_other_rows_would():
 
 def test_the_informative_view_counts_and_the_answers_are_right():
     x, y = problem()
-    found = search(x, {}, y, folds_of(y), Grid((Centroid, Ridge, Logistic), (LOWER, LAST)), Inline())
+    found = search(
+        CLASSIFICATION, targets_of(y), x, {}, folds_of(y), Grid((Centroid, Ridge, Logistic), (LOWER, LAST)), Inline()
+    )
     everything = range(len(found.settings))
     weight = sum(member.weight for member in found.members(everything) if member.setting.view == LAST)
     assert weight > 0.99
@@ -68,7 +72,9 @@ def test_pooling_settings_that_know_nothing_does_not_look_better_than_guessing()
         rng = np.random.default_rng(seed)
         y = np.arange(40) % 2
         views = {View((("noise", d),)): rng.normal(size=(40, 8)).astype(np.float32) for d in range(6)}
-        found = search(views, {}, y, folds_of(y), Grid((Centroid, Ridge), tuple(views)), Inline())
+        found = search(
+            CLASSIFICATION, targets_of(y), views, {}, folds_of(y), Grid((Centroid, Ridge), tuple(views)), Inline()
+        )
         shares.append((found.nested(list(range(len(found.settings)))).argmax(2) == y).mean())
     assert np.mean(shares) < 0.55  # the best of the 36 settings alone would claim about 0.68
 
@@ -76,7 +82,7 @@ def test_pooling_settings_that_know_nothing_does_not_look_better_than_guessing()
 @pytest.mark.parametrize("head", [Centroid, Ridge, Logistic])
 def test_rows_that_are_perfectly_separated_make_nothing_certain(head):
     x, y = problem(n=20, classes=2, noise=0.01)
-    found = search(x, {}, y, folds_of(y), Grid((head,), (LAST,)), Inline())
+    found = search(CLASSIFICATION, targets_of(y), x, {}, folds_of(y), Grid((head,), (LAST,)), Inline())
     proba = found.nested(range(len(found.settings)))
     assert (proba.argmax(2) == y).all()
     assert 0.9 < proba.max(2).mean() < 0.999
@@ -87,7 +93,7 @@ def test_rows_that_are_perfectly_separated_make_nothing_certain(head):
 
 def test_settings_compete_by_their_plain_losses():
     x, y = problem(n=20, classes=2, noise=0.01)
-    found = search(x, {}, y, folds_of(y), Grid((Ridge,), (LAST,)), Inline())
+    found = search(CLASSIFICATION, targets_of(y), x, {}, folds_of(y), Grid((Ridge,), (LAST,)), Inline())
     assert all(outcome.losses.mean() < 1e-3 for outcome in found.outcomes)
 
 
@@ -95,7 +101,7 @@ def test_label_names_pull_and_zero_shot_needs_no_rows():
     x, y = problem(noise=3.0)
     names = {LAST: np.eye(4, 16, dtype=np.float32)}
     grid = Grid((Centroid,), (LAST,), name_weights=(0.0, 4.0), zero_shot=True)
-    found = search(x, names, y, folds_of(y), grid, Inline())
+    found = search(CLASSIFICATION, targets_of(y), x, names, folds_of(y), grid, Inline())
     assert len(found.settings) == len(grid) == 3
     assert [s.name_weight for s in found.settings] == [0.0, np.inf, 4.0]
     plain, zero, pulled = ((s.argmax(2) == y).mean() for s in (o.scores for o in found.outcomes))
@@ -103,14 +109,22 @@ def test_label_names_pull_and_zero_shot_needs_no_rows():
     assert zero == ((unit_rows(x[LAST]) @ names[LAST].T).argmax(1) == y).mean()
     member = replace(found.members([1])[0], sharpness=1.0)
     part = LAST.parts[0]
-    model = pooled([member], {part: x[LAST]}, {part: names[LAST]}, y.astype(str).tolist())
+    model = pooled([member], {part: x[LAST]}, {part: names[LAST]}, one_hot(y))
     np.testing.assert_allclose(model.scores(x[LAST]), found.outcomes[1].scores[0], atol=1e-5)
 
 
 def test_leaving_out_the_only_row_of_a_class_works():
     x, y = problem(n=9)
     y = np.array([0, 0, 0, 0, 1, 1, 1, 1, 2])
-    found = search(x, {}, y, np.arange(9)[None], Grid((Centroid, Ridge, Logistic, Majority), (LAST,)), Inline())
+    found = search(
+        CLASSIFICATION,
+        targets_of(y),
+        x,
+        {},
+        np.arange(9)[None],
+        Grid((Centroid, Ridge, Logistic, Majority), (LAST,)),
+        Inline(),
+    )
     assert np.isfinite(found.nested(list(range(len(found.settings))))).all()
 
 
@@ -122,7 +136,9 @@ def test_fewer_penalties_keep_the_middle(count):
 def test_processes_find_what_threads_find():
     x, y = problem(n=20, classes=2)
     grid = Grid((Centroid, Ridge), (LAST, LOWER))
-    here, there = (search(x, {}, y, folds_of(y), grid, engine) for engine in (Inline(), Processes()))
+    here, there = (
+        search(CLASSIFICATION, targets_of(y), x, {}, folds_of(y), grid, engine) for engine in (Inline(), Processes())
+    )
     assert here.settings == there.settings
     for a, b in zip(here.outcomes, there.outcomes, strict=True):
         np.testing.assert_array_equal(a.scores, b.scores)
@@ -132,7 +148,9 @@ def test_the_last_layer_of_each_backbone_is_known():
     x, y = problem(noise=3.0)
     other, joined = View((("other", 3),)), View((("toy", 2), ("other", 3)))
     x |= {other: x[LAST], joined: np.concatenate([x[LAST], x[LAST]], 1)}
-    found = search(x, {}, y, folds_of(y), Grid((Ridge,), (LAST, LOWER, other, joined)), Inline())
+    found = search(
+        CLASSIFICATION, targets_of(y), x, {}, folds_of(y), Grid((Ridge,), (LAST, LOWER, other, joined)), Inline()
+    )
     assert {s.view for s in found.settings if s.last} == {LAST, other, joined}
 
 
@@ -140,5 +158,5 @@ def test_only_settings_that_read_the_same_backbones_are_pooled():
     x, y = problem()
     other = View((("other", 3),))
     x[other] = np.random.default_rng(0).normal(size=(40, 16)).astype(np.float32)
-    found = search(x, {}, y, folds_of(y), Grid((Ridge,), (other, LAST, LOWER)), Inline())
+    found = search(CLASSIFICATION, targets_of(y), x, {}, folds_of(y), Grid((Ridge,), (other, LAST, LOWER)), Inline())
     assert {member.setting.view.backbones for member in found.members(range(len(found.settings)))} == {("toy",)}

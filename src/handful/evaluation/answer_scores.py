@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from handful.errors import BundleError
-from handful.evaluation.answers import LOSS, Groups, Ratio, difference, estimate
-from handful.evaluation.intervals import LEVEL, Estimate
+from handful.evaluation.answers import LOSS
+from handful.evaluation.intervals import LEVEL, Estimate, Groups, better, difference, interval
+from handful.evaluation.metrics import Measured
 
 TASK = "language"
 """What ``scores.json`` says of a run that answers in words."""
@@ -27,7 +28,7 @@ class Told:
     """What the arm is called."""
     rung: int
     """0: prompts only; 1 and up: weights moved."""
-    measured: dict[str, Ratio]
+    measured: dict[str, Measured]
     """Metric → its sums over the N rows; ``loss`` is always there but for arms that only answer."""
     answers: tuple[str, ...] = ()
     """N answers, where they were asked for."""
@@ -177,12 +178,6 @@ def lower_is_better(metric: str) -> bool:
     return metric == LOSS
 
 
-def better(first: Told, second: Told, metric: str, groups: Groups, level: float = LEVEL) -> Estimate:
-    """By how much the first arm is better on the same rows, above zero where it is."""
-    found = difference(first.measured[metric], second.measured[metric], groups, level)
-    return replace(found, value=-found.value, low=-found.high, high=-found.low) if lower_is_better(metric) else found
-
-
 def chosen_of(arms: Sequence[Told], metric: str, groups: Groups) -> Told:
     """The arm to take: each in turn, cheapest first, replaces the one before if it is better beyond doubt.
 
@@ -191,7 +186,7 @@ def chosen_of(arms: Sequence[Told], metric: str, groups: Groups) -> Told:
     """
     best, level = arms[0], 1 - (1 - LEVEL) / max(1, len(arms) - 1)
     for arm in arms[1:]:
-        if better(arm, best, metric, groups, level).low > 0:
+        if better(arm.measured[metric], best.measured[metric], groups, level).low > 0:
             best = arm
     return best
 
@@ -217,13 +212,13 @@ def summed(
         verdict, reason = _judged(arm, taken, rival, metric, groups)
         out.append(
             Spoke(
-                arm.name, arm.rung, {name: estimate(ratio, groups) for name, ratio in arm.measured.items()},
+                arm.name, arm.rung, {name: interval(measured, groups) for name, measured in arm.measured.items()},
                 verdict, reason, None if found is None else rival.name, found, arm.seconds, arm.tokens, arm.moved,
                 arm.shown,
             )
         )  # fmt: skip
-    n = len(taken.measured[metric].total)
-    score = estimate(taken.measured[metric], groups)
+    n = len(taken.measured[metric])
+    score = interval(taken.measured[metric], groups)
     return AnswerScores(
         metric, n, protocol, chosen, score, tuple(out), forgetting, sentence=_sentence(taken, out, score, n, metric)
     )
@@ -241,7 +236,7 @@ def _rival(arms: Sequence[Told], taken: Told, metric: str) -> Told:
 def _judged(arm: Told, taken: Told, rival: Told, metric: str, groups: Groups) -> tuple[str, str]:
     if rival is arm:
         return "chosen", "Nothing was better beyond doubt."
-    found = better(arm, rival, metric, groups)
+    found = better(arm.measured[metric], rival.measured[metric], groups)
     apart = f"{abs(found.value):.3g} {unit(metric)} ({found.low:+.3g} to {found.high:+.3g})"
     if arm is taken:
         if found.low > 0:

@@ -1,22 +1,20 @@
-"""Scores of free answers: loss per token, exact match, token F1, a pattern; with intervals, arms paired by row."""
+"""Scores of free answers: loss per token, exact match, token F1, a pattern, a judge."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from handful.errors import OptionError, suggestion
-from handful.evaluation.intervals import LEVEL, Estimate, accuracy_interval, group_means, paired_difference
+from handful.evaluation.metrics import LOSS as METRIC_OF_LOSS
+from handful.evaluation.metrics import SHARE, Measured, ratio
 from handful.plan import PATTERN
-
-Floats = NDArray[np.float64]
-Groups = NDArray[np.integer] | None
 
 LOSS = "loss"
 
@@ -33,76 +31,18 @@ Of preferences the third is the answer of the model as it was: 1 where the secon
 """
 
 
-@dataclass(frozen=True)
-class Ratio:
-    """Sums over rows whose quotient is the score: nats over tokens, or points over rows."""
-
-    total: Floats
-    """(N,) what each row adds above the line."""
-    weight: Floats
-    """(N,) what it adds below."""
-
-    @property
-    def value(self) -> float:
-        """The score."""
-        return float(self.total.sum() / self.weight.sum())
-
-    @property
-    def shares(self) -> bool:
-        """Whether every row counts once with a share of 1, as right and wrong do."""
-        return bool((self.weight == 1).all() and (self.total >= 0).all() and (self.total <= 1).all())
-
-    def take(self, rows: NDArray[np.integer]) -> Ratio:
-        """The score of some rows."""
-        return Ratio(self.total[rows], self.weight[rows])
+TOKENS = replace(METRIC_OF_LOSS, unit="nats per token")
+"""Minus the log probability of the wanted answers, per token."""
 
 
-def estimate(score: Ratio, groups: Groups = None, level: float = LEVEL) -> Estimate:
-    """A quotient of sums with its interval.
-
-    The delta method on the rows (Cochran 1977, section 6.3) with Student's quantile; rows of a group are added first.
-    Shares of 1 get the interval of an accuracy.
-
-    Args:
-        score: N rows.
-        groups: (N,) rows that are not independent share a number; None where all are.
-        level: the nominal coverage.
-    """
-    if score.shares:
-        return accuracy_interval(score.total, groups, level)
-    return _interval(score.value, _pulls(score), groups, level)
+def points(name: str, right: NDArray[Any]) -> Measured:
+    """What N answers are worth, each from 0 to 1, by a metric of this name. (N,)."""
+    return ratio(replace(SHARE, name=name), right)
 
 
-def difference(first: Ratio, second: Ratio, groups: Groups = None, level: float = LEVEL) -> Estimate:
-    """First minus second on the same rows, with the interval of the paired difference.
-
-    Args:
-        first: N rows of one arm.
-        second: the same rows of another.
-        groups: (N,) as for ``estimate``.
-        level: the nominal coverage.
-    """
-    if first.shares and second.shares:
-        return paired_difference(first.total, second.total, groups, level)
-    return _interval(first.value - second.value, _pulls(first) - _pulls(second), groups, level)
-
-
-def _pulls(score: Ratio) -> Floats:
-    """(N,) how far each row pulls the quotient from where it is, as the residual of its own mean."""
-    pulls: Floats = (score.total - score.value * score.weight) / score.weight.mean()
-    return pulls
-
-
-def _interval(value: float, pulls: Floats, groups: Groups, level: float) -> Estimate:
-    if groups is not None:
-        # A group's mean, weighted by its size, so that their mean is that of the rows.
-        _, index, size = np.unique(groups, return_inverse=True, return_counts=True)
-        pulls = group_means(pulls, index) * size * len(size) / len(pulls)
-    n = len(pulls)
-    if n < 2:
-        return Estimate(value, -np.inf, np.inf)
-    half = float(stdtrit(n - 1, 0.5 + level / 2) * pulls.std(ddof=1) / np.sqrt(n))
-    return Estimate(value, value - half, value + half)
+def token_loss(nats: NDArray[Any], tokens: NDArray[Any]) -> Measured:
+    """What N answers cost. (N,) minus their log probabilities, (N,) their lengths."""
+    return ratio(TOKENS, nats, tokens)
 
 
 def exact_match(answer: str, wanted: str) -> float:
@@ -159,7 +99,7 @@ def scorer(metric: str | Judge) -> Judge | None:
     )
 
 
-def scored(judge: Judge, prompts: Sequence[str], answers: Sequence[str], wanted: Sequence[str]) -> Ratio:
+def scored(judge: Judge, prompts: Sequence[str], answers: Sequence[str], wanted: Sequence[str]) -> Measured:
     """What N answers are worth.
 
     Raises:
@@ -171,10 +111,10 @@ def scored(judge: Judge, prompts: Sequence[str], answers: Sequence[str], wanted:
         if not isinstance(worth, int | float | np.number) or not 0 <= float(worth) <= 1:
             raise OptionError(f"metric= must give a number from 0 to 1 for each answer, got {worth!r}. Correct it.")
         found.append(float(worth))
-    return Ratio(np.array(found), np.ones(len(found)))
+    return points("judge", np.array(found))
 
 
-def win_rate(judge: Judge, prompts: Sequence[str], answers: Sequence[str], others: Sequence[str]) -> Ratio:
+def win_rate(judge: Judge, prompts: Sequence[str], answers: Sequence[str], others: Sequence[str]) -> Measured:
     """How often N answers beat N others; each pair is shown in both orders, since judges favour a place.
 
     Args:
@@ -190,5 +130,5 @@ def win_rate(judge: Judge, prompts: Sequence[str], answers: Sequence[str], other
     at = [i for i, (ours, theirs) in enumerate(zip(answers, others, strict=True)) if ours != theirs]
     if at:
         asked, ours, theirs = ([texts[i] for i in at] for texts in (prompts, answers, others))
-        wins[at] = (1 + scored(judge, asked, ours, theirs).total - scored(judge, asked, theirs, ours).total) / 2
-    return Ratio(wins, np.ones(len(wins)))
+        wins[at] = (1 + scored(judge, asked, ours, theirs).scores - scored(judge, asked, theirs, ours).scores) / 2
+    return points(WINS, wins)

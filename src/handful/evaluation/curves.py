@@ -1,4 +1,4 @@
-"""Learning curves: accuracy against the number of labels, and what more of them are worth, with an interval.
+"""Learning curves: the score against the number of labels, and what more of them are worth, with an interval.
 
 A curve from a handful of rows is noisy, so what it says is weighed against what curves did elsewhere: over development
 sets (``benchmarks/forecast.py``) twice the rows added about the same share of the root of the errors. The forecast is
@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from handful.data.classes import ENOUGH_ROWS
 from handful.errors import OptionError
-from handful.evaluation.intervals import Estimate, accuracy_interval
+from handful.evaluation.intervals import Estimate, interval
+from handful.evaluation.metrics import share
 
 Floats = NDArray[np.floating]
 
@@ -40,6 +40,16 @@ FURTHEST = 4
 FLAT = 0.01
 # So few errors that no class stands out.
 RARE = 0.03
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Where further labels are missed most."""
+
+    names: tuple[str, ...] = ()
+    """Classes in the order in which they need labels: those with hardly any rows, then those with most errors."""
+    mixed: tuple[str, str] | None = None
+    """The two classes that are most often taken for each other; None where none are."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +93,10 @@ class Curve:
                 f"beyond {FURTHEST} times the {self.n} there are. Ask for fewer."
             )
         grown = 1 + more / self.n
-        share = (1 - grown**-POWER) / (1 - 2**-POWER)  # of what twice the labels add
+        part = (1 - grown**-POWER) / (1 - 2**-POWER)  # of what twice the labels add
         # Draws that grow share their rows: the luck of the added ones is what is left, 1 / n - 1 / (n + more).
-        spread = np.hypot(share * self.unsure, self.luck * np.sqrt(2 * (1 - 1 / grown)))
-        value, half = share * self.doubled, ndtri(0.5 + LEVEL / 2) * spread
+        spread = np.hypot(part * self.unsure, self.luck * np.sqrt(2 * (1 - 1 / grown)))
+        value, half = part * self.doubled, ndtri(0.5 + LEVEL / 2) * spread
         return Estimate(float(value), float(value - half), float(value + half))
 
     def unseen(self, folds: int = 0) -> float:
@@ -95,8 +105,8 @@ class Curve:
         Args:
             folds: how many folds the rows were dealt into; 0: into those of the curve.
         """
-        share = 1 - 1 / folds if folds else self.points[-1].rows / self.n
-        return float(self.doubled * (share**-POWER - 1) / (1 - 2**-POWER))
+        part = 1 - 1 / folds if folds else self.points[-1].rows / self.n
+        return float(self.doubled * (part**-POWER - 1) / (1 - 2**-POWER))
 
     @property
     def flat(self) -> bool:
@@ -141,8 +151,7 @@ def curve_of(
     sizes: Sequence[float],
     right: Floats,
     now: float,
-    table: Floats,
-    labels: Sequence[str],
+    needs: Needs,
     groups: NDArray[np.integer] | None = None,
 ) -> Curve:
     """What held-out answers at several sizes say about more labels.
@@ -151,8 +160,7 @@ def curve_of(
         sizes: J mean numbers of rows learned from, rising; at least two.
         right: (J, N) share of draws in which each row was answered right while it was held out.
         now: the out-of-fold accuracy with all rows.
-        table: (C, C) true by predicted class out of fold.
-        labels: C class names.
+        needs: where labels are missed most.
         groups: (N,) rows that are not independent share a number; None where all are.
     """
     n = right.shape[1]
@@ -173,25 +181,9 @@ def curve_of(
     doubled = trust * float(drop.mean()) + (1 - trust) * before
     unsure = np.sqrt(trust) * noise  # of the weighted mean
     luck = LUCK * np.sqrt(max(errors * (1 - errors), 0.5 / n) / n)
-    points = tuple(Point(round(size), accuracy_interval(row, groups)) for size, row in zip(sizes, right, strict=True))
+    points = tuple(Point(round(size), interval(share(row), groups)) for size, row in zip(sizes, right, strict=True))
     gain, sd, chance = (round(float(number), 6) for number in (max(doubled, 0.0), unsure, luck))  # as they are written
-    return Curve(n, points, gain, sd, chance, *_troubles(table, labels, n))
-
-
-def _troubles(table: Floats, labels: Sequence[str], n: int) -> tuple[tuple[str, ...], tuple[str, str] | None]:
-    """Classes by how many errors they are part of, and the pair that is most often taken for each other.
-
-    A class with hardly any rows comes first: its errors are too few to count only because it has so few rows.
-    """
-    table = np.asarray(table, float)
-    wrong, rows = table - np.diag(np.diag(table)), table.sum(1) / table.sum() * n
-    part, scarce = wrong.sum(0) + wrong.sum(1), rows < ENOUGH_ROWS - 0.5
-    needs = tuple(labels[c] for c in np.lexsort((-part, ~scarce)) if part[c] > 0 or scarce[c])
-    pair = np.triu(wrong + wrong.T)
-    if not pair.any():
-        return needs, None
-    a, b = np.unravel_index(int(pair.argmax()), pair.shape)
-    return needs, (labels[int(a)], labels[int(b)])
+    return Curve(n, points, gain, sd, chance, needs.names, needs.mixed)
 
 
 def told(gain: Estimate) -> str:
@@ -200,6 +192,6 @@ def told(gain: Estimate) -> str:
     return f"{value} point{'s' * (value[1:] != '1')} ({low} to {high})"
 
 
-def _points(share: float) -> str:
-    points = round(100 * share)
+def _points(gain: float) -> str:
+    points = round(100 * gain)
     return f"{points:+d}".replace("-", "\N{MINUS SIGN}") if points else "0"

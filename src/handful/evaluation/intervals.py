@@ -1,32 +1,43 @@
-"""Intervals: how far a score measured on a handful of rows may be from the truth.
+"""Intervals: how far a score measured on a handful of items may be from the truth; one for scores, one for differences.
 
-One method per situation, and their coverage on real data is in ``benchmarks/``:
+How an interval is made depends on the kind of metric, and its coverage on real data is in ``benchmarks/``:
 
-=====================================  ===========================================================================
-accuracy, rows independent             Wilson score interval on N rows
-accuracy, rows in groups               Wilson on the number of independent rows that the groups are worth
-another metric                         percentile bootstrap over rows (or groups), reaching at least as far down as
-                                       Wilson does when all of as many rows are right, as far up when all are wrong
-difference of two arms, same folds     Bonett & Price adjusted Wald interval on the paired rows (or groups)
-=====================================  ===========================================================================
+==================  ============================================  ================================================
+kind                of a score                                    of the difference of two, on the same items
+==================  ============================================  ================================================
+share (accuracy)    Wilson score interval on N items              Bonett & Price adjusted Wald interval
+ratio (loss)        delta method, Student's quantile              the same on the paired residuals
+function (F1)       bootstrap over items, rare parts unsure       the same draws for both
+==================  ============================================  ================================================
 
-Repeated folds score every row several times; a row counts once, with the share of repeats in which it was
-right, because repeats add no rows. These intervals are about the models of the folds;
-``verdicts.promised`` makes that of the shipped model, which learned from all rows.
+Items that are not independent (rows of one speaker, near copies) share a number in ``groups``: they count as what they
+are worth together, and are drawn together.
+
+Repeated folds score every item several times; an item counts once, with its mean over repeats, because repeats add no
+items. These intervals are about the models of the folds; ``verdicts.promised`` makes that of the shipped model, which
+learned from all items.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
+from handful.evaluation.metrics import Kind, Measured
+
 LEVEL = 0.95
 
+DRAWS = 2000
+"""How often items are drawn anew for the interval of a function."""
+
 Floats = NDArray[np.floating]
+Groups = NDArray[np.integer] | None
+
+# Draws are held in memory so many numbers at a time.
+_BATCH = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,9 @@ class Estimate:
     def __str__(self) -> str:
         return format(self)
 
+    def __neg__(self) -> Estimate:
+        return Estimate(-self.value, -self.high, -self.low)
+
     @property
     def holds_zero(self) -> bool:
         """Whether zero lies in the interval: for a difference, whether the two arms are tied."""
@@ -57,12 +71,64 @@ class Estimate:
         return {key: round(number, 6) for key, number in asdict(self).items()}
 
 
+def interval(
+    measured: Measured, groups: Groups = None, level: float = LEVEL, rng: np.random.Generator | None = None
+) -> Estimate:
+    """A score with its interval.
+
+    Args:
+        measured: what N items add to the sums of the metric.
+        groups: (N,) items that are not independent share a number; None where all are.
+        level: the nominal coverage.
+        rng: source of the draws, of a function of several sums only.
+    """
+    if measured.metric.kind is Kind.SHARE:
+        right = measured.scores
+        return wilson(float(right.mean()), independent_rows(right, groups), level)
+    if measured.metric.kind is Kind.RATIO:
+        return _student(measured.value, _pulls(measured), groups, level)
+    assert rng is not None, "a function of several sums needs draws"
+    values = _drawn((measured,), groups, rng)[0]
+    return _percentiles(measured.value, values, level)
+
+
+def difference(
+    first: Measured, second: Measured, groups: Groups = None, level: float = LEVEL,
+    rng: np.random.Generator | None = None,
+) -> Estimate:  # fmt: skip
+    """First minus second on the same items, with the interval of the paired difference.
+
+    Args:
+        first: N items of one arm.
+        second: the same items of another, by the same metric.
+        groups: (N,) items that are not independent share a number; None where all are.
+        level: the nominal coverage.
+        rng: source of the draws, of a function of several sums only.
+    """
+    if first.metric.kind is Kind.SHARE:
+        return _adjusted_wald(first.scores - second.scores, groups, level)
+    if first.metric.kind is Kind.RATIO:
+        return _student(first.value - second.value, _pulls(first) - _pulls(second), groups, level)
+    assert rng is not None, "a function of several sums needs draws"
+    one, other = _drawn((first, second), groups, rng)
+    return _percentiles(first.value - second.value, one - other, level)
+
+
+def better(
+    first: Measured, second: Measured, groups: Groups = None, level: float = LEVEL,
+    rng: np.random.Generator | None = None,
+) -> Estimate:  # fmt: skip
+    """By how much the first is better than the second, above zero where it is; arguments as of ``difference``."""
+    found = difference(first, second, groups, level, rng)
+    return found if first.metric.higher_is_better else -found
+
+
 def wilson(share: float, n: float, level: float = LEVEL) -> Estimate:
-    """Score interval of a share (Wilson 1927, JASA 22:209), which works near 0 and 1 and for few rows.
+    """Score interval of a share (Wilson 1927, JASA 22:209), which works near 0 and 1 and for few items.
 
     Args:
         share: right answers as a share of all, between 0 and 1.
-        n: how many independent rows the share rests on, at least 1; may be a fraction.
+        n: how many independent items the share rests on, at least 1; may be a fraction.
         level: the nominal coverage.
     """
     z = ndtri(0.5 + level / 2)
@@ -71,15 +137,15 @@ def wilson(share: float, n: float, level: float = LEVEL) -> Estimate:
     return Estimate(float(share), float(max(0.0, centre - half)), float(min(1.0, centre + half)))
 
 
-def independent_rows(right: Floats, groups: NDArray[np.integer] | None) -> float:
-    """How many independent rows grouped rows are worth: N over the design effect (Kish 1965).
+def independent_rows(right: Floats, groups: Groups) -> float:
+    """How many independent items grouped ones are worth: N over the design effect (Kish 1965).
 
     The variance of the mean is estimated from group totals; where groups are alike it equals N, where all
-    rows of a group share one fate it equals the number of groups.
+    items of a group share one fate it equals the number of groups.
 
     Args:
-        right: (N,) share of repeats in which each row was right.
-        groups: (N,) group of each row, or None where rows are independent.
+        right: (N,) share of repeats in which each item was right.
+        groups: (N,) group of each item, or None where items are independent.
 
     Returns:
         A number between the number of groups and N.
@@ -100,82 +166,79 @@ def independent_rows(right: Floats, groups: NDArray[np.integer] | None) -> float
     return float(np.clip(n * within / max(between, 1e-12), count, n))
 
 
-def accuracy_interval(right: Floats, groups: NDArray[np.integer] | None = None, level: float = LEVEL) -> Estimate:
-    """Wilson interval of an accuracy from out-of-fold correctness.
+def _adjusted_wald(apart: Floats, groups: Groups, level: float) -> Estimate:
+    """The interval of a difference of two shares, from (N,) differences of single items.
 
-    Args:
-        right: (N,) share of repeats in which each row was right.
-        groups: (N,) group of each row, or None.
-        level: the nominal coverage.
-    """
-    return wilson(float(np.mean(right)), independent_rows(right, groups), level)
-
-
-def bootstrap(
-    statistic: Callable[[NDArray[np.integer]], float],
-    n: int,
-    rng: np.random.Generator,
-    groups: NDArray[np.integer] | None = None,
-    level: float = LEVEL,
-    draws: int = 1000,
-) -> Estimate:
-    """Percentile bootstrap over rows, or over whole groups (Efron & Tibshirani 1993).
-
-    Rows that are all right, or all wrong, leave it nothing to draw, and its interval would have no width; so no
-    interval ends closer to 1 or 0 than the Wilson interval of as many rows (or groups) that share one fate.
-
-    Args:
-        statistic: row numbers, some repeated → the metric on these rows, between 0 and 1.
-        n: how many rows there are.
-        rng: source of the draws.
-        groups: (N,) group of each row; groups are drawn whole.
-        level: the nominal coverage.
-        draws: how many resamples.
-    """
-    index = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
-    members = [np.flatnonzero(index == g) for g in range(int(index.max()) + 1)]
-    values = []
-    for _ in range(draws):
-        drawn = rng.integers(len(members), size=len(members))
-        values.append(statistic(np.concatenate([members[g] for g in drawn])))
-    low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
-    value = statistic(np.arange(n))
-    low = min(low, value, wilson(1.0, len(members), level).low)
-    high = max(high, value, wilson(0.0, len(members), level).high)
-    return Estimate(float(value), float(low), float(high))
-
-
-def group_means(values: Floats, groups: NDArray[np.integer]) -> NDArray[np.float64]:
-    """The mean of each group's values. (N,), (N,) → (G,)."""
-    _, index = np.unique(groups, return_inverse=True)
-    return np.asarray(np.bincount(index, weights=values) / np.bincount(index))
-
-
-def paired_difference(
-    first: Floats, second: Floats, groups: NDArray[np.integer] | None = None, level: float = LEVEL
-) -> Estimate:
-    """Interval of the difference of two accuracies on the same rows.
-
-    The adjusted Wald interval of Bonett & Price 2012 (J. Educ. Behav. Stat. 37:479): one row is added in
-    favour of each arm, so that a handful of rows that all agree is not taken for certainty. Grouped rows are
+    The adjusted Wald interval of Bonett & Price 2012 (J. Educ. Behav. Stat. 37:479): one item is added in
+    favour of each arm, so that a handful of items that all agree is not taken for certainty. Grouped items are
     averaged within their group first. Student's quantile replaces the normal one, since the spread is estimated
-    from the same few rows.
-
-    Args:
-        first: (N,) share of repeats in which the first arm was right on each row.
-        second: (N,) the same for the second arm.
-        groups: (N,) group of each row, or None.
-        level: the nominal coverage.
-
-    Returns:
-        The difference first minus second, with its interval.
+    from the same few items.
     """
-    difference = np.asarray(first, float) - np.asarray(second, float)
-    value = float(difference.mean())
+    value = float(apart.mean())
     if groups is not None:
-        difference = group_means(difference, groups)
-    n = len(difference)
-    padded = np.concatenate([difference, [1.0, -1.0]])
+        _, index = np.unique(groups, return_inverse=True)
+        apart = np.bincount(index, weights=apart) / np.bincount(index)
+    n = len(apart)
+    padded = np.concatenate([apart, [1.0, -1.0]])
     centre, spread = padded.mean(), padded.std()
     half = stdtrit(n + 1, 0.5 + level / 2) * spread / np.sqrt(n + 2)
     return Estimate(value, float(min(value, max(-1.0, centre - half))), float(max(value, min(1.0, centre + half))))
+
+
+def _pulls(measured: Measured) -> Floats:
+    """(N,) how far each item pulls a ratio from where it is, as the residual of its own mean."""
+    total, weight = measured.sums.T
+    return np.asarray((total - measured.value * weight) / weight.mean())
+
+
+def _student(value: float, pulls: Floats, groups: Groups, level: float) -> Estimate:
+    """The delta method (Cochran 1977, section 6.3) with Student's quantile; items of a group are added first."""
+    if groups is not None:
+        # A group's sum, scaled so that the mean over groups is that over items.
+        _, index = np.unique(groups, return_inverse=True)
+        sums = np.bincount(index, weights=pulls)
+        pulls = sums * len(sums) / len(pulls)
+    n = len(pulls)
+    if n < 3:  # a spread from two numbers says nothing
+        return Estimate(value, -np.inf, np.inf)
+    half = float(stdtrit(n - 1, 0.5 + level / 2) * pulls.std(ddof=1) / np.sqrt(n))
+    return Estimate(value, value - half, value + half)
+
+
+def _drawn(measured: tuple[Measured, ...], groups: Groups, rng: np.random.Generator) -> list[Floats]:
+    """The scores of one or two arms on items drawn anew, whole groups together, the same draws for all. (DRAWS,) each.
+
+    The bootstrap (Efron & Tibshirani 1993) draws nothing but what was seen: four items of a rare class that are all
+    right, or on which two arms agree, leave it certain. So every draw adds to each part half an item that is right and
+    half an item that is wrong, on the mean, as Jeffreys' prior of a share does; where two arms are compared, half an
+    item on which either is right alone.
+    """
+    n = len(measured[0])
+    index = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+    count = int(index.max()) + 1
+    totals = [np.stack([np.bincount(index, column, count) for column in m.sums.T], 1) for m in measured]  # (G, S)
+    step = max(1, _BATCH // max(count, totals[0].shape[1]))
+    out: list[list[Floats]] = [[] for _ in measured]
+    for start in range(0, DRAWS, step):
+        draws = min(step, DRAWS - start)
+        weights = rng.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64)  # (draws, G)
+        parts = 0 if measured[0].spare is None else len(measured[0].spare)
+        half = rng.gamma(0.5, size=(2, draws, parts))
+        for at, (m, total) in enumerate(zip(measured, totals, strict=True)):
+            sums = weights @ total  # (draws, S)
+            if m.spare is not None:
+                right, wrong = (half[at], half[1 - at])
+                sums += np.tensordot(right, m.spare[:, 0], 1) + np.tensordot(wrong, m.spare[:, 1], 1)
+            out[at].append(m.metric.value(sums))
+    return [np.concatenate(values) for values in out]
+
+
+def _percentiles(value: float, values: Floats, level: float) -> Estimate:
+    """The middle of what was drawn, and the value itself in any case."""
+    low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
+    return Estimate(value, float(min(low, value)), float(max(high, value)))
+
+
+def widened(estimate: Estimate, more: float) -> Estimate:
+    """The same with its upper end moved up, to 1 at most."""
+    return replace(estimate, high=min(1.0, estimate.high + more))

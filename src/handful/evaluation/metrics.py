@@ -1,40 +1,125 @@
-"""Metrics: true and predicted classes in, one number between 0 and 1 out."""
+"""Metrics: functions of sums of per-item statistics, so that one interval and one difference serve all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Classes = NDArray[np.integer]
+Floats = NDArray[np.float64]
 
 
-def confusion(truth: Classes, predicted: Classes, classes: int) -> NDArray[np.int64]:
-    """Count pairs of true (row) and predicted (column) class. (N,), (N,) → (C, C)."""
-    table = np.bincount(np.ravel(truth) * classes + np.ravel(predicted), minlength=classes * classes)
-    return table.reshape(classes, classes)
+class Kind(Enum):
+    """What is known of a metric beforehand, which decides how its interval is made."""
+
+    SHARE = "share"
+    """One sum over another, where every item adds a number from 0 to 1 above the line: accuracy, exact match."""
+    RATIO = "ratio"
+    """One sum over another, without bounds: loss per token, mean absolute error."""
+    FUNCTION = "function"
+    """A function of several sums: macro-F1, kappa, R²."""
 
 
-def accuracy(table: NDArray[np.number]) -> float:
-    """Share of rows on the diagonal of a confusion table (C, C)."""
-    return float(np.trace(table) / table.sum())
+def quotient(sums: Floats) -> Floats:
+    """The first of two sums divided by the second. (..., 2) → (...)."""
+    return np.asarray(sums[..., 0] / sums[..., 1])
 
 
-def balanced_accuracy(table: NDArray[np.number]) -> float:
-    """Mean recall over the classes that have rows, so that every class counts the same."""
-    rows = table.sum(1)
-    return float((np.diag(table)[rows > 0] / rows[rows > 0]).mean())
+@dataclass(frozen=True)
+class Metric:
+    """A score of many items that is a function of sums over them.
+
+    ``N`` items, ``S`` statistics of each, ``R`` repeats of held-out answers.
+    """
+
+    name: str
+    """What it is called in ``--metric`` and in the scores."""
+    statistics: Callable[[Any, Any], Floats]
+    """Outputs (R, N, ...) and targets of N items → (N, S), mean over repeats: repeats add no items."""
+    kind: Kind = Kind.SHARE
+    """How its interval is made."""
+    value: Callable[[Floats], Floats] = quotient
+    """Sums (..., S) → the score (...)."""
+    higher_is_better: bool = True
+    """Whether more is better."""
+    unit: str = ""
+    """What differences are counted in, where they are no points of a hundred: ``nats per token``."""
+    spare: Callable[[Any], Floats] | None = None
+    """Targets → (P, 2, S): for each of P parts that few items may decide, as a rare class, what one item more would add
+    if it were all right, and if it were all wrong. Only of functions: shares and ratios know how unsure they are."""
+
+    def of(self, outputs: Any, targets: Any) -> Measured:
+        """Measure the answers to N items.
+
+        Args:
+            outputs: (R, N, ...) held-out answers.
+            targets: what is wanted of the items.
+        """
+        return Measured(self, self.statistics(outputs, targets), None if self.spare is None else self.spare(targets))
 
 
-def macro_f1(table: NDArray[np.number]) -> float:
-    """Mean over classes of the harmonic mean of precision and recall; a class never met counts as absent."""
-    size = table.sum(0) + table.sum(1)
-    return float((2 * np.diag(table)[size > 0] / size[size > 0]).mean())
+@dataclass(frozen=True)
+class Measured:
+    """What N items add to the sums of a metric."""
+
+    metric: Metric
+    """The metric."""
+    sums: Floats
+    """(N, S)."""
+    spare: Floats | None = None
+    """(P, 2, S) what one item more of each part would add, right or wrong; None where that is not asked."""
+
+    def __len__(self) -> int:
+        return len(self.sums)
+
+    @property
+    def value(self) -> float:
+        """The score of all items."""
+        return float(self.metric.value(self.sums.sum(0)))
+
+    @property
+    def scores(self) -> Floats:
+        """(N,) the score of each item alone, of a share or ratio."""
+        return quotient(self.sums)
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_] | slice) -> Measured:
+        """The same for some of the items."""
+        return replace(self, sums=self.sums[rows])
 
 
-METRICS: dict[str, Callable[[NDArray[np.number]], float]] = {
-    "accuracy": accuracy,
-    "balanced_accuracy": balanced_accuracy,
-    "macro_f1": macro_f1,
-}
+def no_outputs(outputs: Any, targets: Any) -> Floats:
+    """The statistics of a metric whose sums were counted elsewhere, as those of answers in words are."""
+    raise TypeError("this metric is made of what was counted elsewhere")
+
+
+SHARE = Metric("share", no_outputs)
+"""How large a share of items is right, whatever right means."""
+LOSS = Metric("loss", no_outputs, Kind.RATIO, higher_is_better=False, unit="nats")
+"""Nats per item, or per token."""
+
+
+def share(right: NDArray[Any]) -> Measured:
+    """The share of N items of which something is true, or the mean of N numbers from 0 to 1. (N,)."""
+    return ratio(SHARE, right)
+
+
+def losses(nats: NDArray[np.floating]) -> Measured:
+    """The mean loss of N items. (N,)."""
+    return ratio(LOSS, nats)
+
+
+def ratio(metric: Metric, total: NDArray[Any], weight: NDArray[Any] | None = None) -> Measured:
+    """A share or ratio of N items.
+
+    Args:
+        metric: which one.
+        total: (N,) what each item adds above the line.
+        weight: (N,) what it adds below; 1 by default.
+    """
+    above = np.asarray(total, np.float64)
+    below = np.ones(len(above)) if weight is None else np.asarray(weight, np.float64)
+    return Measured(metric, np.stack([above, below], 1))

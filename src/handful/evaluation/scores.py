@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from handful.errors import BundleError
-from handful.evaluation.conformal import Sets
 from handful.evaluation.curves import Curve
 from handful.evaluation.intervals import LEVEL, Estimate
 from handful.evaluation.slices import Slice, named
 from handful.evaluation.stability import Changed, Kept, worth_telling
+
+# What all tasks have in ``scores.json``; whatever else stands there is the task's.
+_OWN = (
+    "metric", "level", "n", "protocol", "chosen", "estimate", "sentence", "test", "arms", "seconds", "curve",
+    "slices", "stability", "kept",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Arm:
     versus: str | None = None
     """The arm that ``difference`` compares with."""
     difference: Estimate | None = None
-    """This arm minus ``versus`` in accuracy, paired on the same rows."""
+    """This arm minus ``versus`` in the metric of the run, paired on the same rows."""
     seconds: float = 0.0
     """What the arm's own fits took."""
     setting: dict[str, Any] | None = None
@@ -60,20 +62,6 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class ClassScore:
-    """How one class fares out of fold."""
-
-    name: str
-    """The class."""
-    rows: int
-    """How many training rows it has."""
-    recall: Estimate
-    """Share of its rows that are found."""
-    precision: Estimate | None
-    """Share of the answers with this class that are right; None where it is never answered."""
-
-
-@dataclass(frozen=True)
 class Scores:
     """What a run measured."""
 
@@ -81,8 +69,6 @@ class Scores:
     """The metric of ``estimate`` and of the arms."""
     n: int
     """How many rows were held out in turn."""
-    labels: tuple[str, ...]
-    """The class names, in the order of the confusion table."""
     protocol: str
     """How rows were held out."""
     chosen: str
@@ -91,10 +77,8 @@ class Scores:
     """The score of the whole procedure, every choice made inside the training part of each fold."""
     arms: tuple[Arm, ...]
     """All arms, cheapest first."""
-    confusion: NDArray[np.float64]
-    """(C, C) true by predicted class out of fold, mean over repeats: each row of data counts once."""
-    classes: tuple[ClassScore, ...]
-    """Per class, in the order of ``labels``."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What the task tells beside these, as it stands in ``scores.json``: of classes their recall and the confusion."""
     seconds: dict[str, float] = field(default_factory=dict)
     """What each stage took."""
     level: float = LEVEL
@@ -107,8 +91,6 @@ class Scores:
     """The result in one sentence."""
     curve: Curve | None = None
     """Accuracy of the frozen rung against the number of labels, and what more are worth; None in runs of old."""
-    sets: Sets | None = None
-    """What sets of classes look like that hold the right one nine times in ten; None where rows are too few."""
     slices: tuple[Slice, ...] = ()
     """How parts of the rows fare: by length, group, source and class."""
     stability: tuple[Changed, ...] = ()
@@ -127,26 +109,15 @@ class Scores:
             "metric": self.metric,
             "level": self.level,
             "n": self.n,
-            "labels": list(self.labels),
             "protocol": self.protocol,
             "chosen": self.chosen,
             "estimate": self.estimate.as_dict(),
             "sentence": self.sentence,
             "test": None if self.test is None else {**self.test.as_dict(), "n": self.test_n},
             "arms": [arm.as_dict() for arm in self.arms],
-            "classes": [
-                {
-                    "name": c.name,
-                    "rows": c.rows,
-                    "recall": c.recall.as_dict(),
-                    "precision": None if c.precision is None else c.precision.as_dict(),
-                }
-                for c in self.classes
-            ],
-            "confusion": np.round(self.confusion, 3).tolist(),
+            **self.details,
             "seconds": {stage: round(time, 3) for stage, time in self.seconds.items()},
             **({} if self.curve is None else {"curve": self.curve.as_dict()}),
-            **({} if self.sets is None else {"sets": self.sets.as_dict()}),
             **({"slices": [part.as_dict() for part in self.slices]} if self.slices else {}),
             **({"stability": [change.as_dict() for change in self.stability]} if self.stability else {}),
             **({} if self.kept is None else {"kept": self.kept.as_dict()}),
@@ -169,25 +140,17 @@ class Scores:
             return cls(
                 metric=raw["metric"],
                 n=raw["n"],
-                labels=tuple(raw["labels"]),
                 protocol=raw["protocol"],
                 chosen=raw["chosen"],
                 estimate=Estimate(**raw["estimate"]),
                 arms=tuple(Arm.from_dict(arm) for arm in raw["arms"]),
-                confusion=np.array(raw["confusion"]),
-                classes=tuple(
-                    ClassScore(
-                        c["name"], c["rows"], Estimate(**c["recall"]), c["precision"] and Estimate(**c["precision"])
-                    )
-                    for c in raw["classes"]
-                ),
+                details={name: value for name, value in raw.items() if name not in _OWN},
                 seconds=raw["seconds"],
                 level=raw["level"],
                 test=raw["test"] and Estimate(*(raw["test"][key] for key in ("value", "low", "high"))),
                 test_n=raw["test"]["n"] if raw["test"] else 0,
                 sentence=raw["sentence"],
                 curve=Curve.from_dict(raw["curve"]) if "curve" in raw else None,
-                sets=Sets(**raw["sets"]) if "sets" in raw else None,
                 slices=tuple(Slice.from_dict(part) for part in raw.get("slices", ())),
                 stability=tuple(Changed.from_dict(change) for change in raw.get("stability", ())),
                 kept=Kept.from_dict(raw["kept"]) if "kept" in raw else None,
@@ -216,15 +179,15 @@ class HeldOut:
     row: int
     """Zero-based position in the source."""
     label: str
-    """The class that the source says."""
+    """What the source says."""
     predicted: str
-    """The class with the highest mean probability over the repeats, each time held out."""
+    """What is answered by the mean over the repeats, each time held out."""
     confidence: float
-    """Mean probability of ``predicted`` over repeats, calibrated inside the folds."""
+    """How sure that answer is of itself, calibrated inside the folds."""
     own: float
-    """Mean probability of ``label``; the lowest are the most doubtful rows."""
+    """How well ``label`` fits what is answered, from 0 to 1; the lowest are the most doubtful rows."""
 
 
 def most_doubtful(answers: Sequence[HeldOut], count: int) -> list[HeldOut]:
-    """The rows whose own label was least probable while they were held out, the most doubtful first."""
+    """The rows whose own label fitted worst while they were held out, the most doubtful first."""
     return sorted(answers, key=lambda answer: (answer.own, answer.row))[:count]

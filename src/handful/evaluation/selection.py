@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_softmax, ndtri, softmax
+from scipy.special import expit, ndtri, softmax
 
-from handful.evaluation.calibration import SMALLEST, hedged_losses
+from handful.data.targets import Targets
 from handful.evaluation.gate import Prior, expected, gain
+from handful.evaluation.link import Link
 
 Floats = NDArray[np.floating]
 
@@ -46,25 +47,26 @@ def weigh(losses: Floats, last: Sequence[bool]) -> NDArray[np.float64]:
     return np.asarray(kept / kept.sum())
 
 
-def pool(answers: Sequence[Floats], weights: Floats) -> NDArray[np.float64]:
-    """The logarithmic pool of several answers: a weighted mean of their log probabilities (Genest & Zidek 1986).
+def pool(link: Link, answers: Sequence[Floats], weights: Floats) -> NDArray[np.float64]:
+    """Several answers pooled: a weighted mean of their scores.
 
-    Of linear heads that is again one linear head, so that the pool costs no more than its members' features.
+    Of probabilities that is the logarithmic pool, a weighted mean of their logarithms (Genest & Zidek 1986). Of linear
+    heads it is again one linear head, so that the pool costs no more than its members' features.
 
     Args:
-        answers: Q arrays (..., C) of scores, sharpened so that their softmax is what each candidate says.
+        link: how scores become answers.
+        answers: Q arrays (..., K) of what each candidate answers.
         weights: (Q,).
 
     Returns:
-        (..., C) probabilities; no answer is so sure that the others do not count.
+        (..., K) answers; none is so sure that the others do not count.
     """
-    logs = [np.maximum(log_softmax(np.asarray(a, np.float64), -1), np.log(SMALLEST)) for a in answers]
-    return np.asarray(softmax(np.tensordot(weights, np.stack(logs), 1), -1))
+    return link.outputs(np.tensordot(weights, np.stack([link.scores(answer) for answer in answers]), 1))
 
 
 def halved(
-    below: NDArray[np.float64], above: NDArray[np.float64], truth: NDArray[np.integer], folds: NDArray[np.integer],
-    groups: NDArray[np.integer] | None = None, prior: Prior | None = None,
+    link: Link, below: NDArray[np.float64], above: NDArray[np.float64], targets: Targets,
+    folds: NDArray[np.integer], groups: NDArray[np.integer] | None = None, prior: Prior | None = None,
 ) -> tuple[NDArray[np.float64], float]:  # fmt: skip
     """Two arms pooled: half and half, or more of the one above as far as the rows and what is known prefer it.
 
@@ -72,19 +74,19 @@ def halved(
     deserves; only where they clearly do does its share grow.
 
     Args:
-        below: (N, C) held-out probabilities.
-        above: (N, C) those of its rival, on the same folds.
-        truth: (N,) class numbers.
+        link: how scores become answers, and what these cost.
+        below: (N, K) held-out answers.
+        above: (N, K) those of its rival, on the same folds.
+        targets: of the N rows.
         folds: (N,) fold of each row.
         groups: (N,) rows that are not independent share a number; None where all are.
         prior: what is known from other sets about the rival, of which pools with the arm below gained as much.
 
     Returns:
-        (N, C) held-out probabilities of the pool, the share of every fold found on the others, and the share of the
+        (N, K) held-out answers of the pool, the share of every fold found on the others, and the share of the
         arm above that all rows support.
     """
-    losses = hedged_losses(below, truth), hedged_losses(above, truth)
-    logs = [np.log(np.maximum(proba, SMALLEST)) for proba in (below, above)]
+    losses = link.losses(below, targets), link.losses(above, targets)
 
     def share(rows: NDArray[np.bool_]) -> float:
         own = np.flatnonzero(rows) if groups is None else groups[rows]
@@ -94,30 +96,31 @@ def halved(
     out = np.zeros_like(below)
     for k in np.unique(folds):
         own, high = folds == k, share(folds != k)
-        out[own] = pool([log[own] for log in logs], np.array([1 - high, high]))
-    return out, share(np.ones(len(truth), bool))
+        out[own] = pool(link, [below[own], above[own]], np.array([1 - high, high]))
+    return out, share(np.ones(len(targets), bool))
 
 
 def composed(
-    probas: Sequence[NDArray[np.float64]], truth: NDArray[np.integer], folds: NDArray[np.integer]
+    link: Link, answers: Sequence[NDArray[np.float64]], targets: Targets, folds: NDArray[np.integer]
 ) -> tuple[int, NDArray[np.float64]]:
     """The best of several answers, and those of the whole procedure: for every fold the one that the others favour.
 
     Args:
-        probas: at least one (N, C) array of held-out probabilities.
-        truth: (N,) class numbers.
+        link: what answers cost.
+        answers: at least one (N, K) array of held-out answers.
+        targets: of the N rows.
         folds: (N,) fold of each row; where there is one only, all rows choose.
 
     Returns:
-        The position of the one with the lowest loss on all rows, and (N, C) held-out probabilities.
+        The position of the one with the lowest loss on all rows, and (N, K) held-out answers.
     """
-    losses = np.stack([hedged_losses(proba, truth) for proba in probas])  # (Q, N)
+    losses = np.stack([link.losses(answer, targets) for answer in answers])  # (Q, N)
     best = int(losses.mean(1).argmin())
-    whole = np.array(probas[best])
+    whole = np.array(answers[best])
     for k in np.unique(folds):
         own = folds == k
         if not own.all():
-            whole[own] = probas[int(losses[:, ~own].mean(1).argmin())][own]
+            whole[own] = answers[int(losses[:, ~own].mean(1).argmin())][own]
     return best, whole
 
 

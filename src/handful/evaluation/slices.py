@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.evaluation.intervals import LEVEL, Estimate, accuracy_interval
+from handful.evaluation.intervals import LEVEL, Estimate, interval
+from handful.evaluation.metrics import share
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.integer]
@@ -133,7 +134,7 @@ def slices(
         chance = _chances(right, member, None if kind == "group" else groups, rng)
         at = np.arange(len(kept)) + len(found)
         for i, p, own in zip(kept, chance, member.T, strict=True):
-            accuracy = accuracy_interval(right[own], None if groups is None or kind == "group" else groups[own])
+            accuracy = interval(share(right[own]), None if groups is None or kind == "group" else groups[own])
             found.append(Slice(kind, str(parts[i]), int(sizes[i]), accuracy, float(right[~own].mean()), p))
         same = len(parts) == 2
         asked += (

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.evaluation.intervals import LEVEL, Estimate, accuracy_interval, paired_difference
+from handful.evaluation.intervals import LEVEL, Estimate, difference, interval
+from handful.evaluation.metrics import share
 from handful.features.view import Matrix, unit_rows
 
 Whole = NDArray[np.integer]
@@ -108,13 +109,13 @@ def stability(
         groups: (N,) rows that are not independent share a number; None where all are.
         changes: how many changes are tried in all.
     """
-    same = (before == after).astype(float)
-    found = Changed(name, len(same), accuracy_interval(same, groups))
+    same = share(before == after)
+    found = Changed(name, len(same), interval(same, groups))
     if frozen is None:
         return found
-    rival = (frozen[0] == frozen[1]).astype(float)
-    difference = paired_difference(same, rival, groups, _level(changes))
-    return Changed(name, len(same), found.same, accuracy_interval(rival, groups), difference)
+    rival = share(frozen[0] == frozen[1])
+    apart = difference(same, rival, groups, _level(changes))
+    return Changed(name, len(same), found.same, interval(rival, groups), apart)
 
 
 def accuracies(plain: NDArray[np.bool_], changed: NDArray[np.bool_], changes: int) -> dict[str, Any]:
@@ -125,9 +126,9 @@ def accuracies(plain: NDArray[np.bool_], changed: NDArray[np.bool_], changes: in
         changed: (N,) whether it is after the change.
         changes: how many changes are tried in all.
     """
-    before, after = plain.astype(float), changed.astype(float)
-    loss = paired_difference(before, after, None, _level(changes))
-    shares = {"plain": accuracy_interval(before), "accuracy": accuracy_interval(after), "loss": loss}
+    before, after = share(plain), share(changed)
+    loss = difference(before, after, None, _level(changes))
+    shares = {"plain": interval(before), "accuracy": interval(after), "loss": loss}
     return {"test_rows": len(before), **shares}
 
 
@@ -150,17 +151,17 @@ class Kept:
     @property
     def sentence(self) -> str:
         """The overlap, and what it means, in words."""
-        share = self.overlap
+        overlap = self.overlap
         extent = (
             "what it knew is mostly kept"
-            if share.low > _MOSTLY
+            if overlap.low > _MOSTLY
             else "most of what it knew has changed: use it for nothing but these classes"
-            if share.high < _HALF
+            if overlap.high < _HALF
             else "part of what it knew has changed"
         )
         return (
-            f"Of the {NEIGHBOURS} nearest neighbours of an item among {self.items} {self.about}, {share.value:.0%} "
-            f"({share.low:.0%} to {share.high:.0%}) were among the nearest before weights moved: {extent}."
+            f"Of the {NEIGHBOURS} nearest neighbours of an item among {self.items} {self.about}, {overlap.value:.0%} "
+            f"({overlap.low:.0%} to {overlap.high:.0%}) were among the nearest before weights moved: {extent}."
         )
 
     @property
@@ -197,7 +198,7 @@ def kept(about: str, before: Matrix, after: Matrix) -> Kept | None:
         return None
     first, second = neighbours(before), neighbours(after)
     shares = [len(set(a) & set(b)) / NEIGHBOURS for a, b in zip(first.tolist(), second.tolist(), strict=True)]
-    return Kept(about, n, accuracy_interval(np.array(shares)))
+    return Kept(about, n, interval(share(np.array(shares))))
 
 
 def neighbours(features: Matrix, count: int = NEIGHBOURS) -> NDArray[np.intp]:

@@ -1,31 +1,24 @@
-"""Verdicts: out-of-fold probabilities of every arm in, Scores with intervals, ties and reasons out."""
+"""Verdicts: held-out answers of every arm in, Scores with intervals, ties and reasons out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.data.targets import Targets
 from handful.evaluation.curves import Curve
-from handful.evaluation.intervals import (
-    LEVEL,
-    Estimate,
-    accuracy_interval,
-    bootstrap,
-    independent_rows,
-    paired_difference,
-    wilson,
-)
-from handful.evaluation.metrics import METRICS, confusion
-from handful.evaluation.scores import Arm, ClassScore, HeldOut, Scores
+from handful.evaluation.intervals import Estimate, difference, interval, widened
+from handful.evaluation.metrics import Measured, Metric
+from handful.evaluation.scores import Arm, HeldOut, Scores
 
-REFERENCE = "majority"
-"""The arm that every other one must beat to be worth anything."""
+if TYPE_CHECKING:
+    from handful.tasks.base import Task
 
-Probabilities = NDArray[np.float64]
+Outputs = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -34,8 +27,8 @@ class Held:
 
     name: str
     """What the arm is called."""
-    proba: Probabilities
-    """(R, N, C), every choice made inside the training part of the fold."""
+    outputs: Outputs
+    """(R, N, K), every choice made inside the training part of the fold."""
     rung: int = 0
     """The rung of the ladder."""
     seconds: float = 0.0
@@ -44,42 +37,28 @@ class Held:
     """The options that its refit on all rows uses."""
     gate: str = ""
     """How it fared against the arm below it, in words, where the gate was asked."""
-    on_few: Probabilities | None = None
-    """(1, N, C) the same on the few folds on which weights move; None where none did."""
+    on_few: Outputs | None = None
+    """(1, N, K) the same on the few folds on which weights move; None where none did."""
 
-    def right(self, truth: NDArray[np.integer], few: bool = False) -> NDArray[np.float64]:
-        """(N,) the share of repeats in which each row was answered right, or whether it was on the few folds."""
-        answers = self.proba if self.on_few is None or not few else self.on_few
-        return np.asarray((answers.argmax(2) == truth).mean(0), np.float64)
+    def measured(self, rows: Rows, metric: Metric, few: bool = False) -> Measured:
+        """What its answers add to the sums of a metric, on all repeats or on the few folds."""
+        return metric.of(self.outputs if self.on_few is None or not few else self.on_few, rows.targets)
 
 
 @dataclass(frozen=True)
 class Rows:
     """What is known about the rows that were held out."""
 
-    truth: NDArray[np.int64]
-    """(N,) class numbers."""
-    labels: tuple[str, ...]
-    """C class names."""
+    task: Task
+    """What is wanted of them."""
+    targets: Targets
+    """Of the N rows."""
     groups: NDArray[np.int64] | None
     """(N,) rows that are not independent share a number; None where all are."""
     positions: tuple[int, ...]
     """(N,) zero-based position of each row in its source."""
     folds: int = 0
     """How many folds the answers of the whole procedure come from, where these are the few on which weights move."""
-
-
-def measure(proba: Probabilities, rows: Rows, metric: str, rng: np.random.Generator, level: float = LEVEL) -> Estimate:
-    """The metric of out-of-fold answers (R, N, C), with its interval."""
-    predicted, classes = proba.argmax(2), len(rows.labels)
-    if metric == "accuracy":
-        return accuracy_interval((predicted == rows.truth).mean(0), rows.groups, level)
-    score = METRICS[metric]
-
-    def statistic(at: NDArray[np.integer]) -> float:
-        return score(np.sum([confusion(rows.truth[at], row[at], classes) for row in predicted], 0))
-
-    return bootstrap(statistic, len(rows.truth), rng, rows.groups, level)
 
 
 def promised(estimate: Estimate, curve: Curve | None, folds: int = 0) -> Estimate:
@@ -93,22 +72,20 @@ def promised(estimate: Estimate, curve: Curve | None, folds: int = 0) -> Estimat
         curve: what the folds say about fewer and more labels; None: nothing is moved.
         folds: how many folds were measured on, where they are others than those of the curve.
     """
-    if curve is None:
-        return estimate
-    return replace(estimate, high=min(1.0, estimate.high + curve.unseen(folds)))
+    return estimate if curve is None else widened(estimate, curve.unseen(folds))
 
 
 def compare(
-    arms: Sequence[Held], whole: Probabilities, chosen: str, rows: Rows, metric: str, rng: np.random.Generator
+    arms: Sequence[Held], whole: Outputs, chosen: str, rows: Rows, metric: Metric, rng: np.random.Generator
 ) -> tuple[Arm, ...]:
     """Set every arm against the chosen one, and the chosen one against the reference, always on the same folds.
 
     Args:
         arms: all arms, cheapest first.
-        whole: (R, N, C) answers of the whole procedure, the choice of arm included.
+        whole: (R, N, K) answers of the whole procedure, the choice of arm included.
         chosen: the arm that the whole procedure ended with.
         rows: what was held out.
-        metric: the metric of the estimates; differences are always of accuracies.
+        metric: what is estimated, and what arms are compared by.
         rng: source of bootstrap draws.
     """
     few = rows.folds > 0
@@ -116,102 +93,77 @@ def compare(
     procedure = Held(chosen, whole, on_few=whole if few else taken)
     out = []
     for arm in arms:
-        estimate = measure(arm.proba, rows, metric, rng)
+        measured = interval(arm.measured(rows, metric), rows.groups, rng=rng)
         if arm.name == chosen:
-            versus = next((a for a in arms if a.name == REFERENCE), None)
-            first = procedure.right(rows.truth, few)
-            second = None if versus is None else versus.right(rows.truth, few)
+            versus = next((a for a in arms if a.name == rows.task.reference.name), None)
+            first, alike = procedure, few
         else:
-            versus, alike = procedure, few or arm.rung > 0
-            first, second = (one.right(rows.truth, alike) for one in (arm, procedure))
-        difference = None if second is None else paired_difference(first, second, rows.groups)
-        verdict, reason = _judge(arm.name, chosen, difference)
+            versus, first, alike = procedure, arm, few or arm.rung > 0
+        apart = None
+        if versus is not None:
+            pair = first.measured(rows, metric, alike), versus.measured(rows, metric, alike)
+            apart = difference(*pair, rows.groups, rng=rng)
+        verdict, reason = _judge(arm.name, chosen, apart, metric, rows.task.reference.words)
         if arm.gate:
             reason = f"{reason} Against the arm below, {arm.gate}."
         name = versus.name if versus else None
-        out.append(Arm(arm.name, arm.rung, estimate, verdict, reason, name, difference, arm.seconds, arm.setting))
+        out.append(Arm(arm.name, arm.rung, measured, verdict, reason, name, apart, arm.seconds, arm.setting))
     return tuple(out)
 
 
-def _judge(name: str, chosen: str, difference: Estimate | None) -> tuple[str, str]:
-    if difference is None:
-        return "chosen", "Taken for its held-out log loss; there is no reference arm to compare with."
-    points = f"{abs(100 * difference.value):.0f} points ({_signed(difference.low)} to {_signed(difference.high)})"
+def _judge(name: str, chosen: str, apart: Estimate | None, metric: Metric, reference: str) -> tuple[str, str]:
+    """The verdict on an arm and the sentence for it, from its difference to what it is set against."""
+    if apart is None:
+        return "chosen", "Taken for its held-out loss; there is no reference arm to compare with."
+    size = told_difference(apart, metric)
+    gain = apart if metric.higher_is_better else -apart
     if name == chosen:
-        if difference.holds_zero:
-            return (
-                "chosen",
-                f"Taken for its held-out log loss, but a tie with always answering the same class: {points}.",
-            )
-        side = "but worse" if difference.value < 0 else "better"
-        return "chosen", f"Taken for its held-out log loss, {side} than always answering the same class by {points}."
-    if difference.holds_zero:
-        return "tie", f"Cannot be told from {chosen} on these rows: {points} apart."
-    side = "worse" if difference.value < 0 else "better"
-    return side, f"{side.capitalize()} than {chosen} by {points}."
+        if apart.holds_zero:
+            return "chosen", f"Taken for its held-out loss, but a tie with {reference}: {size}."
+        side = "but worse" if gain.value < 0 else "better"
+        return "chosen", f"Taken for its held-out loss, {side} than {reference} by {size}."
+    if apart.holds_zero:
+        return "tie", f"Cannot be told from {chosen} on these rows: {size} apart."
+    side = "worse" if gain.value < 0 else "better"
+    return side, f"{side.capitalize()} than {chosen} by {size}."
+
+
+def told_difference(apart: Estimate, metric: Metric) -> str:
+    """A difference with its interval in words: ``5 points (−21 to +12)``, or in the metric's own unit."""
+    if not metric.unit:
+        return f"{abs(100 * apart.value):.0f} points ({_signed(apart.low)} to {_signed(apart.high)})"
+    return f"{abs(apart.value):.3g} {metric.unit} ({apart.low:+.3g} to {apart.high:+.3g})".replace("-", _MINUS)
+
+
+_MINUS = "\N{MINUS SIGN}"
 
 
 def _signed(share: float) -> str:
     """A difference in points, with a real minus sign and no sign on zero."""
     points = round(100 * share)
-    return f"{points:+d}".replace("-", "\N{MINUS SIGN}") if points else "0"
+    return f"{points:+d}".replace("-", _MINUS) if points else "0"
 
 
-def class_scores(whole: Probabilities, rows: Rows) -> tuple[NDArray[np.float64], tuple[ClassScore, ...]]:
-    """The confusion table (C, C), mean over repeats, and each class's recall and precision with their intervals.
-
-    How often a class is answered varies over repeats, so that its precision rests on the mean number of such answers;
-    where rows come in groups they count for less, as they do in the accuracy of all rows.
-    """
-    classes = len(rows.labels)
-    predicted = whole.argmax(2)
-    table = np.mean([confusion(rows.truth, row, classes) for row in predicted], 0)  # (C, C)
-    right = (predicted == rows.truth).mean(0)
-    worth = independent_rows(right, rows.groups) / len(right)
-    out = []
-    for c, name in enumerate(rows.labels):
-        own = rows.truth == c
-        answered = table[:, c].sum()
-        recall = accuracy_interval(right[own], None if rows.groups is None else rows.groups[own])
-        precision = wilson(float(table[c, c] / answered), max(1.0, worth * answered)) if answered else None
-        out.append(ClassScore(name, int(own.sum()), recall, precision))
-    return table, tuple(out)
-
-
-def held_out_answers(whole: Probabilities, rows: Rows) -> tuple[HeldOut, ...]:
+def held_out_answers(whole: Outputs, rows: Rows) -> tuple[HeldOut, ...]:
     """What was answered for each row while it was held out, in the order of the rows."""
-    mean = whole.mean(0)  # (N, C)
-    best = mean.argmax(1)
-    return tuple(
-        HeldOut(row, rows.labels[t], rows.labels[b], float(mean[i, b]), float(mean[i, t]))
-        for i, (row, t, b) in enumerate(zip(rows.positions, rows.truth, best, strict=True))
-    )
+    mean, task = whole.mean(0), rows.task  # (N, K)
+    told = zip(
+        rows.positions, task.wanted(rows.targets), task.words(mean, rows.targets.names),
+        task.confidence(mean).tolist(), task.own(mean, rows.targets).tolist(), strict=True,
+    )  # fmt: skip
+    return tuple(HeldOut(*row) for row in told)
 
 
-def score_test(predicted: Sequence[str], labels: Sequence[str], metric: str, rng: np.random.Generator) -> Estimate:
-    """The metric on the N rows that the source keeps for a test, with its interval.
-
-    Args:
-        predicted: N class names answered.
-        labels: N true class names; some may be of classes that no training row has.
-        metric: one of ``METRICS``.
-        rng: source of bootstrap draws.
-    """
-    names, coded = np.unique([*labels, *predicted], return_inverse=True)
-    truth, answers = np.split(coded, 2)
-    rows = Rows(truth, tuple(names.tolist()), None, tuple(range(len(truth))))
-    return measure(np.eye(len(names))[None, answers], rows, metric, rng)
-
-
-def sentence(estimate: Estimate, arms: Sequence[Arm], rows: Rows, metric: str) -> str:
+def sentence(estimate: Estimate, arms: Sequence[Arm], rows: Rows, metric: Metric) -> str:
     """The cross-validated result in words, with what it does not show."""
     chosen = next(arm for arm in arms if arm.verdict == "chosen")
-    kind = metric.replace("_", " ")
-    between = f"between {estimate.low:.0%} and {estimate.high:.0%} (95 % interval, {len(rows.truth)} rows held out)"
+    kind = metric.name.replace("_", " ")
+    between = f"between {estimate.low:.0%} and {estimate.high:.0%} (95 % interval, {len(rows.targets)} rows held out)"
     said = f"{kind} {estimate.value:.0%}, {between}"
     ties = [arm.name for arm in arms if arm.verdict == "tie"]
-    if chosen.difference is not None and chosen.difference.low <= 0:
-        return f"{said}; not yet better than always answering the same class: collect more rows."
+    gain = chosen.difference if metric.higher_is_better or chosen.difference is None else -chosen.difference
+    if gain is not None and gain.low <= 0:
+        return f"{said}; not yet better than {rows.task.reference.words}: collect more rows."
     if ties:
         return f"{said}; {chosen.name} is taken, {_listed(ties)} cannot be told from it."
     return f"{said}; {chosen.name} is taken."
@@ -222,34 +174,31 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def assemble(
-    arms: Sequence[Held], whole: Probabilities, chosen: str, rows: Rows,
-    *, metric: str, protocol: str, rng: np.random.Generator, curve: Curve | None = None,
+    arms: Sequence[Held], whole: Outputs, chosen: str, rows: Rows,
+    *, metric: Metric, protocol: str, rng: np.random.Generator, curve: Curve | None = None,
 ) -> Scores:  # fmt: skip
     """Put the Scores of a run together.
 
     Args:
         arms: all arms, cheapest first.
-        whole: (R, N, C) answers of the whole procedure, the choice of arm included.
+        whole: (R, N, K) answers of the whole procedure, the choice of arm included.
         chosen: the arm that became the model.
         rows: what was held out.
-        metric: one of ``METRICS``.
+        metric: what is estimated and compared.
         protocol: how rows were held out, in words.
         rng: source of bootstrap draws.
         curve: what the folds say about fewer and more labels; without it the interval is about the models of the folds.
     """
-    estimate = promised(measure(whole, rows, metric, rng), curve, rows.folds)
+    estimate = promised(interval(metric.of(whole, rows.targets), rows.groups, rng=rng), curve, rows.folds)
     compared = compare(arms, whole, chosen, rows, metric, rng)
-    table, classes = class_scores(whole, rows)
     return Scores(
-        metric=metric,
-        n=len(rows.truth),
-        labels=rows.labels,
+        metric=metric.name,
+        n=len(rows.targets),
         protocol=protocol,
         chosen=chosen,
         estimate=estimate,
         arms=compared,
-        confusion=table,
-        classes=classes,
+        details=rows.task.details(whole, rows.targets, rows.groups),
         sentence=sentence(estimate, compared, rows, metric),
         curve=curve,
     )

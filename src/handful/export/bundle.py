@@ -18,7 +18,6 @@ from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
 from handful.data.items import make_items
 from handful.errors import BundleError, DataError, OptionError
-from handful.evaluation.calibration import probabilities
 from handful.export import carried, reference
 from handful.export.record import (
     FORMAT,
@@ -36,6 +35,7 @@ from handful.export.reference import Reference
 from handful.features.cache import FeatureCache
 from handful.features.extract import extract
 from handful.features.view import MOVED, View, unit_rows
+from handful.tasks.classification.softmax import probabilities
 
 WITNESSES = 8
 """How many training rows a bundle keeps the features of, to test itself with when it is loaded."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from handful.backbones.catalog import ENTRIES
 from handful.evaluation.intervals import Estimate
-from handful.evaluation.scores import ClassScore, Scores
+from handful.evaluation.scores import Scores
+from handful.tasks.classification.details import ClassDetails, ClassScore
 
 if TYPE_CHECKING:
     from handful.export.bundle import Bundle
@@ -64,14 +65,18 @@ def _score(scores: Scores) -> str:
     lines = [f"- {metric}: **{figure}**, measured on {scores.n:,} rows by {scores.protocol} cross-validation"]
     if scores.test is not None:
         lines.append(f"- on {scores.test_n:,} test rows, used once: **{_interval(scores.test, scores.level)}**")
-    most = max(score.rows for score in scores.classes) / scores.n
+    most = max(score.rows for score in _classes(scores)) / scores.n
     lines.append(f"- always answering the most frequent class would be right on {most:.0%} of these rows")
     return "\n".join(lines)
 
 
+def _classes(scores: Scores) -> tuple[ClassScore, ...]:
+    return ClassDetails.from_dict(scores.details).classes
+
+
 def _class_table(scores: Scores) -> str:
     lines = ["| class | rows | found | right when answered |", "|---|---:|---:|---:|"]
-    for score in scores.classes:
+    for score in _classes(scores):
         right = "never answered" if score.precision is None else _share(score.precision)
         lines.append(f"| {_plain(score.name)} | {score.rows} | {_share(score.recall)} | {right} |")
     return "\n".join(lines)
@@ -116,11 +121,11 @@ def _use(model: Bundle) -> str:
 
 def _limits(scores: Scores) -> str:
     lines = [
-        f"- It knows these {len(scores.labels)} classes and no other: anything else is given one of them too.",
+        f"- It knows these {len(_classes(scores))} classes and no other: anything else is given one of them too.",
         "- The score holds for items that come from the same place as the rows it learned from.",
         f"- {scores.n:,} rows say no more than the interval does; the interval of a single class is wider still.",
     ]
-    few = [score for score in scores.classes if score.rows < _FEW]
+    few = [score for score in _classes(scores) if score.rows < _FEW]
     if few:
         lines.append(f"- Fewer than {_FEW} rows were there for {_listed([_told(score) for score in few])}.")
     return "\n".join(lines)

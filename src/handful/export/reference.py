@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from handful.errors import BundleError
 from handful.evaluation import drift
-from handful.evaluation.conformal import misfits
 from handful.evaluation.novelty import Novelty
 from handful.features.view import Matrix, View, unit_rows
+from handful.tasks.classification.conformal import misfits
 
 FILE = "reference.safetensors"
 """Its name within the bundle."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.evaluation.scores import ClassScore, Scores
+from handful.tasks.classification.details import ClassDetails, ClassScore
 
 # Up to this many classes the table can be read as it is; above it the list comes first.
 SMALL = 20
@@ -53,44 +53,44 @@ class Confusion:
     """The share of the class's rows."""
 
 
-def cells(scores: Scores) -> list[list[Cell]]:
+def cells(details: ClassDetails) -> list[list[Cell]]:
     """The confusion table, one list per true class; empty where there are too many classes to show."""
-    if len(scores.labels) > LARGEST:
+    if len(details.labels) > LARGEST:
         return []
-    shares = _shares(scores)
-    digits = 0 if np.array_equal(scores.confusion, scores.confusion.round()) else 1
+    shares = _shares(details)
+    digits = 0 if np.array_equal(details.confusion, details.confusion.round()) else 1
     return [
-        [_cell(scores, i, j, f"{number:.{digits}f}", float(shares[i, j])) for j, number in enumerate(row)]
-        for i, row in enumerate(scores.confusion.tolist())
+        [_cell(details, i, j, f"{number:.{digits}f}", float(shares[i, j])) for j, number in enumerate(row)]
+        for i, row in enumerate(details.confusion.tolist())
     ]
 
 
-def largest(scores: Scores) -> list[Confusion]:
+def largest(details: ClassDetails) -> list[Confusion]:
     """The confusions that cost the most rows, the worst first."""
-    shares, wrong = _shares(scores), scores.confusion.copy()
+    shares, wrong = _shares(details), details.confusion.copy()
     np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[: LISTED if len(scores.labels) <= SMALL else LISTED_ALONE]
+    order = np.argsort(-wrong, axis=None, kind="stable")[: LISTED if len(details.labels) <= SMALL else LISTED_ALONE]
     pairs: Iterator[tuple[int, int]] = zip(
         *(axis.tolist() for axis in np.unravel_index(order, wrong.shape)), strict=True
     )
     return [
-        Confusion(scores.labels[i], scores.labels[j], float(wrong[i, j]), float(shares[i, j]))
+        Confusion(details.labels[i], details.labels[j], float(wrong[i, j]), float(shares[i, j]))
         for i, j in pairs
         if wrong[i, j] >= 0.05
     ]
 
 
-def weakest_first(scores: Scores) -> list[ClassScore]:
+def weakest_first(details: ClassDetails) -> list[ClassScore]:
     """The classes, those with the lowest recall first."""
-    return sorted(scores.classes, key=lambda score: (score.recall.value, -score.rows))
+    return sorted(details.classes, key=lambda score: (score.recall.value, -score.rows))
 
 
-def _shares(scores: Scores) -> NDArray[np.float64]:
-    return np.asarray(scores.confusion / np.maximum(scores.confusion.sum(1, keepdims=True), 1e-9))
+def _shares(details: ClassDetails) -> NDArray[np.float64]:
+    return np.asarray(details.confusion / np.maximum(details.confusion.sum(1, keepdims=True), 1e-9))
 
 
-def _cell(scores: Scores, i: int, j: int, number: str, share: float) -> Cell:
+def _cell(details: ClassDetails, i: int, j: int, number: str, share: float) -> Cell:
     if not float(number):
         return Cell("", 0.0, i == j, "")
-    title = f"{number} of “{scores.labels[i]}” answered “{scores.labels[j]}”"
+    title = f"{number} of “{details.labels[i]}” answered “{details.labels[j]}”"
     return Cell(number, round(share, 2), i == j, title)

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from handful.evaluation.intervals import Estimate
-from handful.evaluation.metrics import METRICS
 from handful.evaluation.scores import Scores
 from handful.report import words
+from handful.tasks.classification.details import ClassDetails
 
 if TYPE_CHECKING:
     from handful.run import Run
@@ -124,15 +122,9 @@ def _against_one_answer(scores: Scores, estimate: Estimate, share: float, freque
 
 
 def _one_answer(scores: Scores) -> tuple[str, float]:
-    """The most frequent class, and the score of giving it to every row.
-
-    Not the score of the majority arm: leaving a row out makes its own class rarer, so among equally frequent
-    classes that arm is always wrong.
-    """
-    rows = np.array([score.rows for score in scores.classes])
-    table = np.zeros((len(rows), len(rows)))
-    table[:, rows.argmax()] = rows
-    return scores.classes[int(rows.argmax())].name, METRICS[scores.metric](table)
+    """The most frequent class, and the score of giving it to every row."""
+    frequent = max(ClassDetails.from_dict(scores.details).classes, key=lambda score: score.rows)
+    return frequent.name, next(arm.estimate.value for arm in scores.arms if arm.name == MAJORITY)
 
 
 def _ties(scores: Scores) -> str:

@@ -115,8 +115,7 @@ def _curve(run: LanguageRun, name: str) -> Curve | None:
 def _worst(run: LanguageRun) -> list[Shown]:
     """The held-out rows whose wanted answers surprised the chosen arm most."""
     taken = next(arm for arm in run.speech.told if arm.name == run.scores.chosen)
-    loss = taken.measured[LOSS]
-    each = loss.total / loss.weight
+    each = taken.measured[LOSS].scores
     found = []
     for at in np.argsort(-each)[:_SHOWN].tolist():
         row = int(run.speech.rows[at])

@@ -26,6 +26,7 @@ from handful.report.curves import curve
 from handful.report.doubtful import doubtful, name_of
 from handful.report.headline import headline
 from handful.report.usage import usage
+from handful.tasks.classification.details import ClassDetails
 
 if TYPE_CHECKING:
     from handful.run import Run
@@ -46,6 +47,7 @@ def render(run: Run, place: Path) -> str:
     Returns:
         The text of one HTML file, with its styles, scripts and pictures inside.
     """
+    details = ClassDetails.from_dict(run.scores.details)
     page = (
         environment()
         .get_template("report.html.j2")
@@ -55,10 +57,12 @@ def render(run: Run, place: Path) -> str:
             data=run.data,
             head=headline(run),
             backbones=_backbones(run),
-            matrix=confusion.cells(run.scores),
-            largest=confusion.largest(run.scores),
-            classes=confusion.weakest_first(run.scores),
-            small=len(run.scores.labels) <= confusion.SMALL,
+            labels=details.labels,
+            sets=run.scores.details.get("sets"),
+            matrix=confusion.cells(details),
+            largest=confusion.largest(details),
+            classes=confusion.weakest_first(details),
+            small=len(details.labels) <= confusion.SMALL,
             weakest=confusion.WEAKEST,
             doubts=doubtful(run),
             checks=bool(run.scores.slices or run.scores.stability or run.scores.kept),

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from handful.data.splits import fold_ids
 from handful.errors import TrainingError
-from handful.evaluation.calibration import log_losses_of
-from handful.evaluation.intervals import accuracy_interval
+from handful.evaluation.intervals import interval
+from handful.evaluation.metrics import share
 from handful.features.view import unit_rows
 from handful.seeding import generator
 from handful.strategies.heads import Logistic
 from handful.strategies.linear import ABSENT
 from handful.strategies.recipe import SWEEP, SWEPT, Recipe
+from handful.tasks.classification.softmax import log_losses_of
 from handful.training.activations import Activations
 from handful.training.batches import Balanced
 from handful.training.body import Body, features_of, trainable
@@ -166,7 +167,7 @@ def with_names(
         return rows, truth
     seen, first = unit_rows(activations.frozen), len(activations) - activations.names
     right = (seen[rows] @ seen[first:].T).argmax(1) == truth
-    if accuracy_interval(right.astype(float)).low <= np.bincount(truth).max() / len(truth):
+    if interval(share(right)).low <= np.bincount(truth).max() / len(truth):
         return rows, truth
     classes = np.tile(np.arange(activations.names), count)
     return np.concatenate([rows, first + classes]), np.concatenate([truth, classes])

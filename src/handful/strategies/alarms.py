@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from handful.backbones.chat import Tokens
 from handful.backbones.decoding import answers
 from handful.backbones.language import LanguageBackbone, Sampling
-from handful.evaluation.answers import Ratio, difference
-from handful.evaluation.intervals import Estimate
+from handful.evaluation.answers import token_loss
+from handful.evaluation.intervals import Estimate, difference
+from handful.evaluation.metrics import Measured
 from handful.strategies.forgetting import forgotten, general
 from handful.strategies.token_recipes import Lesson
 from handful.training.loop import Update
@@ -90,7 +91,7 @@ class Guard:
     """Chosen answers of pairs, with their prompts."""
 
     @cached_property
-    def knew(self) -> Ratio:
+    def knew(self) -> Measured:
         """Its loss on general questions."""
         return general(self.backbone)
 
@@ -139,4 +140,4 @@ def lengths(backbone: LanguageBackbone, prompts: Sequence[Tokens], most: int) ->
 
 def _longer(before: NDArray[np.float64], after: NDArray[np.float64]) -> Estimate:
     base = np.full(len(before), max(1.0, before.mean()))
-    return difference(Ratio(after, base), Ratio(before, base))
+    return difference(token_loss(after, base), token_loss(before, base))

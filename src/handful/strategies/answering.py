@@ -16,7 +16,7 @@ from handful.backbones.language import LanguageBackbone, Sampling
 from handful.data.conversations import Conversation
 from handful.errors import HandfulError
 from handful.evaluation.answer_scores import Told, chosen_of, summed
-from handful.evaluation.answers import ACCURACY, LOSS, Judge, Ratio, scored, scorer
+from handful.evaluation.answers import ACCURACY, LOSS, Judge, points, scored, scorer, token_loss
 from handful.evaluation.intervals import Estimate
 from handful.strategies.forgetting import forgotten, general, warning, worth_a_word
 from handful.strategies.inventing import invented, tries
@@ -67,9 +67,9 @@ class _Asker:
                     said[i] = text
             self.stage.terms.say(f"asking {name}", k + 1, self.stage.used)
         held = self.stage.held
-        measured = {LOSS: Ratio(nats[held], count[held])}
+        measured = {LOSS: token_loss(nats[held], count[held])}
         if self.stage.terms.choices:
-            measured[ACCURACY] = Ratio(right[held], np.ones(len(held)))
+            measured[ACCURACY] = points(ACCURACY, right[held])
         answers = tuple(said[i] for i in held)
         judges = {self.metric: self.judge}
         if self.short:

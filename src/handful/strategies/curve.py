@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from handful.evaluation.curves import Curve, curve_of
-from handful.evaluation.metrics import confusion
 from handful.evaluation.protocol import MANY
 from handful.evaluation.selection import pool
 from handful.features.sight import Sight
@@ -35,10 +34,10 @@ def forecast(frozen: Frozen, sight: Sight, rng: np.random.Generator) -> Curve:
         sight: what it saw: features of the N rows and of the names of the classes.
         rng: decides which rows are learned from.
     """
-    rows, answers = frozen.rows, frozen.whole.argmax(2)  # (R, N)
-    table = np.sum([confusion(rows.truth, some, len(rows.labels)) for some in answers], 0)
-    sizes, right = learning_curve(frozen.found, sight, rng)
-    return curve_of(sizes.tolist(), right, float((answers == rows.truth).mean()), table, rows.labels, rows.groups)
+    rows = frozen.rows
+    sizes, scores = learning_curve(frozen.found, sight, rng)
+    now = rows.task.headline.of(frozen.whole, rows.targets).value
+    return curve_of(sizes.tolist(), scores, now, rows.task.needs(frozen.whole, rows.targets), rows.groups)
 
 
 def learning_curve(
@@ -46,7 +45,7 @@ def learning_curve(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Answer every row by models that learned from a quarter, a half and all of the rows outside its fold.
 
-    A larger part holds the smaller one of the same draw, and every class keeps its share, and one row at least. The
+    A larger part holds the smaller one of the same draw, and every stratum keeps its share, and one row at least. The
     setting is the one that all rows chose, so that levels are a little high; slopes are what the curve is for.
 
     Args:
@@ -55,58 +54,60 @@ def learning_curve(
         rng: decides which rows are learned from.
 
     Returns:
-        (J,) mean numbers of rows learned from, and (J, N) share of draws in which each row was answered right.
+        (J,) mean numbers of rows learned from, and (J, N) the headline score of each row, mean over draws.
     """
-    truth = found.truth
-    few = len(truth) <= MANY
+    task, targets, count = found.task, found.targets, len(found.targets)
+    few = count <= MANY
     members = found.members(range(len(found.settings)))[: _MEMBERS if few else 1]
     repeats = [found.folds[d % len(found.folds)] for d in range(DRAWS if few else 1)]
-    weights = np.stack([_parts(fold, truth, rng) for fold in repeats])  # (S, K, J, N)
-    fits = weights.reshape(-1, len(truth))
+    weights = np.stack([_parts(fold, task.strata(targets), rng) for fold in repeats])  # (S, F, J, N)
+    fits = weights.reshape(-1, count)
+    design = task.design(targets)
     alike: dict[tuple[View, float], list[Member]] = {}
     for member in members:
         alike.setdefault((member.setting.view, member.setting.name_weight), []).append(member)
     answers: list[NDArray[np.floating]] = []
     with threadpool_limits(1, user_api="blas"):
         for (view, name_weight), some in alike.items():
-            answers += _scores(some, view, name_weight, sight, truth, fits)
+            answers += [task.outputs(scores) for scores in _scores(some, view, name_weight, sight, design, fits)]
     shares = np.array([member.weight for some in alike.values() for member in some])
-    right = (pool(answers, shares / shares.sum()).argmax(-1) == truth).reshape(weights.shape)
-    own = np.stack([np.arange(int(fold.max()) + 1)[:, None] == fold for fold in repeats])  # (S, K, N)
+    pooled = pool(task, answers, shares / shares.sum())  # (S F J, N, K)
+    scores = np.stack([task.headline.of(one[None], targets).scores for one in pooled]).reshape(weights.shape)
+    own = np.stack([np.arange(int(fold.max()) + 1)[:, None] == fold for fold in repeats])  # (S, F, N)
     sizes = weights.sum(-1).mean((0, 1))
-    return sizes.astype(np.float64), (right & own[:, :, None]).sum(1).mean(0).astype(np.float64)
+    return sizes.astype(np.float64), (scores * own[:, :, None]).sum(1).mean(0)
 
 
-def _parts(fold: NDArray[np.int64], truth: NDArray[np.int64], rng: np.random.Generator) -> Array:
-    """Weights (K, J, N): 1 for the rows that a fit learns from."""
-    out = np.zeros((int(fold.max()) + 1, len(SHARES), len(truth)), np.float32)
+def _parts(fold: NDArray[np.int64], strata: NDArray[np.int64], rng: np.random.Generator) -> Array:
+    """Weights (F, J, N): 1 for the rows that a fit learns from."""
+    out = np.zeros((int(fold.max()) + 1, len(SHARES), len(strata)), np.float32)
     for k in range(len(out)):
-        for c in np.unique(truth):
-            rows = rng.permutation(np.flatnonzero((truth == c) & (fold != k)))
+        for c in np.unique(strata):
+            rows = rng.permutation(np.flatnonzero((strata == c) & (fold != k)))
             dice = rng.random()
             for j, share in enumerate(SHARES):
-                # Rounded up or down at random, so that the mean over classes and draws is the share.
+                # Rounded up or down at random, so that the mean over strata and draws is the share.
                 out[k, j, rows[: max(1, int(share * len(rows) + dice))]] = 1
     return out
 
 
 def _scores(
-    members: Sequence[Member], view: View, name_weight: float, sight: Sight, truth: NDArray[np.int64], fits: Array
+    members: Sequence[Member], view: View, name_weight: float, sight: Sight, design: Array, fits: Array
 ) -> list[NDArray[np.floating]]:
-    """Sharpened scores (F, N, C) of members that read the same rows."""
+    """Sharpened scores (F, N, K) of members that read the same rows."""
     features, names = view.matrix(sight.items), view.matrix(sight.names) if sight.names else None
     if np.isinf(name_weight):
         assert names is not None
         scores = zero_shot_scores(features, names)
         return [np.broadcast_to(m.sharpness * scores, (len(fits), *scores.shape)) for m in members]
-    rows, targets, counts = training_rows(features, names, truth, name_weight)
-    extra = np.broadcast_to(counts[len(truth) :], (len(fits), len(rows) - len(truth)))
+    rows, targets, counts = training_rows(features, names, design, name_weight)
+    extra = np.broadcast_to(counts[len(design) :], (len(fits), len(rows) - len(design)))
     weights = np.concatenate([fits, extra], 1)
     z, _ = rotate(rows)
     basis = decompose(z, weights) if any(m.setting.head.steps for m in members) else None
     out: list[NDArray[np.floating]] = []
     for member in members:
         coef, intercept = member.setting.head.path(z, targets, weights, [member.setting.penalty], basis)
-        scores = np.maximum(z[: len(truth)] @ coef[:, :, 0] + intercept[:, None, 0], ABSENT)
+        scores = np.maximum(z[: len(design)] @ coef[:, :, 0] + intercept[:, None, 0], ABSENT)
         out.append(member.sharpness * scores)
     return out

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.evaluation.calibration import probabilities
 from handful.features.view import Matrix, View, unit_rows
 from handful.strategies.grids import Setting
 from handful.strategies.linear import Array, decompose, rotate
@@ -33,16 +32,14 @@ class Member:
 
 @dataclass(frozen=True)
 class Linear:
-    """One linear map on the features of a view, whose softmax is calibrated."""
+    """One linear map on the features of a view, whose answers are calibrated."""
 
     view: View
     """What is read."""
-    labels: tuple[str, ...]
-    """C class names, sorted."""
     coef: NDArray[np.float32]
-    """(D, C), for rows of length one."""
+    """(D, K), for rows of length one."""
     intercept: NDArray[np.float32]
-    """(C,)."""
+    """(K,)."""
     widths: dict[tuple[str, int], int]
     """Part of the view → how many of the D numbers are its own, in order."""
 
@@ -51,33 +48,23 @@ class Linear:
         cls,
         view: View,
         features: Mapping[tuple[str, int], Matrix],
-        labels: Sequence[str],
         coef: Floats,
         intercept: Floats,
     ) -> Linear:
         """A map on a view of some features."""
         widths = {part: features[part].shape[1] for part in view.parts}
-        return cls(view, tuple(labels), coef.astype(np.float32), intercept.astype(np.float32), widths)
+        return cls(view, coef.astype(np.float32), intercept.astype(np.float32), widths)
 
     def scores(self, features: Matrix) -> NDArray[np.float32]:
-        """Scores of the view's features. (N, D) → (N, C)."""
+        """Sharpened scores of the view's features. (N, D) → (N, K)."""
         return np.asarray(unit_rows(features) @ self.coef + self.intercept, np.float32)
-
-    def predict(self, features: Matrix) -> NDArray[np.str_]:
-        """The class of each row, (N,)."""
-        best = self.scores(features).argmax(1)
-        return np.asarray(np.asarray(self.labels)[best])
-
-    def predict_proba(self, features: Matrix) -> NDArray[np.float64]:
-        """(N, D) → (N, C), rows sum to 1."""
-        return probabilities(self.scores(features), 1.0)
 
 
 def pooled(
     members: Sequence[Member],
     items: Mapping[tuple[str, int], Matrix],
     names: Mapping[tuple[str, int], Matrix],
-    labels: Sequence[str],
+    design: Matrix,
 ) -> Linear:
     """Fit every member on all rows and add up what they say: a weighted mean of linear scores is a linear score.
 
@@ -85,19 +72,18 @@ def pooled(
         members: what is pooled.
         items: (backbone, depth) → (N, D) features.
         names: (backbone, depth) → (C, D) features of the sorted label names; empty where there are none.
-        labels: N class names.
+        design: (N, K) what a linear map is fitted to.
 
     Returns:
         One map on all views of the members, joined.
     """
-    classes, truth = np.unique(np.asarray(labels), return_inverse=True)
     alike: dict[tuple[View, float], list[Member]] = {}
     for member in members:
         alike.setdefault((member.setting.view, member.setting.name_weight), []).append(member)
     parts = []
     for (view, weight), some in alike.items():
-        coef, intercept = _together(some, view.matrix(items), view.matrix(names) if names else None, truth, weight)
-        parts.append(Linear.of(view, items, classes.tolist(), coef, intercept))
+        coef, intercept = _together(some, view.matrix(items), view.matrix(names) if names else None, design, weight)
+        parts.append(Linear.of(view, items, coef, intercept))
     return added([1.0] * len(parts), parts)
 
 
@@ -114,7 +100,7 @@ def added(weights: Sequence[float], parts: Sequence[Linear]) -> Linear:
 
     Args:
         weights: P numbers.
-        parts: P maps to the same classes; a backbone and depth that several read is read once.
+        parts: P maps to the same K numbers; a backbone and depth that several read is read once.
     """
     widths: dict[tuple[str, int], int] = {}
     for linear in parts:
@@ -122,7 +108,7 @@ def added(weights: Sequence[float], parts: Sequence[Linear]) -> Linear:
     view = View(tuple(widths))
     ends = np.cumsum(list(widths.values()))
     place = {part: slice(end - width, end) for (part, width), end in zip(widths.items(), ends, strict=True)}
-    coef, intercept = np.zeros((int(ends[-1]), len(parts[0].labels))), np.zeros(len(parts[0].labels))
+    coef, intercept = np.zeros((int(ends[-1]), len(parts[0].intercept))), np.zeros(len(parts[0].intercept))
     for weight, linear in zip(weights, parts, strict=True):
         intercept += weight * linear.intercept
         # Rows of P joined parts are scaled by 1 / √P to length one, those that a map knows by 1 / √(its parts).
@@ -130,18 +116,18 @@ def added(weights: Sequence[float], parts: Sequence[Linear]) -> Linear:
         for part, width in linear.widths.items():
             coef[place[part]] += scale * linear.coef[start : start + width]
             start += width
-    return Linear(view, parts[0].labels, coef.astype(np.float32), intercept.astype(np.float32), widths)
+    return Linear(view, coef.astype(np.float32), intercept.astype(np.float32), widths)
 
 
 def _together(
-    members: Sequence[Member], features: Matrix, names: Matrix | None, truth: NDArray[np.int64], name_weight: float
+    members: Sequence[Member], features: Matrix, names: Matrix | None, design: Matrix, name_weight: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The sum of what members on the same rows say, (D, C) and (C,): one decomposition pays for all of them."""
+    """The sum of what members on the same rows say, (D, K) and (K,): one decomposition pays for all of them."""
     shares = {member.setting: member.weight * member.sharpness for member in members}
     if np.isinf(name_weight):  # zero-shot is the cosine with a name: a linear map whose columns are the names
         assert names is not None
         return sum(shares.values()) * unit_rows(names).T.astype(np.float64), np.zeros(len(names))
-    rows, targets, weights = training_rows(features, names, truth, name_weight)
+    rows, targets, weights = training_rows(features, names, design, name_weight)
     z, back = rotate(rows)
     basis = decompose(z, weights[None]) if any(setting.head.steps for setting in shares) else None
     coef, intercept = np.zeros((z.shape[1], targets.shape[1])), np.zeros(targets.shape[1])
@@ -149,31 +135,31 @@ def _together(
         own = [setting for setting in shares if setting.head is head]
         maps, constants = head.path(z, targets, weights[None], [setting.penalty for setting in own], basis)
         share = np.array([shares[setting] for setting in own])
-        coef += np.tensordot(maps[0], share, (1, 0))  # (R, S, C) and S → (R, C)
+        coef += np.tensordot(maps[0], share, (1, 0))  # (R, S, K) and S → (R, K)
         intercept += share @ constants[0]
     return back @ coef, intercept
 
 
 def training_rows(
-    features: Matrix, names: Matrix | None, truth: NDArray[np.int64], name_weight: float
+    features: Matrix, names: Matrix | None, design: Matrix, name_weight: float
 ) -> tuple[Array, Array, Array]:
     """What a head learns from: the items, then the label names, each counting for so many rows.
 
     Args:
         features: (N, D).
-        names: (C, D), or None where there are none.
-        truth: (N,) class numbers.
+        names: (K, D), or None where there are none.
+        design: (N, K) what a linear map is fitted to.
         name_weight: how many rows a name counts for; 0 leaves the names out.
 
     Returns:
-        Rows of length one (M, D), one-hot targets (M, C) and weights (M,).
+        Rows of length one (M, D), their targets (M, K) and weights (M,).
     """
-    targets, ones = np.eye(int(truth.max()) + 1, dtype=np.float32), np.ones(len(truth), np.float32)
+    ones = np.ones(len(design), np.float32)
     if not name_weight or names is None:
-        return unit_rows(features), targets[truth], ones
+        return unit_rows(features), design, ones
     rows = np.concatenate([unit_rows(features), unit_rows(names)])
     weights = np.concatenate([ones, np.full(len(names), name_weight, np.float32)])
-    return rows, np.concatenate([targets[truth], targets]), weights
+    return rows, np.concatenate([design, np.eye(design.shape[1], dtype=np.float32)]), weights
 
 
 def describe(members: Sequence[Member]) -> dict[str, object]:

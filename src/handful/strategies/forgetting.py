@@ -11,9 +11,10 @@ from handful.backbones.chat import Tokens
 from handful.backbones.decoding import answers
 from handful.backbones.language import LanguageBackbone, Sampling
 from handful.data.conversations import Conversation
-from handful.evaluation.answers import Ratio, difference
+from handful.evaluation.answers import token_loss
 from handful.evaluation.general import PROMPTS, QUESTIONS
-from handful.evaluation.intervals import Estimate
+from handful.evaluation.intervals import Estimate, difference
+from handful.evaluation.metrics import Measured
 from handful.plan import REMEDIES
 from handful.strategies.shots import tokens_of
 from handful.strategies.token_recipes import Spoken, TokenRecipe
@@ -47,7 +48,7 @@ def held_back(recipe: TokenRecipe, remedy: str) -> TokenRecipe:
     return replace(recipe, **_CHANGES[remedy]) if remedy else recipe  # type: ignore[arg-type]
 
 
-def forgotten(knew: Ratio, after: LanguageBackbone) -> Estimate:
+def forgotten(knew: Measured, after: LanguageBackbone) -> Estimate:
     """How much the loss on general questions rose, in nats per token, with its interval.
 
     Args:
@@ -57,10 +58,10 @@ def forgotten(knew: Ratio, after: LanguageBackbone) -> Estimate:
     return difference(general(after), knew)
 
 
-def general(backbone: LanguageBackbone) -> Ratio:
+def general(backbone: LanguageBackbone) -> Measured:
     """The loss on general questions: nats over tokens of each answer."""
     nats, count = backbone.losses(tokens_of(QUESTIONS, backbone.chat, backbone.context, None))
-    return Ratio(nats, count.astype(float))
+    return token_loss(nats, count)
 
 
 def replayed(backbone: LanguageBackbone, seed: int) -> list[Tokens]:
@@ -93,7 +94,7 @@ def replay_costs(backbone: LanguageBackbone) -> tuple[int, float]:
 
 
 def warning(
-    backbone: LanguageBackbone, knew: Ratio, spoken: Spoken, forgetting: Estimate, again: Callable[[str], str],
+    backbone: LanguageBackbone, knew: Measured, spoken: Spoken, forgetting: Estimate, again: Callable[[str], str],
     beside: str = "",
 ) -> str:  # fmt: skip
     """One sentence about what was forgotten, and what to type against it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from handful.data.dataset import Dataset
 from handful.data.splits import merge_groups
+from handful.data.targets import Targets
 from handful.engines import Engine
 from handful.errors import DataError, OptionError
+from handful.evaluation.gate import Seen
 from handful.evaluation.protocol import draw_folds, protocol_for
-from handful.evaluation.verdicts import REFERENCE, Held, Rows
+from handful.evaluation.verdicts import Held, Rows
 from handful.features.sight import Sight
 from handful.features.view import Matrix, View, views_of
 from handful.inspection.profile import duplicate_groups
@@ -24,6 +26,7 @@ from handful.strategies.ensemble import Linear, describe, pooled
 from handful.strategies.grids import Shape, affordable
 from handful.strategies.heads import Majority
 from handful.strategies.search import Search, search
+from handful.tasks.base import Task
 
 # The search plans to use this share of the budget; extraction and the report take the rest.
 SEARCH_SHARE = 0.5
@@ -42,7 +45,7 @@ class Few:
     folds: NDArray[np.int64]
     """(N,) the fold of each row."""
     whole: NDArray[np.float64]
-    """(N, C) out-of-fold probabilities of the whole procedure."""
+    """(N, K) out-of-fold answers of the whole procedure."""
     arms: tuple[Held, ...]
     """Each family of settings on all repeats, and on these folds."""
     protocol: str
@@ -65,7 +68,7 @@ class Frozen:
     model: Linear
     """The settings that the rows support, pooled and fitted on all rows."""
     whole: NDArray[np.float64]
-    """(R, N, C) out-of-fold probabilities of the whole procedure, every choice made inside the folds."""
+    """(R, N, K) out-of-fold answers of the whole procedure, every choice made inside the folds."""
     arms: tuple[Held, ...]
     """Each family of settings, the reference first."""
     rows: Rows
@@ -74,74 +77,81 @@ class Frozen:
     """How."""
     matrix: Matrix
     """(N, D) the features that the model reads."""
-    seen: Matrix
-    """(N, D) what the last layers of all backbones see, which knows nothing of the labels."""
-    names: Matrix | None
-    """(C, D) what they see in the names of the classes; None where these say nothing."""
+    seen: Seen
+    """What the last layers of all backbones see, which knows nothing of the labels."""
     again: Callable[[], tuple[str, Search]]
     """The same settings on few folds, and how these are called."""
+
+    def answers(self, features: Mapping[tuple[str, int], Matrix]) -> NDArray[np.float64]:
+        """What the model answers to other items. (backbone, depth) → (Q, D) to (Q, K)."""
+        return self.rows.task.outputs(self.model.scores(self.model.view.matrix(features)))
 
     @cached_property
     def few(self) -> Few:
         """What faces a model whose weights moved."""
         protocol, found = self.again()
-        on_few = {arm.name: arm.proba for arm in _every(found)}
+        on_few = {arm.name: arm.outputs for arm in _every(found)}
         arms = tuple(replace(arm, on_few=on_few.get(arm.name)) for arm in self.arms)
         return Few(found.folds[0], on_few[self.arm][0], arms, protocol)
 
 
-def climb(
-    data: Dataset, sight: Sight, strategies: Sequence[str], budget: float, seed: int, engine: Engine,
-    progress: Callable[[int, int], None],
-) -> Frozen:  # fmt: skip
+@dataclass(frozen=True)
+class SearchTerms:
+    """Under which terms heads are compared."""
+
+    strategies: Sequence[str]
+    """The arms to try."""
+    budget: float
+    """Seconds for the whole run."""
+    seed: int
+    """Fixes the folds."""
+    engine: Engine
+    """Where the fits run."""
+    progress: Callable[[int, int], None] = lambda done, total: None
+    """Called with settings done and settings in all."""
+
+
+def climb(task: Task, targets: Targets, data: Dataset, sight: Sight, terms: SearchTerms) -> Frozen:
     """Compare all heads on all views and pool those that the rows support.
 
     Args:
-        data: N labelled rows.
+        task: what is wanted.
+        targets: of the N rows.
+        data: the rows.
         sight: their features.
-        strategies: the arms to try.
-        budget: seconds for the whole run.
-        seed: fixes the folds.
-        engine: where the fits run.
-        progress: called with settings done and settings in all.
+        terms: what to try, and how long.
 
     Returns:
         The search, and the model fitted on all rows.
 
     Raises:
-        DataError: the rows are of one class, of fewer than three groups, or fewer than three different items.
+        DataError: the rows are of fewer than three groups, or fewer than three different items.
         OptionError: zero-shot is asked for alone and the class names say nothing.
     """
-    classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
-    if len(classes) < 2:
-        raise DataError(
-            f"the rows of {data.source} must be of at least 2 classes, got {len(classes)}. Add another class."
-        )
+    strata, design = task.strata(targets), task.design(targets)
     views = {view: view.matrix(sight.items) for view in views_of(sight.depths)}
     names = {view: view.matrix(sight.names) for view in views} if sight.names else {}
     groups = _together(data)
-    protocol = protocol_for(truth, groups, data.groups is not None)
-    heads = [head for name, head in catalog().items() if name in strategies and head is not Majority]
+    protocol = protocol_for(strata, groups, data.groups is not None)
+    heads = [head for name, head in catalog().items() if name in terms.strategies and head is not Majority]
     if not heads and not names:
         raise OptionError(
             f"strategies must name more than zero-shot for {data.source}, because zero-shot needs texts, and classes "
             "that are called by words. Add centroid or another."
         )
-    shape = Shape(len(data), max(x.shape[1] for x in views.values()), len(classes), bool(names))
-    allowed = max(SEARCH_LEAST, SEARCH_SHARE * budget)
-    grid, repeats = affordable(heads, tuple(views), shape, protocol, allowed, "zero-shot" in strategies)
+    shape = Shape(len(data), max(x.shape[1] for x in views.values()), design.shape[1], bool(names))
+    allowed = max(SEARCH_LEAST, SEARCH_SHARE * terms.budget)
+    grid, repeats = affordable(heads, tuple(views), shape, protocol, allowed, "zero-shot" in terms.strategies)
     protocol = replace(protocol, repeats=repeats)
-    folds = draw_folds(protocol, truth, groups, generator(seed, "folds"))
-    found = search(views, names, truth, folds, grid, engine, progress)
+    folds = draw_folds(protocol, strata, groups, generator(terms.seed, "folds"))
+    found = search(task, targets, views, names, folds, grid, terms.engine, terms.progress)
 
     def again() -> tuple[str, Search]:
         few = protocol.fewest
-        dealt = draw_folds(few, truth, groups, generator(seed, "few folds"))
-        return few.name, search(views, names, truth, dealt, grid, engine)
+        dealt = draw_folds(few, strata, groups, generator(terms.seed, "few folds"))
+        return few.name, search(task, targets, views, names, dealt, grid, terms.engine)
 
-    model = pooled(
-        found.members(range(len(found.settings))), sight.items, sight.names, [str(label) for label in data.labels or ()]
-    )
+    model = pooled(found.members(range(len(found.settings))), sight.items, sight.names, design)
     families, arms = list(dict.fromkeys(setting.arm for setting in found.settings)), _every(found)
     arm = families[0] if len(families) == 1 else ENSEMBLE
     independent = len(np.unique(groups)) == len(groups)
@@ -150,13 +160,12 @@ def climb(
         found=found,
         arm=arm,
         model=model,
-        whole=next(held.proba for held in arms if held.name == arm),
-        arms=(_reference(truth, len(folds)), *arms),
-        rows=Rows(truth, tuple(classes.tolist()), None if independent else groups, data.rows),
+        whole=next(held.outputs for held in arms if held.name == arm),
+        arms=(_reference(task, targets, len(folds)), *arms),
+        rows=Rows(task, targets, None if independent else groups, data.rows),
         protocol=protocol.name,
         matrix=model.view.matrix(sight.items),
-        seen=last.matrix(sight.items),
-        names=last.matrix(sight.names) if sight.names else None,
+        seen=Seen(last.matrix(sight.items), last.matrix(sight.names) if sight.names else None, design),
         again=again,
     )
 
@@ -180,10 +189,10 @@ def _together(data: Dataset) -> NDArray[np.int64]:
     return groups
 
 
-def _reference(truth: NDArray[np.int64], repeats: int) -> Held:
-    """Always the most frequent class of all rows: held-out rows would make a class look rare just where it is."""
-    shares = np.bincount(truth) / len(truth)  # (C,)
-    return Held(REFERENCE, np.broadcast_to(shares, (repeats, len(truth), len(shares))))
+def _reference(task: Task, targets: Targets, repeats: int) -> Held:
+    """What looks at no item, made of all rows: held-out rows would make a class look rare just where it is."""
+    constant = task.constant(targets)  # (K,)
+    return Held(task.reference.name, np.broadcast_to(constant, (repeats, len(targets), len(constant))))
 
 
 def _every(found: Search) -> list[Held]:

@@ -12,10 +12,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from handful.errors import DataError, OptionError
-from handful.evaluation.calibration import probabilities
 from handful.features.view import unit_rows
 from handful.strategies.labels import numbered, one_each
 from handful.strategies.linear import ABSENT, HINGE, SOFTMAX, SQUARED, Array, Basis, Loss, centroids, fit_path
+from handful.tasks.classification.softmax import probabilities
 
 
 @dataclass

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.evaluation.calibration import log_losses_of
-from handful.evaluation.gate import calibrated
+from handful.data.targets import Targets
+from handful.evaluation.calibration import calibrated
 from handful.strategies.adaptation import adapt, scored
 from handful.strategies.linear import ABSENT
 from handful.strategies.recipe import Recipe
 from handful.strategies.search import SHARPNESS
+from handful.tasks.base import Task
 from handful.training.activations import Activations
 from handful.training.loop import Update
 
@@ -24,16 +25,16 @@ from handful.training.loop import Update
 class HeldOut:
     """What the trainings of all folds came to."""
 
-    proba: NDArray[np.float64]
-    """(N, C) held-out probabilities, calibrated on the other folds."""
+    outputs: NDArray[np.float64]
+    """(N, K) held-out answers, calibrated on the other folds."""
     sharpness: float
     """The calibration that all held-out scores support."""
     curves: tuple[tuple[Update, ...], ...]
     """The log of each fold's training."""
     train: float
-    """Mean accuracy on the rows that a fold learned from."""
+    """The headline metric on the rows that a fold learned from, mean over folds."""
     held: float
-    """Mean accuracy on the rows that it did not."""
+    """The same on the rows that it did not."""
     moved: int
     """How many weights could move."""
     seconds: float
@@ -43,8 +44,9 @@ class HeldOut:
 
 
 def hold_out(
+    task: Task,
+    targets: Targets,
     activations: Activations,
-    truth: NDArray[np.int64],
     folds: NDArray[np.int64],
     recipe: Recipe,
     *,
@@ -55,13 +57,14 @@ def hold_out(
     """Fit a recipe without each fold in turn.
 
     Args:
+        task: what is wanted.
+        targets: of the N rows.
         activations: of all N rows, at the depth of the recipe.
-        truth: (N,) class numbers.
         folds: (N,) fold of each row.
         recipe: how.
         file: fold → where the state of its training is kept.
         progress: called with the fold after every update.
-        go_on: called after every fold with the folds done and the log loss of the rows held out so far; where it
+        go_on: called after every fold with the folds done and the loss of the rows held out so far; where it
             says no, the rest is left undone.
 
     Returns:
@@ -70,8 +73,8 @@ def hold_out(
     Raises:
         TrainingError: a training ran away.
     """
-    start = time.perf_counter()
-    scores = np.full((len(truth), int(truth.max()) + 1), ABSENT, np.float32)
+    start, truth = time.perf_counter(), targets.values
+    scores = np.full((len(targets), task.design(targets).shape[1]), ABSENT, np.float32)
     curves, right, moved, named = [], list[float](), 0, 0
     count = int(folds.max()) + 1
     for k in range(count):
@@ -82,18 +85,22 @@ def hold_out(
         tried = adapt(activations, rows, truth[rows], recipe, checkpoint=file(k), progress=_of_fold(k, progress))
         found = scored(tried.body, activations, ~out, truth, recipe.penalty)
         scores[out] = found[out]
-        right.append(float((found[rows].argmax(1) == truth[rows]).mean()))
+        right.append(_measured(task, found[rows], targets.take(rows)))
         curves.append(tried.log)
         moved, named = tried.moved, named + tried.named
         if 0 < k < count - 1:  # one fold alone has no other to be calibrated on
             done = folds <= k
-            sofar, _ = calibrated(scores[done], truth[done], folds[done], SHARPNESS)
-            if not go_on(k + 1, log_losses_of(sofar, truth[done])):
+            sofar, _ = calibrated(task, scores[done], targets.take(done), folds[done], SHARPNESS)
+            if not go_on(k + 1, task.losses(sofar, targets.take(done))):
                 return None
-    proba, sharpness = calibrated(scores, truth, folds, SHARPNESS)
-    held = float((scores.argmax(1) == truth).mean())
-    train = float(np.mean(right)) if right else 0.0
-    return HeldOut(proba, sharpness, tuple(curves), train, held, moved, time.perf_counter() - start, named)
+    outputs, sharpness = calibrated(task, scores, targets, folds, SHARPNESS)
+    held, train = _measured(task, scores, targets), float(np.mean(right)) if right else 0.0
+    return HeldOut(outputs, sharpness, tuple(curves), train, held, moved, time.perf_counter() - start, named)
+
+
+def _measured(task: Task, scores: NDArray[np.float32], targets: Targets) -> float:
+    """The headline metric of scores (N, K)."""
+    return task.headline.of(task.outputs(scores)[None], targets).value
 
 
 def _of_fold(fold: int, progress: Callable[[int, Update], None]) -> Callable[[Update, int], None]:

@@ -43,8 +43,8 @@ class Rung:
     """What was tried."""
     found: HeldOut
     """Its own held-out answers."""
-    proba: NDArray[np.float64]
-    """(N, C) held-out answers of the frozen model and this one pooled: what faces the gate and would be shipped."""
+    outputs: NDArray[np.float64]
+    """(N, K) held-out answers of the frozen model and this one pooled: what faces the gate and would be shipped."""
     share: float
     """How much of the pool is the tuned model; the rest is the frozen one."""
     gated: Gated
@@ -64,7 +64,7 @@ class Climb:
     final: Adapted | None
     """The chosen strategy fitted on all rows."""
     whole: NDArray[np.float64] | None
-    """(1, N, C) answers of the whole procedure on the few folds, every gate decided without the rows of the fold; None:
+    """(1, N, K) answers of the whole procedure on the few folds, every gate decided without the rows of the fold; None:
     as rung 0."""
     arms: tuple[Held, ...]
     """All arms of the comparison: the frozen ones, then the rungs."""
@@ -153,7 +153,7 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
     return Climb(tuple(rungs), chosen, final, whole, arms, tuple(notes), trials)
 
 
-def shipped(rung: Rung, frozen: Frozen, base: str, depth: int, seen: Matrix, labels: Sequence[str]) -> Linear:
+def shipped(rung: Rung, frozen: Frozen, base: str, depth: int, seen: Matrix) -> Linear:
     """What a rung that passed the gate answers with: a head on the tuned backbone, pooled with the frozen model.
 
     Args:
@@ -162,12 +162,11 @@ def shipped(rung: Rung, frozen: Frozen, base: str, depth: int, seen: Matrix, lab
         base: the backbone whose weights moved.
         depth: of its last block.
         seen: (N, D) what the tuned backbone sees in the rows.
-        labels: N class names.
     """
     part = base + MOVED, depth
-    head = Logistic(rung.strategy.recipe().penalty).fit(seen, labels)
+    head = Logistic(rung.strategy.recipe().penalty).fit(seen, frozen.rows.targets.values.tolist())
     coef, intercept = (rung.found.sharpness * found for found in (head.coef_, head.intercept_))
-    tuned = Linear.of(View((part,)), {part: seen}, frozen.rows.labels, coef, intercept)
+    tuned = Linear.of(View((part,)), {part: seen}, coef, intercept)
     return pooled_with(frozen.model, tuned, rung.share)
 
 
@@ -178,7 +177,7 @@ def _standing(rungs: Sequence[Rung]) -> Rung | None:
 
 def _refit(shelf: Shelf, frozen: Frozen, chosen: Rung, terms: Terms) -> Adapted:
     """Fit the chosen strategy on all rows, with the number of updates that the folds had."""
-    recipe, truth = chosen.strategy.recipe(), frozen.rows.truth
+    recipe, truth = chosen.strategy.recipe(), frozen.rows.targets.values
     stage = f"{chosen.name} on all rows"
     return adapt(
         shelf.of(recipe), np.arange(len(truth)), truth, recipe, checkpoint=_file(terms, chosen.name, "all"),
@@ -191,14 +190,14 @@ class _Below:
     """What the next rung has to beat."""
 
     best: NDArray[np.float64]
-    """(N, C) held-out probabilities of the arm that stands."""
+    """(N, K) held-out answers of the arm that stands."""
     whole: NDArray[np.float64] | None
-    """(N, C) what all gates so far made of each fold without its rows; None before the first."""
+    """(N, K) what all gates so far made of each fold without its rows; None before the first."""
 
     def against(self, rival: NDArray[np.float64], frozen: Frozen, prior: Prior | None) -> Gated:
         """Let a rival try to replace the arm that stands."""
         rows, folds = frozen.rows, frozen.few.folds
-        gated = gate(self.best, rival, rows.truth, folds, rows.groups, prior, frozen.seen, frozen.names)
+        gated = gate(rows.task, self.best, rival, rows.targets, folds, rows.groups, prior, frozen.seen)
         if self.whole is None:
             return gated
         # Where the gate keeps the arm below, that is what earlier gates made of it.
@@ -207,12 +206,12 @@ class _Below:
 
     def after(self, rung: Rung) -> _Below:
         """What stands once a rung has faced the gate."""
-        return _Below(rung.proba if rung.gated.passed else self.best, rung.gated.whole)
+        return _Below(rung.outputs if rung.gated.passed else self.best, rung.gated.whole)
 
 
 def _try(offer: Offer, shelf: Shelf, frozen: Frozen, below: _Below, terms: Terms) -> Rung:
     """Fit the strategy without each fold in turn, and let the gate decide."""
-    strategy, truth, folds = offer.strategy, frozen.rows.truth, frozen.few.folds
+    strategy, rows = offer.strategy, frozen.rows
     done = itertools.count(1)
 
     def progress(fold: int, update: Update) -> None:
@@ -220,23 +219,23 @@ def _try(offer: Offer, shelf: Shelf, frozen: Frozen, below: _Below, terms: Terms
 
     recipe = strategy.recipe()
     found = hold_out(
-        shelf.of(recipe), truth, folds, recipe,
+        rows.task, rows.targets, shelf.of(recipe), frozen.few.folds, recipe,
         file=lambda fold: _file(terms, strategy.name, str(fold)), progress=progress,
     )  # fmt: skip
     assert found is not None
-    return _faced(strategy.name, strategy, found, found.proba, frozen, below, offer.prior)
+    return _faced(strategy.name, strategy, found, found.outputs, frozen, below, offer.prior)
 
 
 def _faced(
     name: str, strategy: Tuned, found: HeldOut, tuned: NDArray[np.float64], frozen: Frozen, below: _Below,
     prior: Prior | None,
 ) -> Rung:  # fmt: skip
-    """Pool tuned answers (N, C) with those of the frozen model, and let the gate decide."""
+    """Pool tuned answers (N, K) with those of the frozen model, and let the gate decide."""
     rows = frozen.rows
-    proba, share = halved(frozen.few.whole, tuned, rows.truth, frozen.few.folds, rows.groups, prior)
+    outputs, share = halved(rows.task, frozen.few.whole, tuned, rows.targets, frozen.few.folds, rows.groups, prior)
     # What is known is how it fares against the frozen model; what stands above that it has to beat by the rows alone.
     known = prior if below.best is frozen.few.whole else None
-    return Rung(name, strategy, found, proba, share, below.against(proba, frozen, known), known)
+    return Rung(name, strategy, found, outputs, share, below.against(outputs, frozen, known), known)
 
 
 def _race(
@@ -249,7 +248,7 @@ def _race(
     go: Callable[[str, float], bool],
 ) -> tuple[Rung | None, tuple[Trial, ...]]:
     """Try other settings while the budget lasts, and let the best procedure over all of them face the gate."""
-    race, truth, folds = Race(), frozen.rows.truth, frozen.few.folds
+    race, rows, folds = Race(), frozen.rows, frozen.few.folds
     of_kind = {type(offer.strategy): offer for offer in offered}
     settings = near((_standing(tried) or tried[-1]).strategy)
     if terms.trials:
@@ -264,16 +263,16 @@ def _race(
             # Trials keep no state of their trainings: a resumed run does them again, in the same order.
             recipe, stage = strategy.recipe(), f"trial {number + 1}: {strategy.name}"
             return hold_out(
-                shelf.of(recipe), truth, folds, recipe, go_on=go_on,
+                rows.task, rows.targets, shelf.of(recipe), folds, recipe, go_on=go_on,
                 progress=lambda fold, update: terms.say(stage, update.number + 1, strategy.updates),
             )  # fmt: skip
 
-        race.run(strategy, fit, truth)
+        race.run(strategy, fit, lambda outputs: rows.task.losses(outputs, rows.targets))
     finished = race.finished()
     if not finished:
         return None, tuple(race.trials)
-    probas = [trial.found.proba for trial in finished if trial.found is not None]
-    at, whole = composed(probas, truth, folds)
+    answers = [trial.found.outputs for trial in finished if trial.found is not None]
+    at, whole = composed(rows.task, answers, rows.targets, folds)
     best = finished[at]
     assert best.found is not None
     name, prior = f"{best.strategy.name}, searched", of_kind[type(best.strategy)].prior
@@ -294,7 +293,7 @@ def _judged(rung: Rung) -> str:
     """What the gate saw, in words."""
     gated, gain = rung.gated, rung.gated.gain
     side = "lower" if gain.value >= 0 else "higher"
-    said = f"the held-out log loss is {abs(gain.value):.2f} {side} (gain {gain.low:+.2f} to {gain.high:+.2f})"
+    said = f"the held-out loss is {abs(gain.value):.2f} {side} (gain {gain.low:+.2f} to {gain.high:+.2f})"
     if rung.prior is not None:
         said += f", and with what it did on other sets the chance that it helps is {gated.chance:.0%}"
     elif not gated.passed and gain.value > 0:
@@ -315,4 +314,4 @@ def _arm(rung: Rung) -> Held:
         "on rows learned from": f"{rung.found.train:.0%}",
         "on held-out rows": f"{rung.found.held:.0%}",
     }
-    return Held(rung.name, rung.proba[None], 1, rung.found.seconds, setting, _judged(rung), rung.proba[None])
+    return Held(rung.name, rung.outputs[None], 1, rung.found.seconds, setting, _judged(rung), rung.outputs[None])

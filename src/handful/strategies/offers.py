@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.errors import HandfulError
-from handful.evaluation.association import labels_tell
 from handful.evaluation.gate import Prior, chance_to_show
 from handful.strategies.adaptation import adapt
 from handful.strategies.catalog import movers
@@ -79,8 +78,9 @@ def offers(
     found: list[Offer] = []
     if budget <= 0:
         return found, ["Weights stay as they are: the budget is 0."] if named else notes
-    truth = frozen.rows.truth
-    errors = float((frozen.whole[0].argmax(1) != truth).sum())
+    truth = frozen.rows.targets.values
+    score = frozen.rows.task.headline.of(frozen.whole[:1], frozen.rows.targets)
+    errors = len(truth) * (1 - score.value)
     for name in wanted:
         strategy = movers()[name](seed=seed)
         why = strategy.refusal(shelf.backbone)
@@ -113,9 +113,9 @@ def offers(
 def _chance_to_pass(frozen: Frozen, prior: Prior) -> float:
     """How likely the gate is to find that labels mean something, before anything moves."""
     rows = frozen.rows
-    if labels_tell(frozen.seen, rows.truth, rows.groups, frozen.names):
+    if frozen.seen.tells(rows.groups):
         return 1.0
-    return chance_to_show(frozen.whole[0], rows.truth, rows.groups, prior)
+    return chance_to_show(rows.task, frozen.whole[0], rows.targets, rows.groups, prior)
 
 
 def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe) -> float:

@@ -15,7 +15,8 @@ from handful.backbones.language import LanguageBackbone, Sampling
 from handful.data.conversations import Preference
 from handful.errors import HandfulError
 from handful.evaluation.answer_scores import Told, chosen_of, summed
-from handful.evaluation.answers import LOSS, WINS, Judge, Ratio, win_rate
+from handful.evaluation.answers import LOSS, WINS, Judge, points, token_loss, win_rate
+from handful.evaluation.metrics import Measured
 from handful.strategies.alarms import Alarm, Guard
 from handful.strategies.forgetting import forgotten, warning, worth_a_word
 from handful.strategies.shots import words_of
@@ -170,7 +171,7 @@ def _finished(stage: Stage, tried: _Tried, guard: Guard, notes: list[str]) -> Sp
 
 def pair_scores(
     nats: NDArray[np.float64], start: NDArray[np.float64], count: NDArray[np.int64], held: NDArray[np.int64]
-) -> dict[str, Ratio]:
+) -> dict[str, Measured]:
     """How often the chosen answer of a pair wins, and how surprising it is.
 
     Args:
@@ -184,11 +185,10 @@ def pair_scores(
     wins = np.where(each[chosen] == each[rejected], 0.5, each[chosen] < each[rejected])
     margin = (start - nats)[chosen] - (start - nats)[rejected]
     gains = np.where(margin == 0, 0.5, margin > 0)
-    ones = np.ones(len(held))
     return {
-        ACCURACY: Ratio(wins.astype(float), ones),
-        MARGIN: Ratio(gains.astype(float), ones),
-        LOSS: Ratio(nats[chosen], count[chosen].astype(float)),
+        ACCURACY: points(ACCURACY, wins),
+        MARGIN: points(MARGIN, gains),
+        LOSS: token_loss(nats[chosen], count[chosen]),
     }
 
 

@@ -13,11 +13,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from handful.data.augment.choice import views
 from handful.data.augment.options import Augmentation
-from handful.evaluation.calibration import probabilities
 from handful.features.encoder import Encoder
 from handful.features.view import unit_rows
 from handful.seeding import generator
 from handful.strategies.labels import numbered, one_each
+from handful.tasks.classification.softmax import probabilities
 
 
 @dataclass

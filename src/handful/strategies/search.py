@@ -1,8 +1,8 @@
 """The search over heads: every view × head × penalty × label-name weight, on the same folds, in one go.
 
-For K folds the fits that leave out one fold give the out-of-fold scores, and the fits that leave out two
+For F folds the fits that leave out one fold give the out-of-fold scores, and the fits that leave out two
 give, for either of the two, the scores that a choice inside the other's training part may see. Nested
-cross-validation then costs K (K + 1) / 2 fits per repeat in place of K², and the choice for the refit on all
+cross-validation then costs F (F + 1) / 2 fits per repeat in place of F², and the choice for the refit on all
 rows costs nothing more.
 """
 
@@ -17,14 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from handful.data.targets import Targets
 from handful.engines import Engine
-from handful.evaluation.calibration import leads, log_losses, spread_of
 from handful.evaluation.selection import choose, pool, weigh
 from handful.features.view import View, unit_rows
 from handful.strategies.ensemble import Member, training_rows
 from handful.strategies.grids import Grid, Setting
 from handful.strategies.heads import Centroid
 from handful.strategies.linear import ABSENT, Array, decompose, rotate
+from handful.tasks.base import Task
 
 Floats = NDArray[np.float64]
 
@@ -34,20 +35,20 @@ SHARPNESS = np.geomspace(0.25, 32, 12)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the fits of one setting came to: R repeats of K folds over N rows, C classes."""
+    """What the fits of one setting came to: R repeats of F folds over N rows, K numbers of an answer."""
 
     setting: Setting
     """What was fitted."""
     scores: Array
-    """(R, N, C) scores of each row by the fit that left out its fold."""
+    """(R, N, K) scores of each row by the fit that left out its fold."""
     sharpness: float
     """Calibration on all out-of-fold scores, with smoothed targets."""
     losses: NDArray[np.floating]
-    """(N,) log loss of each row at the sharpness that makes it lowest, mean over repeats."""
+    """(N,) loss of each row at the sharpness that makes it lowest, mean over repeats."""
     inner_sharpness: Floats
-    """(R, K) calibration inside the training part of each fold, with smoothed targets."""
+    """(R, F) calibration inside the training part of each fold, with smoothed targets."""
     inner_losses: NDArray[np.floating]
-    """(R, K, N) lowest log loss of each row inside the training part of fold k; NaN for its own rows."""
+    """(R, F, N) lowest loss of each row inside the training part of fold k; NaN for its own rows."""
     seconds: float
     """What the fits took."""
 
@@ -56,10 +57,12 @@ class Outcome:
 class Search:
     """The outcomes of all settings on the same folds, and the choices they support."""
 
+    task: Task
+    """What is wanted of the rows."""
+    targets: Targets
+    """Of the N rows."""
     folds: NDArray[np.int64]
     """(R, N) the fold of each row in each repeat."""
-    truth: NDArray[np.int64]
-    """(N,) true classes."""
     outcomes: tuple[Outcome, ...]
     """One per setting."""
 
@@ -69,21 +72,24 @@ class Search:
         return tuple(outcome.setting for outcome in self.outcomes)
 
     def nested(self, among: Sequence[int]) -> Floats:
-        """Out-of-fold probabilities when weights, backbones and calibration are found inside each training part.
+        """Out-of-fold answers when weights, backbones and calibration are found inside each training part.
 
         Args:
             among: positions of the settings that are pooled.
 
         Returns:
-            (R, N, C), rows sum to 1.
+            (R, N, K).
         """
         out = np.zeros(self.outcomes[among[0]].scores.shape)
         for r in range(len(self.folds)):
             for k in range(int(self.folds.max()) + 1):
                 shares = self._shares(among, [self.outcomes[q].inner_losses[r, k] for q in among])
                 rows = self.folds[r] == k
-                answers = [self.outcomes[q].scores[r, rows] * self.outcomes[q].inner_sharpness[r, k] for q in shares]
-                out[r, rows] = pool(answers, np.array(list(shares.values())))
+                answers = [
+                    self.task.outputs(self.outcomes[q].scores[r, rows] * self.outcomes[q].inner_sharpness[r, k])
+                    for q in shares
+                ]
+                out[r, rows] = pool(self.task, answers, np.array(list(shares.values())))
         return out
 
     def members(self, among: Sequence[int]) -> tuple[Member, ...]:
@@ -143,9 +149,10 @@ class Splits:
 
 
 def search(
+    task: Task,
+    targets: Targets,
     features: Mapping[View, Array],
     names: Mapping[View, Array],
-    truth: NDArray[np.int64],
     folds: NDArray[np.int64],
     grid: Grid,
     engine: Engine,
@@ -154,9 +161,10 @@ def search(
     """Score every setting of a grid on the same folds.
 
     Args:
+        task: what is wanted.
+        targets: of the N rows.
         features: view → (N, D).
         names: view → (C, D) features of the label names; empty where there are none.
-        truth: (N,) class numbers 0..C-1.
         folds: (R, N) fold numbers.
         grid: what to try.
         engine: where the fits run.
@@ -169,23 +177,24 @@ def search(
     weights = grid.name_weights if names else (0.0,)
     looks = [(v, w) for v in grid.views for w in weights]
     last = {v.backbones: v for v in reversed(grid.views)}  # the first view of each, since last layers come first
-    jobs = [_Job(plan, features[v], names.get(v), truth, grid, v, w, v == last[v.backbones]) for v, w in looks]
+    jobs = [_Job(task, targets, plan, features[v], names.get(v), grid, v, w, v == last[v.backbones]) for v, w in looks]
     outcomes: list[Outcome] = []
     total = len(grid) if names else len(replace(grid, name_weights=(0.0,), zero_shot=False))
     for some in engine.map(_settings, jobs):
         outcomes += some
         progress(len(outcomes), total)
-    return Search(folds, truth, tuple(outcomes))
+    return Search(task, targets, folds, tuple(outcomes))
 
 
 @dataclass(frozen=True)
 class _Job:
     """One view with one weight of the label names: all heads and penalties on it share a decomposition."""
 
+    task: Task
+    targets: Targets
     plan: Splits
     features: Array
     names: Array | None
-    truth: NDArray[np.int64]
     grid: Grid
     view: View
     name_weight: float
@@ -196,7 +205,7 @@ class _Job:
 
 
 def _settings(job: _Job) -> list[Outcome]:
-    plan, truth, items = job.plan, job.truth, len(job.truth)
+    items = len(job.targets)
     rows, targets, weights = _training_rows(job)
     out = []
     # Small decompositions lose more than they gain by being shared among cores; the engine has one job per core.
@@ -210,31 +219,31 @@ def _settings(job: _Job) -> list[Outcome]:
             for s, penalty in enumerate(penalties):
                 scores = np.maximum(z[:items] @ coef[:, :, s] + intercept[:, None, s], ABSENT)  # (F, N, C)
                 setting = Setting(head.name, head, job.view, penalty, job.name_weight, job.last)
-                out.append(_outcome(setting, scores, truth, plan, share))
+                out.append(_outcome(job, setting, scores, share))
     if job.grid.zero_shot and job.names is not None and job.name_weight == job.grid.name_weights[0]:
         scores = zero_shot_scores(job.features, job.names)
-        everywhere = np.broadcast_to(scores, (len(plan.weights), *scores.shape))
+        everywhere = np.broadcast_to(scores, (len(job.plan.weights), *scores.shape))
         setting = Setting("zero-shot", Centroid, job.view, name_weight=np.inf, last=job.last)
-        out.append(_outcome(setting, everywhere, truth, plan, 0.0))
+        out.append(_outcome(job, setting, everywhere, 0.0))
     return out
 
 
-def _outcome(setting: Setting, scores: Array, truth: NDArray[np.int64], plan: Splits, seconds: float) -> Outcome:
-    """Reduce the scores of every fit, (F, N, C), to what choices and estimates need."""
-    rows = np.arange(scores.shape[1])
-    outer, inner = scores[plan.outer, rows], scores[plan.inner, rows]  # (R, N, C), (R, K, N, C)
-    factors = SHARPNESS / spread_of(outer)
-    whole = log_losses(outer, truth, factors).mean(1)  # (P, N)
-    inside = log_losses(inner, truth, factors)  # (P, R, K, N)
+def _outcome(job: _Job, setting: Setting, scores: Array, seconds: float) -> Outcome:
+    """Reduce the scores of every fit, (F, N, K), to what choices and estimates need."""
+    task, targets, plan, rows = job.task, job.targets, job.plan, np.arange(scores.shape[1])
+    outer, inner = scores[plan.outer, rows], scores[plan.inner, rows]  # (R, N, K), (R, F, N, K)
+    factors = SHARPNESS / task.spread(outer)
+    whole = task.losses_at(outer, targets, factors).mean(1)  # (P, N)
+    inside = task.losses_at(inner, targets, factors)  # (P, R, F, N)
     inside[:, plan.held_out] = np.nan
-    cost = np.nanmean(inside, -1)  # (P, R, K)
-    chosen = cost.argmin(0)  # (R, K)
-    losses = np.take_along_axis(inside, chosen[None, :, :, None], 0)[0]  # (R, K, N)
+    cost = np.nanmean(inside, -1)  # (P, R, F)
+    chosen = cost.argmin(0)  # (R, F)
+    losses = np.take_along_axis(inside, chosen[None, :, :, None], 0)[0]  # (R, F, N)
     # Settings compete by their plain losses; confidence is smoothed, or rows that are all right would make it certain.
-    lead, seen = leads(scores, truth), ~plan.held_out
+    lead, seen = task.smoothing(scores, targets), ~plan.held_out
     smooth = whole.mean(1) + factors * lead[plan.outer, rows].mean() / (len(rows) + 2)  # (P,)
-    inner_lead = lead[plan.inner, rows].mean(-1, where=seen) / (seen.sum(-1) + 2)  # (R, K)
-    inner_smooth = cost + np.multiply.outer(factors, inner_lead)  # (P, R, K)
+    inner_lead = lead[plan.inner, rows].mean(-1, where=seen) / (seen.sum(-1) + 2)  # (R, F)
+    inner_smooth = cost + np.multiply.outer(factors, inner_lead)  # (P, R, F)
     return Outcome(
         setting, outer, float(factors[smooth.argmin()]), whole[whole.mean(1).argmin()],
         factors[inner_smooth.argmin(0)], losses, seconds,
@@ -247,7 +256,7 @@ def zero_shot_scores(features: Array, names: Array) -> Array:
 
 
 def _training_rows(job: _Job) -> tuple[Array, Array, Array]:
-    """Rows (M, D), one-hot targets (M, C) and weights per fit (F, M): the items, then the label names."""
-    rows, targets, weight = training_rows(job.features, job.names, job.truth, job.name_weight)
-    extra = np.broadcast_to(weight[len(job.truth) :], (len(job.plan.weights), len(rows) - len(job.truth)))
+    """Rows (M, D), their targets (M, K) and weights per fit (F, M): the items, then the label names."""
+    rows, targets, weight = training_rows(job.features, job.names, job.task.design(job.targets), job.name_weight)
+    extra = np.broadcast_to(weight[len(job.targets) :], (len(job.plan.weights), len(rows) - len(job.targets)))
     return rows, targets, np.concatenate([job.plan.weights, extra], 1)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.errors import MachineError, TrainingError
-from handful.evaluation.calibration import log_losses_of
 from handful.strategies.held_out import HeldOut
 from handful.strategies.tuned import SupCon, Tuned
 
@@ -27,7 +26,7 @@ class Trial:
     strategy: Tuned
     """The setting."""
     loss: float
-    """Mean held-out log loss on the folds that were run; infinite where the training ran away."""
+    """Mean held-out loss on the folds that were run; infinite where the training ran away."""
     folds: int
     """How many folds were run."""
     found: HeldOut | None
@@ -51,13 +50,16 @@ class Race:
     """All that were run, in order."""
     _reached: dict[int, list[float]] = field(default_factory=dict)
 
-    def run(self, strategy: Tuned, fit: Callable[[Tuned, GoOn], HeldOut | None], truth: NDArray[np.int64]) -> Trial:
+    def run(
+        self, strategy: Tuned, fit: Callable[[Tuned, GoOn], HeldOut | None],
+        losses_of: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    ) -> Trial:  # fmt: skip
         """Run one trial as far as it deserves.
 
         Args:
             strategy: the setting.
             fit: runs it fold by fold, asking after each whether to go on.
-            truth: (N,) class numbers.
+            losses_of: (N, K) held-out answers → (N,) what they cost.
         """
         seen = (np.inf, 0)
 
@@ -73,7 +75,7 @@ class Race:
         except TrainingError:
             trial = Trial(strategy, np.inf, seen[1], None)
         else:
-            loss = seen[0] if found is None else float(log_losses_of(found.proba, truth).mean())
+            loss = seen[0] if found is None else float(losses_of(found.outputs).mean())
             folds = seen[1] if found is None else len(found.curves)
             trial = Trial(strategy, loss, folds, found)
         self.trials.append(trial)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.errors import OptionError
-from handful.evaluation.calibration import SMALLEST
+from handful.tasks.classification.softmax import SMALLEST
 
 Floats = NDArray[np.floating]
 

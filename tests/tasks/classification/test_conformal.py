@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handful.errors import OptionError
-from handful.evaluation.conformal import Sets, misfits, sets, threshold
+from handful.tasks.classification.conformal import Sets, misfits, sets, threshold
 
 
 def answers(rng, count, classes=4):

@@ -1,0 +1,115 @@
+"""What the scores of a classifier tell beside its metric: recall and precision of each class, the confusion table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.data.classes import ENOUGH_ROWS
+from handful.data.targets import Targets
+from handful.evaluation.curves import Needs
+from handful.evaluation.intervals import Estimate, independent_rows, interval, wilson
+from handful.evaluation.metrics import share
+from handful.tasks.classification.metrics import answered, confusion
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How one class fares out of fold."""
+
+    name: str
+    """The class."""
+    rows: int
+    """How many training rows it has."""
+    recall: Estimate
+    """Share of its rows that are found."""
+    precision: Estimate | None
+    """Share of the answers with this class that are right; None where it is never answered."""
+
+
+@dataclass(frozen=True)
+class ClassDetails:
+    """How the C classes of a run fare."""
+
+    confusion: NDArray[np.float64]
+    """(C, C) true by predicted class out of fold, mean over repeats: each row of data counts once."""
+    classes: tuple[ClassScore, ...]
+    """Per class, in the order of the table."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names, in the order of the table."""
+        return tuple(c.name for c in self.classes)
+
+    @classmethod
+    def of(cls, outputs: NDArray[np.floating], targets: Targets, groups: NDArray[np.integer] | None) -> ClassDetails:
+        """Count what was answered to held-out rows.
+
+        How often a class is answered varies over repeats, so that its precision rests on the mean number of such
+        answers; where rows come in groups they count for less, as they do in the accuracy of all rows.
+
+        Args:
+            outputs: (R, N, C).
+            targets: of the N rows.
+            groups: (N,) rows that are not independent share a number; None where all are.
+        """
+        truth, count, predicted = targets.values, len(targets.names), answered(outputs)
+        table = np.mean([confusion(truth, row, count) for row in predicted], 0)  # (C, C)
+        right = (predicted == truth).mean(0)
+        worth = independent_rows(right, groups) / len(right)
+        out = []
+        for c, name in enumerate(targets.names):
+            own, said = truth == c, table[:, c].sum()
+            recall = interval(share(right[own]), None if groups is None else groups[own])
+            precision = wilson(float(table[c, c] / said), max(1.0, worth * said)) if said else None
+            out.append(ClassScore(name, int(own.sum()), recall, precision))
+        return cls(table, tuple(out))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entries of ``scores.json``."""
+        return {
+            "labels": list(self.labels),
+            "classes": [
+                {
+                    "name": c.name,
+                    "rows": c.rows,
+                    "recall": c.recall.as_dict(),
+                    "precision": None if c.precision is None else c.precision.as_dict(),
+                }
+                for c in self.classes
+            ],
+            "confusion": np.round(self.confusion, 3).tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> ClassDetails:
+        """Read back what ``as_dict`` wrote; KeyError, TypeError or ValueError where it is something else."""
+        classes = (
+            ClassScore(c["name"], c["rows"], Estimate(**c["recall"]), c["precision"] and Estimate(**c["precision"]))
+            for c in raw["classes"]
+        )
+        return cls(np.array(raw["confusion"], float), tuple(classes))
+
+
+def needs_of(table: NDArray[np.floating], labels: Sequence[str], rows: int) -> Needs:
+    """Classes by how many errors they are part of, and the pair that is most often taken for each other.
+
+    A class with hardly any rows comes first: its errors are too few to count only because it has so few rows.
+
+    Args:
+        table: (C, C) true by predicted class out of fold.
+        labels: C class names.
+        rows: how many rows there are.
+    """
+    wrong, own = table - np.diag(np.diag(table)), table.sum(1) / table.sum() * rows
+    part, scarce = wrong.sum(0) + wrong.sum(1), own < ENOUGH_ROWS - 0.5
+    names = tuple(labels[c] for c in np.lexsort((-part, ~scarce)) if part[c] > 0 or scarce[c])
+    pair = np.triu(wrong + wrong.T)
+    if not pair.any():
+        return Needs(names)
+    a, b = np.unravel_index(int(pair.argmax()), pair.shape)
+    return Needs(names, (labels[int(a)], labels[int(b)]))

@@ -1,0 +1,84 @@
+"""Metrics of classification: accuracy, balanced accuracy and macro-F1 as functions of sums of per-item statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.data.targets import Targets
+from handful.evaluation.metrics import Kind, Metric
+
+Floats = NDArray[np.floating]
+Statistics = NDArray[np.float64]
+
+
+def confusion(truth: NDArray[np.integer], predicted: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
+    """Count pairs of true (row) and predicted (column) class. (N,), (N,) → (C, C)."""
+    table = np.bincount(np.ravel(truth) * classes + np.ravel(predicted), minlength=classes * classes)
+    return table.reshape(classes, classes)
+
+
+def answered(outputs: Floats) -> NDArray[np.intp]:
+    """The number of the most probable class. (..., C) → (...)."""
+    return np.asarray(outputs.argmax(-1))
+
+
+def _right(outputs: Floats, targets: Targets) -> Statistics:
+    """(N, 2): the share of repeats in which a row was answered right, and one."""
+    right = (answered(outputs) == targets.values).mean(0)
+    return np.stack([right, np.ones(len(right))], 1)
+
+
+def _recalled(outputs: Floats, targets: Targets) -> Statistics:
+    """(N, 2 C): per class, whether a row was found, and whether it is there to be found."""
+    own = np.eye(len(targets.names))[targets.values]  # (N, C)
+    right = (answered(outputs) == targets.values).mean(0)
+    return np.concatenate([own * right[:, None], own], 1)
+
+
+def _overlapping(outputs: Floats, targets: Targets) -> Statistics:
+    """(N, 2 C): per class, twice whether a row was found, and how often it is of the class or said to be."""
+    classes = len(targets.names)
+    own = np.eye(classes)[targets.values]  # (N, C)
+    said = np.zeros_like(own)
+    for repeat in answered(outputs):  # one at a time: R × N × C can be many
+        said[np.arange(len(said)), repeat] += 1 / len(outputs)
+    return np.concatenate([2 * own * said, own + said], 1)
+
+
+def _mean_quotient(sums: Statistics) -> Statistics:
+    """The mean of C quotients, of those that have anything below the line. (..., 2 C) → (...)."""
+    above, below = np.split(sums, 2, axis=-1)
+    there = below > 1e-9  # sums of shares of repeats are zero up to rounding
+    quotients = np.where(there, above / np.where(there, below, 1), 0)
+    return np.asarray(quotients.sum(-1) / there.sum(-1))
+
+
+def _spare(right: tuple[float, float], wrong: tuple[float, float], targets: Targets) -> Statistics:
+    """(P, 2, 2 C) what one more row of each class that there is would add, found or missed."""
+    present = np.unique(targets.values)
+    one = np.eye(len(targets.names))[present]  # (P, C)
+    kinds = [np.concatenate([above * one, below * one], 1) for above, below in (right, wrong)]
+    return np.stack(kinds, 1)
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        # Share of rows that are answered right.
+        Metric("accuracy", _right),
+        # Mean recall over the classes that have rows, so that every class counts the same.
+        Metric(
+            "balanced_accuracy", _recalled, Kind.FUNCTION, _mean_quotient,
+            spare=lambda targets: _spare((1, 1), (0, 1), targets),
+        ),
+        # Mean over classes of the harmonic mean of precision and recall; a class never met counts as absent.
+        Metric(
+            "macro_f1", _overlapping, Kind.FUNCTION, _mean_quotient,
+            spare=lambda targets: _spare((2, 2), (0, 1), targets),
+        ),
+    )
+}  # fmt: skip
+"""Name in ``--metric`` → metric; the first one is the headline."""

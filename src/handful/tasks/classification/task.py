@@ -1,0 +1,119 @@
+"""The task of classification: class numbers, one-hot columns, softmax, log loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.data.targets import Targets
+from handful.errors import DataError
+from handful.evaluation.curves import Needs
+from handful.evaluation.intervals import Estimate, interval
+from handful.evaluation.link import Floats
+from handful.tasks.base import Reference, Task
+from handful.tasks.classification import softmax
+from handful.tasks.classification.conformal import Sets
+from handful.tasks.classification.details import ClassDetails, needs_of
+from handful.tasks.classification.metrics import METRICS, answered, confusion
+
+
+@dataclass(frozen=True)
+class Classification(Task):
+    """Every item is of one class; see ``tasks.base.Task``. Outputs are probabilities (..., N, C), rows sum to 1."""
+
+    name: ClassVar[str] = "classification"
+    metrics: ClassVar = METRICS
+    reference: ClassVar = Reference("majority", "always answering the same class")
+
+    def read(self, column: Sequence[Any], source: str = "items") -> Targets:
+        """Class names of N items as numbers of the sorted classes."""
+        names, values = np.unique(np.asarray(column), return_inverse=True)
+        if len(names) < 2:
+            raise DataError(f"the rows of {source} must be of at least 2 classes, got {len(names)}. Add another class.")
+        return Targets(self.name, values.astype(np.int64), tuple(names.tolist()))
+
+    def outputs(self, scores: Floats) -> NDArray[np.float64]:
+        """Softmax."""
+        return softmax.probabilities(scores, 1.0)
+
+    def scores(self, outputs: Floats) -> NDArray[np.float64]:
+        """Log probabilities; no answer is so sure that others do not count."""
+        return np.asarray(np.log(np.maximum(outputs, softmax.SMALLEST)))
+
+    def losses(self, outputs: Floats, targets: Targets) -> NDArray[np.float64]:
+        """Minus the log probability of the class of each row, hedged."""
+        return softmax.hedged_losses(outputs, targets.values)
+
+    def losses_at(self, scores: Floats, targets: Targets, factors: Floats) -> NDArray[np.float32]:
+        """Minus the log probability of the class of each row, at several temperatures."""
+        return softmax.log_losses(scores, targets.values, factors)
+
+    def smoothing(self, scores: Floats, targets: Targets) -> Floats:
+        """How far the class of each row is ahead of the others."""
+        return softmax.leads(scores, targets.values)
+
+    def spread(self, scores: Floats) -> float:
+        """Mean distance of a score to the highest of its row."""
+        return softmax.spread_of(scores)
+
+    def strata(self, targets: Targets) -> NDArray[np.int64]:
+        """The classes themselves."""
+        return np.asarray(targets.values, np.int64)
+
+    def design(self, targets: Targets) -> NDArray[np.float32]:
+        """One column per class: 1 in that of the row's own, else 0."""
+        return np.asarray(np.eye(len(targets.names), dtype=np.float32)[targets.values])
+
+    def constant(self, targets: Targets) -> NDArray[np.float64]:
+        """How frequent each class is."""
+        return np.bincount(targets.values, minlength=len(targets.names)) / len(targets)
+
+    def words(self, outputs: Floats, names: Sequence[str]) -> list[str]:
+        """The most probable class of each row."""
+        return [names[c] for c in answered(outputs).tolist()]
+
+    def wanted(self, targets: Targets) -> list[str]:
+        """The class of each row."""
+        return [targets.names[c] for c in targets.values.tolist()]
+
+    def confidence(self, outputs: Floats) -> NDArray[np.float64]:
+        """The probability of the most probable class."""
+        return np.asarray(outputs.max(-1), np.float64)
+
+    def own(self, outputs: Floats, targets: Targets) -> NDArray[np.float64]:
+        """The probability of each row's own class."""
+        return np.asarray(outputs[np.arange(len(targets)), targets.values], np.float64)
+
+    def needs(self, outputs: Floats, targets: Targets) -> Needs:
+        """Classes with hardly any rows or with most errors, and the two that are taken for each other."""
+        classes = len(targets.names)
+        table = np.mean([confusion(targets.values, some, classes) for some in answered(outputs)], 0)
+        return needs_of(table, targets.names, len(targets))
+
+    def details(self, outputs: Floats, targets: Targets, groups: NDArray[np.integer] | None) -> dict[str, Any]:
+        """Recall and precision of each class, the confusion table, and what conformal sets look like."""
+        sets = Sets.of(outputs, targets.values)
+        told = ClassDetails.of(outputs, targets, groups).as_dict()
+        return told if sets is None else {**told, "sets": sets.as_dict()}
+
+
+CLASSIFICATION = Classification()
+
+
+def score_answers(answers: Sequence[str], labels: Sequence[str], metric: str, rng: np.random.Generator) -> Estimate:
+    """A metric of the answers to N rows that took no part in anything, with its interval.
+
+    Args:
+        answers: N class names answered.
+        labels: N true class names; some may be of classes that no training row has.
+        metric: one of ``METRICS``.
+        rng: source of bootstrap draws.
+    """
+    names, coded = np.unique([*labels, *answers], return_inverse=True)
+    truth, said = np.split(coded, 2)
+    targets = Targets(CLASSIFICATION.name, truth, tuple(names.tolist()))
+    return interval(METRICS[metric].of(np.eye(len(names))[None, said], targets), rng=rng)
