@@ -20,8 +20,8 @@ from handful.data.dataset import Dataset
 from handful.features.view import View
 from handful.strategies.ensemble import Member, pooled
 from handful.strategies.grids import Setting
-from handful.strategies.heads import Logistic
 from handful.tasks.classification.conformal import LEVEL, misfits, sets, threshold
+from handful.tasks.classification.heads import LOGISTIC
 from handful.tasks.classification.softmax import expected_error
 from ledger import Ledger, Row, cells, mean, numbers, options
 from pools import Pool, by_name, draws, fitted, held_apart, open_pool
@@ -70,7 +70,7 @@ def one_draw(
     proba = frozen.answers(seen)
     inside = sets(proba, threshold(misfits(frozen.whole, frozen.rows.targets.values)))
     name, depths = next(iter(sight.depths.items()))
-    probe = Setting("logistic", Logistic, View(((name, depths[0]),)), PENALTY)
+    probe = Setting("logistic", LOGISTIC, View(((name, depths[0]),)), PENALTY)
     raw = pooled([Member(probe, 1.0, 1.0)], sight.items, sight.names, frozen.seen.design)
     return {
         "set": pool.task.name,

@@ -29,10 +29,9 @@ from handful.engines import Inline
 from handful.features.extract import extract
 from handful.features.view import View
 from handful.seeding import generator
-from handful.strategies.catalog import catalog as strategies
 from handful.strategies.grids import Grid
-from handful.strategies.heads import Majority
 from handful.strategies.search import search
+from handful.tasks.classification import CLASSIFICATION
 from pools import DATA, by_name, draws, open_pool
 
 HANDFUL = Path(sys.executable).with_name("handful")
@@ -172,7 +171,7 @@ def pictures(data: Path, repeats: int) -> list[tuple[str, float]]:
     truth = np.unique(np.asarray(pool.data.labels)[train], return_inverse=True)[1]
     views = [View((("efficientnet-lite0", depth),)) for depth in backbone.search_depths]
     features = {view: view.matrix(pool.sight.items)[train] for view in views}
-    heads = tuple(head for head in strategies().values() if head is not Majority)
+    heads = tuple(CLASSIFICATION.heads.values())
     grid = Grid(heads, tuple(views))
     rng = generator(0, "folds")
     folds = np.stack([fold_ids(truth, np.arange(len(truth)), 5, rng) for _ in range(5)])

@@ -9,6 +9,7 @@ from handful.strategies.heads import Centroid, Logistic, Ridge
 
 LAST, LOWER = ("toy", 2), ("toy", 1)
 LABELS = ["ants", "bees", "wasps"] * 6
+KINDS = {kind.head: kind for kind in (Centroid, Ridge, Logistic)}
 DESIGN = one_hot([0, 1, 2] * 6)
 
 
@@ -19,7 +20,7 @@ def items():
 
 
 def member(part, head=Ridge, penalty=1.0, weight=1.0, sharpness=1.0, name_weight=0.0):
-    return Member(Setting(head.name, head, View((part,)), penalty, name_weight), weight, sharpness)
+    return Member(Setting(head.name, head.head, View((part,)), penalty, name_weight), weight, sharpness)
 
 
 def test_one_member_is_its_head_sharpened(items):
@@ -36,7 +37,7 @@ def test_members_on_several_layers_add_up_on_what_all_of_them_read(items):
     model = pooled(members, items, {}, DESIGN)
     assert model.view == View((LAST, LOWER))
     expected = sum(
-        m.weight * m.sharpness * m.setting.head(*[m.setting.penalty][: bool(m.setting.penalty)]).fit(
+        m.weight * m.sharpness * KINDS[m.setting.head](*[m.setting.penalty][: bool(m.setting.penalty)]).fit(
             items[m.setting.view.parts[0]], LABELS
         ).decision_function(items[m.setting.view.parts[0]])
         for m in members
@@ -61,7 +62,7 @@ def test_views_of_several_backbones_keep_their_scale(items):
     other = ("other", 3)
     items[other] = np.random.default_rng(2).normal(size=(18, 5)).astype(np.float32)
     joined = View((LAST, other))
-    setting = Setting("ridge", Ridge, joined, 1.0)
+    setting = Setting("ridge", Ridge.head, joined, 1.0)
     model = pooled([Member(setting, 1.0, 1.0)], items, {}, DESIGN)
     head = Ridge(1.0).fit(joined.matrix(items), LABELS)
     np.testing.assert_allclose(

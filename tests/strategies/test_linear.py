@@ -3,7 +3,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 
 from handful.features.view import unit_rows
-from handful.strategies.linear import ABSENT, HINGE, SOFTMAX, SQUARED, centroids, fit_path, rotate
+from handful.strategies.linear import ABSENT, centroids, fit_path, rotate
+from handful.tasks.heads import HINGE, SOFTMAX, SQUARED
 
 
 def rows(n=24, width=40, classes=3, seed=0):

@@ -10,9 +10,10 @@ from handful.features.view import View, unit_rows
 from handful.seeding import generator
 from handful.strategies.ensemble import pooled
 from handful.strategies.grids import Grid
-from handful.strategies.heads import Centroid, Logistic, Majority, Ridge
+from handful.strategies.heads import Ridge
 from handful.strategies.search import Splits, search
 from handful.tasks.classification import CLASSIFICATION
+from handful.tasks.classification.heads import CENTROID, LOGISTIC, RIDGE
 from handful.tasks.classification.softmax import probabilities
 
 LAST, LOWER = View((("toy", 2),)), View((("toy", 1),))
@@ -45,7 +46,7 @@ def test_the_fit_that_scores_a_row_never_saw_it_nor_the_fold_it_is_chosen_for():
 def test_the_search_scores_a_fold_as_a_fit_on_the_other_rows_would():
     x, y = problem()
     folds = folds_of(y)
-    found = search(CLASSIFICATION, targets_of(y), x, {}, folds, Grid((Ridge,), (LAST,)), Inline())
+    found = search(CLASSIFICATION, targets_of(y), x, {}, folds, Grid((RIDGE,), (LAST,)), Inline())
     q = next(i for i, s in enumerate(found.settings) if s.penalty == 1.0)
     for k in range(5):
         train, held = folds[0] != k, folds[0] == k
@@ -56,7 +57,7 @@ def test_the_search_scores_a_fold_as_a_fit_on_the_other_rows_would():
 def test_the_informative_view_counts_and_the_answers_are_right():
     x, y = problem()
     found = search(
-        CLASSIFICATION, targets_of(y), x, {}, folds_of(y), Grid((Centroid, Ridge, Logistic), (LOWER, LAST)), Inline()
+        CLASSIFICATION, targets_of(y), x, {}, folds_of(y), Grid((CENTROID, RIDGE, LOGISTIC), (LOWER, LAST)), Inline()
     )
     everything = range(len(found.settings))
     weight = sum(member.weight for member in found.members(everything) if member.setting.view == LAST)
@@ -73,13 +74,13 @@ def test_pooling_settings_that_know_nothing_does_not_look_better_than_guessing()
         y = np.arange(40) % 2
         views = {View((("noise", d),)): rng.normal(size=(40, 8)).astype(np.float32) for d in range(6)}
         found = search(
-            CLASSIFICATION, targets_of(y), views, {}, folds_of(y), Grid((Centroid, Ridge), tuple(views)), Inline()
+            CLASSIFICATION, targets_of(y), views, {}, folds_of(y), Grid((CENTROID, RIDGE), tuple(views)), Inline()
         )
         shares.append((found.nested(list(range(len(found.settings)))).argmax(2) == y).mean())
     assert np.mean(shares) < 0.55  # the best of the 36 settings alone would claim about 0.68
 
 
-@pytest.mark.parametrize("head", [Centroid, Ridge, Logistic])
+@pytest.mark.parametrize("head", [CENTROID, RIDGE, LOGISTIC])
 def test_rows_that_are_perfectly_separated_make_nothing_certain(head):
     x, y = problem(n=20, classes=2, noise=0.01)
     found = search(CLASSIFICATION, targets_of(y), x, {}, folds_of(y), Grid((head,), (LAST,)), Inline())
@@ -93,14 +94,14 @@ def test_rows_that_are_perfectly_separated_make_nothing_certain(head):
 
 def test_settings_compete_by_their_plain_losses():
     x, y = problem(n=20, classes=2, noise=0.01)
-    found = search(CLASSIFICATION, targets_of(y), x, {}, folds_of(y), Grid((Ridge,), (LAST,)), Inline())
+    found = search(CLASSIFICATION, targets_of(y), x, {}, folds_of(y), Grid((RIDGE,), (LAST,)), Inline())
     assert all(outcome.losses.mean() < 1e-3 for outcome in found.outcomes)
 
 
 def test_label_names_pull_and_zero_shot_needs_no_rows():
     x, y = problem(noise=3.0)
     names = {LAST: np.eye(4, 16, dtype=np.float32)}
-    grid = Grid((Centroid,), (LAST,), name_weights=(0.0, 4.0), zero_shot=True)
+    grid = Grid((CENTROID,), (LAST,), name_weights=(0.0, 4.0), zero_shot=True)
     found = search(CLASSIFICATION, targets_of(y), x, names, folds_of(y), grid, Inline())
     assert len(found.settings) == len(grid) == 3
     assert [s.name_weight for s in found.settings] == [0.0, np.inf, 4.0]
@@ -122,7 +123,7 @@ def test_leaving_out_the_only_row_of_a_class_works():
         x,
         {},
         np.arange(9)[None],
-        Grid((Centroid, Ridge, Logistic, Majority), (LAST,)),
+        Grid((CENTROID, RIDGE, LOGISTIC), (LAST,)),
         Inline(),
     )
     assert np.isfinite(found.nested(list(range(len(found.settings))))).all()
@@ -130,12 +131,12 @@ def test_leaving_out_the_only_row_of_a_class_works():
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_fewer_penalties_keep_the_middle(count):
-    assert len(Grid((Ridge,), (LAST,), penalties=count).penalties_of(Ridge)) == count
+    assert len(Grid((RIDGE,), (LAST,), penalties=count).penalties_of(RIDGE)) == count
 
 
 def test_processes_find_what_threads_find():
     x, y = problem(n=20, classes=2)
-    grid = Grid((Centroid, Ridge), (LAST, LOWER))
+    grid = Grid((CENTROID, RIDGE), (LAST, LOWER))
     here, there = (
         search(CLASSIFICATION, targets_of(y), x, {}, folds_of(y), grid, engine) for engine in (Inline(), Processes())
     )
@@ -149,7 +150,7 @@ def test_the_last_layer_of_each_backbone_is_known():
     other, joined = View((("other", 3),)), View((("toy", 2), ("other", 3)))
     x |= {other: x[LAST], joined: np.concatenate([x[LAST], x[LAST]], 1)}
     found = search(
-        CLASSIFICATION, targets_of(y), x, {}, folds_of(y), Grid((Ridge,), (LAST, LOWER, other, joined)), Inline()
+        CLASSIFICATION, targets_of(y), x, {}, folds_of(y), Grid((RIDGE,), (LAST, LOWER, other, joined)), Inline()
     )
     assert {s.view for s in found.settings if s.last} == {LAST, other, joined}
 
@@ -158,5 +159,5 @@ def test_only_settings_that_read_the_same_backbones_are_pooled():
     x, y = problem()
     other = View((("other", 3),))
     x[other] = np.random.default_rng(0).normal(size=(40, 16)).astype(np.float32)
-    found = search(CLASSIFICATION, targets_of(y), x, {}, folds_of(y), Grid((Ridge,), (other, LAST, LOWER)), Inline())
+    found = search(CLASSIFICATION, targets_of(y), x, {}, folds_of(y), Grid((RIDGE,), (other, LAST, LOWER)), Inline())
     assert {member.setting.view.backbones for member in found.members(range(len(found.settings)))} == {("toy",)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handful.strategies.heads import Centroid, Head, LinearSVM, Logistic, Majority, Ridge
+from handful.strategies.heads import Centroid, FeatureClassifier, LinearSVM, Logistic, Majority, Ridge
 from handful.strategies.tuned import (
     Adapters,
     BiasOnly,
@@ -22,7 +22,7 @@ from handful.strategies.tuned import (
 )
 
 
-def catalog() -> dict[str, type[Head]]:
+def catalog() -> dict[str, type[FeatureClassifier]]:
     """Every strategy by its name, cheapest first."""
     return {strategy.name: strategy for strategy in (Majority, Centroid, Ridge, Logistic, LinearSVM)}
 

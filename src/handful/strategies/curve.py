@@ -15,8 +15,9 @@ from handful.features.sight import Sight
 from handful.features.view import View
 from handful.strategies.ensemble import Member, training_rows
 from handful.strategies.frozen import Frozen
-from handful.strategies.linear import ABSENT, Array, decompose, rotate
+from handful.strategies.linear import ABSENT, decompose, fit_head, rotate
 from handful.strategies.search import Search, zero_shot_scores
+from handful.tasks.heads import Array
 
 SHARES = (0.25, 0.5, 1.0)
 """Parts of the rows that a fold leaves to learn from."""
@@ -107,7 +108,7 @@ def _scores(
     basis = decompose(z, weights) if any(m.setting.head.steps for m in members) else None
     out: list[NDArray[np.floating]] = []
     for member in members:
-        coef, intercept = member.setting.head.path(z, targets, weights, [member.setting.penalty], basis)
+        coef, intercept = fit_head(member.setting.head, z, targets, weights, [member.setting.penalty], basis)
         scores = np.maximum(z[: len(design)] @ coef[:, :, 0] + intercept[:, None, 0], ABSENT)
         out.append(member.sharpness * scores)
     return out

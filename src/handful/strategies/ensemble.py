@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from handful.features.view import Matrix, View, unit_rows
 from handful.strategies.grids import Setting
-from handful.strategies.linear import Array, decompose, rotate
+from handful.strategies.linear import decompose, fit_head, rotate
+from handful.tasks.heads import Array
 
 Floats = NDArray[np.floating]
 
@@ -132,8 +133,8 @@ def _together(
     basis = decompose(z, weights[None]) if any(setting.head.steps for setting in shares) else None
     coef, intercept = np.zeros((z.shape[1], targets.shape[1])), np.zeros(targets.shape[1])
     for head in dict.fromkeys(setting.head for setting in shares):
-        own = [setting for setting in shares if setting.head is head]
-        maps, constants = head.path(z, targets, weights[None], [setting.penalty for setting in own], basis)
+        own = [setting for setting in shares if setting.head == head]
+        maps, constants = fit_head(head, z, targets, weights[None], [setting.penalty for setting in own], basis)
         share = np.array([shares[setting] for setting in own])
         coef += np.tensordot(maps[0], share, (1, 0))  # (R, S, K) and S → (R, K)
         intercept += share @ constants[0]

@@ -21,10 +21,8 @@ from handful.features.sight import Sight
 from handful.features.view import Matrix, View, views_of
 from handful.inspection.profile import duplicate_groups
 from handful.seeding import generator
-from handful.strategies.catalog import catalog
 from handful.strategies.ensemble import Linear, describe, pooled
 from handful.strategies.grids import Shape, affordable
-from handful.strategies.heads import Majority
 from handful.strategies.search import Search, search
 from handful.tasks.base import Task
 
@@ -133,7 +131,7 @@ def climb(task: Task, targets: Targets, data: Dataset, sight: Sight, terms: Sear
     names = {view: view.matrix(sight.names) for view in views} if sight.names else {}
     groups = _together(data)
     protocol = protocol_for(strata, groups, data.groups is not None)
-    heads = [head for name, head in catalog().items() if name in terms.strategies and head is not Majority]
+    heads = [head for name, head in task.heads.items() if name in terms.strategies]
     if not heads and not names:
         raise OptionError(
             f"strategies must name more than zero-shot for {data.source}, because zero-shot needs texts, and classes "

@@ -11,7 +11,7 @@ import numpy as np
 
 from handful.evaluation.protocol import MANY, REPEATS, Protocol
 from handful.features.view import View
-from handful.strategies.heads import Head, LinearSVM
+from handful.tasks.heads import Head
 
 # What one ordinary core does per second: low guesses, since a search that ends early annoys nobody.
 PRODUCTS = 2e10  # multiplications and additions inside matrix products
@@ -27,8 +27,8 @@ class Setting:
 
     arm: str
     """The family that the setting belongs to in the scores, for example ``logistic`` or ``zero-shot``."""
-    head: type[Head]
-    """The estimator."""
+    head: Head
+    """How the map is found."""
     view: View
     """The features it reads."""
     penalty: float = 0.0
@@ -43,8 +43,8 @@ class Setting:
 class Grid:
     """What to try."""
 
-    heads: tuple[type[Head], ...]
-    """The estimators, cheapest first."""
+    heads: tuple[Head, ...]
+    """How maps are found, cheapest first."""
     views: tuple[View, ...]
     """The feature matrices."""
     name_weights: tuple[float, ...] = (0.0,)
@@ -54,7 +54,7 @@ class Grid:
     penalties: int | None = None
     """How many penalties per head, spread over its range; all by default."""
 
-    def penalties_of(self, head: type[Head]) -> tuple[float, ...]:
+    def penalties_of(self, head: Head) -> tuple[float, ...]:
         """The penalties to try for a head."""
         known = head.penalties
         if self.penalties is None or self.penalties >= len(known):
@@ -105,7 +105,7 @@ def seconds_of(grid: Grid, shape: Shape, folds: int, repeats: int, cores: int) -
 
 
 def affordable(
-    heads: Sequence[type[Head]], views: Sequence[View], shape: Shape, protocol: Protocol, budget: float, zero_shot: bool
+    heads: Sequence[Head], views: Sequence[View], shape: Shape, protocol: Protocol, budget: float, zero_shot: bool
 ) -> tuple[Grid, int]:
     """The largest grid, and the number of repeats, that the budget allows.
 
@@ -123,7 +123,7 @@ def affordable(
     weights = NAME_WEIGHTS if shape.named else (0.0,)
     ends = weights[:1] + weights[-1:] if shape.named else weights
     last = tuple(v for v in views if all(d == _deepest(views, b) for b, d in v.parts))
-    usual = tuple(h for h in heads if h is not LinearSVM) or tuple(heads)
+    usual = tuple(head for head in heads if not head.optional) or tuple(heads)
     lean = tuple(h for h in heads if h.steps <= 1) or tuple(heads)
     grids = [
         Grid(tuple(heads), tuple(views), weights, zero_shot),

@@ -1,4 +1,4 @@
-"""Heads on frozen features: every one a linear map, every one a scikit-learn classifier."""
+"""Linear classifiers of features as scikit-learn knows them: every one a head of classification, fitted on all rows."""
 
 from __future__ import annotations
 
@@ -14,34 +14,29 @@ from sklearn.utils.validation import check_is_fitted
 from handful.errors import DataError, OptionError
 from handful.features.view import unit_rows
 from handful.strategies.labels import numbered, one_each
-from handful.strategies.linear import ABSENT, HINGE, SOFTMAX, SQUARED, Array, Basis, Loss, centroids, fit_path
+from handful.strategies.linear import ABSENT, fit_head
+from handful.tasks.classification import CLASSIFICATION, heads
 from handful.tasks.classification.softmax import probabilities
+from handful.tasks.heads import Array, Head
 
 
 @dataclass
-class Head(ClassifierMixin, BaseEstimator):
+class FeatureClassifier(ClassifierMixin, BaseEstimator):
     """What all heads share: rows are scaled to length one, then a linear map gives a score per class.
 
-    A subclass says how the maps of many folds are found (``path``); ``fit`` is the case of one fold.
     Learned: ``classes_`` (C,), ``coef_`` (D, C), ``intercept_`` (C,).
     """
 
     name: ClassVar[str]
     """How the head is called in ``--strategies`` and in the scores."""
-    penalties: ClassVar[tuple[float, ...]] = (0.0,)
-    """The penalties worth trying; a single 0 where the head has none."""
-    steps: ClassVar[int] = 0
-    """How many solver steps a fit takes: what its cost depends on."""
+    head: ClassVar[Head]
+    """How the map is found."""
 
-    @classmethod
-    def path(
-        cls, x: Array, targets: Array, weights: Array, penalties: Sequence[float], basis: Basis | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Fit every fold and penalty: (M, R), (M, C), (F, M), S → coef (F, R, S, C), intercept (F, S, C).
-
-        ``basis`` is that of the rows and weights, where it is known already.
-        """
-        raise NotImplementedError
+    def _map(self, x: Array, targets: Array, weights: Array) -> tuple[Array, Array]:
+        """Fit rows of length one: (N, D), (N, C), (N,) → coef (D, C), intercept (C,)."""
+        penalty = getattr(self, "penalty", 0.0)
+        coef, intercept = fit_head(self.head, x, targets, weights[None], (penalty,))
+        return coef[0, :, 0], intercept[0, 0]
 
     def fit(self, items: NDArray[Any], labels: Sequence[Any], sample_weight: NDArray[Any] | None = None) -> Self:
         """Learn from feature rows.
@@ -63,8 +58,7 @@ class Head(ClassifierMixin, BaseEstimator):
         self.n_features_in_ = x.shape[1]
         targets = np.eye(len(self.classes_), dtype=np.float32)[index]
         weights = np.ones(len(x)) if sample_weight is None else np.asarray(sample_weight)
-        coef, intercept = self.path(unit_rows(x), targets, weights[None].astype(np.float32), (penalty or 0.0,))
-        self.coef_, self.intercept_ = coef[0, :, 0], intercept[0, 0]
+        self.coef_, self.intercept_ = self._map(unit_rows(x), targets, weights.astype(np.float32))
         return self
 
     def decision_function(self, items: NDArray[Any]) -> NDArray[np.float32]:
@@ -89,82 +83,56 @@ class Head(ClassifierMixin, BaseEstimator):
 
 
 @dataclass
-class Majority(Head):
+class Majority(FeatureClassifier):
     """Always the most frequent class: what any model must beat."""
 
-    name = "majority"
+    name = CLASSIFICATION.reference.name
 
-    @classmethod
-    def path(
-        cls, x: Array, targets: Array, weights: Array, penalties: Sequence[float], basis: Basis | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Log class shares as intercepts, nothing else; arguments and result as in ``Head.path``."""
-        mass = weights @ targets  # (F, C)
-        shares = mass / mass.sum(1, keepdims=True)
-        intercept = np.where(mass > 0, np.log(np.maximum(shares, 1e-30)), ABSENT).astype(np.float32)
-        coef = np.zeros((len(weights), x.shape[1], 1, targets.shape[1]), np.float32)
-        return coef, intercept[:, None, :]
+    def _map(self, x: Array, targets: Array, weights: Array) -> tuple[Array, Array]:
+        """Log class shares as intercepts, nothing else."""
+        mass = weights @ targets  # (C,)
+        intercept = np.where(mass > 0, np.log(np.maximum(mass / mass.sum(), 1e-30)), ABSENT).astype(np.float32)
+        return np.zeros((x.shape[1], targets.shape[1]), np.float32), intercept
 
 
 @dataclass
-class Centroid(Head):
+class Centroid(FeatureClassifier):
     """Nearest class mean; the strongest head at one to three rows per class (Snell et al. 2017)."""
 
-    name = "centroid"
-
-    @classmethod
-    def path(
-        cls, x: Array, targets: Array, weights: Array, penalties: Sequence[float], basis: Basis | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Class means; arguments and result as in ``Head.path``."""
-        return centroids(x, targets, weights)
+    name = heads.CENTROID.name
+    head = heads.CENTROID
 
 
 @dataclass
-class _Penalised(Head):
+class _Penalised(FeatureClassifier):
     """A convex loss with an L2 penalty on the map and none on the intercept."""
 
     penalty: float = 0.1
     """λ in ``Σ loss + λ/2 ‖coef‖²``, above 0; scikit-learn's C is 1/λ."""
-
-    loss: ClassVar[Loss]
-
-    @classmethod
-    def path(
-        cls, x: Array, targets: Array, weights: Array, penalties: Sequence[float], basis: Basis | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """All penalties of a fold at once; arguments and result as in ``Head.path``."""
-        return fit_path(x, targets, weights, penalties, cls.loss, basis)
 
 
 @dataclass
 class Ridge(_Penalised):
     """Least squares to -1 and +1, one class against the rest, in closed form."""
 
-    name = "ridge"
-    loss = SQUARED
-    steps = SQUARED.steps
-    penalties = (10.0, 3.0, 1.0, 0.3, 0.1)
+    name = heads.RIDGE.name
+    head = heads.RIDGE
 
 
 @dataclass
 class Logistic(_Penalised):
     """Multinomial logistic regression."""
 
-    name = "logistic"
-    loss = SOFTMAX
-    steps = SOFTMAX.steps
-    penalties = (1.0, 0.1, 0.01)
+    name = heads.LOGISTIC.name
+    head = heads.LOGISTIC
 
 
 @dataclass
 class LinearSVM(_Penalised):
     """Linear support vector machine with the squared hinge, one class against the rest."""
 
-    name = "svm"
-    loss = HINGE
-    steps = HINGE.steps
-    penalties = (0.3,)
+    name = heads.SVM.name
+    head = heads.SVM
 
 
 def _finite(items: Any) -> NDArray[np.float32]:

@@ -13,15 +13,13 @@ Shapes: ``M`` rows (N items, then any rows made from label names), ``R`` width a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
-# (scores (F, M, S, C), targets (M, C) one-hot) → gradient, same shape; may overwrite the scores
-Gradient = Callable[[Array, Array], Array]
+from handful.tasks.heads import Array, Head, Loss
 
 # A class without a row in a fold's training part can only be scored below every class that has one.
 ABSENT = np.float32(-1e4)
@@ -59,46 +57,6 @@ def rotate(x: Array, widest: int = 512) -> tuple[Array, Array]:
     return np.asarray(x @ basis, np.float32), np.asarray(basis, np.float32)
 
 
-def _softmax_gradient(scores: Array, targets: Array) -> Array:
-    """Probabilities minus targets; scores of rows of length one stay far below what overflows."""
-    np.minimum(scores, 80, out=scores)
-    np.exp(scores, out=scores)
-    classes = scores.shape[-1]
-    total = scores.reshape(-1, classes) @ np.ones((classes, 1), np.float32)  # a product beats a sum over few columns
-    scores /= total.reshape(*scores.shape[:-1], 1)
-    scores -= targets[:, None, :]
-    return scores
-
-
-def _squared_gradient(scores: Array, targets: Array) -> Array:
-    """Scores minus targets of -1 and +1."""
-    scores -= (2 * targets - 1)[:, None, :]
-    return scores
-
-
-def _hinge_gradient(scores: Array, targets: Array) -> Array:
-    """Half the squared hinge of each class against the rest."""
-    signs = (2 * targets - 1)[:, None, :]
-    return np.asarray(-signs * np.maximum(0, 1 - signs * scores), np.float32)
-
-
-@dataclass(frozen=True)
-class Loss:
-    """A convex loss with bounded curvature."""
-
-    gradient: Gradient
-    """Derivative of the loss by the scores."""
-    curvature: float
-    """An upper bound on the loss's second derivative."""
-    steps: int
-    """How many accelerated steps are taken: a fixed number, so that no fit depends on what is solved beside it."""
-
-
-SOFTMAX = Loss(_softmax_gradient, curvature=0.5, steps=48)
-SQUARED = Loss(_squared_gradient, curvature=1.0, steps=1)
-HINGE = Loss(_hinge_gradient, curvature=1.0, steps=40)
-
-
 @dataclass(frozen=True)
 class Basis:
     """The principal axes of the training rows of each fold."""
@@ -124,6 +82,27 @@ def decompose(x: Array, weights: Array) -> Basis:
         root = np.sqrt(w)[:, None] * (x - mean[f])  # (M, R)
         values[f], axes[f] = np.linalg.eigh(root.T @ root)
     return Basis(mean, np.maximum(values, 0), axes)
+
+
+def fit_head(
+    head: Head, x: Array, targets: Array, weights: Array, penalties: Sequence[float], basis: Basis | None = None
+) -> tuple[Array, Array]:
+    """Fit a head for every fold and penalty.
+
+    Args:
+        head: which one.
+        x: (M, R) rows.
+        targets: (M, K) what is wanted of them.
+        weights: (F, M) row weights of each fold, 0 for held-out rows.
+        penalties: S values.
+        basis: of the same rows and weights, where it is known already.
+
+    Returns:
+        coef (F, R, S, K) and intercept (F, S, K).
+    """
+    if head.loss is None:
+        return centroids(x, targets, weights)
+    return fit_path(x, targets, weights, penalties, head.loss, basis)
 
 
 def fit_path(

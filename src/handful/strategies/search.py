@@ -23,14 +23,18 @@ from handful.evaluation.selection import choose, pool, weigh
 from handful.features.view import View, unit_rows
 from handful.strategies.ensemble import Member, training_rows
 from handful.strategies.grids import Grid, Setting
-from handful.strategies.heads import Centroid
-from handful.strategies.linear import ABSENT, Array, decompose, rotate
+from handful.strategies.linear import ABSENT, decompose, fit_head, rotate
 from handful.tasks.base import Task
+from handful.tasks.heads import Array, Head
 
 Floats = NDArray[np.float64]
 
 # Sharpness is searched on this grid, relative to the spread of a setting's scores.
 SHARPNESS = np.geomspace(0.25, 32, 12)
+
+
+ZERO_SHOT = Head("zero-shot")
+"""Names alone: the similarity of a row to what each name says."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +218,7 @@ def _settings(job: _Job) -> list[Outcome]:
         basis = decompose(z, weights) if any(head.steps for head in job.grid.heads) else None
         for head in job.grid.heads:
             start, penalties = time.perf_counter(), job.grid.penalties_of(head)
-            coef, intercept = head.path(z, targets, weights, penalties, basis)  # (F, R, S, C), (F, S, C)
+            coef, intercept = fit_head(head, z, targets, weights, penalties, basis)  # (F, R, S, C), (F, S, C)
             share = (time.perf_counter() - start) / len(penalties)
             for s, penalty in enumerate(penalties):
                 scores = np.maximum(z[:items] @ coef[:, :, s] + intercept[:, None, s], ABSENT)  # (F, N, C)
@@ -223,7 +227,7 @@ def _settings(job: _Job) -> list[Outcome]:
     if job.grid.zero_shot and job.names is not None and job.name_weight == job.grid.name_weights[0]:
         scores = zero_shot_scores(job.features, job.names)
         everywhere = np.broadcast_to(scores, (len(job.plan.weights), *scores.shape))
-        setting = Setting("zero-shot", Centroid, job.view, name_weight=np.inf, last=job.last)
+        setting = Setting(ZERO_SHOT.name, ZERO_SHOT, job.view, name_weight=np.inf, last=job.last)
         out.append(_outcome(job, setting, everywhere, 0.0))
     return out
 

@@ -13,6 +13,7 @@ from handful.data.targets import Targets
 from handful.evaluation.curves import Needs
 from handful.evaluation.link import Floats, Link
 from handful.evaluation.metrics import Metric
+from handful.tasks.heads import Head
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Task(Link, Protocol):
     """Its name in the registry, in ``--task`` and in every file."""
     metrics: ClassVar[Mapping[str, Metric]]
     """Name in ``--metric`` → metric; the first one is the headline, a share or ratio."""
+    heads: ClassVar[Mapping[str, Head]]
+    """Name in ``--strategies`` → linear head on frozen features, cheapest first."""
     reference: ClassVar[Reference]
     """What any model has to beat."""
 

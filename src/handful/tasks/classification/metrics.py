@@ -77,7 +77,7 @@ METRICS: Mapping[str, Metric] = {
         # Mean over classes of the harmonic mean of precision and recall; a class never met counts as absent.
         Metric(
             "macro_f1", _overlapping, Kind.FUNCTION, _mean_quotient,
-            spare=lambda targets: _spare((2, 2), (0, 1), targets),
+            spare=lambda targets: _spare((2, 2), (0, 2), targets),
         ),
     )
 }  # fmt: skip

@@ -18,6 +18,7 @@ from handful.tasks.base import Reference, Task
 from handful.tasks.classification import softmax
 from handful.tasks.classification.conformal import Sets
 from handful.tasks.classification.details import ClassDetails, needs_of
+from handful.tasks.classification.heads import HEADS
 from handful.tasks.classification.metrics import METRICS, answered, confusion
 
 
@@ -27,6 +28,7 @@ class Classification(Task):
 
     name: ClassVar[str] = "classification"
     metrics: ClassVar = METRICS
+    heads: ClassVar = HEADS
     reference: ClassVar = Reference("majority", "always answering the same class")
 
     def read(self, column: Sequence[Any], source: str = "items") -> Targets:
