@@ -99,7 +99,7 @@ def test_damaged_weights_say_how_to_get_them_again(folder, damage):
     with pytest.raises(WeightsError) as caught:
         load("small", folder)
     assert str(caught.value).startswith(f"weights of 'small' in {folder} must be as they were fetched, but they cannot")
-    assert "handful models get small" in str(caught.value)
+    assert "handful models repair small" in str(caught.value)
 
 
 # Pictures

@@ -162,12 +162,25 @@ def test_the_fingerprint_changes_with_the_weights_and_the_settings(folder, backb
     assert text.load("minilm-l6", folder).fingerprint != backbone.fingerprint
 
 
-def test_the_hash_of_the_wheel_stands_for_the_weights(folder, backbone):
-    manifest.describe(folder, catalog.find("minilm-l6"))
-    first = text.load("minilm-l6", folder).fingerprint
-    assert first != backbone.fingerprint
-    manifest.describe(folder, catalog.Entry("minilm-l6", "text", "", "", 0, "text", "w", "1", "0" * 64))
-    assert text.load("minilm-l6", folder).fingerprint != first
+def test_the_fingerprint_is_of_what_is_loaded_and_of_nothing_else(folder, backbone):
+    (folder / "manifest.json").write_text(manifest.of(catalog.find("minilm-l6")).text())
+    weights = folder / "model.safetensors"
+    weights.write_bytes(save(load(weights.read_bytes()), {"format": "another remark"}))
+    assert text.load("minilm-l6", folder).fingerprint == backbone.fingerprint
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert text.load("minilm-l6", folder).fingerprint != backbone.fingerprint
+
+
+@pytest.mark.parametrize("name", ["config.json", "text.json", "tokenizer.json", "model.safetensors"])
+@given(junk=near_json)
+def test_junk_in_place_of_a_file_is_one_error(made, name, junk):
+    with tempfile.TemporaryDirectory() as place:
+        shutil.copytree(made, place, dirs_exist_ok=True)
+        (Path(place) / name).write_bytes(junk)
+        with pytest.raises(WeightsError, match="they cannot be loaded"):
+            text.load("minilm-l6", Path(place))
 
 
 def cut_header(folder):
@@ -199,7 +212,7 @@ def widen(folder):
 def test_damaged_files_say_how_to_get_them_again(folder, damage, reason):
     damage(folder)
     first = re.escape(f"weights of 'minilm-l6' in {folder} must be as they were fetched, but they cannot be loaded (")
-    last = re.escape("). Run `handful models remove minilm-l6`, then `handful models get minilm-l6`.")
+    last = re.escape("). Run `handful models repair minilm-l6`.")
     with pytest.raises(WeightsError, match=rf"(?is)^{first}.*{re.escape(reason)}.*{last}$"):
         text.load("minilm-l6", folder)
 

@@ -1,19 +1,36 @@
-"""The Hugging Face hub: asked once whether it answers, so that nobody waits for retries without a network."""
+"""Models of the Hugging Face hub and in its form: where they lie, which settings they bring, why one was refused."""
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from huggingface_hub import constants, try_to_load_from_cache
+from transformers.utils import cached_file
 
 # Seconds: a hub that has not answered by then is taken for unreachable.
 _PATIENCE = 5.0
 
 # One of these is in every model that was fetched before.
 _FIRST = ("config.json", "modules.json")
+
+# What is read beside the weights, whatever the model; a tokenizer names more.
+_SETTINGS = (
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+)
 
 
 def located(source: str) -> str:
@@ -40,6 +57,39 @@ def located(source: str) -> str:
         if isinstance(file, str):
             return str(Path(file).parent)
     raise OSError(f"no such folder, no answer from {constants.ENDPOINT}, and nothing fetched from it before")
+
+
+def settings_digest(place: str, tokenizer: Any = None, part: str = "") -> str:
+    """The digest of what was read beside the weights of a model: settings, and the files of its tokenizer.
+
+    The same weights give other numbers with another number of heads, or another vocabulary.
+
+    Args:
+        place: the folder or id that it was loaded from.
+        tokenizer: that of transformers, where the model has one.
+        part: the sub-folder that it lies in.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    names = {*_SETTINGS, *getattr(tokenizer, "vocab_files_names", {}).values()}
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        file = cached_file(
+            place, name, subfolder=part, local_files_only=True,
+            _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False,
+        )  # fmt: skip
+        if file is not None:
+            digest.update(f"{name} {hashlib.sha256(Path(file).read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def said(error: Exception) -> str:
+    """The first line of what an error of a library says, as the end of a sentence."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _answers(address: str) -> bool:
