@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -11,12 +12,16 @@ import sys
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from safetensors.torch import load, save
 from tiny_text import TEXTS, bert, hidden_states, tokenizer, write_model
 
 from handful.backbones import catalog, manifest, text, weights
 from handful.backbones.base import State
 from handful.errors import WeightsError
+from junk import junk, like
 
 LONGEST = 9
 
@@ -174,13 +179,29 @@ def test_the_fingerprint_is_of_what_is_loaded_and_of_nothing_else(folder, backbo
 
 
 @pytest.mark.parametrize("name", ["config.json", "text.json", "tokenizer.json", "model.safetensors"])
-@given(junk=near_json)
-def test_junk_in_place_of_a_file_is_one_error(made, name, junk):
-    with tempfile.TemporaryDirectory() as place:
-        shutil.copytree(made, place, dirs_exist_ok=True)
-        (Path(place) / name).write_bytes(junk)
-        with pytest.raises(WeightsError, match="they cannot be loaded"):
-            text.load("minilm-l6", Path(place))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=junk)
+def test_junk_in_place_of_a_file_is_one_error(folder, name, content):
+    (folder / name).write_bytes(content)
+    with pytest.raises(WeightsError, match="they cannot be loaded"):
+        text.load("minilm-l6", folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "text.json"])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_settings_with_wrong_values_load_or_are_one_error(folder, name, data):
+    sound = (folder / name).read_bytes()
+    (folder / name).write_bytes(data.draw(like(json.loads(sound))))
+    with contextlib.suppress(WeightsError):
+        text.load("minilm-l6", folder)
+    (folder / name).write_bytes(sound)
+
+
+def test_a_pooling_that_there_is_none_of_is_damage(folder):
+    (folder / "text.json").write_text(json.dumps({"pooling": "sum", "max_length": LONGEST}))
+    with pytest.raises(WeightsError, match=re.escape("they cannot be loaded (text.json names the pooling 'sum')")):
+        text.load("minilm-l6", folder)
 
 
 def cut_header(folder):

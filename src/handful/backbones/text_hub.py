@@ -175,12 +175,14 @@ def _blank(drawn: Mapping[str, Tensor], model: Any, ids: Tensor, mask: Tensor) -
     Raises:
         ValueError: the features depend on one of them.
     """
-    if not drawn:
-        return
-    for tensor in drawn.values():
-        tensor.fill_(torch.nan)
-    if model(input_ids=ids, attention_mask=mask.long()).last_hidden_state.isnan().any():
-        raise ValueError(f"a checkpoint without {next(iter(drawn))}")
+
+    def used(names: Iterable[str]) -> bool:
+        for name, tensor in drawn.items():
+            tensor.fill_(torch.nan if name in names else 0)
+        return bool(model(input_ids=ids, attention_mask=mask.long()).last_hidden_state.isnan().any())
+
+    if drawn and used(drawn):
+        raise ValueError(f"a checkpoint without {next(name for name in drawn if used([name]))}")
     for tensor in drawn.values():
         tensor.zero_()
 

@@ -19,7 +19,7 @@ _SUFFIXES = (TENSORS, ".jinja", ".json", ".model", ".txt")
 _LICENCES = ("COPYING", "LICENCE", "LICENSE", "NOTICE")
 
 # backbones/, a number, and a path that stays below on every system.
-_PLACE = re.compile(rf"{FOLDER}/[0-9]+(/[^/\\\\:\\0]+)+")
+_PLACE = re.compile(rf"{FOLDER}/[0-9]+(/[^/\\:\0-\x1f]+)+")
 
 
 def carry(names: list[str], modality: str, folder: Path) -> dict[str, dict[str, str]]:
@@ -61,12 +61,13 @@ def place_of(folder: Path, name: str, carried: Mapping[str, str]) -> Path:
             those of the backbone that the catalogue knows by this name.
     """
     place = folder.joinpath(*PurePosixPath(next(iter(carried))).parts[:2])
-    for file, expected in carried.items():
+    for file in carried:
         if not _may_be_carried(file) or folder.joinpath(*PurePosixPath(file).parts[:2]) != place:
             raise BundleError(
                 f"{folder} must carry settings, vocabularies and {TENSORS} files of a backbone in a folder of its own, "
                 f"got {file!r}. Restore it or export again."
             )
+    for file, expected in carried.items():
         if not (folder / file).is_file() or memory().digest(folder / file) != expected:
             raise BundleError(
                 f"{folder / file} is missing or was changed after it was written. Restore it or export again."
