@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +216,16 @@ def test_files_that_are_gone_are_forgotten(file, memory):
     other.unlink()
     memory.digest(file)
     assert list(json.loads(memory.file.read_text())) == [str(file)]
+
+
+def test_several_write_at_once(tmp_path, memory):
+    files = [written(tmp_path, bytes([i]), f"{i}.json") for i in range(20)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(Memory(memory.file).digest, files))
+    assert found == [content_digest(file) for file in files]
+    kept = json.loads(memory.file.read_text())
+    assert kept
+    assert all(digest == content_digest(Path(name)) for name, (_, digest) in kept.items())
 
 
 def test_a_folder_that_only_reads_is_done_without(file, memory, hashed, monkeypatch):

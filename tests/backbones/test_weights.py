@@ -17,11 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
 from tiny_wheel import CHANGED, LICENCE, NUMBERS, SHOUTED, use_entries
 
 from handful.backbones import catalog, digests, manifest, weights, wheels
 from handful.errors import MachineError, OptionError, WeightsError
 from handful.features.cache import user_cache
+from junk import junk, like
 
 HOW = (
     "Run `handful models get tiny` where the index is in reach; for a machine without one, run "
@@ -316,6 +318,14 @@ def test_a_damaged_manifest_beside_sound_weights_does_not_matter(here, text):
     (here / "manifest.json").write_text(text, errors="surrogatepass")
     assert weights.weights_folder("tiny") == here
     assert weights.problems() == {}
+
+
+@given(
+    text=junk | like({"name": "tiny", "wheel": "w", "wheel_sha256": "0", "licence": "MIT", "files": {}, "format": 2})
+)
+def test_a_manifest_is_read_or_none(text):
+    found = manifest.parse(text)
+    assert found is None or json.loads(found.text())
 
 
 def test_a_folder_that_may_not_be_read_is_said(here, monkeypatch):

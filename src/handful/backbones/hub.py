@@ -10,7 +10,6 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from huggingface_hub import constants, try_to_load_from_cache
-from transformers.utils import cached_file
 
 # Seconds: a hub that has not answered by then is taken for unreachable.
 _PATIENCE = 5.0
@@ -78,13 +77,19 @@ def settings_digest(place: str, tokenizer: Any = None, part: str = "") -> str:
     names = {*_SETTINGS, *getattr(tokenizer, "vocab_files_names", {}).values()}
     digest = hashlib.sha256()
     for name in sorted(names):
-        file = cached_file(
-            place, name, subfolder=part, local_files_only=True,
-            _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False,
-        )  # fmt: skip
+        file = _read_before(place, f"{part}/{name}" if part else name)
         if file is not None:
-            digest.update(f"{name} {hashlib.sha256(Path(file).read_bytes()).hexdigest()}\n".encode())
+            digest.update(f"{name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()
+
+
+def _read_before(place: str, name: str) -> Path | None:
+    """A file of a model that was loaded; None where the model has none of this name."""
+    if Path(place).is_dir():
+        file = Path(place) / name
+        return file if file.is_file() else None
+    found = try_to_load_from_cache(place, name)
+    return Path(found) if isinstance(found, str) else None
 
 
 def said(error: Exception) -> str:
