@@ -8,12 +8,13 @@ import json
 import struct
 import tempfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_wheel import CHANGED, SHOUTED
+from tiny_wheel import CHANGED, SHOUTED, use_entries
 
 from handful.backbones import archive, catalog, manifest, weights, wheels
 from handful.errors import MachineError, OptionError, WeightsError
@@ -84,6 +85,17 @@ def test_damaged_weights_are_not_packed(here, tmp_path):
     with pytest.raises(WeightsError, match="Run `handful models repair tiny`"):
         archive.bundle(tmp_path / "weights.zip")
     assert not (tmp_path / "weights.zip").exists()
+
+
+def test_an_archive_that_cannot_be_written_is_said(here, tmp_path):
+    expected = r"w\.zip cannot be written: No such file or directory\. Choose another place\.$"
+    with pytest.raises(MachineError, match=expected):
+        archive.bundle(tmp_path / "no" / "w.zip")
+
+
+def test_weights_of_another_version_are_refused(packed, monkeypatch):
+    use_entries(monkeypatch, replace(catalog.find("tiny"), sha256="0" * 64))
+    refused(packed, "its 'tiny' belongs to another version of handful")
 
 
 def test_without_weights_there_is_nothing_to_pack(shelf, tmp_path):
