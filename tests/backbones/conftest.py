@@ -1,9 +1,17 @@
-"""What several tests of backbones share: a small EfficientNet-Lite, and its maps computed block by block."""
+"""What several tests of backbones share: a small EfficientNet-Lite with its maps, and a shelf with a tiny wheel."""
+
+import hashlib
+import os
+import sys
+import types
 
 import pytest
 import torch
+from tiny_wheel import LICENCE, NUMBERS, SHOUTED, convert, use_entries, write_wheel
 
+from handful.backbones import weights, wheels
 from handful.backbones.base import State
+from handful.backbones.catalog import Entry
 from handful.backbones.efficientnet import EfficientNetLite
 
 
@@ -39,3 +47,35 @@ def maps():
         return found
 
     return run
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """A folder that pip looks into, and nothing else; an empty cache; a catalogue of one entry and one that uses it."""
+    folder = tmp_path / "shelf"
+    folder.mkdir()
+    wheel = folder / "tiny_weights-1.0-py3-none-any.whl"
+    write_wheel(wheel)
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setenv("HANDFUL_CACHE", str(tmp_path / "cache"))
+    sha = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    tiny = Entry(
+        "tiny", "text", "numbers", "MIT", 8, "tiny_module", "tiny-weights", "1.0", sha, len(NUMBERS),
+        members=("model/numbers.bin",),
+        files={"model.bin": hashlib.sha256(SHOUTED).hexdigest(), "LICENSE": LICENCE},
+    )  # fmt: skip
+    user = Entry("user", "text", "uses them", "MIT", 8, "tiny_module", uses="tiny")
+    use_entries(monkeypatch, tiny, user)
+    monkeypatch.setitem(sys.modules, "handful.backbones.tiny_module", types.SimpleNamespace(convert=convert))
+    return folder
+
+
+@pytest.fixture
+def here(shelf, monkeypatch):
+    """The cache folder with the weights in it, put there without pip."""
+    monkeypatch.setattr(wheels, "download", lambda entry, folder, progress: next(shelf.glob("*.whl")))
+    return weights.fetch("tiny")

@@ -136,6 +136,6 @@ def test_a_wheel_with_other_files_is_refused(tmp_path):
 def test_damaged_weights_are_named_with_what_to_do(tmp_path, name):
     (tmp_path / "model.safetensors").write_bytes(b"cut off")
     with pytest.raises(
-        WeightsError, match=rf"weights of '{name}' in .* cannot be loaded .*`handful models remove {name}`"
+        WeightsError, match=rf"weights of '{name}' in .* cannot be loaded .*`handful models repair {name}`"
     ):
         audio.load(name, tmp_path)

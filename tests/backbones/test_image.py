@@ -1,5 +1,6 @@
 """LiteBackbone: converting, loading, preparing, pooling; and the real weights on real photographs."""
 
+import contextlib
 import json
 import os
 import zipfile
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
@@ -16,6 +19,7 @@ from handful.backbones import image
 from handful.backbones.base import State
 from handful.backbones.image import LiteBackbone, convert, load, load_network, square
 from handful.errors import DataError, WeightsError
+from junk import junk, like
 
 
 def original_names(network) -> dict[str, torch.Tensor]:
@@ -99,7 +103,24 @@ def test_damaged_weights_say_how_to_get_them_again(folder, damage):
     with pytest.raises(WeightsError) as caught:
         load("small", folder)
     assert str(caught.value).startswith(f"weights of 'small' in {folder} must be as they were fetched, but they cannot")
-    assert "handful models get small" in str(caught.value)
+    assert "handful models repair small" in str(caught.value)
+
+
+@given(content=junk)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("name", ["network.json", "model.safetensors"])
+def test_junk_in_place_of_a_file_is_one_error(folder, name, content):
+    (folder / name).write_bytes(content)
+    with pytest.raises(WeightsError, match="they cannot be loaded"):
+        load("small", folder)
+
+
+@given(data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_settings_with_wrong_values_load_or_are_one_error(folder, data):
+    (folder / "network.json").write_bytes(data.draw(like({"width": 0.1, "depth": 0.1, "side": 64})))
+    with contextlib.suppress(WeightsError):
+        load("small", folder)
 
 
 # Pictures

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
 import transformers
+from hypothesis import HealthCheck, given, settings
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
 
 from handful.backbones import catalog, language_folders
 from handful.backbones.chat import Chat
@@ -18,6 +25,7 @@ from handful.errors import DataError, MachineError, WeightsError
 from handful.training.installation import arrays_of, installed
 from handful.training.tokens import TokenBody
 from handful.training.tuners import TUNERS
+from junk import junk
 
 
 def row(asked: str, answer: str) -> Conversation:
@@ -156,6 +164,81 @@ def test_a_folder_is_loaded_and_says_the_same(toy, folder):
 def test_a_folder_that_is_no_language_model_is_refused(tmp_path):
     with pytest.raises(WeightsError, match="must be a folder or hub id of a causal language model"):
         catalog.load(str(tmp_path), "language")
+
+
+def flip(place):
+    """One bit of a weight."""
+    content = bytearray((place / "model.safetensors").read_bytes())
+    content[-3] ^= 1
+    (place / "model.safetensors").write_bytes(content)
+
+
+def other_heads(place):
+    config = json.loads((place / "config.json").read_text())
+    (place / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 0.1, "layer_norm_epsilon": 0.1}))
+
+
+def other_words(place):
+    told = json.loads((place / "tokenizer.json").read_text())
+    told["model"]["unk_token"] = "another"
+    (place / "tokenizer.json").write_text(json.dumps(told))
+
+
+@pytest.mark.parametrize("change", [flip, other_heads, other_words])
+@pytest.mark.parametrize("load", [language_folders.load_pretrained, lambda place: language_folders.load("x", place)])
+def test_the_fingerprint_is_of_the_weights_the_settings_and_the_tokenizer(folder, tmp_path, change, load):
+    place = shutil.copytree(folder, tmp_path / "copy")
+    before = load(place).fingerprint
+    assert load(shutil.copytree(folder, tmp_path / "another copy")).fingerprint == before
+    change(place)
+    assert load(place).fingerprint != before
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused(folder, tmp_path):
+    place = shutil.copytree(folder, tmp_path / "copy")
+    tensors = load_tensors((place / "model.safetensors").read_bytes())
+    gone = next(name for name in sorted(tensors) if "layers.1" in name)
+    del tensors[gone]
+    (place / "model.safetensors").write_bytes(save_tensors(tensors, {"format": "pt"}))
+    with pytest.raises(WeightsError, match=f"but it cannot be loaded: a checkpoint without {gone}$"):
+        catalog.load(str(place), "language")
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=junk)
+def test_junk_in_a_folder_loads_or_is_one_error(folder, tmp_path, name, content):
+    place = shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    (place / name).write_bytes(content)
+    with contextlib.suppress(WeightsError):
+        language_folders.load_pretrained(str(place))
+    with contextlib.suppress(WeightsError):
+        language_folders.load("smollm2-135m", place)
+
+
+def test_only_what_counts_is_kept_of_the_settings_of_a_converted_model(folder, tmp_path):
+    """Versions of the library differ in what else they write, and the catalogue knows the files by their content."""
+    place = shutil.copytree(folder, tmp_path / "copy")
+    config = json.loads((place / "config.json").read_text())
+    for name in (*language_folders._KEPT["config.json"], "transformers_version", "_name_or_path"):
+        config.setdefault(name, None)
+    (place / "config.json").write_text(json.dumps(config))
+    (place / "chat_template.jinja").write_bytes(b"a\r\nb")
+    (place / "tokenizer_config.json").write_text(
+        json.dumps(dict.fromkeys(["bos_token", "eos_token", "pad_token", "unk_token", "backend"]))
+    )
+    language_folders._settle(place)
+    assert tuple(json.loads((place / "config.json").read_text())) == language_folders._KEPT["config.json"]
+    assert json.loads((place / "tokenizer_config.json").read_text())["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert "backend" not in (place / "tokenizer_config.json").read_text()
+    assert (place / "chat_template.jinja").read_bytes() == b"a\nb"
+    assert not (place / "generation_config.json").exists()
+
+
+def test_a_file_that_is_no_gguf_is_refused(tmp_path):
+    (tmp_path / "model.gguf").write_bytes(b"no weights")
+    with pytest.raises(WeightsError, match=r"model\.gguf must hold the weights of smollm2-135m, got something else"):
+        language_folders.convert("smollm2-135m", {"model.gguf": tmp_path / "model.gguf"}, tmp_path)
 
 
 def test_too_little_memory_is_said_before_loading_with_what_would_fit(folder, monkeypatch):

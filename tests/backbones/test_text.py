@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -11,12 +12,16 @@ import sys
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from safetensors.torch import load, save
 from tiny_text import TEXTS, bert, hidden_states, tokenizer, write_model
 
 from handful.backbones import catalog, manifest, text, weights
 from handful.backbones.base import State
 from handful.errors import WeightsError
+from junk import junk, like
 
 LONGEST = 9
 
@@ -162,12 +167,41 @@ def test_the_fingerprint_changes_with_the_weights_and_the_settings(folder, backb
     assert text.load("minilm-l6", folder).fingerprint != backbone.fingerprint
 
 
-def test_the_hash_of_the_wheel_stands_for_the_weights(folder, backbone):
-    manifest.describe(folder, catalog.find("minilm-l6"))
-    first = text.load("minilm-l6", folder).fingerprint
-    assert first != backbone.fingerprint
-    manifest.describe(folder, catalog.Entry("minilm-l6", "text", "", "", 0, "text", "w", "1", "0" * 64))
-    assert text.load("minilm-l6", folder).fingerprint != first
+def test_the_fingerprint_is_of_what_is_loaded_and_of_nothing_else(folder, backbone):
+    (folder / "manifest.json").write_text(manifest.of(catalog.find("minilm-l6")).text())
+    weights = folder / "model.safetensors"
+    weights.write_bytes(save(load(weights.read_bytes()), {"format": "another remark"}))
+    assert text.load("minilm-l6", folder).fingerprint == backbone.fingerprint
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert text.load("minilm-l6", folder).fingerprint != backbone.fingerprint
+
+
+@pytest.mark.parametrize("name", ["config.json", "text.json", "tokenizer.json", "model.safetensors"])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=junk)
+def test_junk_in_place_of_a_file_is_one_error(folder, name, content):
+    (folder / name).write_bytes(content)
+    with pytest.raises(WeightsError, match="they cannot be loaded"):
+        text.load("minilm-l6", folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "text.json"])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_settings_with_wrong_values_load_or_are_one_error(folder, name, data):
+    sound = (folder / name).read_bytes()
+    (folder / name).write_bytes(data.draw(like(json.loads(sound))))
+    with contextlib.suppress(WeightsError):
+        text.load("minilm-l6", folder)
+    (folder / name).write_bytes(sound)
+
+
+def test_a_pooling_that_there_is_none_of_is_damage(folder):
+    (folder / "text.json").write_text(json.dumps({"pooling": "sum", "max_length": LONGEST}))
+    with pytest.raises(WeightsError, match=re.escape("they cannot be loaded (text.json names the pooling 'sum')")):
+        text.load("minilm-l6", folder)
 
 
 def cut_header(folder):
@@ -199,7 +233,7 @@ def widen(folder):
 def test_damaged_files_say_how_to_get_them_again(folder, damage, reason):
     damage(folder)
     first = re.escape(f"weights of 'minilm-l6' in {folder} must be as they were fetched, but they cannot be loaded (")
-    last = re.escape("). Run `handful models remove minilm-l6`, then `handful models get minilm-l6`.")
+    last = re.escape("). Run `handful models repair minilm-l6`.")
     with pytest.raises(WeightsError, match=rf"(?is)^{first}.*{re.escape(reason)}.*{last}$"):
         text.load("minilm-l6", folder)
 

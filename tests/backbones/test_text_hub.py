@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import shutil
 
 import pytest
 import torch
 import transformers
+from hypothesis import HealthCheck, given, settings
 from numpy.testing import assert_allclose
+from safetensors.torch import load, save
 from tiny_text import SMALL, TEXTS, WORDS, add_sentence_transformers, bert, hidden_states, model, write_model
 
 from handful.backbones import catalog, text
 from handful.backbones.base import State
 from handful.errors import OptionError, WeightsError
+from junk import junk
 
 POSITIONS = {"max_position_embeddings": 40}
 CUT = {
@@ -85,6 +90,92 @@ def test_it_is_named_after_where_it_came_from(folder):
     found = text.load_pretrained(str(folder))
     assert (found.name, found.modality) == (str(folder), "text")
     assert text.load_pretrained(str(folder)).fingerprint == found.fingerprint
+
+
+def without(folder, part):
+    """Write a checkpoint that lacks some weights."""
+    file = folder / "model.safetensors"
+    kept = {name: tensor for name, tensor in load(file.read_bytes()).items() if part not in name}
+    file.write_bytes(save(kept, {"format": "pt"}))
+
+
+@pytest.mark.parametrize("kind", ["bert", "albert"])
+def test_what_a_checkpoint_lacks_and_nothing_uses_does_not_depend_on_dice(kind, tmp_path):
+    encoder = model((CUT | WHOLE)[kind])
+    expected = text.load_pretrained(str(write_model(encoder, tmp_path))).encode(TEXTS, [0])[0]
+    without(tmp_path, "pooler")
+    found = []
+    for seed in range(2):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            found.append(text.load_pretrained(str(tmp_path)))
+    assert found[0].fingerprint == found[1].fingerprint
+    assert_allclose(found[0].encode(TEXTS, [0])[0], expected)
+
+
+@pytest.mark.parametrize("part", ["encoder.layer.1.output.dense.weight", "embeddings.word_embeddings"])
+def test_a_checkpoint_that_lacks_what_is_used_is_refused(folder, part):
+    without(folder, part)
+    with pytest.raises(WeightsError, match=rf"got: a checkpoint without {re.escape(part)}.*\. Check the name"):
+        text.load_pretrained(str(folder))
+
+
+def test_the_encoder_of_a_model_with_a_decoder_is_enough(tmp_path):
+    config = transformers.T5Config(
+        vocab_size=len(WORDS), d_model=16, d_kv=8, d_ff=24, num_layers=2, num_heads=2, pad_token_id=0
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        write_model(transformers.AutoModel.from_config(config), tmp_path)
+    whole = text.load_pretrained(str(tmp_path))
+    without(tmp_path, "decoder.")
+    found = text.load_pretrained(str(tmp_path))
+    assert found.fingerprint == whole.fingerprint
+    without(tmp_path, "encoder.block.1.layer.0")
+    with pytest.raises(WeightsError, match="got: a checkpoint without encoder.block.1.layer.0"):
+        text.load_pretrained(str(tmp_path))
+
+
+def flip(folder):
+    """One bit of a weight."""
+    file = folder / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.write_bytes(content)
+
+
+def other_heads(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_attention_heads": 4}))
+
+
+def other_words(folder):
+    told = (folder / "tokenizer.json").read_text()
+    (folder / "tokenizer.json").write_text(told.replace('"card"', '"cart"'))
+
+
+@pytest.mark.parametrize("change", [flip, other_heads, other_words])
+def test_the_fingerprint_is_of_the_weights_the_settings_and_the_tokenizer(folder, change):
+    before = text.load_pretrained(str(folder)).fingerprint
+    change(folder)
+    assert text.load_pretrained(str(folder)).fingerprint != before
+
+
+def test_the_fingerprint_is_the_same_in_another_place(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / "notes.txt").write_text("read by nobody")
+    assert text.load_pretrained(str(copy)).fingerprint == text.load_pretrained(str(folder)).fingerprint
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=junk)
+def test_junk_in_a_folder_loads_or_is_one_error(folder, name, content):
+    sound = (folder / name).read_bytes()
+    (folder / name).write_bytes(content)
+    with contextlib.suppress(WeightsError):
+        text.load_pretrained(str(folder))
+    (folder / name).write_bytes(sound)
 
 
 @pytest.mark.parametrize(

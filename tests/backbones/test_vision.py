@@ -1,17 +1,20 @@
 """VisionBackbone on tiny random models of every family whose layout is known, and on one that is not."""
 
+import contextlib
 import json
 
 import numpy as np
 import pytest
 import torch
 import transformers
+from hypothesis import HealthCheck, given, settings
 from numpy.testing import assert_allclose
 from PIL import Image
 
 from handful.backbones import vision
 from handful.backbones.image import load_pretrained
 from handful.errors import WeightsError
+from junk import junk
 
 TOKENS = dict(
     hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=32, image_size=32, patch_size=8
@@ -128,6 +131,24 @@ def test_the_fingerprint_follows_weights_and_processor(tmp_path):
         torch.manual_seed(7)
         MODELS["vit"][0]().save_pretrained(tmp_path)
     assert len({first, second, load_pretrained(str(tmp_path)).fingerprint}) == 3
+
+
+def test_the_fingerprint_follows_the_settings_of_the_model(tmp_path):
+    saved(tmp_path, "vit")
+    first = load_pretrained(str(tmp_path)).fingerprint
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"num_attention_heads": 4}))
+    assert load_pretrained(str(tmp_path)).fingerprint != first
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "model.safetensors"])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=junk)
+def test_junk_in_a_folder_loads_or_is_one_error(tmp_path, name, content):
+    saved(tmp_path, "vit")
+    (tmp_path / name).write_bytes(content)
+    with contextlib.suppress(WeightsError):
+        load_pretrained(str(tmp_path))
 
 
 MUST = "must be a vision model with its image processor that transformers can load, from a folder or by its Hugging"

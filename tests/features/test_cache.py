@@ -64,6 +64,18 @@ def test_a_vector_that_is_put_again_replaces_the_first(file):
     assert found(cache)["item 3"].tolist() == [1.0] * 24
 
 
+def test_what_is_forgotten_is_of_one_backbone_and_of_what_stands_on_it(file):
+    cache = FeatureCache(filled(file))
+    for name in ("toy+moved", "toy2", "to", "TOY", "toy%"):
+        cache.put(name, 1, {"item": np.ones(3, np.float32)})
+    assert cache.forget("toy") == len(VECTORS) + 1
+    assert found(cache) == {}
+    assert cache.get("toy+moved", 1, ["item"]) == {}
+    assert all(cache.get(name, 1, ["item"]) for name in ("toy2", "to", "TOY", "toy%"))
+    assert cache.forget("toy") == 0
+    assert FeatureCache(None).forget("toy") == 0
+
+
 def test_without_a_file_nothing_is_kept():
     cache = FeatureCache(None)
     cache.put("toy", 1, VECTORS)

@@ -12,6 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+MOVED = "+"
+"""What stands in a fingerprint between that of a backbone and that of the weights put on top of it."""
+
 
 @dataclass(frozen=True)
 class State:
@@ -123,7 +126,8 @@ class Backbone(ABC):
         """
         made = copy.copy(self)
         made.blocks = (*self.blocks[: len(self.blocks) - len(top)], *top)
-        made.fingerprint = weights_fingerprint(top, self.fingerprint, *details)
+        below = self.fingerprint.partition(MOVED)[0]
+        made.fingerprint = below + MOVED + weights_fingerprint(top, self.fingerprint, *details)
         return made
 
     @torch.inference_mode()

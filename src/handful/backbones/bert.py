@@ -144,10 +144,12 @@ def build(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[Ber
     """
     with torch.device("meta"):
         stem = BertStem(config)
-        blocks = [BertBlock(config) for _ in range(config["num_hidden_layers"])]
     _fill(stem, _STEM_NAMES, "", tensors)
-    for i, block in enumerate(blocks):
-        _fill(block, _LAYER_NAMES, f"encoder.layer.{i}.", tensors)
+    blocks = []
+    for i in range(config["num_hidden_layers"]):  # one after the other: the first that is missing ends a wrong number
+        with torch.device("meta"):
+            blocks.append(BertBlock(config))
+        _fill(blocks[-1], _LAYER_NAMES, f"encoder.layer.{i}.", tensors)
     for module in (stem, *blocks):
         module.eval()
     return stem, blocks

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from handful.backbones.base import Backbone, State, weights_fingerprint
+from handful.backbones.digests import plain_json
 from handful.backbones.efficientnet import EfficientNetLite, from_original
 from handful.backbones.folded import FoldedNet
 from handful.backbones.weights import damaged
@@ -172,7 +173,7 @@ def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:
         ) from error
     save_file({key: tensor.contiguous() for key, tensor in network.state_dict().items()}, folder / "model.safetensors")
     about = {"width": width, "depth": depth, "side": side}
-    (folder / "network.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    (folder / "network.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8", newline="\n")
 
 
 def load_network(name: str, folder: Path) -> tuple[EfficientNetLite, int]:
@@ -185,7 +186,9 @@ def load_network(name: str, folder: Path) -> tuple[EfficientNetLite, int]:
         WeightsError: a file is missing or damaged.
     """
     try:
-        about = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        about = plain_json((folder / "network.json").read_bytes())
+        if (about["width"], about["depth"], about["side"]) != _LITE[name]:
+            raise ValueError("network.json is of another network")
         network = _built(about["width"], about["depth"], load_file(folder / "model.safetensors"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).partition("\n")[0]

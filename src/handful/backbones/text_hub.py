@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,14 +11,13 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers.utils import cached_file
 
 from handful.backbones.base import State, weights_fingerprint
-from handful.backbones.hub import located
+from handful.backbones.hub import located, said, settings_digest
 from handful.backbones.text import POOLINGS, TextBackbone, Tokenise, fast_tokeniser
-from handful.errors import OptionError, WeightsError
+from handful.errors import HandfulError, OptionError, WeightsError
 
 # The most tokens a text may have where the model's own files do not say it: attention grows with the square.
 _LONGEST = 512
@@ -136,26 +135,56 @@ def load(source: str) -> TextBackbone:
     try:
         place = located(source)
         part = _part(place, "Transformer") or ""
-        model = transformers.AutoModel.from_pretrained(place, subfolder=part, dtype=torch.float32).eval()
+        model, told = transformers.AutoModel.from_pretrained(
+            place, subfolder=part, dtype=torch.float32, output_loading_info=True
+        )
+        drawn = _drawn(model.eval(), told["missing_keys"])
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, subfolder=part)
         model = model.get_encoder() if model.config.is_encoder_decoder else model
         model.config.use_cache = False
         longest = _longest(place, part, tokenizer, model.config)
         pooling = _pooling(source, place)
-        bottom, blocks = _cut(model, *_probe(tokenizer))
-    except OptionError:
+        read = settings_digest(place, tokenizer, part)
+        ids, mask = _probe(tokenizer)
+        _blank(drawn, model, ids, mask)
+        bottom, blocks = _cut(model, ids, mask)
+    except HandfulError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    except Exception as error:  # files of another kind make the library raise almost anything
         raise WeightsError(
             f"backbone {source!r} must be a text encoder that transformers can load, from a folder or by its Hugging "
-            f"Face id, got: {reason}. Check the name and the network, or choose a name from `handful models list`."
+            f"Face id, got: {said(error)}. Check the name and the network, or choose a name from `handful models list`."
         ) from error
     backbone = TextBackbone(
         source, bottom, blocks, _tokenise(tokenizer, longest), pooling, pad=tokenizer.pad_token_id or 0
     )
-    backbone.fingerprint = weights_fingerprint(backbone.modules(), type(model).__name__, longest, pooling)
+    backbone.fingerprint = weights_fingerprint(backbone.modules(), type(model).__name__, longest, pooling, read)
     return backbone
+
+
+def _drawn(model: nn.Module, missing: Iterable[str]) -> dict[str, Tensor]:
+    """The weights that a checkpoint lacks, which the library has drawn at random."""
+    known = {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers())}
+    return {name: known[name] for name in sorted(missing) if name in known}
+
+
+@torch.no_grad()
+def _blank(drawn: Mapping[str, Tensor], model: Any, ids: Tensor, mask: Tensor) -> None:
+    """Set weights to zero that were drawn at random, so that dice decide nothing, not even the fingerprint.
+
+    Raises:
+        ValueError: the features depend on one of them.
+    """
+
+    def used(names: Iterable[str]) -> bool:
+        for name, tensor in drawn.items():
+            tensor.fill_(torch.nan if name in names else 0)
+        return bool(model(input_ids=ids, attention_mask=mask.long()).last_hidden_state.isnan().any())
+
+    if drawn and used(drawn):
+        raise ValueError(f"a checkpoint without {next(name for name in drawn if used([name]))}")
+    for tensor in drawn.values():
+        tensor.zero_()
 
 
 def _cut(model: Any, ids: Tensor, mask: Tensor) -> tuple[nn.Module, list[nn.Module]]:

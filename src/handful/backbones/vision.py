@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModel
 from transformers.utils import logging
 
 from handful.backbones.base import Backbone, State, weights_fingerprint
-from handful.backbones.hub import located
+from handful.backbones.hub import located, said, settings_digest
 from handful.data.images import load_image
-from handful.errors import WeightsError
+from handful.errors import HandfulError, WeightsError
 
 # Where models keep their layers; the first path that exists counts.
 _LAYERS = ("layers", "encoder.layers", "encoder.layer", "encoder.stages")
@@ -90,13 +89,14 @@ class VisionBackbone(Backbone):
     modality = "image"
     batch_items = 8
 
-    def __init__(self, name: str, model: Any, processor: Any) -> None:
+    def __init__(self, name: str, model: Any, processor: Any, *details: object) -> None:
         """Cut a model.
 
         Args:
             name: the folder or hub id.
             model: a vision model as ``AutoModel`` loads it, or one with a ``vision_model`` part.
             processor: its image processor.
+            details: what else the features depend on, for the fingerprint.
         """
         model = getattr(model, "vision_model", model).eval()
         self.name, self._processor = name, processor
@@ -113,7 +113,8 @@ class VisionBackbone(Backbone):
         last = len(self.blocks)
         self.search_depths = tuple(dict.fromkeys((last, last - 1, last * 3 // 4, last // 2))) if last > 3 else (last,)
         recipe = json.dumps(processor.to_dict(), sort_keys=True, default=str)
-        self.fingerprint = weights_fingerprint(self.modules(), type(model).__name__, recipe, self._whole_token)
+        kind = (type(model).__name__, recipe, self._whole_token)
+        self.fingerprint = weights_fingerprint(self.modules(), *kind, *details)
 
     def modules(self) -> Sequence[nn.Module]:
         """The stem and the blocks."""
@@ -163,13 +164,14 @@ def load_vision(source: str) -> VisionBackbone:
             processor = AutoImageProcessor.from_pretrained(place, backend="pil")
             model, told = AutoModel.from_pretrained(place, dtype=torch.float32, output_loading_info=True)
         _require_vision(model, told["missing_keys"])
-        return VisionBackbone(source, model, processor)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        return VisionBackbone(source, model, processor, settings_digest(place))
+    except HandfulError:
+        raise
+    except Exception as error:  # files of another kind make the library raise almost anything
         raise WeightsError(
             f"backbone {source!r} must be a vision model with its image processor that transformers can load, from a "
-            f"folder or by its Hugging Face id, got: {reason}. Check the name and the network, or choose a name from "
-            "`handful models list`."
+            f"folder or by its Hugging Face id, got: {said(error)}. Check the name and the network, or choose a name "
+            "from `handful models list`."
         ) from error
 
 

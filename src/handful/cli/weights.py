@@ -1,4 +1,4 @@
-"""The commands about pre-trained weights: list, get, remove, bundle, unbundle."""
+"""The commands about pre-trained weights: list, get, repair, remove, bundle, unbundle."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Flag = Annotated[bool, Parameter(negative="")]
 @models.default
 @models.command(name="list")
 def models_list(*, verify: Flag = False) -> None:
-    """List the backbones: what is here, its size and its licence.
+    """List the backbones: what is here, its size and its licence, and what is damaged.
 
     Args:
-        verify: read every file and compare it with the hash it had when it was fetched.
+        verify: read every file, also those that were compared with the catalogue before and have not changed since.
     """
     from handful.backbones import weights
     from handful.backbones.catalog import ENTRIES
 
-    here, broken = weights.present(), weights.problems(hashes=verify)
+    here, broken = weights.present(), weights.problems(anew=verify)
     print(f"{'name':<20}{'for':<7}{'here':<10}{'licence':<32}what")
     for entry in ENTRIES:
         size = "damaged" if entry.weights in broken else _size(here.get(entry.weights))
@@ -40,7 +40,7 @@ def models_list(*, verify: Flag = False) -> None:
         name, problem = next(iter(broken.items()))
         raise WeightsError(
             f"the weights of {', '.join(broken)} are damaged: of {name}, {problem}. "
-            f"Run: handful models remove {name} && handful models get {name}"
+            f"Run: handful models repair {' '.join(broken)}"
         )
 
 
@@ -58,6 +58,30 @@ def models_get(*names: str) -> None:
         for name in dict.fromkeys(catalog.find(n).weights for n in wanted):
             folder = weights.weights_folder(name, progress=partial(bars, f"fetching {name}"))
             print(f"{name}: {folder}")
+
+
+@models.command(name="repair")
+def models_repair(*names: str) -> None:
+    """Read weights, fetch anew what is damaged, and drop what was computed with them from the feature cache.
+
+    Args:
+        names: which backbones; all that are here where none is named.
+    """
+    from handful.backbones import catalog, weights
+    from handful.features.cache import user_cache
+
+    wanted = dict.fromkeys(catalog.find(name).weights for name in names or weights.present())
+    cache = user_cache()
+    with Bars() as bars:
+        for name in wanted:
+            problem = weights.problem(name)
+            weights.fetch(name, progress=partial(bars, f"fetching {name}"))
+            users = [entry for entry in catalog.ENTRIES if entry.weights == name]
+            prints = [catalog.load(entry.name, entry.modality).fingerprint for entry in users]
+            dropped = sum(map(cache.forget, prints))
+            state = "as they must be" if problem is None else f"fetched anew, since {problem}"
+            print(f"{name}: the weights are {state}; {dropped} vectors dropped from the feature cache")
+    cache.close()
 
 
 @models.command(name="remove")
@@ -80,9 +104,9 @@ def models_bundle(file: str) -> None:
     Args:
         file: the file to write, for example weights.zip.
     """
-    from handful.backbones import weights
+    from handful.backbones import archive
 
-    print(f"{', '.join(weights.bundle(Path(file)))}: {file}")
+    print(f"{', '.join(archive.bundle(Path(file)))}: {file}")
 
 
 @models.command(name="unbundle")
@@ -92,9 +116,9 @@ def models_unbundle(file: str) -> None:
     Args:
         file: the file to read.
     """
-    from handful.backbones import weights
+    from handful.backbones import archive
 
-    print(f"here now: {', '.join(weights.unbundle(Path(file)))}")
+    print(f"here now: {', '.join(archive.unbundle(Path(file)))}")
 
 
 def _size(size: int | None) -> str:

@@ -218,7 +218,7 @@ class Bundle:
     def _untouched(self, name: str) -> Backbone:
         try:
             files = self.carried.get(name)
-            copy = None if files is None or self.place is None else carried.place_of(self.place, files)
+            copy = None if files is None or self.place is None else carried.place_of(self.place, name, files)
             found = catalog.load(name, self.modality, place=copy)
         except OptionError as error:
             raise BundleError(f"backbone {name!r}, which the model was fitted on, cannot be loaded: {error}") from error

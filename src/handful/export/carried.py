@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from handful.backbones import catalog
-from handful.backbones.wheels import file_hash
-from handful.errors import BundleError
+from handful.backbones import catalog, manifest
+from handful.backbones.digests import TENSORS, content_digest
+from handful.backbones.weights import memory
+from handful.errors import BundleError, OptionError
 
 FOLDER = "backbones"
+
+# What a backbone can be loaded from: numbers, settings, vocabularies, templates, and the licence. No code, no pickles.
+_SUFFIXES = (TENSORS, ".jinja", ".json", ".model", ".txt")
+_LICENCES = ("COPYING", "LICENCE", "LICENSE", "NOTICE")
+
+# backbones/, a number, and a path that stays below on every system.
+_PLACE = re.compile(rf"{FOLDER}/[0-9]+(/[^/\\:\0-\x1f]+)+")
 
 
 def carry(names: list[str], modality: str, folder: Path) -> dict[str, dict[str, str]]:
@@ -22,29 +31,78 @@ def carry(names: list[str], modality: str, folder: Path) -> dict[str, dict[str, 
         folder: the bundle; each backbone gets a folder with a number in ``backbones``.
 
     Returns:
-        Name → file within the bundle → its SHA-256.
+        Name → file within the bundle → the digest of what it says.
 
     Raises:
-        OptionError: a backbone has no files here that could be copied.
+        OptionError: a backbone has no files here that could be copied, or its weights are in no file of tensors.
         WeightsError: its weights cannot be had.
     """
     found = {}
     for number, name in enumerate(names):
-        target = folder / FOLDER / str(number)
-        shutil.copytree(catalog.files_of(name, modality), target)
-        files = sorted(path for path in target.rglob("*") if path.is_file())
-        found[name] = {path.relative_to(folder).as_posix(): file_hash(path) for path in files}
+        source, target = catalog.files_of(name, modality), folder / FOLDER / str(number)
+        parts = _parts(name, source)
+        for part in parts:
+            (target / part).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / part, target / part)
+        found[name] = {f"{FOLDER}/{number}/{part}": content_digest(target / part) for part in parts}
     return found
 
 
-def place_of(folder: Path, carried: Mapping[str, str]) -> Path:
-    """The folder of a carried backbone, after its files were compared with their hashes.
+def place_of(folder: Path, name: str, carried: Mapping[str, str]) -> Path:
+    """The folder of a carried backbone, after its files were compared with the record and with the catalogue.
+
+    Args:
+        folder: the bundle.
+        name: the backbone.
+        carried: what the record says: file within the bundle → the digest of what it says.
 
     Raises:
-        BundleError: a file is missing or was changed.
+        BundleError: a file is missing, was changed, or is none that a backbone is loaded from; or the files are not
+            those of the backbone that the catalogue knows by this name.
     """
-    for name, expected in carried.items():
-        file = folder / name
-        if ".." in Path(name).parts or not file.is_file() or file_hash(file) != expected:
-            raise BundleError(f"{file} is missing or was changed after it was written. Restore it or export again.")
-    return folder.joinpath(*Path(next(iter(carried))).parts[:2])
+    place = folder.joinpath(*PurePosixPath(next(iter(carried))).parts[:2])
+    for file in carried:
+        if not _may_be_carried(file) or folder.joinpath(*PurePosixPath(file).parts[:2]) != place:
+            raise BundleError(
+                f"{folder} must carry settings, vocabularies and {TENSORS} files of a backbone in a folder of its own, "
+                f"got {file!r}. Restore it or export again."
+            )
+    for file, expected in carried.items():
+        if not (folder / file).is_file() or memory().digest(folder / file) != expected:
+            raise BundleError(
+                f"{folder / file} is missing or was changed after it was written. Restore it or export again."
+            )
+    for path in sorted(place.rglob("*")):
+        if path.is_file() and path.relative_to(folder).as_posix() not in carried:
+            raise BundleError(f"{path} was put there after the model was written. Delete it or export again.")
+    entry = catalog.known(name)
+    problem = None if entry is None else manifest.problem(place, catalog.find(entry.weights), memory().digest)
+    if problem:
+        raise BundleError(
+            f"{place} must hold the weights that the catalogue knows as {name!r}, but {problem}. Export again."
+        )
+    return place
+
+
+def _parts(name: str, source: Path) -> list[str]:
+    """The files of a backbone that go with a bundle, in its folder."""
+    entry = catalog.known(name)
+    if entry is not None:
+        return sorted(catalog.find(entry.weights).files)
+    paths = [path.relative_to(source) for path in sorted(source.rglob("*")) if path.is_file()]
+    parts = [path.as_posix() for path in paths if _is_read(path) and not any(p.startswith(".") for p in path.parts)]
+    if not any(part.endswith(TENSORS) for part in parts):
+        raise OptionError(
+            f"backbone {name!r} must hold its weights in {TENSORS} files to be carried along, got none of these. "
+            "Save it anew with save_pretrained, and tune with that folder as --backbone."
+        )
+    return parts
+
+
+def _is_read(path: Path | PurePosixPath) -> bool:
+    return path.suffix in _SUFFIXES or path.stem.upper() in _LICENCES
+
+
+def _may_be_carried(file: str) -> bool:
+    inside = PurePosixPath(file)
+    return _PLACE.fullmatch(file) is not None and not {".", ".."} & set(file.split("/")) and _is_read(inside)

@@ -16,7 +16,7 @@ from safetensors.numpy import load
 from handful.data.dataset import CLASSIFIED
 from handful.errors import BundleError
 
-FORMAT = 3
+FORMAT = 4
 """Version of the files of a bundle; a reader refuses what is newer than itself."""
 
 RECORD = "bundle.json"

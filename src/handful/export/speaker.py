@@ -26,7 +26,7 @@ from handful.errors import BundleError, OptionError
 from handful.export.record import LANGUAGE, MOVED_WEIGHTS, RECORD, digest, entries, model_folder, moved_of
 from handful.strategies.shots import KINDS, Examples, Shots
 
-FORMAT = 1
+FORMAT = 2
 """Version of the files; a reader refuses what is newer than itself."""
 
 _PARTS = (RECORD, MOVED_WEIGHTS, "README.md")

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.backbones.base import MOVED
 from handful.backbones.weights import cache_folder
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,23 @@ class FeatureCache:
                 connection.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)", rows)
 
         self._attempt(write)
+
+    def forget(self, backbone: str) -> int:
+        """Drop all vectors of a backbone, those with other weights on top of it among them.
+
+        Args:
+            backbone: its fingerprint.
+
+        Returns:
+            How many there were.
+        """
+
+        def drop(connection: sqlite3.Connection) -> int:
+            with connection:
+                told = (backbone, f"{backbone}{MOVED}*")
+                return connection.execute("DELETE FROM features WHERE backbone = ? OR backbone GLOB ?", told).rowcount
+
+        return self._attempt(drop) or 0
 
     def close(self) -> None:
         """Let go of the file."""
