@@ -49,17 +49,18 @@ def read_json(file: Path, build: Callable[[Any], T], refusal: Callable[[str], Ha
 
 
 @contextlib.contextmanager
-def damage_is(refusal: Callable[[str], HandfulError]) -> Iterator[None]:
+def damage_is(refusal: Callable[[str], HandfulError], *also: type[Exception]) -> Iterator[None]:
     """Whatever fails in the body becomes one error; an error of handful's own stays as it is.
 
     Args:
         refusal: makes the error from the reason.
+        *also: what a library raises beside ``FAILURES``.
     """
     try:
         yield
     except HandfulError:
         raise
-    except FAILURES as error:
+    except (*FAILURES, *also) as error:
         raise refusal(reason(error)) from error
 
 

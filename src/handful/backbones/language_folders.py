@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from handful.backbones import manifest
 from handful.backbones.base import weights_fingerprint
 from handful.backbones.chat import Chat
-from handful.backbones.hub import located
+from handful.backbones.hub import located, read_beside, read_model
 from handful.backbones.language import Block, LanguageBackbone
 from handful.backbones.weights import damaged
 from handful.errors import MachineError, OptionError, WeightsError
+from handful.readback import FAILURES
 
 # How far a model cut into blocks may be from the uncut one, in scores.
 _CLOSE = 2e-3
@@ -70,7 +71,7 @@ def _write(config: Any, weights: Mapping[str, Tensor], tokenizer: Any, folder: P
     """Write weights as transformers does, with settings and tokenizer."""
     transformers = _quiet()
     with torch.device("meta"):
-        model = transformers.AutoModelForCausalLM.from_config(config)
+        model = transformers.AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     model.load_state_dict(weights, strict=False, assign=True)
     model.tie_weights()
     model.save_pretrained(folder)
@@ -92,9 +93,9 @@ def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:
     file = next(path for path in members.values() if path.suffix == ".gguf")
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # progress bars of its own, between ours
-            tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-            model = transformers.AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+            tokenizer = read_beside(transformers.AutoTokenizer, str(file.parent), gguf_file=file.name)
+            model = read_model(transformers.AutoModelForCausalLM, str(file.parent), gguf_file=file.name)
+    except OSError as error:
         raise damaged(name, folder, f"they cannot be converted ({error})") from error
     config = model.config
     if hasattr(config, "quantization_config"):  # the weights are plain numbers now
@@ -119,7 +120,7 @@ def load(name: str, folder: Path) -> LanguageBackbone:
     what = made_from.wheel_sha256 if made_from is not None else ""
     try:
         return _cut(name, folder, what)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (*FAILURES, RuntimeError, SafetensorError) as error:
         raise damaged(name, folder, f"they cannot be loaded ({error})") from error
 
 
@@ -135,7 +136,7 @@ def load_pretrained(source: str) -> LanguageBackbone:
     """
     try:
         return _cut(source, located(source), "")
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (*FAILURES, RuntimeError, SafetensorError) as error:
         raise WeightsError(
             f"backbone {source!r} must be a folder or hub id of a causal language model, but it cannot be loaded: "
             f"{error}"
@@ -146,8 +147,8 @@ def _cut(name: str, source: str | Path, what: str) -> LanguageBackbone:
     """Load a model and cut it; the cut one has to give what the whole one gives."""
     transformers = _quiet()
     _check_memory(name, Path(source))
-    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
-    model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()
+    tokenizer = read_beside(transformers.AutoTokenizer, str(source))
+    model = read_model(transformers.AutoModelForCausalLM, str(source), dtype=torch.float32).eval()
     model.requires_grad_(False)
     chat = Chat(tokenizer)
     modules = (model,) if not what else ()

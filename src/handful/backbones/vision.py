@@ -15,9 +15,10 @@ from transformers import AutoImageProcessor, AutoModel
 from transformers.utils import logging
 
 from handful.backbones.base import Backbone, State, weights_fingerprint
-from handful.backbones.hub import located
+from handful.backbones.hub import located, read_beside, read_model
 from handful.data.images import load_image
 from handful.errors import WeightsError
+from handful.readback import FAILURES
 
 # Where models keep their layers; the first path that exists counts.
 _LAYERS = ("layers", "encoder.layers", "encoder.layer", "encoder.stages")
@@ -160,11 +161,11 @@ def load_vision(source: str) -> VisionBackbone:
     try:
         place = located(source)
         with _quiet():
-            processor = AutoImageProcessor.from_pretrained(place, backend="pil")
-            model, told = AutoModel.from_pretrained(place, dtype=torch.float32, output_loading_info=True)
+            processor = read_beside(AutoImageProcessor, place, backend="pil")
+            model, told = read_model(AutoModel, place, dtype=torch.float32, output_loading_info=True)
         _require_vision(model, told["missing_keys"])
         return VisionBackbone(source, model, processor)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
+    except (*FAILURES, RuntimeError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise WeightsError(
             f"backbone {source!r} must be a vision model with its image processor that transformers can load, from a "

@@ -1,0 +1,71 @@
+"""Specimens: a few public items, the same for every model, by which a loaded model shows that it is the saved one.
+
+They are made by formula, of whole numbers alone, so that they are the same on every machine. What a model sees in them
+is kept when it is saved, and compared when its backbone is first loaded: from the first layer to the last.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from handful.data.conversations import Conversation, Message
+from handful.features.view import Matrix, unit_rows
+
+APART = 0.03
+"""How far what is seen may be from what was seen, both scaled to length one: machines round differently."""
+
+APART_TOKEN = 0.01
+"""How far the loss of an answer may be from what it was, in nats per token."""
+
+_TEXTS = (
+    "The parcel came late, and one cup was broken.",
+    "Please cancel order 7301 and send the money back!",
+    "no",
+)
+
+_SIDE = 96
+_RATE = 16_000
+
+_QUESTION, _ANSWER = "Count from one to five.", "One, two, three, four, five."
+
+
+def items_of(modality: str) -> list[Any]:
+    """The items of a modality: texts, pictures as arrays, or sounds as samples and their rate."""
+    return {"text": _texts, "image": _pictures, "sound": _sounds}[modality]()
+
+
+def _texts() -> list[Any]:
+    return list(_TEXTS)
+
+
+def _pictures() -> list[Any]:
+    """Squares and rings, each channel its own way, (96, 96, 3) of whole numbers from 0 to 255."""
+    y, x = np.mgrid[:_SIDE, :_SIDE]
+    squares = (255 * ((x // 12 + y // 12) % 2), 200 * ((x // 24) % 2), 90 + 0 * x)
+    rings = (((x - 48) ** 2 + (y - 48) ** 2) // 8, (x - 20) ** 2 // 4, (y - 70) ** 2 // 4)
+    return [np.stack(channels, axis=2).astype(np.uint8) for channels in (squares, rings)]
+
+
+def _sounds() -> list[Any]:
+    """A tone with overtones that rises, a second long, with a beat; 16-bit samples."""
+    at = np.arange(_RATE, dtype=np.int64)
+    loud = 1 + at % 4000 // 400  # ten steps, four times a second
+    rising = ((at * at // 40 + at * 150) % _RATE - _RATE // 2) * loud // 8
+    return [(rising.astype(np.int16), _RATE)]
+
+
+def conversation() -> Conversation:
+    """What a language model is asked, with the answer whose loss is compared."""
+    return Conversation((Message("user", _QUESTION),), _ANSWER)
+
+
+def apart(seen: Matrix, before: Matrix) -> float:
+    """How far what is seen in the specimens is from what was seen, at most; no number where one is no number.
+
+    Args:
+        seen: (S, D) now.
+        before: (S, D) when the model was saved, rows of length one.
+    """
+    return float(np.linalg.norm(unit_rows(seen) - before, axis=1).max())
