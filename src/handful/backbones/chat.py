@@ -10,6 +10,7 @@ from jinja2 import TemplateError
 
 from handful.data.conversations import Conversation, Message
 from handful.errors import DataError
+from handful.readback import FAILURES, reason
 
 PLAIN = (
     "{% for m in messages %}"
@@ -104,10 +105,11 @@ class Chat:
                     told, tokenize=False, add_generation_prompt=ask, chat_template=self.template
                 )
             )
-        except TemplateError as error:  # a template may refuse roles, or two turns of one in a row
+        # A template may refuse roles, or two turns of one in a row; one that does what none should may fail in any way.
+        except (TemplateError, *FAILURES) as error:
             roles = ", ".join(message.role for message in messages)
             raise DataError(
-                f"a conversation must be one that the chat template of the model can write, got {roles}: {error}. "
+                f"a conversation must be one that the chat template of the model can write, got {roles}: {reason(error)}. "
                 "Put what the system says into the user's turn, and let user and assistant take turns."
             ) from error
 

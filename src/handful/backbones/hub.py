@@ -17,7 +17,7 @@ from urllib.request import Request, urlopen
 
 from huggingface_hub import constants, try_to_load_from_cache
 
-from handful.readback import reason
+from handful.readback import reason, shortened
 
 # Seconds: a hub that has not answered by then is taken for unreachable.
 _PATIENCE = 5.0
@@ -27,6 +27,9 @@ _FIRST = ("config.json", "modules.json")
 
 # The setting that names how attention is computed: a hub id there stands for compiled code to fetch.
 _ATTENTION = "attn_implementation"
+
+# What a model is built of one after the other, which would take for ever if there were millions.
+_REPEATED, _MOST = ("layer", "num_block", "expert"), 1_000
 
 
 def located(source: str) -> str:
@@ -125,18 +128,20 @@ def _check_settings(place: str, part: str) -> None:
             "it holds an adapter (adapter_config.json), which may name any other model to be loaded: merge it into its "
             "model and save that"
         )
-    for key, value in _strings(read_settings(place, "config.json", part) or {}):
-        if key.endswith(_ATTENTION) and "/" in value:
+    for key, value in _entries(read_settings(place, "config.json", part) or {}):
+        if isinstance(value, str) and key.endswith(_ATTENTION) and "/" in value:
             raise ValueError(f"its config.json asks for code from a hub ({key} {value!r}), which is never run")
+        if isinstance(value, int) and value > _MOST and any(word in key for word in _REPEATED):
+            raise ValueError(f"its config.json asks for more parts than any model has ({key} {shortened(value)})")
 
 
-def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every text in settings, with the outermost name of the setting that it belongs to where it is one of attention."""
-    if isinstance(value, str):
-        yield key, value
-    elif isinstance(value, Mapping):
+def _entries(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value in settings that holds no other, with its name; within a setting of attention with that name."""
+    if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _strings(inner, key if key.endswith(_ATTENTION) else str(name))
+            yield from _entries(inner, key if key.endswith(_ATTENTION) else str(name))
+    else:
+        yield key, value
 
 
 @contextlib.contextmanager
