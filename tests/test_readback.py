@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from junk import JSON
 from numpy.typing import NDArray
 
 from handful import readback
 from handful.errors import BundleError, OptionError
 from handful.readback import checked, damage_is, parsed, read_json, shortened
+from junk import JSON
 
 
 def said(file, build=lambda value: value) -> str:
@@ -63,10 +63,12 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("failure", "why"),
     [
-        (KeyError("labels"), "there is no 'labels'"), (IndexError("of 3"), "of 3"), (AssertionError(), "AssertionError"),
+        (KeyError("labels"), "there is no 'labels'"), (IndexError("of 3"), "of 3"),
+        (AssertionError(), "AssertionError"),
         (RecursionError("maximum"), "it is nested too deeply"), (OverflowError("too large."), "too large"),
         (ZeroDivisionError("by zero"), "by zero"), (AttributeError("no x"), "no x"), (TypeError("a\nb"), "a"),
-        (csv.Error("line contains NUL"), "line contains NUL"), (UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"), "'utf-8"),
+        (csv.Error("line contains NUL"), "line contains NUL"),
+        (UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"), "'utf-8"),
         (PermissionError(13, "Permission denied"), "[Errno 13] Permission denied"),
     ],
 )  # fmt: skip

@@ -202,7 +202,7 @@ def test_names_of_files_that_are_no_text(tmp_path):
     assert Bundle.load(tmp_path / "run").labels == run.scores.labels
 
 
-# Reading back what it says of its rows ---------------------------------------------------------------------------------
+# Reading back what it says of its rows -------------------------------------------------------------------------------
 
 
 def test_the_rows_are_read_back_from_the_run_and_from_its_model(run, tmp_path):

@@ -115,7 +115,9 @@ def test_code_in_a_sub_folder_and_in_the_modules_of_sentence_transformers_is_not
     folder = write_model(bert(), tmp_path / "model")
     add_sentence_transformers(folder, {"pooling_mode": "cls"}, 7)
     modules = json.loads((folder / "modules.json").read_text())
-    (folder / "modules.json").write_text(json.dumps([*modules, {"idx": 2, "name": "2", "path": "", "type": "evil.Code"}]))
+    (folder / "modules.json").write_text(
+        json.dumps([*modules, {"idx": 2, "name": "2", "path": "", "type": "evil.Code"}])
+    )
     assert catalog.load(str(armed(folder, mark, "config.json")), "text").blocks
     assert not mark.exists()
 
@@ -164,7 +166,9 @@ def test_a_name_of_attention_that_transformers_brings_itself_is_fine(tmp_path):
 @pytest.mark.parametrize("whole", [True, False])
 def test_an_adapter_does_not_bring_another_model_in(tmp_path, modality, whole):
     folder = MADE[modality](tmp_path / "model")
-    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "evil/model", "peft_type": "LORA"}))
+    (folder / "adapter_config.json").write_text(
+        json.dumps({"base_model_name_or_path": "evil/model", "peft_type": "LORA"})
+    )
     if not whole:
         (folder / "config.json").unlink()
     assert "it holds an adapter (adapter_config.json), which may name any other model to be loaded" in refusal(
@@ -176,9 +180,10 @@ def test_an_adapter_does_not_bring_another_model_in(tmp_path, modality, whole):
 @pytest.mark.parametrize(
     "change",
     [
-        {"num_attention_heads": 0}, {"hidden_size": -1}, {"hidden_size": "wide"}, {"num_hidden_layers": 10**30},
-        {"vocab_size": None}, {"model_type": 3}, {"model_type": "nothing-known"}, {"quantization_config": {"quant_method": "x"}},
-        {"dtype": "torch.evil"}, {"_attn_implementation": "nothing-known"}, {"architectures": 3}, {"rope_parameters": 3},
+        {"num_attention_heads": 0}, {"hidden_size": -1}, {"hidden_size": "wide"}, {"num_hidden_layers": 10**9},
+        {"vocab_size": None}, {"model_type": 3}, {"model_type": "nothing-known"},
+        {"quantization_config": {"quant_method": "x"}}, {"dtype": "torch.evil"}, {"architectures": 3},
+        {"_attn_implementation": "nothing-known"}, {"rope_parameters": 3}, {"text_config": {"n_layers": 10**9}},
     ],
 )  # fmt: skip
 def test_settings_that_no_model_has_end_in_one_sentence_or_in_a_model(tmp_path, modality, change):
@@ -212,7 +217,7 @@ def harm(mark: Path) -> list[str]:
         "{{ cycler.__init__.__globals__.os.system('touch \"" + str(mark) + "\"') }}",
         "{{ ''.__class__.__mro__[1].__subclasses__() }}",
         "{{ messages.__class__.__base__.__subclasses__() }}",
-        "{% set x = namespace.__init__.__globals__ %}{{ x.__builtins__.eval(\"" + deed + '") }}',
+        '{% set x = namespace.__init__.__globals__ %}{{ x.__builtins__.eval("' + deed + '") }}',
         "{{ lipsum.__globals__['os'].popen('touch \"" + str(mark) + "\"').read() }}",
         "{{ raise_exception.__globals__['__builtins__']['eval'](\"" + deed + '") }}',
         "{{ strftime_now.__globals__ }}",
@@ -235,14 +240,16 @@ def test_a_hostile_chat_template_does_no_harm_and_is_refused_in_one_sentence(mar
         chat = Chat(_tokenizer(template))
         written = chat.prompt([Message("user", "a")])
     except DataError as error:
-        assert str(error).startswith("a conversation must be one that the chat template of the model can write, got user")
+        assert str(error).startswith(
+            "a conversation must be one that the chat template of the model can write, got user"
+        )
         assert "\n" not in str(error)
     else:
         assert "subprocess" not in written and "root:" not in written
     assert not mark.exists()
 
 
-# Folders and hubs ------------------------------------------------------------------------------------------------------
+# Folders and hubs ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("modality", MADE)

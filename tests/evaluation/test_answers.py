@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from junk import JSON, places, put
 
 from handful.errors import BundleError, OptionError
 from handful.evaluation.answer_scores import AnswerScores, Told, chosen_of, summed
 from handful.evaluation.answers import Ratio, difference, estimate, exact_match, scored, scorer, token_f1, win_rate
+from junk import JSON, places, put
 
 
 def ratio(total, weight=None):

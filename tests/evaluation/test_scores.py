@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from junk import JSON, places, put
 
 from handful.errors import BundleError
 from handful.evaluation.conformal import Sets
@@ -15,6 +14,7 @@ from handful.evaluation.intervals import Estimate
 from handful.evaluation.scores import Arm, ClassScore, Scores
 from handful.evaluation.slices import Slice
 from handful.evaluation.stability import Changed, Kept
+from junk import JSON, places, put
 
 
 def scores(**changed):
@@ -157,7 +157,8 @@ def test_junk_anywhere_in_the_file_is_refused_in_one_sentence_or_can_be_told(tmp
         (("confusion",), [[1]], "the table of confusions is not one of its classes"),
         (("estimate", "value"), "high", "value cannot be 'high'"), (("n",), 20.5, "n cannot be 20.5"),
         (("arms", 0, "rung"), None, "rung cannot be None"), (("labels", 1), 3, "labels cannot be ('ants', 3)"),
-        (("seconds",), {"read": "long"}, "seconds cannot be {'read': 'long'}"), (("metric",), [1], "metric cannot be [1]"),
+        (("seconds",), {"read": "long"}, "seconds cannot be {'read': 'long'}"),
+        (("metric",), [1], "metric cannot be [1]"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(tmp_path, place, junk, why):

@@ -109,8 +109,9 @@ class Chat:
         except (TemplateError, *FAILURES) as error:
             roles = ", ".join(message.role for message in messages)
             raise DataError(
-                f"a conversation must be one that the chat template of the model can write, got {roles}: {reason(error)}. "
-                "Put what the system says into the user's turn, and let user and assistant take turns."
+                f"a conversation must be one that the chat template of the model can write, got {roles}: "
+                f"{reason(error)}. Put what the system says into the user's turn, and let user and assistant take "
+                "turns."
             ) from error
 
     def _ids(self, text: str) -> list[int]:

@@ -6,11 +6,15 @@ is kept when it is saved, and compared when its backbone is first loaded: from t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from handful.backbones.base import Backbone
+from handful.backbones.language import LanguageBackbone
 from handful.data.conversations import Conversation, Message
+from handful.features.extract import extract
 from handful.features.view import Matrix, unit_rows
 
 APART = 0.03
@@ -56,16 +60,29 @@ def _sounds() -> list[Any]:
     return [(rising.astype(np.int16), _RATE)]
 
 
-def conversation() -> Conversation:
-    """What a language model is asked, with the answer whose loss is compared."""
-    return Conversation((Message("user", _QUESTION),), _ANSWER)
+def loss_of(backbone: LanguageBackbone) -> float:
+    """The loss of the public answer to the public question, in nats per token."""
+    asked = backbone.chat.tokens(Conversation((Message("user", _QUESTION),), _ANSWER), backbone.context)
+    total, count = backbone.losses([asked])
+    return float(total[0] / max(1, count[0]))
 
 
-def apart(seen: Matrix, before: Matrix) -> float:
-    """How far what is seen in the specimens is from what was seen, at most; no number where one is no number.
+def alike_loss(loss: float, before: float) -> bool:
+    """Whether the loss is what it was when the model was saved, but for rounding."""
+    return abs(loss - before) <= APART_TOKEN
+
+
+def seen_by(backbone: Backbone, depths: Sequence[int]) -> list[Matrix]:
+    """What a backbone sees in the specimens of its modality, (S, D) at each depth; zeros where it fails."""
+    seen = extract(backbone, items_of(backbone.modality), depths).matrices
+    return [seen[depth] for depth in depths]
+
+
+def alike(seen: Matrix, before: Matrix) -> bool:
+    """Whether what is seen is what was seen, but for rounding.
 
     Args:
         seen: (S, D) now.
         before: (S, D) when the model was saved, rows of length one.
     """
-    return float(np.linalg.norm(unit_rows(seen) - before, axis=1).max())
+    return seen.shape == before.shape and bool((np.linalg.norm(unit_rows(seen) - before, axis=1) <= APART).all())

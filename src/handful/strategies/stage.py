@@ -303,7 +303,7 @@ class _Decided:
 
 
 def _decided(terms: SpeakingTerms, most: int) -> _Decided | None:
-    """What an earlier try decided on, of at most so many folds; None, so that it is decided anew, where it is damaged."""
+    """What an earlier try decided on, of at most so many folds; None where it is damaged, and is decided anew."""
     if terms.checkpoints is None or not (terms.checkpoints / _DECIDED).is_file():
         return None
     try:
