@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import transformers
+from huggingface_hub import constants
 from test_vision import SQUARE, saved
 from tiny_text import add_sentence_transformers, bert, write_model
 
@@ -16,7 +19,11 @@ from handful.backbones import catalog, hub
 from handful.backbones.chat import Chat
 from handful.backbones.toy_language import ToyLanguage, _tokenizer
 from handful.data.conversations import Message
-from handful.errors import DataError, WeightsError
+from handful.errors import BundleError, DataError, HandfulError, WeightsError
+from handful.export.bundle import Bundle
+from handful.export.record import digest
+from handful.export.speaker import Speaker
+from handful.features.view import View
 
 NEEDS_CODE = "it needs Python code of its own, which is never run"
 
@@ -265,3 +272,88 @@ def test_a_folder_asks_no_hub_for_what_is_not_in_it(tmp_path, modality):
 
 def test_what_was_never_fetched_is_not_there():
     assert hub.fetched("no-such/model-of-handful") is None
+
+
+# Bundles -------------------------------------------------------------------------------------------------------------
+
+
+def bundle(name: str, folder: Path, *, merge: bool) -> Path:
+    """A saved model that reads the encoder in a folder, under a name of our choice, or carries it along."""
+    found = catalog.load(str(folder), "text")
+    seen = found.encode(["a", "is my parcel"], [3])[3]
+    Bundle(
+        "text", ("ants", "bees"), View(((name, 3),)), {name: found.fingerprint}, "ridge",
+        np.ones((seen.shape[1], 2), np.float32), np.zeros(2, np.float32), witness=seen,
+    ).save(folder.parent / "saved", merge=merge)  # fmt: skip
+    return folder.parent / "saved"
+
+
+def signed_again(saved: Path) -> Path:
+    """Whatever lies in the carried folder now is what the record says."""
+    record = json.loads((saved / "bundle.json").read_text())
+    files = [file for file in (saved / "backbones/0").rglob("*") if file.is_file()]
+    (name,) = record["carried"]
+    record["carried"] = {
+        name: {file.relative_to(saved).as_posix(): sha256(file.read_bytes()).hexdigest() for file in files}
+    }
+    del record["sha256"]
+    record["sha256"] = digest(record)
+    (saved / "bundle.json").write_text(json.dumps(record))
+    return saved
+
+
+def test_a_bundle_that_carries_code_is_used_without_it(tmp_path, mark):
+    folder = MADE["text"](tmp_path / "model")
+    saved_bundle = bundle(str(folder), folder, merge=True)
+    armed(saved_bundle / "backbones/0", mark, "config.json", "tokenizer_config.json")
+    assert len(Bundle.load(signed_again(saved_bundle)).predict(["is my parcel"])) == 1
+    assert not mark.exists()
+
+
+def test_a_bundle_that_needs_its_own_code_is_refused(tmp_path, mark):
+    folder = MADE["text"](tmp_path / "model")
+    saved_bundle = bundle(str(folder), folder, merge=True)
+    armed(saved_bundle / "backbones/0", mark, "config.json", model_type="evil", architectures=["Model"])
+    with pytest.raises(HandfulError, match=NEEDS_CODE):
+        Bundle.load(signed_again(saved_bundle)).predict(["is my parcel"])
+    assert not mark.exists()
+
+
+def test_a_bundle_asks_no_hub_and_says_how_to_get_what_it_names(tmp_path):
+    saved_bundle = bundle("no-such/model-of-handful", MADE["text"](tmp_path / "model"), merge=False)
+    with pytest.raises(BundleError) as error:
+        Bundle.load(saved_bundle).predict(["a"])
+    assert str(error.value) == (
+        "backbone 'no-such/model-of-handful' must have been fetched before, since a saved model asks no hub on its "
+        "own. If you trust it, get it with `hf download no-such/model-of-handful`."
+    )
+    speaker = Speaker("base", "no-such/model-of-handful", "0" * 16)
+    with pytest.raises(BundleError, match="a saved model asks no hub on its own"):
+        speaker.predict(["a"])
+
+
+def test_a_bundle_uses_what_was_fetched_from_a_hub_before(tmp_path, monkeypatch):
+    folder = tmp_path / "cache/models--owner--model/snapshots" / ("0" * 40)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    (folder.parents[1] / "refs").mkdir(parents=True)
+    (folder.parents[1] / "refs/main").write_text("0" * 40)
+    MADE["text"](folder)
+    assert len(Bundle.load(bundle("owner/model", folder, merge=False)).predict(["a"])) == 1
+
+
+@pytest.mark.parametrize("name", ["//evil/share/model", "\\\\evil\\share\\model", "/\\evil/share"])
+def test_a_bundle_asks_no_other_machine_for_a_folder(tmp_path, name, monkeypatch):
+    saved_bundle = bundle(name, MADE["text"](tmp_path / "model"), merge=False)
+    monkeypatch.setattr(Path, "is_dir", lambda place: pytest.fail(f"it asks for {place}"))
+    with pytest.raises(BundleError, match="it lies on another machine, and a saved model asks none on its own"):
+        Bundle.load(saved_bundle).predict(["a"])
+
+
+@pytest.mark.parametrize(
+    "name", ["~nobody-of-this-name/model", "a" * 1000, "a/" * 100, "..", "/", "owner/../model", "%"]
+)
+def test_a_name_that_is_no_path_is_one_sentence(tmp_path, name):
+    saved_bundle = bundle(name, MADE["text"](tmp_path / "model"), merge=False)
+    with pytest.raises(HandfulError) as error:
+        Bundle.load(saved_bundle).predict(["a"])
+    assert "\n" not in str(error.value)
