@@ -264,7 +264,7 @@ def measured(name: str, whole: Whole, draws: int) -> Iterator[Row]:
                 if way == "re-signed":
                     sign(copy)
                 found, apart, said = outcome(whole, copy)
-            said = said.replace(place, "…")[:160]
+            said = said.replace(place, "…")[:100]
             yield dict(zip(FIELDS, (name, way, draw, f"{damage.__name__}: {did}", found, apart, said), strict=True))
 
 

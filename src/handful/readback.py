@@ -13,7 +13,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from handful.errors import HandfulError
 
-FAILURES = (
+FAILURES: tuple[type[Exception], ...] = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RecursionError,
     csv.Error,
 )  # fmt: skip
@@ -56,11 +56,12 @@ def damage_is(refusal: Callable[[str], HandfulError], *also: type[Exception]) ->
         refusal: makes the error from the reason.
         *also: what a library raises beside ``FAILURES``.
     """
+    kinds: tuple[type[Exception], ...] = (*FAILURES, *also)
     try:
         yield
     except HandfulError:
         raise
-    except (*FAILURES, *also) as error:
+    except kinds as error:
         raise refusal(reason(error)) from error
 
 

@@ -15,7 +15,7 @@ from huggingface_hub import constants
 from test_vision import SQUARE, saved
 from tiny_text import add_sentence_transformers, bert, write_model
 
-from handful.backbones import catalog, hub
+from handful.backbones import catalog, hub, language_folders
 from handful.backbones.chat import Chat
 from handful.backbones.toy_language import ToyLanguage, _tokenizer
 from handful.data.conversations import Message
@@ -357,3 +357,13 @@ def test_a_name_that_is_no_path_is_one_sentence(tmp_path, name):
     with pytest.raises(HandfulError) as error:
         Bundle.load(saved_bundle).predict(["a"])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"GGUF", b"GGUF" + bytes(40), b"GGUF\x03" + b"\xff" * 64, b"nonsense" * 9])
+def test_a_gguf_file_that_is_none_is_one_sentence_and_code_beside_it_is_not_run(tmp_path, mark, content):
+    (tmp_path / "wheel").mkdir()
+    file = armed(tmp_path / "wheel", mark, "config.json", "tokenizer_config.json", model_type="evil") / "model.gguf"
+    file.write_bytes(content)
+    with pytest.raises(WeightsError):
+        language_folders.convert("smollm2-135m", {"model.gguf": file}, tmp_path / "made")
+    assert not mark.exists()

@@ -373,6 +373,12 @@ def test_weights_that_give_other_answers_than_those_kept_with_them(saved):
     assert refusal(saved) == f"{saved} does not reproduce its own test answers. Restore or tune it again."
 
 
+def test_weights_so_large_that_their_answers_are_no_numbers(saved):
+    for name, shape in {"coef": (32, 3), "witness": (8, 32)}.items():
+        rewrite(saved, **{name: np.full(shape, 3e38, F32)})
+        assert refusal(saved) == f"{saved} does not reproduce its own test answers. Restore or tune it again."
+
+
 def test_another_backbone_than_the_one_in_training(saved):
     edit(saved, backbones=[{"name": "toy-text", "depth": 2, "fingerprint": "0123456789abcdef", "moved": False}])
     with pytest.raises(BundleError) as error:

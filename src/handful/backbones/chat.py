@@ -20,6 +20,9 @@ PLAIN = (
 )
 """What is used where a model brings no template (the form of Stanford Alpaca)."""
 
+# A template may refuse roles, or two turns of one in a row; one that does what none should may fail in any way.
+_REFUSALS: tuple[type[Exception], ...] = (TemplateError, *FAILURES)
+
 # The fewest tokens of a prompt that are left when a row is cut.
 _LEAST = 16
 
@@ -105,8 +108,7 @@ class Chat:
                     told, tokenize=False, add_generation_prompt=ask, chat_template=self.template
                 )
             )
-        # A template may refuse roles, or two turns of one in a row; one that does what none should may fail in any way.
-        except (TemplateError, *FAILURES) as error:
+        except _REFUSALS as error:
             roles = ", ".join(message.role for message in messages)
             raise DataError(
                 f"a conversation must be one that the chat template of the model can write, got {roles}: "
