@@ -14,11 +14,11 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from handful.errors import HandfulError
 
 FAILURES: tuple[type[Exception], ...] = (
-    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RecursionError,
+    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError,
     csv.Error,
 )  # fmt: skip
 """What reading a damaged file and building from it may raise. UnicodeDecodeError is a ValueError, KeyError a
-LookupError, OverflowError an ArithmeticError."""
+LookupError, OverflowError an ArithmeticError, RecursionError a RuntimeError."""
 
 # Bytes. A table of confusions of 3,000 classes has 100 MB.
 _LARGEST = 256 << 20

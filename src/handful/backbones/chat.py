@@ -21,7 +21,7 @@ PLAIN = (
 """What is used where a model brings no template (the form of Stanford Alpaca)."""
 
 # A template may refuse roles, or two turns of one in a row; one that does what none should may fail in any way.
-_REFUSALS: tuple[type[Exception], ...] = (TemplateError, *FAILURES)
+_REFUSALS = FAILURES + (TemplateError,)
 
 # The fewest tokens of a prompt that are left when a row is cut.
 _LEAST = 16

@@ -120,7 +120,7 @@ def load(name: str, folder: Path) -> LanguageBackbone:
     what = made_from.wheel_sha256 if made_from is not None else ""
     try:
         return _cut(name, folder, what)
-    except (*FAILURES, RuntimeError, SafetensorError) as error:
+    except FAILURES + (SafetensorError,) as error:
         raise damaged(name, folder, f"they cannot be loaded ({error})") from error
 
 
@@ -136,7 +136,7 @@ def load_pretrained(source: str) -> LanguageBackbone:
     """
     try:
         return _cut(source, located(source), "")
-    except (*FAILURES, RuntimeError, SafetensorError) as error:
+    except FAILURES + (SafetensorError,) as error:
         raise WeightsError(
             f"backbone {source!r} must be a folder or hub id of a causal language model, but it cannot be loaded: "
             f"{error}"

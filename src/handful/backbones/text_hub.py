@@ -144,7 +144,7 @@ def load(source: str) -> TextBackbone:
         bottom, blocks = _cut(model, *_probe(tokenizer))
     except OptionError:
         raise
-    except (*FAILURES, RuntimeError, SafetensorError) as error:
+    except FAILURES + (SafetensorError,) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise WeightsError(
             f"backbone {source!r} must be a text encoder that transformers can load, from a folder or by its Hugging "

@@ -165,7 +165,7 @@ def load_vision(source: str) -> VisionBackbone:
             model, told = read_model(AutoModel, place, dtype=torch.float32, output_loading_info=True)
         _require_vision(model, told["missing_keys"])
         return VisionBackbone(source, model, processor)
-    except (*FAILURES, RuntimeError, SafetensorError) as error:
+    except FAILURES + (SafetensorError,) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise WeightsError(
             f"backbone {source!r} must be a vision model with its image processor that transformers can load, from a "

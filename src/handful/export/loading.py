@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from handful.backbones import catalog
 from handful.backbones.base import Backbone
 from handful.backbones.hub import fetched
-from handful.errors import BundleError, OptionError
+from handful.errors import BundleError
 from handful.readback import FAILURES, reason
 
 # How the names of shared folders of other machines begin on Windows.
@@ -37,7 +37,7 @@ def untouched(name: str, modality: str, fingerprint: str, copy: Path | None = No
     try:
         place = _fetched(name) if copy is None else copy
         found = catalog.load(name, modality, place=place)
-    except (OptionError, *FAILURES, RuntimeError) as error:  # a name may also be no path at all
+    except FAILURES as error:  # a name may also be no path at all
         raise BundleError(
             f"backbone {name!r}, which the model was made with, cannot be loaded: {reason(error)}. Tune again, or get "
             "the weights used then."
@@ -75,7 +75,7 @@ def with_moved(backbone: Backbone, tuner: str, first: int, delta: Mapping[str, N
 
     try:
         return installed(backbone, tuner, first, delta)
-    except (*FAILURES, RuntimeError) as error:
+    except FAILURES as error:
         raise BundleError(
             f"the weights that moved do not fit into {backbone.name} ({error}). Restore the model or tune again."
         ) from error
