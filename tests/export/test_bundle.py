@@ -296,6 +296,7 @@ def test_another_format(saved, version):
         ("backbones", [{"name": "\x1b[2Jtoy", "depth": 2, "fingerprint": "x", "moved": False}]),
         ("backbones", [{"name": "a" * 2000, "depth": 2, "fingerprint": "x", "moved": False}]),
         ("labels", ["ants", "ants", "bees"]), ("labels", ["ants", "", "bees"]), ("labels", ["ants", " ", "bees"]),
+        ("labels", ["ants", "\0", "bees"]),
         ("carried", {"toy-text": {}}), ("carried", {"toy-text": {"/etc/passwd": SHA}}),
         ("carried", {"toy-text": {"backbones/0/../../a": SHA}}), ("carried", {"toy-text": {"backbones/0": SHA}}),
         ("carried", {"toy-text": {"backbones/0/a": SHA, "backbones/1/a": SHA}}),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
+from handful.data.cells import is_blank
 from handful.data.dataset import CLASSIFIED
 from handful.errors import BundleError
 from handful.readback import FAILURES, damage_is, parsed, read_json, shortened
@@ -143,7 +144,7 @@ def is_moved(value: Any) -> bool:
 
 def _are_labels(value: Any) -> bool:
     """Whether they are the names of classes: two or more, none empty, each once."""
-    texts = isinstance(value, list) and len(value) > 1 and all(isinstance(x, str) and x.strip() for x in value)
+    texts = isinstance(value, list) and len(value) > 1 and all(isinstance(x, str) and not is_blank(x) for x in value)
     return texts and len(set(value)) == len(value)
 
 
