@@ -1,8 +1,10 @@
-"""What may stand in a file in place of what should: random bytes, and JSON of any shape, some of it hard to read."""
+"""What may stand in a file in place of what should: random bytes, JSON of any shape, and ways to put it there."""
 
 from __future__ import annotations
 
+import copy
 import json
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -12,15 +14,35 @@ HARD = (
 )  # fmt: skip
 """What parsers stumble over."""
 
-_leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
-values = st.recursive(_leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner))
-"""Anything that JSON can hold, and some numbers that it cannot."""
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+"""Anything that JSON can hold, and what Python's own reader takes beside: NaN and infinity."""
 
-junk = st.sampled_from(HARD) | st.binary(max_size=200) | values.map(lambda value: json.dumps(value).encode())
+junk = st.sampled_from(HARD) | st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode())
 """The bytes of a file of junk."""
 
 
 def like(sound: dict[str, object]) -> st.SearchStrategy[bytes]:
     """The bytes of a JSON object with the right names, some of them with wrong values, or gone."""
-    wrong = {name: values | st.just(value) for name, value in sound.items()}
+    wrong = {name: JSON | st.just(value) for name, value in sound.items()}
     return st.fixed_dictionaries({}, optional=wrong).map(lambda found: json.dumps(found).encode())
+
+
+def places(value: Any, so_far: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to everything within a value: keys and positions, outermost first."""
+    keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    inner = [place for key in keys for place in places(value[key], (*so_far, key))]
+    return inner if not so_far else [so_far, *inner]
+
+
+def put(value: Any, place: tuple[Any, ...], junk: Any) -> Any:
+    """A copy of a value with junk at one place."""
+    new = copy.deepcopy(value)
+    owner = new
+    for key in place[:-1]:
+        owner = owner[key]
+    owner[place[-1]] = junk
+    return new

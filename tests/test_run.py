@@ -9,13 +9,15 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 import handful
 from handful.errors import BundleError, MachineError, OptionError
 from handful.evaluation.scores import Scores
 from handful.export.bundle import Bundle
-from handful.run import PARTS, defuse
+from handful.run import PARTS, defuse, saved_inputs
 
 QUICK = dict(backbone="toy-text", budget=0, strategies="centroid,ridge")
 
@@ -198,3 +200,43 @@ def test_names_of_files_that_are_no_text(tmp_path):
     assert tuple(run.scores.details["labels"]) == ("d\ufffdrk", "süß 'q\" 日本")
     assert cells(tmp_path / "run/predictions.csv")[1][1].endswith("/photos \ufffd/d\ufffdrk/a b\ufffd0 '\".png")
     assert Bundle.load(tmp_path / "run").labels == tuple(run.scores.details["labels"])
+
+
+# Reading back what it says of its rows -------------------------------------------------------------------------------
+
+
+def test_the_rows_are_read_back_from_the_run_and_from_its_model(run, tmp_path):
+    run.save(tmp_path / "run")
+    assert saved_inputs(tmp_path / "run") == saved_inputs(tmp_path / "run/model")
+    assert saved_inputs(tmp_path / "run")[0] == run.data.items[0]
+    assert saved_inputs(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"row,label\n0,a\n", "there is no 'input'"), (b"", ""), (b"row,input\nx,y\n", "invalid literal for int()"),
+        (b"row,input\n0\n", "'NoneType' object"), (b"\xff\xfe", "'utf-8' codec can't decode"),
+        (b"row,input\n0," + b"a" * 200_000, "field larger than field limit"),
+    ],
+)  # fmt: skip
+def test_damaged_rows_are_one_sentence(tmp_path, content, why):
+    file = tmp_path / "predictions.csv"
+    file.write_bytes(content)
+    if not content:
+        assert saved_inputs(tmp_path) == {}
+        return
+    with pytest.raises(BundleError) as error:
+        saved_inputs(tmp_path)
+    assert str(error.value).startswith(f"{file} cannot be read ({why}")
+    assert str(error.value).endswith("). Restore it, or delete it: then only its texts are missing.")
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: f"row,input\n{text}".encode()))
+def test_any_bytes_as_rows(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("junk")
+    (folder / "predictions.csv").write_bytes(content)
+    try:
+        assert all(isinstance(row, int) for row in saved_inputs(folder))
+    except BundleError as error:
+        assert "predictions.csv cannot be read (" in str(error)

@@ -15,11 +15,13 @@ from typing import Any
 from handful.atomic import replaced_folder
 from handful.data.cells import shown
 from handful.data.dataset import Dataset, item_hash
+from handful.errors import BundleError
 from handful.evaluation.scores import HeldOut, Scores
 from handful.explanation import Explanation
 from handful.export.bundle import Bundle
 from handful.inspection.findings import Finding
 from handful.plan import Plan
+from handful.readback import damage_is
 from handful.strategies.ladder import Rung
 
 logger = logging.getLogger(__name__)
@@ -136,12 +138,19 @@ def saved_inputs(folder: Path) -> dict[int, str]:
 
     Args:
         folder: a run folder, or the model folder within; without the file nothing is known.
+
+    Raises:
+        BundleError: the file is damaged.
     """
     places = (folder / "predictions.csv", folder.parent / "predictions.csv")
     file = next((place for place in places if place.is_file()), None)
     if file is None:
         return {}
-    with file.open(newline="", encoding="utf-8") as stream:
+
+    def refusal(why: str) -> BundleError:
+        return BundleError(f"{file} cannot be read ({why}). Restore it, or delete it: then only its texts are missing.")
+
+    with damage_is(refusal), file.open(newline="", encoding="utf-8") as stream:
         return {int(row["row"]): " ".join(row["input"].split()) for row in csv.DictReader(stream)}
 
 

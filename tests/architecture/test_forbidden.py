@@ -22,6 +22,26 @@ TORCH_DICE = {
     "torch.randperm",
 }
 
+# Calls of libraries that fetch or open what others published → the arguments without which they may run code or ask a
+# hub, and what each must be; None: anything, as long as it is decided.
+PUBLISHED: dict[str, dict[str, object]] = {
+    "from_pretrained": {"trust_remote_code": False, "local_files_only": None},
+    "from_config": {"trust_remote_code": False},
+    "cached_file": {"local_files_only": None},
+    "snapshot_download": {"local_files_only": None},
+    "hf_hub_download": {"local_files_only": None},
+    "load_dataset": {"trust_remote_code": False},
+}
+# Calls that run what they load, whatever they are told.
+RUNS_WHAT_IT_LOADS = (
+    "torch.hub.load", "torch.jit.load", "torch.package.PackageImporter", "runpy.run_path", "runpy.run_module",
+    "importlib.util.spec_from_file_location", "transformers.pipeline",
+)  # fmt: skip
+# A table of numbers that happens to be filled by a method of this name; it opens no file.
+FILLS_A_TABLE = "torch.nn.Embedding.from_pretrained"
+# The one module that loads what others published.
+THE_DOOR = "handful.backbones.hub"
+
 
 def option(call: ast.Call, name: str) -> object:
     """The constant value of a keyword of a call; None where it is absent or not a constant."""
@@ -75,6 +95,24 @@ def unsafe_reads(module) -> list[str]:
     return found
 
 
+def open_doors(module) -> list[str]:
+    """Calls that load what others published without having said that their code stays out, and whom they may ask."""
+    found = []
+    for name, call in module.calls():
+        last = name.rpartition(".")[2]
+        given = {keyword.arg for keyword in call.keywords}
+        if name in RUNS_WHAT_IT_LOADS:
+            found.append(f"line {call.lineno}: {name} runs what it loads")
+        if name == FILLS_A_TABLE:
+            continue
+        for argument, must in PUBLISHED.get(last, {}).items():
+            if argument not in given or (must is not None and option(call, argument) is not must):
+                found.append(f"line {call.lineno}: {last} without {argument}{'' if must is None else f'={must}'}")
+        if last == "from_pretrained" and module.name != THE_DOOR:
+            found.append(f"line {call.lineno}: from_pretrained outside of {THE_DOOR}")
+    return found
+
+
 def stars(module) -> list[str]:
     return [name for name in module.imports() if name.endswith(".*")]
 
@@ -97,7 +135,7 @@ def homeless(module) -> list[str]:
     return [part for part in module.parts if part.strip("_") in FORBIDDEN_NAMES or re.search(r"_utils?$", part)]
 
 
-@pytest.mark.parametrize("rule", [prints, steps, global_dice, unsafe_reads, stars, swallowed, homeless])
+@pytest.mark.parametrize("rule", [prints, steps, global_dice, unsafe_reads, open_doors, stars, swallowed, homeless])
 def test_no_module_does_it(rule, module):
     assert rule(module) == []
 
@@ -125,6 +163,13 @@ def test_no_module_does_it(rule, module):
         (unsafe_reads, "import numpy as np\nnp.load('x', allow_pickle=True)"),
         (unsafe_reads, "import yaml\nyaml.load('x')"),
         (unsafe_reads, "eval('1')"),
+        (open_doors, "from transformers.utils import cached_file\ncached_file('a', 'b')"),
+        (open_doors, "import huggingface_hub\nhuggingface_hub.snapshot_download('a/b')"),
+        (open_doors, "from huggingface_hub import hf_hub_download as get\nget('a/b', 'c')"),
+        (open_doors, "import transformers\ntransformers.AutoModel.from_config(x)"),
+        (open_doors, "import transformers\ntransformers.AutoModel.from_config(x, trust_remote_code=trusted)"),
+        (open_doors, "import torch\ntorch.jit.load('x')"),
+        (open_doors, "import torch\ntorch.hub.load('a/b', 'c')"),
         (stars, "from os import *"),
         (swallowed, "try:\n    f()\nexcept ValueError:\n    pass"),
         (swallowed, "try:\n    f()\nexcept:\n    raise"),
@@ -133,6 +178,27 @@ def test_no_module_does_it(rule, module):
 )
 def test_the_rule_bites(rule, text, written):
     assert len(rule(written(text))) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        ("x", 2), ("x, trust_remote_code=False", 1), ("x, local_files_only=True", 1),
+        ("x, trust_remote_code=True, local_files_only=True", 1), ("x, trust_remote_code=t, local_files_only=l", 1),
+        ("x, trust_remote_code=False, local_files_only=l", 0),
+    ],
+)  # fmt: skip
+def test_a_model_that_is_opened_without_a_word_about_its_code_is_found(written, arguments, missing):
+    text = f"def f(kind):\n    return kind.from_pretrained({arguments})"
+    assert len(open_doors(written(text, THE_DOOR))) == missing
+    assert len(open_doors(written(text, "handful.backbones.text"))) == missing + 1
+
+
+def test_models_are_opened_at_the_door_and_from_safetensors(modules):
+    calls = [call for module in modules for name, call in module.calls() if name.endswith(".from_pretrained")]
+    opened = [call for call in calls if option(call, "trust_remote_code") is False]
+    assert len(opened) == 2
+    assert [option(call, "use_safetensors") for call in opened] == [True, None]  # tokenizers have no weights
 
 
 def test_a_forbidden_name_is_found(written):

@@ -15,7 +15,7 @@ from safetensors.numpy import save
 
 from handful.backbones import digests
 from handful.backbones.digests import Memory, content_digest, joint_digest, plain_json
-from junk import HARD, junk, values
+from junk import HARD, JSON, junk
 
 TENSORS = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.ones(2, np.int8), "none": np.ones((0, 2))}
 
@@ -251,7 +251,7 @@ def test_a_folder_in_its_place_is_done_without(file, memory):
     assert memory.digest(file) == content_digest(file)
 
 
-@given(content=junk | st.dictionaries(st.text(max_size=5), values).map(lambda told: json.dumps(told).encode()))
+@given(content=junk | st.dictionaries(st.text(max_size=5), JSON).map(lambda told: json.dumps(told).encode()))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_junk_in_place_of_the_memory_costs_time_only(file, memory, content):
     memory.file.parent.mkdir(exist_ok=True)

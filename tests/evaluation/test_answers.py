@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handful.errors import OptionError
+from handful.errors import BundleError, OptionError
 from handful.evaluation.answer_scores import AnswerScores, Told, chosen_of, summed
 from handful.evaluation.answers import exact_match, scored, scorer, token_f1, token_loss, win_rate
 from handful.evaluation.intervals import interval
+from junk import JSON, places, put
 
 
 @given(st.text(), st.text())
@@ -91,13 +94,26 @@ def test_the_chosen_arm_is_called_better_only_where_it_is():
 
 
 def test_scores_are_read_back(tmp_path):
-    import json
-
     scores = summed(arms(10.0), "lora", "loss", "4 folds", None, interval(token_loss([1.0, 2.0, 3.0], [10, 12, 9])))
     (tmp_path / "scores.json").write_text(json.dumps(scores.as_dict()))
     back = AnswerScores.read(tmp_path / "scores.json")
     assert back.as_dict() == scores.as_dict()
     assert str(back).splitlines()[0].startswith("arm")
+
+
+@given(st.data())
+def test_junk_anywhere_in_the_file_is_refused_in_one_sentence_or_can_be_told(tmp_path_factory, data):
+    file = tmp_path_factory.mktemp("junk") / "scores.json"
+    good = summed(
+        arms(10.0), "lora", "loss", "4 folds", None, interval(token_loss([1.0, 2.0, 3.0], [10, 12, 9]))
+    ).as_dict()
+    file.write_text(json.dumps(put(good, data.draw(st.sampled_from(places(good))), data.draw(JSON))))
+    try:
+        found = AnswerScores.read(file)
+    except BundleError as error:
+        assert str(error).startswith(f"{file} cannot be read as the scores of a run (")
+    else:
+        assert str(found) and found.as_dict()
 
 
 def test_a_win_is_asked_about_in_both_orders_and_equal_answers_are_ties():

@@ -4,12 +4,17 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from handful.errors import BundleError
 from handful.evaluation.curves import Curve, Point
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.scores import Arm, Scores
+from handful.evaluation.slices import Slice
+from handful.evaluation.stability import Changed, Kept
 from handful.tasks.classification.details import ClassDetails, ClassScore
+from junk import JSON, places, put
 
 DETAILS = ClassDetails(
     np.array([[10, 0], [1 / 3, 9 + 2 / 3]]),
@@ -119,3 +124,51 @@ def test_a_file_may_have_none_of_what_a_budget_of_0_leaves_out(tmp_path):
     assert not {"curve", "slices", "stability", "kept"} & scores().as_dict().keys()
     after = Scores.read(written(tmp_path, scores()))
     assert after.curve is None
+
+
+def full() -> Scores:
+    """With everything that a scores file can hold."""
+    some = Estimate(0.5, 0.25, 0.75)
+    return scores(
+        curve=Curve(20, (Point(4, some), Point(16, some)), 0.0625, 0.01, 0.03, ("ants", "süß"), ("ants", "süß")),
+        slices=(Slice("class", "ants", 10, some, 0.5, 0.01),), test=some, test_n=12,
+        stability=(Changed("one letter left out", 20, some, test_rows=3, frozen=some, difference=some),),
+        kept=Kept("the training rows", 20, some),
+    )  # fmt: skip
+
+
+def test_everything_is_read_back(tmp_path):
+    assert Scores.read(written(tmp_path, full())).as_dict() == full().as_dict()
+
+
+@given(st.data())
+def test_junk_anywhere_in_the_file_is_refused_in_one_sentence_or_can_be_told(tmp_path_factory, data):
+    file = tmp_path_factory.mktemp("junk") / "scores.json"
+    good = full().as_dict()
+    file.write_text(json.dumps(put(good, data.draw(st.sampled_from(places(good))), data.draw(JSON))))
+    try:
+        found = Scores.read(file)
+    except BundleError as error:
+        assert str(error).startswith(f"{file} cannot be read as the scores of a run (")
+    else:
+        assert str(found) and found.as_dict() and isinstance(found.cautions, list)
+
+
+@pytest.mark.parametrize(
+    ("place", "junk", "why"),
+    [
+        (("chosen",), "centroid", "no arm is called 'centroid'"), (("arms",), [], "no arm is called 'ridge'"),
+        (("estimate", "value"), "high", "value cannot be 'high'"), (("n",), 20.5, "n cannot be 20.5"),
+        (("arms", 0, "rung"), None, "rung cannot be None"),
+        (("seconds",), {"read": "long"}, "seconds cannot be {'read': 'long'}"),
+        (("metric",), [1], "metric cannot be [1]"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(tmp_path, place, junk, why):
+    file = tmp_path / "scores.json"
+    file.write_text(json.dumps(put(full().as_dict(), place, junk)))
+    with pytest.raises(BundleError) as error:
+        Scores.read(file)
+    assert str(error.value) == (
+        f"{file} cannot be read as the scores of a run ({why}). Name another run folder, or tune again."
+    )

@@ -21,6 +21,7 @@ from handful.training.installation import arrays_of, installed
 from handful.training.tuners import TUNERS
 from small_backbones import SmallText
 
+SHA = "0" * 64
 TEXTS = ["ants march over the hill", "bees buzz around the hive", "a wasp stings"]
 
 
@@ -288,12 +289,31 @@ def test_another_format(saved, version):
         ("backbones", [{"name": ["toy-text"], "depth": 2, "fingerprint": "x", "moved": False}]),
         ("backbones", [{"name": "toy-text", "depth": True, "fingerprint": "x", "moved": False}]),
         ("backbones", [{"name": "toy-text", "depth": 2, "fingerprint": "x"}]),
-        ("input", ["text"]), ("head", 3), ("files", []),
+        ("backbones", [{"name": "toy-text", "depth": -1, "fingerprint": "x", "moved": False}]),
+        ("backbones", [{"name": "toy-text", "depth": 10**30, "fingerprint": "x", "moved": False}]),
+        ("backbones", [{"name": "", "depth": 2, "fingerprint": "x", "moved": False}]),
+        ("backbones", [{"name": "toy\0text", "depth": 2, "fingerprint": "x", "moved": False}]),
+        ("backbones", [{"name": "\x1b[2Jtoy", "depth": 2, "fingerprint": "x", "moved": False}]),
+        ("backbones", [{"name": "a" * 2000, "depth": 2, "fingerprint": "x", "moved": False}]),
+        ("labels", ["ants", "ants", "bees"]), ("labels", ["ants", "", "bees"]), ("labels", ["ants", " ", "bees"]),
+        ("labels", ["ants", "\0", "bees"]),
+        ("carried", {"toy-text": {}}), ("carried", {"toy-text": {"/etc/passwd": SHA}}),
+        ("carried", {"toy-text": {"backbones/0/../../a": SHA}}), ("carried", {"toy-text": {"backbones/0": SHA}}),
+        ("carried", {"toy-text": {"backbones/0/a": SHA, "backbones/1/a": SHA}}),
+        ("carried", {"toy-text": {"backbones/0/C:a": SHA}}), ("carried", {"toy-text": {"backbones/0/a\\b": SHA}}),
+        ("carried", {"toy-text": {"backbones/0/a": "0"}}), ("carried", {"toy-text": {"backbones/0/a": 3}}),
+        ("input", ["text"]), ("head", 3), ("files", []), ("files", {"head.safetensors": 3}),
     ],
 )  # fmt: skip
 def test_a_forged_record(saved, name, value):
     edit(saved, **{name: value})
     assert refusal(saved) == f"{saved}/bundle.json has a missing or wrong entry ({name}). Restore it or tune again."
+
+
+def test_what_is_said_before_the_hash_is_compared_cannot_steer_a_terminal(saved):
+    edit(saved, format=99, written_by="\x1b[2J" + "x" * 2000)
+    assert refusal(saved).isprintable()
+    assert len(refusal(saved)) < 400
 
 
 def test_entries_that_are_missing_are_named_together(saved):
@@ -354,12 +374,18 @@ def test_weights_that_give_other_answers_than_those_kept_with_them(saved):
     assert refusal(saved) == f"{saved} does not reproduce its own test answers. Restore or tune it again."
 
 
+def test_weights_so_large_that_their_answers_are_no_numbers(saved):
+    for name, shape in {"coef": (32, 3), "witness": (8, 32)}.items():
+        rewrite(saved, **{name: np.full(shape, 3e38, F32)})
+        assert refusal(saved) == f"{saved} does not reproduce its own test answers. Restore or tune it again."
+
+
 def test_another_backbone_than_the_one_in_training(saved):
     edit(saved, backbones=[{"name": "toy-text", "depth": 2, "fingerprint": "0123456789abcdef", "moved": False}])
     with pytest.raises(BundleError) as error:
         Bundle.load(saved).predict(TEXTS)
     assert str(error.value) == (
-        "backbone 'toy-text' must be the one that the model was fitted on (0123456789abcdef), "
+        "backbone 'toy-text' must be the one that the model was made with (0123456789abcdef), "
         f"got {ToyText().fingerprint}. Tune again, or get the weights used then."
     )
 
@@ -368,10 +394,10 @@ def test_a_backbone_that_is_not_here(saved):
     edit(saved, backbones=[{"name": "./my-encoder", "depth": 2, "fingerprint": "0123456789abcdef", "moved": False}])
     with pytest.raises(BundleError) as error:
         Bundle.load(saved).predict(TEXTS)
-    assert str(error.value).startswith("backbone './my-encoder', which the model was fitted on, cannot be loaded: ")
+    assert str(error.value).startswith("backbone './my-encoder', which the model was made with, cannot be loaded: ")
 
 
-@pytest.mark.parametrize("depth", [3, -1, 99])
+@pytest.mark.parametrize("depth", [3, 99])
 def test_a_depth_that_the_backbone_lacks(saved, depth):
     edit(saved, backbones=[{"name": "toy-text", "depth": depth, "fingerprint": ToyText().fingerprint, "moved": False}])
     with pytest.raises(BundleError) as error:
@@ -550,7 +576,7 @@ def test_a_tuner_that_there_is_none_of(moved):
     )
 
 
-@pytest.mark.parametrize("first", [-1, 1, 2, 99])
+@pytest.mark.parametrize("first", [1, 2, 99])
 def test_another_depth_than_where_they_moved(moved, first):
     forge(moved, first=first)
     assert refused(moved).startswith("the weights that moved do not fit into small-text (")
@@ -574,7 +600,8 @@ def test_one_weight_of_another_shape_for_every_tuner(tmp_path, small, tuner):
 
 @pytest.mark.parametrize(
     "entry", ["adapter", [], {"tuner": "adapter"}, {"tuner": 3, "first": 0}, {"tuner": "adapter", "first": "0"},
-              {"tuner": "adapter", "first": True}]
+              {"tuner": "adapter", "first": True}, {"tuner": "adapter", "first": -1},
+              {"tuner": "adapter", "first": 10**30}]
 )  # fmt: skip
 def test_a_forged_record_of_what_moved(moved, entry):
     edit(moved, moved=entry)
@@ -583,4 +610,11 @@ def test_a_forged_record_of_what_moved(moved, entry):
 
 def test_what_moved_needs_the_backbone_that_it_moved_in(moved):
     edit(moved, backbones=[{"name": "small-text", "depth": 2, "fingerprint": "0123456789abcdef", "moved": True}])
-    assert refused(moved).startswith("backbone 'small-text' must be the one that the model was fitted on")
+    assert refused(moved).startswith("backbone 'small-text' must be the one that the model was made with")
+
+
+def test_a_record_that_reads_what_moved_and_names_none(saved):
+    edit(saved, backbones=[{"name": "toy-text", "depth": 2, "fingerprint": ToyText().fingerprint, "moved": True}])
+    assert refusal(saved) == (
+        f"{saved}/bundle.json reads weights that moved, but names none. Restore it or tune again."
+    )

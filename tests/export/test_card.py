@@ -117,3 +117,10 @@ def test_the_card_tells_what_is_read_where_and_what_moved():
     assert "- backbone minilm-l6, frozen, read after blocks 4, 5 and 6: all-MiniLM-L6-v2" in card
     assert "- backbone minilm-l6, tuned, read after block 6: all-MiniLM-L6-v2" in card
     assert "- head: ridge, fitted with the weights that moved; its weights are in this folder" in card
+
+
+def test_a_backbone_of_a_hub_is_fetched_by_whoever_uses_the_model():
+    said = card_of(backbone="owner/model")
+    assert "a saved model asks no hub for them. Get them with:\n\n```\nhf download owner/model\n```" in said
+    assert "handful gets them when they are missing" not in said
+    assert "hf download" not in card_of(backbone="minilm-l6")

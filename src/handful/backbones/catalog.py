@@ -282,6 +282,11 @@ def files_of(name: str, modality: str) -> Path:
     return folder
 
 
+def is_hub_id(name: str) -> bool:
+    """Whether a backbone is looked for on a hub: it is written ``owner/model``, and no folder here has this name."""
+    return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not Path(name).is_dir()
+
+
 def located(name: str) -> str:
     """The name of a backbone, a folder by its whole path, so that the model finds it again from any other folder."""
     folder = Path(name).expanduser()
@@ -321,8 +326,7 @@ def load(name: str, modality: str, *, place: Path | None = None, progress: Progr
         module = importlib.import_module(f"handful.backbones.{entry.module}")
         folder = weights_folder(entry.weights, progress=progress) if place is None else place
         return cast("Backbone", module.load(name, folder))
-    looks_like_a_hub_id = name.count("/") == 1 and not name.startswith((".", "/", "~"))
-    if modality in _FOLDERS and (place or Path(name).expanduser().is_dir() or looks_like_a_hub_id):
+    if modality in _FOLDERS and (place or Path(name).expanduser().is_dir() or is_hub_id(name)):
         module = importlib.import_module(f"handful.backbones.{_FOLDERS[modality]}")
         return cast("Backbone", module.load_pretrained(name if place is None else str(place)))
     ways = "" if modality == "sound" else ", a local folder or a Hugging Face id such as owner/model"

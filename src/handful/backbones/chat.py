@@ -10,6 +10,7 @@ from jinja2 import TemplateError
 
 from handful.data.conversations import Conversation, Message
 from handful.errors import DataError
+from handful.readback import FAILURES, reason
 
 PLAIN = (
     "{% for m in messages %}"
@@ -18,6 +19,9 @@ PLAIN = (
     "{% endfor %}{% if add_generation_prompt %}### Response:\n{% endif %}"
 )
 """What is used where a model brings no template (the form of Stanford Alpaca)."""
+
+# A template may refuse roles, or two turns of one in a row; one that does what none should may fail in any way.
+_REFUSALS = FAILURES + (TemplateError,)
 
 # The fewest tokens of a prompt that are left when a row is cut.
 _LEAST = 16
@@ -104,11 +108,12 @@ class Chat:
                     told, tokenize=False, add_generation_prompt=ask, chat_template=self.template
                 )
             )
-        except TemplateError as error:  # a template may refuse roles, or two turns of one in a row
+        except _REFUSALS as error:
             roles = ", ".join(message.role for message in messages)
             raise DataError(
-                f"a conversation must be one that the chat template of the model can write, got {roles}: {error}. "
-                "Put what the system says into the user's turn, and let user and assistant take turns."
+                f"a conversation must be one that the chat template of the model can write, got {roles}: "
+                f"{reason(error)}. Put what the system says into the user's turn, and let user and assistant take "
+                "turns."
             ) from error
 
     def _ids(self, text: str) -> list[int]:

@@ -1,15 +1,24 @@
-"""Models of the Hugging Face hub and in its form: where they lie, which settings they bring, why one was refused."""
+"""The one door to what others published: models and tokenizers from a folder or the Hugging Face hub, never their code.
+
+The libraries behind this door can do more than read weights: run Python files that lie beside a model, fetch compiled
+code that its settings name, and load another model in its place. None of that happens here.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import ssl
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from huggingface_hub import constants, try_to_load_from_cache
+
+from handful.readback import reason, shortened
 
 # Seconds: a hub that has not answered by then is taken for unreachable.
 _PATIENCE = 5.0
@@ -30,6 +39,11 @@ _SETTINGS = (
     "tokenizer.model",
     "tokenizer_config.json",
 )
+# The setting that names how attention is computed: a hub id there stands for compiled code to fetch.
+_ATTENTION = "attn_implementation"
+
+# What a model is built of one after the other, which would take for ever if there were millions.
+_REPEATED, _MOST = ("layer", "num_block", "expert"), 1_000
 
 
 def located(source: str) -> str:
@@ -51,11 +65,114 @@ def located(source: str) -> str:
         return str(folder)
     if not constants.HF_HUB_OFFLINE and _answers(constants.ENDPOINT):
         return source
+    before = fetched(source)
+    if before is None:
+        raise OSError(f"no such folder, no answer from {constants.ENDPOINT}, and nothing fetched from it before")
+    return str(before)
+
+
+def fetched(source: str) -> Path | None:
+    """The folder of a model that was fetched from the hub before; None where none was. Nobody is asked.
+
+    Args:
+        source: a Hugging Face id.
+
+    Raises:
+        ValueError: it cannot be one.
+    """
     for name in _FIRST:
         file = try_to_load_from_cache(source, name)
         if isinstance(file, str):
-            return str(Path(file).parent)
-    raise OSError(f"no such folder, no answer from {constants.ENDPOINT}, and nothing fetched from it before")
+            return Path(file).parent
+    return None
+
+
+def read_model(kind: Any, place: str, part: str = "", **named: Any) -> Any:
+    """Load a model through transformers: from safetensors, with no code but that of transformers itself.
+
+    Args:
+        kind: a class that has ``from_pretrained``.
+        place: a folder or a Hugging Face id.
+        part: the sub-folder that it lies in.
+        **named: what the class takes beside.
+
+    Raises:
+        OSError: it cannot be loaded, or asks for code, or for another model.
+    """
+    with _only_os_errors():
+        _check_settings(place, part)
+        return kind.from_pretrained(
+            place, subfolder=part, trust_remote_code=False, use_safetensors=True, local_files_only=_is_folder(place),
+            **named,
+        )  # fmt: skip
+
+
+def read_beside(kind: Any, place: str, part: str = "", **named: Any) -> Any:
+    """Load what belongs to a model, its tokenizer or image processor; arguments and errors as of ``read_model``."""
+    with _only_os_errors():
+        return kind.from_pretrained(
+            place, subfolder=part, trust_remote_code=False, local_files_only=_is_folder(place), **named
+        )
+
+
+def read_settings(place: str, name: str, part: str = "") -> Any:
+    """A JSON file of a folder or a hub repository; None where it has none.
+
+    Args:
+        place: a folder or a Hugging Face id.
+        name: of the file.
+        part: the sub-folder that it lies in.
+
+    Raises:
+        OSError: it cannot be had.
+        ValueError: it is no JSON.
+    """
+    from transformers.utils import cached_file
+
+    file = cached_file(
+        place, name, subfolder=part, local_files_only=_is_folder(place), _raise_exceptions_for_missing_entries=False
+    )
+    return None if file is None else json.loads(Path(file).read_text("utf-8"))
+
+
+def _check_settings(place: str, part: str) -> None:
+    """Refuse settings that make the libraries fetch code, or load another model than the one that lies there."""
+    if _is_folder(place) and (Path(place) / part / "adapter_config.json").exists():
+        raise ValueError(
+            "it holds an adapter (adapter_config.json), which may name any other model to be loaded: merge it into its "
+            "model and save that"
+        )
+    for key, value in _entries(read_settings(place, "config.json", part) or {}):
+        if isinstance(value, str) and key.endswith(_ATTENTION) and "/" in value:
+            raise ValueError(f"its config.json asks for code from a hub ({key} {value!r}), which is never run")
+        if isinstance(value, int) and value > _MOST and any(word in key for word in _REPEATED):
+            raise ValueError(f"its config.json asks for more parts than any model has ({key} {shortened(value)})")
+
+
+def _entries(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value in settings that holds no other, with its name; within a setting of attention with that name."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _entries(inner, key if key.endswith(_ATTENTION) else str(name))
+    else:
+        yield key, value
+
+
+@contextlib.contextmanager
+def _only_os_errors() -> Iterator[None]:
+    """One kind of error, with its reason in a line, for the many that these libraries raise."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        # They say which argument would let the code in.
+        code = "trust_remote_code" in str(error)
+        raise OSError("it needs Python code of its own, which is never run" if code else reason(error)) from error
+
+
+def _is_folder(place: str) -> bool:
+    return Path(place).is_dir()
 
 
 def settings_digest(place: str, tokenizer: Any = None, part: str = "") -> str:
@@ -90,11 +207,6 @@ def _read_before(place: str, name: str) -> Path | None:
         return file if file.is_file() else None
     found = try_to_load_from_cache(place, name)
     return Path(found) if isinstance(found, str) else None
-
-
-def said(error: Exception) -> str:
-    """The first line of what an error of a library says, as the end of a sentence."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _answers(address: str) -> bool:

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from handful.backbones.base import weights_fingerprint
 from handful.backbones.chat import Chat
-from handful.backbones.hub import located, said, settings_digest
+from handful.backbones.hub import located, read_beside, read_model, settings_digest
 from handful.backbones.language import Block, LanguageBackbone
 from handful.backbones.weights import damaged, identity
 from handful.errors import HandfulError, MachineError, OptionError, WeightsError
+from handful.readback import reason
 
 # How far a model cut into blocks may be from the uncut one, in scores.
 _CLOSE = 2e-3
@@ -86,7 +87,7 @@ def _write(config: Any, weights: Mapping[str, Tensor], tokenizer: Any, folder: P
     """Write weights as transformers does, with settings and tokenizer."""
     transformers = _quiet()
     with torch.device("meta"):
-        model = transformers.AutoModelForCausalLM.from_config(config)
+        model = transformers.AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     model.load_state_dict(weights, strict=False, assign=True)
     model.tie_weights()
     model.save_pretrained(folder)
@@ -108,11 +109,11 @@ def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:
     file = next(path for path in members.values() if path.suffix == ".gguf")
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # progress bars of its own, between ours
-            tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-            model = transformers.AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name)
-    except Exception as error:  # a file of another kind makes the library raise almost anything
+            tokenizer = read_beside(transformers.AutoTokenizer, str(file.parent), gguf_file=file.name)
+            model = read_model(transformers.AutoModelForCausalLM, str(file.parent), gguf_file=file.name)
+    except OSError as error:
         raise WeightsError(
-            f"{file.name} must hold the weights of {name}, got something else ({type(error).__name__}). "
+            f"{file.name} must hold the weights of {name}, got something else ({error}). "
             "Nothing can be done about the file; report it."
         ) from error
     config = model.config
@@ -155,7 +156,7 @@ def load(name: str, folder: Path) -> LanguageBackbone:
     except HandfulError:
         raise
     except Exception as error:  # files of another kind make the library raise almost anything
-        raise damaged(name, folder, f"they cannot be loaded ({said(error)})") from error
+        raise damaged(name, folder, f"they cannot be loaded ({reason(error)})") from error
 
 
 def load_pretrained(source: str) -> LanguageBackbone:
@@ -175,7 +176,7 @@ def load_pretrained(source: str) -> LanguageBackbone:
     except Exception as error:  # files of another kind make the library raise almost anything
         raise WeightsError(
             f"backbone {source!r} must be a folder or hub id of a causal language model, but it cannot be loaded: "
-            f"{said(error)}"
+            f"{reason(error)}"
         ) from error
 
 
@@ -189,9 +190,9 @@ def _cut(name: str, source: str | Path, what: str = "") -> LanguageBackbone:
     """
     transformers = _quiet()
     _check_memory(name, Path(source))
-    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
-    model, told = transformers.AutoModelForCausalLM.from_pretrained(
-        source, dtype=torch.float32, output_loading_info=True
+    tokenizer = read_beside(transformers.AutoTokenizer, str(source))
+    model, told = read_model(
+        transformers.AutoModelForCausalLM, str(source), dtype=torch.float32, output_loading_info=True
     )
     if told["missing_keys"]:  # drawn at random, it would answer at random
         raise ValueError(f"a checkpoint without {min(told['missing_keys'])}")

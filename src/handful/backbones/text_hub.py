@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers.utils import cached_file
 
 from handful.backbones.base import State, weights_fingerprint
-from handful.backbones.hub import located, said, settings_digest
+from handful.backbones.hub import located, read_beside, read_model, read_settings, settings_digest
 from handful.backbones.text import POOLINGS, TextBackbone, Tokenise, fast_tokeniser
 from handful.errors import HandfulError, OptionError, WeightsError
+from handful.readback import reason
 
 # The most tokens a text may have where the model's own files do not say it: attention grows with the square.
 _LONGEST = 512
@@ -135,11 +134,9 @@ def load(source: str) -> TextBackbone:
     try:
         place = located(source)
         part = _part(place, "Transformer") or ""
-        model, told = transformers.AutoModel.from_pretrained(
-            place, subfolder=part, dtype=torch.float32, output_loading_info=True
-        )
+        model, told = read_model(transformers.AutoModel, place, part, dtype=torch.float32, output_loading_info=True)
         drawn = _drawn(model.eval(), told["missing_keys"])
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place, subfolder=part)
+        tokenizer = read_beside(transformers.AutoTokenizer, place, part)
         model = model.get_encoder() if model.config.is_encoder_decoder else model
         model.config.use_cache = False
         longest = _longest(place, part, tokenizer, model.config)
@@ -153,7 +150,8 @@ def load(source: str) -> TextBackbone:
     except Exception as error:  # files of another kind make the library raise almost anything
         raise WeightsError(
             f"backbone {source!r} must be a text encoder that transformers can load, from a folder or by its Hugging "
-            f"Face id, got: {said(error)}. Check the name and the network, or choose a name from `handful models list`."
+            f"Face id, got: {reason(error)}. Check the name and the network, or choose a name from "
+            "`handful models list`."
         ) from error
     backbone = TextBackbone(
         source, bottom, blocks, _tokenise(tokenizer, longest), pooling, pad=tokenizer.pad_token_id or 0
@@ -266,21 +264,18 @@ def _tokenise(tokenizer: Any, longest: int) -> Tokenise:
     return tokenise
 
 
-def _read(place: str, name: str, part: str = "") -> Any:
-    """A JSON file of a folder or a hub repository; None where it has none."""
-    file = cached_file(place, name, subfolder=part, _raise_exceptions_for_missing_entries=False)
-    return None if file is None else json.loads(Path(file).read_text("utf-8"))
-
-
 def _part(place: str, kind: str) -> str | None:
     """The sub-folder of one module of a sentence-transformers model; None where it has no such module."""
-    modules = _read(place, "modules.json") or []
-    return next((module["path"] for module in modules if module["type"].rpartition(".")[2] == kind), None)
+    modules = read_settings(place, "modules.json") or []
+    part = next((module["path"] for module in modules if module["type"].rpartition(".")[2] == kind), None)
+    if part is not None and (PurePosixPath(part).is_absolute() or {"..", "\\", ":"} & {*part, *part.split("/")}):
+        raise ValueError(f"its modules.json names a folder outside of it ({part})")
+    return part
 
 
 def _pooling(source: str, place: str) -> str:
     part = _part(place, "Pooling")
-    config = _read(place, "config.json", part) if part else None
+    config = read_settings(place, "config.json", part) if part else None
     mode = _pooling_mode(config) if config else "mean"
     if mode not in POOLINGS:
         raise OptionError(
@@ -298,7 +293,7 @@ def _pooling_mode(config: Mapping[str, Any]) -> str:
 
 
 def _longest(place: str, part: str, tokenizer: Any, config: Any) -> int:
-    told = (_read(place, "sentence_bert_config.json", part) or {}).get("max_seq_length")
+    told = (read_settings(place, "sentence_bert_config.json", part) or {}).get("max_seq_length")
     limits = [
         told or _LONGEST,
         tokenizer.model_max_length,

@@ -14,9 +14,10 @@ from transformers import AutoImageProcessor, AutoModel
 from transformers.utils import logging
 
 from handful.backbones.base import Backbone, State, weights_fingerprint
-from handful.backbones.hub import located, said, settings_digest
+from handful.backbones.hub import located, read_beside, read_model, settings_digest
 from handful.data.images import load_image
 from handful.errors import HandfulError, WeightsError
+from handful.readback import reason
 
 # Where models keep their layers; the first path that exists counts.
 _LAYERS = ("layers", "encoder.layers", "encoder.layer", "encoder.stages")
@@ -161,8 +162,8 @@ def load_vision(source: str) -> VisionBackbone:
     try:
         place = located(source)
         with _quiet():
-            processor = AutoImageProcessor.from_pretrained(place, backend="pil")
-            model, told = AutoModel.from_pretrained(place, dtype=torch.float32, output_loading_info=True)
+            processor = read_beside(AutoImageProcessor, place, backend="pil")
+            model, told = read_model(AutoModel, place, dtype=torch.float32, output_loading_info=True)
         _require_vision(model, told["missing_keys"])
         return VisionBackbone(source, model, processor, settings_digest(place))
     except HandfulError:
@@ -170,7 +171,7 @@ def load_vision(source: str) -> VisionBackbone:
     except Exception as error:  # files of another kind make the library raise almost anything
         raise WeightsError(
             f"backbone {source!r} must be a vision model with its image processor that transformers can load, from a "
-            f"folder or by its Hugging Face id, got: {said(error)}. Check the name and the network, or choose a name "
+            f"folder or by its Hugging Face id, got: {reason(error)}. Check the name and the network, or choose a name "
             "from `handful models list`."
         ) from error
 

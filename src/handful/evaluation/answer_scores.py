@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from handful.errors import BundleError
 from handful.evaluation.answers import LOSS
 from handful.evaluation.intervals import LEVEL, Estimate, Groups, better, difference, interval
 from handful.evaluation.metrics import Measured
+from handful.readback import checked, read_json, shortened
 
 TASK = "language"
 """What ``scores.json`` says of a run that answers in words."""
@@ -137,21 +137,29 @@ class AnswerScores:
         Raises:
             BundleError: the file is not a scores file of a language run.
         """
-        try:
-            raw = json.loads(file.read_text(encoding="utf-8"))
-            if raw["task"] != TASK:
-                raise ValueError(f"task {raw['task']!r}")
-            return cls(
-                raw["metric"], raw["n"], raw["protocol"], raw["chosen"], Estimate(**raw["estimate"]),
-                tuple(Spoke.from_dict(arm) for arm in raw["arms"]),
-                raw["forgetting"] and Estimate(**raw["forgetting"]), raw["seconds"],
-                raw["test"] and Estimate(*(raw["test"][key] for key in ("value", "low", "high"))),
-                raw["test"]["n"] if raw["test"] else 0, raw["level"], raw["sentence"],
-            )  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise BundleError(
-                f"{file} cannot be read as the scores of a run ({error}). Name another run folder, or tune again."
-            ) from error
+        return read_json(
+            file,
+            cls._from_dict,
+            lambda why: BundleError(
+                f"{file} cannot be read as the scores of a run ({why}). Name another run folder, or tune again."
+            ),
+        )
+
+    @classmethod
+    def _from_dict(cls, raw: dict[str, Any]) -> AnswerScores:
+        if raw["task"] != TASK:
+            raise ValueError(f"task {shortened(raw['task'])}")
+        found = cls(
+            raw["metric"], raw["n"], raw["protocol"], raw["chosen"], Estimate(**raw["estimate"]),
+            tuple(Spoke.from_dict(arm) for arm in raw["arms"]),
+            raw["forgetting"] and Estimate(**raw["forgetting"]), raw["seconds"],
+            raw["test"] and Estimate(*(raw["test"][key] for key in ("value", "low", "high"))),
+            raw["test"]["n"] if raw["test"] else 0, raw["level"], raw["sentence"],
+        )  # fmt: skip
+        if found.chosen not in [arm.name for arm in found.arms]:
+            raise ValueError(f"no arm is called {shortened(found.chosen)}")
+        str(checked(found))  # numbers that cannot be told are none that a run gives
+        return found
 
     def __str__(self) -> str:
         """The arms as an aligned table, and the result in a sentence."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from handful.evaluation.curves import Curve
 from handful.evaluation.intervals import LEVEL, Estimate
 from handful.evaluation.slices import Slice, named
 from handful.evaluation.stability import Changed, Kept, worth_telling
+from handful.readback import checked, read_json, shortened
 
 # What all tasks have in ``scores.json``; whatever else stands there is the task's.
 _OWN = (
@@ -135,30 +135,38 @@ class Scores:
                 f"{file.parent} must be a run folder, but there is no {file.name} in it. "
                 "Name the folder that `handful tune` wrote."
             )
-        try:
-            raw = json.loads(file.read_text(encoding="utf-8"))
-            return cls(
-                metric=raw["metric"],
-                n=raw["n"],
-                protocol=raw["protocol"],
-                chosen=raw["chosen"],
-                estimate=Estimate(**raw["estimate"]),
-                arms=tuple(Arm.from_dict(arm) for arm in raw["arms"]),
-                details={name: value for name, value in raw.items() if name not in _OWN},
-                seconds=raw["seconds"],
-                level=raw["level"],
-                test=raw["test"] and Estimate(*(raw["test"][key] for key in ("value", "low", "high"))),
-                test_n=raw["test"]["n"] if raw["test"] else 0,
-                sentence=raw["sentence"],
-                curve=Curve.from_dict(raw["curve"]) if "curve" in raw else None,
-                slices=tuple(Slice.from_dict(part) for part in raw.get("slices", ())),
-                stability=tuple(Changed.from_dict(change) for change in raw.get("stability", ())),
-                kept=Kept.from_dict(raw["kept"]) if "kept" in raw else None,
-            )
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise BundleError(
-                f"{file} cannot be read as the scores of a run ({error}). Name another run folder, or tune again."
-            ) from error
+        return read_json(
+            file,
+            cls._from_dict,
+            lambda why: BundleError(
+                f"{file} cannot be read as the scores of a run ({why}). Name another run folder, or tune again."
+            ),
+        )
+
+    @classmethod
+    def _from_dict(cls, raw: dict[str, Any]) -> Scores:
+        found = cls(
+            metric=raw["metric"],
+            n=raw["n"],
+            protocol=raw["protocol"],
+            chosen=raw["chosen"],
+            estimate=Estimate(**raw["estimate"]),
+            arms=tuple(Arm.from_dict(arm) for arm in raw["arms"]),
+            details={name: value for name, value in raw.items() if name not in _OWN},
+            seconds=raw["seconds"],
+            level=raw["level"],
+            test=raw["test"] and Estimate(*(raw["test"][key] for key in ("value", "low", "high"))),
+            test_n=raw["test"]["n"] if raw["test"] else 0,
+            sentence=raw["sentence"],
+            curve=Curve.from_dict(raw["curve"]) if "curve" in raw else None,
+            slices=tuple(Slice.from_dict(part) for part in raw.get("slices", ())),
+            stability=tuple(Changed.from_dict(change) for change in raw.get("stability", ())),
+            kept=Kept.from_dict(raw["kept"]) if "kept" in raw else None,
+        )
+        if found.chosen not in [arm.name for arm in found.arms]:
+            raise ValueError(f"no arm is called {shortened(found.chosen)}")
+        str(checked(found))  # numbers that cannot be told are none that a run gives
+        return found
 
     def __str__(self) -> str:
         """The arms as an aligned table, the result in a sentence, what more labels are worth, and what to beware of."""

@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from handful.atomic import replaced_folder
-from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
 from handful.data.items import make_items
-from handful.errors import BundleError, DataError, OptionError
-from handful.export import carried, reference
+from handful.errors import BundleError, DataError
+from handful.export import carried, reference, specimens
+from handful.export.loading import untouched, with_moved
 from handful.export.record import (
     FORMAT,
     MOVED_WEIGHTS,
     RECORD,
+    SPECIMEN,
     WEIGHTS,
     digest,
     head_of,
@@ -94,6 +95,9 @@ class Bundle:
     """The column that held the input in training; looked for first when predicting from a table."""
     witness: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     """(W, D) a few training features; loading recomputes their probabilities and compares."""
+    specimens: tuple[NDArray[np.float32], ...] = ()
+    """What each part of the view sees in the specimens, (S, D) with rows of length one; compared with what it sees when
+    its backbone is first loaded. Empty in a model that was made by hand."""
     loaded: dict[str, Backbone] = field(default_factory=dict, repr=False)
     """Backbones in memory, by their name in the view; the others are loaded when they are needed."""
     moved: Moved | None = None
@@ -201,10 +205,13 @@ class Bundle:
     def backbone(self, name: str) -> Backbone:
         """A backbone of the view, loaded when first asked for and compared with the one used in training."""
         if name not in self.loaded:
-            if name.endswith(MOVED):
-                found = self._with_moved(self.backbone(name.removesuffix(MOVED)))
+            if self.moved is not None and name.endswith(MOVED):
+                base = self.backbone(name.removesuffix(MOVED))
+                found = with_moved(base, self.moved.tuner, self.moved.first, self.moved.delta)
             else:
-                found = self._untouched(name)
+                files = self.carried.get(name)
+                copy = None if files is None or self.place is None else carried.place_of(self.place, name, files)
+                found = untouched(name, self.modality, self.fingerprints[name], copy)
             depths = range(len(found.blocks) + 1) if found.blocks else found.search_depths
             views = [self.view] if self.reference is None else [self.view, self.reference.view]
             if any(depth not in depths for view in views for depth in view.depths_of(name)):
@@ -212,33 +219,30 @@ class Bundle:
                     f"the model reads {self.view.name}, but backbone {found.name!r} has no such depth. "
                     "Restore the model or tune again."
                 )
-            self.loaded[name] = found.to(default_device())
+            self.loaded[name] = self._tested(name, found.to(default_device()))
         return self.loaded[name]
 
-    def _untouched(self, name: str) -> Backbone:
-        try:
-            files = self.carried.get(name)
-            copy = None if files is None or self.place is None else carried.place_of(self.place, name, files)
-            found = catalog.load(name, self.modality, place=copy)
-        except OptionError as error:
-            raise BundleError(f"backbone {name!r}, which the model was fitted on, cannot be loaded: {error}") from error
-        if found.fingerprint != self.fingerprints[name]:
+    def _tested(self, name: str, backbone: Backbone) -> Backbone:
+        """A backbone that sees in the specimens what it saw when the model was saved."""
+        own = [(i, depth) for i, (other, depth) in enumerate(self.view.parts) if other == name]
+        if not self.specimens or not own:
+            return backbone
+        seen = specimens.seen_by(backbone, [depth for _, depth in own])
+        before = [self.specimens[i] for i, _ in own]
+        if not all(map(specimens.alike, seen, before)):
+            moved = " with the weights that moved" if name.endswith(MOVED) else ""
             raise BundleError(
-                f"backbone {name!r} must be the one that the model was fitted on ({self.fingerprints[name]}), "
-                f"got {found.fingerprint}. Tune again, or get the weights used then."
+                f"backbone {backbone.name!r}{moved} must see in a few test items what it saw when the model was saved, "
+                "got something else: its weights were changed, or this machine counts differently. Restore the model "
+                "or tune again."
             )
-        return found
+        return backbone
 
-    def _with_moved(self, backbone: Backbone) -> Backbone:
-        assert self.moved is not None
-        from handful.training.installation import installed  # a frozen model does without the training code
-
-        try:
-            return installed(backbone, self.moved.tuner, self.moved.first, self.moved.delta)
-        except (KeyError, RuntimeError, IndexError, ValueError) as error:
-            raise BundleError(
-                f"the weights that moved do not fit into {backbone.name} ({error}). Restore the model or tune again."
-            ) from error
+    def _seen_in_specimens(self) -> tuple[NDArray[np.float32], ...]:
+        """By each part of the view; as it was read where the backbones are not in memory."""
+        if not all(name in self.loaded for name in self.view.backbones):
+            return self.specimens
+        return tuple(unit_rows(specimens.seen_by(self.loaded[name], [depth])[0]) for name, depth in self.view.parts)
 
     def save(self, folder: str | Path, card: str = "", merge: bool = False) -> None:
         """Write the bundle, read it back and compare, so that what was saved is what was scored.
@@ -265,6 +269,7 @@ class Bundle:
         """
         tensors = {"coef": self.coef, "intercept": self.intercept, "witness": self.witness}
         tensors["witness_proba"] = self.probabilities_of(self.witness).astype(np.float32)
+        tensors |= {f"{SPECIMEN}{i}": seen for i, seen in enumerate(self._seen_in_specimens())}
         (folder / WEIGHTS).write_bytes(save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
         files = [WEIGHTS]
         if self.moved is not None:
@@ -320,10 +325,13 @@ class Bundle:
         bundle = cls(
             record["modality"], labels, view, fingerprints, record["head"],
             tensors["coef"], tensors["intercept"], record["input"], tensors["witness"],
+            tuple(tensors[f"{SPECIMEN}{i}"] for i in range(len(view.parts)) if f"{SPECIMEN}{i}" in tensors),
             moved=_moved(place, record), carried=record["carried"], place=place,
             reference=_reference(place, record),
         )  # fmt: skip
-        if not np.allclose(bundle.probabilities_of(bundle.witness), tensors["witness_proba"], atol=_CLOSE):
+        with np.errstate(over="ignore", invalid="ignore"):  # what is out of range is not what was written
+            same = np.allclose(bundle.probabilities_of(bundle.witness), tensors["witness_proba"], atol=_CLOSE)
+        if not same:
             raise BundleError(f"{place} does not reproduce its own test answers. Restore or tune it again.")
         return bundle
 
@@ -346,9 +354,12 @@ def _reference(place: Path, record: dict[str, Any]) -> Reference | None:
 
 
 def _moved(place: Path, record: dict[str, Any]) -> Moved | None:
+    reads = any(part["moved"] for part in record["backbones"])
     if record["moved"] is None:
+        if reads:
+            raise BundleError(f"{place / RECORD} reads weights that moved, but names none. Restore it or tune again.")
         return None
     delta = moved_of(place, record)
-    if not any(part["moved"] for part in record["backbones"]):
+    if not reads:
         raise BundleError(f"{place / RECORD} names weights that moved, but reads none. Restore it or tune again.")
     return Moved(record["moved"]["tuner"], record["moved"]["first"], delta)

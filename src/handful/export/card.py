@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from handful.backbones.catalog import ENTRIES
+from handful.backbones.catalog import ENTRIES, is_hub_id
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.scores import Scores
 from handful.tasks.classification.details import ClassDetails, ClassScore
@@ -94,9 +94,15 @@ def _parts(model: Bundle) -> str:
         lines.append(f"- backbone {_plain(name)}, {'tuned' if moved else 'frozen'}, {reading(depths)}{about}{note}")
     fitted = "fitted with the weights that moved" if model.moved else "the only part that was fitted"
     lines.append(f"- head: {_plain(model.head)}, {fitted}; its weights are in this folder")
-    return "\n".join(
-        [*lines, "", "The weights of the backbone are not in this folder; handful gets them when they are missing."]
-    )
+    published = dict.fromkeys(name for name, _, _ in model.view.reads if is_hub_id(name))
+    if not published:
+        away = ["The weights of the backbone are not in this folder; handful gets them when they are missing."]
+    else:
+        said = (
+            "The weights of the backbone are not in this folder, and a saved model asks no hub for them. Get them with:"
+        )
+        away = [said, "", "```", *(f"hf download {name}" for name in published), "```"]
+    return "\n".join([*lines, "", *away])
 
 
 def reading(depths: Sequence[int]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
+from handful.data.cells import is_blank
 from handful.data.dataset import CLASSIFIED
 from handful.errors import BundleError
+from handful.readback import FAILURES, damage_is, parsed, read_json, shortened
 
 FORMAT = 4
 """Version of the files of a bundle; a reader refuses what is newer than itself."""
@@ -22,6 +25,17 @@ FORMAT = 4
 RECORD = "bundle.json"
 WEIGHTS = "head.safetensors"
 MOVED_WEIGHTS = "moved.safetensors"
+
+# More blocks than any model has, and longer than any path.
+_DEEPEST, _LONGEST = 10_000, 1_024
+
+# A file of a backbone within the bundle, what no name has, and a SHA-256.
+_CARRIED = re.compile(r"backbones/[0-9]{1,4}(/[^/\\:\x00-\x1f]{1,255})+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SHA = re.compile(r"[0-9a-f]{64}")
+
+SPECIMEN = "specimen."
+"""How the tensors of what is seen in the specimens begin; the number of the part of the view follows."""
 
 LANGUAGE = "language"
 """The task of a record that is of a language model."""
@@ -36,8 +50,8 @@ def model_folder(folder: str | Path) -> Path:
 def is_speaker(folder: str | Path) -> bool:
     """Whether a run or model folder holds a language model; False where nothing can be read."""
     try:
-        record = json.loads((model_folder(folder) / RECORD).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        record = parsed(model_folder(folder) / RECORD)
+    except FAILURES:
         return False
     return isinstance(record, dict) and record.get("task") == LANGUAGE
 
@@ -76,19 +90,20 @@ def entries(place: Path, wanted: int, language: bool = False) -> dict[str, Any]:
             f"{place} must be a run folder or its model folder, but there is no {RECORD} in it. "
             "Name the folder that `handful tune` wrote."
         )
-    try:
-        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+
+    def unchanged(record: dict[str, Any]) -> tuple[dict[str, Any], bool]:
         version, task = record["format"], record["task"] if language else LANGUAGE
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BundleError(f"{file} cannot be read ({error}). Restore it or tune again.") from error
-    if task != LANGUAGE:
-        raise BundleError(f"{file} must hold a language model, got {task}. Use `handful predict` with it.")
-    if version != wanted:
-        raise BundleError(
-            f"{file} must have format {wanted}, got {version} ({record.get('written_by', 'unknown writer')}). "
-            "Update handful, or tune again with this version."
-        )
-    if record.pop("sha256", None) != digest(record):
+        if task != LANGUAGE:
+            raise BundleError(f"{file} must hold a language model, got {_plain(task)}. Use `handful predict` with it.")
+        if version != wanted:
+            raise BundleError(
+                f"{file} must have format {wanted}, got {_plain(version)} ({_plain(record.get('written_by'))}). "
+                "Update handful, or tune again with this version."
+            )
+        return record, record.pop("sha256", None) == digest(record)
+
+    record, same = read_json(file, unchanged, _unreadable(file))
+    if not same:
         raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
     return record
 
@@ -103,24 +118,59 @@ def _holds(value: Any, **kinds: type) -> bool:
     return isinstance(value, dict) and all(type(value.get(name)) is kind for name, kind in kinds.items())
 
 
+def _is_name(value: Any) -> bool:
+    """Whether it can name a backbone: it is printed, and may be looked up as a folder."""
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST and not _CONTROL.search(value)
+
+
+def is_backbone(value: Any, **kinds: type) -> bool:
+    """Whether a value names a backbone and its fingerprint, with further entries of just these kinds."""
+    return _holds(value, name=str, fingerprint=str, **kinds) and _is_name(value["name"])
+
+
 def _is_part(value: Any) -> bool:
-    return _holds(value, name=str, depth=int, fingerprint=str, moved=bool)
+    return is_backbone(value, depth=int, moved=bool) and is_number_of_blocks(value["depth"])
+
+
+def is_number_of_blocks(value: Any) -> bool:
+    """Whether a model may have so many blocks."""
+    return type(value) is int and 0 <= value <= _DEEPEST
+
+
+def is_moved(value: Any) -> bool:
+    """Whether a value says how weights moved, or that none did."""
+    return value is None or (_holds(value, tuner=str, first=int) and is_number_of_blocks(value["first"]))
+
+
+def _are_labels(value: Any) -> bool:
+    """Whether they are the names of classes: two or more, none empty, each once."""
+    texts = isinstance(value, list) and len(value) > 1 and all(isinstance(x, str) and not is_blank(x) for x in value)
+    return texts and len(set(value)) == len(value)
+
+
+def _are_files(value: Any) -> bool:
+    """Whether they are the files of one backbone in the bundle, with their hashes: all in one folder of their own."""
+    if not isinstance(value, dict) or not value:
+        return False
+    plain = all(_CARRIED.fullmatch(name) and not {".", ".."} & set(name.split("/")) for name in value)
+    hashes = all(isinstance(sha, str) and _SHA.fullmatch(sha) for sha in value.values())
+    return plain and hashes and len({name.split("/")[1] for name in value}) == 1
 
 
 # Entry of the record → whether its value can be what it must be.
 _ENTRIES: dict[str, Callable[[Any], bool]] = {
     "modality": lambda value: value in CLASSIFIED,
-    "labels": lambda value: isinstance(value, list) and len(value) > 1 and all(isinstance(x, str) for x in value),
+    "labels": _are_labels,
     "input": lambda value: value is None or isinstance(value, str),
     "backbones": lambda value: isinstance(value, list) and len(value) > 0 and all(map(_is_part, value)),
     "head": lambda value: isinstance(value, str),
-    "files": lambda value: isinstance(value, dict),
-    "moved": lambda value: value is None or _holds(value, tuner=str, first=int),
+    "files": lambda value: isinstance(value, dict) and all(isinstance(sha, str) for sha in value.values()),
+    "moved": is_moved,
     "reference": lambda value: (
         value is None
         or (isinstance(value, list) and len(value) > 0 and all(_is_part(part) and not part["moved"] for part in value))
     ),
-    "carried": lambda value: isinstance(value, dict) and all(isinstance(v, dict) and v for v in value.values()),
+    "carried": lambda value: isinstance(value, dict) and all(map(_are_files, value.values())),
 }
 
 
@@ -133,14 +183,21 @@ def tensors_of(place: Path, name: str, record: dict[str, Any]) -> dict[str, NDAr
     file = place / name
     if not file.is_file():
         raise BundleError(f"{file} is missing. Restore it or tune again.")
-    try:
+    with damage_is(_unreadable(file), SafetensorError):
         content = file.read_bytes()
         if hashlib.sha256(content).hexdigest() != record["files"].get(name):
             raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
         tensors: dict[str, NDArray[np.float32]] = load(content)
-    except (OSError, SafetensorError, KeyError) as error:  # KeyError: a kind of number that NumPy lacks
-        raise BundleError(f"{file} cannot be read ({error}). Restore it or tune again.") from error
-    return tensors
+        return tensors
+
+
+def _unreadable(file: Path) -> Callable[[str], BundleError]:
+    return lambda why: BundleError(f"{file} cannot be read ({why}). Restore it or tune again.")
+
+
+def _plain(value: Any) -> str:
+    """What a record says of itself, as it is shown before it is known to be unchanged."""
+    return value if isinstance(value, str) and value.isprintable() and len(value) < _LONGEST else shortened(value)
 
 
 def moved_of(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
@@ -159,7 +216,7 @@ def moved_of(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float3
 
 
 def head_of(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
-    """The linear map and what it said of its witnesses.
+    """The linear map, what it said of its witnesses, and what each part of the view saw in the specimens.
 
     Raises:
         BundleError: it is missing, damaged or changed, or a tensor cannot be what it must be.
@@ -171,9 +228,15 @@ def head_of(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float32
         "coef": (width, classes), "intercept": (classes,), "witness": (rows, width), "witness_proba": (rows, classes),
     }  # fmt: skip
     for name, shape in shapes.items():
-        found = tensors.get(name)
-        if found is None or found.shape != shape or found.dtype != np.float32 or not np.isfinite(found).all():
-            raise BundleError(
-                f"{file}: {name} must be finite float32 numbers of shape {shape}. Restore it or tune again."
-            )
+        _check_numbers(file, name, tensors.get(name), shape)
+    seen = [f"{SPECIMEN}{i}" for i in range(len(record["backbones"]))]
+    if any(name in tensors for name in seen):
+        for name in seen:
+            found = tensors.get(name)
+            _check_numbers(file, name, found, found.shape if found is not None and found.ndim == 2 else (1, width))
     return tensors
+
+
+def _check_numbers(file: Path, name: str, found: NDArray[np.float32] | None, shape: tuple[int, ...]) -> None:
+    if found is None or found.shape != shape or found.dtype != np.float32 or not np.isfinite(found).all():
+        raise BundleError(f"{file}: {name} must be finite float32 numbers of shape {shape}. Restore it or tune again.")

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from safetensors.numpy import save as save_tensors
 
 from handful.atomic import replaced_folder
-from handful.backbones import catalog
 from handful.backbones.base import default_device
 from handful.backbones.chat import Tokens
 from handful.backbones.decoding import Reply, answers
@@ -23,13 +22,29 @@ from handful.backbones.language import LanguageBackbone, Sampling
 from handful.backbones.language_folders import write_pretrained
 from handful.data.conversations import Conversation, Message, asked
 from handful.errors import BundleError, OptionError
-from handful.export.record import LANGUAGE, MOVED_WEIGHTS, RECORD, digest, entries, model_folder, moved_of
+from handful.export import specimens
+from handful.export.loading import untouched, with_moved
+from handful.export.record import (
+    LANGUAGE,
+    MOVED_WEIGHTS,
+    RECORD,
+    digest,
+    entries,
+    is_backbone,
+    is_moved,
+    model_folder,
+    moved_of,
+)
+from handful.readback import checked, damage_is
 from handful.strategies.shots import KINDS, Examples, Shots
 
 FORMAT = 2
 """Version of the files; a reader refuses what is newer than itself."""
 
 _PARTS = (RECORD, MOVED_WEIGHTS, "README.md")
+
+# More tokens than any answer gets.
+_LONGEST = 1 << 20
 
 Prompt = str | Sequence[Mapping[str, Any]] | Sequence[Message]
 
@@ -56,6 +71,9 @@ class Speaker:
     """What they are picked from."""
     longest: int = 256
     """How many tokens an answer gets at most."""
+    specimen: float | None = None
+    """The loss of a public answer, in nats per token, compared with what it is when the model is first loaded; None in
+    a model that was made by hand."""
     loaded: LanguageBackbone | None = field(default=None, repr=False)
     """The model in memory, with what moved in its place."""
 
@@ -103,24 +121,17 @@ class Speaker:
         return None if self.shots is None else Examples(self.rows, self.shots)
 
     def _load(self) -> LanguageBackbone:
-        found = catalog.load(self.backbone_name, LANGUAGE)
-        if found.fingerprint != self.fingerprint:
-            raise BundleError(
-                f"backbone {self.backbone_name!r} must be the one that the model was made with ({self.fingerprint}), "
-                f"got {found.fingerprint}. Tune again, or get the weights used then."
-            )
+        found = untouched(self.backbone_name, LANGUAGE, self.fingerprint)
         if self.tuner is not None:
-            from handful.training.installation import installed
-
-            try:
-                found = installed(found, self.tuner, self.first, self.delta)
-            except (KeyError, RuntimeError, IndexError, ValueError, OptionError) as error:
-                raise BundleError(
-                    f"the weights that moved do not fit into {self.backbone_name} ({error}). Restore the model or tune "
-                    "again."
-                ) from error
+            found = with_moved(found, self.tuner, self.first, self.delta)
         assert isinstance(found, LanguageBackbone)
         found.to(default_device())
+        if self.specimen is not None and not specimens.alike_loss(specimens.loss_of(found), self.specimen):
+            raise BundleError(
+                f"backbone {self.backbone_name!r} with what moved in it must find a test answer as likely as when the "
+                "model was saved, got something else: its weights were changed, or this machine counts differently. "
+                "Restore the model or tune again."
+            )
         return found
 
     def save(self, folder: str | Path, card: str = "") -> None:
@@ -152,6 +163,7 @@ class Speaker:
             "shots": None if self.shots is None else asdict(self.shots),
             "rows": [asdict(row) for row in self.rows] if self.shots is not None else [],
             "longest": self.longest,
+            "specimen": self.specimen if self.loaded is None else specimens.loss_of(self.loaded),
             "files": files,
         }
         record["sha256"] = digest(record)
@@ -188,25 +200,32 @@ class Speaker:
         """
         place = model_folder(folder)
         record = entries(place, FORMAT, language=True)
-        try:
-            moved, shots = record["moved"], record["shots"]
-            rows = tuple(
-                Conversation(tuple(Message(**message) for message in row["prompt"]), row["answer"])
-                for row in record["rows"]
-            )
-            found = cls(
-                str(record["arm"]), str(record["backbone"]["name"]), str(record["backbone"]["fingerprint"]),
-                None if moved is None else str(moved["tuner"]), 0 if moved is None else int(moved["first"]),
-                {} if moved is None else moved_of(place, record), None if shots is None else Shots(**shots), rows,
-                int(record["longest"]),
-            )  # fmt: skip
-        except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(
-                f"{place / RECORD} has a missing or wrong entry ({error}). Restore it or tune again."
-            ) from error
-        if found.shots is not None and (found.shots.kind not in KINDS or not rows):
-            raise BundleError(f"{place / RECORD} has a missing or wrong entry (shots). Restore it or tune again.")
+
+        def refusal(why: str) -> BundleError:
+            return BundleError(f"{place / RECORD} has a missing or wrong entry ({why}). Restore it or tune again.")
+
+        with damage_is(refusal):
+            found = checked(cls._of(record, {} if record["moved"] is None else moved_of(place, record)))
+            if found.shots is not None and (found.shots.kind not in KINDS or found.shots.count < 1 or not found.rows):
+                raise ValueError("shots")
+            if not 1 <= found.longest <= _LONGEST:
+                raise ValueError("longest")
         return found
+
+    @classmethod
+    def _of(cls, record: dict[str, Any], delta: dict[str, NDArray[np.float32]]) -> Speaker:
+        moved, shots, backbone = record["moved"], record["shots"], record["backbone"]
+        if not is_backbone(backbone) or not is_moved(moved):
+            raise ValueError("moved" if is_backbone(backbone) else "backbone")
+        rows = tuple(
+            Conversation(tuple(Message(**message) for message in row["prompt"]), row["answer"])
+            for row in record["rows"]
+        )
+        return cls(
+            record["arm"], backbone["name"], backbone["fingerprint"], moved and moved["tuner"],
+            0 if moved is None else moved["first"], delta, None if shots is None else Shots(**shots), rows,
+            record["longest"], record["specimen"],
+        )  # fmt: skip
 
 
 def _messages(prompt: Prompt) -> tuple[Message, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from handful.atomic import replaced_file
 from handful.errors import MachineError
+from handful.readback import FAILURES, parsed
 
 
 @dataclass
@@ -51,7 +52,11 @@ class Decisions:
 
 
 def _json(file: Path) -> dict[str, bool]:
-    try:
-        return dict(json.loads(file.read_text("utf-8"))) if file.exists() else {}
-    except ValueError:  # cut off when the machine went down: what it held is decided anew
+    if not file.exists():
         return {}
+    try:
+        found = parsed(file)
+    except FAILURES:  # damaged when the machine went down: what it held is decided anew
+        return {}
+    made = isinstance(found, dict) and all(isinstance(value, bool) for value in found.values())
+    return found if made else {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from handful.errors import MachineError
+from handful.readback import FAILURES, parsed
 from handful.strategies.token_recipes import TokenRecipe
 from handful.training.tokens import LONG, PART
 
@@ -58,15 +58,15 @@ class Shape:
         file = folder / "config.json"
         if not file.is_file():
             return None
-        raw: Mapping[str, Any] = json.loads(file.read_text("utf-8"))
         try:
+            raw: Mapping[str, Any] = parsed(file)
             width, heads = int(raw["hidden_size"]), int(raw["num_attention_heads"])
             keys = int(raw.get("num_key_value_heads") or heads) * int(raw.get("head_dim") or width // heads)
             return cls(
                 width, int(raw["num_hidden_layers"]), int(raw["intermediate_size"]), keys, int(raw["vocab_size"]),
                 bool(raw.get("tie_word_embeddings", True)), int(raw.get("max_position_embeddings", 2048)),
             )  # fmt: skip
-        except (KeyError, TypeError, ValueError):  # another kind of model, which is refused when it is loaded
+        except FAILURES:  # another kind of model, which is refused when it is loaded
             return None
 
     @property

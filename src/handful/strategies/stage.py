@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from handful.data.splits import fold_ids
 from handful.errors import OptionError
 from handful.evaluation.answer_scores import AnswerScores, Told
 from handful.evaluation.answers import LOSS, Judge
+from handful.readback import FAILURES, checked, parsed
 from handful.seeding import generator
 from handful.strategies.forgetting import replay_costs, replayed
 from handful.strategies.inventing import COST, tries
@@ -235,10 +235,10 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
         OptionError: something was named that cannot be tried.
     """
     terms = stage.terms
-    decided = _decided(terms.checkpoints)
+    decided = _decided(terms, stage.used)
     if decided is not None:  # a resumed run does what it began, however fast the machine is now
-        stage.used, stage.counts, stage.choosing = decided["used"], tuple(decided["counts"]), decided["choosing"]
-        return dict(decided["updates"])
+        stage.used, stage.counts, stage.choosing = decided.used, decided.counts, decided.choosing
+        return dict(decided.updates)
     wanted = terms.updates or int(np.clip(2 * len(stage.rows), 40, 200))
     refused: dict[str, str] = {}
     for name in [name for name in terms.wanted if name in terms.recipes]:
@@ -292,12 +292,28 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
     return updates
 
 
-def _decided(folder: Path | None) -> dict[str, Any] | None:
-    """How many folds, updates and examples an earlier try of the same run decided on."""
-    if folder is None or not (folder / _DECIDED).is_file():
+@dataclass(frozen=True)
+class _Decided:
+    """What an earlier try of the same run decided on."""
+
+    used: int
+    updates: dict[str, int]
+    counts: tuple[int, ...]
+    choosing: int
+
+
+def _decided(terms: SpeakingTerms, most: int) -> _Decided | None:
+    """What an earlier try decided on, of at most so many folds; None where it is damaged, and is decided anew."""
+    if terms.checkpoints is None or not (terms.checkpoints / _DECIDED).is_file():
         return None
-    found: dict[str, Any] = json.loads((folder / _DECIDED).read_text("utf-8"))
-    return found
+    try:
+        raw = parsed(terms.checkpoints / _DECIDED)
+        found = checked(_Decided(raw["used"], raw["updates"], tuple(raw["counts"]), raw["choosing"]))
+    except FAILURES:  # damaged when the machine went down
+        return None
+    known = set(found.updates) <= set(terms.recipes) and all(count > 0 for count in found.updates.values())
+    sound = 1 <= found.used <= most and found.counts and min(found.counts) >= 0 and found.choosing >= 0
+    return found if known and sound else None
 
 
 def _asking(once: float, counts: Sequence[int]) -> float:

@@ -1,0 +1,88 @@
+"""Decisions of an interrupted run: read back as they were, and made anew where their file is damaged."""
+
+from __future__ import annotations
+
+import json
+import os
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handful.strategies.decisions import Decisions
+from handful.strategies.holding import Shape
+from handful.strategies.stage import SpeakingTerms, _decided
+
+JUNK = [b"", b"{", b"[]", b"3", b"null", b'{"lora": 1}', b'["lo"]', b"\xff\xfe", b"[" * 100_000, b"9" * 5000]
+DECIDED = {"used": 2, "updates": {"lora": 40}, "counts": [1, 2], "choosing": 5}
+SETTINGS = {
+    "hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 32, "vocab_size": 99,
+}  # fmt: skip
+
+
+def test_what_was_decided_is_decided_again(tmp_path):
+    first = Decisions.read(tmp_path)
+    assert (first.go("lora", True), first.go("full", False)) == (True, False)
+    again = Decisions.read(tmp_path)
+    assert (again.go("lora", False), again.go("full", True)) == (True, False)
+
+
+@pytest.mark.parametrize("content", JUNK)
+def test_damaged_decisions_are_made_anew(tmp_path, content):
+    (tmp_path / "decisions.json").write_bytes(content)
+    assert Decisions.read(tmp_path).made == {}
+
+
+def terms(folder) -> SpeakingTerms:
+    return SpeakingTerms(checkpoints=folder, recipes={"lora": SimpleNamespace()})
+
+
+def test_what_a_language_run_decided_is_read_back(tmp_path):
+    (tmp_path / "decided.json").write_text(json.dumps(DECIDED))
+    found = _decided(terms(tmp_path), 4)
+    assert (found.used, found.updates, found.counts, found.choosing) == (2, {"lora": 40}, (1, 2), 5)
+    assert _decided(terms(tmp_path / "nowhere"), 4) is None
+    assert _decided(terms(None), 4) is None
+
+
+@pytest.mark.parametrize("content", JUNK)
+def test_a_damaged_language_run_decides_anew(tmp_path, content):
+    (tmp_path / "decided.json").write_bytes(content)
+    assert _decided(terms(tmp_path), 4) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("used", 0), ("used", 5), ("used", True), ("used", "2"), ("updates", {"lora": -1}), ("updates", {"other": 40}),
+        ("updates", {"lora": 1.5}), ("updates", []), ("counts", []), ("counts", [-1]), ("counts", ["1"]), ("counts", 3),
+        ("choosing", -1), ("choosing", None),
+    ],
+)  # fmt: skip
+def test_what_nobody_can_have_decided_is_decided_anew(tmp_path, name, value):
+    (tmp_path / "decided.json").write_text(json.dumps({**DECIDED, name: value}))
+    assert _decided(terms(tmp_path), 4) is None
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_decided_anew(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("junk")
+    for name in ("decided.json", "decisions.json", "config.json"):
+        (folder / name).write_bytes(content)
+    assert (_decided(terms(folder), 4), Decisions.read(folder).made, Shape.of(folder)) == (None, {}, None)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_a_pipe_in_place_of_decisions_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "decisions.json")
+    assert Decisions.read(tmp_path).made == {}
+
+
+@pytest.mark.parametrize("change", [{"num_attention_heads": 0}, {"hidden_size": 1e999}, {"vocab_size": "x"}])
+def test_settings_that_no_model_has_are_no_shape(tmp_path, change):
+    assert Shape.of(tmp_path) is None
+    (tmp_path / "config.json").write_text(json.dumps(SETTINGS))
+    assert Shape.of(tmp_path).width == 16
+    (tmp_path / "config.json").write_text(json.dumps({**SETTINGS, **change}))
+    assert Shape.of(tmp_path) is None
