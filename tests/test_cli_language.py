@@ -215,7 +215,7 @@ def test_a_port_in_use(handful, toy):
     )
 
 
-def test_it_says_where_it_is_answers_and_ends_with_ctrl_c(toy):
+def test_it_says_where_it_is_answers_and_ends_with_ctrl_c(toy, signals):
     """60 s are for a busy machine."""
     words = [sys.executable, "-c", AS_COMMAND, "serve", str(toy), "--port", "0"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
