@@ -46,7 +46,7 @@ class Ended(NamedTuple):
 
 @pytest.fixture
 def signals() -> Iterator[None]:
-    """Signals do what they usually do, in this process and in those it starts, also where the tests run without ears."""
+    """Signals do what they usually do, here and in processes that are started, also where the suite ignores some."""
     usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     if hasattr(signal, "SIGHUP"):
         usual[signal.SIGHUP] = signal.SIG_DFL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,9 @@ from handful.atomic.swaps import exchange
 from handful.atomic.workplaces import NEW, OLD, READY, record, tidy, workplace
 from handful.errors import MachineError, OptionError
 
-__all__ = ["NEW", "check_replaceable", "exchange", "replaced_file", "replaced_folder", "tidy", "workplace"]
+__all__ = ["NEW", "check_replaceable", "exchange", "keep", "replaced_file", "replaced_folder", "tidy", "workplace"]
+
+logger = logging.getLogger(__name__)
 
 _SPACE = (errno.ENOSPC, errno.EDQUOT)
 
@@ -69,6 +72,26 @@ def replaced_file(file: Path) -> Iterator[Path]:
             fresh.replace(place)
     except OSError as error:
         raise _explained(error, file) from error
+
+
+# Folders of which was said that a file cannot be kept in them.
+_told: set[Path] = set()
+
+
+def keep(file: Path, content: bytes) -> None:
+    """Write a file that only helps to go on later: where it cannot be written, that is said once, and no work is lost.
+
+    Args:
+        file: where; one that is there already is replaced, and stays where the new one cannot be written.
+        content: what it shall hold.
+    """
+    try:
+        with replaced_file(file) as target:
+            target.write_bytes(content)
+    except MachineError as error:
+        if file.parent not in _told:
+            _told.add(file.parent)
+            logger.warning("%s The work goes on; if it is interrupted, --resume begins further back", error)
 
 
 def check_replaceable(folder: Path, marker: str) -> None:

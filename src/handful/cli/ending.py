@@ -17,8 +17,8 @@ _FROM_OUTSIDE = ("SIGTERM", "SIGHUP")
 
 # What libraries say in an error of their own, or of the loader, when no memory is to be had.
 _NO_MEMORY = (
-    "allocate memory", "not enough memory", "out of memory", "DefaultCPUAllocator", "bad_alloc", "failed to map segment",
-    "can't start new thread", "could not create a primitive",  # oneDNN
+    "allocate memory", "not enough memory", "out of memory", "DefaultCPUAllocator", "bad_alloc",
+    "failed to map segment", "can't start new thread", "could not create a primitive",
 )  # fmt: skip
 
 

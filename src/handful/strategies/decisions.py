@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from handful.atomic import replaced_file
+from handful.atomic import keep
 from handful.errors import MachineError
 
 
@@ -23,11 +23,14 @@ class Decisions:
 
     @classmethod
     def read(cls, folder: Path | None) -> Decisions:
-        """Those of an interrupted run, or none yet."""
+        """Those of an interrupted run, or none yet.
+
+        Raises:
+            MachineError: they are there and cannot be read.
+        """
         if folder is None:
             return cls({}, None)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             file = folder / "decisions.json"
             return cls(_json(file), file)
         except OSError as error:
@@ -45,8 +48,7 @@ class Decisions:
         if name not in self.made:
             self.made[name] = affordable
             if self.file is not None:
-                with replaced_file(self.file) as target:
-                    target.write_text(json.dumps(self.made), "utf-8")
+                keep(self.file, json.dumps(self.made).encode())
         return self.made[name]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.atomic import replaced_file
+from handful.atomic import keep
 from handful.backbones.chat import Tokens
 from handful.backbones.language import LanguageBackbone
 from handful.data.conversations import Conversation
@@ -286,9 +286,8 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
         notes.append(f"{name} was not tried: {why}.")
     updates = dict.fromkeys(tried, wanted)
     if terms.checkpoints is not None:
-        with replaced_file(terms.checkpoints / _DECIDED) as file:
-            made_of = {"used": stage.used, "updates": updates, "counts": stage.counts, "choosing": stage.choosing}
-            file.write_text(json.dumps(made_of), encoding="utf-8")
+        made_of = {"used": stage.used, "updates": updates, "counts": stage.counts, "choosing": stage.choosing}
+        keep(terms.checkpoints / _DECIDED, json.dumps(made_of).encode())
     return updates
 
 
@@ -296,7 +295,10 @@ def _decided(folder: Path | None) -> dict[str, Any] | None:
     """How many folds, updates and examples an earlier try of the same run decided on."""
     if folder is None or not (folder / _DECIDED).is_file():
         return None
-    found: dict[str, Any] = json.loads((folder / _DECIDED).read_text("utf-8"))
+    try:
+        found: dict[str, Any] = json.loads((folder / _DECIDED).read_text("utf-8"))
+    except ValueError:  # cut off when the machine went down: it is decided anew
+        return None
     return found
 
 
