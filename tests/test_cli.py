@@ -504,15 +504,20 @@ if __name__ == "__main__":
 """
 
 
-def test_being_terminated_ends_the_processes_that_were_started(tmp_path, signals):
+@pytest.mark.parametrize(
+    ("name", "said", "code"),
+    [("SIGTERM", "handful: Terminated; nothing half-written is left.\n", 143), ("SIGKILL", "", -9)],
+)
+def test_the_processes_that_a_command_started_end_with_it(tmp_path, signals, name, said, code):
     (tmp_path / "busy.py").write_text(WAITS)
     words = [sys.executable, str(tmp_path / "busy.py"), "busy"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "1\n"
-        process.terminate()
+        process.send_signal(getattr(signal, name))
         # Standard output ends when the last process that has it does.
-        assert process.communicate(timeout=40) == ("", "handful: Terminated; nothing half-written is left.\n")
-        assert process.returncode == 143
+        found = process.communicate(timeout=40)
+        assert (found[0], process.returncode) == ("", code)
+        assert not said or found[1] == said
 
 
 # The machine has no more to give -----------------------------------------------------------------------------------

@@ -44,13 +44,13 @@ def heed_signals() -> None:
 
 def leave_interrupted(interruption: KeyboardInterrupt) -> NoReturn:
     """Say that a command was interrupted and exit as shells expect it: with 128 and the number of the signal."""
-    for number in _known(("SIGINT", *_FROM_OUTSIDE)):  # a second one changes nothing
-        signal.signal(number, signal.SIG_IGN)
-    outside = isinstance(interruption, Terminated)
+    for further in _known(("SIGINT", *_FROM_OUTSIDE)):  # a second one changes nothing
+        signal.signal(further, signal.SIG_IGN)
+    number = interruption.number if isinstance(interruption, Terminated) else signal.SIGINT
     with contextlib.suppress(OSError):  # the terminal is gone
-        word = "Terminated" if outside else "Interrupted"
+        word = "Interrupted" if number == signal.SIGINT else "Terminated"
         print(f"handful: {word}; nothing half-written is left.", file=sys.stderr, flush=True)
-    leave_at_once(128 + (interruption.number if outside else signal.SIGINT))
+    leave_at_once(128 + number)
 
 
 def memory_ran_out(error: Exception) -> bool:
