@@ -6,7 +6,7 @@ import csv
 import itertools
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,20 +45,30 @@ class Ended(NamedTuple):
 
 
 @pytest.fixture
-def handful(monkeypatch, capsys, tmp_path) -> Callable[..., Ended]:
+def signals() -> Iterator[None]:
+    """Signals do what they usually do, here and in processes that are started, also where the suite ignores some."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    if hasattr(signal, "SIGHUP"):
+        usual[signal.SIGHUP] = signal.SIG_DFL
+    before = {number: signal.signal(number, action) for number, action in usual.items()}
+    yield
+    for number, action in before.items():
+        signal.signal(number, action)
+
+
+@pytest.fixture
+def handful(monkeypatch, capsys, tmp_path, signals) -> Callable[..., Ended]:
     """Run a command line in this process, in an empty folder; anything but an exit fails the test."""
     monkeypatch.chdir(tmp_path)
 
     def run(*words: object) -> Ended:
         from handful.cli import main
 
-        monkeypatch.setattr("handful.cli.leave_at_once", sys.exit)  # or the tests would end with it
+        monkeypatch.setattr("handful.cli.ending.leave_at_once", sys.exit)  # or the tests would end with it
         monkeypatch.setattr(sys, "argv", ["handful", *map(str, words)])
-        usual = signal.getsignal(signal.SIGINT)
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
-        signal.signal(signal.SIGINT, usual)
         return Ended(ended.value.code, *capsys.readouterr())
 
     return run

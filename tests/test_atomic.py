@@ -49,7 +49,7 @@ def test_the_folder_has_the_rights_that_any_new_folder_has(tmp_path):
 
 def test_nothing_is_there_under_its_name_before_the_end(tmp_path):
     with replaced_folder(tmp_path / "out", PARTS) as target:
-        assert target.parent == tmp_path
+        assert target.parent.parent == tmp_path
         assert not (tmp_path / "out").exists()
 
 
@@ -67,20 +67,23 @@ def test_an_error_in_the_middle_leaves_what_was_there(tmp_path, error, before):
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_an_error_between_the_two_renames_puts_the_old_one_back(tmp_path, monkeypatch, error):
+    """Where folders cannot change places in one step."""
     write(tmp_path / "out", "old")
-    rename, done = Path.rename, []
+    (tmp_path / "out/answers.csv").write_text("mine")
+    rename = Path.rename
 
-    def second_fails(self, target):
-        done.append(target)
-        if len(done) == 2:
+    def last_fails(self, target):
+        if self.name == "ready":
             raise error
         return rename(self, target)
 
-    monkeypatch.setattr(Path, "rename", second_fails)
+    monkeypatch.setattr("handful.atomic.exchange", lambda one, other: False)
+    monkeypatch.setattr(Path, "rename", last_fails)
     with pytest.raises((MachineError, KeyboardInterrupt)):
         write(tmp_path / "out")
     assert names(tmp_path) == ["out"]
     assert (tmp_path / "out/data.bin").read_text() == "old"
+    assert (tmp_path / "out/answers.csv").read_text() == "mine"
 
 
 @pytest.mark.parametrize("before", [False, True])
@@ -95,8 +98,10 @@ def test_a_kill_in_the_middle_leaves_the_old_folder_or_none(tmp_path, before):
     ended = subprocess.run([sys.executable, "-c", script, str(tmp_path / "out")], check=False)
     assert ended.returncode == -9
     assert (tmp_path / "out").exists() == before
-    write(tmp_path / "out", "third")  # what the kill left beside it is in nobody's way
+    assert len(names(tmp_path)) == 1 + before
+    write(tmp_path / "out", "third")
     assert (tmp_path / "out/data.bin").read_text() == "third"
+    assert names(tmp_path) == ["out"]
 
 
 def test_an_earlier_result_is_replaced_and_an_empty_folder_is_taken(tmp_path):

@@ -440,7 +440,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("engine", ["inline", "processes"])
-def test_ctrl_c_waits_for_nobody_and_a_second_one_changes_nothing(tmp_path, engine):
+def test_ctrl_c_waits_for_nobody_and_a_second_one_changes_nothing(tmp_path, signals, engine):
     """The jobs interrupt the run and go on for a minute; whoever waits for them waits too long."""
     (tmp_path / "busy.py").write_text(BUSY)
     ended = subprocess.run(
@@ -449,6 +449,136 @@ def test_ctrl_c_waits_for_nobody_and_a_second_one_changes_nothing(tmp_path, engi
     )  # fmt: skip
     assert (ended.returncode, ended.stdout) == (130, "")
     assert ended.stderr == "handful: Interrupted; nothing half-written is left.\n"
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_being_terminated_is_like_ctrl_c(handful, run, tmp_path, monkeypatch, name, code):
+    number = getattr(signal, name, None)
+    if number is None:
+        pytest.skip(f"this system has no {name}")
+    monkeypatch.setattr(progress.Bars, "__call__", lambda *_: signal.raise_signal(number))
+    ended = handful("predict", run, "insects.csv", "--out", "answers.csv")
+    assert (ended.code, ended.out) == (code, "")
+    assert ended.err.endswith("handful: Terminated; nothing half-written is left.\n")
+    assert names(tmp_path) == {"insects.csv", "run"}
+
+
+def test_a_terminal_that_is_gone_is_no_second_error(handful, monkeypatch):
+    def gone(*_, **__):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def closed():
+        monkeypatch.setattr(sys.stderr, "write", gone)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("handful.backbones.weights.present", closed)
+    assert handful("models", "list").code == 143
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_what_is_ignored_from_the_start_stays_ignored(handful, monkeypatch, name):
+    """As of a job in the background, or under nohup."""
+    number = getattr(signal, name, None)
+    if number is None:
+        pytest.skip(f"this system has no {name}")
+    signal.signal(number, signal.SIG_IGN)
+    monkeypatch.setattr("handful.backbones.weights.present", lambda: signal.raise_signal(number) or {})
+    assert handful("models", "list").code == 0
+
+
+WAITS = """
+import sys
+from handful import cli, engines
+
+def work(number):
+    print(number, flush=True)
+    import threading
+    threading.Event().wait(60)
+
+def busy():
+    list(engines.engine("processes").map(work, [1]))
+
+if __name__ == "__main__":
+    cli.app.command(busy, name="busy")
+    cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "code"),
+    [("SIGTERM", "handful: Terminated; nothing half-written is left.\n", 143), ("SIGKILL", "", -9)],
+)
+def test_the_processes_that_a_command_started_end_with_it(tmp_path, signals, name, said, code):
+    (tmp_path / "busy.py").write_text(WAITS)
+    words = [sys.executable, str(tmp_path / "busy.py"), "busy"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "1\n"
+        process.send_signal(getattr(signal, name))
+        # Standard output ends when the last process that has it does.
+        found = process.communicate(timeout=40)
+        assert (found[0], process.returncode) == ("", code)
+        assert not said or found[1] == said
+
+
+# The machine has no more to give -----------------------------------------------------------------------------------
+
+NO_MEMORY = (
+    "handful: memory ran out: the machine, or the limit set for this process (ulimit -v), has not enough for this. "
+    "Close other programs, raise the limit, or choose a smaller backbone.\n"
+)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you …"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("can't start new thread"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        ImportError("libgomp.so.1: cannot allocate memory in static TLS block"),
+    ],
+    ids=lambda error: f"{type(error).__name__} {error}"[:40],
+)
+def test_too_little_memory_is_one_sentence(handful, monkeypatch, error):
+    def short():
+        raise error
+
+    monkeypatch.setattr("handful.backbones.weights.present", short)
+    assert handful("models", "list") == (1, "", NO_MEMORY)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a mistake"), OSError(errno.EIO, "x"), ImportError("no such name")])
+def test_a_mistake_of_ours_is_not_taken_for_it(monkeypatch, error):
+    def wrong():
+        raise error
+
+    monkeypatch.setattr("handful.backbones.weights.present", wrong)
+    monkeypatch.setattr(sys, "argv", ["handful", "models", "list"])
+    with pytest.raises(type(error)) as raised:
+        cli.main()
+    assert raised.value is error
+
+
+@pytest.mark.parametrize("words", [["tune", "x.csv"], ["predict", "run", "x.csv"], ["serve", "run"]])
+def test_a_limit_under_which_libraries_would_hang_is_refused(handful, monkeypatch, words):
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (650_000_000, -1))
+    ended = handful(*words)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        "handful: the memory that a process may have (ulimit -v) must be at least 1.5 GB for this, got 0.7 GB. "
+        "Raise the limit, for example with: ulimit -v unlimited\n"
+    )
+
+
+def test_what_loads_no_library_does_not_mind_a_limit(handful, run, monkeypatch):
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (650_000_000, -1))
+    assert handful("report", run).code == 0
+    assert handful("models").code == 0
 
 
 # Other ends of the streams -----------------------------------------------------------------------------------------

@@ -215,7 +215,10 @@ def test_a_port_in_use(handful, toy):
     )
 
 
-def test_it_says_where_it_is_answers_and_ends_with_ctrl_c(toy):
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]
+)
+def test_it_says_where_it_is_answers_and_ends_when_told_to(toy, signals, number, code, word):
     """60 s are for a busy machine."""
     words = [sys.executable, "-c", AS_COMMAND, "serve", str(toy), "--port", "0"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
@@ -231,9 +234,9 @@ def test_it_says_where_it_is_answers_and_ends_with_ctrl_c(toy):
             request = urllib.request.Request(f"{found[1]}/chat/completions", json.dumps(question).encode())
             with urllib.request.urlopen(request, timeout=60) as response:
                 assert json.load(response)["usage"]["prompt_tokens"] == 8
-            server.send_signal(signal.SIGINT)
-            assert server.communicate(timeout=60) == ("", "handful: Interrupted; nothing half-written is left.\n")
-            assert server.returncode == 130
+            server.send_signal(number)
+            assert server.communicate(timeout=60) == ("", f"handful: {word}; nothing half-written is left.\n")
+            assert server.returncode == code
         finally:
             server.kill()
 

@@ -88,7 +88,8 @@ def test_damaged_weights_are_not_packed(here, tmp_path):
 
 
 def test_an_archive_that_cannot_be_written_is_said(here, tmp_path):
-    expected = r"w\.zip cannot be written: No such file or directory\. Choose another place\.$"
+    (tmp_path / "no").touch()
+    expected = r"w\.zip cannot be written: File exists\. Choose another place\.$"
     with pytest.raises(MachineError, match=expected):
         archive.bundle(tmp_path / "no" / "w.zip")
 

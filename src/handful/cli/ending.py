@@ -1,12 +1,71 @@
-"""How a command ends: output streams that take whatever is written, and an exit that waits for nobody."""
+"""How a command ends: when it is told to, when the machine has no more to give, and without waiting for anybody."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
+
+# What ends a command from outside; Windows knows the first only.
+_FROM_OUTSIDE = ("SIGTERM", "SIGHUP")
+
+# What libraries say in an error of their own, or of the loader, when no memory is to be had.
+_NO_MEMORY = (
+    "allocate memory", "not enough memory", "out of memory", "DefaultCPUAllocator", "bad_alloc",
+    "failed to map segment", "can't start new thread", "could not create a primitive",
+)  # fmt: skip
+
+
+class Terminated(KeyboardInterrupt):
+    """A command is ended from outside: everything happens that happens after Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        """Args: number: the signal that said so."""
+        super().__init__()
+        self.number = number
+
+
+def heed_signals() -> None:
+    """Let SIGTERM, and the end of the terminal, end a command as Ctrl-C does, unless it was started without ears.
+
+    What is ignored when a command starts stays ignored: so shells start jobs in the background, and ``nohup`` all jobs.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in _known(_FROM_OUTSIDE):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _terminate)
+
+
+def leave_interrupted(interruption: KeyboardInterrupt) -> NoReturn:
+    """Say that a command was interrupted and exit as shells expect it: with 128 and the number of the signal."""
+    for further in _known(("SIGINT", *_FROM_OUTSIDE)):  # a second one changes nothing
+        signal.signal(further, signal.SIG_IGN)
+    number = interruption.number if isinstance(interruption, Terminated) else signal.SIGINT
+    with contextlib.suppress(OSError):  # the terminal is gone
+        word = "Interrupted" if number == signal.SIGINT else "Terminated"
+        print(f"handful: {word}; nothing half-written is left.", file=sys.stderr, flush=True)
+    leave_at_once(128 + number)
+
+
+def memory_ran_out(error: Exception) -> bool:
+    """Whether an error says that no more memory is to be had, whoever says it."""
+    if isinstance(error, OSError | RuntimeError | ImportError):
+        return any(sign in str(error) for sign in _NO_MEMORY)
+    return isinstance(error, MemoryError)
+
+
+def _known(names: tuple[str, ...]) -> list[signal.Signals]:
+    return [signal.Signals[name] for name in names if name in signal.Signals.__members__]
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated(number)
 
 
 def leave_at_once(code: int) -> NoReturn:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -35,15 +36,26 @@ class Processes:
 
     def map(self, fn: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
         """Give the results in the order of the jobs; ``fn`` and the jobs must be picklable."""
-        context, ignore = get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
-        # Ctrl-C reaches every process at the terminal; this one alone says what it means.
-        with ProcessPoolExecutor(os.cpu_count() or 1, context, signal.signal, ignore) as pool:
+        with ProcessPoolExecutor(os.cpu_count() or 1, get_context("spawn"), _follow) as pool:
             try:
                 yield from _ordered(pool, fn, list(jobs))
             except BaseException:  # an error, an interruption, or a reader that has seen enough: nobody wants the rest
                 for process in list(pool._processes.values()):  # pool.terminate_workers() from Python 3.14 on
                     process.terminate()
                 raise
+
+
+def _follow() -> None:
+    """Leave it to the process that started this one to say what Ctrl-C means, and end with it, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    starter = parent_process()
+    assert starter is not None
+
+    def end() -> None:
+        starter.join()
+        os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def _ordered(pool: Executor, fn: Callable[[Job], Result], jobs: list[Job]) -> Iterator[Result]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
+from handful.atomic import tidy
 from handful.data.cells import is_blank
 from handful.data.dataset import CLASSIFIED
 from handful.errors import BundleError
@@ -42,8 +44,13 @@ LANGUAGE = "language"
 
 
 def model_folder(folder: str | Path) -> Path:
-    """The folder of a model: the one given, or ``model/`` in a run folder."""
+    """The folder of a model: the one given, or ``model/`` in a run folder.
+
+    What commands that were killed left beside the model or its run is put right first.
+    """
     place = Path(folder)
+    for above in list(Path(os.path.realpath(place)).parents)[:2]:
+        tidy(above)
     return place / "model" if (place / "model" / RECORD).exists() else place
 
 

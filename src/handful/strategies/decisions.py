@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from handful.atomic import replaced_file
-from handful.errors import MachineError
+from handful.atomic import keep
 from handful.readback import FAILURES, parsed
 
 
@@ -24,18 +23,11 @@ class Decisions:
 
     @classmethod
     def read(cls, folder: Path | None) -> Decisions:
-        """Those of an interrupted run, or none yet."""
+        """Those of an interrupted run; none where there are none yet, or where their file is damaged."""
         if folder is None:
             return cls({}, None)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = folder / "decisions.json"
-            return cls(_json(file), file)
-        except OSError as error:
-            raise MachineError(
-                f"folder {folder}, where the trainings keep their state, cannot be used ({error.strerror or error}). "
-                "Name another run folder."
-            ) from error
+        file = folder / "decisions.json"
+        return cls(_json(file), file)
 
     def within(self, ends: float) -> Callable[[str, float], bool]:
         """Whether something that takes so many seconds is tried, where all has to end at a time."""
@@ -46,17 +38,14 @@ class Decisions:
         if name not in self.made:
             self.made[name] = affordable
             if self.file is not None:
-                with replaced_file(self.file) as target:
-                    target.write_text(json.dumps(self.made), "utf-8")
+                keep(self.file, json.dumps(self.made).encode())
         return self.made[name]
 
 
 def _json(file: Path) -> dict[str, bool]:
-    if not file.exists():
-        return {}
     try:
         found = parsed(file)
-    except FAILURES:  # damaged when the machine went down: what it held is decided anew
+    except FAILURES:  # none yet, or damaged when the machine went down: what it held is decided anew
         return {}
     made = isinstance(found, dict) and all(isinstance(value, bool) for value in found.values())
     return found if made else {}

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.atomic import replaced_file
+from handful.atomic import keep
 from handful.backbones.chat import Tokens
 from handful.backbones.language import LanguageBackbone
 from handful.data.conversations import Conversation
@@ -286,9 +286,8 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
         notes.append(f"{name} was not tried: {why}.")
     updates = dict.fromkeys(tried, wanted)
     if terms.checkpoints is not None:
-        with replaced_file(terms.checkpoints / _DECIDED) as file:
-            made_of = {"used": stage.used, "updates": updates, "counts": stage.counts, "choosing": stage.choosing}
-            file.write_text(json.dumps(made_of), encoding="utf-8")
+        made_of = {"used": stage.used, "updates": updates, "counts": stage.counts, "choosing": stage.choosing}
+        keep(terms.checkpoints / _DECIDED, json.dumps(made_of).encode())
     return updates
 
 

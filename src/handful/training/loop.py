@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from handful.atomic import replaced_file
+from handful.atomic import keep
 from handful.errors import MachineError, OptionError, TrainingError, suggestion
 from handful.training.devices import mixed_precision, out_of_memory
 from handful.training.objectives import Objective
@@ -116,7 +116,8 @@ def train(
         settings: the options.
         penalties: added to the objective.
         checkpoint: a file that holds where the run is, written at the end and now and then; where it exists already,
-            the run goes on from there and ends as if it had never stopped.
+            the run goes on from there and ends as if it had never stopped; where it cannot be written, that is said
+            and the run goes on.
         progress: called after every update; True ends the training there.
 
     Returns:
@@ -236,8 +237,7 @@ def _save(
             tensors[f"{i}.{key}"] = value.detach().contiguous()
     about = {"settings": json.dumps(asdict(settings)), "log": json.dumps([asdict(update) for update in log])}
     about["over"] = json.dumps(over)  # perhaps before its last update, where somebody ended it
-    with replaced_file(file) as target:
-        target.write_bytes(save(tensors, about))
+    keep(file, save(tensors, about))
 
 
 def _resume(

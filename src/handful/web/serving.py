@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
 from types import FrameType
 
@@ -73,8 +74,14 @@ class Server(uvicorn.Server):
             )
         )
         self._application = application
+        self._deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end; after Ctrl-C ``run`` raises KeyboardInterrupt once nobody is being answered any more."""
+        """Begin to end; after Ctrl-C ``run`` raises KeyboardInterrupt once nobody is being answered any more.
+
+        A job that shells started in the background, deaf to Ctrl-C, stays so.
+        """
+        if sig == signal.SIGINT and self._deaf:
+            return
         self._application.state.stopping = True
         super().handle_exit(sig, frame)

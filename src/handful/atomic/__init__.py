@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from handful.atomic.swaps import exchange
+from handful.atomic.workplaces import NEW, OLD, READY, record, tidy, workplace
 from handful.errors import MachineError, OptionError
+
+__all__ = ["NEW", "check_replaceable", "exchange", "keep", "replaced_file", "replaced_folder", "tidy", "workplace"]
+
+logger = logging.getLogger(__name__)
 
 _SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
 def replaced_folder(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
-    """Give a temporary sibling to write into; rename it into place when the body ends without an error.
+    """Give a hidden folder to write into; put it in place in one step when the body ends without an error.
 
-    Whatever else a replaced folder held is moved into the new one: it belongs to the user.
+    Whatever else a replaced folder held is moved into the new one: it belongs to the user. Wherever a kill comes, the
+    next command that looks into the folder above puts things right.
 
     Args:
         folder: where the result shall lie; a link is followed.
@@ -31,23 +37,20 @@ def replaced_folder(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
     """
     check_replaceable(folder, parts[0])
     place = Path(os.path.realpath(folder))
-    fresh: Path | None = None
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
-        fresh.chmod(0o777 & ~_umask())
-        yield fresh
-        _swap(fresh, place, parts)
+        with workplace(place.parent) as shop:
+            fresh = shop / NEW
+            fresh.mkdir()
+            yield fresh
+            _put(fresh, place, parts)
     except OSError as error:
         raise _explained(error, folder) from error
-    finally:
-        if fresh is not None:
-            shutil.rmtree(fresh, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def replaced_file(file: Path) -> Iterator[Path]:
-    """Give a temporary sibling to write to; rename it into place when the body ends without an error.
+    """Give a name in a hidden folder to write to; rename it into place when the body ends without an error.
 
     A link is followed. A pipe or device, such as ``/dev/stdout``, cannot be replaced and is written to directly.
 
@@ -55,7 +58,6 @@ def replaced_file(file: Path) -> Iterator[Path]:
         OptionError: ``file`` is a folder.
         MachineError: it cannot be written, or the disk is full.
     """
-    fresh: Path | None = None
     try:
         if file.is_dir():
             raise OptionError(f"output {file} must be a file, got a folder. Name a file in it, such as answers.csv.")
@@ -64,21 +66,38 @@ def replaced_file(file: Path) -> Iterator[Path]:
             return
         place = Path(os.path.realpath(file))
         place.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
-        os.close(handle)
-        fresh = Path(name)
-        fresh.chmod(0o666 & ~_umask())
-        yield fresh
-        fresh.replace(place)
+        with workplace(place.parent) as shop:
+            fresh = shop / NEW
+            yield fresh
+            fresh.replace(place)
     except OSError as error:
         raise _explained(error, file) from error
-    finally:
-        if fresh is not None:
-            fresh.unlink(missing_ok=True)
+
+
+# Folders of which was said that a file cannot be kept in them.
+_told: set[Path] = set()
+
+
+def keep(file: Path, content: bytes) -> None:
+    """Write a file that only helps to go on later: where it cannot be written, that is said once, and no work is lost.
+
+    Args:
+        file: where; one that is there already is replaced, and stays where the new one cannot be written.
+        content: what it shall hold.
+    """
+    try:
+        with replaced_file(file) as target:
+            target.write_bytes(content)
+    except MachineError as error:
+        if file.parent not in _told:
+            _told.add(file.parent)
+            logger.warning("%s The work goes on; if it is interrupted, --resume begins further back", error)
 
 
 def check_replaceable(folder: Path, marker: str) -> None:
     """Refuse a folder that holds something else or cannot be written, before any work is done.
+
+    What commands that were killed left beside it is put right first.
 
     Args:
         folder: where a result shall lie.
@@ -89,6 +108,7 @@ def check_replaceable(folder: Path, marker: str) -> None:
         MachineError: nothing can be written beside it.
     """
     place = Path(os.path.realpath(folder))
+    tidy(place.parent)
     try:
         if place.is_dir():
             if any(place.iterdir()) and not (place / marker).exists():
@@ -113,32 +133,21 @@ def check_replaceable(folder: Path, marker: str) -> None:
         raise MachineError(f"{folder} cannot be written: no permission in {above}. Choose another folder.")
 
 
-def _swap(fresh: Path, place: Path, parts: Sequence[str]) -> None:
-    if not place.exists():
-        fresh.rename(place)
-        return
-    shelf = Path(tempfile.mkdtemp(prefix=f".{place.name}.old.", dir=place.parent))
-    old = shelf / "was"
+def _put(fresh: Path, place: Path, parts: Sequence[str]) -> None:
+    """Put a complete folder in its place; what was there is then in the workplace, whose end gives back from it."""
     try:
-        place.rename(old)
-        try:
+        if not place.exists():
             fresh.rename(place)
-        except BaseException:
-            old.rename(place)
+            return
+    except OSError:
+        if not place.exists():  # another command was faster: what it made is replaced
             raise
-        for entry in old.iterdir():
-            if entry.name not in parts and not (place / entry.name).exists():
-                entry.rename(place / entry.name)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        with contextlib.suppress(OSError):  # not empty where something of the user's could not be moved out of it
-            shelf.rmdir()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    shop = fresh.parent
+    record(shop, place, [*parts, *(path.name for path in fresh.iterdir())])
+    ready = fresh.rename(shop / READY)
+    if not exchange(ready, place):
+        place.rename(shop / OLD)
+        ready.rename(place)
 
 
 def _explained(error: OSError, place: Path) -> MachineError:
