@@ -1,13 +1,16 @@
 # Two commands for everybody:  make demo   make test
-# More for contributors:       make check  make format  make docs  make clean
+# More for contributors:       make check  make oldest  make format  make docs  make clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO_BACKBONES := minilm-l6 efficientnet-lite0 speech-embedding voice-encoder
+# Each library that computes is kept to what any x86-64 processor has, and to one thread: other roundings than a new one's.
+OLDEST := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OPENBLAS_CORETYPE=Nehalem \
+  NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4" OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs clean
+.PHONY: help demo test check oldest format docs clean
 
 help: ## say what the targets do
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /make \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
@@ -39,6 +42,10 @@ check: $(STAMP) ## format check, lint and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+oldest: $(STAMP) ## the tests of numbers again, computed as on the oldest processors
+	$(OLDEST) $(BIN)/python -m pytest -m 'not integration' tests/backbones tests/contract tests/export tests/features \
+	  tests/inspection tests/training
 
 format: $(STAMP) ## bring the code into the house format
 	$(BIN)/ruff format .

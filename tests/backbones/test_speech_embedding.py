@@ -17,6 +17,9 @@ from handful.backbones.speech_embedding import (
     build,
     frames,
 )
+from rounding import rounding
+
+TERMS = 3960  # that a number is added up from, through all blocks
 
 
 @pytest.fixture
@@ -58,7 +61,8 @@ def test_one_pass_over_a_clip_equals_a_pass_over_each_window(network):
     assert whole.shape == (96, 4)
     for number in range(4):
         window = waves[:, number * 8 * HOP :][:, : samples_of(WINDOW)]
-        assert_allclose(run(network, window).x[0, :, 0, 0], whole[:, number], atol=1e-5)
+        found = run(network, window).x[0, :, 0, 0]
+        assert_allclose(found, whole[:, number], rtol=0, atol=rounding(steps=TERMS, size=15.0))  # the loudest frame
 
 
 def test_the_mask_keeps_exactly_the_frames_that_saw_no_padding(network):
@@ -79,12 +83,12 @@ def test_the_mask_keeps_exactly_the_frames_that_saw_no_padding(network):
 
 def test_the_activation_is_bounded_below_and_lets_gradients_through():
     x = torch.tensor([-10.0, -1.0, 0.0, 3.0])
-    assert_allclose(bounded(x.clone()), [-0.4, -0.2, 0.0, 3.0])
+    assert_allclose(bounded(x.clone()), [-0.4, -0.2, 0.0, 3.0], rtol=1e-6)
     x.requires_grad_(True)
     y = bounded(x * 1)
     y.sum().backward()
-    assert_allclose(y.detach(), [-0.4, -0.2, 0.0, 3.0])
-    assert_allclose(x.grad, [0.0, 0.2, 0.2, 1.0])
+    assert_allclose(y.detach(), [-0.4, -0.2, 0.0, 3.0], rtol=1e-6)
+    assert_allclose(x.grad, [0.0, 0.2, 0.2, 1.0], rtol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +113,11 @@ def test_the_rebuilt_network_equals_the_originals(originals, seconds):
     mel, embedding = originals
     expected_mel = mel.run(None, {"input": wave})[0].squeeze() / 10 + 2  # (T, 32)
     with torch.inference_mode():
-        assert_allclose(network.stem.mel(torch.from_numpy(wave))[0], expected_mel, atol=1e-4)
+        # A frame has 512 samples; a quiet band lies 30 times below the tone, and the logarithm is of its square.
+        close = rounding(steps=512, size=60.0)
+        assert_allclose(network.stem.mel(torch.from_numpy(wave))[0], expected_mel, rtol=0, atol=close)
     cut = [expected_mel[start : start + WINDOW] for start in range(0, len(expected_mel) - WINDOW + 1, 8)]
     expected = embedding.run(None, {"input_1": np.stack(cut)[..., None]})[0].squeeze((1, 2))  # (windows, 96)
     found = run(network, torch.from_numpy(wave)).x[0, :, :, 0].T
     assert found.shape == expected.shape
-    assert_allclose(found, expected, atol=1e-4)
+    assert_allclose(found, expected, rtol=0, atol=rounding(steps=TERMS, size=52.0))  # the largest embedding

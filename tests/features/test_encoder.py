@@ -11,6 +11,7 @@ from handful.backbones.toy import ToyText
 from handful.errors import DataError, OptionError
 from handful.features.encoder import Encoder
 from handful.strategies.heads import Centroid, Ridge
+from rounding import TOY
 
 
 @pytest.fixture
@@ -21,10 +22,10 @@ def rows(sentences):
 
 def test_features_are_those_of_the_backbone(rows):
     expected = ToyText().encode(rows[0], (0, 1, 2))
-    np.testing.assert_allclose(Encoder("toy-text").fit(rows[0]).transform(rows[0]), expected[2], atol=1e-6)
+    np.testing.assert_allclose(Encoder("toy-text").fit(rows[0]).transform(rows[0]), expected[2], atol=TOY)
     for depth in (0, 1, 2):
         got = Encoder("toy-text", depth=depth).fit_transform(rows[0])
-        np.testing.assert_allclose(got, expected[depth], atol=1e-6)
+        np.testing.assert_allclose(got, expected[depth], atol=TOY)
 
 
 def test_it_works_without_fit_as_it_learns_nothing(rows):

@@ -12,6 +12,7 @@ from handful.errors import DataError
 from handful.features import extract as module
 from handful.features.cache import FeatureCache
 from handful.features.extract import extract
+from rounding import TOY
 
 
 class Counting(ToyText):
@@ -67,13 +68,13 @@ def test_rows_come_in_the_order_of_the_items_though_batches_are_of_equal_size():
     seen = extract(toy, TEXTS, (2, 1))
     assert sum(toy.passes, []) != TEXTS
     for depth in (1, 2):
-        np.testing.assert_allclose(seen.matrices[depth], [alone(text, depth) for text in TEXTS], atol=1e-6)
+        np.testing.assert_allclose(seen.matrices[depth], [alone(text, depth) for text in TEXTS], atol=TOY)
 
 
 def test_more_items_than_one_window_keep_their_order(monkeypatch):
     monkeypatch.setattr(module, "WINDOW", 5)
     seen = extract(Counting(), TEXTS, (2,))
-    np.testing.assert_allclose(seen.matrices[2], [alone(text) for text in TEXTS], atol=1e-6)
+    np.testing.assert_allclose(seen.matrices[2], [alone(text) for text in TEXTS], atol=TOY)
 
 
 def test_repeated_items_are_computed_once():
@@ -107,7 +108,7 @@ def test_only_what_is_missing_is_computed(cache):
     toy = Counting()
     seen = extract(toy, TEXTS, (2,), cache)
     assert sorted(toy.prepared) == sorted(TEXTS[8:])
-    np.testing.assert_allclose(seen.matrices[2], [alone(text) for text in TEXTS], atol=1e-6)
+    np.testing.assert_allclose(seen.matrices[2], [alone(text) for text in TEXTS], atol=TOY)
 
 
 def test_another_depth_or_another_backbone_is_computed(cache):
@@ -144,7 +145,7 @@ def test_items_that_cannot_be_read_are_named_and_the_others_are_there(cache):
     assert list(seen.failed) == [2, 7, 8, 11]
     assert seen.failed[2] == "it is unreadable. Remove it"
     good = [i for i in range(11) if i not in seen.failed]
-    np.testing.assert_allclose(seen.matrices[2][good], [alone(TEXTS[i]) for i in good], atol=1e-6)
+    np.testing.assert_allclose(seen.matrices[2][good], [alone(TEXTS[i]) for i in good], atol=TOY)
     assert not seen.matrices[2][[2, 7, 8, 11]].any()
     assert extract(Counting(), TEXTS, (1, 2), cache).computed == 3  # what failed is not remembered as seen
 

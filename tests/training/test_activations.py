@@ -13,6 +13,7 @@ from handful.training.body import Body, features_of
 from handful.training.loop import Settings, train
 from handful.training.objectives.contrast import PairwiseCosine
 from handful.training.tuners import Blocks
+from rounding import parted
 from small_backbones import KINDS
 
 CLOSE = dict(rtol=1e-4, atol=1e-5)
@@ -77,13 +78,10 @@ def test_kept_and_computed_again_are_what_the_backbone_gives(small, depth):
 def test_kept_and_computed_again_learn_the_same(small):
     kept, full = both(*small, 1)
     first, second = learned(kept, 1), learned(full, 1)
-    for name, tensor in first.state_dict().items():
-        if "key.bias" not in name:  # attention does not depend on it, so that Adam follows the noise of rounding
-            torch.testing.assert_close(second.state_dict()[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
+    untouched = Body(small[0], 1).state_dict()
+    assert parted(first.state_dict(), second.state_dict(), untouched) < 0.1
     rows = range(len(small[1]))
     np.testing.assert_allclose(features_of(first, kept, rows), features_of(second, full, rows), rtol=1e-3, atol=1e-3)
-    untouched = Body(small[0], 1).state_dict()
-    assert any(not torch.equal(untouched[name], tensor) for name, tensor in first.state_dict().items())
 
 
 def test_real_ones_too(real):

@@ -10,6 +10,7 @@ from handful.backbones.toy import ToyImage, ToyText
 from handful.training.activations import Activations
 from handful.training.batches import Balanced, drawn, rows_of
 from handful.training.body import Body
+from rounding import TOY
 
 TEXTS = [" ".join(f"w{i}{j}" for j in range(1 + i % 5)) for i in range(20)]
 TRUTH = np.arange(20) % 4
@@ -80,7 +81,7 @@ def test_parts_hold_every_row_once_with_its_class(activations, parts):
     expected = ToyText().encode(TEXTS, [2])[2]
     at = [int(np.abs(expected - vector).sum(1).argmin()) for vector in z]
     assert sorted(at) == sorted(rows)
-    np.testing.assert_allclose(z, expected[at], atol=1e-5)
+    np.testing.assert_allclose(z, expected[at], atol=TOY)
     np.testing.assert_array_equal(targets, TRUTH[at])
 
 
@@ -98,7 +99,7 @@ def test_the_second_time_comes_after_the_first_in_the_same_order(activations):
     (batch,) = Balanced(activations, np.arange(20), TRUTH, 8, twice=True)(0, 1)
     z = Body(ToyText(), 1)(batch.state).features
     assert len(z) == 16
-    torch.testing.assert_close(z[:8], z[8:])
+    torch.testing.assert_close(z[:8], z[8:], rtol=0, atol=TOY)
     assert torch.equal(batch.targets[:8], batch.targets[8:])
 
 
@@ -129,7 +130,7 @@ def test_an_update_sees_the_first_tokens_of_a_text(most):
     lengths = [int(activations.state([i]).mask.sum()) for i in range(4)]
     assert sorted(seen) == sorted(min(10, length) for length in lengths)
     assert max(lengths) > 10
-    torch.testing.assert_close(activations.state([1, 2], tokens=5).x, whole.x[:, :5])
+    torch.testing.assert_close(activations.state([1, 2], tokens=5).x, whole.x[:, :5], rtol=0, atol=TOY)
 
 
 def test_pictures_have_no_first_tokens():

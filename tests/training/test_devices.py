@@ -81,10 +81,18 @@ def test_what_does_not_move_is_held_rounded_and_gives_the_same(monkeypatch, fast
 
 @pytest.mark.parametrize("found", [{}, {"avx2": True, "avx512_bf16": False}])
 def test_a_cpu_that_does_not_say_so_is_taken_not_to_have_it(monkeypatch, found):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
     assert not devices._multiplies_bfloat16.__wrapped__()
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {**found, "amx_bf16": True})
     assert devices._multiplies_bfloat16.__wrapped__()
+
+
+@pytest.mark.parametrize("kept", ["DEFAULT", "AVX2"])
+def test_torch_that_is_kept_to_older_instructions_is_taken_not_to_have_it(monkeypatch, kept):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: kept)
+    assert not devices._multiplies_bfloat16.__wrapped__()
 
 
 def test_an_optimizer_moves_weights_without_the_compiler():

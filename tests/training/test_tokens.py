@@ -23,7 +23,10 @@ from handful.training.objectives.classify import CrossEntropy
 from handful.training.objectives.preference import DPO, IPO
 from handful.training.tokens import AnswerBatches, PairBatches, TokenBody, asked_batch, chosen_gain, pieces
 from handful.training.tuners import Blocks, LoRA
+from rounding import rounding
 
+# Two blocks, in each of which four sums over 32 numbers and one over 64 follow each other; then one over 100 letters.
+NATS = rounding(steps=2 * (4 * 32 + 64) + 100, size=20.0)
 TEXTS = [("say cat", "CAT"), ("say a very long thing that takes many letters", "OK"), ("dog", "DOG DOG"), ("x", "Y")]
 
 
@@ -163,8 +166,8 @@ def test_what_chosen_answers_gained_is_the_same_in_one_piece_and_in_several(toy,
     whole = chosen_gain(body, source, 0)
     monkeypatch.setattr(module, "PART", 1)
     assert len(source(0, 1)) == 3
-    assert chosen_gain(body, source, 0) == pytest.approx(whole, rel=1e-5)
-    assert whole != 0
+    assert chosen_gain(body, source, 0) == pytest.approx(whole, abs=NATS)
+    assert abs(whole) > 10 * NATS
 
 
 @pytest.mark.parametrize("kind", ["rows", "pairs"])

@@ -60,6 +60,8 @@ def hold_rounded(model: nn.Module) -> None:
 @functools.cache
 def _multiplies_bfloat16() -> bool:
     found: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions cannot tell
+    if torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "NO AVX", "AVX2"):
+        return False  # torch may be kept to older instructions than there are: ATEN_CPU_CAPABILITY=avx2
     return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
