@@ -17,7 +17,7 @@ LAYERS = (
     ("features",),
     ("backbones", "engines"),
     ("data",),
-    ("plan", "seeding", "errors", "atomic"),
+    ("plan", "seeding", "errors", "atomic", "files"),
 )
 HEIGHT = {part: -row for row, parts in enumerate(LAYERS) for part in parts}
 

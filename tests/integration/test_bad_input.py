@@ -236,6 +236,50 @@ def test_files_that_hold_no_rows(refused, tmp_path, name, content, said):
     assert refused(tmp_path / name, *TEXT).startswith(said)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices have names on POSIX systems only")
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet", "a.txt", "a.png", "a.wav", "a"])
+@pytest.mark.parametrize("what", ["pipe", "device"])
+def test_what_never_ends_or_makes_one_wait(refused, handful, table, tmp_path, name, what):
+    assert handful("tune", table(), *TEXT, "--out", "run").code == 0
+    if what == "pipe":
+        os.mkfifo(tmp_path / name)
+    else:
+        (tmp_path / name).symlink_to("/dev/zero")
+    said = f"here/{name} must be an ordinary file, got a {what}. Write what it gives into a file, and name that."
+    assert refused(tmp_path / name, *TEXT) == said
+    ended = handful("predict", "run", tmp_path / name)
+    assert (ended.code, ended.err.replace(str(tmp_path), "here")) == (1, f"handful: {said}\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices have names on POSIX systems only")
+def test_a_pipe_without_a_name(refused):
+    reading, writing = os.pipe()
+    os.close(writing)
+    said = refused(f"/dev/fd/{reading}", *TEXT)
+    os.close(reading)
+    assert said.endswith("must be an ordinary file, got a pipe. Write what it gives into a file, and name that.")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_a_sparse_file_of_200_gigabytes(refused, tmp_path, name):
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(200 * 10**9)
+    assert refused(tmp_path / name, *TEXT) == (
+        f"here/{name} must have at most 17.2 GB, got 200.0 GB. Make it smaller, or cut it into several files."
+    )
+
+
+@pytest.mark.parametrize("name", ["dark/0.png", "dark/0.wav"])
+def test_a_sparse_picture_or_sound_is_left_out(accepted, pictures, clips, name):
+    is_picture = name.endswith("png")
+    folder = pictures({"dark": 20, "light": 20}) if is_picture else clips({"dark": 20, "light": 20})
+    with (folder / name).open("wb") as file:
+        file.truncate(200 * 10**9)
+    message, at = accepted(folder, *(IMAGE if is_picture else SOUND))[0]["unreadable"]
+    assert at == [0]
+    assert message.endswith(f"{name}: the file must have at most 4.3 GB, got 200.0 GB")
+
+
 def test_a_file_that_is_not_there(refused, table):
     table()
     assert refused("insect.csv", *TEXT) == "insect.csv does not exist. Did you mean 'insects.csv'?"

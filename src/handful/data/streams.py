@@ -22,6 +22,7 @@ from handful.data.label_column import LABEL_NAMES
 from handful.data.readers import exists, missing, named
 from handful.data.tables import SAMPLE_ROWS, TABLE_SUFFIXES, Table, collect, open_table
 from handful.errors import DataError, OptionError, suggestion
+from handful.files import kind_of_file, not_ordinary
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ def _open(path: Path, modality: str, column: str | None, asks: bool) -> tuple[Pa
                     yield _asked({_LINE: text}, Fields(prompt=_LINE), text) if asks else (text, text)
 
         return Path(), notes, lines()
+    if found := kind_of_file(path):
+        raise DataError(not_ordinary(path, found))
     kind = media_kind(path.name)
     if kind == modality:
         return Path(), (), iter([(shown(str(path)), path)])

@@ -13,6 +13,7 @@ from handful.data.cells import cell_text
 from handful.data.delimited import Broken, open_delimited
 from handful.data.encodings import detect, open_text
 from handful.errors import DataError, MachineError
+from handful.files import TABLE_BYTES, open_ordinary
 
 DELIMITED_SUFFIXES = (".csv", ".tsv", ".tab")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -162,18 +163,19 @@ def _open_parquet(path: Path) -> Table:
 
     def records() -> Iterator[Record]:
         try:
-            with pyarrow.parquet.ParquetFile(path) as file:
+            with open_ordinary(path, TABLE_BYTES) as plain, pyarrow.parquet.ParquetFile(plain) as file:
                 for batch in file.iter_batches(batch_size=_BATCH):
                     for record in batch.to_pylist():
                         yield {name: cell_text(cell) for name, cell in record.items()}
         except (pyarrow.ArrowException, OSError) as error:
             raise failed(error) from error
 
-    if not path.stat().st_size:
-        raise DataError(f"{path} is empty (0 bytes). Give a file with rows.")
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            columns = tuple(file.schema_arrow.names)
+        with open_ordinary(path, TABLE_BYTES) as plain:
+            if not plain.read(1):
+                raise DataError(f"{path} is empty (0 bytes). Give a file with rows.")
+            with pyarrow.parquet.ParquetFile(plain) as file:
+                columns = tuple(file.schema_arrow.names)
     except PermissionError as error:
         raise MachineError(f"{path} cannot be opened: {error.strerror}. Check its permissions.") from error
     except (pyarrow.ArrowException, OSError) as error:
