@@ -5,6 +5,7 @@ import json
 import os
 import sqlite3
 import struct
+import unicodedata
 import zlib
 from pathlib import Path
 
@@ -184,6 +185,50 @@ def test_rows_of_two_speakers_only(refused, table, sentences):
 def test_and_what_that_sentence_advises_works(accepted, table, sentences):
     rows = [(*row, f"s{i % 2}") for i, row in enumerate(sentences({"ants": 10, "bees": 10}))]
     accepted(table(rows, ("text", "label", "speaker")), *TEXT, "--group", "")
+
+
+EVIL = "\x1b]0;gone\x07\x9b31m\u202e\nhandful: all is well"
+
+
+def controls(text):
+    """What a terminal would act on, or an editor show in another order."""
+    return [mark for mark in text if mark not in "\n\t" and (unicodedata.category(mark) == "Cc" or mark == "\u202e")]
+
+
+def test_no_control_character_of_a_label_or_a_column_gets_out(handful, table, sentences, tmp_path):
+    rows = [(f"{text} \x1b[2J", f"{label}{EVIL}", "g") for text, label in sentences({"ants": 10, "bees": 10})]
+    rows[3] = (rows[3][0], "", "g")
+    path = table([*rows, rows[0], (rows[1][0], rows[19][1], "g")], ("text", "label", f"more{EVIL}"))
+    out = f"run{EVIL.splitlines()[0]}"
+    said = [handful("tune", path, *TEXT, "--out", out), handful("inspect", path, "--backbone", "toy-text")]
+    said += [handful("predict", out, path), handful("predict", out, path, "--probabilities")]
+    said += [handful("explain", out, "ants \x1b[2J"), handful("check", out, path), handful("report", out)]
+    said += [handful("tune", path, *TEXT, "--label", f"none{EVIL}"), handful("tune", f"none{EVIL}.csv")]
+    said += [handful("tune", path, *TEXT, "--input", "label", "--label", "text")]
+    assert [ended.code for ended in said[:5]] == [0, 0, 0, 0, 0]
+    for ended in said:
+        assert controls(ended.out + ended.err) == []
+        assert "\nhandful: all is well" not in ended.err
+    files = [file for file in (tmp_path / out).rglob("*") if file.suffix in (".json", ".csv", ".md", ".log", ".html")]
+    assert {"README.md", "scores.json", "predictions.csv", "run.log", "report.html"} <= {file.name for file in files}
+    for file in files:
+        if file.name != "bundle.json":
+            assert controls(file.read_text(encoding="utf-8")) == [], file.name
+    assert json.loads((tmp_path / out / "scores.json").read_text(encoding="utf-8"))["labels"][0] == f"ants{EVIL}"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names with control characters are for POSIX systems only")
+def test_no_control_character_of_a_file_name_gets_out(handful, pictures, tmp_path):
+    folder = pictures({f"dark{EVIL}": 10, f"light{EVIL}": 10}, name=f"photos{EVIL}")
+    broken = folder / f"dark{EVIL}" / f"a{EVIL}.png"
+    broken.write_bytes(b"<html>404 not found</html>")
+    said = [handful("tune", folder, *IMAGE, "--out", "run"), handful("predict", "run", folder)]
+    said += [handful("explain", "run", broken), handful("predict", "run", broken)]
+    assert [ended.code for ended in said] == [0, 0, 1, 1]
+    for ended in said:
+        assert controls(ended.out + ended.err) == []
+    for name in ("predictions.csv", "run.log", "findings.json", "model/README.md", "report.html"):
+        assert controls((tmp_path / "run" / name).read_text(encoding="utf-8")) == []
 
 
 # Files of texts ----------------------------------------------------------------------------------------------------

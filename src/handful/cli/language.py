@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handful.cli.printing import put, put_line
 from handful.errors import MachineError, OptionError
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def serve(
         name = _name(run)
         taken.listen()
         where = _address(host, taken.getsockname()[1])
-        print(f"{name} (context: {context} tokens) answers at {where}, {_who(host)}. Ctrl-C stops it.", flush=True)
+        put(f"{name} (context: {context} tokens) answers at {where}, {_who(host)}. Ctrl-C stops it.")
         serving.Server(completions.application(speaker, name, welcome)).run([taken])
 
 
@@ -128,10 +129,10 @@ def _lines() -> Iterator[str]:
             if sys.stdout.isatty():
                 line = input(_SIGN)
             else:  # the answers go elsewhere, and nothing else may go with them
-                print(_SIGN, end="", file=sys.stderr, flush=True)
+                put(_SIGN, sys.stderr, end="")
                 line = input()
         except EOFError:
-            print()
+            put()
             return
         yield line.strip()
 
@@ -165,9 +166,9 @@ class _Talk:
         reply = self._fitting()
         answer = ""
         for piece in reply:
-            print(piece, end="", flush=True)
+            put(piece, end="")
             answer += piece
-        print(flush=True)
+        put()
         self.seed += 1
         if not reply.ended:
             self._once(f"answers end after {reply.tokens} tokens, also in the middle of a sentence")
@@ -194,4 +195,4 @@ class _Talk:
     def _once(self, note: str) -> None:
         if note not in self.said:
             self.said.add(note)
-            print(note, file=sys.stderr)
+            put_line(note, sys.stderr)

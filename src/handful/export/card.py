@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from handful.backbones.catalog import ENTRIES
+from handful.data.cells import shown
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.scores import ClassScore, Scores
 
@@ -139,10 +140,10 @@ def _interval(estimate: Estimate, level: float) -> str:
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:
-    shown = ", ".join(_plain(name) for name in names[:_NAMED])
-    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown
+    first = ", ".join(_plain(name) for name in names[:_NAMED])
+    return f"{first} and {len(names) - _NAMED} more" if len(names) > _NAMED else first
 
 
 def _plain(text: str) -> str:
     """A text as Markdown shows it unchanged, on one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _SPECIAL.sub(r"\\\1", shown(" ".join(text.split())))
