@@ -339,7 +339,7 @@ def main() -> NoReturn:
         app(sys.argv[1:], exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except HandfulError as error:
-        _leave(shown(str(error)), FAILED)
+        _leave("\n".join(shown(str(said)) for said in error.args), FAILED)
     except cyclopts.CycloptsError as error:
         _leave(f"{shown(str(error))}\nTry `handful --help`.", USAGE)
     except KeyboardInterrupt:
