@@ -18,6 +18,9 @@ from handful.evaluation.intervals import LEVEL, Estimate
 from handful.evaluation.slices import Slice, named
 from handful.evaluation.stability import Changed, Kept, worth_telling
 
+LARGEST_TABLE = 150
+"""Above so many classes a table of all pairs is mostly empty, and nobody reads it."""
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -143,7 +146,7 @@ class Scores:
                 }
                 for c in self.classes
             ],
-            "confusion": np.round(self.confusion, 3).tolist(),
+            **_told(self.confusion),
             "seconds": {stage: round(time, 3) for stage, time in self.seconds.items()},
             **({} if self.curve is None else {"curve": self.curve.as_dict()}),
             **({} if self.sets is None else {"sets": self.sets.as_dict()}),
@@ -174,7 +177,7 @@ class Scores:
                 chosen=raw["chosen"],
                 estimate=Estimate(**raw["estimate"]),
                 arms=tuple(Arm.from_dict(arm) for arm in raw["arms"]),
-                confusion=np.array(raw["confusion"]),
+                confusion=_table(raw),
                 classes=tuple(
                     ClassScore(
                         c["name"], c["rows"], Estimate(**c["recall"]), c["precision"] and Estimate(**c["precision"])
@@ -207,6 +210,25 @@ class Scores:
             lines.append(f"{arm.name:<{wide}}{e.value:>{column}.3f}   {e.low:.3f} to {e.high:.3f}   {arm.verdict}")
         worth = [] if self.curve is None else [self.curve.sentence]
         return "\n".join([*lines, self.sentence, *worth, *self.cautions])
+
+
+def _told(confusion: NDArray[np.float64]) -> dict[str, Any]:
+    """A table of confusions; of a large one, which is nearly empty, the fields that are not: true, answered, rows."""
+    table = np.round(confusion, 3)
+    if len(table) <= LARGEST_TABLE:
+        return {"confusion": table.tolist()}
+    at = np.nonzero(table)
+    return {"confusions": [list(field) for field in zip(*(part.tolist() for part in (*at, table[at])), strict=True)]}
+
+
+def _table(raw: dict[str, Any]) -> NDArray[np.float64]:
+    """Read back what ``_told`` wrote."""
+    if "confusion" in raw:
+        return np.array(raw["confusion"])
+    table = np.zeros((len(raw["labels"]),) * 2)
+    for true, answered, rows in raw["confusions"]:
+        table[true, answered] = rows
+    return table
 
 
 @dataclass(frozen=True)

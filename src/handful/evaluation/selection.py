@@ -58,8 +58,11 @@ def pool(answers: Sequence[Floats], weights: Floats) -> NDArray[np.float64]:
     Returns:
         (..., C) probabilities; no answer is so sure that the others do not count.
     """
-    logs = [np.maximum(log_softmax(np.asarray(a, np.float64), -1), np.log(SMALLEST)) for a in answers]
-    return np.asarray(softmax(np.tensordot(weights, np.stack(logs), 1), -1))
+    # One after the other: with thousands of classes, all of them at once would not fit into memory.
+    mean = np.zeros(np.shape(answers[0]))
+    for weight, answer in zip(weights, answers, strict=True):
+        mean += weight * np.maximum(log_softmax(np.asarray(answer, np.float64), -1), np.log(SMALLEST))
+    return np.asarray(softmax(mean, -1))
 
 
 def halved(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -27,6 +28,9 @@ from handful.strategies.heads import Centroid
 from handful.strategies.linear import ABSENT, Array, decompose, rotate
 
 Floats = NDArray[np.float64]
+
+# How many numbers are held at once: 64 MB.
+_CELLS = 1 << 24
 
 # Sharpness is searched on this grid, relative to the spread of a setting's scores.
 SHARPNESS = np.geomspace(0.25, 32, 12)
@@ -208,30 +212,43 @@ def _settings(job: _Job) -> list[Outcome]:
             coef, intercept = head.path(z, targets, weights, penalties, basis)  # (F, R, S, C), (F, S, C)
             share = (time.perf_counter() - start) / len(penalties)
             for s, penalty in enumerate(penalties):
-                scores = np.maximum(z[:items] @ coef[:, :, s] + intercept[:, None, s], ABSENT)  # (F, N, C)
+                scores = partial(_linear, z[:items], coef[:, :, s], intercept[:, None, s])
                 setting = Setting(head.name, head, job.view, penalty, job.name_weight, job.last)
                 out.append(_outcome(setting, scores, truth, plan, share))
     if job.grid.zero_shot and job.names is not None and job.name_weight == job.grid.name_weights[0]:
         scores = zero_shot_scores(job.features, job.names)
-        everywhere = np.broadcast_to(scores, (len(plan.weights), *scores.shape))
+        everywhere = partial(_named, scores, len(plan.weights))
         setting = Setting("zero-shot", Centroid, job.view, name_weight=np.inf, last=job.last)
         out.append(_outcome(setting, everywhere, truth, plan, 0.0))
     return out
 
 
-def _outcome(setting: Setting, scores: Array, truth: NDArray[np.int64], plan: Splits, seconds: float) -> Outcome:
-    """Reduce the scores of every fit, (F, N, C), to what choices and estimates need."""
-    rows = np.arange(scores.shape[1])
-    outer, inner = scores[plan.outer, rows], scores[plan.inner, rows]  # (R, N, C), (R, K, N, C)
+def _linear(z: Array, coef: Array, intercept: Array, rows: slice) -> Array:
+    return np.maximum(z[rows] @ coef + intercept, ABSENT)
+
+
+def _named(scores: Array, fits: int, rows: slice) -> Array:
+    some = scores[rows]
+    return np.broadcast_to(some, (fits, *some.shape))
+
+
+def _outcome(
+    setting: Setting, scores: Callable[[slice], Array], truth: NDArray[np.int64], plan: Splits, seconds: float
+) -> Outcome:
+    """Reduce the scores of every fit, (F, n, C) of some rows at a time, to what choices and estimates need."""
+    outer, inner, lead = _left_out(scores, truth, plan)
     factors = SHARPNESS / spread_of(outer)
+    rows = np.arange(len(truth))
     whole = log_losses(outer, truth, factors).mean(1)  # (P, N)
-    inside = log_losses(inner, truth, factors)  # (P, R, K, N)
+    inside = np.empty((len(factors), *inner.shape[:-1]), np.float32)  # (P, R, K, N)
+    for some in _blocks(len(truth), inner[:, :, :1].size):
+        inside[..., some] = log_losses(inner[:, :, some], truth[some], factors)
     inside[:, plan.held_out] = np.nan
     cost = np.nanmean(inside, -1)  # (P, R, K)
     chosen = cost.argmin(0)  # (R, K)
     losses = np.take_along_axis(inside, chosen[None, :, :, None], 0)[0]  # (R, K, N)
     # Settings compete by their plain losses; confidence is smoothed, or rows that are all right would make it certain.
-    lead, seen = leads(scores, truth), ~plan.held_out
+    seen = ~plan.held_out
     smooth = whole.mean(1) + factors * lead[plan.outer, rows].mean() / (len(rows) + 2)  # (P,)
     inner_lead = lead[plan.inner, rows].mean(-1, where=seen) / (seen.sum(-1) + 2)  # (R, K)
     inner_smooth = cost + np.multiply.outer(factors, inner_lead)  # (P, R, K)
@@ -239,6 +256,26 @@ def _outcome(setting: Setting, scores: Array, truth: NDArray[np.int64], plan: Sp
         setting, outer, float(factors[smooth.argmin()]), whole[whole.mean(1).argmin()],
         factors[inner_smooth.argmin(0)], losses, seconds,
     )  # fmt: skip
+
+
+def _left_out(scores: Callable[[slice], Array], truth: NDArray[np.int64], plan: Splits) -> tuple[Array, Array, Array]:
+    """Scores (R, N, C) without the row's fold, (R, K, N, C) without fold k either, and leads (F, N) in every fit."""
+    fits, _, classes = scores(slice(0, 1)).shape
+    outer, inner = (np.empty((*at.shape, classes), np.float32) for at in (plan.outer, plan.inner))
+    lead = np.empty((fits, len(truth)), np.float32)
+    for some in _blocks(len(truth), fits * classes):
+        block = scores(some)  # (F, n, C)
+        rows = np.arange(block.shape[1])
+        outer[:, some] = block[plan.outer[:, some], rows]
+        inner[:, :, some] = block[plan.inner[:, :, some], rows]
+        lead[:, some] = leads(block, truth[some])
+    return outer, inner, lead
+
+
+def _blocks(rows: int, cells: int) -> list[slice]:
+    """Runs of rows, of each of which there are so many cells, that fit into memory together."""
+    step = max(1, _CELLS // cells)
+    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
 def zero_shot_scores(features: Array, names: Array) -> Array:
