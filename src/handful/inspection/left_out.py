@@ -74,9 +74,9 @@ def left_out(views: Sequence[NDArray[np.floating]], index: NDArray[np.int64], cl
     return np.asarray(log_softmax(scores, axis=1))
 
 
-def _scores(z: Array, index: NDArray[np.int64], classes: int) -> Array:
+def _scores(z: NDArray[np.floating], index: NDArray[np.int64], classes: int) -> Array:
     """(N, C) leave-one-out scores of rows z (N, R)."""
-    given = np.eye(classes)[index]  # (N, C)
+    given: NDArray[np.floating] = np.eye(classes)[index]  # (N, C)
     prior = np.log(given * _TRUST + (1 - given) * (1 - _TRUST) / max(classes - 1, 1))
     values, axes = np.linalg.eigh(z.T @ z)
     z = z @ axes  # orthogonal columns: the bounded Newton step is a division

@@ -216,15 +216,15 @@ def _settings(job: _Job) -> list[Outcome]:
                 setting = Setting(head.name, head, job.view, penalty, job.name_weight, job.last)
                 out.append(_outcome(setting, scores, truth, plan, share))
     if job.grid.zero_shot and job.names is not None and job.name_weight == job.grid.name_weights[0]:
-        scores = zero_shot_scores(job.features, job.names)
-        everywhere = partial(_named, scores, len(plan.weights))
+        named = zero_shot_scores(job.features, job.names)
+        everywhere = partial(_named, named, len(plan.weights))
         setting = Setting("zero-shot", Centroid, job.view, name_weight=np.inf, last=job.last)
         out.append(_outcome(setting, everywhere, truth, plan, 0.0))
     return out
 
 
 def _linear(z: Array, coef: Array, intercept: Array, rows: slice) -> Array:
-    return np.maximum(z[rows] @ coef + intercept, ABSENT)
+    return np.asarray(np.maximum(z[rows] @ coef + intercept, ABSENT))
 
 
 def _named(scores: Array, fits: int, rows: slice) -> Array:
