@@ -27,9 +27,6 @@ _ROUNDS, _STEPS = 3, 25
 # Directions kept of rows and features that both have more.
 _WIDEST = 256
 
-# Tables of rows and classes with more cells than this are computed in single precision, in half the time.
-_LARGE = 1 << 20
-
 # Curvature of a row that is certain; keeps the division finite.
 _FLAT = 1e-3
 
@@ -74,17 +71,16 @@ def left_out(views: Sequence[NDArray[np.floating]], index: NDArray[np.int64], cl
     return np.asarray(log_softmax(scores, axis=1))
 
 
-def _scores(z: NDArray[np.floating], index: NDArray[np.int64], classes: int) -> Array:
+def _scores(z: Array, index: NDArray[np.int64], classes: int) -> Array:
     """(N, C) leave-one-out scores of rows z (N, R)."""
-    given: NDArray[np.floating] = np.eye(classes)[index]  # (N, C)
+    given = np.eye(classes)[index]  # (N, C)
+    share = given.mean(0)
     prior = np.log(given * _TRUST + (1 - given) * (1 - _TRUST) / max(classes - 1, 1))
     values, axes = np.linalg.eigh(z.T @ z)
     z = z @ axes  # orthogonal columns: the bounded Newton step is a division
-    if given.size > _LARGE:
-        z, given, prior, values = (part.astype(np.float32) for part in (z, given, prior, values))
     step = 1 / (_PENALTY + 0.5 * np.maximum(values, 0))
-    weights = np.zeros((z.shape[1], classes), z.dtype)
-    targets, found = given, np.zeros_like(given)
+    weights = np.zeros((z.shape[1], classes))
+    targets, found = given, np.tile(share, (len(z), 1))
     for _ in range(_ROUNDS):
         for _ in range(_STEPS):
             gradient = z.T @ (targets - softmax(z @ weights, axis=1)) - _PENALTY * weights
