@@ -87,7 +87,6 @@ def halved(
         arm above that all rows support.
     """
     losses = hedged_losses(below, truth), hedged_losses(above, truth)
-    logs = [np.log(np.maximum(proba, SMALLEST)) for proba in (below, above)]
 
     def share(rows: NDArray[np.bool_]) -> float:
         own = np.flatnonzero(rows) if groups is None else groups[rows]
@@ -97,7 +96,7 @@ def halved(
     out = np.zeros_like(below)
     for k in np.unique(folds):
         own, high = folds == k, share(folds != k)
-        out[own] = pool([log[own] for log in logs], np.array([1 - high, high]))
+        out[own] = pool([np.log(np.maximum(p[own], SMALLEST)) for p in (below, above)], np.array([1 - high, high]))
     return out, share(np.ones(len(truth), bool))
 
 
