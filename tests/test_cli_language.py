@@ -192,10 +192,11 @@ def test_the_server_is_an_extra_and_its_absence_says_how_to_install_it(handful, 
     for name in [name for name in sys.modules if name.startswith(f"{missing}.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
-    for module in ("handful.web.completions", "handful.web.serving"):
+    for module in ("handful.web.admission", "handful.web.completions", "handful.web.serving"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.delattr("handful.web.completions", raising=False)
     monkeypatch.delattr("handful.web.serving", raising=False)
+    monkeypatch.delattr("handful.web.admission", raising=False)
     ended = handful("serve", toy)
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
@@ -231,7 +232,8 @@ def test_it_says_where_it_is_answers_and_ends_when_told_to(toy, signals, number,
             )
             assert found is not None, line + server.stderr.read()
             question = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 3}
-            request = urllib.request.Request(f"{found[1]}/chat/completions", json.dumps(question).encode())
+            head = {"Content-Type": "application/json"}
+            request = urllib.request.Request(f"{found[1]}/chat/completions", json.dumps(question).encode(), head)
             with urllib.request.urlopen(request, timeout=60) as response:
                 assert json.load(response)["usage"]["prompt_tokens"] == 8
             server.send_signal(number)

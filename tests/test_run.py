@@ -17,7 +17,7 @@ import handful
 from handful.errors import BundleError, MachineError, OptionError
 from handful.evaluation.scores import Scores
 from handful.export.bundle import Bundle
-from handful.run import PARTS, defuse, saved_inputs
+from handful.run import PARTS, saved_inputs
 
 QUICK = dict(backbone="toy-text", budget=0, strategies="centroid,ridge")
 
@@ -99,17 +99,6 @@ def test_cells_that_a_spreadsheet_would_run_are_defused(table, sentences, tmp_pa
     handful.tune(table(rows), **QUICK).save(tmp_path / "run")
     for row in cells(tmp_path / "run/predictions.csv")[1:]:
         assert [cell[:2] for cell in row[1:4]] == ["'=", "'@", "'@"]
-
-
-@pytest.mark.parametrize(
-    ("cell", "shown"),
-    [
-        ("=1", "'=1"), ("+1", "'+1"), ("-1", "'-1"), ("@a", "'@a"), ("\ta", "'\ta"), ("\ra", "'\ra"), ("a=1", "a=1"),
-        ("", ""), (" =1", " =1"),
-    ],
-)  # fmt: skip
-def test_defusing(cell, shown):
-    assert defuse(cell) == shown
 
 
 def test_the_log_tells_what_happened(table, sentences, tmp_path):

@@ -20,7 +20,11 @@ from collections.abc import Iterable
 
 
 class HandfulError(Exception):
-    """Base of every error that handful raises on purpose."""
+    """Base of every error that handful raises on purpose; each of its arguments is told on a line of its own."""
+
+    def __str__(self) -> str:
+        """What is wrong and what to do."""
+        return "\n".join(map(str, self.args))
 
 
 class DataError(HandfulError):

@@ -126,7 +126,7 @@ class Plan:
                 f"backbone must be a name, a folder or auto, got {values['backbone']!r}. See `handful models list`."
             )
         if problems:
-            raise OptionError("\n".join(problems))
+            raise OptionError(*problems)
         return cls(**values, origins=dict.fromkeys(values, origin))
 
     def items(self) -> list[tuple[str, Any, str]]:

@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.atomic import replaced_file
-from handful.data.cells import shown
+from handful.data.cells import defuse, shown
 from handful.data.classes import all_names
 from handful.data.readers import exists
 from handful.data.streams import stream
 from handful.data.tables import TABLE_SUFFIXES, open_table
 from handful.errors import DataError, OptionError, suggestion
 from handful.export.bundle import Bundle
-from handful.run import defuse
 from handful.tasks.classification.conformal import sets, threshold
 
 CHUNK = 1024
@@ -165,7 +164,7 @@ def write_texts(
             readable = chunk.readable
             texts = dict(zip(readable, model.predict([chunk.items[i] for i in readable]), strict=True))
             for i, name in enumerate(chunk.names):
-                writer.writerow([defuse(shown(name)), defuse(shown(texts.get(i, "")))])
+                writer.writerow([defuse(name), defuse(texts.get(i, ""))])
                 if i not in texts:
                     say(f"not answered: {name.strip() or f'row {written + i}'}: {chunk.failed[chunk.rows[i]]}")
             written += len(chunk.names)

@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from handful.data.cells import shown
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -36,7 +38,7 @@ class Bars:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` steps of a stage are finished; a total of 0 means: not known."""
-        now = time.monotonic()
+        stage, now = shown(stage), time.monotonic()
         start = self._started.setdefault(stage, now)
         if now - start < PATIENCE:
             return
@@ -52,7 +54,12 @@ class Bars:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         if self._bars is None:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
             self._bars = Progress(*columns, console=Console(stderr=True), transient=True)
             self._bars.start()
         if stage not in self._tasks:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import logging
 import shutil
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from handful.atomic import replaced_folder
-from handful.data.cells import shown
+from handful.data.cells import defuse, shown, shown_json, shown_lines
 from handful.data.dataset import Dataset, item_hash
 from handful.errors import BundleError
 from handful.evaluation.scores import HeldOut, Scores
@@ -107,15 +106,16 @@ class Run:
             self._write_predictions(target / "predictions.csv")
             (target / "model").mkdir()
             self.model.write(target / "model", card=self.card())
-            (target / "report.html").write_text(render(self, place=Path(folder)), encoding="utf-8")
-            (target / "run.log").write_text(shown("\n".join(self.log())) + "\n", encoding="utf-8")
+            (target / "report.html").write_text(shown_lines(render(self, place=Path(folder))), encoding="utf-8")
+            (target / "run.log").write_text(shown_lines("\n".join(self.log())) + "\n", encoding="utf-8")
         shutil.rmtree(checkpoints_of(Path(folder)), ignore_errors=True)
         return Path(folder)
 
     def log(self) -> list[str]:
         """The run as plain lines, for ``run.log``."""
         stages = [f"{stage}: {seconds:.2f} s" for stage, seconds in self.scores.seconds.items()]
-        return [*self.data.notes, *self.notes, *(f.message for f in self.findings), *stages, str(self.scores)]
+        said = map(shown, (*self.data.notes, *self.notes, *(f.message for f in self.findings)))
+        return [*said, *stages, str(self.scores)]
 
     def card(self) -> str:
         """The model card of the bundle, in Markdown."""
@@ -128,7 +128,7 @@ class Run:
             writer = csv.writer(stream)
             writer.writerow(["row", "input", "label", "predicted", "confidence"])
             for answer, item in zip(self.held_out, self.data.items, strict=True):
-                name = shown(str(item)) if isinstance(item, str | Path) else f"row {answer.row}"
+                name = str(item) if isinstance(item, str | Path) else f"row {answer.row}"
                 cells = (name, answer.label, answer.predicted)
                 writer.writerow([answer.row, *map(defuse, cells), f"{answer.confidence:.4f}"])
 
@@ -179,12 +179,6 @@ def checkpoints_for(plan: Plan, data: Dataset, fingerprint: str) -> Path | None:
     return folder / hashlib.sha256(same.encode()).hexdigest()[:16]
 
 
-def defuse(cell: str) -> str:
-    """Keep a spreadsheet from running a cell that starts like a formula (OWASP, CSV injection)."""
-    return "'" + cell if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
-
-
 def write_json(file: Path, value: object) -> None:
     """Write indented JSON with non-Latin letters as they are."""
-    # File names may hold bytes that are no text, and findings name files.
-    file.write_text(shown(json.dumps(value, indent=1, ensure_ascii=False)) + "\n", encoding="utf-8")
+    file.write_text(shown_json(value) + "\n", encoding="utf-8")

@@ -16,7 +16,7 @@ from handful.atomic import replaced_folder
 from handful.backbones import catalog
 from handful.backbones.base import default_device
 from handful.backbones.language import LanguageBackbone
-from handful.data.cells import shown
+from handful.data.cells import defuse, shown, shown_lines
 from handful.data.conversations import Conversation, Preference
 from handful.data.dataset import Dataset
 from handful.errors import MachineError, OptionError
@@ -27,7 +27,7 @@ from handful.export.speaker import Speaker
 from handful.inspection.dialogue import findings_of, kept_together
 from handful.inspection.findings import Finding
 from handful.plan import HEADS, Plan
-from handful.run import PARTS, checkpoints_for, checkpoints_of, defuse, write_json
+from handful.run import PARTS, checkpoints_for, checkpoints_of, write_json
 from handful.strategies.answering import SPEAKING, climb, likeliest
 from handful.strategies.forgetting import held_back
 from handful.strategies.holding import Shape, affordable, lengths_of
@@ -82,9 +82,10 @@ class LanguageRun:
             self._write_predictions(target / "predictions.csv")
             (target / "model").mkdir()
             self.model.write(target / "model", card=self.card())
-            (target / "report.html").write_text(render(self, Path(folder)), encoding="utf-8")
-            lines = [*self.data.notes, *self.notes, *(f.message for f in self.findings), str(self.scores)]
-            (target / "run.log").write_text(shown("\n".join(lines)) + "\n", encoding="utf-8")
+            (target / "report.html").write_text(shown_lines(render(self, Path(folder))), encoding="utf-8")
+            said = map(shown, (*self.data.notes, *self.notes, *(f.message for f in self.findings)))
+            lines = shown_lines("\n".join([*said, str(self.scores)]))
+            (target / "run.log").write_text(lines + "\n", encoding="utf-8")
         shutil.rmtree(checkpoints_of(Path(folder)), ignore_errors=True)
         return Path(folder)
 
@@ -94,7 +95,7 @@ class LanguageRun:
         forgot = self.scores.forgetting
         return (
             f"---\nlibrary_name: handful\npipeline_tag: text-generation\ntags:\n- handful\n---\n\n"
-            f"# Answers: {self.model.arm} on {self.model.backbone_name}\n\n"
+            f"# Answers: {self.model.arm} on {shown(self.model.backbone_name)}\n\n"
             f"Learned from {len(self.data)} rows with handful; {weights}.\n\n"
             f"{self.scores.sentence}\n\n"
             + (f"Loss on general questions changed by {forgot:.2f} nats per token.\n\n" if forgot is not None else "")
@@ -112,7 +113,7 @@ class LanguageRun:
                 item = self.data.items[row]
                 wanted = item.chosen if isinstance(item, Preference) else item.answer
                 said = taken.answers[at] if taken.answers else ""
-                cells = map(defuse, map(shown, (words_of(item.prompt), wanted, said)))
+                cells = map(defuse, (words_of(item.prompt), wanted, said))
                 writer.writerow([self.data.rows[row], *cells, f"{loss[at]:.4f}"])
 
 

@@ -49,9 +49,11 @@ def option(call: ast.Call, name: str) -> object:
 
 
 def prints(module) -> list[str]:
-    if module.parts[:1] == ["cli"]:
+    if module.parts == ["cli", "printing"]:
         return []
-    return [f"line {call.lineno}" for name, call in module.calls() if name in ("print", "pprint.pprint")]
+    printing = ("print", "pprint.pprint", "sys.stdout.write", "sys.stderr.write")
+    own = ("sys.stderr.write",) if module.parts == ["progress"] else ()
+    return [f"line {call.lineno}" for name, call in module.calls() if name in printing and name not in own]
 
 
 def steps(module) -> list[str]:
@@ -113,6 +115,22 @@ def open_doors(module) -> list[str]:
     return found
 
 
+def opens_by_itself(module) -> list[str]:
+    """Files of a user are opened in one place only: others might wait for ever, or read without end."""
+    if module.parts[:1] != ["data"] or not module.parts[1:]:
+        return []
+    found = []
+    for name, call in module.calls():
+        content = (
+            bool(call.args) and isinstance(call.args[0], ast.Call) and ast.unparse(call.args[0].func) == "io.BytesIO"
+        )
+        decoder = name in ("soundfile.read", "soundfile.info", "soundfile.SoundFile", "pyarrow.parquet.read_table")
+        opening = name.endswith((".open", ".read_text", ".read_bytes")) or name == "open"
+        if (opening and name != "PIL.Image.open") or (decoder and not content and module.parts != ["data", "sounds"]):
+            found.append(f"line {call.lineno}: {name}")
+    return found
+
+
 def stars(module) -> list[str]:
     return [name for name in module.imports() if name.endswith(".*")]
 
@@ -135,7 +153,9 @@ def homeless(module) -> list[str]:
     return [part for part in module.parts if part.strip("_") in FORBIDDEN_NAMES or re.search(r"_utils?$", part)]
 
 
-@pytest.mark.parametrize("rule", [prints, steps, global_dice, unsafe_reads, open_doors, stars, swallowed, homeless])
+@pytest.mark.parametrize(
+    "rule", [prints, steps, global_dice, unsafe_reads, open_doors, opens_by_itself, stars, swallowed, homeless]
+)
 def test_no_module_does_it(rule, module):
     assert rule(module) == []
 
@@ -145,6 +165,7 @@ def test_no_module_does_it(rule, module):
     [
         (prints, "print('done')"),
         (prints, "from pprint import pprint\npprint({})"),
+        (prints, "import sys\nsys.stderr.write('done')"),
         (steps, "def f(optimizer):\n    optimizer.step()"),
         (steps, "def f(self):\n    self.opt.step()"),
         (global_dice, "import random"),
@@ -170,6 +191,11 @@ def test_no_module_does_it(rule, module):
         (open_doors, "import transformers\ntransformers.AutoModel.from_config(x, trust_remote_code=trusted)"),
         (open_doors, "import torch\ntorch.jit.load('x')"),
         (open_doors, "import torch\ntorch.hub.load('a/b', 'c')"),
+        (opens_by_itself, "def f(path):\n    open(path)"),
+        (opens_by_itself, "def f(path):\n    path.open('rb')"),
+        (opens_by_itself, "import os\ndef f(path):\n    os.open(path, 0)"),
+        (opens_by_itself, "from pathlib import Path\ndef f(path):\n    Path(path).read_bytes()"),
+        (opens_by_itself, "import soundfile\ndef f(path):\n    soundfile.info(path)"),
         (stars, "from os import *"),
         (swallowed, "try:\n    f()\nexcept ValueError:\n    pass"),
         (swallowed, "try:\n    f()\nexcept:\n    raise"),
@@ -210,11 +236,14 @@ def test_a_forbidden_name_is_found(written):
 @pytest.mark.parametrize(
     ("rule", "text", "name"),
     [
-        (prints, "print('done')", "handful.cli"),
+        (prints, "print('done')", "handful.cli.printing"),
         (steps, "def f(optimizer):\n    optimizer.step()", "handful.training.loop"),
         (global_dice, "import numpy as np\nrng = np.random.default_rng(3)", "handful.data.splits"),
         (global_dice, "import torch\nx = torch.randn(3, generator=g)", "handful.training.loop"),
         (unsafe_reads, "import torch\ntorch.load('x', weights_only=True)", "handful.backbones.audio"),
+        (opens_by_itself, "import io, soundfile\ndef f(b):\n    soundfile.read(io.BytesIO(b))", "handful.data.x"),
+        (opens_by_itself, "from PIL import Image\ndef f(file):\n    Image.open(file)", "handful.data.x"),
+        (opens_by_itself, "def f(path):\n    path.open('wb')", "handful.run"),
         (
             swallowed,
             "try:\n    f()\nexcept ValueError as error:\n    raise DataError('x') from error",

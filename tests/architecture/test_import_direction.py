@@ -19,7 +19,7 @@ LAYERS = (
     ("features",),
     ("backbones", "engines"),
     ("data",),
-    ("plan", "seeding", "errors", "atomic", "readback"),
+    ("plan", "seeding", "errors", "atomic", "files", "readback"),
 )
 # A lower layer is handed what it needs of a higher one, and may name its contract where types are checked.
 CONTRACTS = ("handful.tasks.base.Task",)

@@ -1,9 +1,6 @@
-import builtins
-import io
-from pathlib import Path
-
 import pytest
 
+from handful import files
 from handful.data.encodings import detect, open_text
 from handful.errors import DataError, MachineError
 
@@ -107,9 +104,7 @@ def test_a_forbidden_file_is_named(tmp_path, monkeypatch):
     def refuse(*args, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(io, "open", refuse)
-    monkeypatch.setattr(builtins, "open", refuse)
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(files.os, "open", refuse)
     for attempt in (lambda: detect(path), lambda: open_text(path, encoding)):
         with pytest.raises(MachineError) as error:
             attempt()

@@ -293,9 +293,7 @@ def test_a_forbidden_folder_is_an_error(tmp_path, monkeypatch):
 def test_a_pipe_is_no_image(tmp_path):
     photos(tmp_path)
     os.mkfifo(tmp_path / "ants" / "pipe.jpg")
-    assert list(read_folder(tmp_path).unreadable.values()) == [
-        f"{tmp_path}/ants/pipe.jpg: this is not an ordinary file"
-    ]
+    assert list(read_folder(tmp_path).unreadable.values()) == [f"{tmp_path}/ants/pipe.jpg: this is a pipe, not a file"]
 
 
 def test_the_order_is_that_of_sorted_paths(tmp_path):

@@ -297,7 +297,7 @@ def test_cut_off_files(tmp_path, suffix, share):
 def test_a_missing_file_and_a_folder(tmp_path):
     with pytest.raises(DataError, match="gone.png cannot be opened: No such file or directory. Check the path"):
         load_image(tmp_path / "gone.png")
-    with pytest.raises(DataError, match="cannot be opened: Is a directory"):
+    with pytest.raises(DataError, match="must be an ordinary file, got a folder. Name a file in it."):
         load_image(tmp_path)
 
 

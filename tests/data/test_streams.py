@@ -183,7 +183,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path, suffix):
         path = tmp_path / f"{rows}{suffix}"
         texts = [f"a text of some forty characters, row {i}" for i in range(rows)]
         if suffix == ".parquet":
-            pd.DataFrame({"text": texts}).to_parquet(path, row_group_size=500)
+            pd.DataFrame({"text": texts}).to_parquet(path, row_group_size=1000)
         elif suffix == ".jsonl":
             path.write_text("\n".join(json.dumps({"text": text}) for text in texts))
         else:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handful.data.cells import shown_json
 from handful.errors import BundleError
 from handful.evaluation.curves import Curve, Point
 from handful.evaluation.intervals import Estimate
@@ -67,6 +68,21 @@ def test_what_was_written_is_read_back(tmp_path, test):
     assert after.arms == before.arms
     assert ClassDetails.from_dict(after.details).classes == DETAILS.classes
     assert (after.test, after.test_n) == test
+
+
+@pytest.mark.parametrize("classes", [150, 2000])
+def test_the_table_of_many_classes_is_told_by_its_fields(tmp_path, classes):
+    table = np.zeros((classes, classes))
+    table[np.arange(classes), np.arange(classes) // 2] = 1.5
+    labels = tuple(f"class number {i}" for i in range(classes))
+    some = tuple(ClassScore(name, 3, Estimate(0.5, 1 / 3, 2 / 3), None) for name in labels)
+    before = scores(details=ClassDetails(table, some).as_dict())
+    file = written(tmp_path, before)
+    np.testing.assert_array_equal(ClassDetails.from_dict(Scores.read(file).details).confusion, table)
+    assert ("confusion" in before.as_dict()) == (classes == 150)
+    assert len(shown_json(before.as_dict())) < 2e6
+    if classes > 150:
+        assert before.as_dict()["confusions"][3] == [3, 1, 1.5]
 
 
 def test_an_arm_without_a_difference(tmp_path):

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -53,6 +55,15 @@ def test_a_pool_of_one_is_that_one_and_of_two_lies_between():
     np.testing.assert_allclose(pool(CLASSIFICATION, [sure], np.array([1.0])), [[0.9, 0.1]])
     (between,) = pool(CLASSIFICATION, [sure, unsure], np.array([0.5, 0.5]))
     assert between[0] == pytest.approx(3 / 4)  # √0.9·0.5 against √0.1·0.5
+
+
+def test_the_members_of_a_pool_are_not_held_together():
+    answers = [np.random.default_rng(i).dirichlet(np.ones(200), size=500) for i in range(20)]
+    tracemalloc.start()
+    pool(CLASSIFICATION, answers, np.full(20, 1 / 20))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 8 * answers[0].nbytes
 
 
 def test_no_member_silences_the_others():

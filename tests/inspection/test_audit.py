@@ -99,6 +99,17 @@ def test_more_classes_than_the_sample_holds():
     assert len(sample(data, 0, most=50)) == 50
 
 
+@pytest.mark.parametrize(("classes", "asked"), [(500, True), (800, False)])
+def test_two_rows_each_of_very_many_classes_are_not_asked_about_each_other(monkeypatch, classes, asked):
+    calls = []
+    monkeypatch.setattr("handful.inspection.audit._doubted", lambda *about: calls.append(about) or [])
+    labels = tuple(f"class {i}" for i in range(classes)) * 2
+    data = Dataset([f"text number {i}" for i in range(len(labels))], "text", labels)
+    x = np.random.default_rng(0).normal(size=(len(labels), 8)).astype(np.float32)
+    audit(data, Sight({("toy", 1): x}, {}, {"toy": (1,)}))
+    assert bool(calls) == asked
+
+
 def test_a_pool_that_differs():
     x, labels = clouds(20)
     data, sight = seen(x, labels)

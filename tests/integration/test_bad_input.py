@@ -5,6 +5,7 @@ import json
 import os
 import sqlite3
 import struct
+import unicodedata
 import zlib
 from pathlib import Path
 
@@ -186,6 +187,50 @@ def test_and_what_that_sentence_advises_works(accepted, table, sentences):
     accepted(table(rows, ("text", "label", "speaker")), *TEXT, "--group", "")
 
 
+EVIL = "\x1b]0;gone\x07\x9b31m\u202e\nhandful: all is well"
+
+
+def controls(text):
+    """What a terminal would act on, or an editor show in another order."""
+    return [mark for mark in text if mark not in "\n\t" and (unicodedata.category(mark) == "Cc" or mark == "\u202e")]
+
+
+def test_no_control_character_of_a_label_or_a_column_gets_out(handful, table, sentences, tmp_path):
+    rows = [(f"{text} \x1b[2J", f"{label}{EVIL}", "g") for text, label in sentences({"ants": 10, "bees": 10})]
+    rows[3] = (rows[3][0], "", "g")
+    path = table([*rows, rows[0], (rows[1][0], rows[19][1], "g")], ("text", "label", f"more{EVIL}"))
+    out = f"run{EVIL.splitlines()[0]}"
+    said = [handful("tune", path, *TEXT, "--out", out), handful("inspect", path, "--backbone", "toy-text")]
+    said += [handful("predict", out, path), handful("predict", out, path, "--probabilities")]
+    said += [handful("explain", out, "ants \x1b[2J"), handful("check", out, path), handful("report", out)]
+    said += [handful("tune", path, *TEXT, "--label", f"none{EVIL}"), handful("tune", f"none{EVIL}.csv")]
+    said += [handful("tune", path, *TEXT, "--input", "label", "--label", "text")]
+    assert [ended.code for ended in said[:5]] == [0, 0, 0, 0, 0]
+    for ended in said:
+        assert controls(ended.out + ended.err) == []
+        assert "\nhandful: all is well" not in ended.err
+    files = [file for file in (tmp_path / out).rglob("*") if file.suffix in (".json", ".csv", ".md", ".log", ".html")]
+    assert {"README.md", "scores.json", "predictions.csv", "run.log", "report.html"} <= {file.name for file in files}
+    for file in files:
+        if file.name != "bundle.json":
+            assert controls(file.read_text(encoding="utf-8")) == [], file.name
+    assert json.loads((tmp_path / out / "scores.json").read_text(encoding="utf-8"))["labels"][0] == f"ants{EVIL}"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names with control characters are for POSIX systems only")
+def test_no_control_character_of_a_file_name_gets_out(handful, pictures, tmp_path):
+    folder = pictures({f"dark{EVIL}": 10, f"light{EVIL}": 10}, name=f"photos{EVIL}")
+    broken = folder / f"dark{EVIL}" / f"a{EVIL}.png"
+    broken.write_bytes(b"<html>404 not found</html>")
+    said = [handful("tune", folder, *IMAGE, "--out", "run"), handful("predict", "run", folder)]
+    said += [handful("explain", "run", broken), handful("predict", "run", broken)]
+    assert [ended.code for ended in said] == [0, 0, 1, 1]
+    for ended in said:
+        assert controls(ended.out + ended.err) == []
+    for name in ("predictions.csv", "run.log", "findings.json", "model/README.md", "report.html"):
+        assert controls((tmp_path / "run" / name).read_text(encoding="utf-8")) == []
+
+
 # Files of texts ----------------------------------------------------------------------------------------------------
 
 
@@ -234,6 +279,50 @@ def test_many_ragged_rows(refused, table, sentences):
 def test_files_that_hold_no_rows(refused, tmp_path, name, content, said):
     (tmp_path / name).write_bytes(content)
     assert refused(tmp_path / name, *TEXT).startswith(said)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices have names on POSIX systems only")
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet", "a.txt", "a.png", "a.wav", "a"])
+@pytest.mark.parametrize("what", ["pipe", "device"])
+def test_what_never_ends_or_makes_one_wait(refused, handful, table, tmp_path, name, what):
+    assert handful("tune", table(), *TEXT, "--out", "run").code == 0
+    if what == "pipe":
+        os.mkfifo(tmp_path / name)
+    else:
+        (tmp_path / name).symlink_to("/dev/zero")
+    said = f"here/{name} must be an ordinary file, got a {what}. Write what it gives into a file, and name that."
+    assert refused(tmp_path / name, *TEXT) == said
+    ended = handful("predict", "run", tmp_path / name)
+    assert (ended.code, ended.err.replace(str(tmp_path), "here")) == (1, f"handful: {said}\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices have names on POSIX systems only")
+def test_a_pipe_without_a_name(refused):
+    reading, writing = os.pipe()
+    os.close(writing)
+    said = refused(f"/dev/fd/{reading}", *TEXT)
+    os.close(reading)
+    assert said.endswith("must be an ordinary file, got a pipe. Write what it gives into a file, and name that.")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_a_sparse_file_of_200_gigabytes(refused, tmp_path, name):
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(200 * 10**9)
+    assert refused(tmp_path / name, *TEXT) == (
+        f"here/{name} must have at most 17.2 GB, got 200.0 GB. Make it smaller, or cut it into several files."
+    )
+
+
+@pytest.mark.parametrize("name", ["dark/0.png", "dark/0.wav"])
+def test_a_sparse_picture_or_sound_is_left_out(accepted, pictures, clips, name):
+    is_picture = name.endswith("png")
+    folder = pictures({"dark": 20, "light": 20}) if is_picture else clips({"dark": 20, "light": 20})
+    with (folder / name).open("wb") as file:
+        file.truncate(200 * 10**9)
+    message, at = accepted(folder, *(IMAGE if is_picture else SOUND))[0]["unreadable"]
+    assert at == [0]
+    assert message.endswith(f"{name}: the file must have at most 4.3 GB, got 200.0 GB")
 
 
 def test_a_file_that_is_not_there(refused, table):

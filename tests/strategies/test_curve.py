@@ -1,5 +1,7 @@
 """The learning curve of a search: sizes, held-out rows, labels that can and that cannot be learned."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,17 @@ def test_sizes_are_parts_of_what_a_fold_leaves():
     np.testing.assert_allclose(sizes, [12, 24, 48], rtol=0.1)
     assert right.shape == (3, 60)
     assert ((right >= 0) & (right <= 1)).all()
+
+
+def test_one_fit_is_read_at_a_time():
+    """All fits of all rows for all classes at once would be 30 tables."""
+    frozen, sight = searched([f"class {i}" for i in range(16)] * 20)
+    learning_curve(frozen.found, sight, np.random.default_rng(0))
+    tracemalloc.start()
+    learning_curve(frozen.found, sight, np.random.default_rng(0))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 4 * 90 * 8 * 320 * 16
 
 
 def test_more_rows_are_better_where_there_is_something_to_learn():

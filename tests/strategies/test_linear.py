@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
@@ -88,3 +90,20 @@ def test_centroids_rank_by_distance():
     means = np.stack([x[y == c].mean(0) for c in range(3)])
     nearest = ((x[:, None] - means) ** 2).sum(2).argmin(1)
     assert ((x @ coef[0, :, 0] + intercept[0, 0]).argmax(1) == nearest).all()
+
+
+def test_centroids_are_weighted_means_in_every_fit_also_of_many_classes():
+    rng = np.random.default_rng(0)
+    y = np.arange(600) % 300
+    x, weights = rng.normal(size=(600, 8)).astype(np.float32), rng.random((4, 600)).astype(np.float32)
+    weights[0, y == 7] = 0  # a class that a fit does not see
+    tracemalloc.start()
+    coef, intercept = centroids(x, np.eye(300, dtype=np.float32)[y], weights)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    for f in range(4):
+        for c in (0, 8, 299):
+            mean = np.average(x[y == c].astype(float), axis=0, weights=weights[f, y == c])
+            np.testing.assert_allclose(coef[f, :, 0, c], mean, atol=1e-5)
+    assert (intercept[0, 0, 7], coef[0, :, 0, 7].any()) == (ABSENT, False)
+    assert most < 4 * 600 * 300 * 4 / 2  # half of a table of fits, rows and classes

@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -52,6 +53,34 @@ def test_the_search_scores_a_fold_as_a_fit_on_the_other_rows_would():
         train, held = folds[0] != k, folds[0] == k
         head = Ridge(penalty=1.0).fit(x[LAST][train], y[train])
         np.testing.assert_allclose(found.outcomes[q].scores[0, held], head.decision_function(x[LAST][held]), atol=1e-4)
+
+
+def test_rows_that_do_not_fit_into_memory_together_get_the_same_scores(monkeypatch):
+    x, y = problem()
+    grid = Grid((RIDGE, LOGISTIC), (LAST,), (1.0,), True)
+    names = {LAST: 3 * np.eye(4, 16, dtype=np.float32)}
+    monkeypatch.setattr("handful.strategies.search._CELLS", 1 << 30)
+    whole = search(CLASSIFICATION, targets_of(y), x, names, folds_of(y), grid, Inline())
+    monkeypatch.setattr("handful.strategies.search._CELLS", 1000)
+    parts = search(CLASSIFICATION, targets_of(y), x, names, folds_of(y), grid, Inline())
+    for one, other in zip(whole.outcomes, parts.outcomes, strict=True):
+        np.testing.assert_allclose(one.scores, other.scores, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(one.losses, other.losses, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(one.inner_losses, other.inner_losses, rtol=1e-4, atol=1e-5)
+        assert one.sharpness == pytest.approx(other.sharpness)
+
+
+def test_memory_does_not_grow_with_the_fits(monkeypatch):
+    """Fits of all rows for all classes at once would be 15 tables; one row needs those of five fits."""
+    monkeypatch.setattr("handful.strategies.search._CELLS", 1 << 16)
+    y = np.arange(1200) % 400
+    x = {LAST: np.random.default_rng(0).normal(size=(1200, 16)).astype(np.float32)}
+    folds = folds_of(y, repeats=1)
+    tracemalloc.start()
+    search(CLASSIFICATION, targets_of(y), x, {}, folds, Grid((CENTROID,), (LAST,)), Inline())
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 15 * 4 * 1200 * 400
 
 
 def test_the_informative_view_counts_and_the_answers_are_right():

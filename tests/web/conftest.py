@@ -60,18 +60,19 @@ def speaker() -> Iterator[WatchedSpeaker]:
 
 
 @pytest.fixture
-def served(signals) -> Iterator[Callable[[Speaker], tuple[str, int, Callable[[], bool]]]]:
+def served(signals) -> Iterator[Callable[..., tuple[str, int, Callable[[], bool]]]]:
     """Serve a speaker: gives host and port, and a function that stops the server and says whether it has ended."""
+    from handful.web.admission import PATIENCE, Admission
     from handful.web.completions import application
     from handful.web.serving import Server, take_port
 
     ends = []
 
-    def start(speaker: Speaker) -> tuple[str, int, Callable[[], bool]]:
+    def start(speaker: Speaker, patience: float = PATIENCE) -> tuple[str, int, Callable[[], bool]]:
         taken = take_port("127.0.0.1", 0)
         taken.listen()
         address = taken.getsockname()
-        server = Server(application(speaker, "toy"))
+        server = Server(application(speaker, "toy", Admission(patience=patience)), patience)
         thread = threading.Thread(target=server.run, args=([taken],))
         thread.start()
 

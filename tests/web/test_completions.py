@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from handful.web.completions import MOST_BYTES, application
 
 CHAT = "/v1/chat/completions"
+JSON = {"Content-Type": "application/json"}
 
 
 def asking(text="hello", **fields):
@@ -21,7 +22,9 @@ def asking(text="hello", **fields):
 
 @pytest.fixture
 def client(speaker):
-    with TestClient(application(speaker, "toy"), raise_server_exceptions=False) as made:
+    with TestClient(
+        application(speaker, "toy"), "http://127.0.0.1", raise_server_exceptions=False, headers=JSON
+    ) as made:
         yield made
 
 
@@ -244,7 +247,7 @@ def test_health(client):
 
 
 def ask(host, port, **fields):
-    request = urllib.request.Request(f"http://{host}:{port}{CHAT}", json.dumps(asking(**fields)).encode())
+    request = urllib.request.Request(f"http://{host}:{port}{CHAT}", json.dumps(asking(**fields)).encode(), JSON)
     with urllib.request.urlopen(request, timeout=60) as response:
         return json.load(response)
 
@@ -252,7 +255,7 @@ def ask(host, port, **fields):
 def connected(host, port, **fields):
     """A connection on which a question was asked."""
     found = http.client.HTTPConnection(host, port, timeout=60)
-    found.request("POST", CHAT, json.dumps(asking(**fields)))
+    found.request("POST", CHAT, json.dumps(asking(**fields)), JSON)
     return found
 
 
@@ -283,7 +286,8 @@ def test_who_leaves_gives_the_others_their_turn(served, speaker, stream):
     host, port, _ = served(speaker)
     body = json.dumps(asking("forever", stream=stream)).encode()
     with socket.create_connection((host, port), timeout=60) as connection:
-        connection.sendall(b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (CHAT.encode(), len(body)))
+        head = f"POST {CHAT} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json"
+        connection.sendall(f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode())
         connection.sendall(body)
         assert speaker.begun.wait(60)
     assert ask(host, port)["usage"]["completion_tokens"] == 20

@@ -1,11 +1,9 @@
-"""The command line: commands, flags, progress bars and exit codes; the only place that prints."""
+"""The command line: commands, flags, progress bars and exit codes."""
 
 from __future__ import annotations
 
 import errno
 import gc
-import json as json_module
-import logging
 import os
 import shlex
 import sys
@@ -20,8 +18,10 @@ from cyclopts import App, Parameter
 from handful.atomic import check_replaceable
 from handful.cli.ending import drop_output, heed_signals, leave_interrupted, memory_ran_out, ready_streams
 from handful.cli.language import chat, serve
+from handful.cli.printing import log_to_terminal, put, put_json, put_line
 from handful.cli.room import check_room
 from handful.cli.weights import Flag, models
+from handful.data.cells import shown
 from handful.errors import HandfulError, OptionError
 from handful.plan import Plan
 from handful.progress import Bars
@@ -117,13 +117,13 @@ def tune(
     # Of classifiers the first says how many settings were compared, which the report tells too.
     _say(run.notes if data.modality == "language" else run.notes[1:])
     if json:
-        _print_json(run.scores.as_dict())
+        put_json(run.scores.as_dict())
     show = sys.stderr if json else sys.stdout
     _show_findings(run.findings, show)
-    print(f"\n{run.scores}\n\nreport: {folder / 'report.html'}", file=show)
+    put(f"\n{run.scores}\n\nreport: {folder / 'report.html'}", to=show)
     name = shlex.quote(str(folder))
     use = f"handful chat {name}" if data.modality == "language" else f"handful predict {name} NEW"
-    print(f"use it: {use}", file=show)
+    put(f"use it: {use}", to=show)
 
 
 @app.command
@@ -156,9 +156,9 @@ def inspect(
         _say(data.notes)
         found = api.audited(data, against=against, backbone=backbone, progress=bars)
     if json:
-        _print_json([finding.record() for finding in found.findings])
+        put_json([finding.record() for finding in found.findings])
     else:
-        print("\n".join(summary(data, found)))
+        put("\n".join(summary(data, found)))
 
 
 @app.command
@@ -213,7 +213,7 @@ def predict(
             found = answers(model, source, input, tick, doubts)
             rows, missed = write_answers(found, model.labels, file, probabilities, lambda line: _say([line]))
     if file:
-        print(f"{rows - missed} of {rows} rows answered: {file}")
+        put(f"{rows - missed} of {rows} rows answered: {file}")
 
 
 @app.command
@@ -232,9 +232,9 @@ def explain(run: str, item: str, *, label: str | None = None, json: Flag = False
 
     found = explained(Bundle.load(run), item, label)
     if json:
-        _print_json(found.as_dict())
+        put_json(found.as_dict())
     else:
-        print("\n".join(found.lines(saved_inputs(Path(run)))))
+        put("\n".join(map(shown, found.lines(saved_inputs(Path(run))))))
 
 
 @app.command
@@ -261,10 +261,10 @@ def check(
 
     found = compared(run, source, label=label, input=input, seed=seed, tell=lambda note: _say([note]))
     if json:
-        _print_json(found.as_dict())
-    print(found.sentence, file=sys.stderr if json else sys.stdout)
+        put_json(found.as_dict())
+    put_line(found.sentence, sys.stderr if json else sys.stdout)
     if found.furthest and found.verdict != "as promised" and not json:
-        print(f"rows that differ most: {', '.join(map(str, found.furthest[:10]))}")
+        put(f"rows that differ most: {', '.join(map(str, found.furthest[:10]))}")
     if found.needs_attention:
         sys.stdout.flush()
         sys.exit(ATTENTION)
@@ -290,13 +290,13 @@ def export(run: str, *, out: str, merge: Flag = False) -> None:
 
         check_replaceable(folder, marker="config.json")
         Speaker.load(run).merged(folder)
-        print(f"written: {folder}, a folder that transformers loads (AutoModelForCausalLM.from_pretrained)")
+        put(f"written: {folder}, a folder that transformers loads (AutoModelForCausalLM.from_pretrained)")
         return
     check_replaceable(folder, marker="bundle.json")
     model = Bundle.load(run)
     card = model.place / "README.md" if model.place is not None else None
     model.save(folder, card.read_text("utf-8") if card is not None and card.is_file() else "", merge=merge)
-    print(f"use it: handful predict {shlex.quote(str(folder))} NEW")
+    put(f"use it: handful predict {shlex.quote(str(folder))} NEW")
 
 
 @app.command
@@ -310,8 +310,8 @@ def report(run: str) -> None:
     from handful.evaluation.scores import Scores
     from handful.export.record import is_speaker
 
-    print((AnswerScores if is_speaker(run) else Scores).read(Path(run) / "scores.json"))
-    print(f"\nreport: {Path(run) / 'report.html'}")
+    put(str((AnswerScores if is_speaker(run) else Scores).read(Path(run) / "scores.json")))
+    put(f"\nreport: {Path(run) / 'report.html'}")
 
 
 def _place(out: str) -> Path:
@@ -336,7 +336,7 @@ def main() -> NoReturn:
     # Imports make a million objects that stay: looking through them for garbage again and again takes half a second.
     gc.set_threshold(100_000, 50, 50)
     ready_streams()
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    log_to_terminal()
     try:
         heed_signals()
         check_room(sys.argv[1:])
@@ -344,9 +344,9 @@ def main() -> NoReturn:
         app(sys.argv[1:], exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except HandfulError as error:
-        _leave(str(error), FAILED)
+        _leave("\n".join(shown(str(said)) for said in error.args), FAILED)
     except cyclopts.CycloptsError as error:
-        _leave(f"{error}\nTry `handful --help`.", USAGE)
+        _leave(f"{shown(str(error))}\nTry `handful --help`.", USAGE)
     except KeyboardInterrupt as interruption:
         leave_interrupted(interruption)
     except BrokenPipeError:  # the reader of our output has seen enough, as `head` does
@@ -367,19 +367,15 @@ def main() -> NoReturn:
 
 
 def _leave(message: str, code: int) -> NoReturn:
-    print(f"handful: {message}", file=sys.stderr)
+    put(f"handful: {message}", sys.stderr)
     sys.exit(code)
 
 
 def _say(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line, file=sys.stderr)
-
-
-def _print_json(value: object) -> None:
-    print(json_module.dumps(value, indent=1, ensure_ascii=False))
+        put_line(line, sys.stderr)
 
 
 def _show_findings(findings: Iterable[Finding], stream: TextIO) -> None:
     for finding in findings:
-        print(f"! {finding.message}. {finding.advice}", file=stream)
+        put_line(f"! {finding.message}. {finding.advice}", stream)

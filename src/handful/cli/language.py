@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handful.cli.printing import put, put_line
 from handful.errors import MachineError, OptionError
 
 if TYPE_CHECKING:
@@ -52,16 +53,27 @@ def chat(run: str, *, temperature: float = 0.0, seed: int = 0) -> None:
             talk.ask(line)
 
 
-def serve(run: str, *, host: str = "127.0.0.1", port: int = 8000) -> None:
+def serve(
+    run: str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    allow_host: str | None = None,
+    allow_origin: str | None = None,
+) -> None:
     """Serve a language model over HTTP the way OpenAI does, so that programs made for it can use it; Ctrl-C stops it.
 
     Args:
         run: the run folder that `handful tune` wrote, or its model folder.
         host: who can reach it: 127.0.0.1, this machine only; 0.0.0.0, everybody who can reach this machine.
         port: its number; 0 for any that is free.
+        allow_host: further names by which programs may call this machine, joined by commas, for example of a proxy
+            before it.
+        allow_origin: where web pages come from that may ask too, joined by commas, for example https://app.example; by
+            default none.
     """
     try:
-        from handful.web import completions, serving
+        from handful.web import admission, completions, serving
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in ("starlette", "uvicorn"):
@@ -71,14 +83,15 @@ def serve(run: str, *, host: str = "127.0.0.1", port: int = 8000) -> None:
         ) from error
     from handful.export.speaker import Speaker
 
+    welcome = admission.Admission.of(host, allow_host, allow_origin)
     speaker = Speaker.load(run)
     with serving.take_port(host, port) as taken:
         context = speaker.backbone.context  # the model is loaded before anybody can ask
         name = _name(run)
         taken.listen()
         where = _address(host, taken.getsockname()[1])
-        print(f"{name} (context: {context} tokens) answers at {where}, {_who(host)}. Ctrl-C stops it.", flush=True)
-        serving.Server(completions.application(speaker, name)).run([taken])
+        put(f"{name} (context: {context} tokens) answers at {where}, {_who(host)}. Ctrl-C stops it.")
+        serving.Server(completions.application(speaker, name, welcome)).run([taken])
 
 
 def _name(run: str) -> str:
@@ -116,10 +129,10 @@ def _lines() -> Iterator[str]:
             if sys.stdout.isatty():
                 line = input(_SIGN)
             else:  # the answers go elsewhere, and nothing else may go with them
-                print(_SIGN, end="", file=sys.stderr, flush=True)
+                put(_SIGN, sys.stderr, end="")
                 line = input()
         except EOFError:
-            print()
+            put()
             return
         yield line.strip()
 
@@ -153,9 +166,9 @@ class _Talk:
         reply = self._fitting()
         answer = ""
         for piece in reply:
-            print(piece, end="", flush=True)
+            put(piece, end="")
             answer += piece
-        print(flush=True)
+        put()
         self.seed += 1
         if not reply.ended:
             self._once(f"answers end after {reply.tokens} tokens, also in the middle of a sentence")
@@ -182,4 +195,4 @@ class _Talk:
     def _once(self, note: str) -> None:
         if note not in self.said:
             self.said.add(note)
-            print(note, file=sys.stderr)
+            put_line(note, sys.stderr)

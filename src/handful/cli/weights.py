@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from handful.cli.printing import put
 from handful.errors import WeightsError
 from handful.progress import Bars
 
@@ -29,13 +30,13 @@ def models_list(*, verify: Flag = False) -> None:
     from handful.backbones.catalog import ENTRIES
 
     here, broken = weights.present(), weights.problems(anew=verify)
-    print(f"{'name':<20}{'for':<7}{'here':<10}{'licence':<32}what")
+    put(f"{'name':<20}{'for':<7}{'here':<10}{'licence':<32}what")
     for entry in ENTRIES:
         size = "damaged" if entry.weights in broken else _size(here.get(entry.weights))
-        print(f"{entry.name:<20}{entry.modality:<7}{size:<10}{entry.licence:<32}{entry.what}")
+        put(f"{entry.name:<20}{entry.modality:<7}{size:<10}{entry.licence:<32}{entry.what}")
         if entry.licence_note:
-            print(f"{'':<37}{entry.licence_note}")
-    print(f"feature cache: {_size(weights.other_bytes())}, in {weights.cache_folder()}; deleting it is always safe")
+            put(f"{'':<37}{entry.licence_note}")
+    put(f"feature cache: {_size(weights.other_bytes())}, in {weights.cache_folder()}; deleting it is always safe")
     if broken:
         name, problem = next(iter(broken.items()))
         raise WeightsError(
@@ -57,7 +58,7 @@ def models_get(*names: str) -> None:
     with Bars() as bars:
         for name in dict.fromkeys(catalog.find(n).weights for n in wanted):
             folder = weights.weights_folder(name, progress=partial(bars, f"fetching {name}"))
-            print(f"{name}: {folder}")
+            put(f"{name}: {folder}")
 
 
 @models.command(name="repair")
@@ -80,7 +81,7 @@ def models_repair(*names: str) -> None:
             prints = [catalog.load(entry.name, entry.modality).fingerprint for entry in users]
             dropped = sum(map(cache.forget, prints))
             state = "as they must be" if problem is None else f"fetched anew, since {problem}"
-            print(f"{name}: the weights are {state}; {dropped} vectors dropped from the feature cache")
+            put(f"{name}: the weights are {state}; {dropped} vectors dropped from the feature cache")
     cache.close()
 
 
@@ -94,7 +95,7 @@ def models_remove(name: str) -> None:
     from handful.backbones import catalog, weights
 
     weights.remove(catalog.find(name).weights)
-    print(f"{name} is removed")
+    put(f"{name} is removed")
 
 
 @models.command(name="bundle")
@@ -106,7 +107,7 @@ def models_bundle(file: str) -> None:
     """
     from handful.backbones import archive
 
-    print(f"{', '.join(archive.bundle(Path(file)))}: {file}")
+    put(f"{', '.join(archive.bundle(Path(file)))}: {file}")
 
 
 @models.command(name="unbundle")
@@ -118,7 +119,7 @@ def models_unbundle(file: str) -> None:
     """
     from handful.backbones import archive
 
-    print(f"here now: {', '.join(archive.unbundle(Path(file)))}")
+    put(f"here now: {', '.join(archive.unbundle(Path(file)))}")
 
 
 def _size(size: int | None) -> str:

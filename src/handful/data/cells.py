@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import json
 import math
+import re
 import unicodedata
 from typing import Any
 
 import numpy as np
+
+# Halves of characters, which stand for the bytes of a file name that is no text.
+_HALF = re.compile("[\ud800-\udfff]")
+
+# What moves the cursor, rings, ends lines or turns the direction of writing, instead of being seen.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+# How a spreadsheet knows a formula (OWASP, CSV injection).
+_FORMULA = tuple("=+-@")
 
 
 def cell_text(value: Any) -> Any:
@@ -74,5 +85,36 @@ def _is_whole(text: str) -> bool:
 
 
 def shown(name: str) -> str:
-    """A file name that can be printed and written as UTF-8, whatever bytes it was made of."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """A name on one line that can be printed and written as UTF-8, whatever it is made of.
+
+    Escape sequences and other control characters are written out, the escape character as ``x1b`` after a backslash:
+    as they are, they could make a terminal show something else than what is there.
+    """
+    return _CONTROL.sub(_written_out, _HALF.sub("\ufffd", name))
+
+
+def shown_lines(text: str) -> str:
+    """The same for a text of several lines: their ends, and tabs, stay as they are."""
+    plain = _HALF.sub("\ufffd", text.replace("\r\n", "\n"))
+    return _CONTROL.sub(lambda mark: mark[0] if mark[0] in "\n\t" else _written_out(mark), plain)
+
+
+def shown_json(value: object) -> str:
+    """Indented JSON with non-Latin letters as they are, and control characters as JSON writes them."""
+    plain = _HALF.sub("\ufffd", json.dumps(value, indent=1, ensure_ascii=False))
+    return _CONTROL.sub(lambda mark: mark[0] if mark[0] == "\n" else f"\\u{ord(mark[0]):04x}", plain)
+
+
+def defuse(cell: str) -> str:
+    """A cell that can be shown, and that no spreadsheet runs: one that looks like a formula begins with an apostrophe.
+
+    Spreadsheets may leave out blanks and marks without width before it, and take wide signs for narrow ones.
+    """
+    plain = shown_lines(cell)
+    first = next((mark for mark in plain if mark.isprintable() and not mark.isspace()), "")
+    runs = plain.startswith("\t") or unicodedata.normalize("NFKC", first).startswith(_FORMULA)
+    return "'" + plain if runs else plain
+
+
+def _written_out(mark: re.Match[str]) -> str:
+    return mark[0].encode("unicode_escape").decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from handful.data.cells import shown
 from handful.data.dataset import Dataset
 from handful.errors import DataError
 
@@ -17,7 +18,7 @@ _LISTED = 5
 
 def listed(names: Sequence[str]) -> str:
     """Names in quotation marks, at most five of them: ``"a", "b" and 3 more``."""
-    quoted = [f'"{name}"' for name in names[:_LISTED]]
+    quoted = [f'"{shown(name)}"' for name in names[:_LISTED]]
     if len(names) > _LISTED:
         return f"{', '.join(quoted)} and {len(names) - _LISTED} more"
     return " and ".join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else "".join(quoted)
@@ -25,12 +26,12 @@ def listed(names: Sequence[str]) -> str:
 
 def either(names: Sequence[str]) -> str:
     """Names as alternatives: ``"a" or "b"``."""
-    return " or ".join(f'"{name}"' for name in names)
+    return " or ".join(f'"{shown(name)}"' for name in names)
 
 
 def all_names(names: Iterable[str]) -> str:
     """All columns there are, to choose from: ``columns: a, b``."""
-    return f"columns: {', '.join(names) or 'none'}"
+    return f"columns: {', '.join(map(shown, names)) or 'none'}"
 
 
 def check_classes(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:

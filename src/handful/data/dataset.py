@@ -14,6 +14,7 @@ import numpy as np
 
 from handful.data.conversations import Conversation, Preference
 from handful.errors import DataError, advised
+from handful.files import MEDIA_BYTES, open_ordinary
 
 CLASSIFIED = ("text", "image", "sound")
 """What is told apart by class."""
@@ -129,12 +130,16 @@ def item_hash(item: Any) -> str:
 
     Returns:
         64 hexadecimal digits (SHA-256).
+
+    Raises:
+        DataError: it is a file that is too large, or no ordinary one.
+        OSError: it is a file that cannot be read.
     """
     digest = hashlib.sha256()
     if isinstance(item, str):
         digest.update(b"text\0" + item.encode("utf-8", "surrogatepass"))
     elif isinstance(item, Path):
-        with item.open("rb") as file:
+        with open_ordinary(item, MEDIA_BYTES) as file:
             while piece := file.read(1 << 20):
                 digest.update(piece)
     elif isinstance(item, Conversation | Preference):

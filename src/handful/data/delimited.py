@@ -6,12 +6,14 @@ import csv
 import io
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from handful.data.cells import shown
 from handful.data.encodings import Encoding, detect, open_text
+from handful.data.long_cells import LONGEST, cell_too_long, measured, pieces
 from handful.errors import DataError
 
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
@@ -22,8 +24,7 @@ _SAMPLE = 1 << 16
 # No file that people write holds this character: a file without any delimiter is read as one column with it.
 _NO_DELIMITER = "\x1f"
 
-# A cell with more characters than this is the rest of a file after a lone quotation mark.
-_LONGEST = 1 << 24
+# The csv module keeps one limit for the whole process.
 _LIMIT = threading.Lock()
 
 
@@ -83,7 +84,7 @@ class Delimited:
             DataError: a quotation mark is never closed, so that rows cannot be told apart.
         """
         with open_text(self.path, self.encoding) as file:
-            rows = _rows(file, self.dialect, str(self.path))
+            rows = _rows(pieces(file), self.dialect, str(self.path), self.columns)
             next(rows)
             for line, cells in rows:
                 yield cells if isinstance(cells, Broken) else _record(self.columns, line, cells)
@@ -102,8 +103,13 @@ def open_delimited(path: Path) -> Delimited:
         whole = not file.read(1)
     dialect = sniff(sample, whole)
     with open_text(path, encoding) as file:
-        _, header = next(_rows(file, dialect, str(path)), (0, []))
-    if isinstance(header, Broken) or not any(name.strip() for name in header):
+        _, header = next(_rows(pieces(file), dialect, str(path)), (0, []))
+    if isinstance(header, Broken):
+        raise DataError(
+            f"the first line of {path} must hold the names of the columns, but {header.reason}. "
+            "Write them there, for example: text,label"
+        )
+    if not any(name.strip() for name in header):
         raise DataError(
             f"the first line of {path} must hold the names of the columns, got nothing readable. "
             "Write them there, for example: text,label"
@@ -157,40 +163,66 @@ def _widths(sample: str, dialect: Dialect, whole: bool) -> list[int]:
     return widths if whole else widths[:-1]
 
 
-def _rows(lines: Iterable[str], dialect: Dialect, name: str) -> Iterator[tuple[int, list[str] | Broken]]:
+def _rows(
+    lines: Iterable[str], dialect: Dialect, name: str, columns: Sequence[str] = ()
+) -> Iterator[tuple[int, list[str] | Broken]]:
     """(line the row starts in, its cells), blank lines left out."""
-    ended = False
+    ended, seen, begun = False, 0, list[str]()
 
     def watched() -> Iterator[str]:
-        nonlocal ended
-        yield from lines
+        nonlocal ended, seen
+        whole = True
+        for piece in lines:
+            seen += whole
+            whole = piece.endswith(("\n", "\r"))
+            begun.append(piece)
+            yield piece
         ended = True
 
+    source = watched()
+
     reader = csv.reader(
-        watched(),
+        source,
         delimiter=dialect.delimiter,
         quoting=csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE,
         skipinitialspace=dialect.spaced,
         strict=True,
     )
     while True:
-        line = reader.line_num + 1
+        line = seen + 1
+        begun.clear()
         try:
             with _long_cells():
                 cells = next(reader, None)
         except csv.Error as error:
-            if ended or "field larger" in str(error):
+            if "field larger" in str(error):
+                at, length, closed = measured(_rest(begun, source), dialect.delimiter, dialect.quoted, dialect.spaced)
+                if closed:
+                    column = f'column "{shown(columns[at])}"' if at < len(columns) else f"column {at + 1}"
+                    yield line, Broken(cell_too_long(f"line {line}", column, length))
+                    continue
+                ended = True
+            if ended:
                 raise DataError(
                     f"line {line} of {name} opens a quotation mark that is never closed. "
                     "Close it, or write every quotation mark inside a cell twice."
                 ) from error
-            last = "" if reader.line_num == line else f" to {reader.line_num}"
+            last = "" if seen == line else f" to {seen}"
             yield line, Broken(f"line{'s' * bool(last)} {line}{last}: a quotation mark inside a cell is not doubled")
             continue
         if cells is None:
             return
         if cells:
             yield line, cells
+
+
+def _rest(begun: list[str], source: Iterator[str]) -> Iterator[str]:
+    """What was read of a row, and what follows; nothing of it is kept."""
+    while begun:
+        yield begun.pop(0)
+    for piece in source:
+        begun.clear()
+        yield piece
 
 
 @contextmanager
@@ -200,7 +232,7 @@ def _long_cells() -> Iterator[None]:
     The limit belongs to the whole process, so it is put back after every row.
     """
     with _LIMIT:
-        before = csv.field_size_limit(_LONGEST)
+        before = csv.field_size_limit(LONGEST)
         try:
             yield
         finally:

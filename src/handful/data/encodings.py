@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from handful.errors import DataError, MachineError
+from handful.files import TABLE_BYTES, open_ordinary
 
 _PIECE = 1 << 16
 
@@ -28,6 +30,7 @@ _NOT_TEXT = (
     (b"PAR1", "is a Parquet file, not text. Give it a name that ends in .parquet"),
     (b"\x1f\x8b", "is compressed, not text. Unpack it"),
     (b"%PDF", "is a PDF file, not text. Copy its table into a CSV file"),
+    (bytes(4), "begins with zero bytes, not with text. Copy it again"),
 )
 
 
@@ -59,7 +62,7 @@ def detect(path: Path) -> Encoding:
         An encoding in which every byte of the file can be decoded.
 
     Raises:
-        DataError: the file is empty, is not text, or is broken UTF-16 or UTF-32.
+        DataError: the file is empty, too large, no ordinary file, not text, or broken UTF-16 or UTF-32.
         MachineError: the file cannot be opened.
     """
     start = next(_pieces(path), b"")
@@ -87,17 +90,18 @@ def open_text(path: Path, encoding: Encoding) -> IO[str]:
     """Open a text file with its line ends kept, as the csv module wants it.
 
     Raises:
+        DataError: it is too large, or no ordinary file.
         MachineError: the file cannot be opened.
     """
     try:
-        return path.open(encoding=encoding.codec, newline="")
+        return io.TextIOWrapper(open_ordinary(path, TABLE_BYTES), encoding.codec, newline="")
     except OSError as error:
         raise _cannot_open(path, error) from error
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
     try:
-        with path.open("rb") as file:
+        with open_ordinary(path, TABLE_BYTES) as file:
             while piece := file.read(_PIECE):
                 yield piece
     except OSError as error:

@@ -9,12 +9,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from handful.errors import DataError
+from handful.files import MEDIA_BYTES, open_ordinary
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp"}
@@ -107,7 +108,7 @@ def size_of(content: bytes) -> tuple[int, int]:
 
 def _from_file(path: Path, at_least: int | None) -> Image.Image:
     try:
-        with path.open("rb") as file:
+        with open_ordinary(path, MEDIA_BYTES) as file:
             start = file.read(16)
             if not start:
                 raise DataError(f"{path} is empty (0 bytes). Copy it again or remove it.")
@@ -128,7 +129,7 @@ def _from_pillow(item: Image.Image, at_least: int | None) -> Image.Image:
 
 
 @contextmanager
-def _opened(file: io.BufferedReader) -> Iterator[ImageFile.ImageFile]:
+def _opened(file: BinaryIO) -> Iterator[ImageFile.ImageFile]:
     Image.init()
     with Image.open(file, formats=[name for name in _FORMATS if name in Image.OPEN]) as picture:
         yield picture

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from handful.data.cells import is_missing
+from handful.files import MEDIA_BYTES, kind_of_file, too_large
 
 PLURAL = {"text": "texts", "image": "images", "sound": "sounds"}
 
@@ -58,12 +59,14 @@ def media_problem(path: Path, modality: str) -> str:
         return f"the file cannot be opened ({error.strerror or error})"
     except ValueError:  # a NUL character in the name
         return "this is not the name of a file"
-    if not path.is_file():
-        return "this is a folder, not a file" if path.is_dir() else "this is not an ordinary file"
+    if kind := kind_of_file(path):
+        return f"this is {kind}, not a file"
     if media_kind(path.name) != modality:
         return f"the suffix {path.suffix!r} is not one of {PLURAL[modality]}"
     if not size:
         return "the file is empty (0 bytes)"
+    if why := too_large(size, MEDIA_BYTES):
+        return f"the file {why}"
     if not os.access(path, os.R_OK):
         return "the file cannot be opened (Permission denied)"
     if modality == "sound":

@@ -29,6 +29,7 @@ from handful.data.tables import (
     record_table,
 )
 from handful.errors import DataError, OptionError, advised, suggestion
+from handful.files import kind_of_file, not_ordinary
 
 # Fewer instruction or preference rows than this cannot be learned from and held out too.
 _FEWEST_ROWS = 4
@@ -138,6 +139,8 @@ def missing(path: Path) -> str:
 
 def _wrong_kind(path: Path) -> str:
     name, suffix = shown(str(path)), path.suffix.lower()
+    if found := kind_of_file(path):
+        return not_ordinary(path, found)
     kind = media_kind(path.name)
     if kind:
         return f"{name} is one {kind}; learning needs several per class. Give a folder with one sub-folder per class."

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import soundfile
 import soxr
 
 from handful.errors import DataError
+from handful.files import MEDIA_BYTES, open_ordinary
 
 SOUND_SUFFIXES = (
     ".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64",
@@ -84,6 +85,32 @@ def duration(item: Any) -> float:
     """
     with _opened(item) as sound:
         return sound.frames / sound.rate
+
+
+def rate_of(item: Any) -> int:
+    """Samples per second of one sound, from its header.
+
+    Raises:
+        DataError: the sound cannot be opened or holds no samples.
+    """
+    with _opened(item) as sound:
+        return sound.rate
+
+
+@contextmanager
+def opened_file(path: Path) -> Iterator[soundfile.SoundFile]:
+    """Open a sound file to read its header and its samples.
+
+    Raises:
+        DataError: it is too large, or no ordinary file.
+        OSError: it cannot be opened.
+        soundfile.LibsndfileError: it cannot be decoded.
+    """
+    with ExitStack() as stack:
+        plain = stack.enter_context(open_ordinary(path, MEDIA_BYTES))
+        # On Windows one library's numbers of open files mean nothing to another.
+        source = plain.fileno() if os.name == "posix" else str(path)
+        yield stack.enter_context(soundfile.SoundFile(source, closefd=False))
 
 
 def waveform(item: Any, points: int) -> np.ndarray:
@@ -174,20 +201,21 @@ def _opened(item: Any) -> Iterator[_Sound]:
         yield _array_sound(item)
         return
     path = Path(item)
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         raise DataError(f"{path} must be a sound file, got {'a folder' if path.is_dir() else 'no such file'}.")
-    if not path.stat().st_size:
+    if path.is_file() and not path.stat().st_size:
         raise DataError(f"{path} is empty (0 bytes). Export it again or remove it.")
-    try:
-        # As bytes, because a file name on a POSIX system need not be valid text.
-        file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw files, which name no rate
-        if why := foreign(path):
-            raise DataError(f"{path}: {why}.") from error
-        raise DataError(
-            f"{path} cannot be decoded as a sound ({_reason(error)}). Convert it to WAV or FLAC, or remove it."
-        ) from error
-    with file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(opened_file(path))
+        except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw files, which name no rate
+            if why := foreign(path):
+                raise DataError(f"{path}: {why}.") from error
+            raise DataError(
+                f"{path} cannot be decoded as a sound ({_reason(error)}). Convert it to WAV or FLAC, or remove it."
+            ) from error
+        except OSError as error:
+            raise DataError(f"{path} cannot be opened: {error.strerror}. Check the path and its rights.") from error
         if not file.frames:
             raise DataError(f"{path} holds no samples. Record it again or remove it.")
         for declared, there in _SHORT_CHUNK.findall(file.extra_info):

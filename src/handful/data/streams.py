@@ -19,9 +19,11 @@ from handful.data.folders import Walk
 from handful.data.input_column import choose_input, input_note
 from handful.data.items import PLURAL, make_items, media_kind
 from handful.data.label_column import LABEL_NAMES
+from handful.data.long_cells import LONGEST, whole_lines
 from handful.data.readers import exists, missing, named
 from handful.data.tables import SAMPLE_ROWS, TABLE_SUFFIXES, Table, collect, open_table
 from handful.errors import DataError, OptionError, suggestion
+from handful.files import kind_of_file, not_ordinary
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,19 @@ def _open(path: Path, modality: str, column: str | None, asks: bool) -> tuple[Pa
 
         def lines() -> Iterator[_Row]:
             with open_text(path, encoding) as file:
-                for line in file:
+                for number, (line, length) in enumerate(whole_lines(file), 1):
+                    if length > LONGEST:
+                        yield (
+                            f"line {number}",
+                            Broken(f"line {number} must have at most {LONGEST:,} characters, got {length:,}"),
+                        )
+                        continue
                     text = line.rstrip("\r\n")
                     yield _asked({_LINE: text}, Fields(prompt=_LINE), text) if asks else (text, text)
 
         return Path(), notes, lines()
+    if found := kind_of_file(path):
+        raise DataError(not_ordinary(path, found))
     kind = media_kind(path.name)
     if kind == modality:
         return Path(), (), iter([(shown(str(path)), path)])

@@ -12,7 +12,9 @@ from typing import Any
 from handful.data.cells import cell_text
 from handful.data.delimited import Broken, open_delimited
 from handful.data.encodings import detect, open_text
+from handful.data.long_cells import LONGEST_LINE, too_long, whole_lines
 from handful.errors import DataError, MachineError
+from handful.files import TABLE_BYTES, open_ordinary
 
 DELIMITED_SUFFIXES = (".csv", ".tsv", ".tab")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -115,7 +117,7 @@ def _open_json(path: Path) -> Table:
 
         def records() -> Iterator[Record]:
             with open_text(path, encoding) as file:
-                yield from _json_lines(file)
+                yield from _json_lines(whole_lines(file))
 
     return Table(str(path), _names(records()), records, path.parent, notes)
 
@@ -129,8 +131,11 @@ def _parse_array(path: Path, text: str) -> list[Any]:
         ) from error
 
 
-def _json_lines(lines: Iterable[str]) -> Iterator[Record]:
-    for number, line in enumerate(lines, 1):
+def _json_lines(lines: Iterable[tuple[str, int]]) -> Iterator[Record]:
+    for number, (line, length) in enumerate(lines, 1):
+        if length > len(line):
+            yield Broken(f"line {number} must have at most {LONGEST_LINE:,} characters, got {length:,}")
+            continue
         if not line.strip():
             continue
         try:
@@ -142,7 +147,12 @@ def _json_lines(lines: Iterable[str]) -> Iterator[Record]:
 def _json_record(value: Any, place: str) -> Record:
     if not isinstance(value, dict):
         return Broken(f"{place} must be an object with names and values, got {type(value).__name__}")
-    return {name: cell_text(cell) for name, cell in value.items()}
+    return _sized({name: cell_text(cell) for name, cell in value.items()}, place)
+
+
+def _sized(record: dict[str, Any], place: str) -> Record:
+    why = too_long(record, place)
+    return Broken(why) if why else record
 
 
 def _names(records: Iterator[Record]) -> tuple[str, ...]:
@@ -162,18 +172,19 @@ def _open_parquet(path: Path) -> Table:
 
     def records() -> Iterator[Record]:
         try:
-            with pyarrow.parquet.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=_BATCH):
-                    for record in batch.to_pylist():
-                        yield {name: cell_text(cell) for name, cell in record.items()}
+            with open_ordinary(path, TABLE_BYTES) as plain, pyarrow.parquet.ParquetFile(plain) as file:
+                rows = (row for batch in file.iter_batches(batch_size=_BATCH) for row in batch.to_pylist())
+                for number, row in enumerate(rows):
+                    yield _sized({name: cell_text(cell) for name, cell in row.items()}, f"row {number}")
         except (pyarrow.ArrowException, OSError) as error:
             raise failed(error) from error
 
-    if not path.stat().st_size:
-        raise DataError(f"{path} is empty (0 bytes). Give a file with rows.")
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            columns = tuple(file.schema_arrow.names)
+        with open_ordinary(path, TABLE_BYTES) as plain:
+            if not plain.read(1):
+                raise DataError(f"{path} is empty (0 bytes). Give a file with rows.")
+            with pyarrow.parquet.ParquetFile(plain) as file:
+                columns = tuple(file.schema_arrow.names)
     except PermissionError as error:
         raise MachineError(f"{path} cannot be opened: {error.strerror}. Check its permissions.") from error
     except (pyarrow.ArrowException, OSError) as error:

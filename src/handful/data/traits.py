@@ -13,8 +13,9 @@ from PIL import Image
 
 from handful.data.dataset import Dataset
 from handful.data.images import pillow_muted
-from handful.data.sounds import load_sound
+from handful.data.sounds import load_sound, opened_file
 from handful.errors import DataError
+from handful.files import MEDIA_BYTES, open_ordinary
 
 Trait = float | str
 
@@ -82,7 +83,7 @@ def _picture(item: Any) -> dict[str, Trait]:
     if isinstance(item, Image.Image):
         return {"width": float(item.width), "height": float(item.height)}
     try:
-        with pillow_muted(), item.open("rb") as file, Image.open(file) as picture:
+        with pillow_muted(), open_ordinary(item, MEDIA_BYTES) as file, Image.open(file) as picture:
             width, height = picture.size
             found: dict[str, Trait] = {"format": str(picture.format)}
             tables = getattr(picture, "quantization", None)
@@ -100,18 +101,18 @@ def _sound(item: Any) -> dict[str, Trait]:
         samples, rate = item
         return {"rate": float(rate), "duration": max(np.shape(samples)) / float(rate)}
     try:
-        about = soundfile.info(os.fspath(item))
-    except soundfile.LibsndfileError as error:
+        with opened_file(Path(item)) as about:
+            seconds = about.frames / about.samplerate
+            found: dict[str, Trait] = {
+                "duration": seconds,
+                "rate": float(about.samplerate),
+                "channels": float(about.channels),
+                "format": f"{about.format} {about.subtype}",
+            }
+            if about.subtype.startswith(_LOSSY):
+                found["bytes per second"] = Path(item).stat().st_size / max(seconds, 1e-3)
+    except (soundfile.LibsndfileError, OSError) as error:
         raise DataError(f"{item} cannot be read as a sound ({error}). Repair or remove it.") from error
-    seconds = about.frames / about.samplerate
-    found: dict[str, Trait] = {
-        "duration": seconds,
-        "rate": float(about.samplerate),
-        "channels": float(about.channels),
-        "format": f"{about.format} {about.subtype}",
-    }
-    if about.subtype.startswith(_LOSSY):
-        found["bytes per second"] = Path(item).stat().st_size / max(seconds, 1e-3)
     return found
 
 

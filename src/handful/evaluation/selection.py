@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ def weigh(losses: Floats, last: Sequence[bool]) -> NDArray[np.float64]:
     return np.asarray(kept / kept.sum())
 
 
-def pool(link: Link, answers: Sequence[Floats], weights: Floats) -> NDArray[np.float64]:
+def pool(link: Link, answers: Iterable[Floats], weights: Floats) -> NDArray[np.float64]:
     """Several answers pooled: a weighted mean of their scores.
 
     Of probabilities that is the logarithmic pool, a weighted mean of their logarithms (Genest & Zidek 1986). Of linear
@@ -55,13 +56,15 @@ def pool(link: Link, answers: Sequence[Floats], weights: Floats) -> NDArray[np.f
 
     Args:
         link: how scores become answers.
-        answers: Q arrays (..., K) of what each candidate answers.
+        answers: at least one array (..., K), Q of them, of what each candidate answers.
         weights: (Q,).
 
     Returns:
         (..., K) answers; none is so sure that the others do not count.
     """
-    return link.outputs(np.tensordot(weights, np.stack([link.scores(answer) for answer in answers]), 1))
+    # One after the other: with thousands of classes, all of them at once would not fit into memory.
+    scores = (weight * link.scores(answer) for weight, answer in zip(weights, answers, strict=True))
+    return link.outputs(reduce(np.add, scores))
 
 
 def halved(

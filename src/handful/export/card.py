@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from handful.backbones.catalog import ENTRIES, is_hub_id
+from handful.data.cells import shown
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.scores import Scores
 from handful.tasks.classification.details import ClassDetails, ClassScore
@@ -150,10 +151,10 @@ def _interval(estimate: Estimate, level: float) -> str:
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:
-    shown = ", ".join(_plain(name) for name in names[:_NAMED])
-    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown
+    first = ", ".join(_plain(name) for name in names[:_NAMED])
+    return f"{first} and {len(names) - _NAMED} more" if len(names) > _NAMED else first
 
 
 def _plain(text: str) -> str:
     """A text as Markdown shows it unchanged, on one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _SPECIAL.sub(r"\\\1", shown(" ".join(text.split())))

@@ -86,6 +86,8 @@ def _hashes(items: Sequence[Any]) -> tuple[dict[int, str], dict[int, str]]:
             hashes[i] = item_hash(item)
         except OSError as error:
             failed[i] = f"cannot be opened ({error.strerror or error})"
+        except DataError as error:
+            failed[i] = str(error)
     return hashes, failed
 
 

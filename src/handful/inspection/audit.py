@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,6 +30,9 @@ _SEES = 0.1
 
 # Layers of a backbone that vote on labels: the last two that are read.
 _DEPTHS = 2
+
+# Where there are more pairs of a row and a class than this, labels are asked of so many rows per class at least.
+_MOST_CELLS, _FEWEST = 1 << 20, 4
 
 
 @dataclass(frozen=True)
@@ -95,12 +98,25 @@ def audit(dataset: Dataset, sight: Sight | None, seed: int = 0, total: int | Non
         found += outliers(some, remoteness(np.mean(alike, axis=0)))
         if some.labels and len(some.classes) > 1:
             fits = tuple(matches(last, some.labels))
-            views = [sight.items[name, d] for name in suited(fits) or list(last) for d in sight.depths[name][:_DEPTHS]]
-            asked = doubts(views, some.labels)
-            found += confusable(some, asked)
-            if any(match.figure >= _SEES for match in fits):
-                found += label_errors(some, asked)
+            if _can_be_asked(some):
+                found += _doubted(some, sight, fits, list(last))
     return Audit(tuple(by_cost(stated(found, len(some), total or len(dataset), seed))), fits)
+
+
+def _can_be_asked(data: Dataset) -> bool:
+    """Whether rows can say something about the labels of others: two of a class cannot, and of many take minutes."""
+    rows, classes = len(data), len(data.classes)
+    return rows * classes <= _MOST_CELLS or rows >= _FEWEST * classes
+
+
+def _doubted(data: Dataset, sight: Sight, fits: Sequence[Match], names: Sequence[str]) -> list[Finding]:
+    """Classes that cannot be told apart, and labels that look wrong."""
+    views = [sight.items[name, d] for name in suited(fits) or names for d in sight.depths[name][:_DEPTHS]]
+    asked = doubts(views, data.labels or ())
+    found = [*confusable(data, asked)]
+    if any(match.figure >= _SEES for match in fits):
+        found += label_errors(data, asked)
+    return found
 
 
 def examine(

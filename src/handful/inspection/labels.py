@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,8 @@ def _neighbours(views: Sequence[NDArray[np.floating]], index: NDArray[np.int64],
     alike = np.mean([cosines(view) for view in views], axis=0)
     votes = np.exp(_SHARPNESS * alike)
     np.fill_diagonal(votes, 0)
-    found = votes @ np.eye(classes)[index]
+    order, starts = np.argsort(index, kind="stable"), np.searchsorted(np.sort(index), np.arange(classes))
+    found = np.add.reduceat(votes[:, order], starts, axis=1)  # every class has a row
     return np.asarray(found / found.sum(1, keepdims=True))
 
 
@@ -157,21 +159,26 @@ def confusable(dataset: Dataset, found: Doubts) -> Iterator[Finding]:
 
 def _mixed_up(found: Doubts) -> list[tuple[float, int, int]]:
     """Pairs of classes that cannot be told apart: the share that is right, and the two, the worst first."""
+    counts = np.bincount(found.index, minlength=len(found.classes))
+    enough = np.flatnonzero(counts >= _FEWEST)
     pairs = []
-    for a in range(len(found.classes)):
-        for b in range(a + 1, len(found.classes)):
-            first, second = (np.flatnonzero(found.index == c) for c in (a, b))
-            if min(len(first), len(second)) < _FEWEST:
-                continue
-            ahead = found.logs[:, a] > found.logs[:, b]
-            share = float(ahead[first].mean() + 1 - ahead[second].mean()) / 2
-            if share <= _COIN and _upper(share, len(first) + len(second)) < _TOLD_APART:
-                pairs.append((share, a, b))
+    # above[i, j]: share of the rows of class i that are nearer to it than to class j; below: to j than to it.
+    above, below = (np.zeros((len(enough), len(enough))) for _ in range(2))
+    for i, c in enumerate(enough):
+        logs = found.logs[found.index == c]
+        own, others = logs[:, [c]], logs[:, enough]
+        above[i], below[i] = (own > others).mean(0), (others > own).mean(0)
+    shares = (above + 1 - below.T) / 2
+    for i, j in zip(*np.nonzero(np.triu(shares <= _COIN, 1)), strict=True):
+        a, b = int(enough[i]), int(enough[j])
+        rows = int(counts[a] + counts[b])
+        if _upper(round(float(shares[i, j]) * rows), rows) < _TOLD_APART:
+            pairs.append((float(shares[i, j]), a, b))
     return sorted(pairs)
 
 
-def _upper(share: float, rows: int) -> float:
+@lru_cache(maxsize=1024)
+def _upper(right: int, rows: int) -> float:
     """The largest share of which so few of the rows would be right in 2.5 % of the cases."""
-    right = round(share * rows)
     grid = np.linspace(0, 1, 1001)
     return float(grid[binom.cdf(right, rows, grid) >= 0.025].max())

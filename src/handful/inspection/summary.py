@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from handful.data.cells import shown
 from handful.data.dataset import Dataset
 from handful.inspection.advice import advice
 from handful.inspection.audit import Audit
@@ -40,7 +41,7 @@ def summary(dataset: Dataset, found: Audit) -> list[str]:
         lines.append(f"what makes sense with {least} in the smallest class:")
         said = sorted(advice(dataset), key=lambda rule: not rule.sensible)
         lines += [f"  {'yes' if a.sensible else 'no ':<4} {', '.join(a.strategies)}: {a.why}" for a in said]
-    return [_printable(line) for line in lines]
+    return [shown(line) for line in lines]
 
 
 def _facts(facts: Mapping[str, Any]) -> list[str]:
@@ -63,7 +64,3 @@ def _facts(facts: Mapping[str, Any]) -> list[str]:
     if "looked at" in facts:
         lines.append(f"(files and languages: of {facts['looked at']} rows)")
     return lines
-
-
-def _printable(line: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

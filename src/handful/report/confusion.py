@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.tasks.classification.details import ClassDetails, ClassScore
+from handful.tasks.classification.details import LARGEST_TABLE, ClassDetails, ClassScore
 
 # Up to this many classes the table can be read as it is; above it the list comes first.
 SMALL = 20
-# A larger table than this would be slow to open, and nobody could read it.
-LARGEST = 150
 # How many confusions the list names: beside a table, and in its place.
 LISTED, LISTED_ALONE = 5, 15
 # How many of the weakest classes are shown before the rest is folded away.
@@ -55,7 +53,7 @@ class Confusion:
 
 def cells(details: ClassDetails) -> list[list[Cell]]:
     """The confusion table, one list per true class; empty where there are too many classes to show."""
-    if len(details.labels) > LARGEST:
+    if len(details.labels) > LARGEST_TABLE:
         return []
     shares = _shares(details)
     digits = 0 if np.array_equal(details.confusion, details.confusion.round()) else 1

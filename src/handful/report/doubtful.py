@@ -12,6 +12,7 @@ import numpy as np
 from handful.errors import DataError
 from handful.evaluation.scores import HeldOut, most_doubtful
 from handful.explanation import DOUBTFUL
+from handful.files import read_ordinary
 from handful.report import words
 from handful.report.marks import Marked, marked
 
@@ -160,7 +161,7 @@ def _playable(item: Any) -> str:
     kind = _PLAYED.get(item.suffix.lower()) if isinstance(item, Path) else None
     if kind is None or item.stat().st_size > _AUDIBLE:
         return ""
-    return _uri(kind, item.read_bytes())
+    return _uri(kind, read_ordinary(item, _AUDIBLE))
 
 
 def _uri(kind: str, content: bytes) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ DRAWS = 6
 """How often the parts are drawn anew, up to ``MANY`` rows; once above."""
 # The heaviest members speak for the ensemble: a curve needs its slope, not its last tenth of a point.
 _MEMBERS = 4
+
+Reader = Callable[[int, NDArray[np.int64]], NDArray[np.floating]]
 
 
 def forecast(frozen: Frozen, sight: Sight, rng: np.random.Generator) -> Curve:
@@ -67,16 +70,19 @@ def learning_curve(
     alike: dict[tuple[View, float], list[Member]] = {}
     for member in members:
         alike.setdefault((member.setting.view, member.setting.name_weight), []).append(member)
-    answers: list[NDArray[np.floating]] = []
+    own = np.stack([np.arange(int(fold.max()) + 1)[:, None] == fold for fold in repeats])  # (S, K, N)
+    asked = np.repeat(own[:, :, None], len(SHARES), 2).reshape(fits.shape)  # (F, N)
+    readers: list[Reader] = []
     with threadpool_limits(1, user_api="blas"):
         for (view, name_weight), some in alike.items():
-            answers += [task.outputs(scores) for scores in _scores(some, view, name_weight, sight, design, fits)]
-    shares = np.array([member.weight for some in alike.values() for member in some])
-    pooled = pool(task, answers, shares / shares.sum())  # (S F J, N, K)
-    scores = np.stack([task.headline.of(one[None], targets).scores for one in pooled]).reshape(weights.shape)
-    own = np.stack([np.arange(int(fold.max()) + 1)[:, None] == fold for fold in repeats])  # (S, F, N)
+            readers += _readers(some, view, name_weight, sight, design, fits)
+        shares = np.array([member.weight for some in alike.values() for member in some])
+        scores = np.zeros(fits.shape)
+        for fit, rows in enumerate(map(np.flatnonzero, asked)):
+            answers = pool(task, (task.outputs(read(fit, rows)) for read in readers), shares / shares.sum())
+            scores[fit, rows] = task.headline.of(answers[None], targets.take(rows)).scores
     sizes = weights.sum(-1).mean((0, 1))
-    return sizes.astype(np.float64), (scores * own[:, :, None]).sum(1).mean(0)
+    return sizes.astype(np.float64), scores.reshape(weights.shape).sum(1).mean(0)
 
 
 def _parts(fold: NDArray[np.int64], strata: NDArray[np.int64], rng: np.random.Generator) -> Array:
@@ -92,23 +98,32 @@ def _parts(fold: NDArray[np.int64], strata: NDArray[np.int64], rng: np.random.Ge
     return out
 
 
-def _scores(
+def _readers(
     members: Sequence[Member], view: View, name_weight: float, sight: Sight, design: Array, fits: Array
-) -> list[NDArray[np.floating]]:
-    """Sharpened scores (F, N, K) of members that read the same rows."""
+) -> list[Reader]:
+    """What members that read the same rows say: each gives the sharpened scores (n, K) of some rows by one fit."""
     features, names = view.matrix(sight.items), view.matrix(sight.names) if sight.names else None
     if np.isinf(name_weight):
         assert names is not None
         scores = zero_shot_scores(features, names)
-        return [np.broadcast_to(m.sharpness * scores, (len(fits), *scores.shape)) for m in members]
+        return [partial(_named, scores, m.sharpness) for m in members]
     rows, targets, counts = training_rows(features, names, design, name_weight)
     extra = np.broadcast_to(counts[len(design) :], (len(fits), len(rows) - len(design)))
     weights = np.concatenate([fits, extra], 1)
     z, _ = rotate(rows)
     basis = decompose(z, weights) if any(m.setting.head.steps for m in members) else None
-    out: list[NDArray[np.floating]] = []
+    out: list[Reader] = []
     for member in members:
         coef, intercept = fit_head(member.setting.head, z, targets, weights, [member.setting.penalty], basis)
-        scores = np.maximum(z[: len(design)] @ coef[:, :, 0] + intercept[:, None, 0], ABSENT)
-        out.append(member.sharpness * scores)
+        out.append(partial(_linear, z[: len(design)], coef[:, :, 0], intercept[:, 0], member.sharpness))
     return out
+
+
+def _named(scores: Array, sharpness: float, fit: int, rows: NDArray[np.int64]) -> NDArray[np.floating]:
+    return np.asarray(sharpness * scores[rows])
+
+
+def _linear(
+    z: Array, coef: Array, intercept: Array, sharpness: float, fit: int, rows: NDArray[np.int64]
+) -> NDArray[np.floating]:
+    return np.asarray(sharpness * np.maximum(z[rows] @ coef[fit] + intercept[fit], ABSENT))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from handful.tasks.heads import Array, Head, Loss
 
@@ -179,7 +180,13 @@ def centroids(x: Array, targets: Array, weights: Array) -> tuple[Array, Array]:
         coef (F, R, 1, C) and intercept (F, 1, C), as ``fit_path`` with a single penalty.
     """
     mass = weights @ targets  # (F, C)
-    sums = np.einsum("fm,mc,mr->frc", weights, targets, x, optimize=True)
+    (fits, rows), classes = weights.shape, targets.shape[1]
+    # Each row counts for few classes: with thousands of them, nearly all of a dense product would be zeros.
+    row, column = np.nonzero(targets)  # (n,), (n,)
+    own = np.arange(fits)[:, None] * classes + column  # (F, n)
+    counts = weights[:, row].astype(np.float64) * targets[row, column]
+    counted = csr_array((counts.ravel(), (own.ravel(), np.tile(row, fits))), (fits * classes, rows))
+    sums = np.asarray(counted @ x).reshape(fits, classes, -1).swapaxes(1, 2)  # (F, R, C)
     means = sums / np.maximum(mass, 1e-12)[:, None, :]
     intercept = np.where(mass > 0, -0.5 * (means**2).sum(1), ABSENT)
     return means[:, :, None, :].astype(np.float32), intercept[:, None, :].astype(np.float32)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -28,6 +29,9 @@ from handful.tasks.base import Task
 from handful.tasks.heads import Array, Head
 
 Floats = NDArray[np.float64]
+
+# How many numbers are held at once: 64 MB.
+_CELLS = 1 << 24
 
 # Sharpness is searched on this grid, relative to the spread of a setting's scores.
 SHARPNESS = np.geomspace(0.25, 32, 12)
@@ -89,10 +93,10 @@ class Search:
             for k in range(int(self.folds.max()) + 1):
                 shares = self._shares(among, [self.outcomes[q].inner_losses[r, k] for q in among])
                 rows = self.folds[r] == k
-                answers = [
+                answers = (
                     self.task.outputs(self.outcomes[q].scores[r, rows] * self.outcomes[q].inner_sharpness[r, k])
                     for q in shares
-                ]
+                )
                 out[r, rows] = pool(self.task, answers, np.array(list(shares.values())))
         return out
 
@@ -221,30 +225,41 @@ def _settings(job: _Job) -> list[Outcome]:
             coef, intercept = fit_head(head, z, targets, weights, penalties, basis)  # (F, R, S, C), (F, S, C)
             share = (time.perf_counter() - start) / len(penalties)
             for s, penalty in enumerate(penalties):
-                scores = np.maximum(z[:items] @ coef[:, :, s] + intercept[:, None, s], ABSENT)  # (F, N, C)
+                scores = partial(_linear, z[:items], coef[:, :, s], intercept[:, None, s])
                 setting = Setting(head.name, head, job.view, penalty, job.name_weight, job.last)
                 out.append(_outcome(job, setting, scores, share))
     if job.grid.zero_shot and job.names is not None and job.name_weight == job.grid.name_weights[0]:
-        scores = zero_shot_scores(job.features, job.names)
-        everywhere = np.broadcast_to(scores, (len(job.plan.weights), *scores.shape))
+        named = zero_shot_scores(job.features, job.names)
+        everywhere = partial(_named, named, len(job.plan.weights))
         setting = Setting(ZERO_SHOT.name, ZERO_SHOT, job.view, name_weight=np.inf, last=job.last)
         out.append(_outcome(job, setting, everywhere, 0.0))
     return out
 
 
-def _outcome(job: _Job, setting: Setting, scores: Array, seconds: float) -> Outcome:
-    """Reduce the scores of every fit, (F, N, K), to what choices and estimates need."""
-    task, targets, plan, rows = job.task, job.targets, job.plan, np.arange(scores.shape[1])
-    outer, inner = scores[plan.outer, rows], scores[plan.inner, rows]  # (R, N, K), (R, F, N, K)
+def _linear(z: Array, coef: Array, intercept: Array, rows: slice) -> Array:
+    return np.asarray(np.maximum(z[rows] @ coef + intercept, ABSENT))
+
+
+def _named(scores: Array, fits: int, rows: slice) -> Array:
+    some = scores[rows]
+    return np.broadcast_to(some, (fits, *some.shape))
+
+
+def _outcome(job: _Job, setting: Setting, scores: Callable[[slice], Array], seconds: float) -> Outcome:
+    """Reduce the scores of every fit, (F, n, K) of some rows at a time, to what choices and estimates need."""
+    task, targets, plan, rows = job.task, job.targets, job.plan, np.arange(len(job.targets))
+    outer, inner, lead = _left_out(job, scores)
     factors = SHARPNESS / task.spread(outer)
     whole = task.losses_at(outer, targets, factors).mean(1)  # (P, N)
-    inside = task.losses_at(inner, targets, factors)  # (P, R, F, N)
+    inside = np.empty((len(factors), *inner.shape[:-1]), np.float32)  # (P, R, F, N)
+    for some in _blocks(len(rows), inner[:, :, :1].size):
+        inside[..., some] = task.losses_at(inner[:, :, some], targets.take(rows[some]), factors)
     inside[:, plan.held_out] = np.nan
     cost = np.nanmean(inside, -1)  # (P, R, F)
     chosen = cost.argmin(0)  # (R, F)
     losses = np.take_along_axis(inside, chosen[None, :, :, None], 0)[0]  # (R, F, N)
     # Settings compete by their plain losses; confidence is smoothed, or rows that are all right would make it certain.
-    lead, seen = task.smoothing(scores, targets), ~plan.held_out
+    seen = ~plan.held_out
     smooth = whole.mean(1) + factors * lead[plan.outer, rows].mean() / (len(rows) + 2)  # (P,)
     inner_lead = lead[plan.inner, rows].mean(-1, where=seen) / (seen.sum(-1) + 2)  # (R, F)
     inner_smooth = cost + np.multiply.outer(factors, inner_lead)  # (P, R, F)
@@ -252,6 +267,27 @@ def _outcome(job: _Job, setting: Setting, scores: Array, seconds: float) -> Outc
         setting, outer, float(factors[smooth.argmin()]), whole[whole.mean(1).argmin()],
         factors[inner_smooth.argmin(0)], losses, seconds,
     )  # fmt: skip
+
+
+def _left_out(job: _Job, scores: Callable[[slice], Array]) -> tuple[Array, Array, Array]:
+    """Scores (R, N, K) without the row's fold, (R, F, N, K) without another either, smoothing (F, N) in every fit."""
+    plan, rows = job.plan, np.arange(len(job.targets))
+    fits, _, width = scores(slice(0, 1)).shape
+    outer, inner = (np.empty((*at.shape, width), np.float32) for at in (plan.outer, plan.inner))
+    lead = np.empty((fits, len(rows)), np.float32)
+    for some in _blocks(len(rows), fits * width):
+        block = scores(some)  # (F, n, K)
+        at = np.arange(block.shape[1])
+        outer[:, some] = block[plan.outer[:, some], at]
+        inner[:, :, some] = block[plan.inner[:, :, some], at]
+        lead[:, some] = job.task.smoothing(block, job.targets.take(rows[some]))
+    return outer, inner, lead
+
+
+def _blocks(rows: int, cells: int) -> list[slice]:
+    """Runs of rows, of each of which there are so many cells, that fit into memory together."""
+    step = max(1, _CELLS // cells)
+    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
 def zero_shot_scores(features: Array, names: Array) -> Array:

@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from handful.backbones.decoding import Reply
 from handful.backbones.language import Sampling
 from handful.export.speaker import Speaker
+from handful.web.admission import Admission, Doorkeeper
 from handful.web.questions import Question, RefusedError, no_model, read_question
 from handful.web.stopping import Told
 
@@ -38,12 +39,13 @@ _FAILED = "the server failed on this request; what happened is on its standard e
 _log = logging.getLogger(__name__)
 
 
-def application(speaker: Speaker, name: str) -> Starlette:
+def application(speaker: Speaker, name: str, admission: Admission = Admission()) -> Starlette:  # noqa: B008 - frozen
     """Make the application.
 
     Args:
         speaker: who answers.
         name: what the model is called.
+        admission: who may ask.
 
     Returns:
         An ASGI application. Once ``state.stopping`` is true, it ends what it is doing and answers no more.
@@ -62,7 +64,7 @@ def application(speaker: Speaker, name: str) -> Starlette:
             ClientDisconnect: _gone,
             Exception: _failed,
         },
-        middleware=[Middleware(_Ending)],
+        middleware=[Middleware(Doorkeeper, admission), Middleware(_Ending)],
     )
     made.state.stopping = False
     return made

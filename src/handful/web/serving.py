@@ -6,12 +6,15 @@ import errno
 import os
 import signal
 import socket
+from asyncio import TimerHandle, Transport
 from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from handful.errors import MachineError, OptionError
+from handful.web.admission import PATIENCE
 
 _PORTS = 65535
 
@@ -63,14 +66,76 @@ def _no_host(host: str) -> OptionError:
     )
 
 
+class _Connection(H11Protocol):
+    """A connection that is closed when it keeps the server waiting.
+
+    What uvicorn itself closes is one that says nothing at all after an answer.
+    """
+
+    _timer: TimerHandle | None = None
+    _unread = False
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = True
+        self._watch()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread = False
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._end_watch()
+
+    def _watch(self) -> None:
+        """Count the seconds while the next request is not whole, or an answer is not taken."""
+        waits = self._unread or self.cycle is None or self.cycle.response_complete
+        if not waits:
+            self._end_watch()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(self.timeout_keep_alive, self.transport.abort)
+
+    def _end_watch(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
 class Server(uvicorn.Server):
     """Answers requests until it is told to end, and tells that to the application, whose answers then end too."""
 
-    def __init__(self, application: Starlette) -> None:
-        """Take what answers; its ``state.stopping`` turns true when the end has come."""
+    def __init__(self, application: Starlette, patience: float = PATIENCE) -> None:
+        """Take what answers.
+
+        Args:
+            application: its ``state.stopping`` turns true when the end has come.
+            patience: how many seconds a connection may be idle, a request may take to begin, or an answer may lie
+                unread.
+        """
         super().__init__(
             uvicorn.Config(
-                application, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=_PATIENCE
+                application,
+                http=_Connection,
+                ws="none",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                timeout_keep_alive=patience,  # type: ignore[arg-type] # it is added to a time
+                timeout_graceful_shutdown=_PATIENCE,
             )
         )
         self._application = application

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,20 +75,8 @@ def _pictures(item: Any, options: Augmentation, count: int, rng: np.random.Gener
 
 def _sounds(item: Any, options: Augmentation, count: int, rng: np.random.Generator) -> list[tuple[np.ndarray, int]]:
     from handful.data.augment.sounds import change_sound
-    from handful.data.sounds import load_sound
+    from handful.data.sounds import load_sound, rate_of
 
-    rate = _rate(item)
+    rate = rate_of(item)
     samples = load_sound(item, rate, options.sound.longest)  # (T,)
     return [(change_sound(samples, rate, rng, options.sound), rate) for _ in range(count)]
-
-
-def _rate(item: Any) -> int:
-    """Samples per second that a sound was recorded with."""
-    import soundfile
-
-    from handful.data.sounds import duration
-
-    duration(item)  # opens the item and so says what is wrong with it
-    if not isinstance(item, str | Path):
-        return int(item[1])
-    return int(soundfile.info(os.fsencode(item) if os.name == "posix" else str(item)).samplerate)

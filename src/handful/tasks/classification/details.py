@@ -16,6 +16,9 @@ from handful.evaluation.intervals import Estimate, independent_rows, interval, w
 from handful.evaluation.metrics import share
 from handful.tasks.classification.metrics import answered, confusion
 
+LARGEST_TABLE = 150
+"""Above so many classes a table of all pairs is mostly empty, and nobody reads it."""
+
 
 @dataclass(frozen=True)
 class ClassScore:
@@ -82,7 +85,7 @@ class ClassDetails:
                 }
                 for c in self.classes
             ],
-            "confusion": np.round(self.confusion, 3).tolist(),
+            **_told(self.confusion),
         }
 
     @classmethod
@@ -92,7 +95,26 @@ class ClassDetails:
             ClassScore(c["name"], c["rows"], Estimate(**c["recall"]), c["precision"] and Estimate(**c["precision"]))
             for c in raw["classes"]
         )
-        return cls(np.array(raw["confusion"], float), tuple(classes))
+        return cls(_table(raw), tuple(classes))
+
+
+def _told(confusion: NDArray[np.float64]) -> dict[str, Any]:
+    """A table of confusions; of a large one, which is nearly empty, the fields that are not: true, answered, rows."""
+    table = np.round(confusion, 3)
+    if len(table) <= LARGEST_TABLE:
+        return {"confusion": table.tolist()}
+    at = np.nonzero(table)
+    return {"confusions": [list(field) for field in zip(*(part.tolist() for part in (*at, table[at])), strict=True)]}
+
+
+def _table(raw: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Read back what ``_told`` wrote."""
+    if "confusion" in raw:
+        return np.array(raw["confusion"], float)
+    table = np.zeros((len(raw["labels"]),) * 2)
+    for true, said, rows in raw["confusions"]:
+        table[true, said] = rows
+    return table
 
 
 def needs_of(table: NDArray[np.floating], labels: Sequence[str], rows: int) -> Needs:
