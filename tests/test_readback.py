@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from handful import readback
 from handful.errors import BundleError, OptionError
 from handful.readback import checked, damage_is, parsed, read_json, shortened
-from junk import JSON
+from junk import JSON, junk
 
 
 def said(file, build=lambda value: value) -> str:
@@ -46,18 +46,20 @@ def test_a_file_that_is_no_json_of_ours(tmp_path, content, why):
 
 def test_neither_a_folder_nor_a_pipe_nor_nothing_is_waited_for(tmp_path):
     (tmp_path / "folder").mkdir()
-    places = [tmp_path / "folder", tmp_path / "nowhere"]
+    assert said(tmp_path / "folder").startswith(f"got {tmp_path}/folder must be an ordinary file, got a folder.")
+    assert "No such file" in said(tmp_path / "nowhere")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        places.append(tmp_path / "pipe")
-    assert {said(place) for place in places} == {"got it is no ordinary file."}
+        assert said(tmp_path / "pipe").startswith(f"got {tmp_path}/pipe must be an ordinary file, got a pipe.")
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(readback, "_LARGEST", 2 << 20)
     with (tmp_path / "a.json").open("wb") as stream:
         stream.truncate(3 << 20)
-    assert said(tmp_path / "a.json") == "got it has 3 MB, more than the 2 MB that it may have."
+    assert said(tmp_path / "a.json").startswith(
+        f"got {tmp_path}/a.json must have at most 2,097,152 bytes, got 3,145,728"
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,3 +158,16 @@ def test_parsed_gives_any_kind_of_value(tmp_path):
     for text, value in {"3": 3, "null": None, '"a"': "a", "[]": []}.items():
         (tmp_path / "a.json").write_text(text)
         assert parsed(tmp_path / "a.json") == value
+
+
+@given(text=junk)
+def test_json_of_anybody_is_read_or_one_error(text):
+    try:
+        readback.plain_json(text)
+    except readback.FAILURES as error:
+        assert readback.reason(error)
+
+
+def test_an_entry_that_is_named_twice_is_refused():
+    with pytest.raises(ValueError, match="an entry is named twice"):
+        readback.plain_json('{"a": 1, "b": {"c": 1, "c": 2}}')

@@ -9,13 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from handful.errors import DataError, HandfulError
+from handful.errors import DataError
 
 TABLE_BYTES = 16 << 30
 """The largest table or text file that is read."""
 
 MEDIA_BYTES = 4 << 30
 """The largest picture or sound that is read: more than a whole day of speech."""
+
+Refusal = Callable[[str], Exception]
+"""Makes an error from a message."""
 
 _BUFFER = 1 << 16
 
@@ -42,7 +45,7 @@ def kind_of_file(path: Path) -> str:
     return _kind(path.stat())
 
 
-def open_ordinary(path: Path, limit: int, refused: type[HandfulError] = DataError) -> BinaryIO:
+def open_ordinary(path: Path, limit: int, refused: Refusal = DataError) -> BinaryIO:
     """Open a file to read its bytes.
 
     A link is followed. Pipes, devices, sockets and folders are refused without being read: some of them never end, and
@@ -51,13 +54,13 @@ def open_ordinary(path: Path, limit: int, refused: type[HandfulError] = DataErro
     Args:
         path: the file.
         limit: how many bytes it may have; of a file that grows while it is read, no more are given either.
-        refused: the error that says that it is no such file.
+        refused: makes the error that says that it is no such file.
 
     Returns:
         The open file, at its start; it can be read, searched and closed like any other.
 
     Raises:
-        HandfulError: ``refused``, where it is no ordinary file or too large.
+        Exception: what ``refused`` makes, where it is no ordinary file or too large.
         OSError: it does not exist or may not be read.
     """
     # Some devices act when they are opened, so one looks before; what is there may change until then, so after too.
@@ -71,7 +74,7 @@ def open_ordinary(path: Path, limit: int, refused: type[HandfulError] = DataErro
         raise
 
 
-def read_ordinary(path: Path, limit: int, refused: type[HandfulError] = DataError) -> bytes:
+def read_ordinary(path: Path, limit: int, refused: Refusal = DataError) -> bytes:
     """Read all bytes of a file, of which there may be ``limit``; everything else is as for ``open_ordinary``."""
     with open_ordinary(path, limit, refused) as file:
         return file.read()
@@ -80,7 +83,7 @@ def read_ordinary(path: Path, limit: int, refused: type[HandfulError] = DataErro
 class _Limited(io.FileIO):
     """An open file that gives no byte beyond a limit."""
 
-    def __init__(self, handle: int, path: Path, limit: int, refused: type[HandfulError]) -> None:
+    def __init__(self, handle: int, path: Path, limit: int, refused: Refusal) -> None:
         super().__init__(handle)
         self._path, self._limit, self._refused = path, limit, refused
 
@@ -103,7 +106,7 @@ class _Limited(io.FileIO):
             raise self._refused(_too_large(self._path, f"more than {_size(self._limit)}", self._limit))
 
 
-def _check(path: Path, found: os.stat_result, limit: int, refused: type[HandfulError]) -> None:
+def _check(path: Path, found: os.stat_result, limit: int, refused: Refusal) -> None:
     if kind := _kind(found):
         raise refused(not_ordinary(path, kind))
     if found.st_size > limit:

@@ -12,6 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from handful.errors import HandfulError
+from handful.files import read_ordinary
 
 FAILURES: tuple[type[Exception], ...] = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError,
@@ -78,22 +79,36 @@ def parsed(file: Path) -> Any:
     """What a JSON file says.
 
     Raises:
-        OSError: it is no ordinary file, or may not be read.
-        ValueError: it is too large, no text, no JSON, or nested too deeply.
+        OSError: it is no ordinary file, too large, or may not be read.
+        ValueError: it is no text or no JSON, names an entry twice, or is nested too deeply.
         RecursionError: it is nested far too deeply.
     """
-    if not file.is_file():  # a pipe would be waited for
-        raise OSError("it is no ordinary file")
-    size = file.stat().st_size
-    if size > _LARGEST:
-        raise ValueError(f"it has {size >> 20} MB, more than the {_LARGEST >> 20} MB that it may have")
-    found = json.loads(file.read_text(encoding="utf-8"))
+    return plain_json(read_ordinary(file, _LARGEST, OSError))
+
+
+def plain_json(content: str | bytes) -> Any:
+    """Read JSON that anybody may have written.
+
+    Raises:
+        ValueError: it is no text or no JSON, names an entry twice, or is nested too deeply.
+        RecursionError: it is nested far too deeply.
+    """
+    text = content if isinstance(content, str) else content.decode("utf-8")
+    found = json.loads(text, object_pairs_hook=_once)
     level = [found]
     for _ in range(_DEEPEST):
         level = [child for value in level for child in _children(value)]
         if not level:
             return found
     raise ValueError("it is nested too deeply")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; readers differ in which of two equal names they take, so there may be none."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an entry is named twice")
+    return found
 
 
 def _children(value: Any) -> list[Any]:

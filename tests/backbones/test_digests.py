@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from handful.backbones import digests
-from handful.backbones.digests import Memory, content_digest, joint_digest, plain_json
+from handful.backbones.digests import Memory, content_digest, joint_digest
 from junk import HARD, JSON, junk
 
 TENSORS = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.ones(2, np.int8), "none": np.ones((0, 2))}
@@ -136,14 +136,6 @@ def test_several_files_have_one_digest_of_names_and_contents(tmp_path):
     assert joint_digest(tmp_path, "ac", content_digest) != first
     written(tmp_path, b"c", "b")
     assert joint_digest(tmp_path, "ab", content_digest) not in (first, joint_digest(tmp_path, "ac", content_digest))
-
-
-@given(text=junk)
-def test_json_of_anybody_is_read_or_one_error(text):
-    try:
-        plain_json(text)
-    except ValueError as error:
-        assert str(error)
 
 
 # The memory

@@ -14,9 +14,6 @@ from handful.backbones.manifest import MANIFEST
 from handful.backbones.weights import damaged, install, owners, place_of, present, problems, workshop
 from handful.errors import OptionError, WeightsError
 
-# A manifest is about 1 KB; a larger one in an archive is none.
-_MANIFEST_BYTES = 1 << 20
-
 # Bytes that tokenizers, settings and licences take beside the numbers of the network, at the most.
 _BESIDE = 16 << 20
 
@@ -120,7 +117,7 @@ def _check_entry(archive: zipfile.ZipFile, file: Path, entry: Entry, members: li
     size = sum(member.file_size for member in members)
     most = 4 * entry.parameters + _BESIDE  # single precision is the widest that is kept
     small = next(member for member in members if member.filename.endswith(f"/{MANIFEST}"))
-    if size > most or small.file_size > _MANIFEST_BYTES:
+    if size > most or small.file_size > manifests.LARGEST:
         raise _unusable(file, f"its {entry.name!r} would take {size} bytes, more than such weights can")
     told = manifests.parse(b"".join(_pieces(archive, file, small.filename)))
     if told is None:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from handful.atomic import replaced_file
 from handful.errors import MachineError, OptionError
+from handful.readback import FAILURES, parsed, plain_json
 
 Digest = Callable[[Path], str]
 """What tells the content of a file: the file → its digest."""
@@ -72,18 +73,6 @@ def joint_digest(folder: Path, names: Iterable[str], digest: Digest) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def plain_json(text: str | bytes) -> Any:
-    """Read JSON that anybody may have written.
-
-    Raises:
-        ValueError: it is none, names an entry twice, or is nested deeper than can be read.
-    """
-    try:
-        return json.loads(text, object_pairs_hook=_once)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
-
-
 class Memory:
     """Which files were hashed, and what came out, in a small JSON file; losing it costs time, never a result.
 
@@ -110,9 +99,9 @@ class Memory:
 
     def _read(self) -> dict[str, tuple[list[int], str]]:
         try:
-            told = plain_json(self.file.read_bytes()).items()
+            told = parsed(self.file).items()
             return {name: (list(stamp), digest) for name, (stamp, digest) in told if isinstance(digest, str)}
-        except (OSError, ValueError, TypeError, AttributeError):  # none yet, or damaged: all is hashed again
+        except FAILURES:  # none yet, or damaged: all is hashed again
             return {}
 
     def _keep(self, name: str, stamp: list[int], digest: str) -> None:
@@ -139,14 +128,6 @@ def _stamp(file: Path) -> list[int]:
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; readers differ in which of two equal names they take, so there may be none."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("an entry is named twice")
-    return found
-
-
 def _spans(stream: BinaryIO) -> tuple[int, dict[str, tuple[str, list[int], int, int]]] | None:
     """Where the numbers of a file of tensors begin, and name → kind, shape, begin, end; None where it is no such file.
 
@@ -169,7 +150,7 @@ def _spans(stream: BinaryIO) -> tuple[int, dict[str, tuple[str, list[int], int, 
             if begin != at or end < begin:
                 return None
             at = end
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except FAILURES:
         return None
     return (8 + length, found) if at == size - 8 - length else None
 

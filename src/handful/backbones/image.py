@@ -16,12 +16,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from handful.backbones.base import Backbone, State, weights_fingerprint
-from handful.backbones.digests import plain_json
 from handful.backbones.efficientnet import EfficientNetLite, from_original
 from handful.backbones.folded import FoldedNet
 from handful.backbones.weights import damaged
 from handful.data.images import load_image
 from handful.errors import WeightsError
+from handful.readback import FAILURES, parsed
 
 # Name → factor on the channels, factor on the repeats, side of the pictures in pixels (the original's lite/README).
 _LITE = {
@@ -186,11 +186,11 @@ def load_network(name: str, folder: Path) -> tuple[EfficientNetLite, int]:
         WeightsError: a file is missing or damaged.
     """
     try:
-        about = plain_json((folder / "network.json").read_bytes())
+        about = parsed(folder / "network.json")
         if (about["width"], about["depth"], about["side"]) != _LITE[name]:
             raise ValueError("network.json is of another network")
         network = _built(about["width"], about["depth"], load_file(folder / "model.safetensors"))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except FAILURES + (SafetensorError,) as error:
         reason = str(error).partition("\n")[0]
         raise damaged(name, folder, f"they cannot be loaded ({reason})") from error
     return network, int(about["side"])

@@ -11,9 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from handful.backbones.catalog import Entry
-from handful.backbones.digests import Digest, plain_json
+from handful.backbones.digests import Digest
+from handful.files import read_ordinary
+from handful.readback import FAILURES, plain_json
 
 MANIFEST = "manifest.json"
+
+LARGEST = 1 << 20
+"""Bytes. A manifest has about 1 KB; a larger one is none."""
 
 # Raised whenever weights that an older handful converted can no longer be loaded: they are then fetched again.
 FORMAT = 2
@@ -53,7 +58,7 @@ def parse(text: str | bytes) -> Manifest | None:
     """Read a manifest; None where it is none."""
     try:
         found = Manifest(**plain_json(text))
-    except (ValueError, TypeError):
+    except FAILURES:
         return None
     words = (found.name, found.wheel, found.wheel_sha256, found.licence)
     sound = all(isinstance(word, str) for word in words) and isinstance(found.files, dict)
@@ -63,7 +68,7 @@ def parse(text: str | bytes) -> Manifest | None:
 def read(folder: Path) -> Manifest | None:
     """The manifest of a weights folder; None where there is none that can be read."""
     try:
-        return parse((folder / MANIFEST).read_bytes())
+        return parse(read_ordinary(folder / MANIFEST, LARGEST, OSError))
     except OSError:  # then the files beside it are looked at all the same
         return None
 

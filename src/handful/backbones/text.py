@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from handful.backbones import bert
 from handful.backbones.base import Backbone, State, weights_fingerprint
-from handful.backbones.digests import plain_json
 from handful.backbones.weights import damaged, identity
+from handful.readback import parsed
 
 # What a backbone of the catalogue is loaded from.
 _READ = ("config.json", "model.safetensors", "text.json", "tokenizer.json")
@@ -204,8 +204,8 @@ def load(name: str, folder: Path) -> TextBackbone:
     """
     try:
         what = identity(folder, _READ)
-        settings = plain_json((folder / "text.json").read_bytes())
-        config = plain_json((folder / "config.json").read_bytes())
+        settings = parsed(folder / "text.json")
+        config = parsed(folder / "config.json")
         bottom, blocks = bert.build(config, load_file(folder / "model.safetensors"))
         tokenizer = _tokenizer(folder / "tokenizer.json")
         tokenise, pooling = fast_tokeniser(tokenizer, settings["max_length"]), settings["pooling"]

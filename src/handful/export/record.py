@@ -19,10 +19,14 @@ from handful.atomic import tidy
 from handful.data.cells import is_blank
 from handful.data.dataset import CLASSIFIED
 from handful.errors import BundleError
+from handful.files import read_ordinary
 from handful.readback import FAILURES, damage_is, parsed, read_json, shortened
 
 FORMAT = 4
 """Version of the files of a bundle; a reader refuses what is newer than itself."""
+
+# Bytes: more than all weights of any model that is tuned here.
+_MOST = 64 << 30
 
 RECORD = "bundle.json"
 WEIGHTS = "head.safetensors"
@@ -191,7 +195,7 @@ def tensors_of(place: Path, name: str, record: dict[str, Any]) -> dict[str, NDAr
     if not file.is_file():
         raise BundleError(f"{file} is missing. Restore it or tune again.")
     with damage_is(_unreadable(file), SafetensorError):
-        content = file.read_bytes()
+        content = read_ordinary(file, _MOST, OSError)
         if hashlib.sha256(content).hexdigest() != record["files"].get(name):
             raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
         tensors: dict[str, NDArray[np.float32]] = load(content)
