@@ -562,15 +562,17 @@ def test_a_mistake_of_ours_is_not_taken_for_it(monkeypatch, error):
 
 
 @pytest.mark.parametrize("words", [["tune", "x.csv"], ["predict", "run", "x.csv"], ["serve", "run"]])
-def test_a_limit_under_which_libraries_would_hang_is_refused(handful, monkeypatch, words):
+@pytest.mark.parametrize(("threads", "needed"), [("", "2.9"), ("2", "1.5"), ("1", "1.4")])
+def test_a_limit_under_which_libraries_would_hang_is_refused(handful, monkeypatch, words, threads, needed):
     resource = pytest.importorskip("resource")
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (650_000_000, -1))
     ended = handful(*words)
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
-        "handful: the memory that a process may have (ulimit -v) must be at least 1.5 GB for this, got 0.7 GB. "
-        "Raise the limit, for example with: ulimit -v unlimited\n"
+        f"handful: the memory that a process may have (ulimit -v) must be at least {needed} GB for this, got 0.7 GB. "
+        "Raise the limit (ulimit -v unlimited), or use fewer threads (OMP_NUM_THREADS=1).\n"
     )
 
 

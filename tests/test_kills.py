@@ -1,5 +1,6 @@
 """Wherever a kill comes: the old result or the new one, whole; every file of the user's; and nothing left over."""
 
+import errno
 import itertools
 import json
 import logging
@@ -237,7 +238,7 @@ def test_what_cannot_be_moved_is_said_and_stays(tmp_path, caplog, monkeypatch):
 
     def not_a(self, target):
         if self.name == "a.txt":
-            raise PermissionError(13, "Permission denied")
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", not_a)
@@ -379,7 +380,7 @@ def test_a_workplace_that_is_taken_for_a_leftover_before_it_is_locked(tmp_path, 
 
 
 def no_locks(handle: int) -> None:
-    raise OSError(37, "No locks available")
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
 
 def test_where_the_disk_knows_no_locks_age_decides(tmp_path, monkeypatch):
@@ -403,7 +404,7 @@ def test_a_lock_of_a_file_that_was_deleted_is_none(tmp_path, monkeypatch):
 # Where folders cannot change places ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code", [38, 22, 95, 1])
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM])
 def test_a_disk_that_cannot_exchange_is_no_error(tmp_path, monkeypatch, code):
     monkeypatch.setattr(swapping, "_call", lambda: lambda one, other: -1)
     monkeypatch.setattr("ctypes.get_errno", lambda: code)

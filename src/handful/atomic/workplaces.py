@@ -181,7 +181,6 @@ def _formers(folder: Path) -> list[_Former]:
         OSError: what it is for cannot be read.
         ValueError: what it is for cannot be understood, or names what lies elsewhere.
     """
-    # The older first: where both are there, the exchange was cut short, and it goes back to its place.
     there = [folder / name for name in (OLD, READY) if os.path.lexists(folder / name)]
     if not there:
         return []

@@ -10,9 +10,9 @@ from handful.errors import MachineError
 # The commands that load them.
 _LOADING = ("tune", "inspect", "predict", "explain", "check", "export", "chat", "serve")
 
-# Bytes of address space: 1.35 GB were taken at most by a run of a toy backbone on two cores (measured), and more cores
-# take more, since each has buffers and a stack in every library.
-_BASE, _PER_CORE = 1.3e9, 0.1e9
+# Bytes of address space: 1.35 GB were taken at most by a run of a toy backbone with two threads (measured), and more
+# threads take more, since each has buffers and a stack in every library.
+_BASE, _PER_THREAD = 1.3e9, 0.1e9
 
 
 def check_room(words: list[str]) -> None:
@@ -29,9 +29,10 @@ def check_room(words: list[str]) -> None:
     import resource
 
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    needed = _BASE + _PER_CORE * (os.cpu_count() or 1)
+    asked = os.environ.get("OMP_NUM_THREADS", "")  # what all these libraries go by
+    needed = _BASE + _PER_THREAD * (int(asked) if asked.isdecimal() else os.cpu_count() or 1)
     if limit != resource.RLIM_INFINITY and limit < needed:
         raise MachineError(
             f"the memory that a process may have (ulimit -v) must be at least {needed / 1e9:.1f} GB for this, got "
-            f"{limit / 1e9:.1f} GB. Raise the limit, for example with: ulimit -v unlimited"
+            f"{limit / 1e9:.1f} GB. Raise the limit (ulimit -v unlimited), or use fewer threads (OMP_NUM_THREADS=1)."
         )
