@@ -224,7 +224,7 @@ def test_a_folder_that_only_reads_is_done_without(file, memory, hashed, monkeypa
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tempfile, "mkstemp", full)
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
     assert memory.digest(file) == memory.digest(file) == content_digest(file)
     assert len(hashed) == 2
 

@@ -316,7 +316,7 @@ def test_a_cache_that_only_reads_may_hold_weights_of_another_version(here, monke
     def refuse(*_, **__):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
     assert weights.weights_folder("tiny") == here
 
 
