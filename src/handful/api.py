@@ -25,6 +25,7 @@ from handful.evaluation.scores import Scores
 from handful.evaluation.verdicts import Rows, assemble, held_out_answers
 from handful.explanation import explain_doubtful
 from handful.export.bundle import WITNESSES, Bundle, Moved
+from handful.export.own_items import short_items
 from handful.export.reference import Reference
 from handful.features.extract import extract
 from handful.features.sight import Sight, look
@@ -138,6 +139,7 @@ def tune(
     strategies: Sequence[str] | str | None = None,
     metric: str | Judge | None = None,
     remedy: str | None = None,
+    carry_items: bool | None = None,
     plan: Plan | None = None,
     progress: Progress = _silent,
     **options: Any,
@@ -156,7 +158,9 @@ def tune(
             gives a number from 0 to 1; of preferences a function of prompt, one answer and another that gives 1 where
             the first is better and 0 where the second is: arms are then compared by their win rate.
         remedy: what holds a language model back from forgetting: ``fade``, ``l2sp`` or ``replay``; nothing by default.
-        plan: the resolved options, in place of the six above.
+        carry_items: whether a few short training items go into the model, for its self-test on loading; whoever has the
+            model can read them; false by default.
+        plan: the resolved options, in place of the seven above.
         progress: called with stage, steps done and steps in all.
         options: passed to ``load``.
 
@@ -171,7 +175,7 @@ def tune(
     if plan is None:
         named = metric if isinstance(metric, str) else None
         given: dict[str, Any] = dict(budget=budget, seed=seed, backbone=backbone, strategies=strategies, metric=named)
-        given["remedy"] = remedy
+        given |= dict(remedy=remedy, carry_items=carry_items or None)
         given["source"] = source if isinstance(source, str | Path) else None
         columns = {name: options.get(name) for name in ("label", "input", "group")}
         given.update({name: column for name, column in columns.items() if isinstance(column, str)})
@@ -255,6 +259,8 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
         said = f"On the {len(test)} test rows: {tested:.0%}. Held out in turn: {scores.sentence}"
         scores = replace(scores, test=tested, test_n=len(test), sentence=said)
     model = _with_reference(model, frozen, whole, backbones)
+    if plan.carry_items:
+        model = replace(model, items=short_items(learning.items, learning.modality))
     answers = held_out_answers(whole, frozen.rows)
     # What changes and hidden parts do to answers is told to the percent, for which rounded products will do.
     with clock("checks"), mixed_precision_of(backbones[base]):

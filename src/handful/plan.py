@@ -76,6 +76,8 @@ class Plan:
     """How many further settings of the strategies that move weights to try, from a wide space."""
     resume: bool = False
     """Whether to go on from where an interrupted run of the same plan stood."""
+    carry_items: bool = False
+    """Whether a few short training items go into the model, to test it when it is loaded; who has it can read them."""
     engine: str = "inline"
     """Where the fits run: inline (here), processes (one per core) or ray (on a cluster; an extra)."""
     origins: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -141,6 +141,11 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
     wanted = _wanted(plan, known, "preference rows" if pairs else "rows with answers")
     if pairs and plan.remedy == "replay":
         raise OptionError("remedy replay is for rows with answers, got preference rows. Choose fade or l2sp.")
+    if plan.carry_items:
+        raise OptionError(
+            "carry-items is for classifiers, got rows for a language model. Leave it out: a model that shows examples "
+            "carries those in any case, and any other none."
+        )
     metric = _metric(plan, judge, pairs, data.labels is not None)
     recipes = {
         name: held_back(recipe, plan.remedy) for name, recipe in (PREFERENCES if pairs else RECIPES | INVENTING).items()

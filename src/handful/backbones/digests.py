@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from handful.atomic import replaced_file
 from handful.errors import MachineError, OptionError
+from handful.files import open_ordinary
 from handful.readback import FAILURES, parsed, plain_json
 
 Digest = Callable[[Path], str]
@@ -30,6 +31,9 @@ _HEADER = 100_000_000
 
 _PIECE = 1 << 20
 
+# Bytes: more than all weights of any model that is run here.
+_LARGEST = 256 << 30
+
 
 def content_digest(file: Path) -> str:
     """The digest of what a file says, the same whatever library wrote it.
@@ -37,15 +41,15 @@ def content_digest(file: Path) -> str:
     Of a file of tensors the order, the padding and the remarks of its header do not count: only what is read from it.
 
     Args:
-        file: a regular file.
+        file: an ordinary file.
 
     Returns:
         A SHA-256 as 64 hexadecimal digits; with words before it where a file of tensors cannot be read as one.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or is no ordinary one.
     """
-    with file.open("rb") as stream:
+    with open_ordinary(file, _LARGEST, OSError) as stream:
         if file.suffix != TENSORS:
             return hashlib.file_digest(stream, "sha256").hexdigest()
         spans = _spans(stream)

@@ -62,6 +62,7 @@ def tune(
     as_: As = None,
     engine: str | None = None,
     search: int | None = None,
+    carry_items: Flag = False,
     resume: Flag = False,
     json: Flag = False,
 ) -> None:
@@ -92,13 +93,15 @@ def tune(
         engine: inline (default: here), processes (one per core) or ray (on a cluster; needs handful[ray]).
         search: how many further settings of the strategies that move weights to try within the budget, from a wide
             space (needs optuna); where a budget is given, what is left of it goes into a few near the best one.
+        carry_items: put a few short training items into the model, to test it with when it is loaded; whoever has the
+            model can read them. Without this a few public items do.
         resume: go on from where an interrupted run of the same command stood.
         json: print scores.json on standard output, everything else on standard error.
     """
     given = dict(
         source=source, label=label, input=input, group=group, out=out, budget=budget, seed=seed,
         backbone=backbone, strategies=strategies, metric=metric, remedy=remedy, engine=engine, search=search,
-        resume=resume or None,
+        resume=resume or None, carry_items=carry_items or None,
     )  # fmt: skip
     plan = Plan.resolve(given, "command line")
     folder = _place(plan.out) if plan.out else Path("runs") / default_name(source)

@@ -17,7 +17,7 @@ from handful.atomic import replaced_folder
 from handful.backbones.base import Backbone, default_device
 from handful.data.items import make_items
 from handful.errors import BundleError, DataError
-from handful.export import carried, reference, specimens
+from handful.export import carried, own_items, reference, specimens
 from handful.export.loading import untouched, with_moved
 from handful.export.record import (
     FORMAT,
@@ -31,17 +31,19 @@ from handful.export.record import (
     moved_of,
     read_record,
     tensors_of,
+    unreadable,
 )
 from handful.export.reference import Reference
 from handful.features.cache import FeatureCache
 from handful.features.extract import extract
 from handful.features.view import MOVED, View, unit_rows
+from handful.readback import damage_is
 from handful.tasks.classification.softmax import probabilities
 
 WITNESSES = 8
 """How many training rows a bundle keeps the features of, to test itself with when it is loaded."""
 
-_PARTS = (RECORD, WEIGHTS, MOVED_WEIGHTS, reference.FILE, carried.FOLDER, "README.md")
+_PARTS = (RECORD, WEIGHTS, MOVED_WEIGHTS, reference.FILE, own_items.FILE, carried.FOLDER, "README.md")
 # The self-test repeats a product of float32 numbers, perhaps on another machine.
 _CLOSE = 1e-4
 
@@ -98,6 +100,8 @@ class Bundle:
     specimens: tuple[NDArray[np.float32], ...] = ()
     """What each part of the view sees in the specimens, (S, D) with rows of length one; compared with what it sees when
     its backbone is first loaded. Empty in a model that was made by hand."""
+    items: tuple[Any, ...] = ()
+    """A few short training items for the self-test, where their owner lets them travel; see ``own_items``."""
     loaded: dict[str, Backbone] = field(default_factory=dict, repr=False)
     """Backbones in memory, by their name in the view; the others are loaded when they are needed."""
     moved: Moved | None = None
@@ -227,7 +231,7 @@ class Bundle:
         own = [(i, depth) for i, (other, depth) in enumerate(self.view.parts) if other == name]
         if not self.specimens or not own:
             return backbone
-        seen = specimens.seen_by(backbone, [depth for _, depth in own])
+        seen = specimens.seen_by(backbone, [depth for _, depth in own], self.items)
         before = [self.specimens[i] for i, _ in own]
         if not all(map(specimens.alike, seen, before)):
             moved = " with the weights that moved" if name.endswith(MOVED) else ""
@@ -242,7 +246,9 @@ class Bundle:
         """By each part of the view; as it was read where the backbones are not in memory."""
         if not all(name in self.loaded for name in self.view.backbones):
             return self.specimens
-        return tuple(unit_rows(specimens.seen_by(self.loaded[name], [depth])[0]) for name, depth in self.view.parts)
+        return tuple(
+            unit_rows(specimens.seen_by(self.loaded[name], [depth], self.items)[0]) for name, depth in self.view.parts
+        )
 
     def save(self, folder: str | Path, card: str = "", merge: bool = False) -> None:
         """Write the bundle, read it back and compare, so that what was saved is what was scored.
@@ -280,6 +286,9 @@ class Bundle:
         if self.reference is not None:
             files.append(reference.FILE)
             (folder / reference.FILE).write_bytes(save(self.reference.tensors()))
+        if self.items:
+            files.append(own_items.FILE)
+            (folder / own_items.FILE).write_bytes(save(own_items.packed(self.items)))
         names, kept = list(self.fingerprints), self.reference and self.reference.view.parts
         record = {
             "format": FORMAT,
@@ -326,7 +335,7 @@ class Bundle:
             record["modality"], labels, view, fingerprints, record["head"],
             tensors["coef"], tensors["intercept"], record["input"], tensors["witness"],
             tuple(tensors[f"{SPECIMEN}{i}"] for i in range(len(view.parts)) if f"{SPECIMEN}{i}" in tensors),
-            moved=_moved(place, record), carried=record["carried"], place=place,
+            items=_items(place, record), moved=_moved(place, record), carried=record["carried"], place=place,
             reference=_reference(place, record),
         )  # fmt: skip
         with np.errstate(over="ignore", invalid="ignore"):  # what is out of range is not what was written
@@ -351,6 +360,13 @@ def _reference(place: Path, record: dict[str, Any]) -> Reference | None:
         return None
     view, file = _view(record["reference"]), reference.FILE
     return Reference.from_tensors(view, tensors_of(place, file, record), len(record["labels"]), str(place / file))
+
+
+def _items(place: Path, record: dict[str, Any]) -> tuple[Any, ...]:
+    if own_items.FILE not in record["files"]:
+        return ()
+    with damage_is(unreadable(place / own_items.FILE)):
+        return own_items.unpacked(tensors_of(place, own_items.FILE, record), record["modality"])
 
 
 def _moved(place: Path, record: dict[str, Any]) -> Moved | None:

@@ -93,6 +93,8 @@ def _parts(model: Bundle) -> str:
         )
         note = f" {entry.licence_note}" if entry and entry.licence_note else ""
         lines.append(f"- backbone {_plain(name)}, {'tuned' if moved else 'frozen'}, {reading(depths)}{about}{note}")
+    if model.items:
+        lines.append(f"- {len(model.items)} of the training items, made short: to test the model when it is loaded")
     fitted = "fitted with the weights that moved" if model.moved else "the only part that was fitted"
     lines.append(f"- head: {_plain(model.head)}, {fitted}; its weights are in this folder")
     published = dict.fromkeys(name for name, _, _ in model.view.reads if is_hub_id(name))

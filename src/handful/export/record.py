@@ -113,7 +113,7 @@ def entries(place: Path, wanted: int, language: bool = False) -> dict[str, Any]:
             )
         return record, record.pop("sha256", None) == digest(record)
 
-    record, same = read_json(file, unchanged, _unreadable(file))
+    record, same = read_json(file, unchanged, unreadable(file))
     if not same:
         raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
     return record
@@ -194,7 +194,7 @@ def tensors_of(place: Path, name: str, record: dict[str, Any]) -> dict[str, NDAr
     file = place / name
     if not file.is_file():
         raise BundleError(f"{file} is missing. Restore it or tune again.")
-    with damage_is(_unreadable(file), SafetensorError):
+    with damage_is(unreadable(file), SafetensorError):
         content = read_ordinary(file, _MOST, OSError)
         if hashlib.sha256(content).hexdigest() != record["files"].get(name):
             raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
@@ -202,7 +202,8 @@ def tensors_of(place: Path, name: str, record: dict[str, Any]) -> dict[str, NDAr
         return tensors
 
 
-def _unreadable(file: Path) -> Callable[[str], BundleError]:
+def unreadable(file: Path) -> Callable[[str], BundleError]:
+    """Makes the error for a file of a bundle from what is wrong with it."""
     return lambda why: BundleError(f"{file} cannot be read ({why}). Restore it or tune again.")
 
 

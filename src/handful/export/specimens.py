@@ -72,9 +72,15 @@ def alike_loss(loss: float, before: float) -> bool:
     return abs(loss - before) <= APART_TOKEN
 
 
-def seen_by(backbone: Backbone, depths: Sequence[int]) -> list[Matrix]:
-    """What a backbone sees in the specimens of its modality, (S, D) at each depth; zeros where it fails."""
-    seen = extract(backbone, items_of(backbone.modality), depths).matrices
+def seen_by(backbone: Backbone, depths: Sequence[int], own: Sequence[Any] = ()) -> list[Matrix]:
+    """What a backbone sees in the specimens of its modality, (S, D) at each depth; zeros where it fails.
+
+    Args:
+        backbone: whose eyes are tested.
+        depths: where it is read.
+        own: further items, which a model brings of its own.
+    """
+    seen = extract(backbone, [*items_of(backbone.modality), *own], depths).matrices
     return [seen[depth] for depth in depths]
 
 
