@@ -258,9 +258,7 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
     if tested is not None:
         said = f"On the {len(test)} test rows: {tested:.0%}. Held out in turn: {scores.sentence}"
         scores = replace(scores, test=tested, test_n=len(test), sentence=said)
-    model = _with_reference(model, frozen, whole, backbones)
-    if plan.carry_items:
-        model = replace(model, items=short_items(learning.items, learning.modality))
+    model = _with_reference(model, frozen, whole, backbones, learning.items if plan.carry_items else ())
     answers = held_out_answers(whole, frozen.rows)
     # What changes and hidden parts do to answers is told to the percent, for which rounded products will do.
     with clock("checks"), mixed_precision_of(backbones[base]):
@@ -365,9 +363,9 @@ def _packed(
 
 
 def _with_reference(
-    model: Bundle, frozen: Frozen, whole: NDArray[np.float64], backbones: Mapping[str, Backbone]
+    model: Bundle, frozen: Frozen, whole: NDArray[np.float64], backbones: Mapping[str, Backbone], items: Sequence[Any]
 ) -> Bundle:
-    """The bundle with what it keeps of its training rows: (R, N, C) answers of the whole procedure, frozen features."""
+    """The bundle with what it keeps of its training rows: (R, N, K) answers, frozen features, items that may travel."""
     view, rows = frozen.model.view, frozen.rows
     used = {name: backbones[name] for name in view.backbones}
     return replace(
@@ -375,6 +373,7 @@ def _with_reference(
         reference=Reference.of(view, frozen.matrix, rows.targets.values, whole, rows.groups, rows.positions),
         fingerprints={**model.fingerprints, **{name: backbone.fingerprint for name, backbone in used.items()}},
         loaded={**model.loaded, **used},
+        items=short_items(items, model.modality),
     )
 
 

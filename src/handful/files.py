@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from handful.errors import DataError
 
@@ -45,7 +44,7 @@ def kind_of_file(path: Path) -> str:
     return _kind(path.stat())
 
 
-def open_ordinary(path: Path, limit: int, refused: Refusal = DataError) -> BinaryIO:
+def open_ordinary(path: Path, limit: int, refused: Refusal = DataError) -> io.BufferedReader:
     """Open a file to read its bytes.
 
     A link is followed. Pipes, devices, sockets and folders are refused without being read: some of them never end, and
@@ -68,7 +67,7 @@ def open_ordinary(path: Path, limit: int, refused: Refusal = DataError) -> Binar
     handle = os.open(path, os.O_RDONLY | _FLAGS)
     try:
         _check(path, os.fstat(handle), limit, refused)
-        return cast("BinaryIO", io.BufferedReader(_Limited(handle, path, limit, refused), _BUFFER))
+        return io.BufferedReader(_Limited(handle, path, limit, refused), _BUFFER)
     except BaseException:
         os.close(handle)
         raise
