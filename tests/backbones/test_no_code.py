@@ -302,11 +302,23 @@ def signed_again(saved: Path) -> Path:
     return saved
 
 
-def test_a_bundle_that_carries_code_is_used_without_it(tmp_path, mark):
+def test_a_bundle_that_carries_code_is_refused(tmp_path, mark):
     folder = MADE["text"](tmp_path / "model")
     saved_bundle = bundle(str(folder), folder, merge=True)
     armed(saved_bundle / "backbones/0", mark, "config.json", "tokenizer_config.json")
-    assert len(Bundle.load(signed_again(saved_bundle)).predict(["is my parcel"])) == 1
+    with pytest.raises(BundleError, match="must carry settings, vocabularies and .safetensors files .* got .*evil.py"):
+        Bundle.load(signed_again(saved_bundle)).predict(["is my parcel"])
+    assert not mark.exists()
+
+
+def test_a_bundle_whose_settings_name_code_is_used_without_it(tmp_path, mark):
+    folder = MADE["text"](tmp_path / "model")
+    saved_bundle = bundle(str(folder), folder, merge=True)
+    armed(saved_bundle / "backbones/0", mark, "config.json", "tokenizer_config.json")
+    for code in (saved_bundle / "backbones/0").rglob("*.py"):
+        code.unlink()
+    with pytest.raises(BundleError, match="must be the one that the model was made with"):  # other settings
+        Bundle.load(signed_again(saved_bundle)).predict(["is my parcel"])
     assert not mark.exists()
 
 
@@ -314,6 +326,8 @@ def test_a_bundle_that_needs_its_own_code_is_refused(tmp_path, mark):
     folder = MADE["text"](tmp_path / "model")
     saved_bundle = bundle(str(folder), folder, merge=True)
     armed(saved_bundle / "backbones/0", mark, "config.json", model_type="evil", architectures=["Model"])
+    for code in (saved_bundle / "backbones/0").rglob("*.py"):
+        code.unlink()
     with pytest.raises(HandfulError, match=NEEDS_CODE):
         Bundle.load(signed_again(saved_bundle)).predict(["is my parcel"])
     assert not mark.exists()

@@ -607,7 +607,7 @@ def test_a_source_that_does_not_exist(animals, refusal):
         refusal(str(animals).replace("animals", "animal")) == "animal.csv does not exist. Did you mean 'animals.csv'?"
     )
     assert refusal("no/such/thing.csv") == "no/such/thing.csv does not exist. Check the path."
-    assert refusal("a\0b") == "a\0b does not exist. Check the path."
+    assert refusal("a\0b") == "a\\x00b does not exist. Check the path."
     assert refusal("x" * 5000).endswith("x does not exist. Check the path.")
 
 

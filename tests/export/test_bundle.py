@@ -266,7 +266,7 @@ def test_a_record_that_may_not_be_read(saved, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert refusal(saved).startswith(f"{saved}/bundle.json cannot be read ([Errno 13] Permission denied)")
 
 

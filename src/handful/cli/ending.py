@@ -12,6 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from handful.cli.printing import put
+
 # What ends a command from outside; Windows knows the first only.
 _FROM_OUTSIDE = ("SIGTERM", "SIGHUP")
 
@@ -49,7 +51,7 @@ def leave_interrupted(interruption: KeyboardInterrupt) -> NoReturn:
     number = interruption.number if isinstance(interruption, Terminated) else signal.SIGINT
     with contextlib.suppress(OSError):  # the terminal is gone
         word = "Interrupted" if number == signal.SIGINT else "Terminated"
-        print(f"handful: {word}; nothing half-written is left.", file=sys.stderr, flush=True)
+        put(f"handful: {word}; nothing half-written is left.", to=sys.stderr)
     leave_at_once(128 + number)
 
 

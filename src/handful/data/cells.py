@@ -7,10 +7,9 @@ import decimal
 import json
 import math
 import re
+import sys
 import unicodedata
 from typing import Any
-
-import numpy as np
 
 # Halves of characters, which stand for the bytes of a file name that is no text.
 _HALF = re.compile("[\ud800-\udfff]")
@@ -32,7 +31,8 @@ def cell_text(value: Any) -> Any:
     Returns:
         The text (``"1"`` for 1 and for 1.0, ``"True"`` for true), None where the value is missing, or the object.
     """
-    if isinstance(value, np.generic):
+    numpy = sys.modules.get("numpy")  # loaded where one of its numbers can be; not loaded to ask for help
+    if numpy is not None and isinstance(value, numpy.generic):
         value = value.item()
     if isinstance(value, str):
         return value if _is_whole(value) else value.encode("utf-8", "replace").decode()
