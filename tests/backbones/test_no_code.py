@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from tiny_text import add_sentence_transformers, bert, write_model
 
 from handful.backbones import catalog, hub, language_folders
 from handful.backbones.chat import Chat
+from handful.backbones.digests import content_digest
 from handful.backbones.toy_language import ToyLanguage, _tokenizer
 from handful.data.conversations import Message
 from handful.errors import BundleError, DataError, HandfulError, WeightsError
@@ -293,9 +293,7 @@ def signed_again(saved: Path) -> Path:
     record = json.loads((saved / "bundle.json").read_text())
     files = [file for file in (saved / "backbones/0").rglob("*") if file.is_file()]
     (name,) = record["carried"]
-    record["carried"] = {
-        name: {file.relative_to(saved).as_posix(): sha256(file.read_bytes()).hexdigest() for file in files}
-    }
+    record["carried"] = {name: {file.relative_to(saved).as_posix(): content_digest(file) for file in files}}
     del record["sha256"]
     record["sha256"] = digest(record)
     (saved / "bundle.json").write_text(json.dumps(record))
