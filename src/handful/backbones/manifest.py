@@ -87,11 +87,9 @@ def problem(folder: Path, entry: Entry, digest: Digest) -> str | None:
     if not folder.is_dir():
         return "there is no such folder"
     for name, wanted in entry.files.items():
-        try:
-            found = digest(folder / name)
-        except (FileNotFoundError, IsADirectoryError):
+        if not (folder / name).is_file():
             return f"{name} is missing"
-        if found != wanted:
+        if digest(folder / name) != wanted:
             return f"{name} was changed or damaged (its content has another digest)"
     # Some loaders read whatever lies beside the weights, such as adapters.
     strange = sorted(part.name for part in folder.iterdir() if part.name not in (*entry.files, MANIFEST, *_LITTER))
