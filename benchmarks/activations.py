@@ -23,7 +23,7 @@ from handful.training.activations import Activations
 from handful.training.loop import Settings
 from handful.training.objectives.contrast import PairwiseCosine
 from ledger import Ledger, Row, cells, median, options
-from pools import Set, by_name, draws, open_pool
+from pools import Set, by_name, classed, draws, open_pool
 
 FIELDS = ("backbone", "set", "frozen", "moving", "draw", "update", "kept_seconds", "full_seconds", "kept_megabytes")
 ROWS = 64
@@ -69,7 +69,7 @@ def timed(backbone: Backbone, items: Sequence[Any], truth: np.ndarray, share: fl
     kept, full = Activations.of(backbone, [items], first), Activations.of(backbone, [items], first, most=0)
     assert kept.cached
     assert not full.cached
-    logs = [adapt(way, at, truth, recipe).log[WARM:] for way in (kept, full)]
+    logs = [adapt(way, at, classed(truth), recipe).log[WARM:] for way in (kept, full)]
     size = sum(part.numel() * part.element_size() for found in kept.kept if found for part in found if part is not None)
     return [
         {

@@ -80,7 +80,7 @@ def one_draw(
         "covered": round(float(inside[np.arange(len(truth)), truth].mean()), 4),
         "size": round(float(inside.sum(1).mean()), 3),
         "accuracy": round(float((proba.argmax(1) == truth).mean()), 4),
-        "before": round(expected_error(frozen.rows.task.outputs(raw.scores(raw.view.matrix(seen))), truth), 4),
+        "before": round(expected_error(frozen.rows.targets.task.outputs(raw.scores(raw.view.matrix(seen))), truth), 4),
         "after": round(expected_error(proba, truth), 4),
         "setfit": round(expected_error(setfit_answers(data, pool.data.take(even), seed), truth), 4) if peer else "",
     }

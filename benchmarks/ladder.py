@@ -45,7 +45,7 @@ from handful.strategies.tuned import Tuned
 from handful.training.activations import Activations
 from handful.training.body import Body, features_of
 from ledger import Ledger, Row, cells, mean, numbers, options
-from pools import Pool, answered, by_name, draws, fitted, held_apart, open_pool
+from pools import Pool, answered, by_name, classed, draws, fitted, held_apart, open_pool
 
 FIELDS = ("set", "per_class", "draw", "arm", "accuracy", "seconds", "chosen")
 GATE_FIELDS = ("kind", "set", "draw", "strategy", "asked", "refused", "gain", "low", "note")
@@ -166,7 +166,7 @@ def alone(strategy: Tuned, ours: Looked, asked: Looked, truth: np.ndarray) -> tu
     activations, before = ours.ready(recipe)
     start = time.perf_counter()
     try:
-        body = adapt(activations, np.arange(len(truth)), truth, recipe).body
+        body = adapt(activations, np.arange(len(truth)), classed(truth), recipe).body
     except HandfulError as error:
         print(f"{strategy.name}: {error}", flush=True)
         return None, before + time.perf_counter() - start

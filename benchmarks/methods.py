@@ -28,7 +28,7 @@ from handful.strategies.heads import Logistic
 from handful.training.activations import Activations
 from handful.training.body import features_of
 from ledger import Ledger, Row, cells, mean, numbers, options, panels
-from pools import Set, by_name
+from pools import Set, by_name, classed
 
 FIELDS = ("set", "rows", "draw", "arm", "accuracy", "seconds", "moved")
 METHODS = ("contrastive", "supcon", "bias", "lora", "adapters", "prefix", "ia3", "partial", "full")
@@ -102,7 +102,7 @@ def one_draw(backbone: Backbone, data: Dataset, test: Dataset, updates: int, see
         body, moved = start(ours, recipe), 0
         if name != "frozen":
             try:
-                found = adapt(ours, rows, truth, recipe)
+                found = adapt(ours, rows, classed(truth), recipe)
             except HandfulError as error:
                 print(f"{name}: {error}", flush=True)
                 continue

@@ -36,7 +36,7 @@ from handful.training.body import features_of
 from handful.training.objectives import Objective
 from handful.training.objectives.classify import CrossEntropy
 from ledger import Ledger, Row, cells, mean, numbers, options, spread
-from pools import Pool, by_name, draws, open_pool
+from pools import Pool, by_name, classed, draws, open_pool
 from speed import peer_folder
 
 FIELDS = ("set", "per_class", "updates", "draw", "rows", "handful", "handful_seconds", "peft", "peft_seconds")
@@ -103,7 +103,7 @@ def here(
     recipe, rows = strategy.recipe(), np.arange(len(texts))
     start = time.perf_counter()
     activations = Activations.of(backbone, [texts], recipe.first(backbone))
-    found = adapt(activations, rows, truth, recipe)
+    found = adapt(activations, rows, classed(truth), recipe)
     head = Logistic(recipe.penalty).fit(features_of(found.body, activations, rows), truth.tolist())
     seconds = time.perf_counter() - start
     asked = Activations.of(backbone, [tests], recipe.first(backbone))

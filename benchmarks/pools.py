@@ -17,6 +17,7 @@ from handful.engines import Inline
 from handful.features.sight import Sight, look
 from handful.plan import HEADS
 from handful.strategies.frozen import Frozen, SearchTerms, climb
+from handful.tasks.base import Targets
 from handful.tasks.classification import CLASSIFICATION
 
 DATA = Path(os.environ.get("HANDFUL_BENCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -162,10 +163,15 @@ def fitted(data: Dataset, sight: Sight, budget: float, seed: int) -> Frozen:
         seed: fixes the folds.
     """
     targets = CLASSIFICATION.read(data.labels or ())
-    return climb(CLASSIFICATION, targets, data, sight, SearchTerms(HEADS, budget, seed, Inline()))
+    return climb(targets, data, sight, SearchTerms(HEADS, budget, seed, Inline()))
 
 
 def answered(frozen: Frozen, sight: Sight) -> np.ndarray:
     """The classes that a frozen model answers, by features of Q items; (Q,)."""
     names = frozen.rows.targets.names
     return np.array(CLASSIFICATION.words(frozen.answers(sight.items), names))
+
+
+def classed(truth: np.ndarray) -> Targets:
+    """Class numbers 0..C-1 of N rows as targets."""
+    return Targets(CLASSIFICATION, truth, tuple(map(str, range(int(truth.max()) + 1))))

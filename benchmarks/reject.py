@@ -71,7 +71,7 @@ def one_draw(pool: Pool, other: Pool, size: int, seed: int, rows: tuple[np.ndarr
     novelty = Novelty.of(frozen.matrix, frozen.rows.targets.values, sure, frozen.rows.groups)
     own, others = rng.permutation(rest)[:MOST], rng.permutation(len(other.data))[:MOST]
     x = np.concatenate([view.matrix(pool.sight.take(own).items), view.matrix(other.sight.take(others).items)])
-    proba, foreign = frozen.rows.task.outputs(frozen.model.scores(x)), np.arange(len(x)) >= len(own)
+    proba, foreign = frozen.rows.targets.task.outputs(frozen.model.scores(x)), np.arange(len(x)) >= len(own)
     refused = novelty.refused(x, proba, SHARE)
     return {
         "task": pool.task.name,

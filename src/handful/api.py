@@ -233,7 +233,7 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
     targets = task.read(learning.labels or (), learning.source)
     with clock("select"):
         terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, compared)
-        frozen = climb(task, targets, learning, seen, terms)
+        frozen = climb(targets, learning, seen, terms)
     base = frozen.model.view.backbones[0]
     with clock("train"):
         wanted = [name for name in plan.strategies if name in MOVERS]

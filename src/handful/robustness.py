@@ -40,7 +40,7 @@ def slices_of(data: Dataset, whole: NDArray[np.float64], rows: Rows, seed: int) 
         rows: what is known about these rows.
         seed: fixes how rows are dealt anew.
     """
-    scores = rows.task.headline.of(whole, rows.targets).scores
+    scores = rows.targets.task.headline.of(whole, rows.targets).scores
     return slices(scores, kinds_of(data), rows.groups, generator(seed, "slices"))
 
 

@@ -22,7 +22,7 @@ LAYERS = (
     ("plan", "seeding", "errors", "atomic", "files", "readback"),
 )
 # A lower layer is handed what it needs of a higher one, and may name its contract where types are checked.
-CONTRACTS = ("handful.tasks.base.Task",)
+CONTRACTS = ("handful.tasks.base.Task", "handful.tasks.base.Targets")
 HEIGHT = {part: -row for row, parts in enumerate(LAYERS) for part in parts}
 
 RIGHT_OF_FEATURES = (

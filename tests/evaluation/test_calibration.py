@@ -6,7 +6,6 @@ from scipy.special import softmax
 
 from classified import targets_of
 from handful.evaluation import calibration
-from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.classification.softmax import log_losses, spread_of
 
 FACTORS = np.geomspace(0.1, 100, 13)
@@ -14,7 +13,7 @@ FACTORS = np.geomspace(0.1, 100, 13)
 
 def calibrated(scores, truth, folds):
     targets = targets_of(truth, classes=scores.shape[1])
-    return calibration.calibrated(CLASSIFICATION, scores, targets, folds, FACTORS)
+    return calibration.calibrated(scores, targets, folds, FACTORS)
 
 
 def scored(n=40, classes=3, noise=1.0, seed=0):

@@ -8,7 +8,6 @@ from classified import one_hot, targets_of
 from handful.evaluation import gate as gates
 from handful.evaluation.gate import SURE, Prior, Seen, chance_to_help, expected, gain
 from handful.evaluation.intervals import Estimate
-from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.classification.softmax import hedged_losses
 
 
@@ -16,11 +15,11 @@ def gate(below, above, truth, folds, groups, prior=None, seen=None, names=None):
     """The gate for classes: what is seen in rows and names comes beside the class numbers."""
     seen = None if seen is None else Seen(seen, names, one_hot(truth))
     targets = targets_of(truth, classes=below.shape[1])
-    return gates.gate(CLASSIFICATION, below, above, targets, folds, groups, prior, seen)
+    return gates.gate(below, above, targets, folds, groups, prior, seen)
 
 
 def chance_to_show(below, truth, groups, prior):
-    return gates.chance_to_show(CLASSIFICATION, below, targets_of(truth, classes=below.shape[1]), groups, prior)
+    return gates.chance_to_show(below, targets_of(truth, classes=below.shape[1]), groups, prior)
 
 
 def arms(n, rng, better=0.0, classes=3):

@@ -81,14 +81,14 @@ def two_arms(better=0.9):
 
 def test_a_rival_that_is_clearly_better_takes_nearly_all():
     below, above, truth, folds = two_arms()
-    proba, share = halved(CLASSIFICATION, below, above, targets_of(truth), folds)
+    proba, share = halved(below, above, targets_of(truth), folds)
     assert share > 0.99
     np.testing.assert_allclose(proba, above, atol=0.01)
 
 
 def test_a_rival_that_is_worse_still_counts_for_half():
     below, above, truth, folds = two_arms(better=0.2)
-    proba, share = halved(CLASSIFICATION, below, above, targets_of(truth), folds)
+    proba, share = halved(below, above, targets_of(truth), folds)
     assert share == 0.5
     assert proba[truth == 0, 0] == pytest.approx(1 / 3)  # √0.2·0.5 against √0.8·0.5
 
@@ -96,7 +96,7 @@ def test_a_rival_that_is_worse_still_counts_for_half():
 def test_the_share_of_a_fold_is_found_without_its_rows():
     below, above, truth, folds = two_arms(better=0.5)
     above[folds == 0] = np.eye(2)[truth[folds == 0]] * 0.98 + 0.01  # only the first fold speaks for the rival
-    proba, share = halved(CLASSIFICATION, below, above, targets_of(truth), folds)
+    proba, share = halved(below, above, targets_of(truth), folds)
     assert share > 0.9
     right = proba[np.arange(40), truth]
     assert right[folds == 0] == pytest.approx(np.sqrt(0.99) / (np.sqrt(0.99) + np.sqrt(0.01)))
@@ -107,9 +107,7 @@ def test_what_is_known_counts_in_the_pool_where_the_rows_say_little():
     sure = 0.52 + np.random.default_rng(0).uniform(-0.3, 0.3, 40)
     above = np.where(np.eye(2)[truth] > 0, sure[:, None], 1 - sure[:, None])
     prior = Prior(0.15, 0.02)
-    (_, plain), (_, known) = (
-        halved(CLASSIFICATION, below, above, targets_of(truth), folds, None, prior) for prior in (None, prior)
-    )
+    (_, plain), (_, known) = (halved(below, above, targets_of(truth), folds, None, prior) for prior in (None, prior))
     gained = gain(hedged_losses(below, truth), hedged_losses(above, truth))
     mean, _ = expected(gained, float(hedged_losses(below, truth).mean()), prior)
     assert plain == pytest.approx(expit(TEMPER * gained.value * 40))
@@ -129,15 +127,13 @@ def test_every_fold_is_answered_by_the_one_that_the_other_folds_favour():
     first, second = answered(0.9), answered(0.8)
     # The first is the best on all rows, but only because of fold 0.
     first[folds != 0] = answered(0.79)[folds != 0]
-    best, whole = composed(CLASSIFICATION, [first, second], targets_of(truth), folds)
+    best, whole = composed([first, second], targets_of(truth), folds)
     assert best == 0
     np.testing.assert_array_equal(whole[folds == 0], second[folds == 0])  # the others favour the second
     np.testing.assert_array_equal(whole[folds == 1], first[folds == 1])
 
 
 def test_where_there_is_one_fold_all_rows_choose():
-    best, whole = composed(
-        CLASSIFICATION, [answered(0.8), answered(0.9)], targets_of(np.arange(12) % 2), np.zeros(12, int)
-    )
+    best, whole = composed([answered(0.8), answered(0.9)], targets_of(np.arange(12) % 2), np.zeros(12, int))
     assert best == 1
     np.testing.assert_array_equal(whole, answered(0.9))

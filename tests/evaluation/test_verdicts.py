@@ -27,7 +27,7 @@ def answered(*repeats, classes=2, sure=0.9):
 
 def rows_of(truth, labels=("ants", "bees"), groups=None, positions=None):
     groups = None if groups is None else np.array(groups)
-    return Rows(CLASSIFICATION, targets_of(truth, labels), groups, tuple(positions or range(len(truth))))
+    return Rows(targets_of(truth, labels), groups, tuple(positions or range(len(truth))))
 
 
 def measure(outputs, rows, metric, rng):

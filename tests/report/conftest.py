@@ -41,7 +41,7 @@ def build_run(
     """A run over these rows with simulated answers; ``changed`` replaces fields of its Scores, or of the Run itself."""
     rng = np.random.default_rng(seed)
     names, truth = np.unique(labels, return_inverse=True)
-    rows = Rows(CLASSIFICATION, CLASSIFICATION.read(labels), None, tuple(range(len(items))))
+    rows = Rows(CLASSIFICATION.read(labels), None, tuple(range(len(items))))
     skills = {"zero-shot": 0.7, "centroid": 0.93, "ridge": 0.99, "logistic": 1.0, "svm": 0.97}
     arms = [Held("majority", sure_of(np.full((REPEATS, len(truth)), np.bincount(truth).argmax()), len(names)))]
     for name, share in skills.items():

@@ -25,9 +25,7 @@ def searched(labels, seed=0, apart=2.0, strategies=QUICK, names=False):
     named = {part: np.eye(16, dtype=np.float32)[: len(classes)]} if names else {}
     sight = Sight({part: x}, named, {"toy": (2,)})
     data = Dataset([f"item {i}" for i in range(len(labels))], "text", tuple(labels))
-    return climb(
-        CLASSIFICATION, CLASSIFICATION.read(labels), data, sight, SearchTerms(strategies, 0.0, seed, Inline())
-    ), sight
+    return climb(CLASSIFICATION.read(labels), data, sight, SearchTerms(strategies, 0.0, seed, Inline())), sight
 
 
 def test_sizes_are_parts_of_what_a_fold_leaves():

@@ -25,9 +25,7 @@ def seen(n, classes, seed=0, noise=0.3):
 
 
 def climbed(data, sight, strategies=STRATEGIES, budget=0.0, seed=0):
-    return climb(
-        CLASSIFICATION, CLASSIFICATION.read(data.labels), data, sight, SearchTerms(strategies, budget, seed, Inline())
-    )
+    return climb(CLASSIFICATION.read(data.labels), data, sight, SearchTerms(strategies, budget, seed, Inline()))
 
 
 def test_the_chosen_head_answers_and_every_arm_is_measured():

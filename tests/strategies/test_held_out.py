@@ -9,7 +9,6 @@ from classified import targets_of
 from handful.strategies.adaptation import adapt, scored
 from handful.strategies.held_out import hold_out
 from handful.strategies.recipe import Recipe
-from handful.tasks.classification import CLASSIFICATION
 from handful.training.activations import Activations
 from handful.training.loop import Settings
 from handful.training.objectives.classify import CrossEntropy
@@ -29,20 +28,20 @@ def kept():
 
 
 def test_none_of_the_way_is_the_frozen_model(kept):
-    none = hold_out(CLASSIFICATION, targets_of(TRUTH), kept, FOLDS, replace(RECIPE, fade=0.0))
-    still = hold_out(
-        CLASSIFICATION, targets_of(TRUTH), kept, FOLDS, replace(RECIPE, settings=replace(RECIPE.settings, rate=1e-12))
-    )
+    none = hold_out(targets_of(TRUTH), kept, FOLDS, replace(RECIPE, fade=0.0))
+    still = hold_out(targets_of(TRUTH), kept, FOLDS, replace(RECIPE, settings=replace(RECIPE.settings, rate=1e-12)))
     np.testing.assert_allclose(none.outputs, still.outputs, atol=1e-4)
 
 
 def test_a_fold_is_answered_by_a_training_without_its_rows_that_went_as_far_as_the_recipe_says(kept):
     part = replace(RECIPE, fade=0.5)
-    found = hold_out(CLASSIFICATION, targets_of(TRUTH), kept, FOLDS, part)
+    found = hold_out(targets_of(TRUTH), kept, FOLDS, part)
     for k in range(3):
         own = np.equal(FOLDS, k)
         rows = np.flatnonzero(~own)
-        alone = scored(adapt(kept, rows, TRUTH[rows], part).body, kept, ~own, TRUTH, part.penalty)
+        alone = scored(
+            adapt(kept, rows, targets_of(TRUTH).take(rows), part).body, kept, ~own, targets_of(TRUTH), part.penalty
+        )
         np.testing.assert_array_equal(found.outputs[own].argmax(1), alone[own].argmax(1))
 
 
@@ -56,7 +55,6 @@ def test_the_heads_that_trainings_start_from_share_one_pass_over_all_rows(monkey
     monkeypatch.setattr(Activations, "seen_by", counted)
     recipe = replace(RECIPE, objective=CrossEntropy())
     hold_out(
-        CLASSIFICATION,
         targets_of(TRUTH),
         Activations.of(SmallText(), [TEXTS], recipe.first(SmallText())),
         FOLDS,
@@ -70,5 +68,5 @@ def test_it_says_in_how_many_folds_names_were_learned_from():
     truth, folds = np.arange(16) % 2, np.arange(16) // 2 % 3
     for names, count in ((("red cars", "green cups"), 3), (("stone", "cloud"), 0)):
         activations = Activations.of(SmallText(), [items], RECIPE.first(SmallText()), names=names)
-        assert hold_out(CLASSIFICATION, targets_of(truth), activations, folds, replace(RECIPE, names=2)).named == count
-        assert hold_out(CLASSIFICATION, targets_of(truth), activations, folds, RECIPE).named == 0
+        assert hold_out(targets_of(truth), activations, folds, replace(RECIPE, names=2)).named == count
+        assert hold_out(targets_of(truth), activations, folds, RECIPE).named == 0

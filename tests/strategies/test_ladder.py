@@ -45,7 +45,6 @@ def case(labels=None, n=32):
         data,
         backbone,
         climb(
-            CLASSIFICATION,
             CLASSIFICATION.read(labels),
             data,
             sight,
@@ -190,10 +189,10 @@ def failing(times, real):
 def test_a_strategy_that_runs_away_while_it_is_timed_is_noted_and_others_go_on(helpful, monkeypatch):
     real = offers._measured
 
-    def measured(activations, truth, recipe):
+    def measured(activations, targets, recipe):
         if recipe.tuner.name == "adapter":
             raise TrainingError("the loss must stay a finite number, got nan.")
-        return real(activations, truth, recipe)
+        return real(activations, targets, recipe)
 
     monkeypatch.setattr(offers, "_measured", measured)
     found = helpful.ascend(replace(CONTRASTIVE, wanted=("adapters", "contrastive")))
@@ -204,10 +203,10 @@ def test_a_strategy_that_runs_away_while_it_is_timed_is_noted_and_others_go_on(h
 def test_a_strategy_that_runs_away_on_a_fold_is_noted_and_others_go_on(helpful, monkeypatch):
     real = ladder.hold_out
 
-    def hold_out(task, targets, activations, folds, recipe, **options):
+    def hold_out(targets, activations, folds, recipe, **options):
         if recipe.tuner.name == "adapter":
             raise TrainingError("the loss must stay a finite number, got nan.")
-        return real(task, targets, activations, folds, recipe, **options)
+        return real(targets, activations, folds, recipe, **options)
 
     monkeypatch.setattr(ladder, "hold_out", hold_out)
     found = helpful.ascend(replace(CONTRASTIVE, wanted=("adapters", "contrastive")))
@@ -240,9 +239,7 @@ def test_a_second_rung_has_to_beat_the_first(helpful):
     assert first.gated.passed
     frozen = helpful.frozen
     rows = frozen.rows
-    expected = ladder.gate(
-        rows.task, first.outputs, second.outputs, rows.targets, frozen.few.folds, None, seen=frozen.seen
-    )
+    expected = ladder.gate(first.outputs, second.outputs, rows.targets, frozen.few.folds, None, seen=frozen.seen)
     assert second.gated.gain == expected.gain
     assert second.gated.passed == expected.passed
 
@@ -259,8 +256,8 @@ def test_answers_of_the_whole_procedure_are_those_of_an_arm(helpful):
 def test_what_is_shipped_is_scored_on_the_folds_that_it_was_compared_on(helpful, monkeypatch, passes, known):
     real = ladder.gate
 
-    def gate(task, below, *rest):
-        return replace(real(task, below, *rest), passed=passes, whole=below)  # no fold lets the rival through
+    def gate(below, *rest):
+        return replace(real(below, *rest), passed=passes, whole=below)  # no fold lets the rival through
 
     monkeypatch.setattr(ladder, "gate", gate)
     found = helpful.ascend()
@@ -302,7 +299,7 @@ def test_the_fit_that_is_slow_does_not_count(helpful, monkeypatch, members, piec
     """The first of all has to warm up; the second shared the machine with something else, on a GPU for seconds."""
     now, fits = [0.0], itertools.count()
 
-    def adapt(activations, rows, truth, recipe):
+    def adapt(activations, rows, targets, recipe):
         late = 50.0 * (next(fits) == held_up)
         each = 0.5 * recipe.size(len(rows) + 3 * names, 2) / 8
         now[0] += 2.0 + each * recipe.settings.updates + 2 * late
@@ -316,4 +313,4 @@ def test_the_fit_that_is_slow_does_not_count(helpful, monkeypatch, members, piec
     # For each training two seconds for what goes before the first update, then half a second for every eight of the 32
     # rows, and names three times beside them, in a piece; and a third of that for asking about the rows.
     expected = members * (2.0 + 20 * 0.5 * recipe.size(32 + 3 * names, 2) / 8) + 0.5 * 4 / 3
-    assert offers._measured(kept, helpful.frozen.rows.targets.values, recipe) == pytest.approx(expected)
+    assert offers._measured(kept, helpful.frozen.rows.targets, recipe) == pytest.approx(expected)

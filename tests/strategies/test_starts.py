@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from classified import targets_of
 from handful.backbones.toy import ToyText
 from handful.errors import DataError, OptionError
 from handful.strategies.adaptation import adapt, start
@@ -39,9 +40,9 @@ def test_a_learned_start_lowers_the_first_losses_of_a_like_task(method):
     texts, labels = rows(seed=9)
     truth = np.unique(labels, return_inverse=True)[1]
     activations = Activations.of(backbone, [texts], 0)
-    plain = adapt(activations, np.arange(len(truth)), truth, strategy.recipe())
+    plain = adapt(activations, np.arange(len(truth)), targets_of(truth), strategy.recipe())
     tuned = Meta(share=1.0, updates=8, rate=2e-2, related=related, episodes=episodes, backbone=backbone)
-    started = adapt(activations, np.arange(len(truth)), truth, tuned.recipe_for(backbone))
+    started = adapt(activations, np.arange(len(truth)), targets_of(truth), tuned.recipe_for(backbone))
     assert started.log[0].loss < plain.log[0].loss - 0.005
     untouched = dict(start(activations, strategy.recipe()).blocks.named_parameters())
     assert any((begin[name] - weight).abs().max() > 1e-4 for name, weight in untouched.items())

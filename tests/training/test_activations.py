@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from classified import wanted_of
 from handful.backbones import catalog
 from handful.backbones.base import State
 from handful.backbones.toy import ToyText
@@ -64,7 +65,7 @@ def learned(activations, depth, updates=4, size=6):
     body = Body(activations.backbone, depth)
     groups = Blocks().prepare(body)
     truth = np.arange(len(activations)) % 2
-    source = Balanced(activations, np.arange(len(activations)), truth, size)
+    source = Balanced(activations, np.arange(len(activations)), wanted_of(truth), size)
     with body.learning():
         train(body, PairwiseCosine(), source, groups, Settings(updates=updates, rate=1e-3, mixed=False))
     return body

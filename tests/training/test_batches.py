@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from classified import wanted_of
 from handful.backbones.toy import ToyImage, ToyText
 from handful.training.activations import Activations
 from handful.training.batches import Balanced, drawn, rows_of
@@ -72,12 +73,12 @@ def test_all_classes_come_before_one_comes_again_and_all_rows_of_each(classes, r
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 7, 50])
 def test_parts_hold_every_row_once_with_its_class(activations, parts):
-    source, body = Balanced(activations, np.arange(20), TRUTH, 8, seed=3), Body(ToyText(), 1)
+    source, body = Balanced(activations, np.arange(20), wanted_of(TRUTH), 8, seed=3), Body(ToyText(), 1)
     rows = rows_of(5, TRUTH, 8, 3)
     batches = source(5, parts)
     assert len(batches) == min(parts, 8)
     z = torch.cat([body(batch.state).features for batch in batches]).detach().numpy()
-    targets = torch.cat([batch.targets for batch in batches]).numpy()
+    targets = torch.cat([batch.targets.argmax(1) for batch in batches]).numpy()
     expected = ToyText().encode(TEXTS, [2])[2]
     at = [int(np.abs(expected - vector).sum(1).argmin()) for vector in z]
     assert sorted(at) == sorted(rows)
@@ -87,16 +88,16 @@ def test_parts_hold_every_row_once_with_its_class(activations, parts):
 
 def test_rows_are_positions_of_items_and_truth_goes_with_them(activations):
     rows = np.array([19, 3, 8])
-    (batch,) = Balanced(activations, rows, np.array([0, 1, 1]), 16)(0, 1)
+    (batch,) = Balanced(activations, rows, wanted_of([0, 1, 1]), 16)(0, 1)
     z = Body(ToyText(), 1)(batch.state).features.detach().numpy()
     expected = ToyText().encode([TEXTS[i] for i in rows], [2])[2]
     order = [int(np.abs(expected - vector).sum(1).argmin()) for vector in z]
     assert sorted(order) == [0, 1, 2]
-    assert batch.targets.tolist() == [[0, 1, 1][i] for i in order]
+    assert batch.targets.argmax(1).tolist() == [[0, 1, 1][i] for i in order]
 
 
 def test_the_second_time_comes_after_the_first_in_the_same_order(activations):
-    (batch,) = Balanced(activations, np.arange(20), TRUTH, 8, twice=True)(0, 1)
+    (batch,) = Balanced(activations, np.arange(20), wanted_of(TRUTH), 8, twice=True)(0, 1)
     z = Body(ToyText(), 1)(batch.state).features
     assert len(z) == 16
     torch.testing.assert_close(z[:8], z[8:], rtol=0, atol=TOY)
@@ -105,14 +106,14 @@ def test_the_second_time_comes_after_the_first_in_the_same_order(activations):
 
 def test_versions_are_drawn_for_each_row_and_update():
     versions = [[f"{text} v{v}" for text in TEXTS] for v in range(3)]
-    source = Balanced(Activations.of(ToyText(), versions, 1), np.arange(20), TRUTH, 20)
+    source = Balanced(Activations.of(ToyText(), versions, 1), np.arange(20), wanted_of(TRUTH), 20)
     every = ToyText().encode([text for version in versions for text in version], [2])[2]
     drawn = []
     for update in range(6):
         (batch,) = source(update, 1)
         z = Body(ToyText(), 1)(batch.state).features.detach().numpy()
         at = np.array([int(np.abs(every - vector).sum(1).argmin()) for vector in z])
-        np.testing.assert_array_equal(TRUTH[at % 20], batch.targets)
+        np.testing.assert_array_equal(TRUTH[at % 20], batch.targets.argmax(1))
         assert sorted(at % 20) == list(range(20))
         drawn.append(tuple(sorted(at)))
     assert len(set(drawn)) == 6
@@ -125,7 +126,7 @@ def test_an_update_sees_the_first_tokens_of_a_text(most):
     texts = [" ".join(["word"] * n) for n in (3, 9, 20, 12)]
     activations = Activations.of(ToyText(), [texts], 1, most=most)
     whole = activations.state([1, 2])
-    (batch,) = Balanced(activations, np.arange(4), np.array([0, 0, 1, 1]), 4, tokens=10)(0, 1)
+    (batch,) = Balanced(activations, np.arange(4), wanted_of([0, 0, 1, 1]), 4, tokens=10)(0, 1)
     seen = [int(row.sum()) for state in batch.state for row in state.mask]
     lengths = [int(activations.state([i]).mask.sum()) for i in range(4)]
     assert sorted(seen) == sorted(min(10, length) for length in lengths)

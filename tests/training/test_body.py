@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from classified import wanted_of
 from handful.training.activations import Activations
 from handful.training.batches import Balanced
 from handful.training.body import Body, trainable
@@ -20,7 +21,7 @@ def learned(body, activations, updates=3, **switches):
     for name, value in switches.items():
         setattr(body, name, value)
     groups = Blocks().prepare(body)
-    source = Balanced(activations, np.arange(len(activations)), np.arange(len(activations)) % 2, 6)
+    source = Balanced(activations, np.arange(len(activations)), wanted_of(np.arange(len(activations)) % 2), 6)
     with body.learning():
         train(body, CrossEntropy(), source, groups, Settings(updates=updates, rate=1e-2))
     return body
@@ -108,7 +109,7 @@ def test_dropout_is_thrown_only_when_asked():
         groups = Blocks().prepare(body)
         for name, value in switches.items():
             setattr(body, name, value)
-        source = Balanced(activations, np.arange(6), np.arange(6) % 2, 6)
+        source = Balanced(activations, np.arange(6), wanted_of(np.arange(6) % 2), 6)
         with body.learning():
             return [u.loss for u in train(body, CrossEntropy(), source, groups, Settings(updates=2, rate=0.0))]
 

@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handful.errors import OptionError
-from handful.training.objectives import Batch, Outputs
+from handful.training.objectives import Batch, Outputs, alike_in
 from handful.training.objectives.classify import CrossEntropy, Distillation
 from handful.training.objectives.contrast import (
     PairwiseCosine,
     Prototypical,
     SupervisedContrastive,
-    same_class,
     unit_rows,
 )
 
@@ -37,8 +36,9 @@ def scores(rows) -> Outputs:
     return Outputs(torch.zeros(len(rows), 2), torch.tensor(rows, dtype=torch.float64))
 
 
-def classes(numbers) -> Batch:
-    return Batch(None, torch.tensor(numbers, dtype=torch.int64))
+def classes(numbers, teacher=None) -> Batch:
+    own = torch.tensor(numbers, dtype=torch.int64)
+    return Batch(None, own, teacher, alike=(own[:, None] == own[None, :]).float())
 
 
 def softmax(row) -> list[float]:
@@ -227,7 +227,7 @@ def test_any_batch_gives_a_finite_loss_and_gradient(objective, make_up, dtype):
     rows, numbers = MAKE_UPS[make_up]
     values = torch.tensor(rows).reshape(-1, 2).to(dtype).requires_grad_()
     head = torch.tensor([[1.0, 0.5, -1.0], [0.0, 2.0, 0.3]], dtype=dtype)
-    batch = Batch(None, torch.tensor(numbers, dtype=torch.int64), torch.zeros(len(numbers), 3))
+    batch = classes(numbers, torch.zeros(len(numbers), 3))
     loss = objective(Outputs(values, values @ head), batch)
     assert loss.shape == ()
     assert loss.dtype == torch.float32
@@ -251,7 +251,7 @@ def test_a_batch_without_any_pair_costs_nothing_and_moves_nothing(objective):
 def test_the_gradient_is_the_slope(objective):
     rng = np.random.default_rng(3)
     teacher = torch.from_numpy(rng.normal(size=(6, 4)))
-    batch = Batch(None, torch.tensor(CLASSES), teacher)
+    batch = classes(CLASSES, teacher)
     head = torch.from_numpy(rng.normal(size=(3, 4)))
     values = torch.tensor(ROWS, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: objective(Outputs(x, x @ head), batch), (values,))
@@ -261,7 +261,7 @@ def test_the_gradient_is_the_slope(objective):
 def test_descending_lowers_the_loss(objective):
     generator = torch.Generator().manual_seed(0)
     values = torch.randn(8, 3, generator=generator, requires_grad=True)
-    batch = Batch(None, torch.tensor([0, 0, 1, 1, 2, 2, 0, 1]), torch.randn(8, 3, generator=generator))
+    batch = classes([0, 0, 1, 1, 2, 2, 0, 1], torch.randn(8, 3, generator=generator))
     first = objective(Outputs(values, values), batch)
     (slope,) = torch.autograd.grad(first, values)
     second = objective(Outputs(values - 0.1 * slope, values - 0.1 * slope), batch)
@@ -273,21 +273,27 @@ def test_rows_have_length_one_or_none():
     torch.testing.assert_close(rows, torch.tensor([[0.6, 0.8], [0.0, 0.0], [-1.0, 0.0]]))
 
 
-def test_same_class_by_hand():
-    assert same_class(torch.tensor([5, 2, 5])).tolist() == [
-        [False, False, True],
-        [False, False, False],
-        [True, False, False],
-    ]
+def test_a_row_does_not_pair_with_itself():
+    found = alike_in(classes([5, 2, 5]), PairwiseCosine())
+    assert found.tolist() == [[0, 0, 1], [0, 0, 0], [1, 0, 0]]
 
 
-@pytest.mark.parametrize("objective", CONTRASTIVE, ids=lambda objective: type(objective).__name__)
-def test_mixed_rows_are_refused_where_rows_need_one_class(objective):
+def test_rows_that_are_alike_in_part_are_drawn_to_a_cosine_between():
+    """Two rows that share half of their labels: the loss is least where their cosine is a half."""
+    angles = torch.linspace(0, math.pi / 2, 91, dtype=torch.float64)
+    batch = Batch(None, torch.zeros(2, 1), alike=torch.tensor([[1.0, 0.5], [0.5, 1.0]]))
+    rows = [torch.stack([torch.tensor([1.0, 0.0]), torch.stack([a.cos(), a.sin()])]) for a in angles]
+    least = min(range(91), key=lambda i: PairwiseCosine()(Outputs(rows[i]), batch).item())
+    assert angles[least].cos().item() == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("objective", [SupervisedContrastive(), PairwiseCosine()], ids=lambda o: type(o).__name__)
+def test_a_batch_that_does_not_say_what_is_alike_is_refused(objective):
     with pytest.raises(OptionError) as error:
         objective(features(ROWS), Batch(None, torch.full((6, 4), 0.25)))
     assert str(error.value) == (
-        f"The targets of {type(objective).__name__} must be one class for each row, got shares of 4 classes. "
-        "Switch mixing of rows off, or train with CrossEntropy."
+        f"The batches of {type(objective).__name__} must say how much the same is wanted of two rows, got none that do."
+        " Give them alike=, or train with CrossEntropy."
     )
 
 

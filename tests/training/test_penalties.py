@@ -27,9 +27,14 @@ def divergence(p, q) -> float:
     return sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
 
 
+def batch_of(numbers) -> Batch:
+    own = torch.tensor(numbers)
+    return Batch(None, own, alike=(own[:, None] == own[None, :]).float())
+
+
 def doubled(first=FIRST, second=SECOND) -> tuple[Outputs, Batch]:
     scores = torch.tensor([*first, *second], dtype=torch.float64)
-    return Outputs(torch.zeros(len(scores), 2), scores), Batch(None, torch.tensor(TARGETS * 2))
+    return Outputs(torch.zeros(len(scores), 2), scores), batch_of(TARGETS * 2)
 
 
 def test_distance_to_the_start_by_hand():

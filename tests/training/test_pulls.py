@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from classified import targets_of
 from handful.backbones.toy import ToyText
 from handful.strategies.adaptation import adapt, start
 from handful.strategies.tuned import Partial, SupCon
@@ -13,7 +14,7 @@ TRUTH = np.array([0, 1] * 6)
 def moved(strategy) -> float:
     """How far the weights are from where they began."""
     activations = Activations.of(ToyText(), [TEXTS], 0)
-    found = adapt(activations, np.arange(12), TRUTH, strategy.recipe())
+    found = adapt(activations, np.arange(12), targets_of(TRUTH), strategy.recipe())
     before = dict(start(activations, strategy.recipe()).blocks.named_parameters())
     return sum(float((found.delta[name] - weight).square().sum()) for name, weight in before.items())
 
@@ -29,7 +30,7 @@ def test_adversaries_and_r_drop_change_what_is_learned(strategy):
         **{**strategy.get_params(), "adversary": 0.0, **({"r_drop": 0.0} if "r_drop" in strategy.get_params() else {})}
     )
     activations = Activations.of(ToyText(), [TEXTS], 0)
-    with_it, without = (adapt(activations, np.arange(12), TRUTH, s.recipe()) for s in (strategy, plain))
+    with_it, without = (adapt(activations, np.arange(12), targets_of(TRUTH), s.recipe()) for s in (strategy, plain))
     assert all(np.isfinite([update.loss for update in with_it.log]))
     if strategy.adversary:
         assert with_it.log[0].loss > 1.5 * without.log[0].loss  # the loss of the attacked rows is added

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from classified import wanted_of
 from handful.backbones import catalog
 from handful.backbones.base import Backbone, State
 from handful.backbones.toy import ToyText
@@ -221,7 +222,7 @@ def test_training_moves_what_is_named_and_nothing_else(case):
     groups = case.tuner.prepare(body)
     before = {name: tensor.clone() for name, tensor in body.state_dict().items()}
     may = {name for name, weight in body.named_parameters() if weight.requires_grad}
-    source = Balanced(case.activations, np.arange(6), np.arange(6) % 2, 6)
+    source = Balanced(case.activations, np.arange(6), wanted_of(np.arange(6) % 2), 6)
     with body.learning():
         train(body, CrossEntropy(), source, groups, Settings(updates=4, rate=1e-2))
     moved = {name for name, tensor in body.state_dict().items() if not torch.equal(before[name], tensor)}

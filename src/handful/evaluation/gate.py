@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from handful.data.targets import Targets
 from handful.evaluation.association import labels_tell
 from handful.evaluation.intervals import Estimate, better, difference
 from handful.evaluation.metrics import Measured
 from handful.evaluation.metrics import losses as losses_of
 
 if TYPE_CHECKING:
-    from handful.tasks.base import Task
+    from handful.tasks.base import Targets
 
 Floats = NDArray[np.floating]
 
@@ -93,7 +92,6 @@ class Gated:
 
 
 def gate(
-    task: Task,
     below: NDArray[np.float64],
     above: NDArray[np.float64],
     targets: Targets,
@@ -110,7 +108,6 @@ def gate(
     either beyond doubt.
 
     Args:
-        task: what is wanted.
         below: (N, K) held-out answers of the arm that stays unless it is beaten.
         above: (N, K) those of its rival, on the same folds.
         targets: of the N rows.
@@ -119,8 +116,8 @@ def gate(
         prior: what is known about the rival from other sets.
         seen: what frozen backbones see in the rows; None asks the rival alone.
     """
-    ahead = _Ahead.of(task, above, targets)
-    losses = task.losses(below, targets)  # (N,)
+    ahead = _Ahead.of(above, targets)
+    losses = targets.task.losses(below, targets)  # (N,)
 
     def judged(rows: NDArray[np.bool_]) -> tuple[Estimate, float, bool]:
         own = None if groups is None else groups[rows]
@@ -171,8 +168,8 @@ class _Ahead:
     """The same of the other."""
 
     @classmethod
-    def of(cls, task: Task, outputs: NDArray[np.float64], targets: Targets) -> _Ahead:
-        metric = task.headline
+    def of(cls, outputs: NDArray[np.float64], targets: Targets) -> _Ahead:
+        task, metric = targets.task, targets.task.headline
         constant = np.broadcast_to(task.constant(targets), outputs.shape)
         own, none = (task.losses(answer, targets) for answer in (outputs, constant))
         score, nothing = (metric.of(answer[None], targets) for answer in (outputs, constant))
@@ -185,7 +182,7 @@ class _Ahead:
 
 
 def chance_to_show(
-    task: Task, below: NDArray[np.float64], targets: Targets, groups: NDArray[np.integer] | None, prior: Prior
+    below: NDArray[np.float64], targets: Targets, groups: NDArray[np.integer] | None, prior: Prior
 ) -> float:
     """How likely a rival, before it is tried, is to be shown better than an answer that looks at no item.
 
@@ -194,13 +191,12 @@ def chance_to_show(
     the headline metric, above zero. Few rows of few classes rarely let it.
 
     Args:
-        task: what is wanted.
         below: (N, K) held-out answers of the arm that has to be beaten.
         targets: of the N rows.
         groups: (N,) rows that are not independent share a number, or None.
         prior: what is known about the rival from other sets.
     """
-    ahead = _Ahead.of(task, below, targets)
+    ahead = _Ahead.of(below, targets)
     surer, improved = ahead.leads(slice(None), groups)
     left = 1 - ahead.score.value if ahead.score.metric.higher_is_better else ahead.score.value
     return max(_chance(surer, float(ahead.losses.mean()), prior), _chance(improved, left, prior))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtri, softmax
 
-from handful.data.targets import Targets
 from handful.evaluation.gate import Prior, expected, gain
-from handful.evaluation.link import Link
+
+if TYPE_CHECKING:
+    from handful.tasks.base import Targets, Task
 
 Floats = NDArray[np.floating]
 
@@ -48,14 +50,14 @@ def weigh(losses: Floats, last: Sequence[bool]) -> NDArray[np.float64]:
     return np.asarray(kept / kept.sum())
 
 
-def pool(link: Link, answers: Iterable[Floats], weights: Floats) -> NDArray[np.float64]:
+def pool(task: Task, answers: Iterable[Floats], weights: Floats) -> NDArray[np.float64]:
     """Several answers pooled: a weighted mean of their scores.
 
     Of probabilities that is the logarithmic pool, a weighted mean of their logarithms (Genest & Zidek 1986). Of linear
     heads it is again one linear head, so that the pool costs no more than its members' features.
 
     Args:
-        link: how scores become answers.
+        task: how scores become answers.
         answers: at least one array (..., K), Q of them, of what each candidate answers.
         weights: (Q,).
 
@@ -63,12 +65,12 @@ def pool(link: Link, answers: Iterable[Floats], weights: Floats) -> NDArray[np.f
         (..., K) answers; none is so sure that the others do not count.
     """
     # One after the other: with thousands of classes, all of them at once would not fit into memory.
-    scores = (weight * link.scores(answer) for weight, answer in zip(weights, answers, strict=True))
-    return link.outputs(reduce(np.add, scores))
+    scores = (weight * task.scores(answer) for weight, answer in zip(weights, answers, strict=True))
+    return task.outputs(reduce(np.add, scores))
 
 
 def halved(
-    link: Link, below: NDArray[np.float64], above: NDArray[np.float64], targets: Targets,
+    below: NDArray[np.float64], above: NDArray[np.float64], targets: Targets,
     folds: NDArray[np.integer], groups: NDArray[np.integer] | None = None, prior: Prior | None = None,
 ) -> tuple[NDArray[np.float64], float]:  # fmt: skip
     """Two arms pooled: half and half, or more of the one above as far as the rows and what is known prefer it.
@@ -77,7 +79,6 @@ def halved(
     deserves; only where they clearly do does its share grow.
 
     Args:
-        link: how scores become answers, and what these cost.
         below: (N, K) held-out answers.
         above: (N, K) those of its rival, on the same folds.
         targets: of the N rows.
@@ -89,7 +90,7 @@ def halved(
         (N, K) held-out answers of the pool, the share of every fold found on the others, and the share of the
         arm above that all rows support.
     """
-    losses = link.losses(below, targets), link.losses(above, targets)
+    losses = targets.task.losses(below, targets), targets.task.losses(above, targets)
 
     def share(rows: NDArray[np.bool_]) -> float:
         own = np.flatnonzero(rows) if groups is None else groups[rows]
@@ -99,17 +100,16 @@ def halved(
     out = np.zeros_like(below)
     for k in np.unique(folds):
         own, high = folds == k, share(folds != k)
-        out[own] = pool(link, [below[own], above[own]], np.array([1 - high, high]))
+        out[own] = pool(targets.task, [below[own], above[own]], np.array([1 - high, high]))
     return out, share(np.ones(len(targets), bool))
 
 
 def composed(
-    link: Link, answers: Sequence[NDArray[np.float64]], targets: Targets, folds: NDArray[np.integer]
+    answers: Sequence[NDArray[np.float64]], targets: Targets, folds: NDArray[np.integer]
 ) -> tuple[int, NDArray[np.float64]]:
     """The best of several answers, and those of the whole procedure: for every fold the one that the others favour.
 
     Args:
-        link: what answers cost.
         answers: at least one (N, K) array of held-out answers.
         targets: of the N rows.
         folds: (N,) fold of each row; where there is one only, all rows choose.
@@ -117,7 +117,7 @@ def composed(
     Returns:
         The position of the one with the lowest loss on all rows, and (N, K) held-out answers.
     """
-    losses = np.stack([link.losses(answer, targets) for answer in answers])  # (Q, N)
+    losses = np.stack([targets.task.losses(answer, targets) for answer in answers])  # (Q, N)
     best = int(losses.mean(1).argmin())
     whole = np.array(answers[best])
     for k in np.unique(folds):

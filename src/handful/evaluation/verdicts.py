@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.data.targets import Targets
 from handful.evaluation.curves import Curve
 from handful.evaluation.intervals import Estimate, difference, interval, widened
 from handful.evaluation.metrics import Measured, Metric
 from handful.evaluation.scores import Arm, HeldOut, Scores
 
 if TYPE_CHECKING:
-    from handful.tasks.base import Task
+    from handful.tasks.base import Targets
 
 Outputs = NDArray[np.float64]
 
@@ -49,8 +48,6 @@ class Held:
 class Rows:
     """What is known about the rows that were held out."""
 
-    task: Task
-    """What is wanted of them."""
     targets: Targets
     """Of the N rows."""
     groups: NDArray[np.int64] | None
@@ -95,7 +92,7 @@ def compare(
     for arm in arms:
         measured = interval(arm.measured(rows, metric), rows.groups, rng=rng)
         if arm.name == chosen:
-            versus = next((a for a in arms if a.name == rows.task.reference.name), None)
+            versus = next((a for a in arms if a.name == rows.targets.task.reference.name), None)
             first, alike = procedure, few
         else:
             versus, first, alike = procedure, arm, few or arm.rung > 0
@@ -103,7 +100,7 @@ def compare(
         if versus is not None:
             pair = first.measured(rows, metric, alike), versus.measured(rows, metric, alike)
             apart = difference(*pair, rows.groups, rng=rng)
-        verdict, reason = _judge(arm.name, chosen, apart, metric, rows.task.reference.words)
+        verdict, reason = _judge(arm.name, chosen, apart, metric, rows.targets.task.reference.words)
         if arm.gate:
             reason = f"{reason} Against the arm below, {arm.gate}."
         name = versus.name if versus else None
@@ -146,7 +143,7 @@ def _signed(share: float) -> str:
 
 def held_out_answers(whole: Outputs, rows: Rows) -> tuple[HeldOut, ...]:
     """What was answered for each row while it was held out, in the order of the rows."""
-    mean, task = whole.mean(0), rows.task  # (N, K)
+    mean, task = whole.mean(0), rows.targets.task  # (N, K)
     told = zip(
         rows.positions, task.wanted(rows.targets), task.words(mean, rows.targets.names),
         task.confidence(mean).tolist(), task.own(mean, rows.targets).tolist(), strict=True,
@@ -163,7 +160,7 @@ def sentence(estimate: Estimate, arms: Sequence[Arm], rows: Rows, metric: Metric
     ties = [arm.name for arm in arms if arm.verdict == "tie"]
     gain = chosen.difference if metric.higher_is_better or chosen.difference is None else -chosen.difference
     if gain is not None and gain.low <= 0:
-        return f"{said}; not yet better than {rows.task.reference.words}: collect more rows."
+        return f"{said}; not yet better than {rows.targets.task.reference.words}: collect more rows."
     if ties:
         return f"{said}; {chosen.name} is taken, {_listed(ties)} cannot be told from it."
     return f"{said}; {chosen.name} is taken."
@@ -198,7 +195,7 @@ def assemble(
         chosen=chosen,
         estimate=estimate,
         arms=compared,
-        details=rows.task.details(whole, rows.targets, rows.groups),
+        details=rows.targets.task.details(whole, rows.targets, rows.groups),
         sentence=sentence(estimate, compared, rows, metric),
         curve=curve,
     )

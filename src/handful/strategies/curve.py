@@ -40,8 +40,8 @@ def forecast(frozen: Frozen, sight: Sight, rng: np.random.Generator) -> Curve:
     """
     rows = frozen.rows
     sizes, scores = learning_curve(frozen.found, sight, rng)
-    now = rows.task.headline.of(frozen.whole, rows.targets).value
-    return curve_of(sizes.tolist(), scores, now, rows.task.needs(frozen.whole, rows.targets), rows.groups)
+    now = rows.targets.task.headline.of(frozen.whole, rows.targets).value
+    return curve_of(sizes.tolist(), scores, now, rows.targets.task.needs(frozen.whole, rows.targets), rows.groups)
 
 
 def learning_curve(
@@ -60,7 +60,7 @@ def learning_curve(
     Returns:
         (J,) mean numbers of rows learned from, and (J, N) the headline score of each row, mean over draws.
     """
-    task, targets, count = found.task, found.targets, len(found.targets)
+    task, targets, count = found.targets.task, found.targets, len(found.targets)
     few = count <= MANY
     members = found.members(range(len(found.settings)))[: _MEMBERS if few else 1]
     repeats = [found.folds[d % len(found.folds)] for d in range(DRAWS if few else 1)]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from handful.data.dataset import Dataset
 from handful.data.splits import merge_groups
-from handful.data.targets import Targets
 from handful.engines import Engine
 from handful.errors import DataError, OptionError
 from handful.evaluation.gate import Seen
@@ -24,7 +23,7 @@ from handful.seeding import generator
 from handful.strategies.ensemble import Linear, describe, pooled
 from handful.strategies.grids import Shape, affordable
 from handful.strategies.search import Search, search
-from handful.tasks.base import Task
+from handful.tasks.base import Targets
 
 # The search plans to use this share of the budget; extraction and the report take the rest.
 SEARCH_SHARE = 0.5
@@ -82,7 +81,7 @@ class Frozen:
 
     def answers(self, features: Mapping[tuple[str, int], Matrix]) -> NDArray[np.float64]:
         """What the model answers to other items. (backbone, depth) → (Q, D) to (Q, K)."""
-        return self.rows.task.outputs(self.model.scores(self.model.view.matrix(features)))
+        return self.rows.targets.task.outputs(self.model.scores(self.model.view.matrix(features)))
 
     @cached_property
     def few(self) -> Few:
@@ -109,12 +108,11 @@ class SearchTerms:
     """Called with settings done and settings in all."""
 
 
-def climb(task: Task, targets: Targets, data: Dataset, sight: Sight, terms: SearchTerms) -> Frozen:
+def climb(targets: Targets, data: Dataset, sight: Sight, terms: SearchTerms) -> Frozen:
     """Compare all heads on all views and pool those that the rows support.
 
     Args:
-        task: what is wanted.
-        targets: of the N rows.
+        targets: what is wanted of the N rows.
         data: the rows.
         sight: their features.
         terms: what to try, and how long.
@@ -126,6 +124,7 @@ def climb(task: Task, targets: Targets, data: Dataset, sight: Sight, terms: Sear
         DataError: the rows are of fewer than three groups, or fewer than three different items.
         OptionError: zero-shot is asked for alone and the class names say nothing.
     """
+    task = targets.task
     strata, design = task.strata(targets), task.design(targets)
     views = {view: view.matrix(sight.items) for view in views_of(sight.depths)}
     names = {view: view.matrix(sight.names) for view in views} if sight.names else {}
@@ -142,12 +141,12 @@ def climb(task: Task, targets: Targets, data: Dataset, sight: Sight, terms: Sear
     grid, repeats = affordable(heads, tuple(views), shape, protocol, allowed, "zero-shot" in terms.strategies)
     protocol = replace(protocol, repeats=repeats)
     folds = draw_folds(protocol, strata, groups, generator(terms.seed, "folds"))
-    found = search(task, targets, views, names, folds, grid, terms.engine, terms.progress)
+    found = search(targets, views, names, folds, grid, terms.engine, terms.progress)
 
     def again() -> tuple[str, Search]:
         few = protocol.fewest
         dealt = draw_folds(few, strata, groups, generator(terms.seed, "few folds"))
-        return few.name, search(task, targets, views, names, dealt, grid, terms.engine)
+        return few.name, search(targets, views, names, dealt, grid, terms.engine)
 
     model = pooled(found.members(range(len(found.settings))), sight.items, sight.names, design)
     families, arms = list(dict.fromkeys(setting.arm for setting in found.settings)), _every(found)
@@ -159,8 +158,8 @@ def climb(task: Task, targets: Targets, data: Dataset, sight: Sight, terms: Sear
         arm=arm,
         model=model,
         whole=next(held.outputs for held in arms if held.name == arm),
-        arms=(_reference(task, targets, len(folds)), *arms),
-        rows=Rows(task, targets, None if independent else groups, data.rows),
+        arms=(_reference(targets, len(folds)), *arms),
+        rows=Rows(targets, None if independent else groups, data.rows),
         protocol=protocol.name,
         matrix=model.view.matrix(sight.items),
         seen=Seen(last.matrix(sight.items), last.matrix(sight.names) if sight.names else None, design),
@@ -187,10 +186,10 @@ def _together(data: Dataset) -> NDArray[np.int64]:
     return groups
 
 
-def _reference(task: Task, targets: Targets, repeats: int) -> Held:
+def _reference(targets: Targets, repeats: int) -> Held:
     """What looks at no item, made of all rows: held-out rows would make a class look rare just where it is."""
-    constant = task.constant(targets)  # (K,)
-    return Held(task.reference.name, np.broadcast_to(constant, (repeats, len(targets), len(constant))))
+    constant = targets.task.constant(targets)  # (K,)
+    return Held(targets.task.reference.name, np.broadcast_to(constant, (repeats, len(targets), len(constant))))
 
 
 def _every(found: Search) -> list[Held]:

@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.data.targets import Targets
 from handful.evaluation.calibration import calibrated
 from handful.strategies.adaptation import adapt, scored
 from handful.strategies.linear import ABSENT
 from handful.strategies.recipe import Recipe
 from handful.strategies.search import SHARPNESS
-from handful.tasks.base import Task
+from handful.tasks.base import Targets
 from handful.training.activations import Activations
 from handful.training.loop import Update
 
@@ -44,7 +43,6 @@ class HeldOut:
 
 
 def hold_out(
-    task: Task,
     targets: Targets,
     activations: Activations,
     folds: NDArray[np.int64],
@@ -57,8 +55,7 @@ def hold_out(
     """Fit a recipe without each fold in turn.
 
     Args:
-        task: what is wanted.
-        targets: of the N rows.
+        targets: what is wanted of the N rows.
         activations: of all N rows, at the depth of the recipe.
         folds: (N,) fold of each row.
         recipe: how.
@@ -73,33 +70,35 @@ def hold_out(
     Raises:
         TrainingError: a training ran away.
     """
-    start, truth = time.perf_counter(), targets.values
+    start, task = time.perf_counter(), targets.task
     scores = np.full((len(targets), task.design(targets).shape[1]), ABSENT, np.float32)
     curves, right, moved, named = [], list[float](), 0, 0
     count = int(folds.max()) + 1
     for k in range(count):
         rows, out = np.flatnonzero(folds != k), folds == k
-        if len(np.unique(truth[rows])) < 2:  # nothing to tell apart
+        learned = targets.take(rows)
+        if not task.design(learned).std(0).any():  # nothing to tell apart
             scores[out] = 0
             continue
-        tried = adapt(activations, rows, truth[rows], recipe, checkpoint=file(k), progress=_of_fold(k, progress))
-        found = scored(tried.body, activations, ~out, truth, recipe.penalty)
+        tried = adapt(activations, rows, learned, recipe, checkpoint=file(k), progress=_of_fold(k, progress))
+        found = scored(tried.body, activations, ~out, targets, recipe.penalty)
         scores[out] = found[out]
-        right.append(_measured(task, found[rows], targets.take(rows)))
+        right.append(_measured(found[rows], learned))
         curves.append(tried.log)
         moved, named = tried.moved, named + tried.named
         if 0 < k < count - 1:  # one fold alone has no other to be calibrated on
             done = folds <= k
-            sofar, _ = calibrated(task, scores[done], targets.take(done), folds[done], SHARPNESS)
+            sofar, _ = calibrated(scores[done], targets.take(done), folds[done], SHARPNESS)
             if not go_on(k + 1, task.losses(sofar, targets.take(done))):
                 return None
-    outputs, sharpness = calibrated(task, scores, targets, folds, SHARPNESS)
-    held, train = _measured(task, scores, targets), float(np.mean(right)) if right else 0.0
+    outputs, sharpness = calibrated(scores, targets, folds, SHARPNESS)
+    held, train = _measured(scores, targets), float(np.mean(right)) if right else 0.0
     return HeldOut(outputs, sharpness, tuple(curves), train, held, moved, time.perf_counter() - start, named)
 
 
-def _measured(task: Task, scores: NDArray[np.float32], targets: Targets) -> float:
+def _measured(scores: NDArray[np.float32], targets: Targets) -> float:
     """The headline metric of scores (N, K)."""
+    task = targets.task
     return task.headline.of(task.outputs(scores)[None], targets).value
 
 

@@ -18,11 +18,10 @@ from handful.evaluation.gate import Gated, Prior, gate
 from handful.evaluation.selection import composed, halved
 from handful.evaluation.verdicts import Held
 from handful.features.view import MOVED, Matrix, View
-from handful.strategies.adaptation import Adapted, adapt
+from handful.strategies.adaptation import Adapted, adapt, fitted
 from handful.strategies.decisions import Decisions
 from handful.strategies.ensemble import Linear, pooled_with
 from handful.strategies.frozen import Frozen
-from handful.strategies.heads import Logistic
 from handful.strategies.held_out import HeldOut, hold_out
 from handful.strategies.offers import Offer, offers
 from handful.strategies.shelf import Shelf
@@ -164,8 +163,8 @@ def shipped(rung: Rung, frozen: Frozen, base: str, depth: int, seen: Matrix) -> 
         seen: (N, D) what the tuned backbone sees in the rows.
     """
     part = base + MOVED, depth
-    head = Logistic(rung.strategy.recipe().penalty).fit(seen, frozen.rows.targets.values.tolist())
-    coef, intercept = (rung.found.sharpness * found for found in (head.coef_, head.intercept_))
+    head = fitted(seen, frozen.rows.targets, rung.strategy.recipe().penalty)
+    coef, intercept = (rung.found.sharpness * part for part in head)
     tuned = Linear.of(View((part,)), {part: seen}, coef, intercept)
     return pooled_with(frozen.model, tuned, rung.share)
 
@@ -177,10 +176,10 @@ def _standing(rungs: Sequence[Rung]) -> Rung | None:
 
 def _refit(shelf: Shelf, frozen: Frozen, chosen: Rung, terms: Terms) -> Adapted:
     """Fit the chosen strategy on all rows, with the number of updates that the folds had."""
-    recipe, truth = chosen.strategy.recipe(), frozen.rows.targets.values
+    recipe, targets = chosen.strategy.recipe(), frozen.rows.targets
     stage = f"{chosen.name} on all rows"
     return adapt(
-        shelf.of(recipe), np.arange(len(truth)), truth, recipe, checkpoint=_file(terms, chosen.name, "all"),
+        shelf.of(recipe), np.arange(len(targets)), targets, recipe, checkpoint=_file(terms, chosen.name, "all"),
         progress=lambda update, total: terms.say(stage, update.number + 1, total),
     )  # fmt: skip
 
@@ -197,7 +196,7 @@ class _Below:
     def against(self, rival: NDArray[np.float64], frozen: Frozen, prior: Prior | None) -> Gated:
         """Let a rival try to replace the arm that stands."""
         rows, folds = frozen.rows, frozen.few.folds
-        gated = gate(rows.task, self.best, rival, rows.targets, folds, rows.groups, prior, frozen.seen)
+        gated = gate(self.best, rival, rows.targets, folds, rows.groups, prior, frozen.seen)
         if self.whole is None:
             return gated
         # Where the gate keeps the arm below, that is what earlier gates made of it.
@@ -219,7 +218,7 @@ def _try(offer: Offer, shelf: Shelf, frozen: Frozen, below: _Below, terms: Terms
 
     recipe = strategy.recipe()
     found = hold_out(
-        rows.task, rows.targets, shelf.of(recipe), frozen.few.folds, recipe,
+        rows.targets, shelf.of(recipe), frozen.few.folds, recipe,
         file=lambda fold: _file(terms, strategy.name, str(fold)), progress=progress,
     )  # fmt: skip
     assert found is not None
@@ -232,7 +231,7 @@ def _faced(
 ) -> Rung:  # fmt: skip
     """Pool tuned answers (N, K) with those of the frozen model, and let the gate decide."""
     rows = frozen.rows
-    outputs, share = halved(rows.task, frozen.few.whole, tuned, rows.targets, frozen.few.folds, rows.groups, prior)
+    outputs, share = halved(frozen.few.whole, tuned, rows.targets, frozen.few.folds, rows.groups, prior)
     # What is known is how it fares against the frozen model; what stands above that it has to beat by the rows alone.
     known = prior if below.best is frozen.few.whole else None
     return Rung(name, strategy, found, outputs, share, below.against(outputs, frozen, known), known)
@@ -263,16 +262,16 @@ def _race(
             # Trials keep no state of their trainings: a resumed run does them again, in the same order.
             recipe, stage = strategy.recipe(), f"trial {number + 1}: {strategy.name}"
             return hold_out(
-                rows.task, rows.targets, shelf.of(recipe), folds, recipe, go_on=go_on,
+                rows.targets, shelf.of(recipe), folds, recipe, go_on=go_on,
                 progress=lambda fold, update: terms.say(stage, update.number + 1, strategy.updates),
             )  # fmt: skip
 
-        race.run(strategy, fit, lambda outputs: rows.task.losses(outputs, rows.targets))
+        race.run(strategy, fit, lambda outputs: rows.targets.task.losses(outputs, rows.targets))
     finished = race.finished()
     if not finished:
         return None, tuple(race.trials)
     answers = [trial.found.outputs for trial in finished if trial.found is not None]
-    at, whole = composed(rows.task, answers, rows.targets, folds)
+    at, whole = composed(answers, rows.targets, folds)
     best = finished[at]
     assert best.found is not None
     name, prior = f"{best.strategy.name}, searched", of_kind[type(best.strategy)].prior

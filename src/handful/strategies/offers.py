@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handful.errors import HandfulError
 from handful.evaluation.gate import Prior, chance_to_show
@@ -17,6 +16,7 @@ from handful.strategies.frozen import Frozen
 from handful.strategies.recipe import Recipe
 from handful.strategies.shelf import Shelf
 from handful.strategies.tuned import Tuned
+from handful.tasks.base import Targets
 from handful.training.activations import Activations
 from handful.training.batches import rows_of
 
@@ -78,9 +78,9 @@ def offers(
     found: list[Offer] = []
     if budget <= 0:
         return found, ["Weights stay as they are: the budget is 0."] if named else notes
-    truth = frozen.rows.targets.values
-    score = frozen.rows.task.headline.of(frozen.whole[:1], frozen.rows.targets)
-    errors = len(truth) * (1 - score.value)
+    targets = frozen.rows.targets
+    score = frozen.rows.targets.task.headline.of(frozen.whole[:1], frozen.rows.targets)
+    errors = len(targets) * (1 - score.value)
     for name in wanted:
         strategy = movers()[name](seed=seed)
         why = strategy.refusal(shelf.backbone)
@@ -90,7 +90,7 @@ def offers(
             worth = errors * prior.mean * _chance_to_pass(frozen, prior)
         if not named and worth < _WORTH:
             if prior is not None:
-                wrong = f"of {len(truth)} rows the frozen model has {errors:.0f} wrong"
+                wrong = f"of {len(targets)} rows the frozen model has {errors:.0f} wrong"
                 notes.append(f"{name} was not tried: {wrong}, too few to show whether it helps.")
             continue
         if why is not None:
@@ -100,7 +100,7 @@ def offers(
         activations = shelf.of(recipe)
         fits = frozen.few.count + 1
         try:
-            seconds = fits * _measured(activations, truth, recipe)
+            seconds = fits * _measured(activations, targets, recipe)
         except HandfulError as error:
             notes.append(f"{name} failed and was given up: {error}")
             continue
@@ -115,26 +115,27 @@ def _chance_to_pass(frozen: Frozen, prior: Prior) -> float:
     rows = frozen.rows
     if frozen.seen.tells(rows.groups):
         return 1.0
-    return chance_to_show(rows.task, frozen.whole[0], rows.targets, rows.groups, prior)
+    return chance_to_show(frozen.whole[0], rows.targets, rows.groups, prior)
 
 
-def _measured(activations: Activations, truth: NDArray[np.int64], recipe: Recipe) -> float:
+def _measured(activations: Activations, targets: Targets, recipe: Recipe) -> float:
     """Seconds of one fit here, from two short ones on some of the rows, by whatever was faster in either.
 
     The first of all has to warm up, and both may be held up by whatever else runs here.
     """
     settings = replace(recipe.settings, updates=1)
     short = replace(recipe, pieces=1, members=1, student=None, sweep=False, gradual=False, settings=settings)
-    classes = int(truth.max()) + 1
-    half = recipe.size(len(truth), classes) // 2
+    strata = targets.task.strata(targets)
+    classes = int(strata.max()) + 1
+    half = recipe.size(len(targets), classes) // 2
     around, each = np.inf, np.inf  # seconds beside the updates, and of a row of an update
     for size in (_FEW // 2, max(_FEW, half)):
-        some = rows_of(0, truth, size, recipe.settings.seed)
+        some = rows_of(0, strata, size, recipe.settings.seed)
         start = time.perf_counter()
-        found = adapt(activations, some, truth[some], short)
+        found = adapt(activations, some, targets.take(some), short)
         (update,), names = found.log, recipe.names * activations.names if found.named else 0  # rows beside the rows
         around = min(around, time.perf_counter() - start - update.seconds)
         each = min(each, update.seconds / short.size(len(some) + names, classes))
-    backbone, whole = activations.backbone, recipe.size(len(truth) + names, classes)
-    rows = recipe.updates(backbone) * whole + len(truth) / _PASSES
+    backbone, whole = activations.backbone, recipe.size(len(targets) + names, classes)
+    rows = recipe.updates(backbone) * whole + len(targets) / _PASSES
     return around * recipe.trainings(backbone) + rows * each

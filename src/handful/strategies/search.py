@@ -18,14 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from handful.data.targets import Targets
 from handful.engines import Engine
 from handful.evaluation.selection import choose, pool, weigh
 from handful.features.view import View, unit_rows
 from handful.strategies.ensemble import Member, training_rows
 from handful.strategies.grids import Grid, Setting
 from handful.strategies.linear import ABSENT, decompose, fit_head, rotate
-from handful.tasks.base import Task
+from handful.tasks.base import Targets
 from handful.tasks.heads import Array, Head
 
 Floats = NDArray[np.float64]
@@ -65,10 +64,8 @@ class Outcome:
 class Search:
     """The outcomes of all settings on the same folds, and the choices they support."""
 
-    task: Task
-    """What is wanted of the rows."""
     targets: Targets
-    """Of the N rows."""
+    """What is wanted of the N rows."""
     folds: NDArray[np.int64]
     """(R, N) the fold of each row in each repeat."""
     outcomes: tuple[Outcome, ...]
@@ -94,10 +91,10 @@ class Search:
                 shares = self._shares(among, [self.outcomes[q].inner_losses[r, k] for q in among])
                 rows = self.folds[r] == k
                 answers = (
-                    self.task.outputs(self.outcomes[q].scores[r, rows] * self.outcomes[q].inner_sharpness[r, k])
+                    self.targets.task.outputs(self.outcomes[q].scores[r, rows] * self.outcomes[q].inner_sharpness[r, k])
                     for q in shares
                 )
-                out[r, rows] = pool(self.task, answers, np.array(list(shares.values())))
+                out[r, rows] = pool(self.targets.task, answers, np.array(list(shares.values())))
         return out
 
     def members(self, among: Sequence[int]) -> tuple[Member, ...]:
@@ -157,7 +154,6 @@ class Splits:
 
 
 def search(
-    task: Task,
     targets: Targets,
     features: Mapping[View, Array],
     names: Mapping[View, Array],
@@ -169,8 +165,7 @@ def search(
     """Score every setting of a grid on the same folds.
 
     Args:
-        task: what is wanted.
-        targets: of the N rows.
+        targets: what is wanted of the N rows.
         features: view → (N, D).
         names: view → (C, D) features of the label names; empty where there are none.
         folds: (R, N) fold numbers.
@@ -185,20 +180,19 @@ def search(
     weights = grid.name_weights if names else (0.0,)
     looks = [(v, w) for v in grid.views for w in weights]
     last = {v.backbones: v for v in reversed(grid.views)}  # the first view of each, since last layers come first
-    jobs = [_Job(task, targets, plan, features[v], names.get(v), grid, v, w, v == last[v.backbones]) for v, w in looks]
+    jobs = [_Job(targets, plan, features[v], names.get(v), grid, v, w, v == last[v.backbones]) for v, w in looks]
     outcomes: list[Outcome] = []
     total = len(grid) if names else len(replace(grid, name_weights=(0.0,), zero_shot=False))
     for some in engine.map(_settings, jobs):
         outcomes += some
         progress(len(outcomes), total)
-    return Search(task, targets, folds, tuple(outcomes))
+    return Search(targets, folds, tuple(outcomes))
 
 
 @dataclass(frozen=True)
 class _Job:
     """One view with one weight of the label names: all heads and penalties on it share a decomposition."""
 
-    task: Task
     targets: Targets
     plan: Splits
     features: Array
@@ -247,7 +241,7 @@ def _named(scores: Array, fits: int, rows: slice) -> Array:
 
 def _outcome(job: _Job, setting: Setting, scores: Callable[[slice], Array], seconds: float) -> Outcome:
     """Reduce the scores of every fit, (F, n, K) of some rows at a time, to what choices and estimates need."""
-    task, targets, plan, rows = job.task, job.targets, job.plan, np.arange(len(job.targets))
+    task, targets, plan, rows = job.targets.task, job.targets, job.plan, np.arange(len(job.targets))
     outer, inner, lead = _left_out(job, scores)
     factors = SHARPNESS / task.spread(outer)
     whole = task.losses_at(outer, targets, factors).mean(1)  # (P, N)
@@ -280,7 +274,7 @@ def _left_out(job: _Job, scores: Callable[[slice], Array]) -> tuple[Array, Array
         at = np.arange(block.shape[1])
         outer[:, some] = block[plan.outer[:, some], at]
         inner[:, :, some] = block[plan.inner[:, :, some], at]
-        lead[:, some] = job.task.smoothing(block, job.targets.take(rows[some]))
+        lead[:, some] = job.targets.task.smoothing(block, job.targets.take(rows[some]))
     return outer, inner, lead
 
 
@@ -297,6 +291,8 @@ def zero_shot_scores(features: Array, names: Array) -> Array:
 
 def _training_rows(job: _Job) -> tuple[Array, Array, Array]:
     """Rows (M, D), their targets (M, K) and weights per fit (F, M): the items, then the label names."""
-    rows, targets, weight = training_rows(job.features, job.names, job.task.design(job.targets), job.name_weight)
+    rows, targets, weight = training_rows(
+        job.features, job.names, job.targets.task.design(job.targets), job.name_weight
+    )
     extra = np.broadcast_to(weight[len(job.targets) :], (len(job.plan.weights), len(rows) - len(job.targets)))
     return rows, targets, np.concatenate([job.plan.weights, extra], 1)

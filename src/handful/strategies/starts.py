@@ -16,6 +16,8 @@ from handful.seeding import generator
 from handful.strategies.adaptation import adapt, start
 from handful.strategies.recipe import Recipe
 from handful.strategies.tuned import SupCon
+from handful.tasks.base import Targets
+from handful.tasks.classification import CLASSIFICATION
 from handful.training.activations import Activations
 from handful.training.tuners import Blocks
 from handful.training.tuners.base import Delta
@@ -78,13 +80,13 @@ def meta_start(backbone: Backbone, related: Sequence[Related], recipe: Recipe, e
     sets = [_set(backbone, one, number, recipe) for number, one in enumerate(related)]
     begin: Delta = recipe.tuner.delta(start(sets[0][0], recipe))
     for episode in range(episodes.count):
-        activations, truth = sets[int(rng.integers(len(sets)))]
-        support, query = _episode(truth, episodes, rng)
+        activations, targets = sets[int(rng.integers(len(sets)))]
+        support, query = _episode(targets.values, episodes, rng)
         step = episodes.step * (1 - episode / episodes.count)
-        learned = adapt(activations, support, truth[support], replace(recipe, begin=begin)).delta
+        learned = adapt(activations, support, targets.take(support), replace(recipe, begin=begin)).delta
         if episodes.method == "maml":
             once = replace(recipe, begin=learned, settings=replace(recipe.settings, updates=1, schedule="constant"))
-            asked = adapt(activations, query, truth[query], once).delta
+            asked = adapt(activations, query, targets.take(query), once).delta
             begin = {name: begin[name] + step * (asked[name] - learned[name]) for name in begin}
         else:
             begin = recipe.tuner.combine([begin, learned], [1 - step, step])
@@ -112,15 +114,15 @@ class Meta(SupCon):
         return replace(self.recipe(), begin=meta_start(backbone, self.related, self.recipe(), self.episodes))
 
 
-def _set(backbone: Backbone, one: Related, number: int, recipe: Recipe) -> tuple[Activations, NDArray[np.int64]]:
-    _, truth, counts = np.unique(np.asarray(one.labels), return_inverse=True, return_counts=True)
+def _set(backbone: Backbone, one: Related, number: int, recipe: Recipe) -> tuple[Activations, Targets]:
+    _, counts = np.unique(np.asarray(one.labels), return_counts=True)
     if (counts > 1).sum() < 2:
         raise DataError(f"related set {number} must have at least 2 classes of 2 rows, got fewer. Leave it out.")
     items, failed = make_items(list(one.items), backbone.modality, None)
     if failed:
         at = min(failed)
         raise DataError(f"item {at} of related set {number} cannot be read: {failed[at]}. Leave it out.")
-    return Activations.of(backbone, [items], recipe.first(backbone)), truth
+    return Activations.of(backbone, [items], recipe.first(backbone)), CLASSIFICATION.read(one.labels)
 
 
 def _episode(

@@ -21,6 +21,8 @@ from handful.strategies.heads import Logistic
 from handful.strategies.labels import all_readable, numbered, one_each
 from handful.strategies.recipe import Recipe
 from handful.strategies.shelf import activations_for
+from handful.tasks.base import Targets
+from handful.tasks.classification import CLASSIFICATION
 from handful.training.installation import arrays_of, installed
 from handful.training.loop import Settings
 from handful.training.objectives import Objective
@@ -121,9 +123,10 @@ class Tuned(ClassifierMixin, BaseEstimator):
         if not values:
             raise DataError("fit needs at least 2 rows, got none. Give it labelled rows.")
         self.classes_, truth = numbered(type(self).__name__, labels)
+        targets = Targets(CLASSIFICATION, truth, tuple(str(c) for c in self.classes_))
         recipe = self.recipe_for(backbone)
-        kept = activations_for(backbone, values, [str(c) for c in self.classes_], recipe)
-        found = adapt(kept, np.arange(len(values)), truth, recipe)
+        kept = activations_for(backbone, values, targets.names, recipe)
+        found = adapt(kept, np.arange(len(values)), targets, recipe)
         self.delta_, self.log_, self.moved_ = arrays_of(found.delta), found.log, found.moved
         self.backbone_ = installed(backbone, recipe.tuner.name, recipe.first(backbone), self.delta_)
         self.head_ = Logistic(self.penalty).fit(self._features(values), labels)

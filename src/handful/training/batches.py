@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from handful.seeding import generator
 from handful.training.activations import Activations
@@ -40,7 +41,7 @@ def drawn(update: int, count: int, size: int, seed: int, what: str = "") -> NDAr
     return np.concatenate(found)
 
 
-def rows_of(update: int, truth: NDArray[np.integer], size: int, seed: int) -> NDArray[np.int64]:
+def rows_of(update: int, strata: NDArray[np.integer], size: int, seed: int) -> NDArray[np.int64]:
     """The rows of one update, about ``size`` of them, as many of each class as it has and the size allows.
 
     At least two of a class come together where it has two, so that a contrastive objective finds pairs; where
@@ -49,21 +50,35 @@ def rows_of(update: int, truth: NDArray[np.integer], size: int, seed: int) -> ND
 
     Args:
         update: the number of the update; the same number gives the same rows.
-        truth: (N,) class numbers.
+        strata: (N,) what is kept in proportion, as class numbers.
         size: how many rows are wanted; all rows where there are no more.
         seed: fixes the draws.
     """
-    if len(truth) <= size:
-        return np.arange(len(truth))
-    classes = np.unique(truth)
+    if len(strata) <= size:
+        return np.arange(len(strata))
+    classes = np.unique(strata)
     each = max(2, size // len(classes))
     some = min(len(classes), max(2, size // each))
     found = []
     for place, c in enumerate(drawn(update, len(classes), some, seed, "classes, ")):
-        members = np.flatnonzero(truth == classes[c])
+        members = np.flatnonzero(strata == classes[c])
         turn = (update * some + place) // len(classes)  # how often this class has come before
         found.append(members[drawn(turn, len(members), each, seed, f"class {c}, ")])
     return np.concatenate(found)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of M rows, as trainings need it."""
+
+    design: NDArray[np.float32]
+    """(M, K) what scores are fitted to: of classes, 1 in the column of each row's own."""
+    strata: NDArray[np.int64]
+    """(M,) what updates keep in proportion."""
+    likeness: Callable[[NDArray[np.int64]], NDArray[np.float32]]
+    """(B,) of these rows → (B, B) how much the same is wanted of two of them, from 0 to 1."""
+    teacher: NDArray[np.float32] | None = None
+    """(M, K) scores of a model to learn from."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +89,8 @@ class Balanced:
     """What the frozen blocks gave."""
     rows: NDArray[np.int64]
     """(M,) the rows to learn from."""
-    truth: NDArray[np.int64]
-    """(M,) their class numbers."""
+    wanted: Wanted
+    """What is wanted of them."""
     size: int
     """Rows per update."""
     seed: int = 0
@@ -84,14 +99,12 @@ class Balanced:
     """Whether every row goes through twice, as R-Drop wants it."""
     tokens: int | None = None
     """How many tokens of a text are seen at most; all by default."""
-    teacher: NDArray[np.float32] | None = None
-    """(M, C) scores of a model to learn from."""
     device: torch.device = torch.device("cpu")
     """Where the model is."""
 
     def __call__(self, update: int, parts: int) -> Sequence[Batch]:
         """The rows of an update in so many batches, each with a version of each row drawn at random."""
-        at = rows_of(update, self.truth, self.size, self.seed)
+        at = rows_of(update, self.wanted.strata, self.size, self.seed)
         versions = np.zeros(len(at), np.int64)
         if len(self.activations.versions) > 1:
             versions = generator(self.seed, f"version {update}").integers(len(self.activations.versions), size=len(at))
@@ -106,5 +119,10 @@ class Balanced:
         order = np.concatenate(groups)
         if self.twice:
             states, order = states * 2, np.tile(order, 2)
-        teacher = None if self.teacher is None else torch.from_numpy(self.teacher[at[order]]).to(self.device)
-        return Batch(states, torch.from_numpy(self.truth[at[order]]).to(self.device), teacher)
+        own = at[order]
+        teacher = None if self.wanted.teacher is None else self._there(self.wanted.teacher[own])
+        alike = self._there(self.wanted.likeness(own))
+        return Batch(states, self._there(self.wanted.design[own]), teacher, alike=alike)
+
+    def _there(self, values: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(values).to(self.device)

@@ -13,7 +13,11 @@ NAMES = ("ants", "bees", "wasps")
 
 def test_class_names_become_numbers_once_and_in_sorted_order():
     targets = TASK.read(["bees", "ants", "bees"])
-    assert (targets.task, targets.names, targets.values.tolist()) == ("classification", ("ants", "bees"), [1, 0, 1])
+    assert (targets.task.name, targets.names, targets.values.tolist()) == (
+        "classification",
+        ("ants", "bees"),
+        [1, 0, 1],
+    )
     assert TASK.wanted(targets) == ["bees", "ants", "bees"]
     assert targets.take([2, 1]).values.tolist() == [1, 0]
 
@@ -57,3 +61,16 @@ def test_details_hold_the_classes_and_the_sets_where_rows_are_enough(rows, sets)
     assert told["labels"] == ["ants", "bees"]
     assert told["confusion"] == [[rows / 2, 0], [0, rows / 2]]
     assert ("sets" in told) is sets
+
+
+def test_rows_of_a_class_are_alike_and_names_are_of_their_own():
+    targets = targets_of([1, 0, 1], NAMES)
+    assert TASK.likeness(targets).tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
+    assert TASK.named(targets).values.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("near", "tell"), [(range(12), True), (range(1, 13), False), ([0] * 12, False)])
+def test_names_tell_where_the_nearest_one_is_right_beyond_doubt(near, tell):
+    truth = np.arange(12) % 3
+    similar = np.eye(3)[np.array(near) % 3]
+    assert TASK.names_tell(similar, targets_of(truth, NAMES)) is tell

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.data.classes import ENOUGH_ROWS
-from handful.data.targets import Targets
 from handful.evaluation.curves import Needs
 from handful.evaluation.intervals import Estimate, independent_rows, interval, wilson
 from handful.evaluation.metrics import share
+from handful.tasks.base import Targets
 from handful.tasks.classification.metrics import answered, confusion
 
 LARGEST_TABLE = 150

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.data.targets import Targets
 from handful.evaluation.metrics import Kind, Metric
+from handful.tasks.base import Targets
 
 Floats = NDArray[np.floating]
 Statistics = NDArray[np.float64]

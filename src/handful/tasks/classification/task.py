@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.data.targets import Targets
 from handful.errors import DataError
 from handful.evaluation.curves import Needs
 from handful.evaluation.intervals import Estimate, interval
-from handful.evaluation.link import Floats
-from handful.tasks.base import Reference, Task
+from handful.evaluation.metrics import share
+from handful.tasks.base import Floats, Reference, Targets, Task
 from handful.tasks.classification import softmax
 from handful.tasks.classification.conformal import Sets
 from handful.tasks.classification.details import ClassDetails, needs_of
-from handful.tasks.classification.heads import HEADS
+from handful.tasks.classification.heads import HEADS, LOGISTIC
 from handful.tasks.classification.metrics import METRICS, answered, confusion
 
 
@@ -29,6 +28,7 @@ class Classification(Task):
     name: ClassVar[str] = "classification"
     metrics: ClassVar = METRICS
     heads: ClassVar = HEADS
+    main: ClassVar = LOGISTIC
     reference: ClassVar = Reference("majority", "always answering the same class")
 
     def read(self, column: Sequence[Any], source: str = "items") -> Targets:
@@ -36,7 +36,7 @@ class Classification(Task):
         names, values = np.unique(np.asarray(column), return_inverse=True)
         if len(names) < 2:
             raise DataError(f"the rows of {source} must be of at least 2 classes, got {len(names)}. Add another class.")
-        return Targets(self.name, values.astype(np.int64), tuple(names.tolist()))
+        return Targets(self, values.astype(np.int64), tuple(names.tolist()))
 
     def outputs(self, scores: Floats) -> NDArray[np.float64]:
         """Softmax."""
@@ -69,6 +69,22 @@ class Classification(Task):
     def design(self, targets: Targets) -> NDArray[np.float32]:
         """One column per class: 1 in that of the row's own, else 0."""
         return np.asarray(np.eye(len(targets.names), dtype=np.float32)[targets.values])
+
+    def likeness(self, targets: Targets) -> NDArray[np.float32]:
+        """1 for two rows of a class, 0 for others."""
+        return np.asarray(targets.values[:, None] == targets.values[None], np.float32)
+
+    def named(self, targets: Targets) -> Targets:
+        """A name is of its own class."""
+        return replace(targets, values=np.arange(len(targets.names)))
+
+    def names_tell(self, similar: Floats, targets: Targets) -> bool:
+        """The nearest name is that of a row's class more often than the most frequent class is right.
+
+        Of the rows to learn from, before anything is learned. Codes, numbers and names that mislead do not tell.
+        """
+        right = share(similar.argmax(1) == targets.values)
+        return bool(interval(right).low > np.bincount(targets.values).max() / len(targets))
 
     def constant(self, targets: Targets) -> NDArray[np.float64]:
         """How frequent each class is."""
@@ -117,5 +133,5 @@ def score_answers(answers: Sequence[str], labels: Sequence[str], metric: str, rn
     """
     names, coded = np.unique([*labels, *answers], return_inverse=True)
     truth, said = np.split(coded, 2)
-    targets = Targets(CLASSIFICATION.name, truth, tuple(names.tolist()))
+    targets = Targets(CLASSIFICATION, truth, tuple(names.tolist()))
     return interval(METRICS[metric].of(np.eye(len(names))[None, said], targets), rng=rng)

@@ -31,11 +31,13 @@ class Batch:
     state: Any
     """What goes into the model; objectives never look at it."""
     targets: Tensor
-    """(B,) class numbers, or (B, C) shares of each class where rows were mixed; (M,) for tokens."""
+    """(B, K) what scores are fitted to, of classes the share of each; (M,) the next tokens."""
     teacher: Tensor | None = None
     """(B, C) scores of the model to learn from, before any softmax; only distillation reads them."""
     owner: Tensor | None = None
     """(M,) which row each of M tokens belongs to, where targets are tokens."""
+    alike: Tensor | None = None
+    """(B, B) how much the same is wanted of two rows, from 0 to 1; only contrastive objectives read it."""
     reference: Tensor | None = None
     """(2 B,) log likelihood of B chosen and then B rejected answers at the start; only preferences read them."""
 
@@ -75,19 +77,19 @@ def scores_of(outputs: Outputs, objective: object) -> Tensor:
     return precise(outputs.scores)
 
 
-def classes_of(batch: Batch, objective: object) -> Tensor:
-    """The class numbers of a batch, (B,).
+def alike_in(batch: Batch, objective: object) -> Tensor:
+    """How much the same is wanted of two rows of a batch, (B, B); a row does not pair with itself.
 
     Args:
         batch: the batch.
         objective: who asks, for the message.
 
     Raises:
-        OptionError: the rows were mixed, so that they belong to no single class.
+        OptionError: the batch does not say.
     """
-    if batch.targets.is_floating_point():
+    if batch.alike is None:
         raise OptionError(
-            f"The targets of {type(objective).__name__} must be one class for each row, got shares of "
-            f"{batch.targets.shape[-1]} classes. Switch mixing of rows off, or train with CrossEntropy."
+            f"The batches of {type(objective).__name__} must say how much the same is wanted of two rows, got none "
+            "that do. Give them alike=, or train with CrossEntropy."
         )
-    return batch.targets
+    return precise(batch.alike).masked_fill(torch.eye(len(batch.alike), dtype=torch.bool, device=batch.alike.device), 0)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from handful.training.objectives import Batch, Outputs, classes_of, precise
+from handful.training.objectives import Batch, Outputs, alike_in, precise
 
 # A row shorter than this has no direction: at its true length its gradient would be a million times that of others.
 SHORTEST = 1e-6
@@ -27,19 +27,15 @@ def unit_rows(features: Tensor) -> Tensor:
     return (features / lengths.masked_fill(short, 1)).masked_fill(short, 0)
 
 
-def same_class(classes: Tensor) -> Tensor:
-    """Which rows share a class, (B,) → (B, B); a row does not pair with itself."""
-    return (classes[:, None] == classes[None, :]) & ~_itself(classes)
-
-
-def _itself(classes: Tensor) -> Tensor:
+def _itself(rows: Tensor) -> Tensor:
     """True on the diagonal, (B, B)."""
-    return torch.eye(len(classes), dtype=torch.bool, device=classes.device)
+    return torch.eye(len(rows), dtype=torch.bool, device=rows.device)
 
 
-def _mean_where(values: Tensor, kept: Tensor) -> Tensor:
-    """Mean of the values that are kept; 0, still with a graph, when none is."""
-    return values.masked_fill(~kept, 0).sum() / kept.sum().clamp_min(1)
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Mean of the values by their weights; 0, still with a graph, where none has any."""
+    total = weights.sum()
+    return (values * weights).sum() / torch.where(total > 0, total, torch.ones_like(total))
 
 
 @dataclass(frozen=True)
@@ -55,16 +51,16 @@ class SupervisedContrastive:
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Return the loss of a batch, ()."""
-        classes = classes_of(batch, self)
+        partners = alike_in(batch, self)  # (B, B)
         rows = unit_rows(outputs.features)  # (B, D)
         near = rows @ rows.T / self.temperature  # (B, B)
         # Not minus infinity: a row that is alone in its batch would give infinity minus infinity.
-        near = near.masked_fill(_itself(classes), torch.finfo(near.dtype).min)
-        log_share = near - near.logsumexp(1, keepdim=True)
-        partners = same_class(classes)
+        near = near.masked_fill(_itself(rows), torch.finfo(near.dtype).min)
+        log_share = (near - near.logsumexp(1, keepdim=True)).masked_fill(_itself(rows), 0)
         count = partners.sum(1)  # (B,)
-        losses = -log_share.masked_fill(~partners, 0).sum(1) / count.clamp_min(1)
-        return _mean_where(losses, count > 0)
+        has_partner = count > 0
+        losses = -(log_share * partners).sum(1) / torch.where(has_partner, count, torch.ones_like(count))
+        return _mean(losses, has_partner.to(losses.dtype))
 
 
 @dataclass(frozen=True)
@@ -72,16 +68,17 @@ class PairwiseCosine:
     """Squared error between the cosine of two rows and 1 for one class, 0 for two (the loss of SetFit, Tunstall 2022).
 
     SetFit draws as many pairs of one class as of two. This takes every pair of the batch and averages the two
-    kinds apart, which weighs them the same without a draw.
+    kinds apart, which weighs them the same without a draw. Rows that are alike in part, as those that share some of
+    their labels, are both: as much as they are alike.
     """
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Return the loss of a batch, ()."""
-        classes = classes_of(batch, self)
+        same = alike_in(batch, self)  # (B, B)
         rows = unit_rows(outputs.features)  # (B, D)
         cosines = rows @ rows.T  # (B, B)
-        same = same_class(classes)
-        return _mean_where((1 - cosines) ** 2, same) + _mean_where(cosines**2, ~same & ~_itself(classes))
+        other = (1 - same).masked_fill(_itself(rows), 0)
+        return _mean((1 - cosines) ** 2, same) + _mean(cosines**2, other)
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,8 @@ class Prototypical:
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Return the loss of a batch, ()."""
-        classes, own = torch.unique(classes_of(batch, self), return_inverse=True)  # (C,) in this batch, (B,)
+        numbers = batch.targets.argmax(1) if batch.targets.dim() > 1 else batch.targets
+        classes, own = torch.unique(numbers, return_inverse=True)  # (C,) in this batch, (B,)
         rows = unit_rows(outputs.features)  # (B, D)
         member = functional.one_hot(own, max(len(classes), 1)).to(rows.dtype)  # (B, C)
         sums, count = member.T @ rows, member.sum(0)  # (C, D), (C,)
@@ -110,4 +108,4 @@ class Prototypical:
         own_scores = (2 * rows * own_means - own_means.square()).sum(1, keepdim=True)  # (B, 1)
         scores = torch.where(member.bool(), own_scores, scores) / self.temperature
         losses = functional.cross_entropy(scores, own, reduction="none")
-        return _mean_where(losses, left > 0)
+        return _mean(losses, (left > 0).to(losses.dtype))
