@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from handful.backbones import archive, catalog, weights
+from handful.backbones import archive, catalog, entries, weights
 from handful.errors import HandfulError
 from ledger import Ledger, Row, cells, options
 
@@ -74,7 +74,7 @@ def archives(count: int) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as place:
         sound, file = Path(place) / "sound.zip", Path(place) / "weights.zip"
         with cache(Path(place) / "one"):
-            shutil.copytree(original, weights.place_of(catalog.find(SMALL)))
+            shutil.copytree(original, weights.place_of(entries.find(SMALL)))
             archive.bundle(sound)
         for draw, (damage, content) in zip(range(count), damaged(sound), strict=False):
             file.write_bytes(content)
@@ -87,11 +87,11 @@ def archives(count: int) -> Iterator[Row]:
 def files() -> Iterator[Row]:
     """Flip a bit in ten places of the weights of every base that is here, and load it."""
     here = weights.present()
-    for entry in [entry for entry in catalog.ENTRIES if entry.weights in here]:
+    for entry in [entry for entry in entries.ENTRIES if entry.weights in here]:
         rng = np.random.default_rng([7, *entry.name.encode()])
         original = weights.weights_folder(entry.weights)
         with tempfile.TemporaryDirectory() as place, cache(Path(place)):
-            folder = shutil.copytree(original, weights.place_of(catalog.find(entry.weights)))
+            folder = shutil.copytree(original, weights.place_of(entries.find(entry.weights)))
             sound = load(entry)
             for draw in range(PLACES):
                 damage, file, at = spot(folder, draw, rng)
@@ -122,7 +122,7 @@ def unpacked(file: Path) -> str | None:
     return weights.problem(SMALL)
 
 
-def load(entry: catalog.Entry) -> str:
+def load(entry: entries.Entry) -> str:
     """Load a base; return its fingerprint."""
     return catalog.load(entry.name, entry.modality).fingerprint
 

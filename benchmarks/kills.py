@@ -28,7 +28,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from handful.backbones.catalog import Entry, find
+from handful.backbones.entries import Entry, find
 from ledger import Ledger, Row, cells
 
 FIELDS = ("command", "how", "number", "at", "found", "own", "left", "code")

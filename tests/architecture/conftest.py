@@ -1,4 +1,4 @@
-"""Every module of the package, parsed once; a test that asks for ``module`` runs for each of them."""
+"""Every module of the package, parsed once; one test per rule asks for all of them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ class Module:
         """The names below handful, for example ["data", "readers"]; empty for handful itself."""
         return self.name.split(".")[1:]
 
-    def imports(self) -> set[str]:
+    def imports(self, *, for_types: bool = True) -> set[str]:
         """Dotted names of everything imported anywhere in the module, at the top or inside a function.
 
         ``from a import b`` counts as ``a.b``, since b may be a module; an import by a constant name counts too.
+        Without ``for_types``, what only a type checker imports does not count.
         """
         found: set[str] = set()
-        for node in ast.walk(self.tree):
+        for node in ast.walk(self.tree) if for_types else running(self.tree):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
@@ -74,6 +75,14 @@ class Module:
         return ".".join([*kept, *([node.module] if node.module else [])])
 
 
+def running(node: ast.AST) -> Iterator[ast.AST]:
+    """What is below a node, without what only a type checker reads."""
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and dotted(child.test) == "TYPE_CHECKING"):
+            yield child
+            yield from running(child)
+
+
 def constant_start(node: ast.expr) -> str:
     """The text of a constant, or how an f-string starts; empty for anything else."""
     if isinstance(node, ast.JoinedStr) and node.values:
@@ -102,14 +111,19 @@ def all_modules() -> tuple[Module, ...]:
     return tuple(found)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "module" in metafunc.fixturenames:
-        metafunc.parametrize("module", all_modules(), ids=lambda module: module.name)
-
-
 @pytest.fixture
 def modules() -> tuple[Module, ...]:
     return all_modules()
+
+
+@pytest.fixture
+def problems() -> Callable[[Callable[[Module], list[str]]], list[str]]:
+    """What a rule finds wrong with any of the modules, each with its name."""
+
+    def problems_of(rule: Callable[[Module], list[str]]) -> list[str]:
+        return [f"{module.name}: {problem}" for module in all_modules() for problem in rule(module)]
+
+    return problems_of
 
 
 @pytest.fixture

@@ -156,8 +156,8 @@ def homeless(module) -> list[str]:
 @pytest.mark.parametrize(
     "rule", [prints, steps, global_dice, unsafe_reads, open_doors, opens_by_itself, stars, swallowed, homeless]
 )
-def test_no_module_does_it(rule, module):
-    assert rule(module) == []
+def test_no_module_does_it(rule, problems):
+    assert problems(rule) == []
 
 
 @pytest.mark.parametrize(

@@ -114,8 +114,8 @@ RULES = [
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_every_module_looks_right(rule, module):
-    assert rule(module) == []
+def test_every_module_looks_right(rule, problems):
+    assert problems(rule) == []
 
 
 def test_every_exception_is_still_needed(modules):

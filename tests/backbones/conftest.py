@@ -11,8 +11,8 @@ from tiny_wheel import LICENCE, NUMBERS, SHOUTED, convert, use_entries, write_wh
 
 from handful.backbones import weights, wheels
 from handful.backbones.base import State
-from handful.backbones.catalog import Entry
 from handful.backbones.efficientnet import EfficientNetLite
+from handful.backbones.entries import Entry
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_wheel import CHANGED, SHOUTED, use_entries
 
-from handful.backbones import archive, catalog, manifest, weights, wheels
+from handful.backbones import archive, entries, manifest, weights, wheels
 from handful.errors import MachineError, OptionError, WeightsError
 from junk import HARD, junk, like
 
@@ -50,7 +50,7 @@ def refused(file: Path, problem: str) -> None:
         f"bundle {file} must be a file written by `handful models bundle` of this version of handful, but {problem}. "
         "Write it again and copy it anew."
     )
-    assert not weights.place_of(catalog.find("tiny")).exists()
+    assert not weights.place_of(entries.find("tiny")).exists()
 
 
 def test_it_holds_the_files_of_the_catalogue_and_nothing_else(here, tmp_path):
@@ -63,7 +63,7 @@ def test_it_brings_the_weights_to_another_machine(packed, monkeypatch):
     monkeypatch.setattr(wheels, "download", lambda *args: pytest.fail("there is no network"))
     assert archive.unbundle(packed) == ("tiny",)
     assert (weights.weights_folder("tiny") / "model.bin").read_bytes() == SHOUTED
-    assert manifest.read(weights.weights_folder("tiny")) == manifest.of(catalog.find("tiny"))
+    assert manifest.read(weights.weights_folder("tiny")) == manifest.of(entries.find("tiny"))
     assert archive.unbundle(packed) == ("tiny",)
 
 
@@ -95,7 +95,7 @@ def test_an_archive_that_cannot_be_written_is_said(here, tmp_path):
 
 
 def test_weights_of_another_version_are_refused(packed, monkeypatch):
-    use_entries(monkeypatch, replace(catalog.find("tiny"), sha256="0" * 64))
+    use_entries(monkeypatch, replace(entries.find("tiny"), sha256="0" * 64))
     refused(packed, "its 'tiny' belongs to another version of handful")
 
 
@@ -121,7 +121,7 @@ def test_other_weights_with_a_manifest_that_vouches_for_them(packed):
     """The catalogue has the word, not the archive."""
     members = members_of(packed)
     told = json.loads(members["tiny/manifest.json"])
-    told["files"]["model.bin"] = catalog.find("tiny").files["LICENSE"]
+    told["files"]["model.bin"] = entries.find("tiny").files["LICENSE"]
     write(packed, members | {"tiny/model.bin": CHANGED, "tiny/manifest.json": json.dumps(told).encode()})
     refused(packed, "its 'tiny' belongs to another version of handful")
 

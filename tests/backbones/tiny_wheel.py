@@ -6,8 +6,8 @@ import hashlib
 import zipfile
 from pathlib import Path
 
-from handful.backbones import catalog, weights
-from handful.backbones.catalog import Entry
+from handful.backbones import entries, weights
+from handful.backbones.entries import Entry
 
 NUMBERS = b"numbers " * 100
 SHOUTED, CHANGED = NUMBERS.upper(), NUMBERS.upper().replace(b"S", b"Z", 1)
@@ -34,7 +34,7 @@ def convert(name: str, members: dict[str, Path], folder: Path) -> None:
     (folder / "model.bin").write_bytes(members["numbers.bin"].read_bytes().upper())
 
 
-def use_entries(monkeypatch, *entries: Entry) -> None:
+def use_entries(monkeypatch, *shelf: Entry) -> None:
     """Put other entries in place of the catalogue's."""
-    monkeypatch.setattr(catalog, "ENTRIES", entries)
-    monkeypatch.setattr(weights, "ENTRIES", entries)
+    monkeypatch.setattr(entries, "ENTRIES", shelf)
+    monkeypatch.setattr(weights, "ENTRIES", shelf)

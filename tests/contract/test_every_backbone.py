@@ -10,13 +10,13 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from handful.backbones import catalog
+from handful.backbones import catalog, entries
 from handful.backbones.base import Backbone
 from handful.backbones.chat import Tokens
 from rounding import rounding
 
 TOYS = [("toy-text", "text"), ("toy-image", "image"), ("toy-sound", "sound"), ("toy-language", "language")]
-REAL = [pytest.param((e.name, e.modality), marks=pytest.mark.integration) for e in catalog.ENTRIES]
+REAL = [pytest.param((e.name, e.modality), marks=pytest.mark.integration) for e in entries.ENTRIES]
 # What batching or fusing may change in a feature, relative to the largest one of the item: as many terms as minilm-l6
 # adds up through all its blocks.
 CLOSE = rounding(steps=20_736, size=1.0)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from handful.atomic import replaced_file
 from handful.backbones import manifest as manifests
-from handful.backbones.catalog import Entry, find
 from handful.backbones.digests import content_digest
+from handful.backbones.entries import Entry, find
 from handful.backbones.manifest import MANIFEST
 from handful.backbones.weights import damaged, install, owners, place_of, present, problems, workshop
 from handful.errors import OptionError, WeightsError

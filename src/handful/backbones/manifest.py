@@ -10,8 +10,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from handful.backbones.catalog import Entry
 from handful.backbones.digests import Digest
+from handful.backbones.entries import Entry
 from handful.files import read_ordinary
 from handful.readback import FAILURES, plain_json
 

@@ -228,20 +228,6 @@ def _tokenizer(file: Path) -> Tokenizer:
         raise ValueError(f"{file.name}: {error}") from error
 
 
-def load_pretrained(source: str) -> Backbone:
-    """Load a text encoder through transformers.
-
-    Args:
-        source: a folder written by transformers or sentence-transformers, or a Hugging Face id.
-
-    Raises:
-        WeightsError: there is no such model, it cannot be reached, or it is no text encoder.
-    """
-    from handful.backbones import text_hub
-
-    return text_hub.load(source)
-
-
 def _search_depths(layers: int) -> tuple[int, ...]:
     """The last layer, the one before it and the one two thirds up; 0 where there are no layers."""
     found = {layers, layers - 1, round(2 * layers / 3)}

@@ -118,7 +118,7 @@ class _Whole(nn.Module):
         return State(self.model(input_ids=ids, attention_mask=mask.long()).last_hidden_state, mask)
 
 
-def load(source: str) -> TextBackbone:
+def load_pretrained(source: str) -> TextBackbone:
     """Load a text encoder from a folder or the hub.
 
     Args:

@@ -13,8 +13,8 @@ import platformdirs
 from handful.atomic import NEW, exchange, replaced_file, tidy, workplace
 from handful.backbones import manifest as manifests
 from handful.backbones import wheels
-from handful.backbones.catalog import ENTRIES, Entry, find
 from handful.backbones.digests import Digest, Memory, content_digest, joint_digest
+from handful.backbones.entries import ENTRIES, Entry, find
 from handful.backbones.manifest import MANIFEST
 from handful.backbones.wheels import Progress
 from handful.errors import MachineError, WeightsError

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from handful.backbones.catalog import Entry
+from handful.backbones.entries import Entry
 from handful.errors import WeightsError
 
 Progress = Callable[[int, int], None]

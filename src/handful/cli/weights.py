@@ -27,7 +27,7 @@ def models_list(*, verify: Flag = False) -> None:
         verify: read every file, also those that were compared with the catalogue before and have not changed since.
     """
     from handful.backbones import weights
-    from handful.backbones.catalog import ENTRIES
+    from handful.backbones.entries import ENTRIES
 
     here, broken = weights.present(), weights.problems(anew=verify)
     put(f"{'name':<20}{'for':<7}{'here':<10}{'licence':<32}what")
@@ -52,11 +52,11 @@ def models_get(*names: str) -> None:
     Args:
         names: which backbones; all default ones where none is named.
     """
-    from handful.backbones import catalog, weights
+    from handful.backbones import catalog, entries, weights
 
     wanted = names or tuple(n for kind in ("text", "image", "sound") for n in catalog.defaults(kind))
     with Bars() as bars:
-        for name in dict.fromkeys(catalog.find(n).weights for n in wanted):
+        for name in dict.fromkeys(entries.find(n).weights for n in wanted):
             folder = weights.weights_folder(name, progress=partial(bars, f"fetching {name}"))
             put(f"{name}: {folder}")
 
@@ -68,16 +68,16 @@ def models_repair(*names: str) -> None:
     Args:
         names: which backbones; all that are here where none is named.
     """
-    from handful.backbones import catalog, weights
+    from handful.backbones import catalog, entries, weights
     from handful.features.cache import user_cache
 
-    wanted = dict.fromkeys(catalog.find(name).weights for name in names or weights.present())
+    wanted = dict.fromkeys(entries.find(name).weights for name in names or weights.present())
     cache = user_cache()
     with Bars() as bars:
         for name in wanted:
             problem = weights.problem(name)
             weights.fetch(name, progress=partial(bars, f"fetching {name}"))
-            users = [entry for entry in catalog.ENTRIES if entry.weights == name]
+            users = [entry for entry in entries.ENTRIES if entry.weights == name]
             prints = [catalog.load(entry.name, entry.modality).fingerprint for entry in users]
             dropped = sum(map(cache.forget, prints))
             state = "as they must be" if problem is None else f"fetched anew, since {problem}"
@@ -92,9 +92,9 @@ def models_remove(name: str) -> None:
     Args:
         name: which backbone.
     """
-    from handful.backbones import catalog, weights
+    from handful.backbones import entries, weights
 
-    weights.remove(catalog.find(name).weights)
+    weights.remove(entries.find(name).weights)
     put(f"{name} is removed")
 
 

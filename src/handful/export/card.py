@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from handful.backbones.catalog import ENTRIES, is_hub_id
+from handful.backbones.catalog import is_hub_id
+from handful.backbones.entries import ENTRIES
 from handful.data.cells import shown
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.scores import Scores

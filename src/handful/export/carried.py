@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from handful.backbones import catalog, manifest
+from handful.backbones import catalog, entries, manifest
 from handful.backbones.digests import TENSORS, content_digest
 from handful.backbones.weights import memory
 from handful.errors import BundleError, OptionError
@@ -75,8 +75,8 @@ def place_of(folder: Path, name: str, carried: Mapping[str, str]) -> Path:
     for path in sorted(place.rglob("*")):
         if path.is_file() and path.relative_to(folder).as_posix() not in carried:
             raise BundleError(f"{path} was put there after the model was written. Delete it or export again.")
-    entry = catalog.known(name)
-    problem = None if entry is None else manifest.problem(place, catalog.find(entry.weights), memory().digest)
+    entry = entries.known(name)
+    problem = None if entry is None else manifest.problem(place, entries.find(entry.weights), memory().digest)
     if problem:
         raise BundleError(
             f"{place} must hold the weights that the catalogue knows as {name!r}, but {problem}. Export again."
@@ -86,9 +86,9 @@ def place_of(folder: Path, name: str, carried: Mapping[str, str]) -> Path:
 
 def _parts(name: str, source: Path) -> list[str]:
     """The files of a backbone that go with a bundle, in its folder."""
-    entry = catalog.known(name)
+    entry = entries.known(name)
     if entry is not None:
-        return sorted(catalog.find(entry.weights).files)
+        return sorted(entries.find(entry.weights).files)
     paths = [path.relative_to(source) for path in sorted(source.rglob("*")) if path.is_file()]
     parts = [path.as_posix() for path in paths if _is_read(path) and not any(p.startswith(".") for p in path.parts)]
     if not any(part.endswith(TENSORS) for part in parts):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from handful.run import Training
+if TYPE_CHECKING:
+    from handful.run import Training
 
 WIDTH, HEIGHT = 320, 96
 

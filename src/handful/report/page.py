@@ -113,7 +113,7 @@ def environment() -> Environment:
 
 
 def _backbones(run: Run) -> list[dict[str, str]]:
-    from handful.backbones.catalog import ENTRIES
+    from handful.backbones.entries import ENTRIES
 
     known = {entry.name: entry for entry in ENTRIES}
     out = []

