@@ -32,6 +32,7 @@ from handful.export.bundle import Bundle, Moved
 from handful.export.record import MOVED_WEIGHTS, RECORD, WEIGHTS, digest
 from handful.features.view import MOVED, View, unit_rows
 from handful.seeding import generator
+from handful.tasks.classification import CLASSIFICATION
 from handful.training.body import Body
 from handful.training.installation import arrays_of, installed
 from handful.training.tuners import tuner
@@ -79,7 +80,7 @@ def made(name: str, folder: Path) -> Whole:
     seen = moved.encode(TEXTS, [depth])[depth]
     coef = rng.normal(size=(seen.shape[1], len(LABELS))).astype(np.float32) * 4
     model = Bundle(
-        "text", LABELS, View(((part, depth),)), {name: base.fingerprint}, "contrastive", coef,
+        CLASSIFICATION, "text", LABELS, View(((part, depth),)), {name: base.fingerprint}, "contrastive", coef,
         -(unit_rows(seen) @ coef).mean(0), "text", seen[:8], loaded={part: moved}, moved=Moved("blocks", first, delta),
     )  # fmt: skip
     model.save(folder)

@@ -168,7 +168,7 @@ def test_a_classifier_is_for_predict(handful, table, typed, command):
     ended = handful(command, "run")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
-        "handful: run/model/bundle.json must hold a language model, got text classification. "
+        "handful: run/model/bundle.json must hold a language model, got classification. "
         "Use `handful predict` with it.\n"
     )
 

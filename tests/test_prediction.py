@@ -16,13 +16,14 @@ from handful.errors import BundleError, DataError, MachineError, OptionError
 from handful.export.bundle import Bundle
 from handful.features.view import View
 from handful.prediction import Doubts, answers, share_of, write_answers
+from handful.tasks.classification import CLASSIFICATION
 
 
 def model_of(modality="text", labels=("ants", "bees"), input=None):  # noqa: A002
     toy = {"text": ToyText, "image": ToyImage}[modality]()
     rng = np.random.default_rng(0)
     return Bundle(
-        modality, labels, View(((toy.name, 2),)), {toy.name: toy.fingerprint}, "ridge",
+        CLASSIFICATION, modality, labels, View(((toy.name, 2),)), {toy.name: toy.fingerprint}, "ridge",
         rng.normal(size=(32, len(labels))).astype(np.float32), np.zeros(len(labels), np.float32), input=input,
     )  # fmt: skip
 

@@ -260,7 +260,7 @@ def test_a_judge_of_two_answers_scores_the_test_rows_too():
     [
         (lambda raw: {**raw, "format": 99}, "must have format 2, got 99"),
         (lambda raw: {**raw, "arm": "other"}, "was changed after it was written"),
-        (lambda raw: {**raw, "task": "text classification"}, "must hold a language model, got text classification"),
+        (lambda raw: {**raw, "task": "classification"}, "must hold a language model, got classification"),
     ],
 )
 def test_a_changed_model_is_refused(run, tmp_path, change, said):

@@ -349,6 +349,7 @@ def _packed(
     """A linear map as a bundle: (N, D) what it reads of the rows, the first of which become its witnesses."""
     used = {name: backbones[name] for name in model.view.backbones}
     return Bundle(
+        task=rows.targets.task,
         modality=data.modality,
         labels=rows.targets.names,
         view=model.view,
@@ -379,6 +380,6 @@ def _with_reference(
 
 def _test(model: Bundle, data: Dataset, sight: Sight, plan: Plan) -> Estimate:
     moved = model.moved is not None
-    proba = model.answer(data.items)[0] if moved else model.probabilities_of(model.view.matrix(sight.items))
-    predicted = CLASSIFICATION.words(proba, model.labels)
+    proba = model.answer(data.items)[0] if moved else model.outputs_of(model.view.matrix(sight.items))
+    predicted = model.task.words(proba, model.labels)
     return score_answers(predicted, data.labels or (), plan.metric, generator(plan.seed, "test"))

@@ -35,7 +35,11 @@ class Answers:
     names: tuple[str, ...]
     """The text or file name of each row."""
     proba: NDArray[np.float64]
-    """(B, C); rows that failed are not used."""
+    """(B, K); rows that failed are not used."""
+    words: list[str]
+    """B answers as labels are written; those of rows that failed are not used."""
+    confidence: NDArray[np.float64]
+    """(B,) how sure each answer is of itself, from 0 to 1."""
     failed: Mapping[int, str]
     """Position in the chunk → why it could not be answered."""
     refused: NDArray[np.bool_] | None = None
@@ -99,7 +103,9 @@ def answers(
             failed.update({readable[i]: why for i, why in worse.items()})
         some = some or len(failed) < len(chunk.rows)
         inside = None if limit is None else sets(proba, limit)
-        yield Answers(chunk.names, proba, failed, None if doubts.reject is None else refused, inside, chunk.notes)
+        words, sure = model.task.words(proba, model.labels), model.task.confidence(proba)
+        asked = None if doubts.reject is None else refused
+        yield Answers(chunk.names, proba, words, sure, failed, asked, inside, chunk.notes)
         tick(len(chunk.rows))
     if not some:
         raise DataError(f"{source} has no row that can be answered. See the reasons above.")
@@ -226,13 +232,12 @@ def write_answers(
 def _cells(chunk: Answers, i: int, name: str, labels: tuple[str, ...], probabilities: bool) -> list[str]:
     failed, refused = i in chunk.failed, chunk.refused is not None and bool(chunk.refused[i])
     row = chunk.proba[i]
-    best = int(row.argmax())
     asked = [] if chunk.refused is None else ["yes" if refused else ""]
     if chunk.sets is not None:
         names = [labels[c] for c in np.argsort(-row, kind="stable") if chunk.sets[i, c]]
         asked.append("" if failed or refused else defuse("|".join(names)))
     extra = ["" if failed else f"{p:.4f}" for p in row] if probabilities else []
-    answer = ["", ""] if failed or refused else [defuse(labels[best]), f"{row[best]:.4f}"]
+    answer = ["", ""] if failed or refused else [defuse(chunk.words[i]), f"{chunk.confidence[i]:.4f}"]
     return [defuse(name), *answer, *asked, *extra]
 
 

@@ -140,7 +140,7 @@ class _Answers:
             proba, below = model.answer(everything)[0], None
         else:
             judged = model.judge(everything)
-            proba, below = judged.proba, frozen.probabilities_of(judged.features).argmax(1)
+            proba, below = judged.proba, frozen.outputs_of(judged.features).argmax(1)
         ends = np.cumsum([len(sample.items), *(len(copies) for _, copies in sample.copies.values())])[:-1]
         plain, *rest = np.split(proba.argmax(1), ends)
         changed = dict(zip(sample.copies, rest, strict=True))

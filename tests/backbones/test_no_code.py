@@ -24,6 +24,7 @@ from handful.export.bundle import Bundle
 from handful.export.record import digest
 from handful.export.speaker import Speaker
 from handful.features.view import View
+from handful.tasks.classification import CLASSIFICATION
 
 NEEDS_CODE = "it needs Python code of its own, which is never run"
 
@@ -282,7 +283,7 @@ def bundle(name: str, folder: Path, *, merge: bool) -> Path:
     found = catalog.load(str(folder), "text")
     seen = found.encode(["a", "is my parcel"], [3])[3]
     Bundle(
-        "text", ("ants", "bees"), View(((name, 3),)), {name: found.fingerprint}, "ridge",
+        CLASSIFICATION, "text", ("ants", "bees"), View(((name, 3),)), {name: found.fingerprint}, "ridge",
         np.ones((seen.shape[1], 2), np.float32), np.zeros(2, np.float32), witness=seen,
     ).save(folder.parent / "saved", merge=merge)  # fmt: skip
     return folder.parent / "saved"

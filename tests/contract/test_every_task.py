@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
+from handful.backbones.toy import ToyText
 from handful.data.dataset import Dataset
 from handful.engines import Inline
 from handful.evaluation.curves import Needs
 from handful.evaluation.metrics import Metric
 from handful.evaluation.protocol import draw_folds, protocol_for
 from handful.evaluation.verdicts import assemble, held_out_answers
+from handful.export.bundle import Bundle
 from handful.features.sight import Sight, look
+from handful.prediction import answers
 from handful.seeding import generator
 from handful.strategies.curve import forecast
 from handful.strategies.frozen import SearchTerms, climb
@@ -25,6 +28,7 @@ from handful.strategies.ladder import Terms, ascend, shipped
 from handful.tasks.base import Reference, Targets, Task
 from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.heads import SQUARED, Head
+from handful.tasks.registry import TASKS
 from small_backbones import Muted
 
 NAMES = ("ants", "late")
@@ -248,3 +252,31 @@ def test_the_tuned_rung_learns_what_the_frozen_one_cannot_and_is_shipped(task):
     assert found.chosen is found.rungs[0]
     model = shipped(found.chosen, frozen, "muted", 2, np.eye(32, 8, dtype=np.float32))
     assert model.coef.shape[1] == len(task.constant(targets))
+
+
+def test_a_model_answers_after_it_was_saved_and_loaded_as_before(task, tmp_path, monkeypatch):
+    monkeypatch.setitem(TASKS, task.name, task)
+    texts = [
+        f"{'ants march' if i % 2 == 0 else 'bees buzz'} {'late' if i // 2 % 2 == 0 else 'early'}" for i in range(40)
+    ]
+    toy = ToyText()
+    data, sight = look(Dataset(texts, "text"), {toy.name: toy})
+    found = climbed(task, data, sight).model
+    features = found.view.matrix(sight.items)
+    model = Bundle(
+        task, "text", task.read(column(task)).names, found.view, {toy.name: toy.fingerprint}, "ridge",
+        found.coef, found.intercept, witness=features[:8],
+    )  # fmt: skip
+    model.save(tmp_path / "model")
+    again = Bundle.load(tmp_path / "model")
+    assert again.task is task
+    np.testing.assert_array_equal(again.outputs_of(features), model.outputs_of(features))
+    assert np.mean([a == b for a, b in zip(again.predict(texts), column(task), strict=True)]) > 0.8
+    (answered,) = answers(again, written_rows(tmp_path / "new.csv", texts))
+    assert answered.words == again.predict(texts)
+    assert (answered.confidence > 0.5).all()
+
+
+def written_rows(file, texts):
+    file.write_text("\n".join(["text", *texts]) + "\n", encoding="utf-8")
+    return file

@@ -16,6 +16,7 @@ from handful.backbones.toy import ToyText
 from handful.errors import BundleError, DataError, MachineError, OptionError
 from handful.export.bundle import FORMAT, Bundle, Moved
 from handful.features.view import MOVED, View
+from handful.tasks.classification import CLASSIFICATION
 from handful.training.body import Body
 from handful.training.installation import arrays_of, installed
 from handful.training.tuners import TUNERS
@@ -29,7 +30,8 @@ def made(modality="text", labels=("ants", "bees", "wasps"), depth=2, **changed):
     rng = np.random.default_rng(0)
     name, fingerprint = f"toy-{modality}", {"text": ToyText().fingerprint}.get(modality, "unknown")
     fields = dict(
-        modality=modality, labels=labels, view=View(((name, depth),)), fingerprints={name: fingerprint}, head="ridge",
+        task=CLASSIFICATION, modality=modality, labels=labels, view=View(((name, depth),)),
+        fingerprints={name: fingerprint}, head="ridge",
         coef=rng.normal(size=(32, len(labels))).astype(np.float32),
         intercept=rng.normal(size=len(labels)).astype(np.float32),
         input="text", witness=rng.normal(size=(8, 32)).astype(np.float32),
@@ -128,7 +130,7 @@ def test_it_holds_three_files_and_no_pickle(saved):
     assert all(b"\x80\x04" not in path.read_bytes()[:2] for path in saved.iterdir())
     record = json.loads((saved / "bundle.json").read_text())
     assert record["format"] == FORMAT
-    assert record["task"] == "text classification"
+    assert (record["task"], record["modality"]) == ("classification", "text")
     assert record["backbones"] == [
         {"name": "toy-text", "depth": 2, "fingerprint": ToyText().fingerprint, "moved": False}
     ]
@@ -488,7 +490,7 @@ def test_a_frozen_and_a_moved_backbone_of_one_name_are_read_side_by_side(tmp_pat
     after = Bundle.load(tmp_path / "model")
     assert after.view == view
     assert after.predict_proba(TEXTS).tobytes() == pair.predict_proba(TEXTS).tobytes()
-    np.testing.assert_allclose(after.predict_proba(TEXTS), pair.probabilities_of(view.matrix(seen)), atol=1e-6)
+    np.testing.assert_allclose(after.predict_proba(TEXTS), pair.outputs_of(view.matrix(seen)), atol=1e-6)
 
 
 def test_weights_that_moved_and_are_not_read(moved):

@@ -8,6 +8,7 @@ from handful.evaluation.scores import Scores
 from handful.export.bundle import Bundle, Moved
 from handful.export.card import model_card
 from handful.features.view import MOVED, View
+from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.classification.details import ClassDetails, ClassScore
 
 
@@ -24,7 +25,7 @@ def scores_of(labels, rows=20, **changed):
 
 def bundle_of(labels, modality="text", backbone="minilm-l6", depth=5):
     return Bundle(
-        modality, tuple(labels), View(((backbone, depth),)), {backbone: "0"}, "ridge",
+        CLASSIFICATION, modality, tuple(labels), View(((backbone, depth),)), {backbone: "0"}, "ridge",
         np.zeros((0, len(labels)), np.float32), np.zeros(len(labels), np.float32),
     )  # fmt: skip
 

@@ -70,7 +70,16 @@ def build_run(
         findings=(Finding("duplicate", (0, 1), "1 row repeats another one exactly", "Remove it to save time."),),
         scores=scores,
         held_out=held_out_answers(whole, rows),
-        model=Bundle(modality, rows.targets.names, view, {BACKBONE[modality]: "0" * 8}, "logistic", empty, none),
+        model=Bundle(
+            rows.targets.task,
+            modality,
+            rows.targets.names,
+            view,
+            {BACKBONE[modality]: "0" * 8},
+            "logistic",
+            empty,
+            none,
+        ),
         notes=("The budget allowed 5 repeats.",),
     )
     return replace(run, **changed)

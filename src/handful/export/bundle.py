@@ -38,7 +38,8 @@ from handful.features.cache import FeatureCache
 from handful.features.extract import extract
 from handful.features.view import MOVED, View, unit_rows
 from handful.readback import damage_is
-from handful.tasks.classification.softmax import probabilities
+from handful.tasks.base import Task
+from handful.tasks.registry import TASKS
 
 WITNESSES = 8
 """How many training rows a bundle keeps the features of, to test itself with when it is loaded."""
@@ -76,9 +77,11 @@ class Judged:
 class Bundle:
     """A fitted model: backbones and one linear head on what they see.
 
-    ``C`` classes, ``D`` width of the view.
+    ``K`` numbers of an answer to one item, of a class the C probabilities; ``D`` width of the view.
     """
 
+    task: Task
+    """What is answered to an item."""
     modality: str
     """text, image or sound."""
     labels: tuple[str, ...]
@@ -90,9 +93,9 @@ class Bundle:
     head: str
     """Name of the strategy that made the head."""
     coef: NDArray[np.float32]
-    """(D, C)."""
+    """(D, K)."""
     intercept: NDArray[np.float32]
-    """(C,); the softmax of the scores is calibrated."""
+    """(K,); what the task makes of the scores is calibrated."""
     input: str | None = None
     """The column that held the input in training; looked for first when predicting from a table."""
     witness: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
@@ -118,9 +121,9 @@ class Bundle:
         """Pairs of backbone name and depth."""
         return self.view.parts
 
-    def probabilities_of(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Calibrated probabilities from features of the view. (N, D) → (N, C), rows sum to 1."""
-        return probabilities(unit_rows(features) @ self.coef + self.intercept, 1.0)
+    def outputs_of(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """What is answered to features of the view, calibrated; of classes their probabilities. (N, D) → (N, K)."""
+        return self.task.outputs(unit_rows(features) @ self.coef + self.intercept)
 
     def predict_proba(self, items: Sequence[Any]) -> NDArray[np.float64]:
         """Calibrated probabilities of items. N items → (N, C), columns in the order of ``labels``.
@@ -143,8 +146,8 @@ class Bundle:
         return proba
 
     def predict(self, items: Sequence[Any]) -> list[str]:
-        """The most probable class of each item; raises as ``predict_proba``."""
-        return [self.labels[i] for i in self.predict_proba(items).argmax(1)]
+        """The answer to each item, as its label was written; raises as ``predict_proba``."""
+        return self.task.words(self.predict_proba(items), self.labels)
 
     def answer(
         self, items: Sequence[Any], cache: FeatureCache | None = None
@@ -204,7 +207,7 @@ class Bundle:
                 f"the features that the model reads must be {len(self.coef)} wide, but {self.view.name} gives "
                 f"{matrix.shape[1]}. Restore the model or tune again."
             )
-        return self.probabilities_of(matrix)
+        return self.outputs_of(matrix)
 
     def backbone(self, name: str) -> Backbone:
         """A backbone of the view, loaded when first asked for and compared with the one used in training."""
@@ -274,7 +277,7 @@ class Bundle:
             BundleError: the copy read back is not what was written.
         """
         tensors = {"coef": self.coef, "intercept": self.intercept, "witness": self.witness}
-        tensors["witness_proba"] = self.probabilities_of(self.witness).astype(np.float32)
+        tensors["witness_proba"] = self.outputs_of(self.witness).astype(np.float32)
         tensors |= {f"{SPECIMEN}{i}": seen for i, seen in enumerate(self._seen_in_specimens())}
         (folder / WEIGHTS).write_bytes(save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
         files = [WEIGHTS]
@@ -293,7 +296,7 @@ class Bundle:
         record = {
             "format": FORMAT,
             "written_by": f"handful {_version()}",
-            "task": f"{self.modality} classification",
+            "task": self.task.name,
             "modality": self.modality,
             "labels": list(self.labels),
             "input": self.input,
@@ -306,7 +309,9 @@ class Bundle:
         }
         record["sha256"] = digest(record)
         (folder / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (folder / "README.md").write_text(card or f"# {record['task']}\n", encoding="utf-8")
+        (folder / "README.md").write_text(
+            card or f"# {self.modality.capitalize()} {self.task.name}\n", encoding="utf-8"
+        )
         copy = Bundle.load(folder)
         if not np.array_equal(copy.coef, self.coef) or not np.array_equal(copy.intercept, self.intercept):
             raise BundleError("the model was read back differently from what was written. Save it again.")
@@ -332,14 +337,14 @@ class Bundle:
         view, kept = _view(record["backbones"]), record["reference"] or ()
         fingerprints = {str(b["name"]): str(b["fingerprint"]) for b in (*record["backbones"], *kept)}
         bundle = cls(
-            record["modality"], labels, view, fingerprints, record["head"],
+            TASKS[record["task"]], record["modality"], labels, view, fingerprints, record["head"],
             tensors["coef"], tensors["intercept"], record["input"], tensors["witness"],
             tuple(tensors[f"{SPECIMEN}{i}"] for i in range(len(view.parts)) if f"{SPECIMEN}{i}" in tensors),
             items=_items(place, record), moved=_moved(place, record), carried=record["carried"], place=place,
             reference=_reference(place, record),
         )  # fmt: skip
         with np.errstate(over="ignore", invalid="ignore"):  # what is out of range is not what was written
-            same = np.allclose(bundle.probabilities_of(bundle.witness), tensors["witness_proba"], atol=_CLOSE)
+            same = np.allclose(bundle.outputs_of(bundle.witness), tensors["witness_proba"], atol=_CLOSE)
         if not same:
             raise BundleError(f"{place} does not reproduce its own test answers. Restore or tune it again.")
         return bundle

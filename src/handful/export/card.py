@@ -39,7 +39,7 @@ def model_card(model: Bundle, scores: Scores, source: str) -> str:
     Returns:
         The text of the ``README.md`` of the bundle.
     """
-    task = f"{model.modality.capitalize()} classification"
+    task = f"{model.modality.capitalize()} {model.task.name}"
     parts = [
         _front_matter(model),
         f"# {task}: {_listed(model.labels)}",

@@ -21,6 +21,7 @@ from handful.data.dataset import CLASSIFIED
 from handful.errors import BundleError
 from handful.files import read_ordinary
 from handful.readback import FAILURES, damage_is, parsed, read_json, shortened
+from handful.tasks.registry import TASKS
 
 FORMAT = 4
 """Version of the files of a bundle; a reader refuses what is newer than itself."""
@@ -170,6 +171,7 @@ def _are_files(value: Any) -> bool:
 
 # Entry of the record → whether its value can be what it must be.
 _ENTRIES: dict[str, Callable[[Any], bool]] = {
+    "task": lambda value: isinstance(value, str) and value in TASKS,
     "modality": lambda value: value in CLASSIFIED,
     "labels": _are_labels,
     "input": lambda value: value is None or isinstance(value, str),
