@@ -220,6 +220,36 @@ def test_a_remedy_is_asked_for_by_name_kept_in_the_plan_and_needs_a_language_mod
     assert "remedy fade is against the forgetting of language models, got labelled items. Leave it out" in refused.err
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (
+            ["--carry-items"],
+            "Leave it out: a model that shows examples carries those",
+        ),
+        (
+            ["--search", "3"],
+            "Leave it out: every strategy has one setting here",
+        ),
+        (
+            ["--engine", "processes"],
+            "Leave it out: one training after the other runs here",
+        ),
+    ],
+)
+def test_no_option_is_silently_ignored(options, why, rows, tmp_path, handful):
+    refused = handful("tune", str(rows), "--backbone", "toy-language", "--out", str(tmp_path / "run"), *options)
+    assert refused.code == 1
+    said = " ".join(refused.err.split())
+    assert f"{options[0][2:]} is for classifiers, got rows for a language model. {why}" in said
+
+
+def test_what_would_happen_anyway_may_be_said(rows, tmp_path, handful):
+    same = ("--engine", "inline", "--search", "0", "--budget", "0")
+    tuned = handful("tune", str(rows), "--backbone", "toy-language", "--out", str(tmp_path / "run"), *same)
+    assert tuned.code == 0, tuned.err
+
+
 def test_what_is_forgotten_is_said_with_the_whole_command(rows, tmp_path, handful, monkeypatch):
     from handful.evaluation.intervals import Estimate
     from handful.strategies import answering

@@ -45,6 +45,13 @@ BUDGET = 600.0
 SPOKEN, PREFERRED = ("base", "in-context", "lora"), ("base", "dpo")
 """What is tried where nobody named anything: of rows with answers, and of preferences."""
 
+# Option that rows for a language model cannot follow → why, as the end of an advice.
+_CLASSIFIERS_ONLY = {
+    "carry_items": "a model that shows examples carries those in any case, and any other none",
+    "search": "every strategy has one setting here; name several with --strategies to compare them",
+    "engine": "one training after the other runs here, on all cores or the GPU",
+}
+
 Say = Callable[[str, int, int], None]
 
 
@@ -139,13 +146,7 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
     pairs = isinstance(data.items[0], Preference)
     known = PREFERRING if pairs else SPEAKING
     wanted = _wanted(plan, known, "preference rows" if pairs else "rows with answers")
-    if pairs and plan.remedy == "replay":
-        raise OptionError("remedy replay is for rows with answers, got preference rows. Choose fade or l2sp.")
-    if plan.carry_items:
-        raise OptionError(
-            "carry-items is for classifiers, got rows for a language model. Leave it out: a model that shows examples "
-            "carries those in any case, and any other none."
-        )
+    _check_speaks(plan, pairs)
     metric = _metric(plan, judge, pairs, data.labels is not None)
     recipes = {
         name: held_back(recipe, plan.remedy) for name, recipe in (PREFERENCES if pairs else RECIPES | INVENTING).items()
@@ -210,6 +211,17 @@ def _affordable(
     most = max(needed, key=lambda arm: needed[arm].total)
     left = "" if free is None else f"; {free / 2**30:.1f} GB are free"
     return wanted, [f"{most} holds about {needed[most]} while it learns{left}."]
+
+
+def _check_speaks(plan: Plan, pairs: bool) -> None:
+    """Refuse options that only labelled items can follow."""
+    if pairs and plan.remedy == "replay":
+        raise OptionError("remedy replay is for rows with answers, got preference rows. Choose fade or l2sp.")
+    for name, why in _CLASSIFIERS_ONLY.items():
+        if getattr(plan, name) != getattr(Plan, name):
+            raise OptionError(
+                f"{name.replace('_', '-')} is for classifiers, got rows for a language model. Leave it out: {why}."
+            )
 
 
 def _again(plan: Plan, remedy: str, data: Dataset) -> str:

@@ -12,7 +12,7 @@ from test_bundle import TEXTS, Bundle, small, tuned  # noqa: F401  # fixtures to
 from test_specimens import signed
 
 import handful
-from handful.errors import BundleError, OptionError
+from handful.errors import BundleError
 from handful.export.own_items import COUNT, packed, short_items, unpacked
 
 
@@ -93,9 +93,3 @@ def test_junk_in_place_of_items_is_refused(tmp_path, small):  # noqa: F811
     signed(tmp_path / "model")
     with pytest.raises(BundleError, match=r"items\.safetensors cannot be read \(00 is no text\)\. Restore it or tune"):
         Bundle.load(tmp_path / "model")
-
-
-def test_rows_for_a_language_model_are_refused():
-    rows = [{"prompt": f"say {i}", "response": str(i)} for i in range(8)]
-    with pytest.raises(OptionError, match="^carry-items is for classifiers, got rows for a language model"):
-        handful.tune(rows, backbone="toy-language", carry_items=True, budget=0)
