@@ -132,6 +132,14 @@ def test_what_takes_longer_than_is_left_is_noted_with_figures(helpful, monkeypat
     assert re.fullmatch(said + r"(60|5\d) s of the budget were left\.", note)
 
 
+@pytest.mark.parametrize(("wanted", "budget"), [(("contrastive",), 0.0), ((), 60.0), (("contrastive",), 60.0)])
+def test_a_search_that_cannot_begin_is_said_to_be_left_out(wanted, budget, helpful, monkeypatch):
+    monkeypatch.setattr(offers, "_measured", lambda *_: 1000.0)
+    found = helpful.ascend(replace(CONTRASTIVE, wanted=wanted, budget=budget, trials=5))
+    assert found.notes[-1] == "The search for 5 further settings was left out: no weights were moved before it."
+    assert found.trials == ()
+
+
 def test_only_what_is_promising_is_tried_unless_it_is_named(helpful, monkeypatch):
     wanted = ("contrastive", "adapters", "prefix")
     monkeypatch.setattr(offers, "EXPECTED", {("text", "contrastive"): Prior(0.0, 0.1)})

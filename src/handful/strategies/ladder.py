@@ -110,7 +110,9 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
     ends = time.perf_counter() + terms.budget
     shelf = Shelf(data, backbone)
     offered, notes = offers(shelf, frozen, terms.wanted, terms.named, terms.budget, terms.seed)
+    unsearched = f"The search for {terms.trials} further settings was left out: no weights were moved before it."
     if not offered:
+        notes += [unsearched] * bool(terms.trials)
         return Climb((), None, None, None, frozen.arms, tuple(notes))
     decided = Decisions.read(terms.checkpoints)
     below = _Below(frozen.few.whole, None)
@@ -129,6 +131,8 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
         notes.append(_told(rung))
         below = below.after(rung)
     trials: tuple[Trial, ...] = ()
+    if terms.trials and not rungs:
+        notes.append(unsearched)
     if rungs and (terms.trials or terms.near):
         go = decided.within(ends)
         searched, trials = _race(offered, shelf, rungs, frozen, below, terms, go)
