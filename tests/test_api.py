@@ -460,6 +460,15 @@ def test_no_budget_moves_no_weights(muted):
     assert "Weights stay as they are: the budget is 0." in run.notes
 
 
+def test_the_default_budget_may_be_said_and_a_longer_one_is_used_up(muted):
+    texts, labels = muted
+    silent = {name: value for name, value in MOVING.items() if name != "budget"}
+    runs = [handful.tune(texts, labels=labels, **silent, **said) for said in ({}, {"budget": "1 min"})]
+    assert numbers(runs[0]) == numbers(runs[1])
+    assert runs[0].trials == runs[1].trials == ()
+    assert handful.tune(texts, labels=labels, **silent, budget="10 min").trials != ()
+
+
 def test_the_seed_fixes_what_moves(muted):
     texts, labels = muted
     first, second = (handful.tune(texts, labels=labels, **{**MOVING, "budget": 600}, seed=3) for _ in range(2))

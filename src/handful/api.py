@@ -149,7 +149,7 @@ def tune(
     Args:
         source: a Dataset, or anything that ``load`` reads.
         budget: how long you are willing to wait, in seconds or as ``"1 min"``, which is the default; 0 keeps weights
-            as they are and makes the smallest search. A budget that is given is used up where that may help.
+            as they are and makes the smallest search. One of more than a minute is used up where that may help.
         seed: fixes every random choice; 0 by default.
         backbone: a name, folder or hub id, or several joined by commas; by default ``auto`` compares the default ones.
         strategies: which arms to try; all frozen ones and the promising others by default.
@@ -239,7 +239,7 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
         wanted = [name for name in plan.strategies if name in MOVERS]
         left = plan.budget - sum(clock.seconds.values())
         above_terms = Terms(
-            wanted, "strategies" in plan.origins, left, plan.seed, progress, plan.search, "budget" in plan.origins,
+            wanted, "strategies" in plan.origins, left, plan.seed, progress, plan.search, plan.budget > Plan.budget,
             checkpoints_for(plan, learning, backbones[base].fingerprint),
         )  # fmt: skip
         above = ascend(learning, backbones[base], frozen, above_terms)

@@ -92,7 +92,7 @@ def tune(
         as_: language: learn to write the labels of a table with a small language model.
         engine: inline (default: here), processes (one per core) or ray (on a cluster; needs handful[ray]).
         search: how many further settings of the strategies that move weights to try within the budget, from a wide
-            space (needs optuna); where a budget is given, what is left of it goes into a few near the best one.
+            space (needs optuna); what is left of a budget of more than a minute goes into a few near the best one.
         carry_items: put a few short training items into the model, to test it with when it is loaded; whoever has the
             model can read them. Without this a few public items do.
         resume: go on from where an interrupted run of the same command stood.
