@@ -146,7 +146,8 @@ def _fit_folds(x: Array, targets: Array, weights: Array, lam: Array, loss: Loss,
     values = np.concatenate([basis.values, weights.sum(1, keepdims=True)], 1)[:, :, None, None]  # (F, R + 1, 1, 1)
     shrink = np.concatenate([np.broadcast_to(lam, (width, *lam.shape)), np.zeros((1, *lam.shape), np.float32)])
     step = 1 / (np.float32(loss.curvature) * values + shrink)  # (F, R + 1, S, 1)
-    present = ((weights @ targets) > 0)[:, None, :]  # (F, 1, C)
+    # Not by BLAS, whose product of one row reads what lies beside it and, rarely, warns of what it read there.
+    present = (np.einsum("fm,mc->fc", weights, targets) > 0)[:, None, :]  # (F, 1, C)
     # Accelerated proximal steps that restart when they turn back (O'Donoghue & Candès 2015).
     a = np.zeros((folds, width + 1, *flat), np.float32)
     a[:, -1] = np.where(present, 0, ABSENT)
