@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 import handful
 
 # Libraries that only an extra installs.
@@ -52,6 +54,15 @@ def test_importing_handful_loads_nothing_heavy():
 
 def test_asking_for_help_loads_nothing_heavy():
     code = "from handful.cli import app\ntry:\n    app(['--help'])\nexcept SystemExit:\n    pass"
+    assert not loaded_by(code) & set(HEAVY)
+
+
+@pytest.mark.parametrize("command", ["tune", "inspect", "predict run", "check run"])
+def test_a_file_that_is_not_there_is_said_before_anything_heavy_is_loaded(command):
+    code = (
+        f"from handful.cli import app\ntry:\n    app({[*command.split(), 'nowhere.csv']})\nexcept Exception as error:\n"
+    )
+    code += "    assert str(error) == 'nowhere.csv does not exist. Check the path.', error"
     assert not loaded_by(code) & set(HEAVY)
 
 

@@ -108,13 +108,17 @@ def tune(
     plan = replace(plan, out=str(folder))
     check_replaceable(folder, marker="scores.json")
 
-    from handful import api
-    from handful.training.devices import spare_the_compiler
+    from handful.data.readers import load
 
-    spare_the_compiler()
     with Bars() as bars:
-        data = api.load(source, label=label, input=input, group=group, modality=as_)
+        data = load(source, label=label, input=input, group=group, modality=as_)
         _say(data.notes)
+
+        # What is wrong with the rows is said before the seconds that these take.
+        from handful import api
+        from handful.training.devices import spare_the_compiler
+
+        spare_the_compiler()
         run = api.tune(data, plan=plan, progress=bars)
         run.save(folder)
     # Of classifiers the first says how many settings were compared, which the report tells too.
@@ -151,12 +155,15 @@ def inspect(
         backbone: which backbones look at the examples, as for `handful tune`; none: what needs no model is said.
         json: print findings.json on standard output, everything else on standard error.
     """
-    from handful import api
-    from handful.inspection.summary import summary
+    from handful.data.readers import load
 
     with Bars() as bars:
-        data = api.load(source, label=label, input=input, group=group)
+        data = load(source, label=label, input=input, group=group)
         _say(data.notes)
+
+        from handful import api
+        from handful.inspection.summary import summary
+
         found = api.audited(data, against=against, backbone=backbone, progress=bars)
     if json:
         put_json([finding.record() for finding in found.findings])
@@ -188,6 +195,10 @@ def predict(
         sets: add a column with all classes that an answer may have, so that the right one is among them this often,
             for example 90%.
     """
+    from handful.data.readers import that_exists
+
+    that_exists(source)  # said before the seconds that these take
+
     from handful.export.bundle import Bundle
     from handful.export.record import is_speaker
     from handful.prediction import Doubts, answers, share_of, write_answers, write_texts
@@ -260,6 +271,10 @@ def check(
         seed: fixes how rows are dealt anew in the test for drift.
         json: print the verdict as JSON on standard output, everything else on standard error.
     """
+    from handful.data.readers import that_exists
+
+    that_exists(source)  # said before the seconds that this takes
+
     from handful.upkeep import check as compared
 
     found = compared(run, source, label=label, input=input, seed=seed, tell=lambda note: _say([note]))

@@ -12,7 +12,7 @@ from handful.data.cells import shown
 from handful.data.dataset import Dataset
 from handful.data.folders import Walk
 from handful.data.items import PLURAL, media_kind
-from handful.data.readers import exists, missing, named
+from handful.data.readers import that_exists
 from handful.data.streams import stream
 from handful.errors import DataError
 
@@ -42,9 +42,7 @@ def read_pool(
     Raises:
         DataError: the source cannot be read, or holds items of another modality.
     """
-    path = named(source)
-    if not exists(path):
-        raise DataError(missing(path))
+    path = that_exists(source)
     _check_kind(path, modality)
     kept: list[tuple[int, Any]] = []
     seen = 0

@@ -93,9 +93,7 @@ def load(
     wanted = Wanted(input, label, group, split, modality)
     if not isinstance(source, str | Path):
         return _read_table(_object_table(source), wanted, headed=False)
-    path = named(source)
-    if not exists(path):
-        raise DataError(missing(path))
+    path = that_exists(source)
     if path.is_dir():
         if label or input or group or split:
             raise OptionError(
@@ -113,10 +111,16 @@ def load(
     return _read_table(open_table(path), wanted, headed=path.suffix.lower() in DELIMITED_SUFFIXES)
 
 
-def named(source: str | Path) -> Path:
-    """A source as a path; an empty text, as a script's empty variable gives it, is not the working folder."""
+def that_exists(source: str | Path) -> Path:
+    """A source as a path.
+
+    Raises:
+        DataError: there is no such file or folder. An empty text, as a script's empty variable gives it, is none.
+    """
     if not str(source).strip():
         raise DataError("source must be a folder or a file, got an empty text. Name one.")
+    if not exists(Path(source)):
+        raise DataError(_missing(Path(source)))
     return Path(source)
 
 
@@ -128,7 +132,7 @@ def exists(path: Path) -> bool:
         return False
 
 
-def missing(path: Path) -> str:
+def _missing(path: Path) -> str:
     """The message for a path that does not exist, with the nearest name in its folder."""
     try:
         near = suggestion(path.name, [shown(entry.name) for entry in path.parent.iterdir()])

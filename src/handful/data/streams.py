@@ -20,7 +20,7 @@ from handful.data.input_column import choose_input, input_note
 from handful.data.items import PLURAL, make_items, media_kind
 from handful.data.label_column import LABEL_NAMES
 from handful.data.long_cells import LONGEST, whole_lines
-from handful.data.readers import exists, missing, named
+from handful.data.readers import that_exists
 from handful.data.tables import SAMPLE_ROWS, TABLE_SUFFIXES, Table, collect, open_table
 from handful.errors import DataError, OptionError, suggestion
 from handful.files import kind_of_file, not_ordinary
@@ -78,9 +78,7 @@ def stream(source: str | Path, *, modality: str, input: str | None = None, chunk
         raise OptionError(f"modality must be text, image or sound, got {modality!r}.{near}")
     if chunk < 1:
         raise OptionError(f"chunk must be at least 1 row, got {chunk}. Choose more.")
-    path = named(source)
-    if not exists(path):
-        raise DataError(missing(path))
+    path = that_exists(source)
     folder, notes, values = _open(path, modality.replace("language", "text"), input, modality == "language")
     return _chunks(values, modality, folder, notes, chunk)
 
