@@ -90,6 +90,11 @@ def cell_too_long(place: str, column: str, length: int) -> str:
     return f"{place}: the cell in {column} must have at most {LONGEST:,} characters, got {length:,}"
 
 
+def line_too_long(number: int, length: int, most: int) -> str:
+    """Say that a line is too long; numbers begin with 1, lengths are characters."""
+    return f"line {number} must have at most {most:,} characters, got {length:,}"
+
+
 def _longest(sizes: list[int]) -> tuple[int, int]:
     longest = max(range(len(sizes)), key=sizes.__getitem__)
     return longest, sizes[longest]

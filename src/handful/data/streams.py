@@ -19,7 +19,7 @@ from handful.data.folders import Walk
 from handful.data.input_column import choose_input, input_note
 from handful.data.items import PLURAL, make_items, media_kind
 from handful.data.label_column import LABEL_NAMES
-from handful.data.long_cells import LONGEST, whole_lines
+from handful.data.long_cells import LONGEST, line_too_long, whole_lines
 from handful.data.readers import that_exists
 from handful.data.tables import SAMPLE_ROWS, TABLE_SUFFIXES, Table, collect, open_table
 from handful.errors import DataError, OptionError, suggestion
@@ -98,10 +98,7 @@ def _open(path: Path, modality: str, column: str | None, asks: bool) -> tuple[Pa
             with open_text(path, encoding) as file:
                 for number, (line, length) in enumerate(whole_lines(file), 1):
                     if length > LONGEST:
-                        yield (
-                            f"line {number}",
-                            Broken(f"line {number} must have at most {LONGEST:,} characters, got {length:,}"),
-                        )
+                        yield f"line {number}", Broken(line_too_long(number, length, LONGEST))
                         continue
                     text = line.rstrip("\r\n")
                     yield _asked({_LINE: text}, Fields(prompt=_LINE), text) if asks else (text, text)

@@ -12,7 +12,7 @@ from typing import Any
 from handful.data.cells import cell_text
 from handful.data.delimited import Broken, open_delimited
 from handful.data.encodings import detect, open_text
-from handful.data.long_cells import LONGEST_LINE, too_long, whole_lines
+from handful.data.long_cells import LONGEST_LINE, line_too_long, too_long, whole_lines
 from handful.errors import DataError, MachineError
 from handful.files import TABLE_BYTES, open_ordinary
 
@@ -134,7 +134,7 @@ def _parse_array(path: Path, text: str) -> list[Any]:
 def _json_lines(lines: Iterable[tuple[str, int]]) -> Iterator[Record]:
     for number, (line, length) in enumerate(lines, 1):
         if length > len(line):
-            yield Broken(f"line {number} must have at most {LONGEST_LINE:,} characters, got {length:,}")
+            yield Broken(line_too_long(number, length, LONGEST_LINE))
             continue
         if not line.strip():
             continue

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from handful.errors import BundleError
 from handful.evaluation.answers import LOSS
 from handful.evaluation.intervals import LEVEL, Estimate, Groups, better, difference, interval
 from handful.evaluation.metrics import Measured
+from handful.evaluation.scores import unreadable
 from handful.readback import checked, read_json, shortened
 
 TASK = "language"
@@ -137,13 +137,7 @@ class AnswerScores:
         Raises:
             BundleError: the file is not a scores file of a language run.
         """
-        return read_json(
-            file,
-            cls._from_dict,
-            lambda why: BundleError(
-                f"{file} cannot be read as the scores of a run ({why}). Name another run folder, or tune again."
-            ),
-        )
+        return read_json(file, cls._from_dict, unreadable(file))
 
     @classmethod
     def _from_dict(cls, raw: dict[str, Any]) -> AnswerScores:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,13 +135,7 @@ class Scores:
                 f"{file.parent} must be a run folder, but there is no {file.name} in it. "
                 "Name the folder that `handful tune` wrote."
             )
-        return read_json(
-            file,
-            cls._from_dict,
-            lambda why: BundleError(
-                f"{file} cannot be read as the scores of a run ({why}). Name another run folder, or tune again."
-            ),
-        )
+        return read_json(file, cls._from_dict, unreadable(file))
 
     @classmethod
     def _from_dict(cls, raw: dict[str, Any]) -> Scores:
@@ -199,3 +193,10 @@ class HeldOut:
 def most_doubtful(answers: Sequence[HeldOut], count: int) -> list[HeldOut]:
     """The rows whose own label fitted worst while they were held out, the most doubtful first."""
     return sorted(answers, key=lambda answer: (answer.own, answer.row))[:count]
+
+
+def unreadable(file: Path) -> Callable[[str], BundleError]:
+    """Makes the error for a file of scores from what is wrong with it."""
+    return lambda why: BundleError(
+        f"{file} cannot be read as the scores of a run ({why}). Name another run folder, or tune again."
+    )

@@ -88,18 +88,18 @@ def compare(
     few = rows.folds > 0
     taken = next((arm.on_few for arm in arms if arm.name == chosen), None)
     procedure = Held(chosen, whole, on_few=whole if few else taken)
+    # On all repeats and on the few folds: what every arm is set against is measured once.
+    own = [procedure.measured(rows, metric, on_few) for on_few in (False, True)]
+    reference = next((arm for arm in arms if arm.name == rows.targets.task.reference.name), None)
     out = []
     for arm in arms:
         measured = interval(arm.measured(rows, metric), rows.groups, rng=rng)
-        if arm.name == chosen:
-            versus = next((a for a in arms if a.name == rows.targets.task.reference.name), None)
-            first, alike = procedure, few
-        else:
-            versus, first, alike = procedure, arm, few or arm.rung > 0
-        apart = None
-        if versus is not None:
-            pair = first.measured(rows, metric, alike), versus.measured(rows, metric, alike)
-            apart = difference(*pair, rows.groups, rng=rng)
+        versus, apart = reference if arm.name == chosen else procedure, None
+        if arm.name != chosen:
+            alike = few or arm.rung > 0
+            apart = difference(arm.measured(rows, metric, alike), own[alike], rows.groups, rng=rng)
+        elif reference is not None:
+            apart = difference(own[few], reference.measured(rows, metric, few), rows.groups, rng=rng)
         verdict, reason = _judge(arm.name, chosen, apart, metric, rows.targets.task.reference.words)
         if arm.gate:
             reason = f"{reason} Against the arm below, {arm.gate}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -11,15 +10,13 @@ from handful.backbones import catalog, entries, manifest
 from handful.backbones.digests import TENSORS, content_digest
 from handful.backbones.weights import memory
 from handful.errors import BundleError, OptionError
+from handful.export.record import is_carried_file
 
 FOLDER = "backbones"
 
 # What a backbone can be loaded from: numbers, settings, vocabularies, templates, and the licence. No code, no pickles.
 _SUFFIXES = (TENSORS, ".jinja", ".json", ".model", ".txt")
 _LICENCES = ("COPYING", "LICENCE", "LICENSE", "NOTICE")
-
-# backbones/, a number, and a path that stays below on every system.
-_PLACE = re.compile(rf"{FOLDER}/[0-9]+(/[^/\\:\0-\x1f]+)+")
 
 
 def carry(names: list[str], modality: str, folder: Path) -> dict[str, dict[str, str]]:
@@ -104,5 +101,4 @@ def _is_read(path: Path | PurePosixPath) -> bool:
 
 
 def _may_be_carried(file: str) -> bool:
-    inside = PurePosixPath(file)
-    return _PLACE.fullmatch(file) is not None and not {".", ".."} & set(file.split("/")) and _is_read(inside)
+    return is_carried_file(file) and _is_read(PurePosixPath(file))

@@ -160,11 +160,16 @@ def _are_labels(value: Any) -> bool:
     return texts and len(set(value)) == len(value)
 
 
+def is_carried_file(name: str) -> bool:
+    """Whether it is the path of a file of a carried backbone within the bundle, which stays there on every system."""
+    return _CARRIED.fullmatch(name) is not None and not {".", ".."} & set(name.split("/"))
+
+
 def _are_files(value: Any) -> bool:
     """Whether they are the files of one backbone in the bundle, with their hashes: all in one folder of their own."""
     if not isinstance(value, dict) or not value:
         return False
-    plain = all(_CARRIED.fullmatch(name) and not {".", ".."} & set(name.split("/")) for name in value)
+    plain = all(map(is_carried_file, value))
     hashes = all(isinstance(sha, str) and _SHA.fullmatch(sha) for sha in value.values())
     return plain and hashes and len({name.split("/")[1] for name in value}) == 1
 

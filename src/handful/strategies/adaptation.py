@@ -121,7 +121,7 @@ def _once(
     if teacher is None:
         rows, targets = with_names(activations, rows, targets, recipe.names)
     body = start(activations, recipe, int(rows[0]))
-    design = task.design(targets)
+    design, strata = task.design(targets), task.strata(targets)
     design = design[:, design.any(0)]  # what no row is of has nothing to be learned from
     if not isinstance(recipe.objective, _ON_FEATURES):  # the head first, then the body (Kumar et al. 2022, LP-FT)
         # Seen once for all trainings on these activations, unless what moves begins elsewhere.
@@ -135,8 +135,8 @@ def _once(
         penalties.append(NearStart.of([weight for group in groups for weight in group.weights], recipe.l2_sp))
     if recipe.adversary:
         penalties.append(Adversary(recipe.adversary))
-    size = recipe.size(len(rows), len(np.unique(task.strata(targets))))
-    wanted = Wanted(design, task.strata(targets), lambda own: task.likeness(targets.take(own)), teacher)
+    size = recipe.size(len(rows), len(np.unique(strata)))
+    wanted = Wanted(design, strata, lambda own: task.likeness(targets.take(own)), teacher)
     source = Balanced(
         activations, rows, wanted, size, recipe.settings.seed, bool(recipe.r_drop), recipe.tokens, body.device
     )

@@ -14,7 +14,7 @@ from handful.evaluation.curves import Needs
 from handful.evaluation.intervals import Estimate, independent_rows, interval, wilson
 from handful.evaluation.metrics import share
 from handful.tasks.base import Targets
-from handful.tasks.classification.metrics import answered, confusion
+from handful.tasks.classification.metrics import answered, mean_confusion
 
 LARGEST_TABLE = 150
 """Above so many classes a table of all pairs is mostly empty, and nobody reads it."""
@@ -60,9 +60,8 @@ class ClassDetails:
             targets: of the N rows.
             groups: (N,) rows that are not independent share a number; None where all are.
         """
-        truth, count, predicted = targets.values, len(targets.names), answered(outputs)
-        table = np.mean([confusion(truth, row, count) for row in predicted], 0)  # (C, C)
-        right = (predicted == truth).mean(0)
+        truth, table = targets.values, mean_confusion(outputs, targets)
+        right = (answered(outputs) == truth).mean(0)
         worth = independent_rows(right, groups) / len(right)
         out = []
         for c, name in enumerate(targets.names):

@@ -20,6 +20,12 @@ def confusion(truth: NDArray[np.integer], predicted: NDArray[np.integer], classe
     return table.reshape(classes, classes)
 
 
+def mean_confusion(outputs: Floats, targets: Targets) -> NDArray[np.float64]:
+    """The confusion table of held-out answers, mean over repeats. (R, N, C) → (C, C)."""
+    tables = [confusion(targets.values, some, len(targets.names)) for some in answered(outputs)]
+    return np.asarray(np.mean(tables, 0))
+
+
 def answered(outputs: Floats) -> NDArray[np.intp]:
     """The number of the most probable class. (..., C) → (...)."""
     return np.asarray(outputs.argmax(-1))

@@ -43,11 +43,6 @@ def log_losses(scores: Floats, truth: NDArray[np.integer], factors: Floats) -> N
     return np.asarray(np.minimum(losses, np.float32(-np.log(SMALLEST))), np.float32)
 
 
-def log_losses_of(proba: NDArray[np.float64], truth: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Minus the log probability of the true class of each row. (N, C), (N,) → (N,)."""
-    return np.asarray(-np.log(np.maximum(proba[np.arange(len(truth)), truth], SMALLEST)))
-
-
 def hedged_losses(proba: Floats, truth: NDArray[np.integer]) -> NDArray[np.float64]:
     """Log losses where no answer is surer than N rows allow, so that one row cannot outweigh all others. → (N,).
 

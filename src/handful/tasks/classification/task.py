@@ -18,7 +18,7 @@ from handful.tasks.classification import softmax
 from handful.tasks.classification.conformal import Sets
 from handful.tasks.classification.details import ClassDetails, needs_of
 from handful.tasks.classification.heads import HEADS, LOGISTIC
-from handful.tasks.classification.metrics import METRICS, answered, confusion
+from handful.tasks.classification.metrics import METRICS, answered, mean_confusion
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,7 @@ class Classification(Task):
 
     def needs(self, outputs: Floats, targets: Targets) -> Needs:
         """Classes with hardly any rows or with most errors, and the two that are taken for each other."""
-        classes = len(targets.names)
-        table = np.mean([confusion(targets.values, some, classes) for some in answered(outputs)], 0)
-        return needs_of(table, targets.names, len(targets))
+        return needs_of(mean_confusion(outputs, targets), targets.names, len(targets))
 
     def details(self, outputs: Floats, targets: Targets, groups: NDArray[np.integer] | None) -> dict[str, Any]:
         """Recall and precision of each class, the confusion table, and what conformal sets look like."""
