@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.data.dataset import Dataset
+from handful.evaluation.conformal import LEVEL, threshold
 from handful.features.view import View
 from handful.strategies.ensemble import Member, pooled
 from handful.strategies.grids import Setting
-from handful.tasks.classification.conformal import LEVEL, misfits, sets, threshold
+from handful.tasks.classification.conformal import misfits, sets
 from handful.tasks.classification.heads import LOGISTIC
 from handful.tasks.classification.softmax import expected_error
 from ledger import Ledger, Row, cells, mean, numbers, options

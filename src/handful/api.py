@@ -20,7 +20,7 @@ from handful.data.pool import read_pool
 from handful.data.readers import load
 from handful.engines import engine as engine_of
 from handful.errors import DataError, OptionError, WeightsError
-from handful.evaluation.intervals import Estimate
+from handful.evaluation.intervals import Estimate, interval
 from handful.evaluation.scores import Scores
 from handful.evaluation.verdicts import Rows, assemble, held_out_answers
 from handful.explanation import explain_doubtful
@@ -35,7 +35,7 @@ from handful.inspection.dialogue import findings_of
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import findings as find_faults
 from handful.inspection.shift import MOST
-from handful.plan import MOVERS, STRATEGIES, Plan
+from handful.plan import HEADS, MOVERS, STRATEGIES, Plan
 from handful.robustness import forgotten, slices_of, unsettled
 from handful.run import Run, Training, checkpoints_for
 from handful.seeding import generator
@@ -43,9 +43,9 @@ from handful.strategies.curve import forecast
 from handful.strategies.ensemble import Linear
 from handful.strategies.frozen import Frozen, SearchTerms, climb
 from handful.strategies.ladder import Climb, Terms, ascend, shipped
-from handful.tasks.classification import CLASSIFICATION
-from handful.tasks.classification.metrics import METRICS
-from handful.tasks.classification.task import score_answers
+from handful.strategies.search import ZERO_SHOT
+from handful.tasks.base import Task
+from handful.tasks.registry import TASKS
 from handful.training.devices import mixed_precision_of
 from handful.training.installation import arrays_of, installed
 
@@ -153,8 +153,8 @@ def tune(
         seed: fixes every random choice; 0 by default.
         backbone: a name, folder or hub id, or several joined by commas; by default ``auto`` compares the default ones.
         strategies: which arms to try; all frozen ones and the promising others by default.
-        metric: ``accuracy`` (default), ``balanced_accuracy`` or ``macro_f1``; of answers ``loss`` (default),
-            ``exact_match``, ``token_f1``, ``regex:PATTERN``, or a function of prompt, answer and wanted answer that
+        metric: what arms are compared by, see ``Plan.metric``; by default the first one of the task. Of answers
+            ``loss`` (default), ``exact_match``, ``token_f1``, ``regex:PATTERN``, or a function of prompt, answer and wanted answer that
             gives a number from 0 to 1; of preferences a function of prompt, one answer and another that gives 1 where
             the first is better and 0 where the second is: arms are then compared by their win rate.
         remedy: what holds a language model back from forgetting: ``fade``, ``l2sp`` or ``replay``; nothing by default.
@@ -177,7 +177,7 @@ def tune(
         given: dict[str, Any] = dict(budget=budget, seed=seed, backbone=backbone, strategies=strategies, metric=named)
         given |= dict(remedy=remedy, carry_items=carry_items or None)
         given["source"] = source if isinstance(source, str | Path) else None
-        columns = {name: options.get(name) for name in ("label", "input", "group")}
+        columns = {name: options.get(name) for name in ("label", "input", "group", "task")}
         given.update({name: column for name, column in columns.items() if isinstance(column, str)})
         plan = Plan.resolve(given, "argument")
     clock = _Clock()
@@ -189,12 +189,15 @@ def tune(
         return tune_answers(data, plan, progress, metric if callable(metric) else None)
     if data.labels is None:
         raise DataError(f"{data.source} must have labels to learn from, got none. Name the column with label=.")
-    _check_classifies(plan, callable(metric))
-    return _tune_classes(data, plan, progress, clock)
+    task = TASKS[data.task]
+    if "metric" not in plan.origins:
+        plan = replace(plan, metric=task.headline.name)
+    _check_follows(plan, task, callable(metric))
+    return _tune_labelled(data, plan, task, progress, clock)
 
 
-def _check_classifies(plan: Plan, judged: bool) -> None:
-    """Refuse options that only rows with answers can follow."""
+def _check_follows(plan: Plan, task: Task, judged: bool) -> None:
+    """Refuse options that labelled items of a task cannot follow."""
     answers = [name for name in plan.strategies if name not in STRATEGIES]
     if answers:
         raise OptionError(
@@ -206,12 +209,24 @@ def _check_classifies(plan: Plan, judged: bool) -> None:
             f"remedy {plan.remedy} is against the forgetting of language models, got labelled items. Leave it out; "
             "strategies soup and wise do the like."
         )
-    if judged or plan.metric not in METRICS:
+    if judged or plan.metric not in task.metrics:
         got = "a function" if judged else repr(plan.metric)
-        raise OptionError(f"metric of labelled items must be one of {', '.join(METRICS)}, got {got}. Choose one.")
+        raise OptionError(f"metric of {task.name} must be one of {', '.join(task.metrics)}, got {got}. Choose one.")
+    others = [name for name in plan.strategies if name in HEADS and not _serves(name, task)]
+    if others and not set(HEADS) <= set(plan.strategies):
+        known = [name for name in HEADS if _serves(name, task)]
+        raise OptionError(
+            f"strategies {', '.join(others)} are not for {task.name}. Choose among {', '.join(known)} and those that "
+            "move weights."
+        )
 
 
-def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) -> Run:
+def _serves(head: str, task: Task) -> bool:
+    """Whether a frozen strategy answers what a task wants; what looks at no item does so for all."""
+    return head == "majority" or head in task.heads or (head == ZERO_SHOT.name and task.named_alone)
+
+
+def _tune_labelled(data: Dataset, plan: Plan, task: Task, progress: Progress, clock: _Clock) -> Run:
     """``tune`` for labelled items."""
     engine = engine_of(plan.engine)
     with clock("load"):
@@ -222,14 +237,15 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
         findings = by_cost([*find_faults(data), *audit(data, sight, plan.seed).findings])
     train, test = _parts(data)
     learning = data.take(train)
-    _check_classes(given_classes, learning)
+    if data.one_class_each:
+        _check_classes(given_classes, learning)
     # The names of classes that only test rows have are left out: there is nothing to learn them from.
     named = [i for i, name in enumerate(data.classes) if name in set(learning.classes)]
 
     def compared(done: int, total: int) -> None:
         progress("comparing heads", done, total)
 
-    seen, task = sight.take(train).take_classes(named), CLASSIFICATION
+    seen = sight.take(train).take_classes(named)
     targets = task.read(learning.labels or (), learning.source)
     with clock("select"):
         terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, compared)
@@ -256,7 +272,9 @@ def _tune_classes(data: Dataset, plan: Plan, progress: Progress, clock: _Clock) 
             rng=generator(plan.seed, "bootstrap"), curve=curve,
         )  # fmt: skip
     if tested is not None:
-        said = f"On the {len(test)} test rows: {tested:.0%}. Held out in turn: {scores.sentence}"
+        told = " to ".join(map(scores.scale.told, (tested.low, tested.high)))
+        said = f"On the {len(test)} test rows: {scores.scale.told(tested.value)} ({told}). "
+        said = f"{said}Held out in turn: {scores.sentence}"
         scores = replace(scores, test=tested, test_n=len(test), sentence=said)
     model = _with_reference(model, frozen, whole, backbones, learning.items if plan.carry_items else ())
     answers = held_out_answers(whole, frozen.rows)
@@ -358,6 +376,7 @@ def _packed(
         coef=model.coef,
         intercept=model.intercept,
         input=data.input,
+        target=data.target,
         witness=matrix[:WITNESSES],
         loaded=used,
     )
@@ -371,7 +390,7 @@ def _with_reference(
     used = {name: backbones[name] for name in view.backbones}
     return replace(
         model,
-        reference=Reference.of(view, frozen.matrix, rows.targets.values, whole, rows.groups, rows.positions),
+        reference=Reference.of(view, frozen.matrix, rows.targets, whole, rows.groups, rows.positions),
         fingerprints={**model.fingerprints, **{name: backbone.fingerprint for name, backbone in used.items()}},
         loaded={**model.loaded, **used},
         items=short_items(items, model.modality),
@@ -380,6 +399,6 @@ def _with_reference(
 
 def _test(model: Bundle, data: Dataset, sight: Sight, plan: Plan) -> Estimate:
     moved = model.moved is not None
-    proba = model.answer(data.items)[0] if moved else model.outputs_of(model.view.matrix(sight.items))
-    predicted = model.task.words(proba, model.labels)
-    return score_answers(predicted, data.labels or (), plan.metric, generator(plan.seed, "test"))
+    outputs = model.answer(data.items)[0] if moved else model.outputs_of(model.view.matrix(sight.items))
+    answers, targets = model.task.against(outputs, data.labels or (), model.labels)
+    return interval(model.task.metrics[plan.metric].of(answers[None], targets), rng=generator(plan.seed, "test"))

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from handful.data.classes import listed
 from handful.data.costs import affordable
 from handful.data.covering import PARTS, Part, covered
 from handful.data.dataset import Dataset
 from handful.data.items import make_items
+from handful.data.names import listed
 from handful.errors import DataError, OptionError, suggestion
 from handful.evaluation.scores import HeldOut, most_doubtful
 from handful.export.bundle import Bundle
+from handful.tasks.base import Task
+from handful.tasks.classification import CLASSIFICATION
 
 NEAREST = 3
 """How many training rows like an item are named."""
@@ -37,7 +39,8 @@ class Carried:
     part: Part
     """Which part."""
     weight: float
-    """By how much the probability of the class falls when the part is hidden; below 0: it speaks against the class."""
+    """By how much what speaks for the answer (its probability; of a number, the number) falls when the part is hidden;
+    below 0: it speaks against the answer."""
 
     def record(self) -> dict[str, Any]:
         """The part as plain values."""
@@ -51,7 +54,7 @@ class Alike:
     row: int
     """Its zero-based position in the source."""
     label: str
-    """The class that the source says."""
+    """What the source says."""
     similarity: float
     """The cosine of what the frozen model sees in the two: 1 for the same item."""
 
@@ -69,13 +72,15 @@ class Explanation:
     """An answer, and what it hangs on."""
 
     label: str
-    """The class that is explained."""
+    """The answer that is explained."""
     confidence: float
-    """Its probability for the whole item."""
+    """What speaks for it in the whole item: its probability; of a number, the number."""
     parts: tuple[Carried, ...]
     """The parts, heaviest first; empty for an item that cannot be cut."""
     alike: tuple[Alike, ...] = ()
     """The training rows most like the item, the most similar first; empty where the model does not keep them."""
+    task: Task = CLASSIFICATION
+    """What was answered."""
 
     def as_dict(self) -> dict[str, Any]:
         """The explanation as plain values."""
@@ -88,9 +93,9 @@ class Explanation:
         Args:
             inputs: position in the source → text or file name, as far as known.
         """
-        parts = [f"{-100 * one.weight:+6.1f} points without: {one.part.name}" for one in self.parts[:_SHOWN]]
+        parts = [f"{self.task.told_support(-one.weight)} without: {one.part.name}" for one in self.parts[:_SHOWN]]
         alike = [f"{row.similarity:6.2f} alike: {row.told(inputs)}" for row in self.alike]
-        return [f"{self.label}: {self.confidence:.1%}", *parts, *alike]
+        return [self.task.told_answer(self.label, self.confidence), *parts, *alike]
 
 
 def explain(model: Bundle, item: Any, label: str | None = None, most: int = PARTS) -> Explanation:
@@ -113,11 +118,11 @@ def explain(model: Bundle, item: Any, label: str | None = None, most: int = PART
         DataError: the item cannot be read.
         OptionError: the model knows no such class.
     """
-    if label is not None and label not in model.labels:
-        raise OptionError(
-            f"label must be a class of the model ({listed(model.labels)}), got {label!r}."
-            f"{suggestion(label, model.labels) or ' Leave it out.'}"
+    if label is not None and not model.task.can_answer(label, model.labels):
+        must = (
+            f"a class of the model ({listed(model.labels)})" if model.labels else "left out where numbers are answered"
         )
+        raise OptionError(f"label must be {must}, got {label!r}.{suggestion(label, model.labels) or ' Leave it out.'}")
     (value,), failed = make_items([item], model.modality, None)
     if failed:
         raise DataError(f"{item} cannot be read: {failed[0]}.")
@@ -144,14 +149,16 @@ def explain_all(
     if not items:
         return []
     cut = [covered(item, model.modality, most) for item in items]
-    proba = model.predict_proba([*items, *(copy for _, copies in cut for copy in copies)])  # (N + copies, C)
+    outputs = model.outputs([*items, *(copy for _, copies in cut for copy in copies)])  # (N + copies, K)
+    answered, task = model.task.words(outputs[: len(items)], model.labels), model.task
     alike, at, found = _alike(model, items), len(items), []
     for i, (label, (parts, copies)) in enumerate(zip(labels, cut, strict=True)):
-        c = int(proba[i].argmax()) if label is None else model.labels.index(label)
-        falls = proba[i, c] - proba[at : at + len(copies), c]
+        answer = answered[i] if label is None else label
+        whole, hidden = (task.support(outputs[rows], answer, model.labels) for rows in (i, slice(at, at + len(copies))))
+        falls = whole - hidden
         at += len(copies)
         carried = tuple(Carried(parts[j], float(falls[j])) for j in np.argsort(-falls, kind="stable").tolist())
-        found.append(Explanation(model.labels[c], float(proba[i, c]), carried, alike[i]))
+        found.append(Explanation(answer, float(whole), carried, alike[i], task))
     return found
 
 
@@ -159,7 +166,7 @@ def _alike(model: Bundle, items: Sequence[Any]) -> list[tuple[Alike, ...]]:
     if model.reference is None:
         return [()] * len(items)
     near = model.reference.like(model.judge(items).features, NEAREST)
-    return [tuple(Alike(row.row, model.labels[row.label], row.similarity) for row in rows) for rows in near]
+    return [tuple(Alike(row.row, row.label, row.similarity) for row in rows) for rows in near]
 
 
 def explain_doubtful(model: Bundle, data: Dataset, answers: Sequence[HeldOut]) -> dict[int, Explanation]:

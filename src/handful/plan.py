@@ -12,10 +12,14 @@ from typing import Any
 
 from handful.errors import OptionError, suggestion
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
+TASKS = ("classification", "multilabel", "ordinal", "regression")
+METRICS = (
+    "accuracy", "balanced_accuracy", "macro_f1", "samples_f1", "micro_f1", "mean_absolute_error", "quadratic_kappa", "r2",
+)  # fmt: skip
 ANSWER_METRICS = ("loss", "exact_match", "token_f1")
 PATTERN = "regex:"
-HEADS = ("majority", "zero-shot", "centroid", "ridge", "logistic", "svm")
+HEADS = ("majority", "zero-shot", "centroid", "ridge", "logistic", "svm", "cumulative-ridge", "cumulative")
+"""What keeps the backbone as it is; the last two are for ratings."""
 MOVERS = (
     "contrastive",
     "supcon",
@@ -53,7 +57,9 @@ class Plan:
     source: str = "items"
     """The folder, table or JSON-lines file with the labelled rows."""
     label: str | None = None
-    """The column that holds the label; guessed when the guess is safe."""
+    """The column that holds the label, or several columns of 0 and 1 joined by commas; guessed when that is safe."""
+    task: str | None = None
+    """What the labels are: classification, multilabel, ordinal or regression; guessed when the guess is safe."""
     input: str | None = None
     """The column that holds the text or the path of the file; guessed when the guess is safe."""
     group: str | None = None
@@ -69,7 +75,9 @@ class Plan:
     strategies: tuple[str, ...] = STRATEGIES
     """Which arms to try; of those that move weights only the promising ones, unless they are named."""
     metric: str = "accuracy"
-    """accuracy, balanced_accuracy or macro_f1; of answers loss, exact_match, token_f1 or regex:PATTERN."""
+    """What arms are compared by: of classes accuracy, balanced_accuracy or macro_f1; of several labels samples_f1,
+    micro_f1, macro_f1 or exact_match; of ratings mean_absolute_error, quadratic_kappa or accuracy; of numbers
+    mean_absolute_error or r2; of answers loss, exact_match, token_f1 or regex:PATTERN."""
     remedy: str = ""
     """What holds a language model back from forgetting: fade, l2sp or replay; empty for nothing."""
     search: int = 0
@@ -109,6 +117,7 @@ class Plan:
             values["strategies"], wrong = _strategies(values["strategies"])
             problems += wrong
         problems += _metric(str(values.get("metric", METRICS[0])))
+        problems += _unknown("task", [values["task"]] if values.get("task") else [], TASKS)
         problems += _unknown("engine", [values.get("engine", ENGINES[0])], ENGINES)
         problems += _unknown("remedy", [values["remedy"]] if values.get("remedy") else [], REMEDIES)
         seed = values.get("seed", 0)

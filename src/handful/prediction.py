@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from handful.atomic import replaced_file
 from handful.data.cells import defuse, shown
-from handful.data.classes import all_names
+from handful.data.names import all_names
 from handful.data.readers import exists
 from handful.data.streams import stream
 from handful.data.tables import TABLE_SUFFIXES, open_table
 from handful.errors import DataError, OptionError, suggestion
+from handful.evaluation.conformal import threshold
 from handful.export.bundle import Bundle
-from handful.tasks.classification.conformal import sets, threshold
 
 CHUNK = 1024
 
@@ -34,7 +34,7 @@ class Answers:
 
     names: tuple[str, ...]
     """The text or file name of each row."""
-    proba: NDArray[np.float64]
+    outputs: NDArray[np.float64]
     """(B, K); rows that failed are not used."""
     words: list[str]
     """B answers as labels are written; those of rows that failed are not used."""
@@ -44,8 +44,12 @@ class Answers:
     """Position in the chunk → why it could not be answered."""
     refused: NDArray[np.bool_] | None = None
     """(B,) whether an input is too unlike the training rows to be answered; None where that was not asked."""
-    sets: NDArray[np.bool_] | None = None
-    """(B, C) the classes that an answer may have; None where that was not asked."""
+    sets: list[str] | None = None
+    """B texts of all that an answer may be; None where that was not asked."""
+    beside: Mapping[str, list[str]] = field(default_factory=dict)
+    """What stands beside each answer: column → B cells."""
+    probabilities: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Name → (B,) how probable it is; empty where answers have no names."""
     notes: tuple[str, ...] = field(default=())
     """What was guessed about the source."""
 
@@ -57,7 +61,7 @@ class Doubts:
     reject: float | None = None
     """Refuse what is stranger than all but this share of the training rows."""
     level: float | None = None
-    """Give all classes that an answer may have, so that the right one is among them this often."""
+    """Give all that an answer may be, so that the right one is among it this often."""
 
 
 def answers(
@@ -90,22 +94,24 @@ def answers(
     for chunk in stream(source, modality=model.modality, input=input or model.input, chunk=CHUNK):
         readable = chunk.readable
         failed = {i: chunk.failed[row] for i, row in enumerate(chunk.rows) if row in chunk.failed}
-        proba, refused = np.zeros((len(chunk.rows), len(model.labels))), np.zeros(len(chunk.rows), bool)
+        outputs, refused = np.ones((len(chunk.rows), len(model.intercept))), np.zeros(len(chunk.rows), bool)
         if readable:
             items = [chunk.items[i] for i in readable]
             if doubts.reject is None:
-                proba[readable], worse = model.answer(items)
+                outputs[readable], worse = model.answer(items)
             else:
                 judged = model.judge(items)
-                proba[readable], worse = judged.proba, judged.failed
-                novelty = model.known_rows().novelty
-                refused[readable] = novelty.refused(judged.features, judged.proba, doubts.reject)
+                outputs[readable], worse = judged.outputs, judged.failed
+                sure = model.task.confidence(judged.outputs)
+                refused[readable] = model.known_rows().novelty.refused(judged.features, sure, doubts.reject)
             failed.update({readable[i]: why for i, why in worse.items()})
         some = some or len(failed) < len(chunk.rows)
-        inside = None if limit is None else sets(proba, limit)
-        words, sure = model.task.words(proba, model.labels), model.task.confidence(proba)
-        asked = None if doubts.reject is None else refused
-        yield Answers(chunk.names, proba, words, sure, failed, asked, inside, chunk.notes)
+        task, names = model.task, model.labels
+        yield Answers(
+            chunk.names, outputs, task.words(outputs, names), task.confidence(outputs), failed,
+            None if doubts.reject is None else refused, None if limit is None else task.within(outputs, limit, names),
+            task.beside(outputs, model.limit), task.probabilities(outputs, names), chunk.notes,
+        )  # fmt: skip
         tick(len(chunk.rows))
     if not some:
         raise DataError(f"{source} has no row that can be answered. See the reasons above.")
@@ -181,21 +187,27 @@ def write_texts(
     return written, missed
 
 
+def answer_column(model: Bundle) -> str:
+    """How the column of answers is called: like the one that was learned from, unless another column is called so."""
+    taken = {"input", "refused", "set", *model.task.columns}
+    return "label" if model.target is None or model.target in taken else model.target
+
+
 def write_answers(
     found: Iterator[Answers],
-    labels: tuple[str, ...],
+    column: str,
     file: Path | None,
     probabilities: bool,
     say: Callable[[str], None],
 ) -> tuple[int, int]:
-    """Write ``input, label, confidence`` per row; rows that cannot be read have an empty label.
+    """Write the input, the answer and what stands beside it per row; rows that cannot be read have an empty answer.
 
-    Where it was asked, ``refused`` says ``yes`` for rows that are too unlike the training rows, whose label is empty
-    too, and ``set`` holds all classes that an answer may have, joined by ``|``.
+    Where it was asked, ``refused`` says ``yes`` for rows that are too unlike the training rows, whose answer is empty
+    too, and ``set`` holds all that an answer may be, joined by ``|``.
 
     Args:
         found: chunks of answers.
-        labels: the class names.
+        column: how the answers are called.
         file: where to; None for standard output.
         probabilities: whether to add a column per class.
         say: called with what the user should know: guesses and rows that could not be read.
@@ -216,12 +228,12 @@ def write_answers(
         for chunk in found:
             if not written:
                 asked = ["refused"] * (chunk.refused is not None) + ["set"] * (chunk.sets is not None)
-                classes = list(map(defuse, labels)) if probabilities else []
-                writer.writerow(["input", "label", "confidence", *asked, *classes])
+                classes = list(map(defuse, chunk.probabilities)) if probabilities else []
+                writer.writerow(["input", defuse(column), *chunk.beside, *asked, *classes])
             for note in chunk.notes:
                 say(note)
             for i, name in enumerate(chunk.names):
-                writer.writerow(_cells(chunk, i, name, labels, probabilities))
+                writer.writerow(_cells(chunk, i, name, probabilities))
                 if i in chunk.failed:
                     say(f"not answered: {name.strip() or f'row {written + i}'}: {chunk.failed[i]}")
             written += len(chunk.names)
@@ -229,15 +241,16 @@ def write_answers(
     return written, missed
 
 
-def _cells(chunk: Answers, i: int, name: str, labels: tuple[str, ...], probabilities: bool) -> list[str]:
+def _cells(chunk: Answers, i: int, name: str, probabilities: bool) -> list[str]:
     failed, refused = i in chunk.failed, chunk.refused is not None and bool(chunk.refused[i])
-    row = chunk.proba[i]
     asked = [] if chunk.refused is None else ["yes" if refused else ""]
     if chunk.sets is not None:
-        names = [labels[c] for c in np.argsort(-row, kind="stable") if chunk.sets[i, c]]
-        asked.append("" if failed or refused else defuse("|".join(names)))
-    extra = ["" if failed else f"{p:.4f}" for p in row] if probabilities else []
-    answer = ["", ""] if failed or refused else [defuse(chunk.words[i]), f"{chunk.confidence[i]:.4f}"]
+        asked.append("" if failed or refused else defuse(chunk.sets[i]))
+    shares = chunk.probabilities.values() if probabilities else ()
+    extra = ["" if failed else f"{p[i]:.4f}" for p in shares]
+    answer = [defuse(chunk.words[i]), *(cells[i] for cells in chunk.beside.values())]
+    if failed or refused:
+        answer = [""] * len(answer)
     return [defuse(name), *answer, *asked, *extra]
 
 

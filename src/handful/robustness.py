@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from handful.features.extract import extract
 from handful.features.view import MOVED
 from handful.seeding import generator
 
+Outputs = NDArray[np.float64]
+
 MOST = 60
 """At most this many rows are changed, of the training rows and of the test rows each."""
 
@@ -40,8 +42,8 @@ def slices_of(data: Dataset, whole: NDArray[np.float64], rows: Rows, seed: int) 
         rows: what is known about these rows.
         seed: fixes how rows are dealt anew.
     """
-    scores = rows.targets.task.headline.of(whole, rows.targets).scores
-    return slices(scores, kinds_of(data), rows.groups, generator(seed, "slices"))
+    measured = rows.targets.task.headline.of(whole, rows.targets)
+    return slices(measured, kinds_of(data), rows.groups, generator(seed, "slices"))
 
 
 def kinds_of(data: Dataset) -> dict[str, Sequence[str]]:
@@ -58,7 +60,9 @@ def kinds_of(data: Dataset) -> dict[str, Sequence[str]]:
         known = [{"pixels": float(k["width"]) * float(k["height"])} if "width" in k else {} for k in known]
     if all(trait in k for k in known):
         found[kind] = parts_by_size([float(k[trait]) for k in known], unit, digits)
-    found["group"], found["source"], found["class"] = data.groups, _sources(data), data.labels
+    found["group"], found["source"] = data.groups, _sources(data)
+    if len(data.classes) < len(data):  # a part for every row is none
+        found["class"] = data.labels
     return {kind: names for kind, names in found.items() if names is not None and len(set(names)) > 1}
 
 
@@ -113,11 +117,13 @@ def unsettled(
         if not which:
             continue
         own = None if groups is None else groups[learned.at[which]]
-        change = stability(name, *answers.pair(name, which), answers.frozen_pair(name, which), own, len(changes))
-        if fresh is not None and new.copies[name][0]:
+        change = stability(name, answers.stays(name, which), answers.frozen_stays(name, which), own, len(changes))
+        if fresh is not None and new.copies[name][0] and data.one_class_each:
             some = new.copies[name][0]
             truth = np.array([(test.labels or ())[i] for i in new.at[some]])
-            plain, changed = (np.array(model.labels)[answered] == truth for answered in fresh.pair(name, some))
+            plain, changed = (
+                np.array(model.task.words(outputs, model.labels)) == truth for outputs in fresh.pair(name, some)
+            )
             change = replace(change, **accuracies(plain, changed, len(changes)))
         found.append(change)
     return tuple(found)
@@ -127,35 +133,40 @@ def unsettled(
 class _Answers:
     """What a model, and the frozen one below it, say about a sample and its copies."""
 
-    plain: NDArray[np.intp]
-    changed: dict[str, NDArray[np.intp]]
-    frozen_plain: NDArray[np.intp] | None
-    frozen_changed: dict[str, NDArray[np.intp]]
+    same: Callable[[Outputs, Outputs], NDArray[np.bool_]]
+    plain: Outputs
+    changed: dict[str, Outputs]
+    frozen_plain: Outputs | None
+    frozen_changed: dict[str, Outputs]
 
     @classmethod
     def of(cls, model: Bundle, frozen: Bundle | None, sample: _Sample) -> _Answers:
         """All answers, from one pass over everything."""
         everything = [*sample.items, *(copy for _, copies in sample.copies.values() for copy in copies)]
         if frozen is None:
-            proba, below = model.answer(everything)[0], None
+            outputs, below = model.answer(everything)[0], None
         else:
             judged = model.judge(everything)
-            proba, below = judged.proba, frozen.outputs_of(judged.features).argmax(1)
+            outputs, below = judged.outputs, frozen.outputs_of(judged.features)
         ends = np.cumsum([len(sample.items), *(len(copies) for _, copies in sample.copies.values())])[:-1]
-        plain, *rest = np.split(proba.argmax(1), ends)
+        plain, *rest = np.split(outputs, ends)
         changed = dict(zip(sample.copies, rest, strict=True))
         if below is None:
-            return cls(plain, changed, None, {})
+            return cls(model.task.same, plain, changed, None, {})
         frozen_plain, *rest = np.split(below, ends)
-        return cls(plain, changed, frozen_plain, dict(zip(sample.copies, rest, strict=True)))
+        return cls(model.task.same, plain, changed, frozen_plain, dict(zip(sample.copies, rest, strict=True)))
 
-    def pair(self, name: str, which: list[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def pair(self, name: str, which: list[int]) -> tuple[Outputs, Outputs]:
         """Answers before and after a change."""
         return self.plain[which], self.changed[name]
 
-    def frozen_pair(self, name: str, which: list[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
+    def stays(self, name: str, which: list[int]) -> NDArray[np.bool_]:
+        """Whether each answer is the same after a change."""
+        return self.same(*self.pair(name, which))
+
+    def frozen_stays(self, name: str, which: list[int]) -> NDArray[np.bool_] | None:
         """The same of the frozen model."""
-        return None if self.frozen_plain is None else (self.frozen_plain[which], self.frozen_changed[name])
+        return None if self.frozen_plain is None else self.same(self.frozen_plain[which], self.frozen_changed[name])
 
 
 def _sampled(data: Dataset, changes: dict[str, Change], rng: np.random.Generator) -> _Sample:

@@ -15,6 +15,7 @@ from handful.atomic import replaced_folder
 from handful.data.cells import defuse, shown, shown_json, shown_lines
 from handful.data.dataset import Dataset, item_hash
 from handful.errors import BundleError
+from handful.evaluation.metrics import Scale
 from handful.evaluation.scores import HeldOut, Scores
 from handful.explanation import Explanation
 from handful.export.bundle import Bundle
@@ -40,19 +41,23 @@ class Training:
     curves: tuple[tuple[float, ...], ...]
     """The loss before each update, one curve per fold."""
     train: float
-    """Mean accuracy on the rows that a fold learned from."""
+    """The headline metric on the rows that a fold learned from."""
     held: float
-    """Mean accuracy on the rows that it did not: how far below shows how much was learned by heart."""
+    """The same on the rows that it did not: how far it is worse shows how much was learned by heart."""
     moved: int
     """How many weights could move."""
     passed: bool
     """Whether it replaced the arm below."""
+    scale: Scale = field(default_factory=Scale)
+    """How ``train`` and ``held`` are told."""
 
     @classmethod
     def of(cls, rung: Rung) -> Training:
         """The part of a rung that a report shows."""
         curves = tuple(tuple(update.loss for update in curve) for curve in rung.found.curves)
-        return cls(rung.name, curves, rung.found.train, rung.found.held, rung.found.moved, rung.gated.passed)
+        return cls(
+            rung.name, curves, rung.found.train, rung.found.held, rung.found.moved, rung.gated.passed, rung.found.scale
+        )
 
 
 @dataclass(frozen=True)

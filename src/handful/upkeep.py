@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,23 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from handful.data.cells import label_text, shown
-from handful.data.classes import all_names
+from handful.data.cells import shown
 from handful.data.delimited import Broken
 from handful.data.items import make_items
 from handful.data.label_column import LABEL_NAMES
+from handful.data.names import all_names
 from handful.data.readers import exists
 from handful.data.streams import stream
 from handful.data.tables import TABLE_SUFFIXES, open_table
+from handful.data.targets import counts_of, read_column, read_indicators
 from handful.errors import DataError, OptionError, suggestion
 from handful.evaluation.checkup import USUAL, Checkup
 from handful.evaluation.drift import compare, spread_out
+from handful.evaluation.intervals import interval
 from handful.evaluation.scores import Scores
 from handful.export.bundle import Bundle, Judged
 from handful.export.reference import Reference
 from handful.run import Run
 from handful.seeding import generator
-from handful.tasks.classification.task import score_answers
 
 MOST = 2000
 """Of a longer source at least this many rows are looked at, and at most twice as many, evenly spread over it."""
@@ -43,8 +43,8 @@ class _Row:
     """Zero-based position in the source."""
     item: Any
     """What the model reads."""
-    label: str | None
-    """Its class; empty where the row has none, None where the source has none."""
+    label: Any
+    """What the source says, as it stands there; after reading a text that is empty where it says nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class _New:
     """How many rows could not be read."""
     total: int
     """How many rows the source has."""
-    labelled: bool
-    """Whether the source says which class a row belongs to."""
+    label: str | None
+    """Where labels stand in the source; None where it has none."""
     name: str
     """The source, for messages."""
 
@@ -97,16 +97,16 @@ def check(
     model, scores = (run.model, run.scores) if isinstance(run, Run) else _opened(Path(run))
     reference = model.known_rows()
     new = _listed(source, labels, model) if _is_list(source) else _read(Path(source), label, input, model, tell)
-    rows = [row for row in new.rows if row.label != ""]
-    if len(rows) < len(new.rows):
-        tell(f"{len(new.rows) - len(rows)} rows without a label are left out")
+    rows = _labelled(new, model, tell)
     if len(new.rows) + new.failed < new.total:
         tell(f"{len(new.rows)} of {new.total} rows are looked at, evenly spread")
     judged = model.judge([row.item for row in rows]) if rows else None
     good = [] if judged is None else [i for i in range(len(rows)) if i not in judged.failed]
     if judged is None or not good:
-        raise DataError(f"{new.name} has no row that can be read{' and has a label' * new.labelled}. Give other rows.")
-    seen = Judged(judged.proba[good], judged.features[good], {})
+        raise DataError(
+            f"{new.name} has no row that can be read{' and has a label' * (new.label is not None)}. Give other rows."
+        )
+    seen = Judged(judged.outputs[good], judged.features[good], {})
     if len(good) > 1 and np.ptp(seen.features, axis=0).max() < _SAME:
         raise DataError(
             f"all {len(good)} rows of {new.name} look the same to {reference.view.name}, so that nothing can be "
@@ -125,30 +125,34 @@ def _compared(
     seed: int,
 ) -> Checkup:
     """The checkup of rows that could all be read."""
-    labels = None if rows[0].label is None else [row.label or "" for row in rows]
-    best = judged.proba.argmax(1)
-    predicted = [model.labels[i] for i in best]
-    part = spread_out(len(rows))
+    task, outputs = model.task, judged.outputs
+    labels = None if rows[0].label is None else [row.label for row in rows]
+    part, kinds = spread_out(len(rows)), task.kinds(outputs)
     drift = compare(
-        reference.rows.astype(np.float32), reference.answered, judged.features[part], best[part],
+        reference.rows.astype(np.float32), reference.answered, judged.features[part], kinds[part],
         generator(seed, "drift"),
     )  # fmt: skip
-    rarity = reference.novelty.rarity(reference.novelty.scores(judged.features, judged.proba))
-    enough = len(reference.novelty.strange) + 1 >= 1 / USUAL
-    metric = "accuracy" if scores is None else scores.metric
-    measured = None if labels is None else score_answers(predicted, labels, metric, generator(seed, "check"))
-    unknown = Counter(name for name in labels or () if name not in model.labels)
+    novelty = reference.novelty
+    rarity = novelty.rarity(novelty.scores(judged.features, task.confidence(outputs)))
+    enough = len(novelty.strange) + 1 >= 1 / USUAL
+    metric = task.metrics[task.headline.name if scores is None else scores.metric]
+    measured = None
+    if labels is not None:
+        answers, targets = task.against(outputs, labels, model.labels)
+        measured = interval(metric.of(answers[None], targets), rng=generator(seed, "check"))
+    unknown = {name: count for name, count in counts_of(labels or (), task.name).items() if name not in model.labels}
     return Checkup(
         rows=len(rows),
         unreadable=0,
-        answered=dict(Counter(predicted).most_common()),
+        answered=counts_of(task.words(outputs, model.labels), task.name),
         strange=float((rarity <= USUAL).mean()) if enough else None,
         drift=drift,
         furthest=() if drift is None else tuple(rows[part[i]].place for i in drift.furthest),
         promised=None if scores is None else scores.test or scores.estimate,
         measured=measured,
-        metric=metric,
-        unknown=dict(unknown.most_common()),
+        metric=metric.name,
+        scale=metric.scale,
+        unknown=unknown,
     )
 
 
@@ -165,18 +169,30 @@ def _listed(source: Sequence[Any], labels: Sequence[Any] | None, model: Bundle) 
     if labels is not None and len(labels) != len(source):
         raise OptionError(f"labels= must have one entry per item ({len(source)}), got {len(labels)}. Correct it.")
     items, failed = make_items(list(source), model.modality, None)
-    rows = [
-        _Row(i, items[i], None if labels is None else label_text(labels[i]))
-        for i in range(len(items))
-        if i not in failed
-    ]
-    return _New(rows, len(failed), len(items), labels is not None, "the list")
+    rows = [_Row(i, items[i], None if labels is None else labels[i]) for i in range(len(items)) if i not in failed]
+    return _New(rows, len(failed), len(items), None if labels is None else "labels=", "the list")
+
+
+def _labelled(new: _New, model: Bundle, tell: Callable[[str], None]) -> list[_Row]:
+    """The rows whose labels can be read, as the task of the model reads them; all where there are no labels."""
+    if new.label is None:
+        return new.rows
+    raw = [row.label for row in new.rows]
+    if "," in new.label and raw and isinstance(raw[0], tuple):
+        columns = {name.strip(): [cells[i] for cells in raw] for i, name in enumerate(new.label.split(","))}
+        column = read_indicators(columns, new.name)
+    else:
+        column = read_column(raw, new.label, model.task.name)
+    rows = [replace(row, label=cell) for row, cell in zip(new.rows, column.cells, strict=True) if cell]
+    if len(rows) < len(new.rows):
+        tell(f"{len(new.rows) - len(rows)} rows without a label are left out")
+    return rows
 
 
 def _read(path: Path, label: str | None, column: str | None, model: Bundle, tell: Callable[[str], None]) -> _New:
     """Every row of a source, or every second, fourth … of a long one."""
     column = column or model.input
-    labels = _labels(path, label, column, model, tell)
+    label, labels = _labels(path, label, column, model, tell)
     rows: list[_Row] = []
     step, failed, total = 1, 0, 0
     for chunk in stream(path, modality=model.modality, input=column, chunk=CHUNK):
@@ -190,39 +206,43 @@ def _read(path: Path, label: str | None, column: str | None, model: Bundle, tell
         while len(rows) > 2 * MOST:
             step *= 2
             rows = [row for row in rows if row.place % step == 0]
-    return _New(rows, failed, total, labels is not None, shown(str(path)))
+    return _New(rows, failed, total, label, shown(str(path)))
 
 
 def _labels(
     path: Path, label: str | None, column: str | None, model: Bundle, tell: Callable[[str], None]
-) -> Callable[[int, Any], str] | None:
-    """How to find the label of a row from its position and item; None where the source has no labels."""
+) -> tuple[str | None, Callable[[int, Any], Any] | None]:
+    """Where labels stand, and how to find that of a row from its position and item; None where there are none."""
     if label == "" or not exists(path):
-        return None
+        return None, None
     if path.is_dir():
         if label:
             raise OptionError(f"--label names a column of a table, but {shown(str(path))} is a folder. Leave it out.")
         if not any((path / name).is_dir() for name in model.labels):
-            return None
-        return lambda row, item: label_text(shown(Path(item).relative_to(path).parts[0]))
+            return None, None
+        return "folder names", lambda row, item: shown(Path(item).relative_to(path).parts[0])
     if path.suffix.lower() not in TABLE_SUFFIXES:
-        return None
+        return None, None
     table = open_table(path)
     if label is None:
         free = [name for name in table.columns if name != column]
-        label = next((name for tier in LABEL_NAMES for name in free if name.lower() in tier), None)
+        called = next((name for tier in LABEL_NAMES for name in free if name.lower() in tier), None)
+        label = model.target if model.target in free else called
         if label is None:
-            return None
+            return None, None
         tell(f"column \"{label}\" is taken as the labels; use --label '' to check without them")
-    elif label not in table.columns:
-        near = suggestion(label, table.columns) or " Name one of these."
-        raise OptionError(
-            f'column "{label}", given as the label, is not in {shown(str(path))} ({all_names(table.columns)}).{near}'
-        )
+    names = [label] if label in table.columns else [name.strip() for name in label.split(",")]
+    for name in names:
+        if name not in table.columns:
+            near = suggestion(name, table.columns) or " Name one of these."
+            raise OptionError(
+                f'column "{name}", given as the label, is not in {shown(str(path))} ({all_names(table.columns)}).{near}'
+            )
     records = table.records()  # read beside the items, one for one
 
-    def next_label(row: int, item: Any) -> str:
+    def next_label(row: int, item: Any) -> Any:
         record = next(records)
-        return "" if isinstance(record, Broken) else label_text(record.get(label))
+        cells = tuple(None if isinstance(record, Broken) else record.get(name) for name in names)
+        return cells if len(names) > 1 else cells[0]
 
-    return next_label
+    return label, next_label

@@ -50,6 +50,7 @@ def tune(
     source: str,
     *,
     label: str | None = None,
+    task: str | None = None,
     input: str | None = None,  # noqa: A002 - the name of the flag
     group: str | None = None,
     out: str | None = None,
@@ -70,7 +71,10 @@ def tune(
 
     Args:
         source: a folder with one sub-folder per class, a CSV, TSV or Parquet table, or JSON lines.
-        label: the column that holds the label; guessed when the guess is safe.
+        label: the column that holds the label, or several columns of 0 and 1 joined by commas; guessed when the guess
+            is safe.
+        task: what the labels are: classification (one class each), multilabel (several labels), ordinal (ratings) or
+            regression (numbers); guessed when the guess is safe, and said.
         input: the column that holds the text or the file name; guessed when the guess is safe.
         group: the column that says which rows belong together (speaker, patient, document).
         out: the run folder to write; by default runs/ and the name of the source.
@@ -79,12 +83,14 @@ def tune(
         seed: one number that fixes every random choice; by default 0.
         backbone: a name from `handful models list`, a folder or a Hugging Face id; several joined by commas; by
             default auto: the data choose among the default ones.
-        strategies: which arms to try, joined by commas; frozen: majority, zero-shot, centroid, ridge, logistic, svm;
-            moving weights: contrastive, supcon, bias, lora, adapters, prefix, prompt, ia3, soup, wise, partial,
+        strategies: which arms to try, joined by commas; frozen: majority, zero-shot, centroid, ridge, logistic, svm,
+            of ratings also cumulative-ridge and cumulative; moving weights: contrastive, supcon, bias, lora, adapters, prefix, prompt, ia3, soup, wise, partial,
             gradual, distilled, full; for rows with answers base, in-context, lora, bias, ia3, prefix, prompt, adapters,
             partial, full, synthetic, and for preferences dpo and ipo; by default all frozen ones, and of the others
             those that are worth their time here.
-        metric: accuracy (default), balanced_accuracy or macro_f1; of answers loss (default), exact_match, token_f1 or
+        metric: what arms are compared by, the first one by default: of classes accuracy, balanced_accuracy or macro_f1;
+            of several labels samples_f1, micro_f1, macro_f1 or exact_match; of ratings mean_absolute_error,
+            quadratic_kappa or accuracy; of numbers mean_absolute_error or r2; of answers loss, exact_match, token_f1 or
             regex:PATTERN.
         remedy: what holds a language model back from forgetting: fade (half of what moved), l2sp (a pull to where
             weights began) or replay (its own answers to general prompts are mixed in); by default none, and where it
@@ -99,7 +105,7 @@ def tune(
         json: print scores.json on standard output, everything else on standard error.
     """
     given = dict(
-        source=source, label=label, input=input, group=group, out=out, budget=budget, seed=seed,
+        source=source, label=label, task=task, input=input, group=group, out=out, budget=budget, seed=seed,
         backbone=backbone, strategies=strategies, metric=metric, remedy=remedy, engine=engine, search=search,
         resume=resume or None, carry_items=carry_items or None,
     )  # fmt: skip
@@ -111,7 +117,7 @@ def tune(
     from handful.data.readers import load
 
     with Bars() as bars:
-        data = load(source, label=label, input=input, group=group, modality=as_)
+        data = load(source, label=label, input=input, group=group, modality=as_, task=task)
         _say(data.notes)
 
         # What is wrong with the rows is said before the seconds that these take.
@@ -138,6 +144,7 @@ def inspect(
     source: str,
     *,
     label: str | None = None,
+    task: str | None = None,
     input: str | None = None,  # noqa: A002 - the name of the flag
     group: str | None = None,
     against: str | None = None,
@@ -149,6 +156,7 @@ def inspect(
     Args:
         source: what `handful tune` takes.
         label: the column that holds the label; guessed when the guess is safe.
+        task: what the labels are, as for `handful tune`.
         input: the column that holds the text or the file name; guessed when the guess is safe.
         group: the column that says which rows belong together (speaker, patient, document).
         against: a folder, table or text file of new items: whether the examples look like them.
@@ -158,7 +166,7 @@ def inspect(
     from handful.data.readers import load
 
     with Bars() as bars:
-        data = load(source, label=label, input=input, group=group)
+        data = load(source, label=label, input=input, group=group, task=task)
         _say(data.notes)
 
         from handful import api
@@ -182,7 +190,7 @@ def predict(
     reject: str | None = None,
     sets: str | None = None,
 ) -> None:
-    """Answer new items: one row per input, in input order: input, label, confidence.
+    """Answer new items: one row per input, in input order: input, answer, confidence (of numbers: an interval).
 
     Args:
         run: the run folder that `handful tune` wrote, or its model folder.
@@ -192,8 +200,8 @@ def predict(
         probabilities: add a column per class.
         reject: refuse inputs that are stranger than all but this share of the training rows, for example 5%: their
             label is empty, and a column says so.
-        sets: add a column with all classes that an answer may have, so that the right one is among them this often,
-            for example 90%.
+        sets: add a column with all that an answer may be (classes, or an interval of numbers), so that the right one is
+            among it this often, for example 90%.
     """
     from handful.data.readers import that_exists
 
@@ -201,7 +209,7 @@ def predict(
 
     from handful.export.bundle import Bundle
     from handful.export.record import is_speaker
-    from handful.prediction import Doubts, answers, share_of, write_answers, write_texts
+    from handful.prediction import Doubts, answer_column, answers, share_of, write_answers, write_texts
 
     doubts = Doubts(
         None if reject is None else share_of(reject, "--reject"), None if sets is None else share_of(sets, "--sets")
@@ -225,7 +233,7 @@ def predict(
         else:
             model = Bundle.load(run)
             found = answers(model, source, input, tick, doubts)
-            rows, missed = write_answers(found, model.labels, file, probabilities, lambda line: _say([line]))
+            rows, missed = write_answers(found, answer_column(model), file, probabilities, lambda line: _say([line]))
     if file:
         put(f"{rows - missed} of {rows} rows answered: {file}")
 

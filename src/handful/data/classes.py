@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
 
-from handful.data.cells import shown
 from handful.data.dataset import Dataset
+from handful.data.names import listed
 from handful.errors import DataError
 
 ENOUGH_ROWS = 5
 """Fewer rows than this of a class and one row more or less decides its score: five folds want one row each."""
 
-# How many names a message lists before it says "and N more".
-_LISTED = 5
+
+def check_targets(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
+    """Refuse labels of any task that nothing can be learned from.
+
+    Args:
+        dataset: labelled rows; where they carry a split, only its train part is learned from.
+        where: where the labels stand, as the user would name it, for example ``column "topic"``.
+        remedy: what to do about labels that cannot work, one sentence.
+
+    Returns:
+        What is odd about the labels but no reason to refuse them, one sentence each.
+
+    Raises:
+        DataError: all rows have the same label, there are no rows to train on, or each has a class of its own.
+    """
+    if dataset.one_class_each:
+        return check_classes(dataset, where, remedy)
+    train = _training(dataset)
+    if len(set(train.labels or ())) == 1:
+        (only,) = set(train.labels or ())
+        raise DataError(
+            f"all {len(train)} {'training ' if dataset.split else ''}items of {dataset.source} have the same label, "
+            f'"{only}" ({where}): nothing can be told apart. {remedy}'
+        )
+    return tuple(_labels_everywhere(train))
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names in quotation marks, at most five of them: ``"a", "b" and 3 more``."""
-    quoted = [f'"{shown(name)}"' for name in names[:_LISTED]]
-    if len(names) > _LISTED:
-        return f"{', '.join(quoted)} and {len(names) - _LISTED} more"
-    return " and ".join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else "".join(quoted)
-
-
-def either(names: Sequence[str]) -> str:
-    """Names as alternatives: ``"a" or "b"``."""
-    return " or ".join(f'"{shown(name)}"' for name in names)
-
-
-def all_names(names: Iterable[str]) -> str:
-    """All columns there are, to choose from: ``columns: a, b``."""
-    return f"columns: {', '.join(map(shown, names)) or 'none'}"
+def _labels_everywhere(train: Dataset) -> list[str]:
+    """Labels that every row has, and labels that one row has."""
+    counts = train.counts
+    single = sorted(name for name, count in counts.items() if count == 1)
+    always = sorted(name for name, count in counts.items() if count == len(train))
+    notes = []
+    if always:
+        notes.append(
+            f"{listed(always)} {'is' if len(always) == 1 else 'are'} on every row, so that nothing is learned about it"
+        )
+    if single:
+        notes.append(f"one row only has {listed(single)}: whether it is recognised cannot be measured")
+    return notes
 
 
 def check_classes(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
@@ -48,9 +67,7 @@ def check_classes(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
     Raises:
         DataError: one class only, no rows to train on, or a class per item.
     """
-    train = dataset.part("train") if dataset.split else dataset
-    if not len(train):
-        raise DataError(f"no row of {dataset.source} is for training: the split of every row is test. Add train rows.")
+    train = _training(dataset)
     counts = train.counts
     if len(counts) == 1:
         (only,) = counts
@@ -65,6 +82,13 @@ def check_classes(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
             f"item, not a class. {remedy}"
         )
     return tuple(_oddities(dataset, counts))
+
+
+def _training(dataset: Dataset) -> Dataset:
+    train = dataset.part("train") if dataset.split else dataset
+    if not len(train):
+        raise DataError(f"no row of {dataset.source} is for training: the split of every row is test. Add train rows.")
+    return train
 
 
 def _oddities(dataset: Dataset, counts: dict[str, int]) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from handful.data.cells import is_missing
-from handful.data.classes import all_names, either, listed
 from handful.data.input_column import choose_input, input_note
 from handful.data.label_column import check_header, guess_label, label_note
+from handful.data.names import all_names, either, listed
 from handful.data.tables import Columns
 from handful.errors import OptionError, suggestion
 
@@ -32,13 +32,15 @@ class Wanted:
     input: str | None = None
     """The column of texts or file names."""
     label: str | None = None
-    """The column of class names."""
+    """The column of targets, or several columns of 0 and 1 joined by commas."""
     group: str | None = None
     """The column that says what belongs together."""
     split: str | None = None
     """The column that says train or test."""
     modality: str | None = None
     """What the input must hold: text, image or sound."""
+    task: str | None = None
+    """What the targets are; guessed by default."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ class Choice:
     modality: str
     """What it holds: text, image or sound."""
     label: str
-    """The column of the class names; empty where none was asked for."""
+    """The column of the targets; empty where none was asked for, or where they are several."""
+    labels: tuple[str, ...]
+    """The columns of 0 and 1 that are the targets together; empty where there is one column."""
     group: str
     """The column of groups, or empty."""
     split: str
@@ -72,11 +76,13 @@ def choose(columns: Columns, source: str, wanted: Wanted, headed: bool = True) -
         OptionError: a named column does not exist, or a guess would not be safe.
         DataError: no column can be the label or the input, or the names of the columns are missing.
     """
-    named = _named(columns, source, wanted)
+    several = _several(columns, wanted.label)
+    one = replace(wanted, label=None) if several else wanted
+    named = [*_named(columns, source, one), *several]
     split = _split(columns, source, wanted, named)
     if headed and not wanted.label:
         check_header(columns, source)
-    label = wanted.label or guess_label(columns, source, [*named, split], unlikely=GROUP_NAMES)
+    label = "" if several else wanted.label or guess_label(columns, source, [*named, split], unlikely=GROUP_NAMES)
     group = _group(columns, source, wanted, [*named, split, label])
     taken = [*named, split, label, group]
     text, modality = choose_input(columns, source, wanted.input, wanted.modality, taken)
@@ -86,10 +92,18 @@ def choose(columns: Columns, source: str, wanted: Wanted, headed: bool = True) -
         *([] if wanted.group or not group else [_group_note(columns, group)]),
     ]
     notes += [why for name in columns.cells if (why := _no_group(columns, name, wanted, [*taken, text]))]
-    unused = [name for name in columns.cells if name not in (text, label, group, split)]
+    unused = [name for name in columns.cells if name not in (text, label, group, split, *several)]
     if unused:
         notes.append(f"column{'s' * (len(unused) > 1)} not used: {listed(unused)}")
-    return Choice(text, modality, label, group, split, tuple(notes))
+    return Choice(text, modality, label, several, group, split, tuple(notes))
+
+
+def _several(columns: Columns, label: str | None) -> tuple[str, ...]:
+    """The columns that a list of names joined by commas names; none where it is the name of one."""
+    if label is None or label in columns.cells or "," not in label:
+        return ()
+    names = tuple(name.strip() for name in label.split(","))
+    return names if all(name in columns.cells for name in names) else ()
 
 
 def choose_parts(columns: Columns, source: str, wanted: Wanted) -> tuple[str, str, tuple[str, ...]]:

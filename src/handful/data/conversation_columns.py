@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import astuple, dataclass, replace
 
-from handful.data.classes import all_names, listed
 from handful.data.conversations import Conversation, Fields, Preference, Row, messages_in, read_row
 from handful.data.label_column import LABEL_NAMES
+from handful.data.names import all_names, listed
 from handful.data.tables import Columns
 from handful.errors import DataError
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from handful.data.conversations import Conversation, Preference
+from handful.data.targets import CLASSES, counts_of, names_of
 from handful.errors import DataError, advised
 from handful.files import MEDIA_BYTES, open_ordinary
 
@@ -39,7 +39,8 @@ class Dataset:
     modality: str
     """What the items are: text, image, sound or language."""
     labels: tuple[str, ...] | None = None
-    """One class name per item, or None where nothing is labelled."""
+    """What is wanted of each item, as it is written: a class, labels joined by ``|``, a rating, a number; None where
+    nothing is labelled."""
     groups: tuple[str, ...] | None = None
     """Who or what each item came from (speaker, patient, document); a group is never split across folds."""
     split: tuple[str, ...] | None = None
@@ -50,6 +51,10 @@ class Dataset:
     """Where the items came from, as the user would name it."""
     input: str | None = None
     """The column of a table that the items came from; None for folders and lists."""
+    task: str = "classification"
+    """The name of the task that reads the labels."""
+    target: str | None = None
+    """The column of a table that the labels came from; None for folders, lists and several columns."""
     notes: tuple[str, ...] = ()
     """What the reader guessed, skipped or changed, one sentence each."""
     unreadable: Mapping[int, str] = field(default_factory=dict)
@@ -64,13 +69,18 @@ class Dataset:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The class names, sorted; empty where nothing is labelled."""
-        return tuple(sorted(set(self.labels or ())))
+        """The different classes, labels or ratings, sorted; empty for numbers and where nothing is labelled."""
+        return names_of(self.labels or (), self.task)
+
+    @property
+    def one_class_each(self) -> bool:
+        """Whether the label of an item is the one class that it is of, without an order among classes."""
+        return self.labels is not None and self.task == CLASSES
 
     @property
     def counts(self) -> dict[str, int]:
-        """Rows per class, most frequent first."""
-        return dict(Counter(self.labels or ()).most_common())
+        """Rows per class, label or rating, most frequent first."""
+        return counts_of(self.labels or (), self.task)
 
     def take(self, index: Sequence[int] | np.ndarray) -> Dataset:
         """The Dataset of the items at these positions, in this order."""
@@ -112,7 +122,7 @@ class Dataset:
                 f"the first is {advised(example, 'Repair or remove them.')}"
             )
         kept = self.take([i for i in range(len(self)) if i not in failed])
-        gone = sorted(set(self.classes) - set(kept.classes))
+        gone = sorted(set(self.classes) - set(kept.classes)) if self.one_class_each else []
         if gone:
             raise DataError(
                 f"class {gone[0]!r} in {self.source} has no readable item left; the first unreadable one is {example}. "

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from handful.data.cells import label_text, shown
-from handful.data.classes import check_classes, listed
+from handful.data.classes import check_classes
 from handful.data.columns import SPLITS
 from handful.data.dataset import Dataset
 from handful.data.items import PLURAL, media_kind, media_problem
+from handful.data.names import listed
 from handful.data.tables import TABLE_SUFFIXES
 from handful.errors import DataError, MachineError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from handful.data.cells import is_missing
-from handful.data.classes import all_names, either
 from handful.data.items import PLURAL, kind_of
+from handful.data.names import all_names, either
 from handful.data.tables import Columns
 from handful.errors import DataError, OptionError
 

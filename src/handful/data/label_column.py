@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from handful.data.cells import is_missing, label_text
-from handful.data.classes import all_names, either
 from handful.data.input_column import TEXT_NAMES
 from handful.data.items import kind_of
+from handful.data.names import all_names, either
 from handful.data.tables import Columns
 from handful.errors import DataError, OptionError
 
 # In lower case; a name in an earlier row is taken before one in a later row.
 LABEL_NAMES = (("label", "labels"), ("class", "category", "target", "intent", "topic", "sentiment", "tag", "y"))
 
+# Looked for only where no column holds what could be classes.
+_LATER_NAMES = frozenset({
+    "tags", "labels", "categories", "topics", "rating", "stars", "score", "grade", "price", "amount", "value",
+    "severity",
+})  # fmt: skip
+
 # A label guessed from its values must come twice on average and be no sentence.
 _MOST_CLASSES = 0.5
 _LONGEST_LABEL = 60
-
-# More different fractional numbers than this are measurements, not classes.
-_MOST_NUMBERS = 20
 
 
 def guess_label(columns: Columns, source: str, taken: Collection[str], unlikely: Collection[str] = ()) -> str:
@@ -33,19 +37,19 @@ def guess_label(columns: Columns, source: str, taken: Collection[str], unlikely:
 
     Raises:
         OptionError: several columns could be the label.
-        DataError: none can, or the one that is called so holds measurements.
+        DataError: none can.
     """
     for tier in LABEL_NAMES:
         known = [name for name in columns.cells if name.lower() in tier and name not in taken]
         if len(known) > 1:
             raise _ambiguous_label(columns, source, known)
         if known:
-            _refuse_numbers(columns, source, known[0])
             return known[0]
     found = [name for name in columns.cells if name not in taken and _could_be_label(columns, name)]
     # A well-known text column is that, even if few different values make it look like a label.
     others = {*unlikely, *(name for tier in TEXT_NAMES for name in tier)}
     found = [name for name in found if name.lower() not in others] or found
+    found = found or _later(columns, [name for name in columns.cells if name not in taken])
     if len(found) > 1:
         raise _ambiguous_label(columns, source, found)
     if not found:
@@ -90,20 +94,22 @@ def _could_be_label(columns: Columns, name: str) -> bool:
     return max(map(len, different)) <= _LONGEST_LABEL and not _fractions(different)
 
 
-def _refuse_numbers(columns: Columns, source: str, name: str) -> None:
-    values = {label_text(cell) for cell in columns.cells[name] if isinstance(cell, str) and not is_missing(cell)}
-    if len(values) > _MOST_NUMBERS and _fractions(values):
-        raise DataError(
-            f'column "{name}" of {source} holds numbers ({len(values)} different ones), not classes. '
-            "Choose another column with --label, or name this one to take each number as a class."
-        )
+def _later(columns: Columns, free: Sequence[str]) -> list[str]:
+    """Columns that are called like tags, ratings or amounts, or else all that hold numbers that differ."""
+    called = [name for name in free if name.lower() in _LATER_NAMES]
+    return called or [name for name in free if _amounts(columns.cells[name])]
+
+
+def _amounts(cells: Sequence[Any]) -> bool:
+    """Whether a column holds numbers with fractions; whole ones, all different, may be the number of the row."""
+    return _fractions({label_text(cell) for cell in cells if not is_missing(cell)})
 
 
 def _fractions(values: Collection[str]) -> bool:
     """Whether all values are numbers and one at least has a fraction."""
     try:
         numbers = [float(value) for value in values]
-    except ValueError:
+    except (TypeError, ValueError):
         return False
     return any(number != number or not number.is_integer() for number in numbers)
 

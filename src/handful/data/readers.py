@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from handful.data.cells import label_text, shown
-from handful.data.classes import check_classes, listed
+from handful.data.classes import check_targets
 from handful.data.columns import Choice, Wanted, choose, choose_parts, split_of
 from handful.data.conversation_columns import lacking, names_classes, recognise, rows_of, unused
 from handful.data.conversations import Conversation, Fields, Message
 from handful.data.dataset import MODALITIES, UNREADABLE_SHARE, Dataset
 from handful.data.folders import read_folder
 from handful.data.items import PLURAL, kind_of, make_items, media_kind
+from handful.data.names import listed
 from handful.data.tables import (
     DELIMITED_SUFFIXES,
     TABLE_SUFFIXES,
@@ -28,6 +29,7 @@ from handful.data.tables import (
     open_table,
     record_table,
 )
+from handful.data.targets import CLASSES, Column, check_task, read_column, read_indicators
 from handful.errors import DataError, OptionError, advised, suggestion
 from handful.files import kind_of_file, not_ordinary
 
@@ -50,6 +52,7 @@ def load(
     group: str | Sequence[Any] | None = None,
     split: str | Sequence[Any] | None = None,
     modality: str | None = None,
+    task: str | None = None,
 ) -> Dataset:
     """Read labelled items, or rows for a language model; images and sounds are found and checked, but not yet decoded.
 
@@ -61,13 +64,16 @@ def load(
             JSON lines file; a pandas DataFrame; a Hugging Face ``datasets.Dataset``; a list of dictionaries, one per
             row; or a list of texts, paths, Pillow pictures, arrays of pixels or ``(samples, rate)`` pairs.
         labels: the N labels of a list.
-        label: the column of the labels in a table; guessed where that is safe.
+        label: the column of the labels in a table, or several columns of 0 and 1 joined by commas; guessed where that
+            is safe.
         input: the column of the texts, or of the names of the files, relative to the table.
         group: the column that says what belongs together (speaker, patient, document), or the N groups of a list;
             an empty text means that there is none.
         split: the column that says train or test, or N of these for a list; an empty text means that there is none.
         modality: text, image or sound, where the source holds several; language, where a model is to answer texts
             with their labels, or where a table of rows for a language model could be one of classes too.
+        task: what the labels are: classification, multilabel (several of a row), ordinal (ratings) or regression
+            (numbers); guessed where that is safe, and said.
 
     Returns:
         The Dataset; what was guessed, skipped or changed is in its ``notes`` and ``unreadable``.
@@ -82,15 +88,16 @@ def load(
             f"modality must be text, image, sound or language, got {modality!r}."
             + (suggestion(str(modality), MODALITIES) or " Choose one of these.")
         )
+    check_task(task)
     if _is_list(source) and not (labels is None and _is_records(source)):
         if label or input:
             raise OptionError("label= and input= name columns of a table; a list has none. Give labels=[…] instead.")
-        return _read_list(source, labels, group, split, modality)
+        return _read_list(source, labels, group, split, modality, task)
     if labels is not None:
         raise OptionError("labels= belongs to a list; a table or folder holds its own. Name the column with label=.")
     if not (isinstance(group, str | None) and isinstance(split, str | None)):
         raise OptionError("group= and split= must be names of columns for a table, got lists. Name the columns.")
-    wanted = Wanted(input, label, group, split, modality)
+    wanted = Wanted(input, label, group, split, modality, task)
     if not isinstance(source, str | Path):
         return _read_table(_object_table(source), wanted, headed=False)
     path = that_exists(source)
@@ -99,6 +106,11 @@ def load(
             raise OptionError(
                 f"label=, input=, group= and split= name columns of a table, but {shown(str(path))} is a folder: "
                 "its sub-folders are the labels. Leave them out."
+            )
+        if task not in (None, CLASSES):
+            raise OptionError(
+                f"task must be classification for a folder ({shown(str(path))}), whose sub-folders are classes, got "
+                f"{task}. Write a table with the names of the files and their labels."
             )
         if modality in _INSTEAD:
             raise OptionError(
@@ -183,7 +195,7 @@ def _object_table(source: Any) -> Table:
     )
 
 
-def _read_list(source: Any, labels: Any, group: Any, split: Any, modality: str | None) -> Dataset:
+def _read_list(source: Any, labels: Any, group: Any, split: Any, modality: str | None, task: str | None) -> Dataset:
     values = list(source)
     if not values:
         raise DataError("the list is empty. Give at least two items of each class.")
@@ -211,12 +223,15 @@ def _read_list(source: Any, labels: Any, group: Any, split: Any, modality: str |
     if modality not in MODALITIES:
         got = {"mixed": "different kinds", "": "nothing but missing values"}.get(kind, type(values[0]).__name__)
         raise DataError(f"the list must hold texts, images or sounds, all of one kind, got {got}. Change it.")
-    choice = Choice("input", modality, "label", "group" * ("group" in columns), "split" * ("split" in columns), ())
+    choice = Choice("input", modality, "label", (), "group" * ("group" in columns), "split" * ("split" in columns), ())
     cells = {
-        name: given if name == "input" else [label_text(cell) for cell in given] for name, given in columns.items()
+        name: given if name in ("input", "label") else [label_text(cell) for cell in given]
+        for name, given in columns.items()
     }
     table = Table("the list", tuple(columns), lambda: iter(()))
-    dataset = _build(Columns(cells, tuple(range(len(values))), {}), choice, table, "labels=", "Correct the labels.")
+    column = read_column(cells["label"], "labels=", CLASSES if answered else task)
+    rows = Columns(cells, tuple(range(len(values))), {})
+    dataset = _build(rows, choice, table, column, "labels=", "Correct the labels.")
     return _as_language(dataset) if answered else dataset
 
 
@@ -230,7 +245,15 @@ def _read_table(table: Table, wanted: Wanted, headed: bool) -> Dataset:
         return _build_rows(columns, fields, wanted, table)
     choice = _choose(columns, table.source, wanted, headed)
     remedy = "Choose another column with --label, or correct the labels."
-    dataset = replace(_build(columns, choice, table, f'column "{choice.label}"', remedy), input=choice.input)
+    if choice.labels:
+        column = read_indicators({name: columns.cells[name] for name in choice.labels}, table.source)
+    else:
+        column = read_column(
+            columns.cells[choice.label], choice.label, CLASSES if wanted.modality == "language" else wanted.task
+        )
+    where = f'column "{choice.label}"' if choice.label else f"columns {listed(choice.labels)}"
+    dataset = _build(columns, choice, table, column, where, remedy)
+    dataset = replace(dataset, input=choice.input, target=choice.label or None)
     return _as_language(dataset) if wanted.modality == "language" else dataset
 
 
@@ -263,7 +286,7 @@ def _build_rows(columns: Columns, fields: Fields, wanted: Wanted, table: Table) 
     group, split, guessed = choose_parts(columns, source, wanted)
     found = rows_of(columns, fields, source)
     _check_share(found.unreadable, len(columns) + len(columns.broken), source)
-    choice = Choice(fields.prompt or fields.messages or fields.chosen, "language", "", group, split, guessed)
+    choice = Choice(fields.prompt or fields.messages or fields.chosen, "language", "", (), group, split, guessed)
     parts = tuple(_split(columns.cells[split][i], columns.rows[i]) for i in found.kept) if split else ()
     dataset = Dataset(
         items=found.items,
@@ -300,14 +323,14 @@ def _as_language(dataset: Dataset) -> Dataset:
     return replace(dataset, items=items, modality="language", notes=(*dataset.notes, note))
 
 
-def _build(columns: Columns, choice: Choice, table: Table, where: str, remedy: str) -> Dataset:
-    cells, rows, source = columns.cells, columns.rows, table.source
-    names = [label_text(cell) for cell in cells[choice.label]]
+def _build(columns: Columns, choice: Choice, table: Table, column: Column, where: str, remedy: str) -> Dataset:
+    cells, rows, source, names = columns.cells, columns.rows, table.source, column.cells
     kept = [i for i, name in enumerate(names) if name]
-    if not kept:
+    if not kept and not column.wrong:
         raise DataError(f"{source} has no labels: {where} is empty in every row. {remedy}")
     unreadable = dict(columns.broken)
-    unreadable.update({rows[i]: f"row {rows[i]}: the label is empty" for i, name in enumerate(names) if not name})
+    why = {i: column.wrong.get(i, "the label is empty") for i, name in enumerate(names) if not name}
+    unreadable.update({rows[i]: f"row {rows[i]}: {reason}" for i, reason in why.items()})
     _check_share(unreadable, len(rows) + len(columns.broken), source)
     items, failed = make_items([cells[choice.input][i] for i in kept], choice.modality, table.folder)
     split = [_split(cells[choice.split][i], rows[i]) for i in kept] if choice.split else []
@@ -319,11 +342,12 @@ def _build(columns: Columns, choice: Choice, table: Table, where: str, remedy: s
         split=tuple(split) if "test" in split else None,
         rows=tuple(rows[i] for i in kept),
         source=source,
-        notes=(*table.notes, *choice.notes, *_split_notes(columns, choice, kept)),
+        task=column.task,
+        notes=(*table.notes, *choice.notes, *column.notes, *_split_notes(columns, choice, kept)),
         unreadable=unreadable,
     )
     dataset = dataset.without(failed)
-    return replace(dataset, notes=(*dataset.notes, *check_classes(dataset, where, remedy)))
+    return replace(dataset, notes=(*dataset.notes, *check_targets(dataset, where, remedy)))
 
 
 def _check_share(unreadable: Mapping[int, str], total: int, source: str) -> None:

@@ -19,7 +19,8 @@ def fold_ids(y: np.ndarray, groups: np.ndarray, k: int, rng: np.random.Generator
     class are spread so that any two folds differ by at most one of them, and fold sizes differ by at most one.
 
     Args:
-        y: (N,) class of each row, whole numbers.
+        y: (N,) class of each row, whole numbers; or (N, S) how much each row has of each of S things, as of several
+            labels, which are then shared out evenly (iterative stratification; Sechidis et al. 2011).
         groups: (N,) group of each row, whole numbers; rows of one group land in one fold.
         k: how many folds, from 2 up to the number of groups; with as many folds as groups every fold is one group.
         rng: decides between equally good folds, and the order of equal groups.
@@ -30,38 +31,49 @@ def fold_ids(y: np.ndarray, groups: np.ndarray, k: int, rng: np.random.Generator
     Raises:
         OptionError: fewer groups than folds, or fewer than two folds.
     """
-    y, groups = np.unique(y, return_inverse=True)[1], np.unique(groups, return_inverse=True)[1]
+    groups, several = np.unique(groups, return_inverse=True)[1], y.ndim > 1
+    if not several:
+        classes = np.unique(y, return_inverse=True)[1]
+        y = np.eye(int(classes.max(initial=0)) + 1)[classes]
     count = int(groups.max()) + 1 if len(groups) else 0  # G
     if not 2 <= k <= count:
         raise OptionError(
             f"the number of folds must be between 2 and the number of groups ({count}), got {k}. Choose another."
         )
-    held = np.zeros((count, int(y.max()) + 1))  # (G, C) rows of each class in each group
-    np.add.at(held, (groups, y), 1)
-    sizes = held.sum(1)
-    weight = 1 / held.sum(0) ** 2  # a row of a rare class is a larger share of it
-    dealt = np.zeros((k, held.shape[1]))  # (k, C) rows of each class in each fold so far
+    held = np.zeros((count, y.shape[1]))  # (G, C) rows of each class in each group
+    np.add.at(held, groups, y)
+    sizes = np.bincount(groups, minlength=count).astype(float)
+    weight = 1 / np.maximum(held.sum(0), 1e-9) ** 2  # a row of a rare class is a larger share of it
+    dealt, filled = np.zeros((k, held.shape[1])), np.zeros(k)  # (k, C) of each class in each fold so far; (k,) rows
     fold_of = np.zeros(count, dtype=np.int64)
-    for group in _order(held, sizes, rng):
+    for group in _order(held, sizes, weight, rng):
         # Adding v to fold f raises the sum of squares over all folds by 2 v·dealt[f] plus the same for every f.
         cost = dealt @ (held[group] * weight)
-        totals = dealt.sum(1)
+        # Rows of several labels have hardly ever equal costs: their number has to be looked after by itself.
+        room = filled + sizes[group] <= np.ceil(len(groups) / k)
+        if several and room.any():
+            cost = np.where(room, cost, np.inf)
         best = np.flatnonzero(cost <= cost.min() * (1 + 1e-9))
-        best = best[totals[best] == totals[best].min()]
+        best = best[filled[best] == filled[best].min()]
         fold = best[rng.integers(len(best))]
         dealt[fold] += held[group]
+        filled[fold] += sizes[group]
         fold_of[group] = fold
     found: np.ndarray = fold_of[groups]
     return found
 
 
-def _order(held: np.ndarray, sizes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _order(held: np.ndarray, sizes: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(G,) groups, largest first, those of one class together, otherwise shuffled.
+
+    A row of several labels stands with the rarest of them, and rare labels are dealt first, while there is room.
 
     Keeping a class together is what makes the fold sizes even: the rows that are left over after whole rounds go
     where the total is smallest.
     """
     class_rank = rng.permutation(held.shape[1])[held.argmax(1)]
+    if (np.count_nonzero(held, axis=1) > sizes).any():
+        class_rank = np.lexsort((rng.random(len(weight)), -weight)).argsort()[(held * weight).argmax(1)]
     return np.lexsort((rng.random(len(held)), class_rank, -sizes))
 
 

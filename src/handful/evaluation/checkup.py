@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from handful.data.classes import listed
+from handful.data.names import listed
 from handful.evaluation.drift import ALARM, Drift
 from handful.evaluation.intervals import Estimate
+from handful.evaluation.metrics import Scale
 
 USUAL = 0.05
 """Inputs stranger than all but this share of the training rows are counted as strange."""
@@ -39,6 +40,8 @@ class Checkup:
     """The score on the new rows; None where they carry no labels."""
     metric: str = "accuracy"
     """The metric of both."""
+    scale: Scale = field(default_factory=Scale)
+    """How the metric is told."""
     unknown: Mapping[str, int] = field(default_factory=dict)
     """Classes of the new rows that the run has never seen → how many rows they have; they count as wrong."""
 
@@ -51,6 +54,8 @@ class Checkup:
         if self.promised is None or self.measured is None:
             return -1.0
         p, m = self.promised, self.measured
+        if not self.scale.higher_is_better:
+            p, m = -p, -m
         return float(p.value - m.value - np.hypot(p.value - p.low, m.high - m.value))
 
     @property
@@ -59,7 +64,10 @@ class Checkup:
         if self.unknown or self.fallen > 0:
             return "retrain"
         if self.promised is not None and self.measured is not None:
-            return "unsure" if self.measured.value < self.promised.low else "as promised"
+            within = self.measured.value >= self.promised.low
+            if not self.scale.higher_is_better:
+                within = self.measured.value <= self.promised.high
+            return "as promised" if within else "unsure"
         return "drifted" if self.drift is not None and self.drift.found else "as promised"
 
     @property
@@ -81,8 +89,16 @@ class Checkup:
 
     def _promise(self) -> str:
         assert self.measured is not None
-        before = f"promised {_range(self.promised)}, " if self.promised is not None else ""
-        return f"{before}measured {self.measured.value:.2f} ({_range(self.measured)}) on {self.rows} rows"
+        what = "" if self.metric == "accuracy" else f"{self.scale.title} "
+        before = f"{what}promised {self._range(self.promised)}, " if self.promised is not None else what
+        value = self._figure(self.measured.value)
+        return f"{before}measured {value} ({self._range(self.measured)}) on {self.rows} rows"
+
+    def _figure(self, value: float) -> str:
+        return f"{value:.2f}" if self.scale.percent else self.scale.told(value)
+
+    def _range(self, estimate: Estimate) -> str:
+        return f"{self._figure(estimate.low)}\N{EN DASH}{self._figure(estimate.high)}"
 
     def _drifted(self) -> str:
         if self.drift is None:
@@ -117,10 +133,6 @@ class Checkup:
 
 _ADVICE = {
     "retrain": "retrain",
-    "unsure": "lower, but too few rows to be sure; label more and check again",
+    "unsure": "worse, but too few rows to be sure; label more and check again",
     "as promised": "as promised",
 }
-
-
-def _range(estimate: Estimate) -> str:
-    return f"{estimate.low:.2f}\N{EN DASH}{estimate.high:.2f}"

@@ -9,7 +9,7 @@ holds the luck of the draw: which rows one happens to label next.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from scipy.special import ndtri
 
 from handful.errors import OptionError
 from handful.evaluation.intervals import Estimate, interval
-from handful.evaluation.metrics import share
+from handful.evaluation.metrics import Measured, Scale
 
 Floats = NDArray[np.floating]
 
@@ -80,9 +80,11 @@ class Curve:
     """Classes in the order in which they need labels: those with hardly any rows, then those with most errors."""
     mixed: tuple[str, str] | None
     """The two classes that are most often taken for each other; None where none are."""
+    scale: Scale = field(default_factory=Scale)
+    """How its scores are told."""
 
     def gain(self, more: int) -> Estimate:
-        """What further labels, spread over the classes as the present ones, add to the accuracy; 80 % interval.
+        """How much better further labels, spread as the present ones, make the score; 80 % interval.
 
         Raises:
             OptionError: fewer than one label, or so many that nothing is known.
@@ -111,18 +113,21 @@ class Curve:
     @property
     def flat(self) -> bool:
         """Whether twice the labels are expected to add next to nothing."""
-        return self.doubled < FLAT
+        last = self.points[-1].accuracy.value
+        return self.doubled < FLAT * (1.0 if self.scale.percent else abs(last))
 
     @property
     def sentence(self) -> str:
         """What to do about labels, in one or two sentences."""
-        worth = f"{told(self.gain(self.n))}, {LEVEL:.0%} interval".replace("%", " %")
+        worth = f"{told(self.gain(self.n), self.scale)}, {LEVEL:.0%} interval".replace("%", " %")
         if not self.flat:
             said = f"{self.n} more labels, spread over the classes as these, are worth {worth}."
             return f"{said} {self.needs[0]} needs them most." if self.needs else said
         said = f"More labels will not help: twice as many are worth {worth}."
-        if self.mixed is None or self.points[-1].accuracy.value > 1 - RARE:
+        if self.scale.percent and self.points[-1].accuracy.value > 1 - RARE:
             return f"{said} There is little left to gain."
+        if self.mixed is None:
+            return said
         return f"{said} Look at the classes {self.mixed[0]} and {self.mixed[1]} instead: they are taken for each other."
 
     def as_dict(self) -> dict[str, Any]:
@@ -135,6 +140,7 @@ class Curve:
             "luck": self.luck,
             "needs": list(self.needs),
             "mixed": None if self.mixed is None else list(self.mixed),
+            "scale": asdict(self.scale),
             "forecast": {"more": self.n, "level": LEVEL, **self.gain(self.n).as_dict()},
             "sentence": self.sentence,
         }
@@ -144,12 +150,21 @@ class Curve:
         """Read back what ``as_dict`` wrote."""
         points = tuple(Point(p["rows"], Estimate(p["value"], p["low"], p["high"])) for p in raw["points"])
         mixed = None if raw["mixed"] is None else (raw["mixed"][0], raw["mixed"][1])
-        return cls(raw["n"], points, raw["doubled"], raw["unsure"], raw["luck"], tuple(raw["needs"]), mixed)
+        return cls(
+            raw["n"],
+            points,
+            raw["doubled"],
+            raw["unsure"],
+            raw["luck"],
+            tuple(raw["needs"]),
+            mixed,
+            Scale(**raw["scale"]),
+        )
 
 
 def curve_of(
     sizes: Sequence[float],
-    right: Floats,
+    measured: Sequence[Measured],
     now: float,
     needs: Needs,
     groups: NDArray[np.integer] | None = None,
@@ -158,40 +173,47 @@ def curve_of(
 
     Args:
         sizes: J mean numbers of rows learned from, rising; at least two.
-        right: (J, N) share of draws in which each row was answered right while it was held out.
-        now: the out-of-fold accuracy with all rows.
+        measured: J times the N rows while they were held out, mean over draws, by a share or ratio.
+        now: the out-of-fold score with all rows.
         needs: where labels are missed most.
         groups: (N,) rows that are not independent share a number; None where all are.
     """
-    n = right.shape[1]
+    scale = measured[0].metric.scale
+    scores = np.stack([m.scores for m in measured])  # (J, N)
+    n = scores.shape[1]
+    better = scores if scale.higher_is_better else -scores
     x = np.asarray(sizes, float) ** -POWER
-    # Least squares: accuracy falls by ``slope`` per unit of rows to the minus POWER. One slope per row shows how
+    # Least squares: a score falls by ``slope`` per unit of rows to the minus POWER. One slope per row shows how
     # far the mean slope may be off: the same rows answer at every size, so that their ease cancels out.
     apart = float(((x - x.mean()) ** 2).sum())
     weight = (x - x.mean()) / apart if apart else np.zeros_like(x)
-    drop = (n**-POWER - (2 * n) ** -POWER) * -(weight @ right)  # (N,) what twice the rows would add, row by row
+    drop = (n**-POWER - (2 * n) ** -POWER) * -(weight @ better)  # (N,) what twice the rows would add, row by row
     if groups is not None:
         _, index = np.unique(groups, return_inverse=True)
         count = int(index.max()) + 1
         drop = np.bincount(index, weights=drop) * count / n
-    errors = max(1 - now, 0.5 / n)  # no row wrong is no proof that none ever will be
-    noise = float(np.hypot(drop.std(ddof=1) / np.sqrt(len(drop)), BENDS)) if apart else 1.0  # one size shows nothing
-    before, varies = REMOVED * np.sqrt(errors), VARIES * np.sqrt(errors)
-    trust = varies**2 / (varies**2 + noise**2)  # in what these rows show
+    spread = float(drop.std(ddof=1) / np.sqrt(len(drop)))
+    if scale.percent:
+        errors = max(1 - now, 0.5 / n)  # no row wrong is no proof that none ever will be
+        before, varies, bends, most = REMOVED * np.sqrt(errors), VARIES * np.sqrt(errors), BENDS, 1.0
+        luck = LUCK * np.sqrt(max(errors * (1 - errors), 0.5 / n) / n)
+    else:  # of other scores nothing is known from elsewhere but that errors do not grow
+        before, varies, bends, most = 0.0, np.inf, BENDS * abs(now), max(abs(now), 1e-9)
+        luck = LUCK * float(scores[-1].std(ddof=1)) / np.sqrt(n)
+    noise = float(np.hypot(spread, bends)) if apart else most  # one size shows nothing
+    trust = varies**2 / (varies**2 + noise**2) if np.isfinite(varies) else 1.0  # in what these rows show
     doubled = trust * float(drop.mean()) + (1 - trust) * before
     unsure = np.sqrt(trust) * noise  # of the weighted mean
-    luck = LUCK * np.sqrt(max(errors * (1 - errors), 0.5 / n) / n)
-    points = tuple(Point(round(size), interval(share(row), groups)) for size, row in zip(sizes, right, strict=True))
+    points = tuple(Point(round(size), interval(m, groups)) for size, m in zip(sizes, measured, strict=True))
     gain, sd, chance = (round(float(number), 6) for number in (max(doubled, 0.0), unsure, luck))  # as they are written
-    return Curve(n, points, gain, sd, chance, needs.names, needs.mixed)
+    return Curve(n, points, gain, sd, chance, needs.names, needs.mixed, scale)
 
 
-def told(gain: Estimate) -> str:
-    """A gain in points: ``+5 points (+1 to +9)``, with real minus signs."""
-    value, low, high = (_points(number) for number in (gain.value, gain.low, gain.high))
-    return f"{value} point{'s' * (value[1:] != '1')} ({low} to {high})"
-
-
-def _points(gain: float) -> str:
-    points = round(100 * gain)
-    return f"{points:+d}".replace("-", "\N{MINUS SIGN}") if points else "0"
+def told(gain: Estimate, scale: Scale) -> str:
+    """A gain in points: ``+5 points (+1 to +9)``; of an error, by how much it falls: ``−0.1 (−0.2 to 0)``."""
+    value, low, high = (scale.signed(x) for x in (gain.value, gain.low, gain.high))
+    if scale.percent:
+        return f"{value} point{'s' * (value[1:] != '1')} ({low} to {high})"
+    if not scale.higher_is_better:
+        value, high, low = (scale.signed(-x) for x in (gain.value, gain.low, gain.high))
+    return f"{value} in {scale.title} ({low} to {high})"

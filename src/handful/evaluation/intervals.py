@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-from handful.evaluation.metrics import Kind, Measured
+from handful.evaluation.metrics import Kind, Measured, Scale
 
 LEVEL = 0.95
 
@@ -239,6 +239,8 @@ def _percentiles(value: float, values: Floats, level: float) -> Estimate:
     return Estimate(value, float(min(low, value)), float(max(high, value)))
 
 
-def widened(estimate: Estimate, more: float) -> Estimate:
-    """The same with its upper end moved up, to 1 at most."""
+def widened(estimate: Estimate, more: float, scale: Scale) -> Estimate:
+    """The same with its better end moved on: of shares up to 1 at most, of errors down to 0 at most."""
+    if not scale.higher_is_better:
+        return replace(estimate, low=max(0.0, estimate.low - more))
     return replace(estimate, high=min(1.0, estimate.high + more))

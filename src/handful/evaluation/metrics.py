@@ -29,6 +29,50 @@ def quotient(sums: Floats) -> Floats:
     return np.asarray(sums[..., 0] / sums[..., 1])
 
 
+def mean_quotient(sums: Floats) -> Floats:
+    """The mean of P quotients, of those that have anything below the line. (..., 2 P) → (...)."""
+    above, below = np.split(sums, 2, axis=-1)
+    there = below > 1e-9  # sums of shares of repeats are zero up to rounding
+    quotients = np.where(there, above / np.where(there, below, 1), 0)
+    return np.asarray(quotients.sum(-1) / np.maximum(there.sum(-1), 1))
+
+
+_MINUS = "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How the values of a metric, and differences of them, are told."""
+
+    title: str = "accuracy"
+    """What is measured."""
+    percent: bool = True
+    """Whether in hundredths."""
+    higher_is_better: bool = True
+    """Whether more is better."""
+    unit: str = ""
+    """What it is counted in; empty for shares and plain numbers."""
+
+    def told(self, value: float) -> str:
+        """A value: ``85%``, ``0.42`` or ``1.3 nats per token``."""
+        return f"{value:.0%}" if self.percent else f"{value:.3g}{self._unit}".replace("-", _MINUS)
+
+    def apart(self, value: float, low: float, high: float) -> str:
+        """A difference with its interval: ``5 points (−21 to +12)``, or in the unit."""
+        if self.percent:
+            return f"{abs(100 * value):.0f} points ({self.signed(low)} to {self.signed(high)})"
+        return f"{abs(value):.3g}{self._unit} ({self.signed(low)} to {self.signed(high)})"
+
+    def signed(self, value: float) -> str:
+        """A difference with its sign, a real minus sign, and none on zero: ``+5`` points of 100, or ``−0.12``."""
+        text = f"{round(100 * value):+d}" if self.percent else f"{value:+.3g}"
+        return "0" if not float(text) else text.replace("-", _MINUS)
+
+    @property
+    def _unit(self) -> str:
+        return f" {self.unit}" if self.unit else ""
+
+
 @dataclass(frozen=True)
 class Metric:
     """A score of many items that is a function of sums over them.
@@ -47,10 +91,22 @@ class Metric:
     higher_is_better: bool = True
     """Whether more is better."""
     unit: str = ""
-    """What differences are counted in, where they are no points of a hundred: ``nats per token``."""
+    """What it is counted in, where it is no share: ``nats per token``."""
+    percent: bool = True
+    """Whether it is told in hundredths, where it has no unit."""
     spare: Callable[[Any], Floats] | None = None
     """Targets → (P, 2, S): for each of P parts that few items may decide, as a rare class, what one item more would add
     if it were all right, and if it were all wrong. Only of functions: shares and ratios know how unsure they are."""
+
+    @property
+    def title(self) -> str:
+        """Its name as it is read: ``macro f1``."""
+        return self.name.replace("_", " ")
+
+    @property
+    def scale(self) -> Scale:
+        """How its values are told."""
+        return Scale(self.title, self.percent and not self.unit, self.higher_is_better, self.unit)
 
     def of(self, outputs: Any, targets: Any) -> Measured:
         """Measure the answers to N items.

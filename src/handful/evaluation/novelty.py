@@ -23,13 +23,13 @@ _FLOOR = 1e-4
 class Novelty:
     """What a new input is compared with.
 
-    An input is as strange as it is far from the nearest class mean (cosine; Lee et al. 2018 take the Mahalanobis
+    An input is as strange as it is far from the nearest mean of rows of which the same is wanted (cosine; Lee et al. 2018 take the Mahalanobis
     distance, for whose covariance a handful of rows is too few), plus half of how unsure the model is (Hendrycks &
     Gimpel 2017), both in standard deviations of the training rows, each measured as if it had not been there.
     """
 
     means: Matrix
-    """(C, D) mean of each class's rows, scaled to length one."""
+    """(S, D) mean of each stratum's rows, as of each class, scaled to length one."""
     usual: Matrix
     """(2, 2) mean and standard deviation of distance and of doubt over the training rows."""
     strange: Matrix
@@ -39,7 +39,7 @@ class Novelty:
     def of(
         cls,
         features: Matrix,
-        truth: NDArray[np.integer],
+        strata: NDArray[np.integer],
         confidence: Floats,
         groups: NDArray[np.integer] | None = None,
     ) -> Novelty:
@@ -47,20 +47,20 @@ class Novelty:
 
         Args:
             features: (N, D).
-            truth: (N,) class numbers 0..C-1, each at least once.
-            confidence: (N,) highest probability of each row while it was held out.
+            strata: (N,) of which rows the same is wanted, as class numbers.
+            confidence: (N,) how sure the answer to each row was of itself while it was held out.
             groups: (N,) rows that share a number are left out together; None where rows are independent.
         """
         x = unit_rows(features)
-        means, near = _left_out(x, truth, groups)
+        means, near = _left_out(x, np.unique(strata, return_inverse=True)[1], groups)
         facts = np.stack([1 - near, 1 - np.asarray(confidence, np.float64)])  # (2, N)
         usual = np.stack([facts.mean(1), np.maximum(facts.std(1), _FLOOR)], 1).astype(np.float32)
         return cls(means, usual, np.sort(_joined(facts, usual)).astype(np.float32))
 
-    def scores(self, features: Matrix, proba: Floats) -> NDArray[np.float64]:
-        """How strange inputs are, higher is stranger. (N, D), (N, C) → (N,)."""
+    def scores(self, features: Matrix, confidence: Floats) -> NDArray[np.float64]:
+        """How strange inputs are, higher is stranger. (N, D), (N,) → (N,)."""
         near = (unit_rows(features) @ self.means.T).max(1)
-        return _joined(np.stack([1 - near, 1 - proba.max(1)]), self.usual)
+        return _joined(np.stack([1 - near, 1 - confidence]), self.usual)
 
     def rarity(self, scores: Floats) -> NDArray[np.float64]:
         """The share of rows like the training rows that would look as strange. (N,) → (N,), above 0.
@@ -71,14 +71,14 @@ class Novelty:
         above = len(self.strange) - np.searchsorted(self.strange, np.asarray(scores, np.float32), side="left")
         return np.asarray((above + 1) / (len(self.strange) + 1), np.float64)
 
-    def refused(self, features: Matrix, proba: Floats, share: float) -> NDArray[np.bool_]:
-        """Which inputs are stranger than all but so small a share of the training rows. (N, D), (N, C) → (N,).
+    def refused(self, features: Matrix, confidence: Floats, share: float) -> NDArray[np.bool_]:
+        """Which inputs are stranger than all but so small a share of the training rows. (N, D), (N,) → (N,).
 
         Raises:
             OptionError: as ``check_share``.
         """
         self.check_share(share)
-        return np.asarray(self.rarity(self.scores(features, proba)) <= share)
+        return np.asarray(self.rarity(self.scores(features, confidence)) <= share)
 
     def check_share(self, share: float) -> None:
         """Refuse a share that so few training rows cannot tell.

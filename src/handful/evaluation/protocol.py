@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,13 +72,13 @@ def protocol_for(
 
 
 def draw_folds(
-    protocol: Protocol, truth: NDArray[np.integer], groups: NDArray[np.integer], rng: np.random.Generator
+    protocol: Protocol, truth: NDArray[Any], groups: NDArray[np.integer], rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Give every row a fold in every repeat.
 
     Args:
         protocol: how rows are held out.
-        truth: (N,) class numbers.
+        truth: (N,) class numbers, or (N, S) how much each row has of each of S things.
         groups: (N,) rows that share a number share a fold.
         rng: source of the draws.
 

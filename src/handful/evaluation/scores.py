@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from handful.errors import BundleError
 from handful.evaluation.curves import Curve
 from handful.evaluation.intervals import LEVEL, Estimate
+from handful.evaluation.metrics import Scale
 from handful.evaluation.slices import Slice, named
 from handful.evaluation.stability import Changed, Kept, worth_telling
 from handful.readback import checked, read_json, shortened
 
 # What all tasks have in ``scores.json``; whatever else stands there is the task's.
 _OWN = (
-    "metric", "level", "n", "protocol", "chosen", "estimate", "sentence", "test", "arms", "seconds", "curve",
-    "slices", "stability", "kept",
+    "task", "metric", "scale", "level", "n", "protocol", "chosen", "estimate", "sentence", "test", "arms", "seconds",
+    "curve", "slices", "stability", "kept",
 )  # fmt: skip
 
 
@@ -77,6 +78,10 @@ class Scores:
     """The score of the whole procedure, every choice made inside the training part of each fold."""
     arms: tuple[Arm, ...]
     """All arms, cheapest first."""
+    task: str = "classification"
+    """The name of the task."""
+    scale: Scale = field(default_factory=Scale)
+    """How the metric is told."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What the task tells beside these, as it stands in ``scores.json``: of classes their recall and the confusion."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -106,7 +111,9 @@ class Scores:
     def as_dict(self) -> dict[str, Any]:
         """What ``scores.json`` holds."""
         return {
+            "task": self.task,
             "metric": self.metric,
+            "scale": asdict(self.scale),
             "level": self.level,
             "n": self.n,
             "protocol": self.protocol,
@@ -140,7 +147,9 @@ class Scores:
     @classmethod
     def _from_dict(cls, raw: dict[str, Any]) -> Scores:
         found = cls(
+            task=raw["task"],
             metric=raw["metric"],
+            scale=Scale(**raw["scale"]),
             n=raw["n"],
             protocol=raw["protocol"],
             chosen=raw["chosen"],

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handful.evaluation.intervals import LEVEL, Estimate, interval
-from handful.evaluation.metrics import share
+from handful.evaluation.metrics import Measured, Scale
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.integer]
@@ -42,6 +42,8 @@ class Slice:
     """The same share of all other rows."""
     p: float
     """How often a part drawn at random differs from the rest as much, corrected for the number of parts looked at."""
+    scale: Scale = field(default_factory=Scale)
+    """How the score is told."""
 
     @property
     def differs(self) -> bool:
@@ -51,22 +53,24 @@ class Slice:
     @property
     def sentence(self) -> str:
         """The difference in words."""
-        figure = f"{self.accuracy.value:.0%} right ({self.accuracy.low:.0%} to {self.accuracy.high:.0%}"
+        value, low, high = map(self.scale.told, (self.accuracy.value, self.accuracy.low, self.accuracy.high))
+        what = "right" if self.scale.title == "accuracy" else self.scale.title
         return (
-            f"A part that differs: {self.kind} {self.name}, {figure}, {self.rows} rows held out), "
-            f"the others {self.rest:.0%}."
+            f"A part that differs: {self.kind} {self.name}, {value} {what} ({low} to {high}, {self.rows} rows held "
+            f"out), the others {self.scale.told(self.rest)}."
         )
 
     def as_dict(self) -> dict[str, Any]:
         """The slice as it stands in ``scores.json``."""
         told = {"kind": self.kind, "name": self.name, "rows": self.rows, "accuracy": self.accuracy.as_dict()}
-        return {**told, "rest": round(self.rest, 6), "p": round(self.p, 6), "differs": self.differs}
+        rest = {"rest": round(self.rest, 6), "p": round(self.p, 6), "differs": self.differs}
+        return {**told, **rest, "scale": asdict(self.scale)}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Slice:
         """Read back what ``as_dict`` wrote."""
         accuracy = Estimate(**raw["accuracy"])
-        return cls(raw["kind"], raw["name"], raw["rows"], accuracy, raw["rest"], raw["p"])
+        return cls(raw["kind"], raw["name"], raw["rows"], accuracy, raw["rest"], raw["p"], Scale(**raw["scale"]))
 
 
 def parts_by_size(values: Sequence[float], unit: str, digits: int = 0) -> list[str] | None:
@@ -102,7 +106,7 @@ def _range(low: float, high: float, i: int, count: int, unit: str, digits: int) 
 
 
 def slices(
-    right: Floats, kinds: Mapping[str, Sequence[str]], groups: Whole | None, rng: np.random.Generator
+    measured: Measured, kinds: Mapping[str, Sequence[str]], groups: Whole | None, rng: np.random.Generator
 ) -> tuple[Slice, ...]:
     """Measure every part of the rows, and say which ones differ from the rest.
 
@@ -115,7 +119,7 @@ def slices(
     different groups, because the question is about these groups and no others.
 
     Args:
-        right: (N,) share of repeats in which each row was answered right while held out.
+        measured: the N rows while they were held out, by a share or ratio.
         kinds: by what rows are parted → the name of each row's part.
         groups: (N,) rows that are not independent share a number; None where all are.
         rng: deals rows anew.
@@ -123,6 +127,7 @@ def slices(
     Returns:
         Every part with enough rows, kind by kind, the weakest of a kind first.
     """
+    right, scale = measured.scores, measured.metric.scale
     found: list[Slice] = []
     asked: list[tuple[float, list[int]]] = []
     for kind, names in kinds.items():
@@ -134,17 +139,17 @@ def slices(
         chance = _chances(right, member, None if kind == "group" else groups, rng)
         at = np.arange(len(kept)) + len(found)
         for i, p, own in zip(kept, chance, member.T, strict=True):
-            accuracy = interval(share(right[own]), None if groups is None or kind == "group" else groups[own])
-            found.append(Slice(kind, str(parts[i]), int(sizes[i]), accuracy, float(right[~own].mean()), p))
+            accuracy = interval(measured.take(own), None if groups is None or kind == "group" else groups[own])
+            found.append(Slice(kind, str(parts[i]), int(sizes[i]), accuracy, float(right[~own].mean()), p, scale))
         same = len(parts) == 2
         asked += (
             [(chance[0], at.tolist())] if same and kept else [(p, [int(i)]) for p, i in zip(chance, at, strict=True)]
         )
     corrected = holm([p for p, _ in asked])
     p_of = {i: p for p, (_, members) in zip(corrected, asked, strict=True) for i in members}
-    told = [Slice(s.kind, s.name, s.rows, s.accuracy, s.rest, p_of[i]) for i, s in enumerate(found)]
-    order = list(kinds)
-    return tuple(sorted(told, key=lambda s: (order.index(s.kind), s.accuracy.value, s.name)))
+    told = [replace(part, p=p_of[i]) for i, part in enumerate(found)]
+    order, side = list(kinds), 1 if scale.higher_is_better else -1
+    return tuple(sorted(told, key=lambda s: (order.index(s.kind), side * s.accuracy.value, s.name)))
 
 
 def named(found: Sequence[Slice]) -> list[Slice]:
@@ -155,7 +160,8 @@ def named(found: Sequence[Slice]) -> list[Slice]:
 def _mirrored(better: Slice, other: Slice) -> bool:
     """Whether the other part is all the other rows, and fares worse."""
     same = better.kind == other.kind and better.rest == other.accuracy.value and better.accuracy.value == other.rest
-    return same and other.accuracy.value < better.accuracy.value
+    ahead = better.accuracy.value - other.accuracy.value
+    return same and (ahead if better.scale.higher_is_better else -ahead) > 0
 
 
 def _chances(right: Floats, member: NDArray[np.bool_], groups: Whole | None, rng: np.random.Generator) -> list[float]:

@@ -20,6 +20,7 @@ from handful.evaluation.metrics import share
 from handful.features.view import Matrix, unit_rows
 
 Whole = NDArray[np.integer]
+Truths = NDArray[np.bool_]
 
 NEIGHBOURS = 5
 """How many nearest items are compared before and after weights moved."""
@@ -96,29 +97,26 @@ def _points(difference: Estimate) -> str:
     return f"{abs(100 * difference.value):.0f} points ({low:.0f} to {high:.0f})"
 
 
-def stability(
-    name: str, before: Whole, after: Whole, frozen: tuple[Whole, Whole] | None, groups: Whole | None, changes: int
-) -> Changed:
+def stability(name: str, stays: Truths, frozen: Truths | None, groups: Whole | None, changes: int) -> Changed:
     """How many answers survive a change.
 
     Args:
         name: the change.
-        before: (N,) class numbers answered for the items as they are.
-        after: (N,) for the changed items.
-        frozen: the same two of the frozen model, where weights moved.
+        stays: (N,) whether the answer to the changed item is the same as to the item as it is.
+        frozen: the same of the frozen model, where weights moved.
         groups: (N,) rows that are not independent share a number; None where all are.
         changes: how many changes are tried in all.
     """
-    same = share(before == after)
+    same = share(stays)
     found = Changed(name, len(same), interval(same, groups))
     if frozen is None:
         return found
-    rival = share(frozen[0] == frozen[1])
+    rival = share(frozen)
     apart = difference(same, rival, groups, _level(changes))
     return Changed(name, len(same), found.same, interval(rival, groups), apart)
 
 
-def accuracies(plain: NDArray[np.bool_], changed: NDArray[np.bool_], changes: int) -> dict[str, Any]:
+def accuracies(plain: Truths, changed: Truths, changes: int) -> dict[str, Any]:
     """The fields of a change that rows of a test give.
 
     Args:

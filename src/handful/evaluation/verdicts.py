@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from handful.evaluation.curves import Curve
 from handful.evaluation.intervals import Estimate, difference, interval, widened
-from handful.evaluation.metrics import Measured, Metric
+from handful.evaluation.metrics import Measured, Metric, Scale
 from handful.evaluation.scores import Arm, HeldOut, Scores
 
 if TYPE_CHECKING:
@@ -58,18 +58,22 @@ class Rows:
     """How many folds the answers of the whole procedure come from, where these are the few on which weights move."""
 
 
-def promised(estimate: Estimate, curve: Curve | None, folds: int = 0) -> Estimate:
+def promised(estimate: Estimate, curve: Curve | None, scale: Scale, folds: int = 0) -> Estimate:
     """The interval of the model that is shipped: it learned from all rows, those that were measured from fewer.
 
-    Its upper end is moved up by what the learning curve expects of the rows that a fold leaves out. The value stays
-    what was measured, and the lower end too, since that expectation may be wrong.
+    Its better end is moved on by what the learning curve expects of the rows that a fold leaves out. The value stays
+    what was measured, and the worse end too, since that expectation may be wrong. A curve that is told otherwise moves
+    nothing.
 
     Args:
         estimate: what was measured.
         curve: what the folds say about fewer and more labels; None: nothing is moved.
+        scale: of the metric that was measured.
         folds: how many folds were measured on, where they are others than those of the curve.
     """
-    return estimate if curve is None else widened(estimate, curve.unseen(folds))
+    if curve is None or curve.scale.percent != scale.percent:
+        return estimate
+    return widened(estimate, curve.unseen(folds), scale)
 
 
 def compare(
@@ -112,7 +116,7 @@ def _judge(name: str, chosen: str, apart: Estimate | None, metric: Metric, refer
     """The verdict on an arm and the sentence for it, from its difference to what it is set against."""
     if apart is None:
         return "chosen", "Taken for its held-out loss; there is no reference arm to compare with."
-    size = told_difference(apart, metric)
+    size = metric.scale.apart(apart.value, apart.low, apart.high)
     gain = apart if metric.higher_is_better else -apart
     if name == chosen:
         if apart.holds_zero:
@@ -123,22 +127,6 @@ def _judge(name: str, chosen: str, apart: Estimate | None, metric: Metric, refer
         return "tie", f"Cannot be told from {chosen} on these rows: {size} apart."
     side = "worse" if gain.value < 0 else "better"
     return side, f"{side.capitalize()} than {chosen} by {size}."
-
-
-def told_difference(apart: Estimate, metric: Metric) -> str:
-    """A difference with its interval in words: ``5 points (−21 to +12)``, or in the metric's own unit."""
-    if not metric.unit:
-        return f"{abs(100 * apart.value):.0f} points ({_signed(apart.low)} to {_signed(apart.high)})"
-    return f"{abs(apart.value):.3g} {metric.unit} ({apart.low:+.3g} to {apart.high:+.3g})".replace("-", _MINUS)
-
-
-_MINUS = "\N{MINUS SIGN}"
-
-
-def _signed(share: float) -> str:
-    """A difference in points, with a real minus sign and no sign on zero."""
-    points = round(100 * share)
-    return f"{points:+d}".replace("-", _MINUS) if points else "0"
 
 
 def held_out_answers(whole: Outputs, rows: Rows) -> tuple[HeldOut, ...]:
@@ -154,9 +142,9 @@ def held_out_answers(whole: Outputs, rows: Rows) -> tuple[HeldOut, ...]:
 def sentence(estimate: Estimate, arms: Sequence[Arm], rows: Rows, metric: Metric) -> str:
     """The cross-validated result in words, with what it does not show."""
     chosen = next(arm for arm in arms if arm.verdict == "chosen")
-    kind = metric.name.replace("_", " ")
-    between = f"between {estimate.low:.0%} and {estimate.high:.0%} (95 % interval, {len(rows.targets)} rows held out)"
-    said = f"{kind} {estimate.value:.0%}, {between}"
+    value, low, high = map(metric.scale.told, (estimate.value, estimate.low, estimate.high))
+    between = f"between {low} and {high} (95 % interval, {len(rows.targets)} rows held out)"
+    said = f"{metric.title} {value}, {between}"
     ties = [arm.name for arm in arms if arm.verdict == "tie"]
     gain = chosen.difference if metric.higher_is_better or chosen.difference is None else -chosen.difference
     if gain is not None and gain.low <= 0:
@@ -186,10 +174,13 @@ def assemble(
         rng: source of bootstrap draws.
         curve: what the folds say about fewer and more labels; without it the interval is about the models of the folds.
     """
-    estimate = promised(interval(metric.of(whole, rows.targets), rows.groups, rng=rng), curve, rows.folds)
+    measured = interval(metric.of(whole, rows.targets), rows.groups, rng=rng)
+    estimate = promised(measured, curve, metric.scale, rows.folds)
     compared = compare(arms, whole, chosen, rows, metric, rng)
     return Scores(
+        task=rows.targets.task.name,
         metric=metric.name,
+        scale=metric.scale,
         n=len(rows.targets),
         protocol=protocol,
         chosen=chosen,

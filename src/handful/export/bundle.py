@@ -16,7 +16,8 @@ from safetensors.numpy import save
 from handful.atomic import replaced_folder
 from handful.backbones.base import Backbone, default_device
 from handful.data.items import make_items
-from handful.errors import BundleError, DataError
+from handful.errors import BundleError, DataError, OptionError
+from handful.evaluation.conformal import tells, threshold
 from handful.export import carried, own_items, reference, specimens
 from handful.export.loading import untouched, with_moved
 from handful.export.record import (
@@ -65,8 +66,8 @@ class Moved:
 class Judged:
     """What a model says about N items, and what the comparison with its training rows needs."""
 
-    proba: NDArray[np.float64]
-    """(N, C); rows that failed are not used."""
+    outputs: NDArray[np.float64]
+    """(N, K); rows that failed are not used."""
     features: NDArray[np.float32]
     """(N, D) of the view of the reference."""
     failed: dict[int, str]
@@ -85,7 +86,7 @@ class Bundle:
     modality: str
     """text, image or sound."""
     labels: tuple[str, ...]
-    """C class names, sorted."""
+    """The names of what is answered, sorted: C classes, labels or ratings; empty for numbers."""
     view: View
     """Which backbones are read, at which depth."""
     fingerprints: dict[str, str]
@@ -98,8 +99,10 @@ class Bundle:
     """(K,); what the task makes of the scores is calibrated."""
     input: str | None = None
     """The column that held the input in training; looked for first when predicting from a table."""
+    target: str | None = None
+    """The column that held what was wanted, by which answers are called; None for folders and lists."""
     witness: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    """(W, D) a few training features; loading recomputes their probabilities and compares."""
+    """(W, D) a few training features; loading recomputes the answers to them and compares."""
     specimens: tuple[NDArray[np.float32], ...] = ()
     """What each part of the view sees in the specimens, (S, D) with rows of length one; compared with what it sees when
     its backbone is first loaded. Empty in a model that was made by hand."""
@@ -125,8 +128,15 @@ class Bundle:
         """What is answered to features of the view, calibrated; of classes their probabilities. (N, D) → (N, K)."""
         return self.task.outputs(unit_rows(features) @ self.coef + self.intercept)
 
-    def predict_proba(self, items: Sequence[Any]) -> NDArray[np.float64]:
-        """Calibrated probabilities of items. N items → (N, C), columns in the order of ``labels``.
+    @property
+    def limit(self) -> float | None:
+        """The misfit that nine of ten held-out rows stayed below; None where too few were held out to say."""
+        if self.reference is None or not tells(len(self.reference.misfit)):
+            return None
+        return threshold(self.reference.misfit)
+
+    def outputs(self, items: Sequence[Any]) -> NDArray[np.float64]:
+        """What is answered to items, calibrated, as the task has it. N items → (N, K).
 
         Raises:
             DataError: an item cannot be read.
@@ -136,42 +146,58 @@ class Bundle:
         if isinstance(items, str | Path):
             raise DataError(f"predict needs a list of items, got one {type(items).__name__}. Wrap it: [item].")
         values, failed = make_items(list(items), self.modality, None)
-        proba = np.zeros((0, len(self.labels)))
+        outputs = np.zeros((0, len(self.intercept)))
         if not failed:
-            proba, failed = self.answer(values)
+            outputs, failed = self.answer(values)
         if failed:
             at = min(failed)
             name = values[at] if isinstance(values[at], Path) else f"item {at}"
             raise DataError(f"{name} cannot be read: {failed[at]}.")
-        return proba
+        return outputs
 
-    def predict(self, items: Sequence[Any]) -> list[str]:
-        """The answer to each item, as its label was written; raises as ``predict_proba``."""
-        return self.task.words(self.predict_proba(items), self.labels)
+    def predict_proba(self, items: Sequence[Any]) -> NDArray[np.float64]:
+        """Calibrated probabilities of items. N items → (N, C), columns in the order of ``labels``.
+
+        Raises:
+            OptionError: numbers are answered, which have no probabilities.
+            DataError, WeightsError, BundleError: as ``outputs``.
+        """
+        outputs = self.outputs(items)
+        found = self.task.probabilities(outputs, self.labels)
+        if not found:
+            raise OptionError(f"predict_proba is for names, got a model of {self.task.name}. Use predict or outputs.")
+        return np.stack(list(found.values()), 1)
+
+    def predict(self, items: Sequence[Any]) -> list[Any]:
+        """The answer to each item: its class or rating as it was written, a list of labels, or a number.
+
+        Raises as ``outputs``.
+        """
+        return self.task.values(self.outputs(items), self.labels)
 
     def answer(
         self, items: Sequence[Any], cache: FeatureCache | None = None
     ) -> tuple[NDArray[np.float64], dict[int, str]]:
-        """Probabilities of what can be read, (N, C), and position → reason of what cannot."""
+        """Answers to what can be read, (N, K), and position → reason of what cannot."""
         features, failed = self._read(items, self.view.parts, cache)
         return self._answered(items, features, failed), failed
 
     def judge(self, items: Sequence[Any], cache: FeatureCache | None = None) -> Judged:
-        """Probabilities of what can be read, with the features that the reference needs.
+        """Answers to what can be read, with the features that the reference needs.
 
         Raises:
             BundleError: the bundle keeps nothing of its training rows.
         """
         known = self.known_rows()
         features, failed = self._read(items, tuple(dict.fromkeys(self.view.parts + known.view.parts)), cache)
-        proba = self._answered(items, features, failed)
+        outputs = self._answered(items, features, failed)
         seen = known.view.matrix(features)
         if len(failed) < len(items) and seen.shape[1] != known.rows.shape[1]:
             raise BundleError(
                 f"the features of the training rows are {known.rows.shape[1]} wide, but {known.view.name} gives "
                 f"{seen.shape[1]}. Restore the model or tune again."
             )
-        return Judged(proba, seen, failed)
+        return Judged(outputs, seen, failed)
 
     def known_rows(self) -> Reference:
         """What is kept of the training rows.
@@ -200,7 +226,7 @@ class Bundle:
         self, items: Sequence[Any], features: dict[tuple[str, int], NDArray[np.float32]], failed: dict[int, str]
     ) -> NDArray[np.float64]:
         if len(failed) == len(items):
-            return np.zeros((len(items), len(self.labels)))
+            return np.zeros((len(items), len(self.intercept)))
         matrix = self.view.matrix(features)
         if matrix.shape[1] != len(self.coef):
             raise BundleError(
@@ -297,9 +323,11 @@ class Bundle:
             "format": FORMAT,
             "written_by": f"handful {_version()}",
             "task": self.task.name,
+            "settings": self.task.settings,
             "modality": self.modality,
             "labels": list(self.labels),
             "input": self.input,
+            "target": self.target,
             "backbones": [self._part(name, depth) for name, depth in self.view.parts],
             "head": self.head,
             "moved": None if self.moved is None else {"tuner": self.moved.tuner, "first": self.moved.first},
@@ -332,16 +360,16 @@ class Bundle:
         """
         place = model_folder(folder)
         record = read_record(place)
-        labels = tuple(record["labels"])
+        labels, task = tuple(record["labels"]), TASKS[record["task"]].restored(record["settings"])
         tensors = head_of(place, record)
         view, kept = _view(record["backbones"]), record["reference"] or ()
         fingerprints = {str(b["name"]): str(b["fingerprint"]) for b in (*record["backbones"], *kept)}
         bundle = cls(
-            TASKS[record["task"]], record["modality"], labels, view, fingerprints, record["head"],
-            tensors["coef"], tensors["intercept"], record["input"], tensors["witness"],
+            task, record["modality"], labels, view, fingerprints, record["head"],
+            tensors["coef"], tensors["intercept"], record["input"], record["target"], tensors["witness"],
             tuple(tensors[f"{SPECIMEN}{i}"] for i in range(len(view.parts)) if f"{SPECIMEN}{i}" in tensors),
             items=_items(place, record), moved=_moved(place, record), carried=record["carried"], place=place,
-            reference=_reference(place, record),
+            reference=_reference(place, record, task),
         )  # fmt: skip
         with np.errstate(over="ignore", invalid="ignore"):  # what is out of range is not what was written
             same = np.allclose(bundle.outputs_of(bundle.witness), tensors["witness_proba"], atol=_CLOSE)
@@ -360,11 +388,12 @@ def _view(parts: Sequence[dict[str, Any]]) -> View:
     return View(tuple((b["name"] + MOVED * b["moved"], b["depth"]) for b in parts))
 
 
-def _reference(place: Path, record: dict[str, Any]) -> Reference | None:
+def _reference(place: Path, record: dict[str, Any], task: Task) -> Reference | None:
     if record["reference"] is None:
         return None
     view, file = _view(record["reference"]), reference.FILE
-    return Reference.from_tensors(view, tensors_of(place, file, record), len(record["labels"]), str(place / file))
+    tensors = tensors_of(place, file, record)
+    return Reference.from_tensors(view, tensors, task, tuple(record["labels"]), str(place / file))
 
 
 def _items(place: Path, record: dict[str, Any]) -> tuple[Any, ...]:

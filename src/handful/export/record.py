@@ -23,7 +23,7 @@ from handful.files import read_ordinary
 from handful.readback import FAILURES, damage_is, parsed, read_json, shortened
 from handful.tasks.registry import TASKS
 
-FORMAT = 4
+FORMAT = 5
 """Version of the files of a bundle; a reader refuses what is newer than itself."""
 
 # Bytes: more than all weights of any model that is tuned here.
@@ -79,10 +79,20 @@ def read_record(place: Path) -> dict[str, Any]:
     """
     record = entries(place, FORMAT)
     wrong = [name for name, holds in _ENTRIES.items() if not holds(record.get(name))]
+    if not wrong and width_of(record) is None:
+        wrong = ["task", "settings", "labels"]
     if wrong:
         file = place / RECORD
         raise BundleError(f"{file} has a missing or wrong entry ({', '.join(wrong)}). Restore it or tune again.")
-    return {"input": None, "moved": None, "reference": None, **record}
+    return {"input": None, "target": None, "moved": None, "reference": None, **record}
+
+
+def width_of(record: dict[str, Any]) -> int | None:
+    """How many numbers an answer has; None where settings and names are none that the task can have."""
+    try:
+        return TASKS[record["task"]].restored(record["settings"]).width(record["labels"])
+    except (TypeError, ValueError):
+        return None
 
 
 def entries(place: Path, wanted: int, language: bool = False) -> dict[str, Any]:
@@ -155,9 +165,8 @@ def is_moved(value: Any) -> bool:
 
 
 def _are_labels(value: Any) -> bool:
-    """Whether they are the names of classes: two or more, none empty, each once."""
-    texts = isinstance(value, list) and len(value) > 1 and all(isinstance(x, str) and not is_blank(x) for x in value)
-    return texts and len(set(value)) == len(value)
+    """Whether they are names of answers: texts, none empty."""
+    return isinstance(value, list) and all(isinstance(x, str) and not is_blank(x) for x in value)
 
 
 def is_carried_file(name: str) -> bool:
@@ -177,9 +186,11 @@ def _are_files(value: Any) -> bool:
 # Entry of the record → whether its value can be what it must be.
 _ENTRIES: dict[str, Callable[[Any], bool]] = {
     "task": lambda value: isinstance(value, str) and value in TASKS,
+    "settings": lambda value: isinstance(value, dict),
     "modality": lambda value: value in CLASSIFIED,
     "labels": _are_labels,
     "input": lambda value: value is None or isinstance(value, str),
+    "target": lambda value: value is None or isinstance(value, str),
     "backbones": lambda value: isinstance(value, list) and len(value) > 0 and all(map(_is_part, value)),
     "head": lambda value: isinstance(value, str),
     "files": lambda value: isinstance(value, dict) and all(isinstance(sha, str) for sha in value.values()),
@@ -241,10 +252,10 @@ def head_of(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float32
         BundleError: it is missing, damaged or changed, or a tensor cannot be what it must be.
     """
     file, tensors = place / WEIGHTS, tensors_of(place, WEIGHTS, record)
-    classes = len(record["labels"])
+    numbers = width_of(record) or 0
     width, rows = (len(tensors[name]) if name in tensors and tensors[name].ndim else 0 for name in ("coef", "witness"))
     shapes = {
-        "coef": (width, classes), "intercept": (classes,), "witness": (rows, width), "witness_proba": (rows, classes),
+        "coef": (width, numbers), "intercept": (numbers,), "witness": (rows, width), "witness_proba": (rows, numbers),
     }  # fmt: skip
     for name, shape in shapes.items():
         _check_numbers(file, name, tensors.get(name), shape)

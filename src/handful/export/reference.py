@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,18 +13,10 @@ from handful.errors import BundleError
 from handful.evaluation import drift
 from handful.evaluation.novelty import Novelty
 from handful.features.view import Matrix, View, unit_rows
-from handful.tasks.classification.conformal import misfits
+from handful.tasks.base import Targets, Task
 
 FILE = "reference.safetensors"
 """Its name within the bundle."""
-
-
-# What bundles of old do not hold.
-_LATER = ("truth", "places")
-
-
-def _nothing() -> NDArray[np.int64]:
-    return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -33,8 +25,8 @@ class Near:
 
     row: int
     """Its zero-based position in the source."""
-    label: int
-    """The number of the class that the source says."""
+    label: str
+    """What the source says."""
     similarity: float
     """The cosine of what is read in the two, 1 for the same item."""
 
@@ -48,22 +40,22 @@ class Reference:
     novelty: Novelty
     """What is usual."""
     misfit: NDArray[np.float32]
-    """(N,) one minus the probability of each row's class while it was held out, in rising order."""
+    """(N,) how badly each row fitted what was answered while it was held out, in rising order."""
     rows: NDArray[np.float16]
     """(M, D) features of some rows, scaled to length one."""
     answered: NDArray[np.int64]
-    """(M,) the class that was answered for each of these while it was held out."""
-    truth: NDArray[np.int64] = field(default_factory=_nothing)
-    """(M,) the class that the source says; empty in a bundle of old."""
-    places: NDArray[np.int64] = field(default_factory=_nothing)
-    """(M,) their positions in the source; empty in a bundle of old."""
+    """(M,) the kind of what was answered for each of these while it was held out."""
+    targets: Targets
+    """What is wanted of these M rows."""
+    places: NDArray[np.int64]
+    """(M,) their positions in the source."""
 
     @classmethod
     def of(
         cls,
         view: View,
         features: Matrix,
-        truth: NDArray[np.int64],
+        targets: Targets,
         whole: NDArray[np.float64],
         groups: NDArray[np.int64] | None,
         places: Sequence[int] | None = None,
@@ -73,17 +65,17 @@ class Reference:
         Args:
             view: what was read.
             features: (N, D).
-            truth: (N,) class numbers.
-            whole: (R, N, C) out-of-fold probabilities of the whole procedure.
+            targets: what is wanted of the N rows.
+            whole: (R, N, K) out-of-fold answers of the whole procedure.
             groups: (N,) rows that are not independent share a number; None where all are.
             places: (N,) positions in the source; None where they are 0 to N - 1.
         """
-        mean, some = whole.mean(0), drift.spread_out(len(features))
-        novelty = Novelty.of(features, truth, mean.max(1), groups)
-        kept = unit_rows(features[some]).astype(np.float16)
-        answered, at = mean.argmax(1)[some].astype(np.int64), np.arange(len(features)) if places is None else places
+        task, mean, some = targets.task, whole.mean(0), drift.spread_out(len(features))
+        novelty = Novelty.of(features, task.strata(targets), task.confidence(mean), groups)
+        kept, at = unit_rows(features[some]).astype(np.float16), range(len(features)) if places is None else places
+        misfit = np.sort(task.misfits(whole, targets)).astype(np.float32)
         sources = np.asarray(at, np.int64)[some]
-        return cls(view, novelty, misfits(whole, truth), kept, answered, truth[some].astype(np.int64), sources)
+        return cls(view, novelty, misfit, kept, task.kinds(mean)[some], targets.take(some), sources)
 
     def like(self, features: Matrix, count: int) -> list[list[Near]]:
         """The training rows most like each of some items, by the cosine of what is read.
@@ -93,14 +85,13 @@ class Reference:
             count: how many are wanted.
 
         Returns:
-            Q lists, the most similar first; empty ones where the bundle does not know which rows it keeps.
+            Q lists, the most similar first.
         """
-        if not len(self.places):
-            return [[] for _ in features]
+        labels = self.targets.task.wanted(self.targets)
         likeness = unit_rows(features) @ self.rows.astype(np.float32).T  # (Q, M)
         best = np.argsort(-likeness, axis=1, kind="stable")[:, :count]
         return [
-            [Near(int(self.places[i]), int(self.truth[i]), float(min(1.0, likeness[q, i]))) for i in row.tolist()]
+            [Near(int(self.places[i]), labels[i], float(min(1.0, likeness[q, i]))) for i in row.tolist()]
             for q, row in enumerate(best)
         ]
 
@@ -130,36 +121,39 @@ class Reference:
             "misfit": self.misfit,
             "rows": self.rows,
             "answered": self.answered,
-            **({"truth": self.truth, "places": self.places} if len(self.places) else {}),
+            "truth": self.targets.values,
+            "places": self.places,
         }
 
     @classmethod
-    def from_tensors(cls, view: View, tensors: Mapping[str, NDArray[Any]], classes: int, where: str) -> Reference:
+    def from_tensors(
+        cls, view: View, tensors: Mapping[str, NDArray[Any]], task: Task, names: tuple[str, ...], where: str
+    ) -> Reference:
         """Read back what ``tensors`` gave.
 
         Args:
             view: what was read.
             tensors: by name.
-            classes: C of the bundle.
+            task: of the bundle.
+            names: of its targets.
             where: the file, for messages.
 
         Raises:
             BundleError: one of them cannot be what it must be.
         """
-        width, rows, kept = (
+        width, strata, rows, kept = (
             tensors[name].shape[axis] if name in tensors and tensors[name].ndim > axis else 0
-            for name, axis in (("means", 1), ("strange", 0), ("rows", 0))
+            for name, axis in (("means", 1), ("means", 0), ("strange", 0), ("rows", 0))
         )
         must = {
-            "means": ((classes, width), np.float32),
+            "means": ((strata, width), np.float32),
             "usual": ((2, 2), np.float32),
             "strange": ((rows,), np.float32),
             "misfit": ((rows,), np.float32),
             "rows": ((kept, width), np.float16),
             "answered": ((kept,), np.int64),
+            "places": ((kept,), np.int64),
         }
-        if any(name in tensors for name in _LATER):
-            must |= {name: ((kept,), np.int64) for name in _LATER}
         for name, (shape, kind) in must.items():
             found = tensors.get(name)
             if (
@@ -174,14 +168,15 @@ class Reference:
                     "Restore it or tune again."
                 )
         disordered = any((np.diff(tensors[name]) < 0).any() for name in ("strange", "misfit"))
+        targets = Targets(task, tensors.get("truth", np.zeros(0)), names)
         if (
             disordered
             or (tensors["usual"][:, 1] <= 0).any()
-            or not np.isin(tensors["answered"], np.arange(classes)).all()
-            or not np.isin(tensors.get("truth", _nothing()), np.arange(classes)).all()
-            or (tensors.get("places", _nothing()) < 0).any()
+            or (tensors["answered"] < 0).any()
+            or (tensors["places"] < 0).any()
+            or len(targets) != kept
+            or not task.holds(targets)
         ):
             raise BundleError(f"{where} holds numbers that no training rows can give. Restore it or tune again.")
         novelty = Novelty(tensors["means"], tensors["usual"], tensors["strange"])
-        later = [tensors.get(name, _nothing()) for name in _LATER]
-        return cls(view, novelty, tensors["misfit"], tensors["rows"], tensors["answered"], *later)
+        return cls(view, novelty, tensors["misfit"], tensors["rows"], tensors["answered"], targets, tensors["places"])

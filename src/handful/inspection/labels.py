@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from handful.data.classes import listed
 from handful.data.dataset import Dataset
+from handful.data.names import listed
 from handful.inspection.findings import Finding
 from handful.inspection.left_out import Array, centred, left_out
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from handful.data.classes import ENOUGH_ROWS, listed
+from handful.data.classes import ENOUGH_ROWS
 from handful.data.conversations import Conversation, Preference, plain_prompt, words
 from handful.data.dataset import Dataset, item_hash
+from handful.data.names import listed
 from handful.data.traits import Trait, traits_of
 from handful.errors import DataError
 from handful.inspection.findings import Finding, by_cost

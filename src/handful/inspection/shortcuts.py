@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.data.classes import listed
 from handful.data.dataset import Dataset
+from handful.data.names import listed
 from handful.data.traits import Trait, traits_of
 from handful.inspection.findings import Finding
 from handful.inspection.left_out import Array

@@ -22,7 +22,6 @@ from handful.training.activations import Activations
 from handful.training.batches import Balanced, Wanted
 from handful.training.body import Body, features_of, trainable
 from handful.training.loop import Penalty, Update, train
-from handful.training.objectives import Objective
 from handful.training.objectives.contrast import PairwiseCosine, Prototypical, SupervisedContrastive
 from handful.training.objectives.penalties import RDrop
 from handful.training.pulls import Adversary, NearStart
@@ -129,7 +128,8 @@ def _once(
         body.classify(*linear_map(task.main, seen, design, recipe.penalty))
     groups = recipe.tuner.prepare(body, recipe.decay)
     moved = trainable(body.blocks)
-    objective: Objective = RDrop(recipe.objective, recipe.r_drop) if recipe.r_drop else recipe.objective
+    objective = recipe.objective if isinstance(recipe.objective, _ON_FEATURES) else task.objective(recipe.objective)
+    objective = RDrop(objective, recipe.r_drop) if recipe.r_drop else objective
     penalties: list[Penalty] = []
     if recipe.l2_sp:
         penalties.append(NearStart.of([weight for group in groups for weight in group.weights], recipe.l2_sp))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from handful.evaluation.curves import Curve, curve_of
+from handful.evaluation.metrics import Measured, ratio
 from handful.evaluation.protocol import MANY
 from handful.evaluation.selection import pool
 from handful.features.sight import Sight
@@ -44,9 +45,7 @@ def forecast(frozen: Frozen, sight: Sight, rng: np.random.Generator) -> Curve:
     return curve_of(sizes.tolist(), scores, now, rows.targets.task.needs(frozen.whole, rows.targets), rows.groups)
 
 
-def learning_curve(
-    found: Search, sight: Sight, rng: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def learning_curve(found: Search, sight: Sight, rng: np.random.Generator) -> tuple[NDArray[np.float64], list[Measured]]:
     """Answer every row by models that learned from a quarter, a half and all of the rows outside its fold.
 
     A larger part holds the smaller one of the same draw, and every stratum keeps its share, and one row at least. The
@@ -58,7 +57,7 @@ def learning_curve(
         rng: decides which rows are learned from.
 
     Returns:
-        (J,) mean numbers of rows learned from, and (J, N) the headline score of each row, mean over draws.
+        (J,) mean numbers of rows learned from, and the headline metric of the N rows at each, mean over draws.
     """
     task, targets, count = found.targets.task, found.targets, len(found.targets)
     few = count <= MANY
@@ -82,7 +81,8 @@ def learning_curve(
             answers = pool(task, (task.outputs(read(fit, rows)) for read in readers), shares / shares.sum())
             scores[fit, rows] = task.headline.of(answers[None], targets.take(rows)).scores
     sizes = weights.sum(-1).mean((0, 1))
-    return sizes.astype(np.float64), scores.reshape(weights.shape).sum(1).mean(0)
+    shown = scores.reshape(weights.shape).sum(1).mean(0)  # (J, N)
+    return sizes.astype(np.float64), [ratio(task.headline, some) for some in shown]
 
 
 def _parts(fold: NDArray[np.int64], strata: NDArray[np.int64], rng: np.random.Generator) -> Array:

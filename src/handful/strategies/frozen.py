@@ -131,21 +131,22 @@ def climb(targets: Targets, data: Dataset, sight: Sight, terms: SearchTerms) -> 
     groups = _together(data)
     protocol = protocol_for(strata, groups, data.groups is not None)
     heads = [head for name, head in task.heads.items() if name in terms.strategies]
-    if not heads and not names:
+    alone = task.named_alone and "zero-shot" in terms.strategies
+    if not heads and not (names and alone):
         raise OptionError(
             f"strategies must name more than zero-shot for {data.source}, because zero-shot needs texts, and classes "
             "that are called by words. Add centroid or another."
         )
     shape = Shape(len(data), max(x.shape[1] for x in views.values()), design.shape[1], bool(names))
     allowed = max(SEARCH_LEAST, SEARCH_SHARE * terms.budget)
-    grid, repeats = affordable(heads, tuple(views), shape, protocol, allowed, "zero-shot" in terms.strategies)
+    grid, repeats = affordable(heads, tuple(views), shape, protocol, allowed, alone)
     protocol = replace(protocol, repeats=repeats)
-    folds = draw_folds(protocol, strata, groups, generator(terms.seed, "folds"))
+    folds = draw_folds(protocol, task.shares(targets), groups, generator(terms.seed, "folds"))
     found = search(targets, views, names, folds, grid, terms.engine, terms.progress)
 
     def again() -> tuple[str, Search]:
         few = protocol.fewest
-        dealt = draw_folds(few, strata, groups, generator(terms.seed, "few folds"))
+        dealt = draw_folds(few, task.shares(targets), groups, generator(terms.seed, "few folds"))
         return few.name, search(targets, views, names, dealt, grid, terms.engine)
 
     model = pooled(found.members(range(len(found.settings))), sight.items, sight.names, design)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.evaluation.calibration import calibrated
+from handful.evaluation.metrics import Scale
 from handful.strategies.adaptation import adapt, scored
 from handful.strategies.linear import ABSENT
 from handful.strategies.recipe import Recipe
@@ -38,6 +39,8 @@ class HeldOut:
     """How many weights could move."""
     seconds: float
     """What all folds took."""
+    scale: Scale
+    """How these two are told."""
     named: int
     """In how many of them the names of the classes were learned from as well."""
 
@@ -93,7 +96,8 @@ def hold_out(
                 return None
     outputs, sharpness = calibrated(scores, targets, folds, SHARPNESS)
     held, train = _measured(scores, targets), float(np.mean(right)) if right else 0.0
-    return HeldOut(outputs, sharpness, tuple(curves), train, held, moved, time.perf_counter() - start, named)
+    scale, seconds = task.headline.scale, time.perf_counter() - start
+    return HeldOut(outputs, sharpness, tuple(curves), train, held, moved, seconds, scale, named)
 
 
 def _measured(scores: NDArray[np.float32], targets: Targets) -> float:

@@ -307,14 +307,14 @@ def _judged(rung: Rung) -> str:
 
 
 def _arm(rung: Rung) -> Held:
-    strategy = rung.strategy
+    strategy, told = rung.strategy, rung.found.scale.told
     setting = {
         "weights moved": f"{rung.found.moved:,}",
         "updates": strategy.updates,
         "rate": strategy.rate,
         "share of the way": f"{strategy.fade:.0%}",
         "names of classes": f"learned from in {rung.found.named} of {len(rung.found.curves)} folds",
-        "on rows learned from": f"{rung.found.train:.0%}",
-        "on held-out rows": f"{rung.found.held:.0%}",
+        "on rows learned from": told(rung.found.train),
+        "on held-out rows": told(rung.found.held),
     }
     return Held(rung.name, rung.outputs[None], 1, rung.found.seconds, setting, _judged(rung), rung.outputs[None])

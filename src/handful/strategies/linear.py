@@ -103,7 +103,11 @@ def fit_head(
     """
     if head.loss is None:
         return centroids(x, targets, weights)
-    return fit_path(x, targets, weights, penalties, head.loss, basis)
+    if head.contrasts is None:
+        return fit_path(x, targets, weights, penalties, head.loss, basis)
+    sums = head.contrasts(targets.shape[1])  # (K, J)
+    coef, intercept = fit_path(x, targets @ sums, weights, penalties, head.loss, basis)
+    return coef @ sums.T, np.maximum(intercept, ABSENT) @ sums.T
 
 
 def fit_path(
@@ -147,7 +151,7 @@ def _fit_folds(x: Array, targets: Array, weights: Array, lam: Array, loss: Loss,
     shrink = np.concatenate([np.broadcast_to(lam, (width, *lam.shape)), np.zeros((1, *lam.shape), np.float32)])
     step = 1 / (np.float32(loss.curvature) * values + shrink)  # (F, R + 1, S, 1)
     # Not by BLAS, whose product of one row reads what lies beside it and, rarely, warns of what it read there.
-    present = (np.einsum("fm,mc->fc", weights, targets) > 0)[:, None, :]  # (F, 1, C)
+    present = (np.einsum("fm,mc->fc", weights, np.float32(targets != 0)) > 0)[:, None, :]  # (F, 1, C)
     # Accelerated proximal steps that restart when they turn back (O'Donoghue & Candès 2015).
     a = np.zeros((folds, width + 1, *flat), np.float32)
     a[:, -1] = np.where(present, 0, ABSENT)

@@ -20,10 +20,10 @@ from handful.tasks.base import Targets
 from handful.training.activations import Activations
 from handful.training.batches import rows_of
 
-EXPECTED: Mapping[tuple[str, str], Prior] = {
-    ("text", "contrastive"): Prior(0.15, 0.12),
+EXPECTED: Mapping[tuple[str, str, str], Prior] = {
+    ("classification", "text", "contrastive"): Prior(0.15, 0.12),
 }
-"""(modality, strategy) → by which share of the frozen model's log loss it lowers it, and how that varies over sets.
+"""(task, modality, strategy) → by which share of the frozen model's log loss it lowers it, and how that varies over sets.
 
 Only what is here is tried without being named; on pictures and sounds the mean over sets is nothing, though textures
 gain. What else is named is judged by the rows alone.
@@ -79,12 +79,12 @@ def offers(
     if budget <= 0:
         return found, ["Weights stay as they are: the budget is 0."] if named else notes
     targets = frozen.rows.targets
-    score = frozen.rows.targets.task.headline.of(frozen.whole[:1], frozen.rows.targets)
-    errors = len(targets) * (1 - score.value)
+    score = targets.task.headline.of(frozen.whole[:1], targets)
+    errors = len(targets) * (1 - score.value) if targets.task.headline.scale.percent else 0.0
     for name in wanted:
         strategy = movers()[name](seed=seed)
         why = strategy.refusal(shelf.backbone)
-        prior = EXPECTED.get((shelf.data.modality, name))
+        prior = EXPECTED.get((targets.task.name, shelf.data.modality, name))
         worth = 0.0
         if prior is not None and errors:
             worth = errors * prior.mean * _chance_to_pass(frozen, prior)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.data.targets import names_of
 from handful.evaluation.curves import Needs
 from handful.evaluation.metrics import Metric
 from handful.tasks.heads import Head
+
+if TYPE_CHECKING:
+    from handful.training.objectives import Objective
 
 Floats = NDArray[np.floating]
 
@@ -41,7 +45,7 @@ class Targets:
 
 
 @dataclass(frozen=True)
-class Reference:
+class Baseline:
     """What any model has to beat: an answer that looks at no item."""
 
     name: str
@@ -51,7 +55,7 @@ class Reference:
 
 
 class Task(ABC):
-    """What is wanted of an item.
+    """What is wanted of an item; a dataclass, whose fields are what a model has to know of its targets to answer.
 
     ``N`` items, ``K`` numbers of an answer to one item, ``C`` names, ``R`` repeats of held-out answers.
     Scores (..., N, K) add up: those of several settings, each times its sharpness and its weight, are the scores of
@@ -66,8 +70,12 @@ class Task(ABC):
     """Name in ``--strategies`` → linear head on frozen features, cheapest first."""
     main: ClassVar[Head]
     """The head of a tuned backbone."""
-    reference: ClassVar[Reference]
+    reference: ClassVar[Baseline]
     """What any model has to beat."""
+    named_alone: ClassVar[bool] = False
+    """Whether the name that an item is most like is an answer by itself (zero-shot)."""
+    columns: ClassVar[tuple[str, ...]] = ("confidence",)
+    """What stands beside each answer in a table of answers."""
 
     @property
     def headline(self) -> Metric:
@@ -89,8 +97,38 @@ class Task(ABC):
         """
 
     @abstractmethod
+    def coded(self, column: Sequence[str], names: Sequence[str]) -> Targets:
+        """Cells that were read before as targets with these names, among which all of theirs are."""
+
+    def against(
+        self, outputs: Floats, column: Sequence[str], names: Sequence[str]
+    ) -> tuple[NDArray[np.float64], Targets]:
+        """Answers, and what was wanted, with all names of both: names that a model has never seen are never answered.
+
+        Args:
+            outputs: (N, K) of a model with these names.
+            column: N cells, as ``read`` takes them.
+            names: of the model.
+
+        Returns:
+            (N, K + unknown names) answers, and the targets.
+        """
+        every = names_of([*column, *names], self.name)
+        targets = self.coded(column, every)
+        if len(every) == len(names):
+            return np.asarray(outputs, np.float64), targets
+        wide = np.zeros((len(outputs), len(every)))
+        wide[:, [every.index(name) for name in names]] = outputs
+        return wide, targets
+
+    @abstractmethod
     def strata(self, targets: Targets) -> NDArray[np.int64]:
         """(N,) numbers that folds and batches keep in proportion."""
+
+    def shares(self, targets: Targets) -> NDArray[np.float64]:
+        """(N, S) what folds share out evenly: of each row, how much it has of each of S things."""
+        strata = np.unique(self.strata(targets), return_inverse=True)[1]
+        return np.eye(int(strata.max(initial=0)) + 1)[strata]
 
     @abstractmethod
     def wanted(self, targets: Targets) -> list[str]:
@@ -113,6 +151,10 @@ class Task(ABC):
     @abstractmethod
     def names_tell(self, similar: Floats, targets: Targets) -> bool:
         """Whether names alone tell rows apart, beyond doubt. (N, C) how similar each row is to each name."""
+
+    def objective(self, chosen: Objective) -> Objective:
+        """What gradients minimise where scores of a head are learned from, for an objective made for classes."""
+        return chosen
 
     # How scores become answers, and what these cost ------------------------------------------------------------------
 
@@ -150,6 +192,10 @@ class Task(ABC):
     def words(self, outputs: Floats, names: Sequence[str]) -> list[str]:
         """What is answered to N items, as it is written and shown. (N, K) → N."""
 
+    def values(self, outputs: Floats, names: Sequence[str]) -> list[Any]:
+        """The same as a program wants it: a text, a list of texts, a number."""
+        return list(self.words(outputs, names))
+
     @abstractmethod
     def confidence(self, outputs: Floats) -> NDArray[np.float64]:
         """(N,) how sure each answer is of itself, from 0 to 1."""
@@ -158,6 +204,54 @@ class Task(ABC):
     def own(self, outputs: Floats, targets: Targets) -> NDArray[np.float64]:
         """(N,) how well each target fits what is answered, from 0 to 1; the lowest are the most doubtful."""
 
+    def beside(self, outputs: Floats, limit: float | None) -> Mapping[str, list[str]]:
+        """What stands beside each answer, by ``columns``. (N, K) → N cells each.
+
+        Args:
+            outputs: what is answered.
+            limit: the misfit that nine of ten held-out rows stay below; None where it is not known.
+        """
+        return {"confidence": [f"{sure:.4f}" for sure in self.confidence(outputs).tolist()]}
+
+    @abstractmethod
+    def misfits(self, outputs: Floats, targets: Targets) -> NDArray[np.float64]:
+        """How badly each target fits what is answered to its item. (R, N, K) → (N,); repeats add no rows."""
+
+    @abstractmethod
+    def within(self, outputs: Floats, limit: float, names: Sequence[str]) -> list[str]:
+        """All answers that fit as well as a limit asks, in one text: names joined by ``|``, or ``low to high``."""
+
+    def probabilities(self, outputs: Floats, names: Sequence[str]) -> Mapping[str, NDArray[np.float64]]:
+        """Name → (N,) how probable it is; empty where answers have no names."""
+        return {}
+
+    def kinds(self, outputs: Floats) -> NDArray[np.int64]:
+        """(N,) what kind of answer each is: items that are answered alike are compared with each other."""
+        return np.zeros(len(outputs), np.int64)
+
+    def support(self, outputs: Floats, answer: str, names: Sequence[str]) -> NDArray[np.float64]:
+        """How much speaks for an answer: by how much it falls when a part of an item is hidden, that part carries it.
+
+        (..., K) → (...); of a class its probability.
+        """
+        return self.confidence(outputs)
+
+    def told_support(self, change: float) -> str:
+        """A change of what speaks for an answer, in words."""
+        return f"{100 * change:+6.1f} points"
+
+    def told_answer(self, answer: str, support: float) -> str:
+        """An answer with what speaks for it, in words."""
+        return f"{answer}: {support:.1%}"
+
+    def can_answer(self, answer: str, names: Sequence[str]) -> bool:
+        """Whether an answer may be given."""
+        return answer in names
+
+    @abstractmethod
+    def same(self, first: Floats, second: Floats) -> NDArray[np.bool_]:
+        """Whether two answers to an item are the same to whoever reads them. (N, K), (N, K) → (N,)."""
+
     @abstractmethod
     def needs(self, outputs: Floats, targets: Targets) -> Needs:
         """Where further labels are missed most, by held-out answers (R, N, K)."""
@@ -165,3 +259,43 @@ class Task(ABC):
     @abstractmethod
     def details(self, outputs: Floats, targets: Targets, groups: NDArray[np.integer] | None) -> dict[str, Any]:
         """What ``scores.json`` holds of held-out answers (R, N, K) beside the scores that all tasks have."""
+
+    # How it is kept -------------------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a model's record holds of the task beside its name: the fields, as plain values."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    def restored(self, settings: Mapping[str, Any]) -> Self:
+        """The task with the settings of a record.
+
+        Raises:
+            ValueError: they are none of this task.
+        """
+        if set(settings) != set(self.settings):
+            raise ValueError(f"settings of {self.name} must be {sorted(self.settings)}, got {sorted(settings)}")
+        return replace(self, **settings)  # type: ignore[type-var]
+
+    def holds(self, targets: Targets) -> bool:
+        """Whether values and names that were read from a file can be targets of this task."""
+        return bool(np.isfinite(targets.values).all())
+
+    @abstractmethod
+    def width(self, names: Sequence[str]) -> int:
+        """K, with so many names.
+
+        Raises:
+            ValueError: no targets of this task have such names.
+        """
+
+
+def named_width(names: Sequence[str]) -> int:
+    """K of a task that gives one number per name.
+
+    Raises:
+        ValueError: there are fewer than two names, one is empty, or two are the same.
+    """
+    if len(names) < 2 or len(set(names)) < len(names) or not all(name.strip() for name in names):
+        raise ValueError("names must be two or more, none empty, each once")
+    return len(names)

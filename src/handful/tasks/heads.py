@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 Array = NDArray[np.float32]
 # (scores (F, M, S, K), targets (M, K)) → gradient, same shape; may overwrite the scores
@@ -37,6 +38,9 @@ class Head:
     """The penalties worth trying; a single 0 where there are none."""
     optional: bool = False
     """Whether a search that is short of time leaves it out first."""
+    contrasts: Callable[[int], Array] | None = None
+    """K → (K, J) sums of columns that are fitted in place of the K columns themselves; what is found for a sum counts
+    for each of its columns. None: the columns themselves."""
 
     @property
     def steps(self) -> int:
@@ -67,6 +71,27 @@ def hinge_gradient(scores: Array, targets: Array) -> Array:
     return np.asarray(-signs * np.maximum(0, 1 - signs * scores), np.float32)
 
 
+def binary_gradient(scores: Array, targets: Array) -> Array:
+    """Probability of each column alone minus its target of 0 or 1."""
+    return np.asarray(expit(scores, out=scores) - targets[:, None, :], np.float32)
+
+
+def distance_gradient(scores: Array, targets: Array) -> Array:
+    """Scores minus targets, which are numbers of any size."""
+    scores -= targets[:, None, :]
+    return scores
+
+
+def above(classes: int) -> Array:
+    """Sums of ordered columns, each of all that lie above a threshold: (K, K - 1), 1 where the column counts.
+
+    Cumulative reduction (Frank & Hall 2001, "A simple approach to ordinal classification"): one question per threshold.
+    """
+    return np.tri(classes, classes - 1, -1, np.float32)
+
+
 SOFTMAX = Loss(softmax_gradient, curvature=0.5, steps=48)
 SQUARED = Loss(squared_gradient, curvature=1.0, steps=1)
 HINGE = Loss(hinge_gradient, curvature=1.0, steps=40)
+BINARY = Loss(binary_gradient, curvature=0.25, steps=48)
+DISTANCE = Loss(distance_gradient, curvature=1.0, steps=1)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from handful.tasks.base import Task
 from handful.tasks.classification import CLASSIFICATION
+from handful.tasks.multilabel import MULTILABEL
+from handful.tasks.ordinal import ORDINAL
+from handful.tasks.regression import REGRESSION
 
-TASKS: dict[str, Task] = {task.name: task for task in (CLASSIFICATION,)}
+TASKS: dict[str, Task] = {task.name: task for task in (CLASSIFICATION, MULTILABEL, ORDINAL, REGRESSION)}
 """Name → task."""

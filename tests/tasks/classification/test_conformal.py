@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handful.errors import OptionError
-from handful.tasks.classification.conformal import Sets, misfits, sets, threshold
+from handful.evaluation.conformal import threshold
+from handful.tasks.classification.conformal import Sets, misfits, sets
 
 
 def answers(rng, count, classes=4):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.evaluation.metrics import Kind, Metric
+from handful.evaluation.metrics import Kind, Metric, mean_quotient
 from handful.tasks.base import Targets
 
 Floats = NDArray[np.floating]
@@ -54,14 +54,6 @@ def _overlapping(outputs: Floats, targets: Targets) -> Statistics:
     return np.concatenate([2 * own * said, own + said], 1)
 
 
-def _mean_quotient(sums: Statistics) -> Statistics:
-    """The mean of C quotients, of those that have anything below the line. (..., 2 C) → (...)."""
-    above, below = np.split(sums, 2, axis=-1)
-    there = below > 1e-9  # sums of shares of repeats are zero up to rounding
-    quotients = np.where(there, above / np.where(there, below, 1), 0)
-    return np.asarray(quotients.sum(-1) / there.sum(-1))
-
-
 def _spare(right: tuple[float, float], wrong: tuple[float, float], targets: Targets) -> Statistics:
     """(P, 2, 2 C) what one more row of each class that there is would add, found or missed."""
     present = np.unique(targets.values)
@@ -77,12 +69,12 @@ METRICS: Mapping[str, Metric] = {
         Metric("accuracy", _right),
         # Mean recall over the classes that have rows, so that every class counts the same.
         Metric(
-            "balanced_accuracy", _recalled, Kind.FUNCTION, _mean_quotient,
+            "balanced_accuracy", _recalled, Kind.FUNCTION, mean_quotient,
             spare=lambda targets: _spare((1, 1), (0, 1), targets),
         ),
         # Mean over classes of the harmonic mean of precision and recall; a class never met counts as absent.
         Metric(
-            "macro_f1", _overlapping, Kind.FUNCTION, _mean_quotient,
+            "macro_f1", _overlapping, Kind.FUNCTION, mean_quotient,
             spare=lambda targets: _spare((2, 2), (0, 2), targets),
         ),
     )

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.data.targets import names_of
 from handful.errors import DataError
 from handful.evaluation.curves import Needs
-from handful.evaluation.intervals import Estimate, interval
+from handful.evaluation.intervals import interval
 from handful.evaluation.metrics import share
-from handful.tasks.base import Floats, Reference, Targets, Task
-from handful.tasks.classification import softmax
+from handful.tasks.base import Floats, Baseline, Targets, Task, named_width
+from handful.tasks.classification import conformal, softmax
 from handful.tasks.classification.conformal import Sets
 from handful.tasks.classification.details import ClassDetails, needs_of
 from handful.tasks.classification.heads import HEADS, LOGISTIC
@@ -29,14 +30,20 @@ class Classification(Task):
     metrics: ClassVar = METRICS
     heads: ClassVar = HEADS
     main: ClassVar = LOGISTIC
-    reference: ClassVar = Reference("majority", "always answering the same class")
+    reference: ClassVar = Baseline("majority", "always answering the same class")
+    named_alone: ClassVar = True
 
     def read(self, column: Sequence[Any], source: str = "items") -> Targets:
         """Class names of N items as numbers of the sorted classes."""
-        names, values = np.unique(np.asarray(column), return_inverse=True)
+        names = names_of(column, self.name)
         if len(names) < 2:
             raise DataError(f"the rows of {source} must be of at least 2 classes, got {len(names)}. Add another class.")
-        return Targets(self, values.astype(np.int64), tuple(names.tolist()))
+        return self.coded(column, names)
+
+    def coded(self, column: Sequence[str], names: Sequence[str]) -> Targets:
+        """Class names as their places among the sorted ones."""
+        place = {name: i for i, name in enumerate(names)}
+        return Targets(self, np.array([place[cell] for cell in column], np.int64), tuple(names))
 
     def outputs(self, scores: Floats) -> NDArray[np.float64]:
         """Softmax."""
@@ -106,6 +113,43 @@ class Classification(Task):
         """The probability of each row's own class."""
         return np.asarray(outputs[np.arange(len(targets)), targets.values], np.float64)
 
+    def misfits(self, outputs: Floats, targets: Targets) -> NDArray[np.float64]:
+        """One minus the probability of the right class; see ``conformal``."""
+        return conformal.misfits(outputs, targets.values)
+
+    def within(self, outputs: Floats, limit: float, names: Sequence[str]) -> list[str]:
+        """The conformal set, the most probable class first."""
+        inside = conformal.sets(outputs, limit)
+        order = np.argsort(-outputs, axis=1, kind="stable")
+        return [
+            "|".join(names[c] for c in row if own[c]) for row, own in zip(order.tolist(), inside.tolist(), strict=True)
+        ]
+
+    def probabilities(self, outputs: Floats, names: Sequence[str]) -> Mapping[str, NDArray[np.float64]]:
+        """Of each class."""
+        return dict(zip(names, np.asarray(outputs, np.float64).T, strict=True))
+
+    def kinds(self, outputs: Floats) -> NDArray[np.int64]:
+        """The class that is answered."""
+        return answered(outputs).astype(np.int64)
+
+    def support(self, outputs: Floats, answer: str, names: Sequence[str]) -> NDArray[np.float64]:
+        """The probability of the class."""
+        return np.asarray(outputs[..., list(names).index(answer)], np.float64)
+
+    def same(self, first: Floats, second: Floats) -> NDArray[np.bool_]:
+        """Whether the classes are the same."""
+        return np.asarray(answered(first) == answered(second))
+
+    def holds(self, targets: Targets) -> bool:
+        """Whether they are class numbers."""
+        plain = targets.values.ndim == 1 and targets.values.dtype == np.int64
+        return plain and bool(np.isin(targets.values, np.arange(len(targets.names))).all())
+
+    def width(self, names: Sequence[str]) -> int:
+        """One number per class, of two at least."""
+        return named_width(names)
+
     def needs(self, outputs: Floats, targets: Targets) -> Needs:
         """Classes with hardly any rows or with most errors, and the two that are taken for each other."""
         return needs_of(mean_confusion(outputs, targets), targets.names, len(targets))
@@ -118,18 +162,3 @@ class Classification(Task):
 
 
 CLASSIFICATION = Classification()
-
-
-def score_answers(answers: Sequence[str], labels: Sequence[str], metric: str, rng: np.random.Generator) -> Estimate:
-    """A metric of the answers to N rows that took no part in anything, with its interval.
-
-    Args:
-        answers: N class names answered.
-        labels: N true class names; some may be of classes that no training row has.
-        metric: one of ``METRICS``.
-        rng: source of bootstrap draws.
-    """
-    names, coded = np.unique([*labels, *answers], return_inverse=True)
-    truth, said = np.split(coded, 2)
-    targets = Targets(CLASSIFICATION, truth, tuple(names.tolist()))
-    return interval(METRICS[metric].of(np.eye(len(names))[None, said], targets), rng=rng)

@@ -32,6 +32,27 @@ class CrossEntropy:
 
 
 @dataclass(frozen=True)
+class BinaryCrossEntropy:
+    """Minus the log probability of each label being there or not, summed over labels, mean over rows."""
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Return the loss of a batch, ()."""
+        scores = scores_of(outputs, self)  # (B, L)
+        total = functional.binary_cross_entropy_with_logits(scores, batch.targets.to(scores.dtype), reduction="sum")
+        return total / max(len(scores), 1)
+
+
+@dataclass(frozen=True)
+class SquaredError:
+    """Half the squared distance of scores from numbers, summed over columns, mean over rows."""
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Return the loss of a batch, ()."""
+        scores = scores_of(outputs, self)  # (B, K)
+        return 0.5 * ((scores - batch.targets.to(scores.dtype)) ** 2).sum() / max(len(scores), 1)
+
+
+@dataclass(frozen=True)
 class Distillation:
     """Cross-entropy with the labels, mixed with the distance to a teacher's softened answers (Hinton et al. 2015).
 
