@@ -430,7 +430,7 @@ def test_the_model_whose_weights_moved_is_the_one_that_was_scored(muted, tmp_pat
         "README.md", "bundle.json", "head.safetensors", "moved.safetensors", "reference.safetensors",
     ]  # fmt: skip
     assert loaded.reference.view.backbones == ("muted",)  # weights that moved have the training rows by heart
-    np.testing.assert_array_equal(loaded.judge(texts[:4]).proba, run.model.predict_proba(texts[:4]))
+    np.testing.assert_array_equal(loaded.judge(texts[:4]).outputs, run.model.predict_proba(texts[:4]))
 
 
 def test_moving_weights_says_how_confident_it_is(muted):

@@ -36,7 +36,7 @@ def answer(tmp_path):
         said = []
         model = model or model_of()
         counts = write_answers(
-            answers(model, source, **options), model.labels, tmp_path / "out.csv", probabilities, said.append
+            answers(model, source, **options), "label", tmp_path / "out.csv", probabilities, said.append
         )
         with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
             return list(csv.reader(file)), said, counts
@@ -151,13 +151,13 @@ def test_nothing_is_written_where_nothing_can_be_answered(tmp_path, answer):
 
 def test_not_even_the_first_line_is_printed_where_the_source_is_missing(tmp_path, capsys):
     with pytest.raises(DataError):
-        write_answers(answers(model_of(), tmp_path / "gone.csv"), ("ants", "bees"), None, False, print)
+        write_answers(answers(model_of(), tmp_path / "gone.csv"), "label", None, False, print)
     assert capsys.readouterr().out == ""
 
 
 def test_without_a_file_rows_are_printed(tmp_path, capsys):
     path = lines(tmp_path / "new.txt", "a b", "c d")
-    write_answers(answers(model_of(), path), ("ants", "bees"), None, False, print)
+    write_answers(answers(model_of(), path), "label", None, False, print)
     assert [row[0] for row in csv.reader(io.StringIO(capsys.readouterr().out))] == ["input", "a b", "c d"]
 
 
@@ -193,7 +193,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path, monkeypatch):
     for count in (400, 4000):
         path = lines(tmp_path / f"{count}.txt", *(f"{i} " + 300 * "x" for i in range(count)))
         tracemalloc.start()
-        write_answers(answers(model, path), model.labels, tmp_path / "out.csv", False, print)
+        write_answers(answers(model, path), "label", tmp_path / "out.csv", False, print)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.3 * peaks[0]

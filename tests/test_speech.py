@@ -202,7 +202,7 @@ def test_options_of_answers_do_not_fit_classes():
     texts, labels = ["a b", "b c", "x y", "y z"] * 3, ["one", "one", "two", "two"] * 3
     with pytest.raises(OptionError, match="strategies in-context must be given rows with answers"):
         handful.tune(handful.load(texts, labels=labels), backbone="toy-text", strategies=["in-context"], budget=0)
-    with pytest.raises(OptionError, match="metric of labelled items must be one of accuracy"):
+    with pytest.raises(OptionError, match="metric of classification must be one of accuracy"):
         handful.tune(handful.load(texts, labels=labels), backbone="toy-text", metric="loss", budget=0)
 
 

@@ -154,9 +154,9 @@ def tune(
         backbone: a name, folder or hub id, or several joined by commas; by default ``auto`` compares the default ones.
         strategies: which arms to try; all frozen ones and the promising others by default.
         metric: what arms are compared by, see ``Plan.metric``; by default the first one of the task. Of answers
-            ``loss`` (default), ``exact_match``, ``token_f1``, ``regex:PATTERN``, or a function of prompt, answer and wanted answer that
-            gives a number from 0 to 1; of preferences a function of prompt, one answer and another that gives 1 where
-            the first is better and 0 where the second is: arms are then compared by their win rate.
+            ``loss`` (default), ``exact_match``, ``token_f1``, ``regex:PATTERN``, or a function of prompt, answer and
+            wanted answer that gives a number from 0 to 1; of preferences a function of prompt, one answer and another
+            that gives 1 where the first is better and 0 where the second is: arms are then compared by their win rate.
         remedy: what holds a language model back from forgetting: ``fade``, ``l2sp`` or ``replay``; nothing by default.
         carry_items: whether a few short training items go into the model, for its self-test on loading; whoever has the
             model can read them; false by default.

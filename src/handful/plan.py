@@ -14,7 +14,8 @@ from handful.errors import OptionError, suggestion
 
 TASKS = ("classification", "multilabel", "ordinal", "regression")
 METRICS = (
-    "accuracy", "balanced_accuracy", "macro_f1", "samples_f1", "micro_f1", "mean_absolute_error", "quadratic_kappa", "r2",
+    "accuracy", "balanced_accuracy", "macro_f1", "samples_f1", "micro_f1", "mean_absolute_error", "quadratic_kappa",
+    "r2",
 )  # fmt: skip
 ANSWER_METRICS = ("loss", "exact_match", "token_f1")
 PATTERN = "regex:"

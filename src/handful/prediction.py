@@ -187,12 +187,6 @@ def write_texts(
     return written, missed
 
 
-def answer_column(model: Bundle) -> str:
-    """How the column of answers is called: like the one that was learned from, unless another column is called so."""
-    taken = {"input", "refused", "set", *model.task.columns}
-    return "label" if model.target is None or model.target in taken else model.target
-
-
 def write_answers(
     found: Iterator[Answers],
     column: str,

@@ -61,7 +61,7 @@ def kinds_of(data: Dataset) -> dict[str, Sequence[str]]:
     if all(trait in k for k in known):
         found[kind] = parts_by_size([float(k[trait]) for k in known], unit, digits)
     found["group"], found["source"] = data.groups, _sources(data)
-    if len(data.classes) < len(data):  # a part for every row is none
+    if data.one_class_each:  # of ratings the outermost are always missed by more
         found["class"] = data.labels
     return {kind: names for kind, names in found.items() if names is not None and len(set(names)) > 1}
 

@@ -18,7 +18,7 @@ from handful.errors import BundleError
 from handful.evaluation.metrics import Scale
 from handful.evaluation.scores import HeldOut, Scores
 from handful.explanation import Explanation
-from handful.export.bundle import Bundle
+from handful.export.bundle import Bundle, answer_column
 from handful.inspection.findings import Finding
 from handful.plan import Plan
 from handful.readback import damage_is
@@ -131,11 +131,12 @@ class Run:
     def _write_predictions(self, file: Path) -> None:
         with file.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
-            writer.writerow(["row", "input", "label", "predicted", "confidence"])
+            beside = self.model.task.columns
+            writer.writerow(["row", "input", defuse(answer_column(self.model)), "predicted", *beside])
             for answer, item in zip(self.held_out, self.data.items, strict=True):
                 name = str(item) if isinstance(item, str | Path) else f"row {answer.row}"
                 cells = (name, answer.label, answer.predicted)
-                writer.writerow([answer.row, *map(defuse, cells), f"{answer.confidence:.4f}"])
+                writer.writerow([answer.row, *map(defuse, cells), *(answer.beside[column] for column in beside)])
 
 
 def saved_inputs(folder: Path) -> dict[int, str]:

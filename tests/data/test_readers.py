@@ -157,11 +157,13 @@ def test_one_class_only(make, refusal):
 def test_measurements_are_not_taken_for_classes(make, refusal):
     rows = [(f"some words {i}", f"{i % 25 / 10}") for i in range(100)]
     path = make(("text", "label"), rows)
-    assert refusal(path) == (
-        'column "label" of t.csv holds numbers (25 different ones), not classes. '
-        "Choose another column with --label, or name this one to take each number as a class."
+    data = load(path)
+    assert (data.task, data.classes) == ("regression", ())
+    assert data.notes[2] == (
+        'column "label" holds numbers: a number is predicted; use --task classification or ordinal to take them '
+        "otherwise"
     )
-    assert len(load(path, label="label").classes) == 25
+    assert len(load(path, task="classification").classes) == 25
 
 
 def test_a_class_with_one_row_is_kept_and_said(make):

@@ -31,7 +31,7 @@ def test_a_score_within_the_promise():
 def test_a_low_score_on_few_rows_is_unsure():
     found = checkup(promised=PROMISED, measured=wilson(0.7, 10))
     assert (found.verdict, found.needs_attention) == ("unsure", False)
-    assert found.sentence.endswith("on 200 rows: lower, but too few rows to be sure; label more and check again.")
+    assert found.sentence.endswith("on 200 rows: worse, but too few rows to be sure; label more and check again.")
 
 
 def test_how_far_it_fell_by_hand():

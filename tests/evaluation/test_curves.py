@@ -11,7 +11,10 @@ from handful.errors import OptionError
 from handful.evaluation import curves
 from handful.evaluation.curves import BENDS, LEVEL, POWER, REMOVED, VARIES, Curve, told
 from handful.evaluation.intervals import Estimate
+from handful.evaluation.metrics import Scale, ratio
 from handful.tasks.classification.details import needs_of
+from handful.tasks.classification.metrics import METRICS
+from handful.tasks.regression import METRICS as ERRORS
 
 NAMES = ("ants", "bees", "wasps")
 TABLE = np.array([[30, 8, 2], [5, 30, 2], [0, 1, 39]])
@@ -19,7 +22,8 @@ SIZES = (24, 48, 96)
 
 
 def curve_of(sizes, right, now, table, names, groups=None):
-    return curves.curve_of(sizes, right, now, needs_of(table, names, right.shape[1]), groups)
+    measured = [ratio(METRICS["accuracy"], row) for row in right]
+    return curves.curve_of(sizes, measured, now, needs_of(table, names, right.shape[1]), groups)
 
 
 def rights(shares, n=120, rows=None):
@@ -81,7 +85,7 @@ def test_what_the_folds_leave_out_lies_on_the_curve():
 def test_a_steep_curve_asks_for_labels_and_names_the_class():
     curve = curve_of(SIZES, rights([0.5, 0.6, 0.7]), 0.7, TABLE, NAMES)
     assert curve.needs == ("bees", "ants", "wasps")
-    worth = told(curve.gain(120))
+    worth = told(curve.gain(120), curve.scale)
     assert curve.sentence == (
         f"120 more labels, spread over the classes as these, are worth {worth}, 80 % interval. bees needs them most."
     )
@@ -118,9 +122,22 @@ def test_a_group_counts_once():
 
 
 def test_a_gain_in_points():
-    assert told(Estimate(0.051, -0.002, 0.12)) == "+5 points (0 to +12)"
-    assert told(Estimate(-0.01, -0.03, 0.0)) == "\N{MINUS SIGN}1 point (\N{MINUS SIGN}3 to 0)"
-    assert told(Estimate(0.001, -0.03, 0.11)) == "0 points (\N{MINUS SIGN}3 to +11)"
+    assert told(Estimate(0.051, -0.002, 0.12), Scale()) == "+5 points (0 to +12)"
+    assert told(Estimate(-0.01, -0.03, 0.0), Scale()) == "\N{MINUS SIGN}1 point (\N{MINUS SIGN}3 to 0)"
+    assert told(Estimate(0.001, -0.03, 0.11), Scale()) == "0 points (\N{MINUS SIGN}3 to +11)"
+
+
+def test_of_an_error_more_labels_are_worth_what_it_falls():
+    """Errors that fall by a fifth from a quarter of the rows to all of them, the same rows first."""
+    ease = np.linspace(0.5, 1.5, 120)
+    measured = [ratio(ERRORS["mean_absolute_error"], factor * ease) for factor in (1.2, 1.1, 1.0)]
+    curve = curves.curve_of(SIZES, measured, 1.0, curves.Needs())
+    assert 0 < curve.doubled < 0.15
+    worth = told(curve.gain(120), curve.scale)
+    assert worth.startswith(f"\N{MINUS SIGN}{curve.doubled:.3g} in mean absolute error (\N{MINUS SIGN}")
+    assert curve.sentence == f"120 more labels, like these, are worth {worth}, 80 % interval."
+    flat = curves.curve_of(SIZES, [measured[2]] * 3, 1.0, curves.Needs())
+    assert flat.flat and flat.sentence.startswith("More labels will not help")
 
 
 def test_one_size_shows_nothing():

@@ -6,11 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handful.evaluation.intervals import wilson
+from handful.evaluation.metrics import ratio
 from handful.evaluation.slices import FEWEST, Slice, holm, named, parts_by_size, slices
+from handful.tasks.classification.metrics import METRICS
 
 
 def looked(right, kinds, groups=None, seed=0):
-    return slices(np.asarray(right, float), kinds, groups, np.random.default_rng(seed))
+    return slices(ratio(METRICS["accuracy"], right), kinds, groups, np.random.default_rng(seed))
 
 
 def test_rows_are_parted_into_thirds_and_named_by_their_ends():

@@ -14,7 +14,6 @@ from handful.evaluation.verdicts import Held, Rows, assemble, compare, held_out_
 from handful.seeding import generator
 from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.classification.details import ClassDetails
-from handful.tasks.classification.task import score_answers
 
 METRICS = CLASSIFICATION.metrics
 
@@ -204,15 +203,20 @@ def test_held_out_answers_are_means_over_repeats_in_the_order_of_the_source():
     assert (second.confidence, second.own) == (pytest.approx(0.75), pytest.approx(0.25))
 
 
+def scored(outputs, labels, metric):
+    answers, targets = CLASSIFICATION.against(outputs, labels, ("a", "b"))
+    return interval(METRICS[metric].of(answers[None], targets), rng=rng())
+
+
 def test_test_rows_are_scored_by_the_metric_of_the_run():
-    labels, predicted = ["a", "a", "a", "b"], ["a", "a", "b", "b"]
-    assert score_answers(predicted, labels, "accuracy", rng()) == wilson(0.75, 4)
-    assert score_answers(predicted, labels, "balanced_accuracy", rng()).value == pytest.approx((2 / 3 + 1) / 2)
-    assert score_answers(predicted, labels, "macro_f1", rng()).value == pytest.approx((4 / 5 + 2 / 3) / 2)
+    labels, outputs = ["a", "a", "a", "b"], answered([0, 0, 1, 1])[0]
+    assert scored(outputs, labels, "accuracy") == wilson(0.75, 4)
+    assert scored(outputs, labels, "balanced_accuracy").value == pytest.approx((2 / 3 + 1) / 2)
+    assert scored(outputs, labels, "macro_f1").value == pytest.approx((4 / 5 + 2 / 3) / 2)
 
 
 def test_test_rows_of_a_class_that_was_never_learned_are_wrong():
-    assert score_answers(["a", "a"], ["a", "new"], "accuracy", rng()).value == 0.5
+    assert scored(answered([0, 0])[0], ["a", "new"], "accuracy").value == 0.5
 
 
 # The whole ---------------------------------------------------------------------------------------------------------
@@ -263,8 +267,8 @@ def test_the_interval_reaches_up_by_what_the_rows_left_out_are_expected_to_add()
 
 def test_no_interval_reaches_beyond_one():
     curve = Curve(20, (Point(16, wilson(1.0, 20)),), 0.06, 0.02, 0.05, (), None)
-    assert promised(wilson(1.0, 20), curve).high == 1.0
-    assert promised(wilson(1.0, 20), None) == wilson(1.0, 20)
+    assert promised(wilson(1.0, 20), curve, METRICS["accuracy"].scale).high == 1.0
+    assert promised(wilson(1.0, 20), None, METRICS["accuracy"].scale) == wilson(1.0, 20)
 
 
 def test_the_sentence_names_ties():
@@ -286,7 +290,7 @@ def test_the_sentence_says_when_nothing_was_learned():
 def test_other_metrics_are_called_by_their_name(metric):
     whole = answered([0, 1] * 8 + [0, 0, 1, 1])
     scores = put_together(whole, Held("ridge", whole), metric=metric)
-    assert scores.sentence.startswith(f"{metric.replace('_', ' ')} 90%, between ")
+    assert scores.sentence.startswith(f"{METRICS[metric].title} 90%, between ")
     assert scores.estimate.value == pytest.approx(0.9)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from test_bundle import TEXTS, Bundle, made
 
+from classified import targets_of
 from handful.backbones.toy import ToyText
 from handful.errors import BundleError, HandfulError
 from handful.export.bundle import Moved
@@ -26,6 +27,7 @@ from handful.training.installation import arrays_of
 from handful.training.tuners import TUNERS
 from junk import JSON, places, put
 
+NAMES = ("ants", "bees", "wasps")
 FILES = ("head.safetensors", "moved.safetensors", "reference.safetensors")
 NUMBERS = (np.float32, np.float64, np.float16, np.int64, np.int32, np.uint8, np.bool_)
 """Kinds that a safetensors file may hold."""
@@ -41,7 +43,11 @@ def whole(tmp_path_factory) -> Path:
     rng, truth = np.random.default_rng(0), np.arange(24) % 3
     frozen = View((("toy-text", 2),))
     known = Reference.of(
-        frozen, rng.normal(size=(24, 32)).astype(np.float32), truth, rng.dirichlet(np.ones(3), (2, 24)), None
+        frozen,
+        rng.normal(size=(24, 32)).astype(np.float32),
+        targets_of(truth, NAMES),
+        rng.dirichlet(np.ones(3), (2, 24)),
+        None,
     )
     model = made(
         view=View(((part, 2),)), moved=Moved("blocks", 1, arrays_of(tuner.delta(body))), reference=known,

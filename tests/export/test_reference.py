@@ -1,29 +1,38 @@
 """What a bundle keeps of its training rows: written, read back, and refused where it was tampered with."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from safetensors.numpy import load
 
 import handful
+from classified import targets_of
 from handful.errors import BundleError
 from handful.evaluation.drift import MOST, spread_out
 from handful.export.bundle import Bundle
 from handful.export.reference import FILE, Reference
 from handful.features.view import View
+from handful.tasks.classification import CLASSIFICATION
 
+NAMES = ("ants", "bees")
 VIEW = View((("toy-text", 2),))
 
 
 def reference(rows=24, classes=2, repeats=3):
     rng = np.random.default_rng(0)
-    truth = np.arange(rows) % classes
+    targets = targets_of(np.arange(rows) % classes, NAMES[:classes])
     whole = rng.dirichlet(np.ones(classes), (repeats, rows))
-    return Reference.of(VIEW, rng.normal(size=(rows, 6)).astype(np.float32), truth, whole, None)
+    return Reference.of(VIEW, rng.normal(size=(rows, 6)).astype(np.float32), targets, whole, None)
+
+
+def read(tensors, where="there"):
+    return Reference.from_tensors(VIEW, tensors, CLASSIFICATION, NAMES[:2], where)
 
 
 def test_what_was_written_is_read_back():
     before = reference()
-    after = Reference.from_tensors(VIEW, before.tensors(), 2, "there")
+    after = read(before.tensors())
     assert after.view == VIEW
     for name, tensor in before.tensors().items():
         np.testing.assert_array_equal(after.tensors()[name], tensor)
@@ -39,14 +48,13 @@ def test_few_numbers_are_kept_of_many_rows():
 @pytest.mark.parametrize(
     ("name", "change", "shape"),
     [
-        ("means", lambda x: x[:1], "(2, 6)"),
+        ("means", lambda x: x.astype(np.float64), "(2, 6)"),
         ("usual", lambda x: x.astype(np.float64), "(2, 2)"),
         ("strange", lambda x: np.full_like(x, np.nan), "(24,)"),
         ("misfit", lambda x: x[:5], "(24,)"),
         ("rows", lambda x: x[:, :3], "(24, 6)"),
         ("answered", lambda x: x[:3], "(24,)"),
         ("rows", None, "(0, 6)"),
-        ("truth", lambda x: x.astype(np.int32), "(24,)"),
         ("places", lambda x: x[:3], "(24,)"),
     ],
 )
@@ -58,8 +66,8 @@ def test_a_tensor_that_cannot_be_is_refused(name, change, shape):
     else:
         tensors[name] = change(tensors[name])
     with pytest.raises(BundleError) as caught:
-        Reference.from_tensors(VIEW, tensors, 2, "model/reference.safetensors")
-    wanted = {"usual": "float32", "truth": "int64"}.get(name, kind)
+        read(tensors, "model/reference.safetensors")
+    wanted = {"usual": "float32", "means": "float32"}.get(name, kind)
     assert str(caught.value) == (
         f"model/reference.safetensors: {name} must be finite {wanted} numbers of shape {shape}. "
         "Restore it or tune again."
@@ -72,9 +80,10 @@ def test_a_tensor_that_cannot_be_is_refused(name, change, shape):
         ("strange", lambda x: x[::-1].copy()),
         ("misfit", lambda x: x[::-1].copy()),
         ("usual", lambda x: -np.abs(x)),
-        ("answered", lambda x: x + 7),
         ("answered", lambda x: x - 1),
         ("truth", lambda x: x + 7),
+        ("truth", lambda x: x[:3]),
+        ("truth", lambda x: x.astype(np.int32)),
         ("places", lambda x: x - 1),
     ],
 )
@@ -82,7 +91,7 @@ def test_numbers_that_no_rows_give_are_refused(name, change):
     tensors = reference().tensors()
     tensors[name] = change(tensors[name])
     with pytest.raises(BundleError, match="^there holds numbers that no training rows can give. Restore it or tune"):
-        Reference.from_tensors(VIEW, tensors, 2, "there")
+        read(tensors)
 
 
 # Within a bundle ---------------------------------------------------------------------------------------------------
@@ -100,9 +109,9 @@ def test_a_saved_run_judges_as_before(run, tmp_path):
     loaded = Bundle.load(tmp_path / "run")
     items = ["ants on a hill", "bees and honey", "nothing of the kind"]
     before, after = run.model.judge(items), loaded.judge(items)
-    np.testing.assert_array_equal(before.proba, after.proba)
+    np.testing.assert_array_equal(before.outputs, after.outputs)
     np.testing.assert_array_equal(before.features, after.features)
-    np.testing.assert_array_equal(before.proba, run.model.predict_proba(items))
+    np.testing.assert_array_equal(before.outputs, run.model.predict_proba(items))
     assert set(load((tmp_path / "run/model" / FILE).read_bytes())) == set(run.model.reference.tensors())
 
 
@@ -136,7 +145,7 @@ def test_such_a_model_is_saved_without_the_file(run, tmp_path):
 
 def test_features_of_another_width_are_refused(run):
     known = run.model.reference
-    narrow = Reference(known.view, known.novelty, known.misfit, known.rows[:, :5], known.answered)
+    narrow = replace(known, rows=known.rows[:, :5])
     run.model.reference = narrow
     with pytest.raises(BundleError, match="^the features of the training rows are 5 wide, but toy-text@.* gives 64"):
         run.model.judge(["ants on a hill"])
@@ -163,7 +172,7 @@ def test_the_rows_most_like_an_item_come_with_their_place_label_and_cosine():
     kept = reference()
     own = kept.rows[[7, 3]].astype(np.float32)
     first, second = kept.like(5 * own, 2)
-    assert [(near.row, near.label) for near in (first[0], second[0])] == [(7, 1), (3, 1)]
+    assert [(near.row, near.label) for near in (first[0], second[0])] == [(7, "bees"), (3, "bees")]
     assert first[0].similarity == pytest.approx(1, abs=1e-3)
     assert first[0].similarity >= first[1].similarity
     assert kept.like(own, 99)[0][-1].similarity == pytest.approx((kept.rows.astype(float) @ own[0]).min(), abs=1e-3)
@@ -172,13 +181,6 @@ def test_the_rows_most_like_an_item_come_with_their_place_label_and_cosine():
 def test_a_place_is_that_in_the_source():
     rng = np.random.default_rng(0)
     features, whole = rng.normal(size=(12, 6)).astype(np.float32), rng.dirichlet([1, 1], (2, 12))
-    kept = Reference.of(VIEW, features, np.arange(12) % 2, whole, None, [100 + i for i in range(12)])
+    targets = targets_of(np.arange(12) % 2, NAMES[:2])
+    kept = Reference.of(VIEW, features, targets, whole, None, [100 + i for i in range(12)])
     assert kept.like(features[4:5], 1)[0][0].row == 104
-
-
-def test_a_bundle_of_old_does_not_know_which_rows_it_keeps():
-    tensors = reference().tensors()
-    del tensors["truth"], tensors["places"]
-    old = Reference.from_tensors(VIEW, tensors, 2, "there")
-    assert old.like(np.ones((2, 6), np.float32), 3) == [[], []]
-    assert set(old.tensors()) == set(tensors)

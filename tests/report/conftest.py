@@ -60,6 +60,7 @@ def build_run(
     scores = replace(scores, seconds=SECONDS)
     of_scores = {field.name for field in fields(Scores)} & set(changed)
     scores = replace(scores, **{name: changed.pop(name) for name in of_scores})
+    scores = replace(scores, scale=CLASSIFICATION.metrics[scores.metric].scale)
     empty, none = np.zeros((0, len(names)), np.float32), np.zeros(len(names), np.float32)
     view = View(((BACKBONE[modality], 5),))
     run = Run(

@@ -24,6 +24,7 @@ from handful.inspection.findings import Finding
 from handful.report import confusion, render
 from handful.report.doubtful import outline
 from handful.report.usage import quoted, usage
+from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.classification.details import ClassDetails
 
 PLACE = Path("runs/tickets")
@@ -298,7 +299,7 @@ def test_folders_are_quoted_for_the_shell(place, shown):
 
 def test_the_python_snippet_is_python_and_names_the_folder():
     for modality in ("text", "image", "sound"):
-        snippet = usage(Path("my runs/it's \\ here"), modality).python
+        snippet = usage(Path("my runs/it's \\ here"), modality, "the class", True).python
         constants = [node.value for node in ast.walk(ast.parse(snippet)) if isinstance(node, ast.Constant)]
         assert str(Path("my runs/it's \\ here")) in constants
 
@@ -330,7 +331,8 @@ def test_a_doubtful_row_names_the_rows_most_like_it(make_run):
     features = rng.normal(size=(40, 6)).astype(np.float32)
     worst = min(run.held_out, key=lambda answer: (answer.own, answer.row)).row
     features[17 if worst != 17 else 18] = features[worst]
-    kept = Reference.of(run.model.view, features, np.arange(40) % 2, rng.dirichlet([1, 1], (5, 40)), None)
+    targets = CLASSIFICATION.read(LABELS)
+    kept = Reference.of(run.model.view, features, targets, rng.dirichlet([1, 1], (5, 40)), None)
     shown = page(replace(run, model=replace(run.model, reference=kept))).text
     near = 17 if worst != 17 else 18
     assert f"Most like it: “text number {near}”, labelled {LABELS[near]}; “text number" in shown

@@ -84,10 +84,10 @@ def tune(
         backbone: a name from `handful models list`, a folder or a Hugging Face id; several joined by commas; by
             default auto: the data choose among the default ones.
         strategies: which arms to try, joined by commas; frozen: majority, zero-shot, centroid, ridge, logistic, svm,
-            of ratings also cumulative-ridge and cumulative; moving weights: contrastive, supcon, bias, lora, adapters, prefix, prompt, ia3, soup, wise, partial,
-            gradual, distilled, full; for rows with answers base, in-context, lora, bias, ia3, prefix, prompt, adapters,
-            partial, full, synthetic, and for preferences dpo and ipo; by default all frozen ones, and of the others
-            those that are worth their time here.
+            of ratings also cumulative-ridge and cumulative; moving weights: contrastive, supcon, bias, lora, adapters,
+            prefix, prompt, ia3, soup, wise, partial, gradual, distilled, full; for rows with answers base, in-context,
+            lora, bias, ia3, prefix, prompt, adapters, partial, full, synthetic, and for preferences dpo and ipo; by
+            default all frozen ones, and of the others those that are worth their time here.
         metric: what arms are compared by, the first one by default: of classes accuracy, balanced_accuracy or macro_f1;
             of several labels samples_f1, micro_f1, macro_f1 or exact_match; of ratings mean_absolute_error,
             quadratic_kappa or accuracy; of numbers mean_absolute_error or r2; of answers loss, exact_match, token_f1 or
@@ -207,9 +207,9 @@ def predict(
 
     that_exists(source)  # said before the seconds that these take
 
-    from handful.export.bundle import Bundle
+    from handful.export.bundle import Bundle, answer_column
     from handful.export.record import is_speaker
-    from handful.prediction import Doubts, answer_column, answers, share_of, write_answers, write_texts
+    from handful.prediction import Doubts, answers, share_of, write_answers, write_texts
 
     doubts = Doubts(
         None if reject is None else share_of(reject, "--reject"), None if sets is None else share_of(sets, "--sets")

@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from handful.data.conversations import Conversation, Preference
-from handful.data.targets import CLASSES, counts_of, names_of
+from handful.data.targets import CLASSES, NUMBERS, contradict, counts_of, names_of
 from handful.errors import DataError, advised
 from handful.files import MEDIA_BYTES, open_ordinary
 
@@ -71,6 +72,15 @@ class Dataset:
     def classes(self) -> tuple[str, ...]:
         """The different classes, labels or ratings, sorted; empty for numbers and where nothing is labelled."""
         return names_of(self.labels or (), self.task)
+
+    @cached_property
+    def spread(self) -> float:
+        """The standard deviation of numbers; 0 where labels are none."""
+        return float(np.std([float(text) for text in self.labels])) if self.labels and self.task == NUMBERS else 0.0
+
+    def contradicts(self, positions: Sequence[int]) -> bool:
+        """Whether labels differ that should be the same."""
+        return self.labels is not None and contradict([self.labels[i] for i in positions], self.task, self.spread)
 
     @property
     def one_class_each(self) -> bool:

@@ -20,6 +20,9 @@ from handful.errors import DataError, OptionError
 CLASSES, LABELS, RATINGS, NUMBERS = "classification", "multilabel", "ordinal", "regression"
 """Tasks by their names in ``--task``, as far as a column can be taken for one."""
 
+NOUNS = {CLASSES: ("class", "classes"), LABELS: ("label", "labels"), RATINGS: ("rating", "ratings")}
+"""One name that a task gives to items, and many, for messages."""
+
 JOIN = "|"
 """Stands between several labels of a row."""
 NO_LABEL = "(none)"
@@ -89,23 +92,30 @@ def join_labels(names: Sequence[str]) -> str:
     return JOIN.join(names) or NO_LABEL
 
 
-def names_of(labels: Iterable[str], task: str) -> tuple[str, ...]:
-    """The different classes, labels or ratings of rows, sorted; none of numbers."""
+def names_in(text: str, task: str) -> tuple[str, ...]:
+    """The classes, labels or rating that one row has; nothing of a number."""
     if task == NUMBERS:
         return ()
-    if task == RATINGS:
-        return rating_order(set(labels), "items")
-    if task == LABELS:
-        return tuple(sorted({name for text in labels for name in labels_in(text)}))
-    return tuple(sorted(set(labels)))
+    return labels_in(text) if task == LABELS else (text,)
+
+
+def contradict(labels: Sequence[str], task: str, spread: float) -> bool:
+    """Whether labels of what should be the same item differ; of numbers, by more than half of their spread."""
+    if task == NUMBERS:
+        numbers = [float(text) for text in labels]
+        return max(numbers) - min(numbers) > 0.5 * spread
+    return len(set(labels)) > 1
+
+
+def names_of(labels: Iterable[str], task: str) -> tuple[str, ...]:
+    """The different classes, labels or ratings of rows, sorted; none of numbers."""
+    names = {name for text in labels for name in names_in(text, task)}
+    return rating_order(names, "items") if task == RATINGS else tuple(sorted(names))
 
 
 def counts_of(labels: Iterable[str], task: str) -> dict[str, int]:
     """Rows per class, label or rating, most frequent first; nothing of numbers."""
-    if task == NUMBERS:
-        return {}
-    parts = (name for text in labels for name in (labels_in(text) if task == LABELS else (text,)))
-    return dict(Counter(parts).most_common())
+    return dict(Counter(name for text in labels for name in names_in(text, task)).most_common())
 
 
 def rating_order(values: set[str], source: str) -> tuple[str, ...]:
@@ -293,6 +303,9 @@ def _plain(cell: str, number: float) -> str:
 
 
 def _is_float(text: str) -> bool:
+    """Whether a text says a number; underscores, which Python allows, are no part of one."""
+    if "_" in text:
+        return False
     try:
         float(text)
     except ValueError:
@@ -301,8 +314,8 @@ def _is_float(text: str) -> bool:
 
 
 def _number(text: str) -> float | None:
-    """The finite number that a text says; underscores, which Python allows, are no part of one."""
-    if "_" in text or not _is_float(text):
+    """The finite number that a text says."""
+    if not _is_float(text):
         return None
     number = float(text)
     return number if math.isfinite(number) else None

@@ -121,7 +121,8 @@ class Curve:
         """What to do about labels, in one or two sentences."""
         worth = f"{told(self.gain(self.n), self.scale)}, {LEVEL:.0%} interval".replace("%", " %")
         if not self.flat:
-            said = f"{self.n} more labels, spread over the classes as these, are worth {worth}."
+            alike = "spread over the classes as these" if self.needs or self.scale.percent else "like these"
+            said = f"{self.n} more labels, {alike}, are worth {worth}."
             return f"{said} {self.needs[0]} needs them most." if self.needs else said
         said = f"More labels will not help: twice as many are worth {worth}."
         if self.scale.percent and self.points[-1].accuracy.value > 1 - RARE:

@@ -100,8 +100,8 @@ class Metric:
 
     @property
     def title(self) -> str:
-        """Its name as it is read: ``macro f1``."""
-        return self.name.replace("_", " ")
+        """Its name as it is read: ``macro F1``."""
+        return "R²" if self.name == "r2" else self.name.replace("_", " ").replace("f1", "F1")
 
     @property
     def scale(self) -> Scale:

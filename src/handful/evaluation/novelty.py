@@ -23,9 +23,10 @@ _FLOOR = 1e-4
 class Novelty:
     """What a new input is compared with.
 
-    An input is as strange as it is far from the nearest mean of rows of which the same is wanted (cosine; Lee et al. 2018 take the Mahalanobis
-    distance, for whose covariance a handful of rows is too few), plus half of how unsure the model is (Hendrycks &
-    Gimpel 2017), both in standard deviations of the training rows, each measured as if it had not been there.
+    An input is as strange as it is far from the nearest mean of rows of which the same is wanted (cosine; Lee et al.
+    2018 take the Mahalanobis distance, for whose covariance a handful of rows is too few), plus half of how unsure the
+    model is (Hendrycks & Gimpel 2017), both in standard deviations of the training rows, each measured as if it had
+    not been there.
     """
 
     means: Matrix

@@ -197,6 +197,8 @@ class HeldOut:
     """How sure that answer is of itself, calibrated inside the folds."""
     own: float
     """How well ``label`` fits what is answered, from 0 to 1; the lowest are the most doubtful rows."""
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """What stands beside the answer in a table, by the columns of the task."""
 
 
 def most_doubtful(answers: Sequence[HeldOut], count: int) -> list[HeldOut]:

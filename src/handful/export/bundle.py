@@ -378,6 +378,12 @@ class Bundle:
         return bundle
 
 
+def answer_column(model: Bundle) -> str:
+    """How the column of answers is called: like the one that was learned from, unless another column is called so."""
+    taken = {"row", "input", "predicted", "refused", "set", *model.task.columns}
+    return "label" if model.target is None or model.target in taken else model.target
+
+
 def _version() -> str:
     from importlib.metadata import version
 

@@ -42,17 +42,17 @@ def model_card(model: Bundle, scores: Scores, source: str) -> str:
     task = f"{model.modality.capitalize()} {model.task.name}"
     parts = [
         _front_matter(model),
-        f"# {task}: {_listed(model.labels)}",
+        f"# {task}: {_listed(model.labels)}" if model.labels else f"# {task}: {_plain(model.target or 'a number')}",
         f"Learned from {scores.n:,} labelled rows ({_plain(PurePath(source).name or source)}) with handful.",
         "## How good it is",
         _score(scores),
-        _class_table(scores),
+        *_tables(model, scores),
         "## What it is made of",
         _parts(model),
         "## How to use it",
         _use(model),
         "## What to keep in mind",
-        _limits(scores),
+        _limits(model, scores),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -63,21 +63,46 @@ def _front_matter(model: Bundle) -> str:
 
 
 def _score(scores: Scores) -> str:
-    metric, figure = scores.metric.replace("_", " "), _interval(scores.estimate, scores.level)
+    metric, figure = scores.scale.title, _interval(scores.estimate, scores.level)
     lines = [f"- {metric}: **{figure}**, measured on {scores.n:,} rows by {scores.protocol} cross-validation"]
     if scores.test is not None:
         lines.append(f"- on {scores.test_n:,} test rows, used once: **{_interval(scores.test, scores.level)}**")
-    most = max(score.rows for score in _classes(scores)) / scores.n
-    lines.append(f"- always answering the most frequent class would be right on {most:.0%} of these rows")
+    if "classes" in scores.details and scores.metric == "accuracy":
+        most = max(score.rows for score in _classes(scores)) / scores.n
+        lines.append(f"- always answering the most frequent class would be right on {most:.0%} of these rows")
+    elif scores.arms:
+        first = scores.arms[0]
+        lines.append(f"- {first.name}, which looks at no item: {_interval(first.estimate, scores.level)}")
     return "\n".join(lines)
+
+
+def _tables(model: Bundle, scores: Scores) -> list[str]:
+    """What the task tells of its answers: every metric, every class or label."""
+    tables = []
+    if found := scores.details.get("metrics"):
+        lines = ["| metric | value | interval |", "|---|---:|---:|"]
+        for name, raw in found.items():
+            value, low, high = (model.task.metrics[name].scale.told(raw[key]) for key in ("value", "low", "high"))
+            lines.append(f"| {name.replace('_', ' ')} | {value} | {low} to {high} |")
+        tables.append("\n".join(lines))
+    if "classes" in scores.details:
+        tables.append(_class_table(scores, model.task.nouns[0]))
+    if labels := scores.details.get("per_label"):
+        lines = ["| label | rows | found | right when answered | F1 |", "|---|---:|---:|---:|---:|"]
+        for row in labels:
+            recall = "" if row["recall"] is None else _share(Estimate(**row["recall"]))
+            right = "never answered" if row["precision"] is None else f"{row['precision']:.0%}"
+            lines.append(f"| {_plain(row['name'])} | {row['rows']} | {recall} | {right} | {row['f1']:.2f} |")
+        tables.append("\n".join(lines))
+    return tables
 
 
 def _classes(scores: Scores) -> tuple[ClassScore, ...]:
     return ClassDetails.from_dict(scores.details).classes
 
 
-def _class_table(scores: Scores) -> str:
-    lines = ["| class | rows | found | right when answered |", "|---|---:|---:|---:|"]
+def _class_table(scores: Scores, noun: str) -> str:
+    lines = [f"| {noun} | rows | found | right when answered |", "|---|---:|---:|---:|"]
     for score in _classes(scores):
         right = "never answered" if score.precision is None else _share(score.precision)
         lines.append(f"| {_plain(score.name)} | {score.rows} | {_share(score.recall)} | {right} |")
@@ -123,26 +148,30 @@ def _use(model: Bundle) -> str:
     python = (
         f"{imports}import handful\n\n"
         'model = handful.Bundle.load("path/to/this/folder")\n'
-        f"model.predict([{item}])        # the most probable class\n"
-        f"model.predict_proba([{item}])  # the probability of every class"
+        f"model.predict([{item}])        # {model.task.about}"
     )
+    if model.labels:
+        python += f"\nmodel.predict_proba([{item}])  # the probability of each"
     return f"```python\n{python}\n```\n\n```\nhandful predict path/to/this/folder NEW --out answers.csv\n```"
 
 
-def _limits(scores: Scores) -> str:
+def _limits(model: Bundle, scores: Scores) -> str:
+    knows = f"- It knows these {len(model.labels)} {model.task.nouns[1]} and no other: anything else is given them too."
+    if not model.labels:
+        knows = (
+            "- It knows numbers of the range that it learned from; what it answers beyond is marked: do not trust it."
+        )
     lines = [
-        f"- It knows these {len(_classes(scores))} classes and no other: anything else is given one of them too.",
+        knows,
         "- The score holds for items that come from the same place as the rows it learned from.",
-        f"- {scores.n:,} rows say no more than the interval does; the interval of a single class is wider still.",
+        f"- {scores.n:,} rows say no more than the interval does"
+        + (f"; the interval of a single {model.task.nouns[0]} is wider still." if model.labels else "."),
     ]
-    few = [score for score in _classes(scores) if score.rows < _FEW]
+    counts = [*scores.details.get("classes", ()), *scores.details.get("per_label", ())]
+    few = [f"{row['name']} ({row['rows']})" for row in counts if row["rows"] < _FEW]
     if few:
-        lines.append(f"- Fewer than {_FEW} rows were there for {_listed([_told(score) for score in few])}.")
+        lines.append(f"- Fewer than {_FEW} rows were there for {_listed(few)}.")
     return "\n".join(lines)
-
-
-def _told(score: ClassScore) -> str:
-    return f"{score.name} ({score.rows})"
 
 
 def _share(estimate: Estimate) -> str:

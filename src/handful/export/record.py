@@ -79,20 +79,24 @@ def read_record(place: Path) -> dict[str, Any]:
     """
     record = entries(place, FORMAT)
     wrong = [name for name, holds in _ENTRIES.items() if not holds(record.get(name))]
-    if not wrong and width_of(record) is None:
-        wrong = ["task", "settings", "labels"]
+    wrong = wrong or _misfits(record)
     if wrong:
         file = place / RECORD
         raise BundleError(f"{file} has a missing or wrong entry ({', '.join(wrong)}). Restore it or tune again.")
     return {"input": None, "target": None, "moved": None, "reference": None, **record}
 
 
-def width_of(record: dict[str, Any]) -> int | None:
-    """How many numbers an answer has; None where settings and names are none that the task can have."""
+def _misfits(record: dict[str, Any]) -> list[str]:
+    """The entries that are none of the task of a record."""
     try:
-        return TASKS[record["task"]].restored(record["settings"]).width(record["labels"])
+        task = TASKS[record["task"]].restored(record["settings"])
     except (TypeError, ValueError):
-        return None
+        return ["settings"]
+    try:
+        task.width(record["labels"])
+    except ValueError:
+        return ["labels"]
+    return []
 
 
 def entries(place: Path, wanted: int, language: bool = False) -> dict[str, Any]:
@@ -252,7 +256,7 @@ def head_of(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float32
         BundleError: it is missing, damaged or changed, or a tensor cannot be what it must be.
     """
     file, tensors = place / WEIGHTS, tensors_of(place, WEIGHTS, record)
-    numbers = width_of(record) or 0
+    numbers = TASKS[record["task"]].width(record["labels"])
     width, rows = (len(tensors[name]) if name in tensors and tensors[name].ndim else 0 for name in ("coef", "witness"))
     shapes = {
         "coef": (width, numbers), "intercept": (numbers,), "witness": (rows, width), "witness_proba": (rows, numbers),

@@ -168,7 +168,7 @@ class Reference:
                     "Restore it or tune again."
                 )
         disordered = any((np.diff(tensors[name]) < 0).any() for name in ("strange", "misfit"))
-        targets = Targets(task, tensors.get("truth", np.zeros(0)), names)
+        targets = Targets(task, np.atleast_1d(tensors.get("truth", np.zeros(0))), names)
         if (
             disordered
             or (tensors["usual"][:, 1] <= 0).any()

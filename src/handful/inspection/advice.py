@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handful.data.dataset import Dataset
+from handful.data.targets import RATINGS
 
 ALL = ("text", "image", "sound")
 
@@ -25,6 +26,8 @@ class Rule:
     """The reason where it does not hold, in one sentence without a full stop."""
     modalities: tuple[str, ...] = ALL
     """What the items have to be."""
+    task: str | None = None
+    """The task that it is about; None for all."""
 
     def holds(self, modality: str, per_class: int) -> bool:
         """Whether the strategies make sense for rows of a modality, the smallest class having so many."""
@@ -63,6 +66,12 @@ RULES: tuple[Rule, ...] = (
         ("ridge", "logistic", "svm"), 2, None,
         "they draw borders in features that are there already, in milliseconds, and held-out rows choose the penalty",
         "a border needs two rows per class at least",
+    ),
+    Rule(
+        ("cumulative-ridge", "cumulative"), 2, None,
+        "they know the order of ratings, which the others do not: held-out rows say how much of each counts",
+        "a border needs two rows per rating at least",
+        task=RATINGS,
     ),
     Rule(
         ("contrastive", "supcon"), 4, 64,
@@ -107,5 +116,6 @@ def advice(dataset: Dataset) -> list[Advice]:
     return [
         Advice(rule.strategies, fits, rule.why if fits else rule.otherwise)
         for rule in RULES
+        if rule.task in (None, dataset.task)
         for fits in (rule.holds(dataset.modality, smallest),)
     ]

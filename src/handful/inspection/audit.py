@@ -96,7 +96,7 @@ def audit(dataset: Dataset, sight: Sight | None, seed: int = 0, total: int | Non
     fits: tuple[Match, ...] = ()
     if sight is not None:
         found += outliers(some, remoteness(np.mean(alike, axis=0)))
-        if some.labels and len(some.classes) > 1:
+        if some.labels and some.one_class_each and len(some.classes) > 1:
             fits = tuple(matches(last, some.labels))
             if _can_be_asked(some):
                 found += _doubted(some, sight, fits, list(last))

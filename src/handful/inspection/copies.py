@@ -21,7 +21,7 @@ from handful.errors import DataError
 from handful.inspection.findings import Finding
 from handful.inspection.left_out import Array
 from handful.inspection.likeness import pictures_alike, sounds_alike
-from handful.inspection.profile import counted, example, label_of, rows_of
+from handful.inspection.profile import counted, example, rows_of
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def near_copies(dataset: Dataset, pairs: list[tuple[int, int, float]], ids: NDAr
         parts = dataset.split
         if parts and parts[a] != parts[b]:
             kinds["leak"].append(pair)
-        kind = "near_duplicate" if label_of(dataset, a) == label_of(dataset, b) else "conflict"
+        kind = "conflict" if dataset.contradicts((a, b)) else "near_duplicate"
         if kind == "conflict" or not (parts and parts[a] != parts[b]):
             kinds[kind].append(pair)
     for kind, some in kinds.items():

@@ -13,6 +13,7 @@ from handful.data.classes import ENOUGH_ROWS
 from handful.data.conversations import Conversation, Preference, plain_prompt, words
 from handful.data.dataset import Dataset, item_hash
 from handful.data.names import listed
+from handful.data.targets import CLASSES, NOUNS, names_in
 from handful.data.traits import Trait, traits_of
 from handful.errors import DataError
 from handful.inspection.findings import Finding, by_cost
@@ -34,13 +35,14 @@ def profile(dataset: Dataset) -> dict[str, Any]:
 
     Returns:
         ``rows``, ``unreadable``, ``modality``, ``classes``, ``counts`` (rows per class, most frequent first),
-        ``groups`` (how many, or None), ``split`` (rows per part, or None); for texts ``characters`` and ``languages``
-        (texts per language, a guess from scripts and common words), for pictures ``pixels`` (of the shorter side) and
-        ``formats``, for sounds ``seconds``, ``duration`` (of all together), ``rates`` and ``formats``; for rows of a
-        language model ``kind`` (instruction rows or preference pairs), ``turns`` (of a prompt), ``prompt words``,
-        ``answer words`` or ``chosen words`` and ``rejected words``, and ``languages``. ``characters``, ``pixels``,
-        ``seconds``, ``turns`` and words are the 0 %, 25 %, 50 %, 75 % and 100 % quantiles. Of more than 2,000 rows,
-        files and languages are taken from every n-th; ``looked at`` says how many that were.
+        ``numbers`` (of a regression, quantiles), ``groups`` (how many, or None), ``split`` (rows per part, or None);
+        for texts ``characters`` and ``languages`` (texts per language, a guess from scripts and common words), for
+        pictures ``pixels`` (of the shorter side) and ``formats``, for sounds ``seconds``, ``duration`` (of all
+        together), ``rates`` and ``formats``; for rows of a language model ``kind`` (instruction rows or preference
+        pairs), ``turns`` (of a prompt), ``prompt words``, ``answer words`` or ``chosen words`` and ``rejected words``,
+        and ``languages``. ``characters``, ``pixels``, ``seconds``, ``turns`` and words are the 0 %, 25 %, 50 %, 75 %
+        and 100 % quantiles. Of more than 2,000 rows, files and languages are taken from every n-th; ``looked at`` says
+        how many that were.
     """
     facts: dict[str, Any] = {
         "rows": len(dataset),
@@ -53,6 +55,8 @@ def profile(dataset: Dataset) -> dict[str, Any]:
     }
     if not len(dataset):
         return facts
+    if dataset.labels and dataset.spread:
+        facts["numbers"] = _quantiles([float(text) for text in dataset.labels])
     step = -(-len(dataset) // _LOOKED_AT)
     some = dataset.take(range(0, len(dataset), step))
     if step > 1:
@@ -161,14 +165,16 @@ def too_few(dataset: Dataset) -> Iterator[Finding]:
         )
         if small:
             advice = f"Add rows until each class has {ENOUGH_ROWS} or more: {why}."
-            yield _about_classes(dataset, "too_few", small, f"{_classes(small)} {what}", advice, 0.5)
+            yield _about_classes(dataset, "too_few", small, f"{_classes(dataset, small)} {what}", advice, 0.5)
     if dataset.groups and dataset.labels:
-        pairs = {(label, group) for label, group, at in _places(dataset) if at}
+        pairs = {(label, group) for names, group, at in _places(dataset) if at for label in names}
         sources = Counter(label for label, _ in pairs)
         lone = sorted(name for name in counts if sources[name] == 1 and counts[name] > 1)
         if lone:
             advice = "Add rows from other groups: whether it is recognised in a new group cannot be measured."
-            yield _about_classes(dataset, "too_few", lone, f"{_classes(lone)} rows of one group only", advice, 0.5)
+            yield _about_classes(
+                dataset, "too_few", lone, f"{_classes(dataset, lone)} rows of one group only", advice, 0.5
+            )
 
 
 def imbalance(dataset: Dataset) -> Iterator[Finding]:
@@ -179,7 +185,8 @@ def imbalance(dataset: Dataset) -> Iterator[Finding]:
     if rare:
         largest = next(name for name, count in counts.items() if count == most)
         least = f": {counts[rare[0]]}" if len(rare) == 1 else f", down to {counts[rare[0]]}"
-        message = f'{_classes(rare)} a fifth or less of the {most} rows of class "{largest}"{least}'
+        noun = NOUNS.get(dataset.task, NOUNS[CLASSES])[0]
+        message = f'{_classes(dataset, rare)} a fifth or less of the {most} rows of {noun} "{largest}"{least}'
         advice = "Add rows of what is rare, and look at the score of each class, not only at the share that is right."
         yield _about_classes(dataset, "imbalance", rare, message, advice, 0.2)
 
@@ -188,22 +195,22 @@ def _about_classes(
     dataset: Dataset, kind: str, names: Sequence[str], message: str, advice: str, weight: float
 ) -> Finding:
     places = zip(dataset.rows, _places(dataset), strict=True)
-    rows = [row for row, (label, _, training) in places if training and label in names]
+    rows = [row for row, (own, _, training) in places if training and set(own) & set(names)]
     share = len(names) / len(_training(dataset).counts)
     return Finding(kind, tuple(rows), message, advice, severity=weight * share)
 
 
-def _places(dataset: Dataset) -> list[tuple[str, str, bool]]:
-    """(label, group, whether it is a training row) of each row."""
+def _places(dataset: Dataset) -> list[tuple[tuple[str, ...], str, bool]]:
+    """(names in its label, group, whether it is a training row) of each row."""
     nothing = ("",) * len(dataset)
     parts = dataset.split or ("train",) * len(dataset)
     columns = zip(dataset.labels or nothing, dataset.groups or nothing, parts, strict=True)
-    return [(label, group, part == "train") for label, group, part in columns]
+    return [(names_in(label, dataset.task), group, part == "train") for label, group, part in columns]
 
 
 def duplicates(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
     """Rows with the same content and the same label."""
-    sets = [at for at in repeats(ids.tolist()) if len({label_of(dataset, i) for i in at}) == 1]
+    sets = [at for at in repeats(ids.tolist()) if not dataset.contradicts(at)]
     if not sets:
         return
     extra = sum(len(at) - 1 for at in sets)
@@ -218,7 +225,7 @@ def duplicates(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
 
 def conflicts(dataset: Dataset, ids: np.ndarray) -> Iterator[Finding]:
     """Rows with the same content and different labels."""
-    sets = [at for at in repeats(ids.tolist()) if len({label_of(dataset, i) for i in at}) > 1]
+    sets = [at for at in repeats(ids.tolist()) if dataset.contradicts(at)]
     if not sets:
         return
     labels = list(dict.fromkeys(label_of(dataset, i) for i in sets[0]))  # in the order of the rows
@@ -308,8 +315,9 @@ def label_of(dataset: Dataset, position: int) -> str:
     return dataset.labels[position] if dataset.labels else ""
 
 
-def _classes(names: Sequence[str]) -> str:
-    return f"class {listed(names)} has" if len(names) == 1 else f"classes {listed(names)} have"
+def _classes(dataset: Dataset, names: Sequence[str]) -> str:
+    one, many = NOUNS.get(dataset.task, NOUNS[CLASSES])
+    return f"{one} {listed(names)} has" if len(names) == 1 else f"{many} {listed(names)} have"
 
 
 def counted(number: int, one: str, many: str) -> str:

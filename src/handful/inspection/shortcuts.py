@@ -147,7 +147,7 @@ def shortcuts(dataset: Dataset, rng: np.random.Generator) -> Iterator[Finding]:
     Yields:
         One finding per trait, the strongest first.
     """
-    if not dataset.labels:
+    if not dataset.labels or not dataset.one_class_each:
         return
     by_trait: dict[str, list[Shortcut]] = {}
     for rule in shortcuts_in(traits_of(dataset), dataset.labels, rng):

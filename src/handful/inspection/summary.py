@@ -7,6 +7,7 @@ from typing import Any
 
 from handful.data.cells import shown
 from handful.data.dataset import Dataset
+from handful.data.targets import CLASSES, NOUNS
 from handful.inspection.advice import advice
 from handful.inspection.audit import Audit
 from handful.inspection.profile import counted, profile
@@ -27,8 +28,8 @@ def summary(dataset: Dataset, found: Audit) -> list[str]:
     """
     facts = profile(dataset)
     rows = facts.get("kind", f"rows of {facts['modality']}")
-    of_classes = f" in {len(facts['classes'])} classes"
-    lines = [f"{facts['rows']} {rows}" + (of_classes if facts["classes"] or "kind" not in facts else "")]
+    of_classes = f" in {len(facts['classes'])} {NOUNS.get(dataset.task, NOUNS[CLASSES])[1]}" if facts["classes"] else ""
+    lines = [f"{facts['rows']} {rows}" + of_classes]
     counts = list(facts["counts"].items())
     lines += [f"{count:>8}  {name}" for name, count in counts[:_LISTED]]
     if len(counts) > _LISTED:
@@ -36,7 +37,7 @@ def summary(dataset: Dataset, found: Audit) -> list[str]:
     lines += _facts(facts)
     lines += [match.words for match in found.matches]
     lines += [f"! {finding.message}. {finding.advice}" for finding in found.findings]
-    if facts["classes"] and "kind" not in facts:
+    if dataset.one_class_each and "kind" not in facts:
         least = counted(min(facts["counts"].values()), "row", "rows")
         lines.append(f"what makes sense with {least} in the smallest class:")
         said = sorted(advice(dataset), key=lambda rule: not rule.sensible)
@@ -46,6 +47,9 @@ def summary(dataset: Dataset, found: Audit) -> list[str]:
 
 def _facts(facts: Mapping[str, Any]) -> list[str]:
     lines = []
+    if "numbers" in facts:
+        low, _, middle, _, high = facts["numbers"]
+        lines.append(f"numbers: {low:g} to {high:g}, half of them up to {middle:g}")
     for name, what in (("characters", "characters per text"), ("pixels", "pixels of the shorter side"),
                        ("seconds", "seconds per sound"), ("turns", "turns per prompt"),
                        ("prompt words", "words per prompt"), ("answer words", "words per answer"),

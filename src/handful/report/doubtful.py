@@ -71,6 +71,12 @@ class Doubt:
     """Width and height of the thumbnail, in pixels."""
 
     @property
+    def interval(self) -> str:
+        """Where a number may lie, in words; empty for answers that have names."""
+        low, high = (self.answer.beside.get(end, "") for end in ("low", "high"))
+        return f"{low} to {high}" if low and high else ""
+
+    @property
     def disagrees(self) -> bool:
         """Whether the model says another class than the source."""
         return self.answer.predicted != self.answer.label

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.scores import Scores
 from handful.report import words
+from handful.tasks.base import Baseline
 from handful.tasks.classification.details import ClassDetails
+from handful.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from handful.run import Run
@@ -19,8 +22,6 @@ _WIDE = 0.1
 
 # So many tied arms are named.
 _FEW_TIES = 2
-
-MAJORITY = "majority"
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,11 @@ class Headline:
     estimate: Estimate
     """What the title says, as numbers."""
     always: float
-    """The score of always giving the most frequent answer."""
+    """The score of the answer that needs no model."""
     most_frequent: str
     """That answer."""
+    limit: float
+    """What the right end of the scale stands for: 1 of shares."""
     verdict: str
     """Whether the model beats it."""
     beaten: bool
@@ -53,14 +56,16 @@ def headline(run: Run) -> Headline:
     """Put the result of a run into words."""
     scores = run.scores
     estimate, rows = (scores.estimate, scores.n) if scores.test is None else (scores.test, scores.test_n)
-    frequent, always = _one_answer(scores)
-    verdict, beaten = _against_one_answer(scores, estimate, always, frequent)
+    baseline = TASKS[scores.task].reference
+    frequent, always = _one_answer(scores, baseline)
+    verdict, beaten = _against_one_answer(scores, baseline, estimate, always, frequent)
     return Headline(
         title=_title(scores, estimate, rows),
         lead=_lead(scores, estimate, rows),
         estimate=estimate,
         always=always,
         most_frequent=frequent,
+        limit=_limit(scores),
         verdict=verdict,
         beaten=beaten,
         ties=_ties(scores),
@@ -69,13 +74,27 @@ def headline(run: Run) -> Headline:
     )
 
 
+def _limit(scores: Scores) -> float:
+    """Where a scale ends on which every arm can be seen: at 1 for shares, and for what is at most 1."""
+    if scores.scale.percent or scores.scale.higher_is_better:
+        return 1.0
+    highest = max([arm.estimate.high for arm in scores.arms] + [scores.estimate.high])
+    step = 10.0 ** math.floor(math.log10(max(highest, 1e-9)))
+    return float(
+        next(step * factor for factor in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * factor >= highest * (1 - 1e-9))
+    )
+
+
 def _title(scores: Scores, estimate: Estimate, rows: int) -> str:
     digits = words.decimals(estimate)
     about = words.hundredths(estimate.value, digits)
-    if scores.metric == "balanced_accuracy":
-        return f"Finds about {about} of 100 items of a class, averaged over the classes"
-    if scores.metric == "macro_f1":
-        return f"Macro F1 of about {estimate.value:.{digits + 2}f}"
+    if scores.metric in _TITLES:
+        figure = about if scores.scale.percent else f"{estimate.value:.2g}"
+        return _TITLES[scores.metric].format(figure)
+    if scores.metric != "accuracy":
+        return (
+            f"{scores.scale.title[0].upper()}{scores.scale.title[1:]} of about {_plain(estimate.value, scores, digits)}"
+        )
     if estimate.value == 1:
         return f"Right on all {rows:,} rows that were held out"
     if estimate.value == 0:
@@ -83,23 +102,40 @@ def _title(scores: Scores, estimate: Estimate, rows: int) -> str:
     return f"Right on about {about} of 100 new items"
 
 
+# What a score says in a few words, where there are better ones than its name.
+_TITLES = {
+    "balanced_accuracy": "Finds about {} of 100 items of a class, averaged over the classes",
+    "samples_f1": "Its labels match about {} of 100 of what is right",
+    "exact_match": "All labels right on about {} of 100 new items",
+    "mean_absolute_error": "Off by about {} on the mean",
+    "r2": "Explains a share of about {} of what makes the numbers differ",
+}
+
+
+def _plain(value: float, scores: Scores, digits: int) -> str:
+    """A score that is called by its name: F1 as a number from 0 to 1."""
+    return f"{value:.{digits + 2}f}" if scores.scale.percent else scores.scale.told(value)
+
+
 def _lead(scores: Scores, estimate: Estimate, rows: int) -> str:
-    digits = words.decimals(estimate)
+    digits, scale = words.decimals(estimate), scores.scale
     low, high = words.hundredths(estimate.low, digits), words.hundredths(estimate.high, digits)
     true = f"between {low} and {high} of 100"
-    if scores.metric == "macro_f1":
-        true = f"between {estimate.low:.{digits + 2}f} and {estimate.high:.{digits + 2}f}"
+    if not scale.percent or (scores.metric not in _TITLES and scores.metric != "accuracy"):
+        true = f"between {_plain(estimate.low, scores, digits)} and {_plain(estimate.high, scores, digits)}"
     elif estimate.value == 1:
         true = f"at {low} of 100 or above"
     new = "items from groups it has never met" if "group" in scores.protocol else "items like these"
-    why = f": {words.plural(rows, 'row')} cannot say it more exactly" if estimate.high - estimate.low > _WIDE else ""
+    wide = estimate.high - estimate.low > (_WIDE if scale.percent else _WIDE * _limit(scores))
+    why = f": {words.plural(rows, 'row')} cannot say it more exactly" if wide else ""
     basis = "Each row was answered by a model that had not seen it."
     if scores.test is not None:
         basis = f"Measured once, on the {words.plural(rows, 'row')} that the source marks as test."
+    tried = "; tried out on real data with rows enough to tell, they held it 92 to 97 times out of 100"
     return (
         f"For {new}, the true figure probably lies {true}{why}. {basis} "
-        f"Intervals made this way should hold the true figure {_how_often(scores.level)}; tried out on real data with "
-        "rows enough to tell, they held it 92 to 97 times out of 100."
+        f"Intervals made this way should hold the true figure {_how_often(scores.level)}"
+        f"{tried if scores.metric == 'accuracy' else ''}."
     )
 
 
@@ -109,22 +145,33 @@ def _how_often(level: float) -> str:
     return f"{words.percent(level)} of the time"
 
 
-def _against_one_answer(scores: Scores, estimate: Estimate, share: float, frequent: str) -> tuple[str, bool]:
-    always = f"always answering “{words.shortened(frequent, 40)}”"
-    if scores.chosen == MAJORITY:
+def _against_one_answer(
+    scores: Scores, baseline: Baseline, estimate: Estimate, figure: float, frequent: str
+) -> tuple[str, bool]:
+    scale = scores.scale
+    always = f"always answering “{words.shortened(frequent, 40)}”" if frequent else baseline.words
+    if scores.chosen == baseline.name:
         return f"Nothing that was tried is better than {always}: the rows do not show the model what to look at.", False
-    if estimate.low > share:
-        return f"Clearly better than {always}, which scores {words.hundredths(share)} of 100.", True
+    reached = f"{words.hundredths(figure)} of 100" if scale.percent else f"a {scale.title} of {scale.told(figure)}"
+    verb = "scores" if scale.percent else "has"
+    if (estimate.low > figure) if scale.higher_is_better else (estimate.high < figure):
+        return f"Clearly better than {always}, which {verb} {reached}.", True
     return (
-        f"Not shown to be better than {always}, which scores {words.hundredths(share)} of 100: "
-        "more rows or clearer labels are needed."
+        f"Not shown to be better than {always}, which {verb} {reached}: more rows or clearer labels are needed."
     ), False
 
 
-def _one_answer(scores: Scores) -> tuple[str, float]:
-    """The most frequent class, and the score of giving it to every row."""
-    frequent = max(ClassDetails.from_dict(scores.details).classes, key=lambda score: score.rows)
-    return frequent.name, next(arm.estimate.value for arm in scores.arms if arm.name == MAJORITY)
+def _one_answer(scores: Scores, baseline: Baseline) -> tuple[str, float]:
+    """The most frequent class where the answer that needs no model is that one, and the score of that answer."""
+    value = next(arm.estimate.value for arm in scores.arms if arm.name == baseline.name)
+    classes = ClassDetails.from_dict(scores.details).classes if "classes" in scores.details else ()
+    if scores.metric not in _BY_CLASS or not classes or not scores.scale.percent:
+        return "", value
+    return max(classes, key=lambda score: score.rows).name, value
+
+
+# Metrics of classes, of which the most frequent one is the best single answer.
+_BY_CLASS = ("accuracy", "balanced_accuracy", "macro_f1")
 
 
 def _ties(scores: Scores) -> str:
@@ -139,16 +186,22 @@ def _ties(scores: Scores) -> str:
 
 def _flattered(scores: Scores) -> str:
     own = next((arm.estimate for arm in scores.arms if arm.name == scores.chosen), scores.estimate)
-    if words.value(own) == words.value(scores.estimate):
-        if own.high >= scores.estimate.high or scores.test is not None:
+    scale = scores.scale
+    figure, overall = words.figure(own, scale), words.figure(scores.estimate, scale)
+    if figure == overall:
+        further = own.high < scores.estimate.high if scale.higher_is_better else own.low > scores.estimate.low
+        if not further or scores.test is not None:
             return ""
+        end = scores.estimate.high if scale.higher_is_better else scores.estimate.low
+        side = "up" if scale.higher_is_better else "down"
+        told = words.percent(end) if scale.percent else scale.told(end)
         return (
-            f"On top the interval of {scores.chosen} reaches up to {words.percent(scores.estimate.high)}: the model "
-            "that you get learned from all rows, the arms of this table without those that they were scored on."
+            f"On top the interval of {scores.chosen} reaches {side} to {told}: the model that you get learned from all "
+            "rows, the arms of this table without those that they were scored on."
         )
     return (
-        f"The whole procedure, with the choice made anew inside every fold, scores {words.value(scores.estimate)} "
-        f"({words.span(scores.estimate)}). That is the fairer figure: the {words.value(own)} of {scores.chosen} "
+        f"The whole procedure, with the choice made anew inside every fold, scores {overall} "
+        f"({words.figures(scores.estimate, scale)}). That is the fairer figure: the {figure} of {scores.chosen} "
         "helped to choose it."
     )
 
@@ -156,10 +209,11 @@ def _flattered(scores: Scores) -> str:
 def _second(scores: Scores) -> str:
     if scores.test is None:
         return ""
-    told = f"Cross-validation on the {words.plural(scores.n, 'training row')} says {words.value(scores.estimate)}"
+    figure = words.figure(scores.estimate, scores.scale)
+    told = f"Cross-validation on the {words.plural(scores.n, 'training row')} says {figure}"
     apart = scores.test.high < scores.estimate.low or scores.estimate.high < scores.test.low
     odd = " The two do not agree: test and training rows seem to differ." if apart else ""
-    return f"{told} ({words.span(scores.estimate)}).{odd}"
+    return f"{told} ({words.figures(scores.estimate, scores.scale)}).{odd}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from handful.explanation import Carried, Explanation
 from handful.report import words
+from handful.tasks.base import Task
 
 # Parts that move the probability by fewer points than this are not marked: they would be noise.
 _LEAST = 2
@@ -20,18 +21,15 @@ class Mark:
     text: str
     """The words; empty for a field or a stretch."""
     points: int
-    """By how many points of 100 the probability of the answer falls without the part; 0: not worth a mark."""
+    """By how many points what speaks for the answer falls without the part; 0: not worth a mark."""
     strength: float
     """The same as a share of the strongest part, 0 to 1."""
     start: tuple[float, ...]
     """Where it begins, as a share of the whole: across and down for pictures, along otherwise."""
     end: tuple[float, ...]
     """Where it ends."""
-
-    @property
-    def told(self) -> str:
-        """The points with their sign."""
-        return f"{self.points:+d}".replace("-", "\N{MINUS SIGN}")
+    told: str
+    """The fall with its sign, in points of 100 or in the unit of the answer."""
 
     @property
     def side(self) -> str:
@@ -71,18 +69,19 @@ def marked(explanation: Explanation | None, modality: str) -> Marked | None:
     if explanation is None or not explanation.parts:
         return None
     strongest = max(abs(part.weight) for part in explanation.parts)
-    marks = [_mark(part, strongest) for part in explanation.parts]
+    marks = [_mark(part, strongest, explanation.task) for part in explanation.parts]
     if modality != "text":
         marks = sorted((mark for mark in marks if mark.points), key=lambda mark: -mark.strength)[:_MOST]
     return Marked(words.printable(explanation.label), tuple(sorted(marks, key=_place)), explanation.confidence)
 
 
-def _mark(part: Carried, strongest: float) -> Mark:
-    points = round(100 * part.weight)
+def _mark(part: Carried, strongest: float, task: Task) -> Mark:
+    points = round(part.weight / task.point)
     strong = abs(points) >= _LEAST
     share = abs(part.weight) / strongest if strong else 0.0
     text = words.printable(part.part.name)
-    return Mark(text, points if strong else 0, round(share, 2), part.part.start, part.part.end)
+    told = task.told_mark(part.weight).replace("-", "\N{MINUS SIGN}")
+    return Mark(text, points if strong else 0, round(share, 2), part.part.start, part.part.end, told)
 
 
 def _place(mark: Mark) -> tuple[float, ...]:

@@ -16,17 +16,17 @@ from markupsafe import Markup
 from handful.data.conversations import Conversation, Preference, plain_prompt
 from handful.data.dataset import Dataset
 from handful.evaluation.intervals import Estimate
+from handful.evaluation.metrics import Scale
 from handful.evaluation.scores import Scores
 from handful.evaluation.slices import named
 from handful.evaluation.stability import worth_telling
 from handful.export.card import reading
 from handful.inspection.findings import Finding
-from handful.report import confusion, words
+from handful.report import sections, words
 from handful.report.curves import curve
 from handful.report.doubtful import doubtful, name_of
 from handful.report.headline import headline
 from handful.report.usage import usage
-from handful.tasks.classification.details import ClassDetails
 
 if TYPE_CHECKING:
     from handful.run import Run
@@ -47,35 +47,44 @@ def render(run: Run, place: Path) -> str:
     Returns:
         The text of one HTML file, with its styles, scripts and pictures inside.
     """
-    details = ClassDetails.from_dict(run.scores.details)
+    task, scores, head = run.model.task, run.scores, headline(run)
+    about = sections.of(run)
+    shown = [part for part in scores.slices if part.kind != "class" or part.differs]
+    part_limit = max([part.accuracy.high for part in shown], default=1.0)
+    curve_limit = max([point.accuracy.high for point in scores.curve.points], default=1.0) if scores.curve else 1.0
     page = (
         environment()
         .get_template("report.html.j2")
         .render(
             run=run,
-            scores=run.scores,
+            scores=scores,
             data=run.data,
-            head=headline(run),
+            head=head,
             backbones=_backbones(run),
-            labels=details.labels,
-            sets=run.scores.details.get("sets"),
-            matrix=confusion.cells(details),
-            largest=confusion.largest(details),
-            classes=confusion.weakest_first(details),
-            small=len(details.labels) <= confusion.SMALL,
-            weakest=confusion.WEAKEST,
+            labels=run.model.labels,
+            nouns=task.nouns,
+            confident="classes" in scores.details,
+            sets=scores.details.get("sets"),
+            sections=about.templates,
+            heading=about.heading,
+            **about.context,
+            ends=_ends(scores.scale, head.limit),
+            part_limit=part_limit,
+            part_ends=_ends(shown[0].scale if shown else scores.scale, part_limit),
+            curve_limit=curve_limit,
+            curve_ends=_ends(scores.curve.scale if scores.curve else scores.scale, curve_limit),
             doubts=doubtful(run),
             checks=bool(run.scores.slices or run.scores.stability or run.scores.kept),
             odd=named(run.scores.slices),
             shaken=worth_telling(run.scores.stability, run.scores.kept),
-            slices=[part for part in run.scores.slices if part.kind != "class" or part.differs],
+            slices=shown,
             compared=any(change.frozen is not None for change in run.scores.stability),
             new_rows=any(change.accuracy is not None for change in run.scores.stability),
             curves=[drawn for training in run.trainings if (drawn := curve(training)) is not None],
             promised=_promised(run.scores),
             findings=findings_named(run.findings, run.data),
             notes=[*run.data.notes, *run.notes],
-            usage=usage(place, run.data.modality),
+            usage=usage(place, run.data.modality, task.about, bool(run.model.labels)),
             **inlined(),
         )
     )
@@ -106,7 +115,7 @@ def environment() -> Environment:
     chosen = (
         words.percent, words.span, words.value, words.count, words.plural, words.time_taken,
         words.protocol, words.setting, words.option, words.printable, words.shortened, words.hundredths,
-        words.rows_numbered,
+        words.rows_numbered, words.figure, words.figures,
     )  # fmt: skip
     made.filters.update({function.__name__: function for function in chosen})
     return made
@@ -130,12 +139,23 @@ def _backbones(run: Run) -> list[dict[str, str]]:
     return out
 
 
+def _ends(scale: Scale, limit: float) -> Markup:
+    """What stands at the ends and in the middle of a scale."""
+    if scale.percent:
+        return Markup("<i>0</i><i>50</i><i>100%</i>")
+    return Markup("<i>0</i><i></i><i>{}</i>").format(f"{limit:.3g}")
+
+
 def _promised(scores: Scores) -> Estimate | None:
-    """The accuracy that twice as many labels promise, with the interval of the forecast."""
+    """The score that twice as many labels promise, with the interval of the forecast."""
     if scores.curve is None:
         return None
     now, gain = scores.curve.points[-1].accuracy.value, scores.curve.gain(scores.curve.n)
-    return Estimate(*(float(np.clip(now + more, 0, 1)) for more in (gain.value, gain.low, gain.high)))
+    if scores.curve.scale.percent:
+        return Estimate(*(float(np.clip(now + more, 0, 1)) for more in (gain.value, gain.low, gain.high)))
+    if scores.curve.scale.higher_is_better:
+        return Estimate(now + gain.value, now + gain.low, now + gain.high)
+    return Estimate(*(max(0.0, now - more) for more in (gain.value, gain.high, gain.low)))
 
 
 def findings_named(findings: Sequence[Finding], data: Dataset) -> list[tuple[Finding, list[str]]]:

@@ -26,21 +26,24 @@ class Usage:
     """The same for one item in Python."""
 
 
-def usage(place: Path, modality: str) -> Usage:
+def usage(place: Path, modality: str, about: str, named: bool) -> Usage:
     """Write the snippets for a run folder.
 
     Args:
         place: the run folder, as the user named it.
         modality: text, image or sound.
+        about: what is answered, in words.
+        named: whether answers have names, and these probabilities.
     """
     source, item = _NEW.get(modality, _NEW["text"])
     imports = "" if modality == "text" else "from pathlib import Path\n\n"
     python = (
         f"{imports}import handful\n\n"
         f"model = handful.Bundle.load({str(place)!r})\n"
-        f"model.predict([{item}])        # the most probable class\n"
-        f"model.predict_proba([{item}])  # the probability of every class"
+        f"model.predict([{item}])        # {about}"
     )
+    if named:
+        python += f"\nmodel.predict_proba([{item}])  # the probability of each"
     return Usage(f"handful predict {quoted(place)} {source} --out answers.csv", python)
 
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handful.evaluation.intervals import Estimate
-
-METRIC_NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}
+from handful.evaluation.metrics import Scale
 
 # Below this width of an interval, in shares, whole percents would hide what was measured.
 _NARROW = 0.03
@@ -49,6 +48,16 @@ def span(estimate: Estimate) -> str:
 def value(estimate: Estimate) -> str:
     """``85%``, the point estimate of a share, as exact as its interval allows."""
     return f"{hundredths(estimate.value, decimals(estimate))}%"
+
+
+def figure(estimate: Estimate, scale: Scale) -> str:
+    """The point estimate of any score: ``85%`` or ``0.42``."""
+    return value(estimate) if scale.percent else scale.told(estimate.value)
+
+
+def figures(estimate: Estimate, scale: Scale) -> str:
+    """The interval of any score: ``73–93%`` or ``0.31 to 0.52``."""
+    return span(estimate) if scale.percent else f"{scale.told(estimate.low)} to {scale.told(estimate.high)}"
 
 
 def count(number: float) -> str:

@@ -23,7 +23,7 @@ from handful.training.batches import rows_of
 EXPECTED: Mapping[tuple[str, str, str], Prior] = {
     ("classification", "text", "contrastive"): Prior(0.15, 0.12),
 }
-"""(task, modality, strategy) → by which share of the frozen model's log loss it lowers it, and how that varies over sets.
+"""(task, modality, strategy) → by which share of the frozen model's loss it lowers it, and how that varies over sets.
 
 Only what is here is tried without being named; on pictures and sounds the mean over sets is nothing, though textures
 gain. What else is named is judged by the rows alone.

@@ -72,6 +72,10 @@ class Task(ABC):
     """The head of a tuned backbone."""
     reference: ClassVar[Baseline]
     """What any model has to beat."""
+    nouns: ClassVar[tuple[str, str]] = ("answer", "answers")
+    """One name of an answer, and many: ``class`` and ``classes``."""
+    about: ClassVar[str] = "the answer"
+    """What is answered to an item, in words."""
     named_alone: ClassVar[bool] = False
     """Whether the name that an item is most like is an answer by itself (zero-shot)."""
     columns: ClassVar[tuple[str, ...]] = ("confidence",)
@@ -152,9 +156,9 @@ class Task(ABC):
     def names_tell(self, similar: Floats, targets: Targets) -> bool:
         """Whether names alone tell rows apart, beyond doubt. (N, C) how similar each row is to each name."""
 
-    def objective(self, chosen: Objective) -> Objective:
+    def objective(self, named: Objective) -> Objective:
         """What gradients minimise where scores of a head are learned from, for an objective made for classes."""
-        return chosen
+        return named
 
     # How scores become answers, and what these cost ------------------------------------------------------------------
 
@@ -239,6 +243,15 @@ class Task(ABC):
     def told_support(self, change: float) -> str:
         """A change of what speaks for an answer, in words."""
         return f"{100 * change:+6.1f} points"
+
+    def told_mark(self, change: float) -> str:
+        """The same as short as can be: points of a hundred."""
+        return f"{100 * change:+.0f}"
+
+    @property
+    def point(self) -> float:
+        """How much a change of what speaks for an answer has to be, to be told as one point."""
+        return 0.01
 
     def told_answer(self, answer: str, support: float) -> str:
         """An answer with what speaks for it, in words."""

@@ -12,14 +12,14 @@ from scipy.special import expit, logit
 
 from handful.data.classes import ENOUGH_ROWS
 from handful.data.names import listed
-from handful.data.targets import join_labels, labels_in, names_of
+from handful.data.targets import LABELS, NO_LABEL, NOUNS, join_labels, labels_in, names_of
 from handful.errors import DataError
 from handful.evaluation.conformal import LEVEL, tells, threshold
 from handful.evaluation.curves import Needs
 from handful.evaluation.intervals import interval
 from handful.evaluation.metrics import share
 from handful.seeding import generator
-from handful.tasks.base import Floats, Baseline, Targets, Task, named_width
+from handful.tasks.base import Baseline, Floats, Targets, Task, named_width
 from handful.tasks.heads import BINARY, SQUARED, Head
 from handful.tasks.several import METRICS, chosen
 
@@ -37,13 +37,18 @@ LOGISTIC = Head("logistic", BINARY, (1.0, 0.3, 0.1, 0.03))
 
 @dataclass(frozen=True)
 class Multilabel(Task):
-    """Any number of labels for an item; see ``tasks.base.Task``. Outputs (..., N, L) are probabilities of each label."""
+    """Any number of labels for an item; see ``tasks.base.Task``. Outputs (..., N, L) are their probabilities."""
+
+    empty: bool = True
+    """Whether an item may have no label: whether a row that was learned from has none."""
 
     name: ClassVar[str] = "multilabel"
     metrics: ClassVar = METRICS
     heads: ClassVar = {head.name: head for head in (RIDGE, LOGISTIC)}
     main: ClassVar = LOGISTIC
     reference: ClassVar = Baseline("usual", "always answering the same labels")
+    nouns: ClassVar = NOUNS[LABELS]
+    about: ClassVar = "all labels that are likely right"
 
     def read(self, column: Sequence[Any], source: str = "items") -> Targets:
         """Labels joined by ``|`` as truths, one column per label, sorted."""
@@ -52,11 +57,11 @@ class Multilabel(Task):
         if len(names) < 2:
             got = f"only {listed(names)}" if names else "none"
             raise DataError(f"the rows of {source} must have at least 2 different labels, got {got}. Add others.")
-        targets = self.coded(cells, names)
+        targets = replace(self, empty=NO_LABEL in cells).coded(cells, names)
         if (targets.values == targets.values[0]).all():
             raise DataError(
-                f"all {len(cells)} rows of {source} have the same labels, {listed(labels_in(cells[0]))}: nothing can be told "
-                "apart. Add rows with other labels."
+                f"all {len(cells)} rows of {source} have the same labels, {listed(labels_in(cells[0]))}, so that "
+                "nothing can be told apart. Add rows with other labels."
             )
         return targets
 
@@ -104,7 +109,7 @@ class Multilabel(Task):
         right = share(targets.values[np.arange(len(targets)), similar.argmax(1)])
         return bool(interval(right).low > targets.values.mean(0).max())
 
-    def objective(self, chosen: Objective) -> Objective:
+    def objective(self, named: Objective) -> Objective:
         """Binary cross-entropy of every label."""
         from handful.training.objectives.classify import BinaryCrossEntropy
 
@@ -145,17 +150,21 @@ class Multilabel(Task):
         """How frequent each label is."""
         return np.asarray(targets.values.mean(0), np.float64)
 
+    def chosen(self, outputs: Floats) -> NDArray[np.bool_]:
+        """Which labels are answered. (..., L) → (..., L)."""
+        return chosen(outputs, self.empty)
+
     def words(self, outputs: Floats, names: Sequence[str]) -> list[str]:
         """The labels that are answered, joined by ``|``."""
-        return _joined(chosen(outputs), names)
+        return _joined(self.chosen(outputs), names)
 
     def values(self, outputs: Floats, names: Sequence[str]) -> list[Any]:
         """A list of labels for each row."""
-        return [[names[i] for i in np.flatnonzero(row).tolist()] for row in chosen(outputs)]
+        return [[names[i] for i in np.flatnonzero(row).tolist()] for row in self.chosen(outputs)]
 
     def confidence(self, outputs: Floats) -> NDArray[np.float64]:
         """How probable it is, on the mean over labels, that each is rightly answered or left out."""
-        return np.asarray(np.where(chosen(outputs), outputs, 1 - outputs).mean(-1), np.float64)
+        return np.asarray(np.where(self.chosen(outputs), outputs, 1 - outputs).mean(-1), np.float64)
 
     def own(self, outputs: Floats, targets: Targets) -> NDArray[np.float64]:
         """The probability of the label, there or not, that fits worst."""
@@ -168,7 +177,7 @@ class Multilabel(Task):
 
     def within(self, outputs: Floats, limit: float, names: Sequence[str]) -> list[str]:
         """All labels that may be right: those answered, and those as probable as the limit asks."""
-        return _joined((1 - outputs <= limit) | chosen(outputs), names)
+        return _joined((1 - outputs <= limit) | self.chosen(outputs), names)
 
     def probabilities(self, outputs: Floats, names: Sequence[str]) -> Mapping[str, NDArray[np.float64]]:
         """Of each label."""
@@ -189,11 +198,18 @@ class Multilabel(Task):
 
     def same(self, first: Floats, second: Floats) -> NDArray[np.bool_]:
         """Whether all labels are the same."""
-        return np.asarray((chosen(first) == chosen(second)).all(-1))
+        return np.asarray((self.chosen(first) == self.chosen(second)).all(-1))
 
     def holds(self, targets: Targets) -> bool:
         """Whether they are truths, one column per label."""
         return targets.values.dtype == np.bool_ and targets.values.shape == (len(targets), len(targets.names))
+
+    def restored(self, settings: Mapping[str, Any]) -> Multilabel:
+        """The task with the settings of a record."""
+        task = super().restored(settings)
+        if type(task.empty) is not bool:
+            raise ValueError("empty must be true or false")
+        return task
 
     def width(self, names: Sequence[str]) -> int:
         """One number per label, of two at least."""
@@ -201,7 +217,7 @@ class Multilabel(Task):
 
     def needs(self, outputs: Floats, targets: Targets) -> Needs:
         """Labels with hardly any rows, then those that are most often missed or wrongly answered."""
-        said, own = chosen(outputs).mean(0), targets.values
+        said, own = self.chosen(outputs).mean(0), targets.values
         wrong, rows = np.abs(said - own).sum(0), own.sum(0)
         scarce = rows < ENOUGH_ROWS
         order = np.lexsort((-wrong, ~scarce)).tolist()
@@ -209,7 +225,7 @@ class Multilabel(Task):
 
     def details(self, outputs: Floats, targets: Targets, groups: NDArray[np.integer] | None) -> dict[str, Any]:
         """Every metric with its interval, how each label fares, and what conformal sets look like."""
-        rng, own, said = generator(0, "labels"), targets.values, chosen(outputs).mean(0)
+        rng, own, said = generator(0, "labels"), targets.values, self.chosen(outputs).mean(0)
         labels = []
         for i, name in enumerate(targets.names):
             rows, right, answered = int(own[:, i].sum()), float(said[own[:, i], i].sum()), float(said[:, i].sum())
@@ -223,7 +239,7 @@ class Multilabel(Task):
             return told
         misfits = self.misfits(outputs, targets)
         limit = threshold(misfits)
-        size = float(((1 - outputs <= limit) | chosen(outputs)).sum(-1).mean())
+        size = float(((1 - outputs <= limit) | self.chosen(outputs)).sum(-1).mean())
         return {**told, "sets": {"level": LEVEL, "limit": round(limit, 6), "size": round(size, 3)}}
 
 

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.data.targets import rating_order
+from handful.data.targets import NOUNS, RATINGS, rating_order
 from handful.errors import DataError
 from handful.evaluation.curves import Needs
 from handful.evaluation.intervals import interval
 from handful.evaluation.metrics import Kind, Metric
 from handful.seeding import generator
-from handful.tasks.base import Floats, Baseline, Targets
+from handful.tasks.base import Baseline, Floats, Targets
 from handful.tasks.classification.details import ClassDetails, needs_of
 from handful.tasks.classification.heads import LOGISTIC, RIDGE
 from handful.tasks.classification.metrics import confusion
@@ -97,6 +97,8 @@ class Ordinal(Classification):
     heads: ClassVar = {head.name: head for head in (RIDGE, CUMULATIVE_RIDGE, LOGISTIC, CUMULATIVE)}
     main: ClassVar = CUMULATIVE
     reference: ClassVar = Baseline("median", "always answering the same rating")
+    nouns: ClassVar = NOUNS[RATINGS]
+    about: ClassVar = "the rating"
     named_alone: ClassVar = False
 
     def read(self, column: Sequence[Any], source: str = "items") -> Targets:

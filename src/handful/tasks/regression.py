@@ -17,7 +17,7 @@ from handful.evaluation.curves import Needs
 from handful.evaluation.intervals import interval
 from handful.evaluation.metrics import Kind, Metric
 from handful.seeding import generator
-from handful.tasks.base import Floats, Baseline, Targets, Task
+from handful.tasks.base import Baseline, Floats, Targets, Task
 from handful.tasks.heads import DISTANCE, Head
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ _MOST = 20.0
 _HALF_LOG = 0.5 * math.log(2 * math.pi)
 # Rows are parted by their number into so many parts at most, of so many rows at least, to be shared out evenly.
 _PARTS, _ROWS = 10, 8
-# Numbers nearer to each other than this share of their spread are told as the same answer.
-_SAME = 0.1
+# Numbers that are nearer to each other than this share of how unsure they are, are the same answer.
+_SAME = 0.5
 # Answers are low, middle or high by these limits, in standard deviations: thirds of a normal distribution.
 _THIRDS = (-0.43, 0.43)
 _DIGITS = 12
@@ -99,6 +99,7 @@ class Regression(Task):
     heads: ClassVar = {RIDGE.name: RIDGE}
     main: ClassVar = RIDGE
     reference: ClassVar = Baseline("mean", "always answering the mean")
+    about: ClassVar = "the number"
     columns: ClassVar = ("low", "high", "outside")
 
     def read(self, column: Sequence[Any], source: str = "items") -> Targets:
@@ -149,7 +150,7 @@ class Regression(Task):
         """Never."""
         return False
 
-    def objective(self, chosen: Objective) -> Objective:
+    def objective(self, named: Objective) -> Objective:
         """Half the squared error."""
         from handful.training.objectives.classify import SquaredError
 
@@ -243,6 +244,15 @@ class Regression(Task):
         """In the unit of the numbers."""
         return f"{change:+.3g}"
 
+    def told_mark(self, change: float) -> str:
+        """In the unit of the numbers."""
+        return f"{change:+.2g}"
+
+    @property
+    def point(self) -> float:
+        """A hundredth of the spread of the numbers."""
+        return 0.01 * self.scale
+
     def told_answer(self, answer: str, support: float) -> str:
         """The number that the model answers."""
         return self._told(support)
@@ -252,8 +262,8 @@ class Regression(Task):
         return False
 
     def same(self, first: Floats, second: Floats) -> NDArray[np.bool_]:
-        """Whether they differ by less than a tenth of the spread of the numbers."""
-        return np.asarray(np.abs(first[..., 0] - second[..., 0]) < _SAME * self.scale)
+        """Whether they differ by less than half of how unsure they are."""
+        return np.asarray(np.abs(first[..., 0] - second[..., 0]) < _SAME * np.minimum(first[..., 1], second[..., 1]))
 
     def holds(self, targets: Targets) -> bool:
         """Whether they are finite numbers."""

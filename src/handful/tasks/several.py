@@ -15,16 +15,17 @@ Statistics = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
 
 
-def chosen(outputs: Floats) -> Chosen:
+def chosen(outputs: Floats, empty: bool) -> Chosen:
     """The labels that are answered: those that, together, are expected to overlap most with the right ones.
 
     Of every number of labels the most probable ones are weighed by their expected F1, with the number of right labels
     at its mean (compare Dembczyński et al. 2011, "An exact algorithm for F-measure maximization"), and no label at all
-    by the probability that none is right. A threshold that would have to be chosen on a handful of rows is not
-    needed, and a row of which nothing is sure still gets its most probable label.
+    by the probability that none is right, where rows without a label were seen. A threshold that would have to be
+    chosen on a handful of rows is not needed, and a row of which nothing is sure still gets its most probable label.
 
     Args:
         outputs: (..., L) probability of each label.
+        empty: whether an item may have none.
 
     Returns:
         (..., L) truths.
@@ -33,15 +34,20 @@ def chosen(outputs: Floats) -> Chosen:
     sums = np.cumsum(np.take_along_axis(outputs, order, -1), -1)  # (..., L) expected right ones among the first k
     counts = np.arange(1, outputs.shape[-1] + 1)
     overlap = 2 * sums / (counts + sums[..., -1:])
-    none = np.prod(1 - np.clip(outputs, 0, 1), -1)
-    best = np.where(none > overlap.max(-1), 0, overlap.argmax(-1) + 1)  # (...)
+    best = overlap.argmax(-1) + 1  # (...)
+    if empty:
+        best = np.where(np.prod(1 - np.clip(outputs, 0, 1), -1) > overlap.max(-1), 0, best)
     rank = np.argsort(order, axis=-1, kind="stable")
     return np.asarray(rank < best[..., None])
 
 
+def _said(outputs: Floats, targets: Targets) -> Chosen:
+    return chosen(outputs, targets.task.settings["empty"])
+
+
 def _overlap(outputs: Floats, targets: Targets) -> Statistics:
     """(N, 2): the F1 of the labels of each row, 1 where none is right and none is answered, and one."""
-    said, own = chosen(outputs), targets.values
+    said, own = _said(outputs, targets), targets.values
     both, all_of = 2 * (said & own).sum(-1), said.sum(-1) + own.sum(-1)
     score = np.where(all_of > 0, both / np.maximum(all_of, 1), 1.0).mean(0)
     return np.stack([score, np.ones(len(score))], 1)
@@ -49,13 +55,13 @@ def _overlap(outputs: Floats, targets: Targets) -> Statistics:
 
 def _exact(outputs: Floats, targets: Targets) -> Statistics:
     """(N, 2): the share of repeats in which all labels of a row are right, and one."""
-    right = (chosen(outputs) == targets.values).all(-1).mean(0)
+    right = (_said(outputs, targets) == targets.values).all(-1).mean(0)
     return np.stack([right, np.ones(len(right))], 1)
 
 
 def _counts(outputs: Floats, targets: Targets) -> Statistics:
     """(N, 2 L): per label, twice whether it was rightly answered, and how often it is there or answered."""
-    said, own = chosen(outputs).mean(0), targets.values
+    said, own = _said(outputs, targets).mean(0), targets.values
     return np.concatenate([2 * own * said, own + said], 1)
 
 

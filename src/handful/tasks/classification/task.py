@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.data.targets import names_of
+from handful.data.targets import CLASSES, NOUNS, names_of
 from handful.errors import DataError
 from handful.evaluation.curves import Needs
 from handful.evaluation.intervals import interval
 from handful.evaluation.metrics import share
-from handful.tasks.base import Floats, Baseline, Targets, Task, named_width
+from handful.tasks.base import Baseline, Floats, Targets, Task, named_width
 from handful.tasks.classification import conformal, softmax
 from handful.tasks.classification.conformal import Sets
 from handful.tasks.classification.details import ClassDetails, needs_of
@@ -31,6 +31,8 @@ class Classification(Task):
     heads: ClassVar = HEADS
     main: ClassVar = LOGISTIC
     reference: ClassVar = Baseline("majority", "always answering the same class")
+    nouns: ClassVar = NOUNS[CLASSES]
+    about: ClassVar = "the most probable class"
     named_alone: ClassVar = True
 
     def read(self, column: Sequence[Any], source: str = "items") -> Targets:
