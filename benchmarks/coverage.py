@@ -102,7 +102,7 @@ def one_draw(
     sight = pool.sight.take(train).take_classes(known if pool.sight.names else [])
     frozen = fitted(data, sight, budget, seed)
     measured = interval(CLASSIFICATION.headline.of(frozen.whole, frozen.rows.targets), frozen.rows.groups)
-    estimate = promised(measured, forecast(frozen, sight, generator(seed, "curve")))
+    estimate = promised(measured, forecast(frozen, sight, generator(seed, "curve")), CLASSIFICATION.headline.scale)
     labels = np.asarray(pool.data.labels)[rest]
     right = answered(frozen, pool.sight.take(rest)) == labels
     mix = np.asarray(data.labels)

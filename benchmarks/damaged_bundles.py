@@ -28,7 +28,8 @@ from safetensors.numpy import load_file, save_file
 from handful.backbones import catalog
 from handful.backbones.base import Backbone
 from handful.errors import HandfulError
-from handful.export.bundle import Bundle, Moved
+from handful.export.bundle import Bundle
+from handful.export.kept_parts import Moved
 from handful.export.record import MOVED_WEIGHTS, RECORD, WEIGHTS, digest
 from handful.features.view import MOVED, View, unit_rows
 from handful.seeding import generator

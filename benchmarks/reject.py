@@ -72,13 +72,13 @@ def one_draw(pool: Pool, other: Pool, size: int, seed: int, rows: tuple[np.ndarr
     own, others = rng.permutation(rest)[:MOST], rng.permutation(len(other.data))[:MOST]
     x = np.concatenate([view.matrix(pool.sight.take(own).items), view.matrix(other.sight.take(others).items)])
     proba, foreign = frozen.rows.targets.task.outputs(frozen.model.scores(x)), np.arange(len(x)) >= len(own)
-    refused = novelty.refused(x, proba, SHARE)
+    refused = novelty.refused(x, proba.max(1), SHARE)
     return {
         "task": pool.task.name,
         "per_class": size,
         "draw": seed,
         "rows": len(train),
-        "novelty": round(float(roc_auc_score(foreign, novelty.scores(x, proba))), 4),
+        "novelty": round(float(roc_auc_score(foreign, novelty.scores(x, proba.max(1)))), 4),
         "baseline": round(float(roc_auc_score(foreign, -proba.max(1))), 4),
         "refused_own": round(float(refused[~foreign].mean()), 4),
         "refused_other": round(float(refused[foreign].mean()), 4),

@@ -7,11 +7,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
@@ -22,14 +20,11 @@ from handful.engines import engine as engine_of
 from handful.errors import DataError, OptionError, WeightsError
 from handful.evaluation.intervals import Estimate, interval
 from handful.evaluation.scores import Scores
-from handful.evaluation.verdicts import Rows, assemble, held_out_answers
+from handful.evaluation.verdicts import assemble, held_out_answers
 from handful.explanation import explain_doubtful
-from handful.export.bundle import WITNESSES, Bundle, Moved
-from handful.export.own_items import short_items
-from handful.export.reference import Reference
-from handful.features.extract import extract
+from handful.export.bundle import Bundle
+from handful.export.packing import packed_frozen, packed_winner, with_reference
 from handful.features.sight import Sight, look
-from handful.features.view import MOVED
 from handful.inspection.audit import Audit, audit, examine, sample
 from handful.inspection.dialogue import findings_of
 from handful.inspection.findings import Finding, by_cost
@@ -40,14 +35,12 @@ from handful.robustness import forgotten, slices_of, unsettled
 from handful.run import Run, Training, checkpoints_for
 from handful.seeding import generator
 from handful.strategies.curve import forecast
-from handful.strategies.ensemble import Linear
 from handful.strategies.frozen import Frozen, SearchTerms, climb
-from handful.strategies.ladder import Climb, Terms, ascend, shipped
+from handful.strategies.ladder import Terms, ascend
 from handful.strategies.search import ZERO_SHOT
 from handful.tasks.base import Task
 from handful.tasks.registry import TASKS
 from handful.training.devices import mixed_precision_of
-from handful.training.installation import arrays_of, installed
 
 if TYPE_CHECKING:
     from handful.evaluation.answers import Judge
@@ -229,10 +222,12 @@ def _serves(head: str, task: Task) -> bool:
 def _tune_labelled(data: Dataset, plan: Plan, task: Task, progress: Progress, clock: _Clock) -> Run:
     """``tune`` for labelled items."""
     engine = engine_of(plan.engine)
+    train, test = _parts(data)
+    task.read(data.take(train).labels or (), data.source)  # what nothing can be learned from is refused at once
     with clock("load"):
         backbones = load_backbones(plan.backbone, data.modality)
     with clock("extract"):
-        given_classes = data.take(_parts(data)[0]).classes
+        given_classes = data.take(train).classes
         data, sight = look(data, backbones, progress)
         findings = by_cost([*find_faults(data), *audit(data, sight, plan.seed).findings])
     train, test = _parts(data)
@@ -242,13 +237,10 @@ def _tune_labelled(data: Dataset, plan: Plan, task: Task, progress: Progress, cl
     # The names of classes that only test rows have are left out: there is nothing to learn them from.
     named = [i for i, name in enumerate(data.classes) if name in set(learning.classes)]
 
-    def compared(done: int, total: int) -> None:
-        progress("comparing heads", done, total)
-
     seen = sight.take(train).take_classes(named)
     targets = task.read(learning.labels or (), learning.source)
     with clock("select"):
-        terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, compared)
+        terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, partial(progress, "comparing heads"))
         frozen = climb(targets, learning, seen, terms)
     base = frozen.model.view.backbones[0]
     with clock("train"):
@@ -262,7 +254,7 @@ def _tune_labelled(data: Dataset, plan: Plan, task: Task, progress: Progress, cl
     with clock("curve"):
         curve = forecast(frozen, seen, generator(plan.seed, "curve"))
     with clock("fit"):
-        model = _winner(above, frozen, learning, seen, backbones)
+        model = packed_winner(above, frozen, learning, seen, backbones)
         tested = _test(model, data.take(test), sight.take(test), plan) if test else None
         whole = frozen.whole if above.whole is None else above.whole
         chosen = frozen.arm if above.chosen is None else above.chosen.name
@@ -271,12 +263,8 @@ def _tune_labelled(data: Dataset, plan: Plan, task: Task, progress: Progress, cl
             metric=task.metrics[plan.metric], protocol=frozen.protocol if above.whole is None else frozen.few.protocol,
             rng=generator(plan.seed, "bootstrap"), curve=curve,
         )  # fmt: skip
-    if tested is not None:
-        told = " to ".join(map(scores.scale.told, (tested.low, tested.high)))
-        said = f"On the {len(test)} test rows: {scores.scale.told(tested.value)} ({told}). "
-        said = f"{said}Held out in turn: {scores.sentence}"
-        scores = replace(scores, test=tested, test_n=len(test), sentence=said)
-    model = _with_reference(model, frozen, whole, backbones, learning.items if plan.carry_items else ())
+    scores = scores if tested is None else scores.tested(tested, len(test))
+    model = with_reference(model, frozen, whole, backbones, learning.items if plan.carry_items else ())
     answers = held_out_answers(whole, frozen.rows)
     # What changes and hidden parts do to answers is told to the percent, for which rounded products will do.
     with clock("checks"), mixed_precision_of(backbones[base]):
@@ -297,7 +285,7 @@ def _unsettled(
     seed: int,
 ) -> Scores:  # fmt: skip
     """The scores with what slight changes do to the model that is shipped, and what it forgot."""
-    below = None if model.moved is None else _bundle(frozen, data, backbones)
+    below = None if model.moved is None else packed_frozen(frozen, data, backbones)
     changes = unsettled(model, below, data, test, frozen.rows.groups, seed)
     return replace(scores, stability=changes, kept=forgotten(model, data, seed))
 
@@ -338,63 +326,6 @@ def _check_classes(before: Sequence[str], learning: Dataset) -> None:
             f"class {lost[0]!r} in {learning.source} has no readable row to learn from left; the first unreadable one "
             f"is {next(iter(learning.unreadable.values()))}. Repair its rows or remove the class."
         )
-
-
-def _bundle(frozen: Frozen, data: Dataset, backbones: Mapping[str, Backbone]) -> Bundle:
-    """The bundle of a frozen model."""
-    return _packed(frozen.model, frozen.rows, frozen.arm, data, backbones, frozen.matrix)
-
-
-def _winner(above: Climb, frozen: Frozen, data: Dataset, sight: Sight, backbones: Mapping[str, Backbone]) -> Bundle:
-    """The bundle of a model whose weights moved, pooled with the frozen one as far as the rows say, or of that one."""
-    if above.chosen is None:
-        return _bundle(frozen, data, backbones)
-    assert above.final is not None
-    base, recipe = frozen.model.view.backbones[0], above.chosen.strategy.recipe()
-    first, depth = recipe.first(backbones[base]), len(backbones[base].blocks)
-    delta = arrays_of(above.final.delta)
-    moved = installed(backbones[base], recipe.tuner.name, first, delta)
-    part, seen = (base + MOVED, depth), extract(moved, data.items, (depth,)).matrices[depth]
-    model = shipped(above.chosen, frozen, base, depth, seen)
-    matrix = model.view.matrix({**sight.items, part: seen})
-    bundle = _packed(model, frozen.rows, above.chosen.strategy.name, data, {**backbones, part[0]: moved}, matrix)
-    return replace(bundle, moved=Moved(recipe.tuner.name, first, delta))
-
-
-def _packed(
-    model: Linear, rows: Rows, head: str, data: Dataset, backbones: Mapping[str, Backbone], matrix: NDArray[np.float32]
-) -> Bundle:
-    """A linear map as a bundle: (N, D) what it reads of the rows, the first of which become its witnesses."""
-    used = {name: backbones[name] for name in model.view.backbones}
-    return Bundle(
-        task=rows.targets.task,
-        modality=data.modality,
-        labels=rows.targets.names,
-        view=model.view,
-        fingerprints={name.removesuffix(MOVED): backbones[name.removesuffix(MOVED)].fingerprint for name in used},
-        head=head,
-        coef=model.coef,
-        intercept=model.intercept,
-        input=data.input,
-        target=data.target,
-        witness=matrix[:WITNESSES],
-        loaded=used,
-    )
-
-
-def _with_reference(
-    model: Bundle, frozen: Frozen, whole: NDArray[np.float64], backbones: Mapping[str, Backbone], items: Sequence[Any]
-) -> Bundle:
-    """The bundle with what it keeps of its training rows: (R, N, K) answers, frozen features, items that may travel."""
-    view, rows = frozen.model.view, frozen.rows
-    used = {name: backbones[name] for name in view.backbones}
-    return replace(
-        model,
-        reference=Reference.of(view, frozen.matrix, rows.targets, whole, rows.groups, rows.positions),
-        fingerprints={**model.fingerprints, **{name: backbone.fingerprint for name, backbone in used.items()}},
-        loaded={**model.loaded, **used},
-        items=short_items(items, model.modality),
-    )
 
 
 def _test(model: Bundle, data: Dataset, sight: Sight, plan: Plan) -> Estimate:

@@ -47,6 +47,7 @@ SPOKEN, PREFERRED = ("base", "in-context", "lora"), ("base", "dpo")
 
 # Option that rows for a language model cannot follow → why, as the end of an advice.
 _CLASSIFIERS_ONLY = {
+    "task": "what is learned is the answer as it stands",
     "carry_items": "a model that shows examples carries those in any case, and any other none",
     "search": "every strategy has one setting here; name several with --strategies to compare them",
     "engine": "one training after the other runs here, on all cores or the GPU",

@@ -17,7 +17,8 @@ from handful.data.names import all_names
 from handful.data.readers import exists
 from handful.data.streams import stream
 from handful.data.tables import TABLE_SUFFIXES, open_table
-from handful.data.targets import counts_of, read_column, read_indicators
+from handful.data.target_column import read_column, read_indicators
+from handful.data.targets import counts_of
 from handful.errors import DataError, OptionError, suggestion
 from handful.evaluation.checkup import USUAL, Checkup
 from handful.evaluation.drift import compare, spread_out

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handful.data.readers import load
+from handful.data.target_column import read_column, read_indicators
 from handful.data.targets import (
     CLASSES,
     LABELS,
@@ -17,8 +18,6 @@ from handful.data.targets import (
     join_labels,
     labels_in,
     rating_order,
-    read_column,
-    read_indicators,
 )
 from handful.errors import DataError, OptionError
 

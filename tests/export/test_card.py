@@ -5,8 +5,9 @@ import pytest
 
 from handful.evaluation.intervals import wilson
 from handful.evaluation.scores import Scores
-from handful.export.bundle import Bundle, Moved
+from handful.export.bundle import Bundle
 from handful.export.card import model_card
+from handful.export.kept_parts import Moved
 from handful.features.view import MOVED, View
 from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.classification.details import ClassDetails, ClassScore

@@ -17,7 +17,7 @@ from test_bundle import TEXTS, Bundle, made
 from classified import targets_of
 from handful.backbones.toy import ToyText
 from handful.errors import BundleError, HandfulError
-from handful.export.bundle import Moved
+from handful.export.kept_parts import Moved
 from handful.export.record import digest, is_speaker
 from handful.export.reference import Reference
 from handful.export.speaker import Speaker

@@ -142,20 +142,20 @@ def test_a_search_that_cannot_begin_is_said_to_be_left_out(wanted, budget, helpf
 
 def test_only_what_is_promising_is_tried_unless_it_is_named(helpful, monkeypatch):
     wanted = ("contrastive", "adapters", "prefix")
-    monkeypatch.setattr(offers, "EXPECTED", {("text", "contrastive"): Prior(0.0, 0.1)})
+    monkeypatch.setattr(offers, "EXPECTED", {("classification", "text", "contrastive"): Prior(0.0, 0.1)})
     found = helpful.ascend(Terms(wanted, named=False, budget=60.0))
     wrong = int((helpful.frozen.whole[0].argmax(1) != helpful.frozen.rows.targets.values).sum())
     said = (
         f"contrastive was not tried: of 32 rows the frozen model has {wrong} wrong, too few to show whether it helps."
     )
     assert (found.rungs, found.notes) == ((), (said,))  # of what nobody expects anything of, nothing is said
-    monkeypatch.setattr(offers, "EXPECTED", {("text", "contrastive"): Prior(0.9, 0.1)})
+    monkeypatch.setattr(offers, "EXPECTED", {("classification", "text", "contrastive"): Prior(0.9, 0.1)})
     assert [rung.name for rung in helpful.ascend(Terms(wanted, named=False, budget=60.0)).rungs] == ["contrastive"]
 
 
 def test_what_is_seen_before_anything_moves_makes_a_try_worth_it(helpful, monkeypatch):
     """The frozen answers leave no chance to show anything; what is seen, and not seen, decides."""
-    monkeypatch.setattr(offers, "EXPECTED", {("text", "contrastive"): Prior(0.15, 0.12)})
+    monkeypatch.setattr(offers, "EXPECTED", {("classification", "text", "contrastive"): Prior(0.15, 0.12)})
     monkeypatch.setattr(offers, "chance_to_show", lambda *_: 0.0)
     truth, terms = helpful.frozen.rows.targets.values, replace(CONTRASTIVE, named=False)
     for seen, tried in ((np.eye(2, dtype=np.float32)[truth], True), (np.ones((len(truth), 2), np.float32), False)):
@@ -165,7 +165,7 @@ def test_what_is_seen_before_anything_moves_makes_a_try_worth_it(helpful, monkey
 
 def test_names_speak_for_a_try(helpful, monkeypatch):
     """Rows too like each other to tell by themselves, and names that say whose they are."""
-    monkeypatch.setattr(offers, "EXPECTED", {("text", "contrastive"): Prior(0.15, 0.12)})
+    monkeypatch.setattr(offers, "EXPECTED", {("classification", "text", "contrastive"): Prior(0.15, 0.12)})
     monkeypatch.setattr(offers, "chance_to_show", lambda *_: 0.0)
     truth, terms = helpful.frozen.rows.targets.values, replace(CONTRASTIVE, named=False)
     noise = np.random.default_rng(1).normal(size=(len(truth), 4))

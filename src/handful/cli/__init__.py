@@ -20,6 +20,7 @@ from handful.cli.ending import drop_output, heed_signals, leave_interrupted, mem
 from handful.cli.language import chat, serve
 from handful.cli.printing import log_to_terminal, put, put_json, put_line
 from handful.cli.room import check_room
+from handful.cli.trust import check, explain
 from handful.cli.weights import Flag, models
 from handful.data.cells import shown
 from handful.errors import HandfulError, OptionError
@@ -29,7 +30,7 @@ from handful.progress import Bars
 if TYPE_CHECKING:
     from handful.inspection.findings import Finding
 
-FAILED, USAGE, ATTENTION = 1, 2, 3
+FAILED, USAGE = 1, 2
 
 As = Annotated[str | None, Parameter(name="--as")]
 
@@ -43,6 +44,8 @@ app = App(
 app.command(models)
 app.command(chat)
 app.command(serve)
+app.command(explain)
+app.command(check)
 
 
 @app.command
@@ -236,64 +239,6 @@ def predict(
             rows, missed = write_answers(found, answer_column(model), file, probabilities, lambda line: _say([line]))
     if file:
         put(f"{rows - missed} of {rows} rows answered: {file}")
-
-
-@app.command
-def explain(run: str, item: str, *, label: str | None = None, json: Flag = False) -> None:
-    """Show which words, fields or seconds of an item its answer hangs on, and the training rows most like it.
-
-    Args:
-        run: the run folder that `handful tune` wrote, or its model folder.
-        item: a text in quotation marks, or the name of a picture or sound.
-        label: the class to explain; by default the most probable one.
-        json: print everything as JSON.
-    """
-    from handful.explanation import explain as explained
-    from handful.export.bundle import Bundle
-    from handful.run import saved_inputs
-
-    found = explained(Bundle.load(run), item, label)
-    if json:
-        put_json(found.as_dict())
-    else:
-        put("\n".join(map(shown, found.lines(saved_inputs(Path(run))))))
-
-
-@app.command
-def check(
-    run: str,
-    source: str,
-    *,
-    label: str | None = None,
-    input: str | None = None,  # noqa: A002 - the name of the flag
-    seed: int = 0,
-    json: Flag = False,
-) -> None:
-    """Compare new rows with a run: have they drifted, and is the score still what was promised? Exits with 3 if not.
-
-    Args:
-        run: the run folder that `handful tune` wrote.
-        source: new rows, with labels or without: what `handful predict` takes.
-        label: the column that holds the labels; by default one that is called like it; '' for none.
-        input: the column that holds the text or the file name; by default the one used in training.
-        seed: fixes how rows are dealt anew in the test for drift.
-        json: print the verdict as JSON on standard output, everything else on standard error.
-    """
-    from handful.data.readers import that_exists
-
-    that_exists(source)  # said before the seconds that this takes
-
-    from handful.upkeep import check as compared
-
-    found = compared(run, source, label=label, input=input, seed=seed, tell=lambda note: _say([note]))
-    if json:
-        put_json(found.as_dict())
-    put_line(found.sentence, sys.stderr if json else sys.stdout)
-    if found.furthest and found.verdict != "as promised" and not json:
-        put(f"rows that differ most: {', '.join(map(str, found.furthest[:10]))}")
-    if found.needs_attention:
-        sys.stdout.flush()
-        sys.exit(ATTENTION)
 
 
 @app.command

@@ -29,7 +29,8 @@ from handful.data.tables import (
     open_table,
     record_table,
 )
-from handful.data.targets import CLASSES, Column, check_task, read_column, read_indicators
+from handful.data.target_column import Column, read_column, read_indicators
+from handful.data.targets import CLASSES, check_task
 from handful.errors import DataError, OptionError, advised, suggestion
 from handful.files import kind_of_file, not_ordinary
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,12 @@ class Scores:
     def cautions(self) -> list[str]:
         """What to know before the model is used: parts that differ, changes that unsettle it, what it forgot."""
         return [part.sentence for part in named(self.slices)] + worth_telling(self.stability, self.kept)
+
+    def tested(self, estimate: Estimate, rows: int) -> Scores:
+        """The same with the score on so many test rows, which the sentence begins with."""
+        told = " to ".join(map(self.scale.told, (estimate.low, estimate.high)))
+        said = f"On the {rows} test rows: {self.scale.told(estimate.value)} ({told}). Held out in turn: {self.sentence}"
+        return replace(self, test=estimate, test_n=rows, sentence=said)
 
     def as_dict(self) -> dict[str, Any]:
         """What ``scores.json`` holds."""

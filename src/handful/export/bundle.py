@@ -19,6 +19,7 @@ from handful.data.items import make_items
 from handful.errors import BundleError, DataError, OptionError
 from handful.evaluation.conformal import tells, threshold
 from handful.export import carried, own_items, reference, specimens
+from handful.export.kept_parts import Moved, items_of, moved_part, reference_of, view_of
 from handful.export.loading import untouched, with_moved
 from handful.export.record import (
     FORMAT,
@@ -29,16 +30,12 @@ from handful.export.record import (
     digest,
     head_of,
     model_folder,
-    moved_of,
     read_record,
-    tensors_of,
-    unreadable,
 )
 from handful.export.reference import Reference
 from handful.features.cache import FeatureCache
 from handful.features.extract import extract
 from handful.features.view import MOVED, View, unit_rows
-from handful.readback import damage_is
 from handful.tasks.base import Task
 from handful.tasks.registry import TASKS
 
@@ -48,18 +45,6 @@ WITNESSES = 8
 _PARTS = (RECORD, WEIGHTS, MOVED_WEIGHTS, reference.FILE, own_items.FILE, carried.FOLDER, "README.md")
 # The self-test repeats a product of float32 numbers, perhaps on another machine.
 _CLOSE = 1e-4
-
-
-@dataclass(frozen=True)
-class Moved:
-    """The weights that moved."""
-
-    tuner: str
-    """Which tuner puts them in their place."""
-    first: int
-    """How many blocks at the bottom stayed as they were."""
-    delta: dict[str, NDArray[np.float32]]
-    """The weights by name."""
 
 
 @dataclass(frozen=True)
@@ -362,14 +347,14 @@ class Bundle:
         record = read_record(place)
         labels, task = tuple(record["labels"]), TASKS[record["task"]].restored(record["settings"])
         tensors = head_of(place, record)
-        view, kept = _view(record["backbones"]), record["reference"] or ()
+        view, kept = view_of(record["backbones"]), record["reference"] or ()
         fingerprints = {str(b["name"]): str(b["fingerprint"]) for b in (*record["backbones"], *kept)}
         bundle = cls(
             task, record["modality"], labels, view, fingerprints, record["head"],
             tensors["coef"], tensors["intercept"], record["input"], record["target"], tensors["witness"],
             tuple(tensors[f"{SPECIMEN}{i}"] for i in range(len(view.parts)) if f"{SPECIMEN}{i}" in tensors),
-            items=_items(place, record), moved=_moved(place, record), carried=record["carried"], place=place,
-            reference=_reference(place, record, task),
+            items=items_of(place, record), moved=moved_part(place, record), carried=record["carried"], place=place,
+            reference=reference_of(place, record, task),
         )  # fmt: skip
         with np.errstate(over="ignore", invalid="ignore"):  # what is out of range is not what was written
             same = np.allclose(bundle.outputs_of(bundle.witness), tensors["witness_proba"], atol=_CLOSE)
@@ -388,34 +373,3 @@ def _version() -> str:
     from importlib.metadata import version
 
     return version("handful")
-
-
-def _view(parts: Sequence[dict[str, Any]]) -> View:
-    return View(tuple((b["name"] + MOVED * b["moved"], b["depth"]) for b in parts))
-
-
-def _reference(place: Path, record: dict[str, Any], task: Task) -> Reference | None:
-    if record["reference"] is None:
-        return None
-    view, file = _view(record["reference"]), reference.FILE
-    tensors = tensors_of(place, file, record)
-    return Reference.from_tensors(view, tensors, task, tuple(record["labels"]), str(place / file))
-
-
-def _items(place: Path, record: dict[str, Any]) -> tuple[Any, ...]:
-    if own_items.FILE not in record["files"]:
-        return ()
-    with damage_is(unreadable(place / own_items.FILE)):
-        return own_items.unpacked(tensors_of(place, own_items.FILE, record), record["modality"])
-
-
-def _moved(place: Path, record: dict[str, Any]) -> Moved | None:
-    reads = any(part["moved"] for part in record["backbones"])
-    if record["moved"] is None:
-        if reads:
-            raise BundleError(f"{place / RECORD} reads weights that moved, but names none. Restore it or tune again.")
-        return None
-    delta = moved_of(place, record)
-    if not reads:
-        raise BundleError(f"{place / RECORD} names weights that moved, but reads none. Restore it or tune again.")
-    return Moved(record["moved"]["tuner"], record["moved"]["first"], delta)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from handful.evaluation.curves import Curve, curve_of
-from handful.evaluation.metrics import Measured, ratio
+from handful.evaluation.metrics import ratio
 from handful.evaluation.protocol import MANY
 from handful.evaluation.selection import pool
 from handful.features.sight import Sight
@@ -28,6 +28,7 @@ DRAWS = 6
 # The heaviest members speak for the ensemble: a curve needs its slope, not its last tenth of a point.
 _MEMBERS = 4
 
+Scores = NDArray[np.float64]
 Reader = Callable[[int, NDArray[np.int64]], NDArray[np.floating]]
 
 
@@ -39,13 +40,13 @@ def forecast(frozen: Frozen, sight: Sight, rng: np.random.Generator) -> Curve:
         sight: what it saw: features of the N rows and of the names of the classes.
         rng: decides which rows are learned from.
     """
-    rows = frozen.rows
+    targets, metric = frozen.rows.targets, frozen.rows.targets.task.headline
     sizes, scores = learning_curve(frozen.found, sight, rng)
-    now = rows.targets.task.headline.of(frozen.whole, rows.targets).value
-    return curve_of(sizes.tolist(), scores, now, rows.targets.task.needs(frozen.whole, rows.targets), rows.groups)
+    now, needs = metric.of(frozen.whole, targets).value, targets.task.needs(frozen.whole, targets)
+    return curve_of(sizes.tolist(), [ratio(metric, some) for some in scores], now, needs, frozen.rows.groups)
 
 
-def learning_curve(found: Search, sight: Sight, rng: np.random.Generator) -> tuple[NDArray[np.float64], list[Measured]]:
+def learning_curve(found: Search, sight: Sight, rng: np.random.Generator) -> tuple[Scores, Scores]:
     """Answer every row by models that learned from a quarter, a half and all of the rows outside its fold.
 
     A larger part holds the smaller one of the same draw, and every stratum keeps its share, and one row at least. The
@@ -57,7 +58,7 @@ def learning_curve(found: Search, sight: Sight, rng: np.random.Generator) -> tup
         rng: decides which rows are learned from.
 
     Returns:
-        (J,) mean numbers of rows learned from, and the headline metric of the N rows at each, mean over draws.
+        (J,) mean numbers of rows learned from, and (J, N) the headline score of each row, mean over draws.
     """
     task, targets, count = found.targets.task, found.targets, len(found.targets)
     few = count <= MANY
@@ -81,8 +82,7 @@ def learning_curve(found: Search, sight: Sight, rng: np.random.Generator) -> tup
             answers = pool(task, (task.outputs(read(fit, rows)) for read in readers), shares / shares.sum())
             scores[fit, rows] = task.headline.of(answers[None], targets.take(rows)).scores
     sizes = weights.sum(-1).mean((0, 1))
-    shown = scores.reshape(weights.shape).sum(1).mean(0)  # (J, N)
-    return sizes.astype(np.float64), [ratio(task.headline, some) for some in shown]
+    return sizes.astype(np.float64), scores.reshape(weights.shape).sum(1).mean(0)
 
 
 def _parts(fold: NDArray[np.int64], strata: NDArray[np.int64], rng: np.random.Generator) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +39,10 @@ class HeldOut:
     """How many weights could move."""
     seconds: float
     """What all folds took."""
-    scale: Scale
-    """How these two are told."""
     named: int
     """In how many of them the names of the classes were learned from as well."""
+    scale: Scale = field(default_factory=Scale)
+    """How ``train`` and ``held`` are told."""
 
 
 def hold_out(
@@ -97,7 +97,7 @@ def hold_out(
     outputs, sharpness = calibrated(scores, targets, folds, SHARPNESS)
     held, train = _measured(scores, targets), float(np.mean(right)) if right else 0.0
     scale, seconds = task.headline.scale, time.perf_counter() - start
-    return HeldOut(outputs, sharpness, tuple(curves), train, held, moved, seconds, scale, named)
+    return HeldOut(outputs, sharpness, tuple(curves), train, held, moved, seconds, named, scale)
 
 
 def _measured(scores: NDArray[np.float32], targets: Targets) -> float:

@@ -1,0 +1,84 @@
+"""Packing: what a run fitted becomes a bundle, with what it keeps of its training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.backbones.base import Backbone
+from handful.data.dataset import Dataset
+from handful.evaluation.verdicts import Rows
+from handful.export.bundle import WITNESSES, Bundle
+from handful.export.kept_parts import Moved
+from handful.export.own_items import short_items
+from handful.export.reference import Reference
+from handful.features.extract import extract
+from handful.features.sight import Sight
+from handful.features.view import MOVED
+from handful.strategies.ensemble import Linear
+from handful.strategies.frozen import Frozen
+from handful.strategies.ladder import Climb, shipped
+from handful.training.installation import arrays_of, installed
+
+
+def packed_frozen(frozen: Frozen, data: Dataset, backbones: Mapping[str, Backbone]) -> Bundle:
+    """The bundle of a frozen model."""
+    return _packed(frozen.model, frozen.rows, frozen.arm, data, backbones, frozen.matrix)
+
+
+def packed_winner(
+    above: Climb, frozen: Frozen, data: Dataset, sight: Sight, backbones: Mapping[str, Backbone]
+) -> Bundle:
+    """The bundle of a model whose weights moved, pooled with the frozen one as far as the rows say, or of that one."""
+    if above.chosen is None:
+        return packed_frozen(frozen, data, backbones)
+    assert above.final is not None
+    base, recipe = frozen.model.view.backbones[0], above.chosen.strategy.recipe()
+    first, depth = recipe.first(backbones[base]), len(backbones[base].blocks)
+    delta = arrays_of(above.final.delta)
+    moved = installed(backbones[base], recipe.tuner.name, first, delta)
+    part, seen = (base + MOVED, depth), extract(moved, data.items, (depth,)).matrices[depth]
+    model = shipped(above.chosen, frozen, base, depth, seen)
+    matrix = model.view.matrix({**sight.items, part: seen})
+    bundle = _packed(model, frozen.rows, above.chosen.strategy.name, data, {**backbones, part[0]: moved}, matrix)
+    return replace(bundle, moved=Moved(recipe.tuner.name, first, delta))
+
+
+def _packed(
+    model: Linear, rows: Rows, head: str, data: Dataset, backbones: Mapping[str, Backbone], matrix: NDArray[np.float32]
+) -> Bundle:
+    """A linear map as a bundle: (N, D) what it reads of the rows, the first of which become its witnesses."""
+    used = {name: backbones[name] for name in model.view.backbones}
+    return Bundle(
+        task=rows.targets.task,
+        modality=data.modality,
+        labels=rows.targets.names,
+        view=model.view,
+        fingerprints={name.removesuffix(MOVED): backbones[name.removesuffix(MOVED)].fingerprint for name in used},
+        head=head,
+        coef=model.coef,
+        intercept=model.intercept,
+        input=data.input,
+        target=data.target,
+        witness=matrix[:WITNESSES],
+        loaded=used,
+    )
+
+
+def with_reference(
+    model: Bundle, frozen: Frozen, whole: NDArray[np.float64], backbones: Mapping[str, Backbone], items: Sequence[Any]
+) -> Bundle:
+    """The bundle with what it keeps of its training rows: (R, N, K) answers, frozen features, items that may travel."""
+    view, rows = frozen.model.view, frozen.rows
+    used = {name: backbones[name] for name in view.backbones}
+    return replace(
+        model,
+        reference=Reference.of(view, frozen.matrix, rows.targets, whole, rows.groups, rows.positions),
+        fingerprints={**model.fingerprints, **{name: backbone.fingerprint for name, backbone in used.items()}},
+        loaded={**model.loaded, **used},
+        items=short_items(items, model.modality),
+    )
