@@ -88,7 +88,7 @@ def open_pool(task: Set, folder: Path = DATA, backbone: str = "auto", most: int 
     """Read a set, keep at most so many rows (seeded, every class), and look at each once."""
     file = folder / task.file
     if task.modality == "text":
-        data = replace(api.load(file, label="label", split=""), split=None)
+        data = replace(api.load(file, label="label", split="", task="classification"), split=None)
     else:
         place = Path(tempfile.gettempdir()) / "handful-benchmarks" / file.stem
         if not place.exists():
