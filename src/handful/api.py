@@ -186,6 +186,7 @@ def tune(
     if "metric" not in plan.origins:
         plan = replace(plan, metric=task.headline.name)
     _check_follows(plan, task, callable(metric))
+    _check_reads(plan, data)
     return _tune_labelled(data, plan, task, progress, clock)
 
 
@@ -211,6 +212,14 @@ def _check_follows(plan: Plan, task: Task, judged: bool) -> None:
         raise OptionError(
             f"strategies {', '.join(others)} are not for {task.name}. Choose among {', '.join(known)} and those that "
             "move weights."
+        )
+
+
+def _check_reads(plan: Plan, data: Dataset) -> None:
+    """Refuse strategies that cannot read the items."""
+    if data.pairs and "strategies" in plan.origins and (movers := [name for name in plan.strategies if name in MOVERS]):
+        raise OptionError(
+            f"strategies {', '.join(movers)} read one text, got pairs of texts from {data.source}. Leave them out."
         )
 
 

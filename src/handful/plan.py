@@ -62,7 +62,7 @@ class Plan:
     task: str | None = None
     """What the labels are: classification, multilabel, ordinal or regression; guessed when the guess is safe."""
     input: str | None = None
-    """The column that holds the text or the path of the file; guessed when the guess is safe."""
+    """The column that holds the text or the path of the file, or two whose texts belong together; guessed when safe."""
     group: str | None = None
     """The column that says which rows belong together (speaker, patient, document); never split across folds."""
     out: str | None = None

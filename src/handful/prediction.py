@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from handful.atomic import replaced_file
 from handful.data.cells import defuse, shown
+from handful.data.input_column import named_columns
 from handful.data.names import all_names
 from handful.data.readers import exists
 from handful.data.streams import stream
@@ -124,10 +125,12 @@ def _check_column(path: Path, name: str) -> None:
     if path.is_dir() or path.suffix.lower() not in TABLE_SUFFIXES:
         raise OptionError(f"--input names a column of a table, but {shown(str(path))} is none. Leave it out.")
     columns = open_table(path).columns
-    if name not in columns:
-        near = suggestion(name, columns) or " Name one of these."
+    for part in named_columns(name, columns):
+        if part in columns:
+            continue
+        near = suggestion(part, columns) or " Name one of these."
         raise OptionError(
-            f'column "{name}", given as the input, is not in {shown(str(path))} ({all_names(columns)}).{near}'
+            f'column "{part}", given as the input, is not in {shown(str(path))} ({all_names(columns)}).{near}'
         )
 
 

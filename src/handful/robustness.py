@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from handful.data.augment.slight import SLIGHT, Change
 from handful.data.costs import affordable
 from handful.data.dataset import Dataset, item_hash
+from handful.data.pairs import Pair
 from handful.data.traits import traits_of
 from handful.errors import DataError
 from handful.evaluation.general import SENTENCES
@@ -174,7 +175,7 @@ def _sampled(data: Dataset, changes: dict[str, Change], rng: np.random.Generator
     at, changed = list[int](), list[list[Any]]()
     for i in affordable(data.items, data.modality, order, 1 + len(changes)):
         try:
-            changed.append([change(data.items[i], rng) for change in changes.values()])
+            changed.append([_changed(change, data.items[i], rng) for change in changes.values()])
         except DataError:  # a file may have gone since it was read, and a run must not be lost over it
             continue
         at.append(i)
@@ -184,6 +185,13 @@ def _sampled(data: Dataset, changes: dict[str, Change], rng: np.random.Generator
         which = [i for i, item in enumerate(items) if not _equal(item, changed[i][j])]
         copies[name] = which, [changed[i][j] for i in which]
     return _Sample(items, np.array(at, np.int64), copies)
+
+
+def _changed(change: Change, item: Any, rng: np.random.Generator) -> Any:
+    """A changed copy; of a pair, both texts are changed."""
+    if isinstance(item, Pair):
+        return Pair(change(item.first, rng), change(item.second, rng))
+    return change(item, rng)
 
 
 def _equal(old: Any, new: Any) -> bool:

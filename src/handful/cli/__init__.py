@@ -78,7 +78,8 @@ def tune(
             is safe.
         task: what the labels are: classification (one class each), multilabel (several labels), ordinal (ratings) or
             regression (numbers); guessed when the guess is safe, and said.
-        input: the column that holds the text or the file name; guessed when the guess is safe.
+        input: the column that holds the text or the file name, or two columns of texts that belong together, joined by
+            a comma; guessed when the guess is safe.
         group: the column that says which rows belong together (speaker, patient, document).
         out: the run folder to write; by default runs/ and the name of the source.
         budget: how long you are willing to wait, for example 30s; by default 1 min, of a language
@@ -160,7 +161,8 @@ def inspect(
         source: what `handful tune` takes.
         label: the column that holds the label; guessed when the guess is safe.
         task: what the labels are, as for `handful tune`.
-        input: the column that holds the text or the file name; guessed when the guess is safe.
+        input: the column that holds the text or the file name, or two columns of texts that belong together, joined by
+            a comma; guessed when the guess is safe.
         group: the column that says which rows belong together (speaker, patient, document).
         against: a folder, table or text file of new items: whether the examples look like them.
         backbone: which backbones look at the examples, as for `handful tune`; none: what needs no model is said.

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from handful.data.cells import is_missing
-from handful.data.input_column import choose_input, input_note
+from handful.data.input_column import choose_input, input_note, named_columns, pair_note
 from handful.data.label_column import check_header, guess_label, label_note
 from handful.data.names import all_names, either, listed
+from handful.data.pairs import paired_columns
 from handful.data.tables import Columns
 from handful.errors import OptionError, suggestion
 
@@ -48,7 +49,9 @@ class Choice:
     """Which column is what in one table."""
 
     input: str
-    """The column of the items."""
+    """The column of the items; two of texts joined by a comma where every item is a pair."""
+    inputs: tuple[str, ...]
+    """The same as a tuple of one or two names."""
     modality: str
     """What it holds: text, image or sound."""
     label: str
@@ -76,34 +79,42 @@ def choose(columns: Columns, source: str, wanted: Wanted, headed: bool = True) -
         OptionError: a named column does not exist, or a guess would not be safe.
         DataError: no column can be the label or the input, or the names of the columns are missing.
     """
-    several = _several(columns, wanted.label)
-    one = replace(wanted, label=None) if several else wanted
-    named = [*_named(columns, source, one), *several]
+    several, two = _several(columns, wanted.label), _several(columns, wanted.input)
+    if len(two) > 2:
+        raise OptionError(f"--input names one column, or two whose texts belong together, got {len(two)}. Name two.")
+    one = replace(wanted, label=None if several else wanted.label, input=None if two else wanted.input)
+    named = [*_named(columns, source, one), *several, *two]
     split = _split(columns, source, wanted, named)
     if headed and not wanted.label:
         check_header(columns, source)
     label = "" if several else wanted.label or guess_label(columns, source, [*named, split], unlikely=GROUP_NAMES)
     group = _group(columns, source, wanted, [*named, split, label])
     taken = [*named, split, label, group]
-    text, modality = choose_input(columns, source, wanted.input, wanted.modality, taken)
+    if not wanted.input and wanted.modality in (None, "text"):
+        known = paired_columns([name for name in columns.cells if name not in taken])
+        two = known or ()
+    inputs, modality = two, "text"
+    if not two:
+        text, modality = choose_input(columns, source, wanted.input, wanted.modality, taken)
+        inputs = (text,)
+    for name in two:  # each must hold texts
+        choose_input(columns, source, name, "text", taken)
     notes = [
         *([] if wanted.label else [label_note(columns, label)]),
-        *([] if wanted.input else [input_note(text, modality)]),
+        *([] if wanted.input else [pair_note(two) if two else input_note(inputs[0], modality)]),
         *([] if wanted.group or not group else [_group_note(columns, group)]),
     ]
-    notes += [why for name in columns.cells if (why := _no_group(columns, name, wanted, [*taken, text]))]
-    unused = [name for name in columns.cells if name not in (text, label, group, split, *several)]
+    notes += [why for name in columns.cells if (why := _no_group(columns, name, wanted, [*taken, *inputs]))]
+    unused = [name for name in columns.cells if name not in (*inputs, label, group, split, *several)]
     if unused:
         notes.append(f"column{'s' * (len(unused) > 1)} not used: {listed(unused)}")
-    return Choice(text, modality, label, several, group, split, tuple(notes))
+    return Choice(",".join(inputs), inputs, modality, label, several, group, split, tuple(notes))
 
 
-def _several(columns: Columns, label: str | None) -> tuple[str, ...]:
+def _several(columns: Columns, named: str | None) -> tuple[str, ...]:
     """The columns that a list of names joined by commas names; none where it is the name of one."""
-    if label is None or label in columns.cells or "," not in label:
-        return ()
-    names = tuple(name.strip() for name in label.split(","))
-    return names if all(name in columns.cells for name in names) else ()
+    names = () if named is None else named_columns(named, columns.cells)
+    return names if len(names) > 1 and all(name in columns.cells for name in names) else ()
 
 
 def choose_parts(columns: Columns, source: str, wanted: Wanted) -> tuple[str, str, tuple[str, ...]]:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from handful.data.images import load_image
+from handful.data.pairs import Pair
 from handful.data.sounds import load_sound
 
 PARTS = 25
@@ -51,6 +52,8 @@ def covered(item: Any, modality: str, most: int = PARTS) -> tuple[list[Part], li
     """
     cuts: dict[str, Callable[[Any, int], tuple[list[Part], list[Any]]]]
     cuts = {"text": _words, "image": _fields, "sound": _stretches}
+    if isinstance(item, Pair):
+        return _both(item, most)
     parts, copies = cuts[modality](item, most)
     return (parts, copies) if len(parts) > 1 else ([], [])
 
@@ -66,6 +69,20 @@ def _words(text: str, most: int) -> tuple[list[Part], list[str]]:
     runs = _bounds(len(words), most)
     parts = [Part(" ".join(words[a:b]), (a / len(words),), (b / len(words),)) for a, b in runs]
     return parts, [" ".join(words[:a] + words[b:]) for a, b in runs]
+
+
+def _both(pair: Pair, most: int) -> tuple[list[Part], list[Any]]:
+    """The words of either text, each hidden while the other stays."""
+    share = len(pair.first.split()) / max(1, len(pair.split()))
+    first, without = _words(pair.first, max(1, most // 2))
+    second, others = _words(pair.second, max(1, most // 2))
+    before = [Part(part.name, (share * part.start[0],), (share * part.end[0],)) for part in first]
+    rest = 1 - share
+    after = [Part(part.name, (share + rest * part.start[0],), (share + rest * part.end[0],)) for part in second]
+    return before + after, [
+        *(Pair(text, pair.second) for text in without),
+        *(Pair(pair.first, text) for text in others),
+    ]
 
 
 def _fields(item: Any, most: int) -> tuple[list[Part], list[Image.Image]]:

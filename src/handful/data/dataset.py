@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from handful.data.conversations import Conversation, Preference
+from handful.data.pairs import Pair
 from handful.data.targets import CLASSES, NUMBERS, contradict, counts_of, names_of
 from handful.errors import DataError, advised
 from handful.files import MEDIA_BYTES, open_ordinary
@@ -81,6 +82,11 @@ class Dataset:
     def contradicts(self, positions: Sequence[int]) -> bool:
         """Whether labels differ that should be the same."""
         return self.labels is not None and contradict([self.labels[i] for i in positions], self.task, self.spread)
+
+    @property
+    def pairs(self) -> bool:
+        """Whether every item is two texts."""
+        return len(self.items) > 0 and isinstance(self.items[0], Pair)
 
     @property
     def one_class_each(self) -> bool:

@@ -67,6 +67,19 @@ def input_note(name: str, modality: str) -> str:
     return f'column "{name}" is taken as the {modality}; use --input to choose another'
 
 
+def pair_note(names: Sequence[str]) -> str:
+    """What to tell the user about two guessed columns."""
+    first, second = names
+    return (
+        f'columns "{first}" and "{second}" are taken as two texts that belong together; use --input to choose another'
+    )
+
+
+def named_columns(named: str, columns: Collection[str]) -> tuple[str, ...]:
+    """The names of columns that an option names: one that is called so, or those that commas part."""
+    return (named,) if named in columns else tuple(name.strip() for name in named.split(","))
+
+
 def _checked_kind(columns: Columns, source: str, name: str, modality: str | None) -> str:
     kind = kind_of(columns.cells[name])
     if modality == "text" and kind in ("image", "sound", "mixed"):

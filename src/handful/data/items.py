@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from handful.data.cells import is_missing
+from handful.data.pairs import is_two, make_pair
 from handful.files import MEDIA_BYTES, kind_of_file, too_large
 
 PLURAL = {"text": "texts", "image": "images", "sound": "sounds"}
@@ -101,6 +102,8 @@ def kind_of(values: Iterable[Any]) -> str:
 
 
 def _kind(value: Any) -> str:
+    if is_two(value):
+        return "text"
     if isinstance(value, str):
         media = media_kind(value)
         return f"file {media}" if media else "text"
@@ -157,6 +160,8 @@ def _make_item(value: Any, modality: str, folder: Path) -> tuple[Any, str]:
     """(the item, why it cannot be used or an empty string)."""
     if is_missing(value):
         return "", "the text is empty" if modality == "text" else "there is no file name"
+    if modality == "text" and isinstance(value, tuple) and len(value) == 2:
+        return make_pair(value)
     if modality == "text":
         return (value, "") if isinstance(value, str) else (value, f"this must be a text, got {type(value).__name__}")
     if isinstance(value, str | Path):

@@ -67,7 +67,8 @@ def load(
         labels: the N labels of a list.
         label: the column of the labels in a table, or several columns of 0 and 1 joined by commas; guessed where that
             is safe.
-        input: the column of the texts, or of the names of the files, relative to the table.
+        input: the column of the texts, or of the names of the files, relative to the table; or two columns joined by
+            a comma, whose texts belong together.
         group: the column that says what belongs together (speaker, patient, document), or the N groups of a list;
             an empty text means that there is none.
         split: the column that says train or test, or N of these for a list; an empty text means that there is none.
@@ -224,7 +225,9 @@ def _read_list(source: Any, labels: Any, group: Any, split: Any, modality: str |
     if modality not in MODALITIES:
         got = {"mixed": "different kinds", "": "nothing but missing values"}.get(kind, type(values[0]).__name__)
         raise DataError(f"the list must hold texts, images or sounds, all of one kind, got {got}. Change it.")
-    choice = Choice("input", modality, "label", (), "group" * ("group" in columns), "split" * ("split" in columns), ())
+    choice = Choice(
+        "input", ("input",), modality, "label", (), "group" * ("group" in columns), "split" * ("split" in columns), ()
+    )
     cells = {
         name: given if name in ("input", "label") else [label_text(cell) for cell in given]
         for name, given in columns.items()
@@ -287,7 +290,8 @@ def _build_rows(columns: Columns, fields: Fields, wanted: Wanted, table: Table) 
     group, split, guessed = choose_parts(columns, source, wanted)
     found = rows_of(columns, fields, source)
     _check_share(found.unreadable, len(columns) + len(columns.broken), source)
-    choice = Choice(fields.prompt or fields.messages or fields.chosen, "language", "", (), group, split, guessed)
+    asked = fields.prompt or fields.messages or fields.chosen
+    choice = Choice(asked, (asked,), "language", "", (), group, split, guessed)
     parts = tuple(_split(columns.cells[split][i], columns.rows[i]) for i in found.kept) if split else ()
     dataset = Dataset(
         items=found.items,
@@ -333,7 +337,10 @@ def _build(columns: Columns, choice: Choice, table: Table, column: Column, where
     why = {i: column.wrong.get(i, "the label is empty") for i, name in enumerate(names) if not name}
     unreadable.update({rows[i]: f"row {rows[i]}: {reason}" for i, reason in why.items()})
     _check_share(unreadable, len(rows) + len(columns.broken), source)
-    items, failed = make_items([cells[choice.input][i] for i in kept], choice.modality, table.folder)
+    values = [cells[choice.inputs[0]][i] for i in kept]
+    if len(choice.inputs) > 1:
+        values = [tuple(cells[name][i] for name in choice.inputs) for i in kept]
+    items, failed = make_items(values, choice.modality, table.folder)
     split = [_split(cells[choice.split][i], rows[i]) for i in kept] if choice.split else []
     dataset = Dataset(
         items=items,

@@ -16,10 +16,11 @@ from handful.data.dataset import CLASSIFIED, MODALITIES
 from handful.data.delimited import Broken
 from handful.data.encodings import detect, open_text
 from handful.data.folders import Walk
-from handful.data.input_column import choose_input, input_note
+from handful.data.input_column import choose_input, input_note, named_columns
 from handful.data.items import PLURAL, make_items, media_kind
 from handful.data.label_column import LABEL_NAMES
 from handful.data.long_cells import LONGEST, line_too_long, whole_lines
+from handful.data.pairs import Pair, make_pair
 from handful.data.readers import that_exists
 from handful.data.tables import SAMPLE_ROWS, TABLE_SUFFIXES, Table, collect, open_table
 from handful.errors import DataError, OptionError, suggestion
@@ -147,6 +148,9 @@ def _open_table(
         raise DataError(f"{table.source} holds no rows. Add rows below the names of the columns.")
     notes = table.notes
     name = column or ""
+    two = named_columns(name, start.cells)
+    if len(two) == 2 and all(part in start.cells for part in two):
+        return table.folder or Path(), notes, _pairs(table, two)
     fields = Fields(prompt=name) if name in start.cells else questions(start) if asks else None
     if name not in start.cells and fields is None:
         usual = {*GROUP_NAMES, SPLIT_NAME, *chain(*LABEL_NAMES)}
@@ -166,6 +170,17 @@ def _open_table(
             yield (value if isinstance(value, str) else f"row {number}"), value
 
     return table.folder or Path(), notes, rows()
+
+
+def _pairs(table: Table, columns: tuple[str, ...]) -> Iterator[_Row]:
+    """Two texts of every row."""
+    for number, record in enumerate(table.records()):
+        if isinstance(record, Broken):
+            yield f"row {number}", record
+            continue
+        value = tuple(record.get(column) for column in columns)
+        pair, _ = make_pair(value)
+        yield pair if isinstance(pair, Pair) else f"row {number}", value
 
 
 def _chunks(values: Iterator[_Row], modality: str, folder: Path, notes: tuple[str, ...], size: int) -> Iterator[Chunk]:

@@ -44,7 +44,7 @@ _STARS = frozenset({"1", "2", "3", "4", "5"})
 _FEWEST_LEVELS = 3
 
 # More different numbers with a fraction than this are measured, not named; and more whole ones, where each is rare.
-_MOST_FRACTIONS, _MOST_WHOLE, _TIMES = 20, 20, 3
+_MOST_FRACTIONS, _MOST_WHOLE, _TIMES = 10, 20, 3
 # A column of numbers may have so large a share of other cells.
 _OTHERS = 0.1
 

@@ -16,6 +16,7 @@ from safetensors.numpy import save
 from handful.atomic import replaced_folder
 from handful.backbones.base import Backbone, default_device
 from handful.data.items import make_items
+from handful.data.pairs import Pair
 from handful.errors import BundleError, DataError, OptionError
 from handful.evaluation.conformal import tells, threshold
 from handful.export import carried, own_items, reference, specimens
@@ -86,6 +87,8 @@ class Bundle:
     """The column that held the input in training; looked for first when predicting from a table."""
     target: str | None = None
     """The column that held what was wanted, by which answers are called; None for folders and lists."""
+    pairs: bool = False
+    """Whether an item is two texts."""
     witness: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     """(W, D) a few training features; loading recomputes the answers to them and compares."""
     specimens: tuple[NDArray[np.float32], ...] = ()
@@ -132,6 +135,10 @@ class Bundle:
             raise DataError(f"predict needs a list of items, got one {type(items).__name__}. Wrap it: [item].")
         values, failed = make_items(list(items), self.modality, None)
         outputs = np.zeros((0, len(self.intercept)))
+        odd = next((i for i, value in enumerate(values) if isinstance(value, Pair) != self.pairs), None)
+        if not failed and odd is not None:
+            must, got = ("two texts, as (first, second)", "one") if self.pairs else ("one text", "two")
+            raise DataError(f"item {odd} must be {must}, got {got}. Give items like those that were learned from.")
         if not failed:
             outputs, failed = self.answer(values)
         if failed:
@@ -313,6 +320,7 @@ class Bundle:
             "labels": list(self.labels),
             "input": self.input,
             "target": self.target,
+            "pairs": self.pairs,
             "backbones": [self._part(name, depth) for name, depth in self.view.parts],
             "head": self.head,
             "moved": None if self.moved is None else {"tuner": self.moved.tuner, "first": self.moved.first},
@@ -351,7 +359,8 @@ class Bundle:
         fingerprints = {str(b["name"]): str(b["fingerprint"]) for b in (*record["backbones"], *kept)}
         bundle = cls(
             task, record["modality"], labels, view, fingerprints, record["head"],
-            tensors["coef"], tensors["intercept"], record["input"], record["target"], tensors["witness"],
+            tensors["coef"], tensors["intercept"], record["input"], record["target"], record["pairs"],
+            tensors["witness"],
             tuple(tensors[f"{SPECIMEN}{i}"] for i in range(len(view.parts)) if f"{SPECIMEN}{i}" in tensors),
             items=items_of(place, record), moved=moved_part(place, record), carried=record["carried"], place=place,
             reference=reference_of(place, record, task),

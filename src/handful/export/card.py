@@ -143,7 +143,7 @@ def reading(depths: Sequence[int]) -> str:
 
 
 def _use(model: Bundle) -> str:
-    item = _ITEMS.get(model.modality, "item")
+    item = '("A text", "another one")' if model.pairs else _ITEMS.get(model.modality, "item")
     imports = "from pathlib import Path\n\n" if "Path" in item else ""
     python = (
         f"{imports}import handful\n\n"

@@ -64,6 +64,7 @@ def _packed(
         intercept=model.intercept,
         input=data.input,
         target=data.target,
+        pairs=data.pairs,
         witness=matrix[:WITNESSES],
         loaded=used,
     )

@@ -195,6 +195,7 @@ _ENTRIES: dict[str, Callable[[Any], bool]] = {
     "labels": _are_labels,
     "input": lambda value: value is None or isinstance(value, str),
     "target": lambda value: value is None or isinstance(value, str),
+    "pairs": lambda value: isinstance(value, bool),
     "backbones": lambda value: isinstance(value, list) and len(value) > 0 and all(map(_is_part, value)),
     "head": lambda value: isinstance(value, str),
     "files": lambda value: isinstance(value, dict) and all(isinstance(sha, str) for sha in value.values()),

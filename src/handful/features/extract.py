@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
 from handful.data.dataset import item_hash
+from handful.data.pairs import Pair
 from handful.errors import DataError
 from handful.features.cache import FeatureCache
+from handful.features.view import unit_rows
 
 Matrix = NDArray[np.float32]
+
+LIKENESS = 3.0
+"""How much the angle between two texts counts, beside what stands in them."""
 
 # Items are sorted by size within a window, so that memory does not grow with their number.
 WINDOW = 2048
@@ -50,8 +55,14 @@ def extract(
         progress: called with the number of items done and in all.
 
     Returns:
-        One matrix per depth, and what could not be read.
+        One matrix per depth, and what could not be read. Of pairs both texts are seen, and compared; see ``paired``.
     """
+    if items and all(isinstance(item, Pair) for item in items):
+        both = extract(
+            backbone, [*(pair.first for pair in items), *(pair.second for pair in items)], depths, cache, progress
+        )
+        failed = {i % len(items): why for i, why in both.failed.items()}
+        return Features({d: paired(*np.split(x, 2)) for d, x in both.matrices.items()}, failed, both.computed)
     hashes, failed = _hashes(items)
     known: dict[int, dict[str, Matrix]] = {d: {} for d in depths}
     if cache is not None:
@@ -77,6 +88,20 @@ def extract(
     failed.update({i: bad[name] for i, name in hashes.items() if name in bad})
     matrices = {d: _stack(known[d], hashes, len(items)) for d in depths}
     return Features(matrices, dict(sorted(failed.items())), len(todo))
+
+
+def paired(first: Matrix, second: Matrix) -> Matrix:
+    """What is seen in pairs of texts: what they share, how they differ, their likeness. (N, D) twice → (N, 3 D + 2).
+
+    Sum, absolute difference and product of vectors of length one (Conneau et al. 2017, "Supervised learning of
+    universal sentence representations", section 3.1), scaled to about one each, and the cosine and sine of the angle
+    between them, which count most: for many questions about two texts their likeness is nearly all there is to know.
+    """
+    u, v = unit_rows(first), unit_rows(second)
+    product = u * v * np.sqrt(u.shape[1] / 3)
+    cosine = np.clip((u * v).sum(1, keepdims=True), -1, 1)
+    angle = LIKENESS * np.concatenate([cosine, np.sqrt(1 - cosine**2)], 1)
+    return np.concatenate([(u + v) / 2, np.abs(u - v) / 2, product, angle], 1).astype(np.float32)
 
 
 def _hashes(items: Sequence[Any]) -> tuple[dict[int, str], dict[int, str]]:

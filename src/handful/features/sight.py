@@ -54,6 +54,8 @@ def look(
         DataError: too many rows cannot be read.
     """
     cache, names = user_cache(), [f"This text is about {name}." for name in telling_names(data.classes, data.modality)]
+    if data.pairs:  # a name is one text, and no pair is like it
+        names = []
     items: dict[tuple[str, int], Matrix] = {}
     named: dict[tuple[str, int], Matrix] = {}
     failed: dict[int, str] = {}

@@ -84,7 +84,7 @@ def render(run: Run, place: Path) -> str:
             promised=_promised(run.scores),
             findings=findings_named(run.findings, run.data),
             notes=[*run.data.notes, *run.notes],
-            usage=usage(place, run.data.modality, task.about, bool(run.model.labels)),
+            usage=usage(place, run.data.modality, task.about, bool(run.model.labels), run.model.pairs),
             **inlined(),
         )
     )

@@ -26,7 +26,7 @@ class Usage:
     """The same for one item in Python."""
 
 
-def usage(place: Path, modality: str, about: str, named: bool) -> Usage:
+def usage(place: Path, modality: str, about: str, named: bool, pairs: bool = False) -> Usage:
     """Write the snippets for a run folder.
 
     Args:
@@ -34,8 +34,9 @@ def usage(place: Path, modality: str, about: str, named: bool) -> Usage:
         modality: text, image or sound.
         about: what is answered, in words.
         named: whether answers have names, and these probabilities.
+        pairs: whether an item is two texts.
     """
-    source, item = _NEW.get(modality, _NEW["text"])
+    source, item = ("new.csv", '("A text", "another one")') if pairs else _NEW.get(modality, _NEW["text"])
     imports = "" if modality == "text" else "from pathlib import Path\n\n"
     python = (
         f"{imports}import handful\n\n"

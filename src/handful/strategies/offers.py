@@ -78,6 +78,8 @@ def offers(
     found: list[Offer] = []
     if budget <= 0:
         return found, ["Weights stay as they are: the budget is 0."] if named else notes
+    if shelf.data.pairs:
+        return found, ["Weights stay as they are: what moves them reads one text, got pairs."] if named else notes
     targets = frozen.rows.targets
     score = targets.task.headline.of(frozen.whole[:1], targets)
     errors = len(targets) * (1 - score.value) if targets.task.headline.scale.percent else 0.0
