@@ -56,7 +56,13 @@ class Training:
         """The part of a rung that a report shows."""
         curves = tuple(tuple(update.loss for update in curve) for curve in rung.found.curves)
         return cls(
-            rung.name, curves, rung.found.train, rung.found.held, rung.found.moved, rung.gated.passed, rung.found.scale
+            rung.name,
+            curves,
+            rung.found.train,
+            rung.found.held,
+            rung.found.moved,
+            rung.decided.passed,
+            rung.found.scale,
         )
 
 

@@ -8,7 +8,8 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import expit
 
 from classified import targets_of
-from handful.evaluation.gate import Prior, expected, gain
+from handful.evaluation import selection
+from handful.evaluation.decision import Prior, expected, gain
 from handful.evaluation.selection import LAST, TEMPER, choose, composed, halved, pool, weigh
 from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.classification.softmax import SMALLEST, hedged_losses
@@ -93,26 +94,37 @@ def test_a_rival_that_is_worse_still_counts_for_half():
     assert proba[truth == 0, 0] == pytest.approx(1 / 3)  # √0.2·0.5 against √0.8·0.5
 
 
-def test_the_share_of_a_fold_is_found_without_its_rows():
+def test_the_share_of_a_fold_is_found_without_its_rows(monkeypatch):
     below, above, truth, folds = two_arms(better=0.5)
     above[folds == 0] = np.eye(2)[truth[folds == 0]] * 0.98 + 0.01  # only the first fold speaks for the rival
+    monkeypatch.setattr(selection, "PRICE", -np.inf)
     proba, share = halved(below, above, targets_of(truth), folds)
     assert share > 0.9
     right = proba[np.arange(40), truth]
     assert right[folds == 0] == pytest.approx(np.sqrt(0.99) / (np.sqrt(0.99) + np.sqrt(0.01)))
 
 
-def test_what_is_known_counts_in_the_pool_where_the_rows_say_little():
+def test_what_is_known_counts_in_the_pool_where_the_rows_say_little(monkeypatch):
+    monkeypatch.setattr(selection, "PRICE", -np.inf)
     below, _, truth, folds = two_arms()
     sure = 0.52 + np.random.default_rng(0).uniform(-0.3, 0.3, 40)
     above = np.where(np.eye(2)[truth] > 0, sure[:, None], 1 - sure[:, None])
     prior = Prior(0.15, 0.02)
     (_, plain), (_, known) = (halved(below, above, targets_of(truth), folds, None, prior) for prior in (None, prior))
     gained = gain(hedged_losses(below, truth), hedged_losses(above, truth))
-    mean, _ = expected(gained, float(hedged_losses(below, truth).mean()), prior)
+    mean = expected(gained, float(hedged_losses(below, truth).mean()), prior).mean
     assert plain == pytest.approx(expit(TEMPER * gained.value * 40))
     assert known == pytest.approx(expit(TEMPER * mean * 40))
     assert known > plain
+
+
+def test_a_pool_that_is_hardly_better_is_not_worth_running_two_backbones():
+    """Half and half with an arm that knows nothing is worse than the rival alone; with one that errs elsewhere not."""
+    below, above, truth, folds = two_arms(better=0.8)
+    assert halved(below, above, targets_of(truth), folds)[1] == 1.0
+    wrong = np.arange(40) % 5 == 0
+    first, second = (np.where((np.eye(2)[truth] > 0) != some[:, None], 0.9, 0.1) for some in (wrong, np.roll(wrong, 1)))
+    assert halved(first, second, targets_of(truth), folds)[1] < 1.0
 
 
 def answered(right):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtri, softmax
 
-from handful.evaluation.gate import Prior, expected, gain
+from handful.evaluation.decision import Prior, expected, gain
 
 if TYPE_CHECKING:
     from handful.tasks.base import Targets, Task
@@ -26,6 +26,8 @@ TEMPER = 0.5
 # Before any row is seen, a setting that reads the last layer, which the backbone was trained to give, counts for as
 # much as this many others.
 LAST = 3.0
+# A pool of two backbones runs both at every prediction: it has to lower the loss by this share of it for that.
+PRICE = 0.02
 # A setting that ends up with less than this is left out.
 LEAST = 0.002
 
@@ -76,7 +78,8 @@ def halved(
     """Two arms pooled: half and half, or more of the one above as far as the rows and what is known prefer it.
 
     A pool never does much worse than the arm below, and on few rows the losses hardly tell how much more the one above
-    deserves; only where they clearly do does its share grow.
+    deserves; only where they clearly do does its share grow. Where the pool is hardly better than the one above, that
+    one answers alone: a pool costs twice at every prediction.
 
     Args:
         below: (N, K) held-out answers.
@@ -94,8 +97,12 @@ def halved(
 
     def share(rows: NDArray[np.bool_]) -> float:
         own = np.flatnonzero(rows) if groups is None else groups[rows]
-        mean, _ = expected(gain(losses[0][rows], losses[1][rows], own), float(losses[0][rows].mean()), prior)
-        return max(0.5, float(expit(TEMPER * mean * len(np.unique(own)))))
+        outlook = expected(gain(losses[0][rows], losses[1][rows], own), float(losses[0][rows].mean()), prior)
+        high = max(0.5, float(expit(TEMPER * outlook.mean * len(np.unique(own)))))
+        some = targets.take(rows)
+        both = targets.task.losses(pool(targets.task, [below[rows], above[rows]], np.array([1 - high, high])), some)
+        saved = losses[1][rows].mean() - both.mean()
+        return high if saved > PRICE * losses[0][rows].mean() else 1.0
 
     out = np.zeros_like(below)
     for k in np.unique(folds):

@@ -36,7 +36,7 @@ class Held:
     setting: dict[str, Any] | None = None
     """The options that its refit on all rows uses."""
     gate: str = ""
-    """How it fared against the arm below it, in words, where the gate was asked."""
+    """How it fared against the arm below it, in words, where weights moved."""
     on_few: Outputs | None = None
     """(1, N, K) the same on the few folds on which weights move; None where none did."""
 
@@ -152,7 +152,8 @@ def sentence(estimate: Estimate, arms: Sequence[Arm], rows: Rows, metric: Metric
     ties = [arm.name for arm in arms if arm.verdict == "tie"]
     gain = chosen.difference if metric.higher_is_better or chosen.difference is None else -chosen.difference
     if gain is not None and gain.low <= 0:
-        return f"{said}; not yet better than {rows.targets.task.reference.words}: collect more rows."
+        nothing = "nothing shows yet that these labels can be learned. Collect more rows"
+        return f"{said}; not yet better than {rows.targets.task.reference.words}: {nothing}."
     if ties:
         return f"{said}; {chosen.name} is taken, {_listed(ties)} cannot be told from it."
     return f"{said}; {chosen.name} is taken."

@@ -101,8 +101,8 @@ RULES: tuple[Rule, ...] = (
         ("text",),
     ),
 )  # fmt: skip
-"""The rules, cheapest strategies first; thresholds follow published few-shot tables and stand below the gate of
-``tune``, which decides on the rows themselves."""
+"""The rules, cheapest strategies first; thresholds follow published few-shot tables and stand below the
+decision of ``tune``, which reads the rows themselves."""
 
 
 def advice(dataset: Dataset) -> list[Advice]:

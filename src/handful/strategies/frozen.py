@@ -13,11 +13,10 @@ from handful.data.dataset import Dataset
 from handful.data.splits import merge_groups
 from handful.engines import Engine
 from handful.errors import DataError, OptionError
-from handful.evaluation.gate import Seen
 from handful.evaluation.protocol import draw_folds, protocol_for
 from handful.evaluation.verdicts import Held, Rows
 from handful.features.sight import Sight
-from handful.features.view import Matrix, View, views_of
+from handful.features.view import Matrix, views_of
 from handful.inspection.profile import duplicate_groups
 from handful.seeding import generator
 from handful.strategies.ensemble import Linear, describe, pooled
@@ -74,8 +73,6 @@ class Frozen:
     """How."""
     matrix: Matrix
     """(N, D) the features that the model reads."""
-    seen: Seen
-    """What the last layers of all backbones see, which knows nothing of the labels."""
     again: Callable[[], tuple[str, Search]]
     """The same settings on few folds, and how these are called."""
 
@@ -153,7 +150,6 @@ def climb(targets: Targets, data: Dataset, sight: Sight, terms: SearchTerms) -> 
     families, arms = list(dict.fromkeys(setting.arm for setting in found.settings)), _every(found)
     arm = families[0] if len(families) == 1 else ENSEMBLE
     independent = len(np.unique(groups)) == len(groups)
-    last = View(tuple((name, depths[0]) for name, depths in sight.depths.items()))
     return Frozen(
         found=found,
         arm=arm,
@@ -163,7 +159,6 @@ def climb(targets: Targets, data: Dataset, sight: Sight, terms: SearchTerms) -> 
         rows=Rows(targets, None if independent else groups, data.rows),
         protocol=protocol.name,
         matrix=model.view.matrix(sight.items),
-        seen=Seen(last.matrix(sight.items), last.matrix(sight.names) if sight.names else None, design),
         again=again,
     )
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
 from handful.errors import HandfulError
-from handful.evaluation.gate import Gated, Prior, gate
+from handful.evaluation.decision import Decided, Prior, decide
 from handful.evaluation.selection import composed, halved
 from handful.evaluation.verdicts import Held
 from handful.features.view import MOVED, Matrix, View
@@ -43,10 +43,10 @@ class Rung:
     found: HeldOut
     """Its own held-out answers."""
     outputs: NDArray[np.float64]
-    """(N, K) held-out answers of the frozen model and this one pooled: what faces the gate and would be shipped."""
+    """(N, K) held-out answers of the frozen model and this one pooled: what would be shipped."""
     share: float
     """How much of the pool is the tuned model; the rest is the frozen one."""
-    gated: Gated
+    decided: Decided
     """How it fared against the arm below."""
     prior: Prior | None = None
     """What benchmarks say about the strategy, if they do."""
@@ -63,7 +63,7 @@ class Climb:
     final: Adapted | None
     """The chosen strategy fitted on all rows."""
     whole: NDArray[np.float64] | None
-    """(1, N, K) answers of the whole procedure on the few folds, every gate decided without the rows of the fold; None:
+    """(1, N, K) answers of the whole procedure on the few folds, every fold decided without its rows; None:
     as rung 0."""
     arms: tuple[Held, ...]
     """All arms of the comparison: the frozen ones, then the rungs."""
@@ -105,7 +105,7 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
         terms: what is wanted, and how long it may take.
 
     Returns:
-        What was tried, and what passed the gate.
+        What was tried, and what ships.
     """
     ends = time.perf_counter() + terms.budget
     shelf = Shelf(data, backbone)
@@ -157,7 +157,7 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
 
 
 def shipped(rung: Rung, frozen: Frozen, base: str, depth: int, seen: Matrix) -> Linear:
-    """What a rung that passed the gate answers with: a head on the tuned backbone, pooled with the frozen model.
+    """What a rung that ships answers with: a head on the tuned backbone, pooled with the frozen model.
 
     Args:
         rung: what was chosen.
@@ -174,8 +174,8 @@ def shipped(rung: Rung, frozen: Frozen, base: str, depth: int, seen: Matrix) -> 
 
 
 def _standing(rungs: Sequence[Rung]) -> Rung | None:
-    """The last rung that passed the gate, or None where the frozen model stands."""
-    return next((rung for rung in reversed(rungs) if rung.gated.passed), None)
+    """The last rung that replaced the arm below it, or None where the frozen model stands."""
+    return next((rung for rung in reversed(rungs) if rung.decided.passed), None)
 
 
 def _refit(shelf: Shelf, frozen: Frozen, chosen: Rung, terms: Terms) -> Adapted:
@@ -195,25 +195,25 @@ class _Below:
     best: NDArray[np.float64]
     """(N, K) held-out answers of the arm that stands."""
     whole: NDArray[np.float64] | None
-    """(N, K) what all gates so far made of each fold without its rows; None before the first."""
+    """(N, K) what all decisions so far made of each fold without its rows; None before the first."""
 
-    def against(self, rival: NDArray[np.float64], frozen: Frozen, prior: Prior | None) -> Gated:
+    def against(self, rival: NDArray[np.float64], frozen: Frozen, prior: Prior | None) -> Decided:
         """Let a rival try to replace the arm that stands."""
         rows, folds = frozen.rows, frozen.few.folds
-        gated = gate(self.best, rival, rows.targets, folds, rows.groups, prior, frozen.seen)
+        decided = decide(self.best, rival, rows.targets, folds, rows.groups, prior)
         if self.whole is None:
-            return gated
-        # Where the gate keeps the arm below, that is what earlier gates made of it.
-        kept = (gated.whole == self.best).all(1)
-        return replace(gated, whole=np.where(kept[:, None], self.whole, gated.whole))
+            return decided
+        # Where the arm below stays, that is what earlier decisions made of it.
+        stays = (decided.whole == self.best).all(1)
+        return replace(decided, whole=np.where(stays[:, None], self.whole, decided.whole))
 
     def after(self, rung: Rung) -> _Below:
-        """What stands once a rung has faced the gate."""
-        return _Below(rung.outputs if rung.gated.passed else self.best, rung.gated.whole)
+        """What stands once a rung was tried."""
+        return _Below(rung.outputs if rung.decided.passed else self.best, rung.decided.whole)
 
 
 def _try(offer: Offer, shelf: Shelf, frozen: Frozen, below: _Below, terms: Terms) -> Rung:
-    """Fit the strategy without each fold in turn, and let the gate decide."""
+    """Fit the strategy without each fold in turn, and decide."""
     strategy, rows = offer.strategy, frozen.rows
     done = itertools.count(1)
 
@@ -233,7 +233,7 @@ def _faced(
     name: str, strategy: Tuned, found: HeldOut, tuned: NDArray[np.float64], frozen: Frozen, below: _Below,
     prior: Prior | None,
 ) -> Rung:  # fmt: skip
-    """Pool tuned answers (N, K) with those of the frozen model, and let the gate decide."""
+    """Pool tuned answers (N, K) with those of the frozen model, and decide."""
     rows = frozen.rows
     outputs, share = halved(frozen.few.whole, tuned, rows.targets, frozen.few.folds, rows.groups, prior)
     # What is known is how it fares against the frozen model; what stands above that it has to beat by the rows alone.
@@ -250,7 +250,7 @@ def _race(
     terms: Terms,
     go: Callable[[str, float], bool],
 ) -> tuple[Rung | None, tuple[Trial, ...]]:
-    """Try other settings while the budget lasts, and let the best procedure over all of them face the gate."""
+    """Try other settings while the budget lasts, and decide about the best procedure over all of them."""
     race, rows, folds = Race(), frozen.rows, frozen.few.folds
     of_kind = {type(offer.strategy): offer for offer in offered}
     settings = near((_standing(tried) or tried[-1]).strategy)
@@ -278,8 +278,9 @@ def _race(
     at, whole = composed(answers, rows.targets, folds)
     best = finished[at]
     assert best.found is not None
-    name, prior = f"{best.strategy.name}, searched", of_kind[type(best.strategy)].prior
-    return _faced(name, best.strategy, best.found, whole, frozen, below, prior), tuple(race.trials)
+    # What is known is about a strategy with its own settings: others are judged by the rows alone.
+    name = f"{best.strategy.name}, searched"
+    return _faced(name, best.strategy, best.found, whole, frozen, below, None), tuple(race.trials)
 
 
 def _file(terms: Terms, name: str, part: str) -> Path | None:
@@ -287,22 +288,21 @@ def _file(terms: Terms, name: str, part: str) -> Path | None:
 
 
 def _told(rung: Rung) -> str:
-    if rung.gated.passed:
+    if rung.decided.passed:
         return f"{rung.name} replaces the arm below: {_judged(rung)}."
     return f"{rung.name} stays a trial: {_judged(rung)}."
 
 
 def _judged(rung: Rung) -> str:
-    """What the gate saw, in words."""
-    gated, gain = rung.gated, rung.gated.gain
+    """What rows and other sets say, in words."""
+    decided, gain, prior = rung.decided, rung.decided.gain, rung.prior
     side = "lower" if gain.value >= 0 else "higher"
     said = f"the held-out loss is {abs(gain.value):.2f} {side} (gain {gain.low:+.2f} to {gain.high:+.2f})"
-    if rung.prior is not None:
-        said += f", and with what it did on other sets the chance that it helps is {gated.chance:.0%}"
-    elif not gated.passed and gain.value > 0:
+    if prior is not None:
+        draws = f" (better in {prior.better} of {prior.of} draws)" if prior.of else ""
+        said += f", and with what it did on other sets{draws} the chance that it helps is {decided.expected.chance:.0%}"
+    elif not decided.passed and gain.value > 0:
         said += ", which is not beyond doubt"
-    if gated.chance > 0.5 and not gated.learnable:
-        said += "; but nothing shows beyond doubt that the labels mean anything"
     return said
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from handful.errors import HandfulError
-from handful.evaluation.gate import Prior, chance_to_show
+from handful.evaluation.decision import Prior
 from handful.strategies.adaptation import adapt
 from handful.strategies.catalog import movers
 from handful.strategies.frozen import Frozen
+from handful.strategies.known import known
 from handful.strategies.recipe import Recipe
 from handful.strategies.shelf import Shelf
 from handful.strategies.tuned import Tuned
@@ -20,16 +21,7 @@ from handful.tasks.base import Targets
 from handful.training.activations import Activations
 from handful.training.batches import rows_of
 
-EXPECTED: Mapping[tuple[str, str, str], Prior] = {
-    ("classification", "text", "contrastive"): Prior(0.15, 0.12),
-}
-"""(task, modality, strategy) → by which share of the frozen model's loss it lowers it, and how that varies over sets.
-
-Only what is here is tried without being named; on pictures and sounds the mean over sets is nothing, though textures
-gain. What else is named is judged by the rows alone.
-"""
-
-# A rung is not tried for less than this many errors that it may be expected to remove where labels mean something.
+# A rung is not tried for less than this many errors that it may be expected to remove.
 _WORTH = 0.15
 # What a fit takes is measured on half of what an update sees, and on so many rows at least: an update costs something
 # whatever it sees, so that by a few rows all of it seems slower than it is.
@@ -47,9 +39,9 @@ class Offer:
     seconds: float
     """All its fits on this machine, measured on a few updates."""
     fits: int
-    """One per fold, and one on all rows if the gate is passed."""
+    """One per fold, and one on all rows if it ships."""
     worth: float
-    """How many of the frozen model's errors it may be expected to remove, times the chance that labels tell."""
+    """How many of the frozen model's errors it may be expected to remove."""
     prior: Prior | None = None
     """What benchmarks say about it, if they do."""
 
@@ -83,17 +75,17 @@ def offers(
     targets = frozen.rows.targets
     score = targets.task.headline.of(frozen.whole[:1], targets)
     errors = len(targets) * (1 - score.value) if targets.task.headline.scale.percent else 0.0
+    constant = np.broadcast_to(targets.task.constant(targets), frozen.whole.shape[1:])
+    losses = [float(targets.task.losses(one, targets).mean()) for one in (frozen.whole[0], constant)]
     for name in wanted:
         strategy = movers()[name](seed=seed)
         why = strategy.refusal(shelf.backbone)
-        prior = EXPECTED.get((targets.task.name, shelf.data.modality, name))
-        worth = 0.0
-        if prior is not None and errors:
-            worth = errors * prior.mean * _chance_to_pass(frozen, prior)
+        prior = known(strategy, shelf.data.modality, targets, *losses)
+        worth = 0.0 if prior is None else errors * prior.mean
         if not named and worth < _WORTH:
             if prior is not None:
                 wrong = f"of {len(targets)} rows the frozen model has {errors:.0f} wrong"
-                notes.append(f"{name} was not tried: {wrong}, too few to show whether it helps.")
+                notes.append(f"{name} was not tried: {wrong}, of which it is expected to save too few.")
             continue
         if why is not None:
             notes.append(f"{name} was left out: {why}.")
@@ -110,14 +102,6 @@ def offers(
     # Not by the measured time: a resumed run must try them in the same order.
     found.sort(key=lambda offer: -offer.worth)
     return found, notes
-
-
-def _chance_to_pass(frozen: Frozen, prior: Prior) -> float:
-    """How likely the gate is to find that labels mean something, before anything moves."""
-    rows = frozen.rows
-    if frozen.seen.tells(rows.groups):
-        return 1.0
-    return chance_to_show(frozen.whole[0], rows.targets, rows.groups, prior)
 
 
 def _measured(activations: Activations, targets: Targets, recipe: Recipe) -> float:

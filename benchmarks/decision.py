@@ -1,0 +1,157 @@
+"""What moving weights gains and costs on draws of development sets: what the prior of a decision is fitted on.
+
+    python benchmarks/decision.py --draws 60 --out benchmarks/results/decision.csv
+    python benchmarks/decision.py --sets banking77,cuad_clauses,masakhanews_swa --draws 10 --out confirmed.csv
+
+A draw has two to ten classes of a set, chosen by chance, and 3 to 32 rows of each, at most 96 in all. ``contrastive``
+is trained as in ``handful tune``: on three folds, pooled with the frozen model, and on all rows. Told are held-out
+losses, as the decision sees them, and losses and accuracies on at most 250 rows that are left over, as they turn out.
+With ``--kind`` the same draws are harmed: labels shuffled, a share of them flipped, the names of classes dealt anew, or
+thirty times the rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from handful import api
+from handful.data.dataset import Dataset
+from handful.evaluation.decision import Prior, gain
+from handful.evaluation.intervals import better
+from handful.evaluation.selection import halved
+from handful.features.sight import Sight
+from handful.features.view import MOVED
+from handful.seeding import generator
+from handful.strategies.adaptation import adapt
+from handful.strategies.held_out import hold_out
+from handful.strategies.ladder import Rung, shipped
+from handful.strategies.shelf import Shelf, activations_for
+from handful.strategies.tuned import Contrastive
+from handful.tasks.classification import CLASSIFICATION
+from handful.training.body import features_of
+from ledger import Ledger, Row, cells, options, over_draws, values
+from pools import DEVELOPMENT, Pool, by_name, fitted, open_pool
+
+ALL = ",".join(one.name for one in DEVELOPMENT if one.name != "masakhanews_swa")
+MOST_ROWS, TEST_ROWS = 96, 250
+KINDS = ("as they are", "shuffled", "20 % flipped", "40 % flipped", "names dealt anew", "30 times the rate")
+USUAL = Prior(0.15, 0.12)
+"""Decides how much of the pool is tuned while the prior is measured."""
+FIELDS = (
+    "kind", "set", "draw", "classes", "rows", "frozen_loss", "gain", "error", "share", "true_frozen_loss",
+    "true_pool_loss", "true_tuned_loss", "frozen", "pool", "tuned", "called_better",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Run the draws, print and write one line per draw."""
+    parser = options(__doc__, ALL, 60, "decision.csv")
+    parser.add_argument("--kind", default=KINDS[0], choices=KINDS, help="how the draws are harmed")
+    args = parser.parse_args()
+    ledger = Ledger(args.out, FIELDS, ("kind", "set", "draw"))
+    pools = {} if args.table else {task.name: open_pool(task, args.data) for task in by_name(args.sets)}
+    for draw in range(args.draws):
+        for name, pool in pools.items():
+            if not ledger.has(kind=args.kind, set=name, draw=draw):
+                ledger.add({"kind": args.kind, "set": name, "draw": draw, **one_draw(pool, draw, args.kind)})
+                print(ledger.rows[-1], flush=True)
+    print(table(ledger.rows))
+
+
+def dealt(pool: Pool, draw: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn from and rows left over, of classes chosen by chance."""
+    rng = np.random.default_rng([draw, len(pool.task.name)])
+    labels = np.asarray(pool.data.labels)
+    names, counts = np.unique(labels, return_counts=True)
+    names = rng.permutation(names[counts >= 8])
+    names = names[: rng.integers(2, min(10, len(names)) + 1)]
+    each = min(int(round(np.exp(rng.uniform(np.log(3), np.log(32))))), MOST_ROWS // len(names))
+    train, rest = [], []
+    for name in names:
+        rows = rng.permutation(np.flatnonzero(labels == name))
+        taken = min(each, len(rows) * 3 // 4)
+        train.append(rows[:taken])
+        rest.append(rows[taken:])
+    left = rng.permutation(np.concatenate(rest))[:TEST_ROWS]
+    return np.sort(np.concatenate(train)), left
+
+
+def harmed(data: Dataset, sight: Sight, kind: str, draw: int) -> tuple[Dataset, Sight]:
+    """The rows with worse labels, or with names that mislead."""
+    rng, labels = generator(draw, f"harm {kind}"), np.asarray(data.labels)
+    if kind == "shuffled":
+        labels = rng.permutation(labels)
+    elif kind.endswith("flipped"):
+        some = rng.permutation(len(labels))[: round(int(kind[:2]) / 100 * len(labels))]
+        for i in some:
+            labels[i] = rng.choice([name for name in data.classes if name != labels[i]])
+    elif kind == "names dealt anew" and sight.names:
+        order = np.roll(np.arange(len(data.classes)), 1)
+        sight = replace(sight, names={part: x[order] for part, x in sight.names.items()})
+    return replace(data, labels=tuple(labels.tolist())), sight
+
+
+def one_draw(pool: Pool, draw: int, kind: str) -> Row:
+    """The frozen model, contrastive alone, and their pool: held out, and on the rows left over."""
+    train, test = dealt(pool, draw)
+    data = pool.data.take(train)
+    known = [i for i, name in enumerate(pool.data.classes) if name in set(data.classes)]
+    data, sight = harmed(data, pool.sight.take(train).take_classes(known), kind, draw)
+    frozen = fitted(data, sight, 60, draw)
+    (base,) = frozen.model.view.backbones
+    backbone = next(iter(api.load_backbones(base, "text").values()))
+    strategy = Contrastive(seed=draw, rate=Contrastive.rate * (30 if kind.startswith("30") else 1))
+    recipe, shelf, rows = strategy.recipe(), Shelf(data, backbone), frozen.rows
+    held = hold_out(rows.targets, shelf.of(recipe), frozen.few.folds, recipe)
+    assert held is not None
+    prior = USUAL if kind == KINDS[0] else None
+    whole, share = halved(frozen.few.whole, held.outputs, rows.targets, frozen.few.folds, rows.groups, prior)
+    below, above = (rows.targets.task.losses(one, rows.targets) for one in (frozen.few.whole, whole))
+    found = gain(below, above, rows.groups)
+    error = (found.high - found.low) / 2 / 1.6449
+    metric = CLASSIFICATION.headline
+    called = better(metric.of(whole[None], rows.targets), metric.of(frozen.few.whole[None], rows.targets), rows.groups)
+    body = adapt(shelf.of(recipe), np.arange(len(data)), rows.targets, recipe).body
+    asked = activations_for(backbone, [pool.data.items[i] for i in test], (), recipe)
+    depth = len(backbone.blocks)
+    own = features_of(body, shelf.of(recipe), np.arange(len(data)))
+    other = features_of(body, asked, np.arange(len(test)))
+    seen = {**pool.sight.take(test).items, (base + MOVED, depth): other}
+    labels = [(pool.data.labels or ())[i] for i in test]
+    figures: dict[str, float] = {}
+    answers = {"frozen": frozen.answers(seen)}
+    for name, part in (("pool", share), ("tuned", 1.0)):
+        rung = Rung(strategy.name, strategy, held, whole, part, None)  # type: ignore[arg-type]
+        model = shipped(rung, frozen, base, depth, own)
+        answers[name] = CLASSIFICATION.outputs(model.scores(model.view.matrix(seen)))
+    for name, outputs in answers.items():
+        wide, targets = CLASSIFICATION.against(outputs, labels, rows.targets.names)
+        figures[f"true_{name}_loss"] = round(float(CLASSIFICATION.losses(wide, targets).mean()), 4)
+        figures[name] = round(metric.of(wide[None], targets).value, 4)
+    return {
+        "classes": len(data.classes),
+        "rows": len(data),
+        "frozen_loss": round(float(below.mean()), 4),
+        "gain": round(found.value, 4),
+        "error": round(error, 4),
+        "share": round(share, 3),
+        "called_better": int(called.low > 0),
+        **figures,
+    }
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Mean gains in accuracy and loss on rows left over, per kind and set."""
+    lines = [f"{'kind':<18}{'set':<18}{'draws':>6}   pool - frozen, points              worse by 5  tuned - frozen"]
+    for (kind, name), some in cells(rows, "kind", "set").items():
+        pool, tuned = (100 * (values(some, arm) - values(some, "frozen")) for arm in ("pool", "tuned"))
+        figures = f"{over_draws(pool, 2):<32}{(pool < -5).mean():>10.0%}  {over_draws(tuned, 2)}"
+        lines.append(f"{kind:<18}{name:<18}{len(some):>6}   {figures}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""The decision: the arm ships whose loss on new items is expected to be lowest, given the rows and what is known of it.
+
+What is claimed is another question, which the rows alone answer (``verdicts``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp, ndtr, ndtri
+from scipy.stats import norm
+
+from handful.evaluation.intervals import Estimate, difference
+from handful.evaluation.metrics import losses as losses_of
+
+if TYPE_CHECKING:
+    from handful.tasks.base import Targets
+
+Floats = NDArray[np.floating]
+
+LEVEL = 0.90
+"""The interval of a gain; that it lies above zero happens to a worthless rival in one case of twenty."""
+
+SURE = 0.95
+"""How likely a rival must be to help where only the rows speak for it."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What other sets say about a strategy before a row is seen: its gain as a share of the loss below it.
+
+    A mixture of two normal distributions: trainings that go as they usually do, and a few that do harm.
+    """
+
+    mean: float
+    """Of trainings that go as usual."""
+    spread: float
+    """Their standard deviation."""
+    harmful: float = 0.0
+    """The share of trainings that do harm."""
+    harm: float = -0.5
+    """The mean gain of these."""
+    harm_spread: float = 0.5
+    """Their standard deviation."""
+    better: int = 0
+    """In how many draws of other sets it was better than the arm below."""
+    of: int = 0
+    """Of how many."""
+
+    @property
+    def parts(self) -> tuple[tuple[float, float, float], ...]:
+        """Weight, mean and standard deviation of each part that there is."""
+        usual = (1 - self.harmful, self.mean, self.spread)
+        return (usual, (self.harmful, self.harm, self.harm_spread)) if self.harmful else (usual,)
+
+
+def gain(below: Floats, above: Floats, groups: NDArray[np.integer] | None = None) -> Estimate:
+    """By how much the held-out loss falls, with Student's interval of the paired difference.
+
+    The loss, since accuracy on forty rows moves in steps; the arm below is paired with the one above row by row.
+
+    Args:
+        below: (N,) loss of the arm that has to be beaten.
+        above: (N,) loss of its rival.
+        groups: (N,) rows that are not independent share a number; None where all are.
+    """
+    return difference(losses_of(below), losses_of(above), groups, LEVEL)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a gain is expected to be on new items."""
+
+    mean: float
+    """In the unit of the loss."""
+    chance: float
+    """How likely it is above zero."""
+
+
+def expected(found: Estimate, below: float, prior: Prior | None) -> Expected:
+    """The gain to expect, given the held-out rows and what is known from other sets.
+
+    Each part of the prior and the rows are two normal distributions: the mean of both, each weighted by its precision;
+    parts count by how well they foretold the rows. Without a prior the rows speak alone.
+
+    Args:
+        found: the gain on the rows, with its interval.
+        below: mean loss of the arm that has to be beaten.
+        prior: what is known, or None.
+    """
+    error = float((found.high - found.low) / 2 / ndtri(0.5 + LEVEL / 2))
+    if prior is None or below <= 0 or error == 0:  # nothing else is known, or every row gains the same
+        chance = (
+            0.5 if not np.isfinite(error) else float(ndtr(found.value / error)) if error else float(found.value > 0)
+        )
+        return Expected(found.value, chance)
+    logs, means, chances = [], [], []
+    for weight, mean, spread in prior.parts:
+        known, varies = mean * below, spread * below
+        trust = varies**2 / (error**2 + varies**2) if np.isfinite(error) else 0.0  # in what the rows say
+        middle, deviation = trust * found.value + (1 - trust) * known, varies * np.sqrt(1 - trust)
+        foretold = norm.logpdf(found.value, known, np.hypot(error, varies)) if np.isfinite(error) else 0.0
+        logs.append(np.log(weight) + foretold)
+        means.append(middle)
+        chances.append(ndtr(middle / max(deviation, 1e-12)))
+    weights = np.exp(np.array(logs) - logsumexp(logs))
+    return Expected(float(weights @ np.array(means)), float(weights @ np.array(chances)))
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Two arms on the same folds, and which one stays."""
+
+    gain: Estimate
+    """How much lower the rival's loss is on all rows."""
+    expected: Expected
+    """What that is expected to be on new items, with what is known about the rival from other sets."""
+    passed: bool
+    """Whether the rival replaces the arm below."""
+    whole: NDArray[np.float64]
+    """(N, K) answers when every fold is decided without its own rows."""
+
+
+def decide(
+    below: NDArray[np.float64],
+    above: NDArray[np.float64],
+    targets: Targets,
+    folds: NDArray[np.integer],
+    groups: NDArray[np.integer] | None,
+    prior: Prior | None = None,
+) -> Decided:
+    """Let one arm try to replace another.
+
+    Where other sets speak for it, it ships if its loss is expected to be lower; where the rows speak alone, if it is
+    lower beyond doubt. Whether labels mean anything is no reason to refuse: where they do not, both are at chance.
+
+    Args:
+        below: (N, K) held-out answers of the arm that stays unless it is beaten.
+        above: (N, K) those of its rival, on the same folds.
+        targets: of the N rows.
+        folds: (N,) fold of each row.
+        groups: (N,) rows that are not independent share a number, or None.
+        prior: what is known about the rival from other sets.
+    """
+    first, second = (targets.task.losses(answers, targets) for answers in (below, above))  # (N,)
+
+    def judged(rows: NDArray[np.bool_]) -> tuple[Estimate, Expected]:
+        found = gain(first[rows], second[rows], None if groups is None else groups[rows])
+        return found, expected(found, float(first[rows].mean()), prior)
+
+    def passes(outlook: Expected) -> bool:
+        return outlook.mean > 0 and (prior is not None or outlook.chance >= SURE)
+
+    found, outlook = judged(np.ones(len(targets), bool))
+    whole = below.copy()
+    for k in np.unique(folds):
+        if passes(judged(folds != k)[1]):
+            whole[folds == k] = above[folds == k]
+    return Decided(found, outlook, passes(outlook), whole)
