@@ -1,29 +1,20 @@
-"""Every strategy alone, the frozen model and what a tuned run chooses, on the same draws; and what the gate refuses.
+"""Every strategy alone, the frozen model and what a tuned run chooses, on the same draws.
 
     python benchmarks/ladder.py --draws 3 --out benchmarks/results/ladder.csv
     OMP_NUM_THREADS=1 python benchmarks/ladder.py --budget 120 --draws 3 --out benchmarks/results/ladder.csv
-    python benchmarks/ladder.py --negative 100 --out benchmarks/results/gate.csv
 
 A strategy alone: fitted on the rows of the draw, a logistic head on what its body then sees. ``tune``: the frozen
-model, replaced by a strategy where the gate lets it pass, as in ``handful tune`` with a minute for what comes after the
+model, replaced by a strategy that is expected to be better, as in ``handful tune`` with a minute for what comes after the
 frozen model. All move the backbone that the frozen model chose, and are scored on the same rows left over, at most
 500. A draw is measured in the arms that the file lacks. Seconds leave out the features of frozen backbones and the
 scoring.
-
-``--negative N``: N runs on shuffled labels and N at thirty times the rate, texts and photographs in turn, the two
-contrastive strategies in turn, each named, so that the gate has to decide; what is counted is how often the frozen
-model stayed.
 """
 
 from __future__ import annotations
 
-import argparse
-import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from unittest import mock
 
 import numpy as np
 
@@ -31,10 +22,8 @@ from handful import api
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
 from handful.errors import HandfulError
-from handful.features.sight import Sight
 from handful.features.view import MOVED
 from handful.plan import MOVERS
-from handful.seeding import generator
 from handful.strategies.adaptation import adapt
 from handful.strategies.catalog import movers
 from handful.strategies.heads import Logistic
@@ -48,30 +37,18 @@ from ledger import Ledger, Row, cells, mean, numbers, options
 from pools import Pool, answered, by_name, classed, draws, fitted, held_apart, open_pool
 
 FIELDS = ("set", "per_class", "draw", "arm", "accuracy", "seconds", "chosen")
-GATE_FIELDS = ("kind", "set", "draw", "strategy", "asked", "refused", "gain", "low", "note")
 SIZES = {"text": (8, 32), "image": (5, 20), "sound": (5, 20)}
 """Modality → rows per class."""
-GATED = (("trec6", 8), ("hymenoptera2", 10))
-"""Sets of the runs that should be refused, with rows per class."""
 TEST_ROWS = 500
 BUDGET = 60.0
-# So long that the gate is asked on a slow machine too.
-PATIENCE = 120.0
-HARMFUL = 30.0
-"""Factor on the rate of a strategy that should do harm."""
 
 
 def main() -> None:
-    """Run the draws, print and write one line per arm; or count what the gate refuses."""
+    """Run the draws, print and write one line per arm."""
     parser = options(__doc__, "", 3, "ladder.csv")
     parser.add_argument("--per-class", default="", help="rows per class, in place of those of the table")
     parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of a run; give twice as many on one core")
-    parser.add_argument("--negative", type=int, default=0, metavar="N", help="runs of each harmful kind instead")
     args = parser.parse_args()
-    if args.negative:
-        parser.set_defaults(out=Path("benchmarks/results/gate.csv"))
-        negative(parser.parse_args())
-        return
     ledger = Ledger(args.out, FIELDS, ("set", "per_class", "draw", "arm"))
     if not args.table:
         for task in by_name(args.sets):
@@ -173,77 +150,6 @@ def alone(strategy: Tuned, ours: Looked, asked: Looked, truth: np.ndarray) -> tu
     head = Logistic(recipe.penalty).fit(ours.features(body, recipe), truth.tolist())
     seconds = before + time.perf_counter() - start
     return head.predict(asked.features(body, recipe)), seconds
-
-
-def negative(args: argparse.Namespace) -> None:
-    """Shuffled labels, then a harmful rate: print and write one line per run, and count."""
-    ledger = Ledger(args.out, GATE_FIELDS, ("kind", "set", "draw"))
-    kinds = {"shuffled labels": (shuffled, movers), f"{HARMFUL:g} times the rate": (as_they_are, too_fast)}
-    names = [name for name, _ in GATED]
-    if not args.table:
-        pools = {task.name: open_pool(task, args.data) for task in by_name(",".join(names))}
-        backbones = {name: api.load_backbones("auto", pool.task.modality) for name, pool in pools.items()}
-        for number in range(args.negative):
-            name, per_class = GATED[number % len(GATED)]
-            pool, strategy = pools[name], ("contrastive", "supcon")[number // len(GATED) % 2]
-            *_, (_, train, _) = draws(pool, per_class, number + 1)
-            for kind, (changed, kinds_of) in kinds.items():
-                if ledger.has(kind=kind, set=name, draw=number):
-                    continue
-                data = changed(pool.data.take(train), number)
-                row = refused(data, pool.sight.take(train), backbones[name], strategy, kinds_of, number)
-                ledger.add({"kind": kind, "set": name, "draw": number, "strategy": strategy, **row})
-                print(ledger.rows[-1], flush=True)
-    print(gate_table(ledger.rows))
-
-
-def refused(
-    data: Dataset, sight: Sight, backbones: Mapping[str, Backbone], name: str,
-    kinds: Callable[[], Mapping[str, Callable[..., Tuned]]], seed: int,
-) -> Row:  # fmt: skip
-    """Whether the frozen model stayed, and what the gate saw."""
-    frozen = fitted(data, sight, BUDGET, seed)
-    backbone = backbones[frozen.model.view.backbones[0]]
-    with mock.patch("handful.strategies.offers.movers", kinds):
-        try:
-            above = ascend(data, backbone, frozen, Terms([name], named=True, budget=PATIENCE, seed=seed))
-        except HandfulError as error:  # what would have ended a run is no refusal
-            return {"asked": 0, "refused": 0, "gain": "", "low": "", "note": str(error)}
-    gain = above.rungs[0].gated.gain if above.rungs else None
-    return {
-        "asked": len(above.rungs),
-        "refused": int(above.chosen is None),
-        "gain": "" if gain is None else round(gain.value, 4),
-        "low": "" if gain is None else round(gain.low, 4),
-        "note": " ".join(above.notes),
-    }
-
-
-def shuffled(data: Dataset, seed: int) -> Dataset:
-    """The same rows with each other's labels."""
-    order = generator(seed, "shuffled labels").permutation(len(data))
-    return replace(data, labels=tuple((data.labels or ())[i] for i in order))
-
-
-def as_they_are(data: Dataset, seed: int) -> Dataset:
-    """The rows."""
-    return data
-
-
-def too_fast() -> dict[str, Callable[..., Tuned]]:
-    """The strategies at a rate that does harm."""
-    return {name: functools.partial(kind, rate=HARMFUL * kind.rate) for name, kind in movers().items()}
-
-
-def gate_table(rows: Sequence[Row]) -> str:
-    """One line per kind: how often the frozen model stayed, and where it did not."""
-    lines = []
-    for (kind,), some in cells(rows, "kind").items():
-        passed = [f"{row['set']} {row['draw']} ({row['strategy']})" for row in some if not int(str(row["refused"]))]
-        asked = sum(int(str(row["asked"])) > 0 for row in some)
-        line = f"{kind}: refused in {len(some) - len(passed)} of {len(some)}, of which the gate was asked in {asked}"
-        lines.append(line + ("; not refused: " + ", ".join(passed) if passed else ""))
-    return "\n".join(lines)
 
 
 def table(rows: Sequence[Row]) -> str:
