@@ -4,8 +4,8 @@
     OMP_NUM_THREADS=1 python benchmarks/ladder.py --budget 120 --draws 3 --out benchmarks/results/ladder.csv
 
 A strategy alone: fitted on the rows of the draw, a logistic head on what its body then sees. ``tune``: the frozen
-model, replaced by a strategy that is expected to be better, as in ``handful tune`` with a minute for what comes after the
-frozen model. All move the backbone that the frozen model chose, and are scored on the same rows left over, at most
+model, replaced by a strategy that is expected to be better, as in ``handful tune`` with a minute for what comes after
+the frozen model. All move the backbone that the frozen model chose, and are scored on the same rows left over, at most
 500. A draw is measured in the arms that the file lacks. Seconds leave out the features of frozen backbones and the
 scoring.
 """
