@@ -56,6 +56,27 @@ def prints(module) -> list[str]:
     return [f"line {call.lineno}" for name, call in module.calls() if name in printing and name not in own]
 
 
+# Who may know classes: classifiers in the sense of scikit-learn, doubts about labels, and what draws a task's own tables.
+CLASSIFIERS = (
+    "strategies.heads", "strategies.tuned", "strategies.prototypes", "inspection.labels", "inspection.left_out",
+    "report.sections",
+)  # fmt: skip
+TURNED_INTO_CLASSES = re.compile(
+    r"(outputs|proba|probabilities|answers|whole)\w*(\([^()]*\))?(\[[^\]]*\])?(\.mean\(0\))?\.argmax\("
+)
+
+
+def knows_classes(module) -> list[str]:
+    if module.parts[:1] == ["tasks"] or ".".join(module.parts) in CLASSIFIERS:
+        return []
+    lines = module.text.splitlines()
+    code = [(i, line) for i, line in enumerate(lines, 1) if not line.lstrip().startswith(("#", '"""'))]
+    turned = [f"line {i}: turns answers into classes" for i, line in code if TURNED_INTO_CLASSES.search(line)]
+    imported = [name for name in module.imports() if "confusion" in name]
+    named = [f"line {i}: compares the name of a task" for i, line in code if re.search(r"task\.name [=!]=", line)]
+    return [*turned, *(f"imports {name}" for name in imported), *named]
+
+
 def steps(module) -> list[str]:
     if module.parts == ["training", "loop"]:
         return []
@@ -154,7 +175,8 @@ def homeless(module) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "rule", [prints, steps, global_dice, unsafe_reads, open_doors, opens_by_itself, stars, swallowed, homeless]
+    "rule",
+    [prints, knows_classes, steps, global_dice, unsafe_reads, open_doors, opens_by_itself, stars, swallowed, homeless],
 )
 def test_no_module_does_it(rule, problems):
     assert problems(rule) == []
@@ -166,6 +188,11 @@ def test_no_module_does_it(rule, problems):
         (prints, "print('done')"),
         (prints, "from pprint import pprint\npprint({})"),
         (prints, "import sys\nsys.stderr.write('done')"),
+        (knows_classes, "def f(proba):\n    return proba.argmax(1)"),
+        (knows_classes, "def f(judged):\n    return judged.outputs[0].argmax(-1)"),
+        (knows_classes, "def f(model, x):\n    return model.predict_proba(x).argmax(1)"),
+        (knows_classes, "from handful.tasks.classification.metrics import confusion"),
+        (knows_classes, "def f(task):\n    return task.name == 'ordinal'"),
         (steps, "def f(optimizer):\n    optimizer.step()"),
         (steps, "def f(self):\n    self.opt.step()"),
         (global_dice, "import random"),
@@ -237,6 +264,8 @@ def test_a_forbidden_name_is_found(written):
     ("rule", "text", "name"),
     [
         (prints, "print('done')", "handful.cli.printing"),
+        (knows_classes, "def f(proba):\n    return proba.argmax(1)", "handful.tasks.ordinal"),
+        (knows_classes, "def f(gains):\n    return gains.argmax(1)", "handful.data.x"),
         (steps, "def f(optimizer):\n    optimizer.step()", "handful.training.loop"),
         (global_dice, "import numpy as np\nrng = np.random.default_rng(3)", "handful.data.splits"),
         (global_dice, "import torch\nx = torch.randn(3, generator=g)", "handful.training.loop"),

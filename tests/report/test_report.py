@@ -21,10 +21,10 @@ from handful.evaluation.stability import Changed, Kept
 from handful.explanation import Carried, Explanation
 from handful.export.reference import Reference
 from handful.inspection.findings import Finding
-from handful.report import confusion, render
+from handful.report import render
 from handful.report.doubtful import outline
 from handful.report.usage import quoted, usage
-from handful.tasks.classification import CLASSIFICATION
+from handful.tasks.classification import CLASSIFICATION, confusions
 from handful.tasks.classification.details import ClassDetails
 
 PLACE = Path("runs/tickets")
@@ -148,7 +148,7 @@ def test_many_classes_are_folded_and_scroll(make_run):
     assert "The other 57 classes" in shown.text
     assert {f"class {i:02d}" for i in range(77)} <= set(re.findall(r"class \d\d", shown.text))
     assert [a for a in shown.all("table") if a.get("class") == "matrix dense"]
-    assert len(confusion.largest(ClassDetails.from_dict(run.scores.details))) == confusion.LISTED_ALONE
+    assert len(confusions.largest(ClassDetails.from_dict(run.scores.details))) == confusions.LISTED_ALONE
 
 
 def test_more_classes_than_anybody_can_read_are_listed_only(make_run):
@@ -162,10 +162,10 @@ def test_more_classes_than_anybody_can_read_are_listed_only(make_run):
 def test_the_largest_confusion_comes_first(make_run):
     details = ClassDetails.from_dict(make_run(TEXTS, LABELS).scores.details)
     details = replace(details, confusion=np.array([[15.0, 5.0], [7.0, 13.0]]))
-    first, second = confusion.largest(details)
+    first, second = confusions.largest(details)
     assert (first.true, first.answered, first.rows, first.share) == ("login", "billing", 7.0, 0.35)
     assert second.true == "billing"
-    assert [[cell.text for cell in row] for row in confusion.cells(details)] == [["15", "5"], ["7", "13"]]
+    assert [[cell.text for cell in row] for row in confusions.cells(details)] == [["15", "5"], ["7", "13"]]
 
 
 def test_a_given_test_split_is_the_headline(make_run):

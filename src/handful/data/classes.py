@@ -27,7 +27,7 @@ def check_targets(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
         DataError: all rows have the same label, there are no rows to train on, or each has a class of its own.
     """
     if dataset.one_class_each:
-        return check_classes(dataset, where, remedy)
+        return _check_classes(dataset, where, remedy)
     train = _training(dataset)
     if len(set(train.labels or ())) == 1:
         (only,) = set(train.labels or ())
@@ -53,20 +53,8 @@ def _labels_everywhere(train: Dataset) -> list[str]:
     return notes
 
 
-def check_classes(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
-    """Refuse labels that nothing can be learned from.
-
-    Args:
-        dataset: labelled rows; where they carry a split, only its train part is learned from.
-        where: where the labels stand, as the user would name it, for example ``column "topic"``.
-        remedy: what to do about labels that cannot work, one sentence.
-
-    Returns:
-        What is odd about the labels but no reason to refuse them, one sentence each.
-
-    Raises:
-        DataError: one class only, no rows to train on, or a class per item.
-    """
+def _check_classes(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
+    """The same where every item has one class."""
     train = _training(dataset)
     counts = train.counts
     if len(counts) == 1:

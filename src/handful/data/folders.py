@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from handful.data.cells import label_text, shown
-from handful.data.classes import check_classes
+from handful.data.classes import check_targets
 from handful.data.columns import SPLITS
 from handful.data.dataset import Dataset
 from handful.data.items import PLURAL, media_kind, media_problem
@@ -123,7 +123,7 @@ def read_folder(root: Path, modality: str | None = None) -> Dataset:
     )
     problems = {i: why for i, path in enumerate(dataset.items) if (why := media_problem(path, modality))}
     dataset = dataset.without(problems)
-    odd = check_classes(dataset, "folder names", _one_class_remedy(root))
+    odd = check_targets(dataset, "folder names", _one_class_remedy(root))
     return replace(dataset, notes=(*dataset.notes, *odd))
 
 

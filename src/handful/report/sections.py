@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from handful.evaluation.intervals import Estimate
-from handful.report import confusion
+from handful.tasks.classification import confusions
 from handful.tasks.classification.details import ClassDetails
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ def of(run: Run) -> Sections:
 def _classes(run: Run) -> Sections:
     details = ClassDetails.from_dict(run.scores.details)
     context = {
-        "matrix": confusion.cells(details),
-        "largest": confusion.largest(details),
-        "classes": confusion.weakest_first(details),
-        "small": len(details.labels) <= confusion.SMALL,
-        "weakest": confusion.WEAKEST,
+        "matrix": confusions.cells(details),
+        "largest": confusions.largest(details),
+        "classes": confusions.weakest_first(details),
+        "small": len(details.labels) <= confusions.SMALL,
+        "weakest": confusions.WEAKEST,
         "measured": _measured(run),
     }
     return Sections(("report_classes.j2",), run.model.task.nouns[1].capitalize(), context)
@@ -53,7 +53,7 @@ def _classes(run: Run) -> Sections:
 def _labels(run: Run) -> Sections:
     rows = [{**row, "recall": row["recall"] and Estimate(**row["recall"])} for row in run.scores.details["per_label"]]
     rows.sort(key=lambda row: (row["f1"], -row["rows"]))
-    context = {"label_rows": rows, "weakest": confusion.WEAKEST, "measured": _measured(run)}
+    context = {"label_rows": rows, "weakest": confusions.WEAKEST, "measured": _measured(run)}
     return Sections(("report_labels.j2",), "Labels", context)
 
 
