@@ -56,7 +56,7 @@ def prints(module) -> list[str]:
     return [f"line {call.lineno}" for name, call in module.calls() if name in printing and name not in own]
 
 
-# Who may know classes: classifiers in the sense of scikit-learn, doubts about labels, and what draws a task's own tables.
+# Who may know classes: classifiers of scikit-learn's kind, doubts about labels, and what draws a task's own tables.
 CLASSIFIERS = (
     "strategies.heads", "strategies.tuned", "strategies.prototypes", "inspection.labels", "inspection.left_out",
     "report.sections",
@@ -176,7 +176,18 @@ def homeless(module) -> list[str]:
 
 @pytest.mark.parametrize(
     "rule",
-    [prints, knows_classes, steps, global_dice, unsafe_reads, open_doors, opens_by_itself, stars, swallowed, homeless],
+    [
+        prints,
+        knows_classes,
+        steps,
+        global_dice,
+        unsafe_reads,
+        open_doors,
+        opens_by_itself,
+        stars,
+        swallowed,
+        homeless,
+    ],
 )
 def test_no_module_does_it(rule, problems):
     assert problems(rule) == []
