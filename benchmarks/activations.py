@@ -17,8 +17,8 @@ import numpy as np
 from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
 from handful.data.images import load_image
-from handful.strategies.adaptation import adapt
-from handful.strategies.recipe import Recipe
+from handful.strategies.tuned.fit import adapt
+from handful.strategies.tuned.recipe import Recipe
 from handful.training.activations import Activations
 from handful.training.loop import Settings
 from handful.training.objectives.contrast import PairwiseCosine

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from handful.data.dataset import Dataset
 from handful.evaluation.conformal import LEVEL, threshold
 from handful.features.view import View
-from handful.strategies.ensemble import Member, pooled
-from handful.strategies.grids import Setting
+from handful.strategies.frozen.ensemble import Member, pooled
+from handful.strategies.frozen.search_space import Setting
 from handful.tasks.classification.conformal import misfits, sets
 from handful.tasks.classification.heads import LOGISTIC
 from handful.tasks.classification.softmax import expected_error

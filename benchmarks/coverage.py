@@ -24,7 +24,7 @@ from scipy.special import ndtr, ndtri
 from handful.evaluation.intervals import interval
 from handful.evaluation.verdicts import promised
 from handful.seeding import generator
-from handful.strategies.curve import forecast
+from handful.strategies.frozen.learning_curve import forecast
 from handful.tasks.classification import CLASSIFICATION
 from pools import DATA, Pool, Set, answered, by_name, draws, fitted, held_apart, open_pool
 

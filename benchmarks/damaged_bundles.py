@@ -34,8 +34,8 @@ from handful.export.record import MOVED_WEIGHTS, RECORD, WEIGHTS, digest
 from handful.features.view import MOVED, View, unit_rows
 from handful.seeding import generator
 from handful.tasks.classification import CLASSIFICATION
+from handful.training.apply_delta import arrays_of, installed
 from handful.training.body import Body
-from handful.training.installation import arrays_of, installed
 from handful.training.tuners import tuner
 from ledger import Ledger, Row, cells, options
 

@@ -25,11 +25,11 @@ from handful.evaluation.selection import halved
 from handful.features.sight import Sight
 from handful.features.view import MOVED
 from handful.seeding import generator
-from handful.strategies.adaptation import adapt
-from handful.strategies.held_out import hold_out
-from handful.strategies.ladder import Rung, shipped
-from handful.strategies.shelf import Shelf, activations_for
-from handful.strategies.tuned import Contrastive
+from handful.strategies.tuned.activation_cache import Shelf, activations_for
+from handful.strategies.tuned.contrastive import Contrastive
+from handful.strategies.tuned.cross_fit import hold_out
+from handful.strategies.tuned.fit import adapt
+from handful.strategies.tuned.ladder import Rung, shipped
 from handful.tasks.classification import CLASSIFICATION
 from handful.training.body import features_of
 from ledger import Ledger, Row, cells, options, over_draws, values

@@ -16,8 +16,8 @@ import numpy as np
 
 from handful.features.sight import Sight
 from handful.seeding import generator
-from handful.strategies.curve import forecast
-from handful.strategies.frozen import Frozen
+from handful.strategies.frozen.learning_curve import forecast
+from handful.strategies.frozen.rung import Frozen
 from ledger import Ledger, Row, cells, mean, numbers, options
 from pools import Pool, answered, by_name, fitted, open_pool
 

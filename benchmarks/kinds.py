@@ -18,7 +18,7 @@ from handful.engines import Inline
 from handful.evaluation.conformal import threshold
 from handful.evaluation.intervals import interval
 from handful.features.sight import Sight, look
-from handful.strategies.frozen import Frozen, SearchTerms, climb
+from handful.strategies.frozen.rung import Frozen, SearchTerms, climb
 from handful.tasks.base import Targets
 from handful.tasks.ordinal import METRICS as RATINGS
 from handful.tasks.registry import TASKS

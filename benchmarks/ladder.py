@@ -24,13 +24,13 @@ from handful.data.dataset import Dataset
 from handful.errors import HandfulError
 from handful.features.view import MOVED
 from handful.plan import MOVERS
-from handful.strategies.adaptation import adapt
-from handful.strategies.catalog import movers
-from handful.strategies.heads import Logistic
-from handful.strategies.ladder import Terms, ascend, shipped
-from handful.strategies.recipe import Recipe
-from handful.strategies.shelf import activations_for
-from handful.strategies.tuned import Tuned
+from handful.strategies.frozen.heads import Logistic
+from handful.strategies.registry import movers
+from handful.strategies.tuned.activation_cache import activations_for
+from handful.strategies.tuned.fit import adapt
+from handful.strategies.tuned.ladder import Terms, ascend, shipped
+from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.strategy import Tuned
 from handful.training.activations import Activations
 from handful.training.body import Body, features_of
 from ledger import Ledger, Row, cells, mean, numbers, options

@@ -22,9 +22,9 @@ from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
 from handful.data.dataset import Dataset
 from handful.errors import HandfulError
-from handful.strategies.adaptation import adapt, start
-from handful.strategies.catalog import movers
-from handful.strategies.heads import Logistic
+from handful.strategies.frozen.heads import Logistic
+from handful.strategies.registry import movers
+from handful.strategies.tuned.fit import adapt, start
 from handful.training.activations import Activations
 from handful.training.body import features_of
 from ledger import Ledger, Row, cells, mean, numbers, options, panels

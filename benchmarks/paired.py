@@ -23,7 +23,7 @@ from handful.data.splits import fold_ids
 from handful.evaluation.intervals import LEVEL, difference, wilson
 from handful.evaluation.metrics import share
 from handful.features.view import unit_rows
-from handful.strategies.heads import Logistic
+from handful.strategies.frozen.heads import Logistic
 from handful.tasks.classification.softmax import probabilities
 from ledger import Ledger, Row, cells, mean, options
 from pools import Pool, by_name, draws, open_pool

@@ -28,9 +28,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 
 from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
-from handful.strategies.adaptation import adapt
-from handful.strategies.heads import Logistic
-from handful.strategies.tuned import LowRank
+from handful.strategies.frozen.heads import Logistic
+from handful.strategies.tuned.fit import adapt
+from handful.strategies.tuned.lora import LowRank
 from handful.training.activations import Activations
 from handful.training.body import features_of
 from handful.training.objectives import Objective

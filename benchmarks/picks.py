@@ -21,8 +21,8 @@ from handful.backbones.language import LanguageBackbone
 from handful.data.conversations import Conversation
 from handful.data.dataset import Dataset
 from handful.seeding import generator
-from handful.strategies.picking import pick
-from handful.strategies.token_recipes import RECIPES, Lesson, speak
+from handful.strategies.language.data_selection import pick
+from handful.strategies.language.recipes import RECIPES, Lesson, speak
 from ledger import Ledger, Row, cells, mean, numbers, options, over_draws, values
 
 FIELDS = ("set", "backbone", "draw", "n", "pool", "held", "updates", "base", "random", "diverse", "useful")

@@ -16,7 +16,7 @@ from handful.data.dataset import Dataset
 from handful.engines import Inline
 from handful.features.sight import Sight, look
 from handful.plan import HEADS
-from handful.strategies.frozen import Frozen, SearchTerms, climb
+from handful.strategies.frozen.rung import Frozen, SearchTerms, climb
 from handful.tasks.base import Targets
 from handful.tasks.classification import CLASSIFICATION
 

@@ -25,9 +25,9 @@ from handful.data.conversations import Preference
 from handful.data.dataset import Dataset
 from handful.evaluation.answers import token_loss
 from handful.evaluation.intervals import difference, interval
-from handful.strategies.alarms import Alarm, Guard
-from handful.strategies.preferring import ACCURACY, MARGIN
-from handful.strategies.token_recipes import PREFERENCES, Lesson, speak
+from handful.strategies.language.early_stopping import Alarm, Guard
+from handful.strategies.language.preferring import ACCURACY, MARGIN
+from handful.strategies.language.recipes import PREFERENCES, Lesson, speak
 from handful.training.objectives.preference import DPO
 from ledger import Ledger, Row, named, options, ranged
 

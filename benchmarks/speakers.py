@@ -28,10 +28,10 @@ from handful.evaluation.answers import ACCURACY, points, scored, scorer, token_l
 from handful.evaluation.intervals import difference, interval
 from handful.evaluation.metrics import Measured
 from handful.seeding import generator
-from handful.strategies.answering import likeliest
-from handful.strategies.forgetting import forgotten, general
-from handful.strategies.shots import KINDS, Examples, Shots, tokens_of, words_of
-from handful.strategies.token_recipes import RECIPES, Lesson, Spoken, speak
+from handful.strategies.language.answering import likeliest
+from handful.strategies.language.forgetting import forgotten, general
+from handful.strategies.language.in_context import KINDS, Examples, Shots, tokens_of, words_of
+from handful.strategies.language.recipes import RECIPES, Lesson, Spoken, speak
 from ledger import Ledger, Row, cells, named, numbers, options, panels, ranged
 from pools import DATA
 

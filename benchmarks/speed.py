@@ -29,8 +29,8 @@ from handful.engines import Inline
 from handful.features.extract import extract
 from handful.features.view import View
 from handful.seeding import generator
-from handful.strategies.grids import Grid
-from handful.strategies.search import search
+from handful.strategies.frozen.search import search
+from handful.strategies.frozen.search_space import Grid
 from handful.tasks.classification import CLASSIFICATION
 from pools import DATA, by_name, draws, open_pool
 

@@ -30,7 +30,7 @@ from handful.backbones import catalog
 from handful.backbones.language import LanguageBackbone
 from handful.backbones.weights import weights_folder
 from handful.data.conversations import Conversation, Preference
-from handful.strategies.token_recipes import Lesson, TokenRecipe, speak
+from handful.strategies.language.recipes import Lesson, TokenRecipe, speak
 from handful.training.batches import drawn
 from handful.training.loop import Settings
 from handful.training.objectives.preference import DPO

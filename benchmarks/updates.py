@@ -16,7 +16,9 @@ from dataclasses import replace
 import numpy as np
 
 from handful import api
-from handful.strategies.tuned import Contrastive, LowRank, Tuned
+from handful.strategies.tuned.contrastive import Contrastive
+from handful.strategies.tuned.lora import LowRank
+from handful.strategies.tuned.strategy import Tuned
 from ladder import Looked, alone
 from ledger import Ledger, Row, cells, mean, options, over_draws, spread, values
 from pools import by_name, draws, open_pool

@@ -46,7 +46,7 @@ def test_a_run_is_saved_read_back_and_says_the_same(run, tmp_path):
 
 
 def test_a_run_says_how_many_examples_it_shows_and_its_model_shows_as_many(tmp_path, monkeypatch):
-    from handful.strategies import answering
+    from handful.strategies.language import answering
 
     monkeypatch.setattr(answering, "chosen_of", lambda arms, *rest: arms[1])
     made = [{"prompt": f"say {word}", "response": word.upper()} for word in WORDS]
@@ -142,7 +142,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_model(rows, tmp_path):
 
 
 def test_test_rows_are_kept_for_the_end(monkeypatch):
-    from handful.strategies import answering
+    from handful.strategies.language import answering
 
     made = [
         {"prompt": f"say {word}", "response": word.upper(), "split": "test" if i < 4 else "train"}
@@ -252,7 +252,7 @@ def test_what_would_happen_anyway_may_be_said(rows, tmp_path, handful):
 
 def test_what_is_forgotten_is_said_with_the_whole_command(rows, tmp_path, handful, monkeypatch):
     from handful.evaluation.intervals import Estimate
-    from handful.strategies import answering
+    from handful.strategies.language import answering
 
     monkeypatch.setattr(answering, "forgotten", lambda before, after: Estimate(0.4, 0.3, 0.5))
     given = f"{rows} --out {tmp_path / 'run'} --budget 120 --backbone toy-language --strategies full"
@@ -323,6 +323,6 @@ def test_examples_cannot_be_merged(run, tmp_path):
 
 
 def handful_shots():
-    from handful.strategies.shots import Shots
+    from handful.strategies.language.in_context import Shots
 
     return Shots()

@@ -27,80 +27,80 @@ if TYPE_CHECKING:
     from handful.inspection.findings import Finding as Finding
     from handful.plan import Plan as Plan
     from handful.speech import LanguageRun as LanguageRun
-    from handful.strategies.heads import Centroid as Centroid
-    from handful.strategies.heads import LinearSVM as LinearSVM
-    from handful.strategies.heads import Logistic as Logistic
-    from handful.strategies.heads import Majority as Majority
-    from handful.strategies.heads import Ridge as Ridge
-    from handful.strategies.picking import pick as pick
-    from handful.strategies.prototypes import Prototypes as Prototypes
-    from handful.strategies.speaking import Instructed as Instructed
-    from handful.strategies.speaking import Prompted as Prompted
-    from handful.strategies.starts import Meta as Meta
-    from handful.strategies.starts import Related as Related
-    from handful.strategies.tuned import Adapters as Adapters
-    from handful.strategies.tuned import BiasOnly as BiasOnly
-    from handful.strategies.tuned import Contrastive as Contrastive
-    from handful.strategies.tuned import Distilled as Distilled
-    from handful.strategies.tuned import Factors as Factors
-    from handful.strategies.tuned import Full as Full
-    from handful.strategies.tuned import Gradual as Gradual
-    from handful.strategies.tuned import LowRank as LowRank
-    from handful.strategies.tuned import Partial as Partial
-    from handful.strategies.tuned import Prefixes as Prefixes
-    from handful.strategies.tuned import Soup as Soup
-    from handful.strategies.tuned import SupCon as SupCon
-    from handful.strategies.tuned import Wise as Wise
+    from handful.strategies.frozen.heads import Centroid as Centroid
+    from handful.strategies.frozen.heads import LinearSVM as LinearSVM
+    from handful.strategies.frozen.heads import Logistic as Logistic
+    from handful.strategies.frozen.heads import Majority as Majority
+    from handful.strategies.frozen.heads import Ridge as Ridge
+    from handful.strategies.frozen.prototypes import Prototypes as Prototypes
+    from handful.strategies.language.data_selection import pick as pick
+    from handful.strategies.language.estimators import Instructed as Instructed
+    from handful.strategies.language.estimators import Prompted as Prompted
+    from handful.strategies.tuned.adapters import Adapters as Adapters
+    from handful.strategies.tuned.bias import BiasOnly as BiasOnly
+    from handful.strategies.tuned.contrastive import Contrastive as Contrastive
+    from handful.strategies.tuned.distilled import Distilled as Distilled
+    from handful.strategies.tuned.full import Full as Full
+    from handful.strategies.tuned.gradual import Gradual as Gradual
+    from handful.strategies.tuned.ia3 import Factors as Factors
+    from handful.strategies.tuned.lora import LowRank as LowRank
+    from handful.strategies.tuned.meta_learning import Meta as Meta
+    from handful.strategies.tuned.meta_learning import Related as Related
+    from handful.strategies.tuned.partial import Partial as Partial
+    from handful.strategies.tuned.prefix import Prefixes as Prefixes
+    from handful.strategies.tuned.soup import Soup as Soup
+    from handful.strategies.tuned.supcon import SupCon as SupCon
+    from handful.strategies.tuned.wise import Wise as Wise
     from handful.upkeep import check as check
 
 # Public name → the module it lives in, imported when the name is first used: `import handful` answers at
 # once, and torch is loaded only by those who need it (docs/decisions/0001).
 _HOMES = {
-    "Adapters": "strategies.tuned",
+    "Adapters": "strategies.tuned.adapters",
     "Backbone": "backbones.base",
-    "BiasOnly": "strategies.tuned",
+    "BiasOnly": "strategies.tuned.bias",
     "Bundle": "export.bundle",
     "BundleError": "errors",
-    "Centroid": "strategies.heads",
-    "Contrastive": "strategies.tuned",
+    "Centroid": "strategies.frozen.heads",
+    "Contrastive": "strategies.tuned.contrastive",
     "DataError": "errors",
     "Dataset": "data.dataset",
-    "Distilled": "strategies.tuned",
+    "Distilled": "strategies.tuned.distilled",
     "Encoder": "features.encoder",
-    "Factors": "strategies.tuned",
+    "Factors": "strategies.tuned.ia3",
     "Features": "features.extract",
     "Finding": "inspection.findings",
-    "Full": "strategies.tuned",
-    "Gradual": "strategies.tuned",
+    "Full": "strategies.tuned.full",
+    "Gradual": "strategies.tuned.gradual",
     "HandfulError": "errors",
-    "Instructed": "strategies.speaking",
+    "Instructed": "strategies.language.estimators",
     "LanguageRun": "speech",
-    "LinearSVM": "strategies.heads",
-    "Logistic": "strategies.heads",
-    "LowRank": "strategies.tuned",
+    "LinearSVM": "strategies.frozen.heads",
+    "Logistic": "strategies.frozen.heads",
+    "LowRank": "strategies.tuned.lora",
     "MachineError": "errors",
-    "Majority": "strategies.heads",
-    "Meta": "strategies.starts",
+    "Majority": "strategies.frozen.heads",
+    "Meta": "strategies.tuned.meta_learning",
     "OptionError": "errors",
-    "Partial": "strategies.tuned",
+    "Partial": "strategies.tuned.partial",
     "Plan": "plan",
-    "Prefixes": "strategies.tuned",
-    "Prompted": "strategies.speaking",
-    "Prototypes": "strategies.prototypes",
-    "Related": "strategies.starts",
-    "Ridge": "strategies.heads",
+    "Prefixes": "strategies.tuned.prefix",
+    "Prompted": "strategies.language.estimators",
+    "Prototypes": "strategies.frozen.prototypes",
+    "Related": "strategies.tuned.meta_learning",
+    "Ridge": "strategies.frozen.heads",
     "Scores": "evaluation.scores",
-    "Soup": "strategies.tuned",
+    "Soup": "strategies.tuned.soup",
     "Speaker": "export.speaker",
-    "SupCon": "strategies.tuned",
+    "SupCon": "strategies.tuned.supcon",
     "TrainingError": "errors",
     "WeightsError": "errors",
-    "Wise": "strategies.tuned",
+    "Wise": "strategies.tuned.wise",
     "check": "upkeep",
     "explain": "explanation",
     "inspect": "api",
     "load": "api",
-    "pick": "strategies.picking",
+    "pick": "strategies.language.data_selection",
     "tune": "api",
 }
 

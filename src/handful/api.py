@@ -34,10 +34,10 @@ from handful.plan import HEADS, MOVERS, STRATEGIES, Plan
 from handful.robustness import forgotten, slices_of, unsettled
 from handful.run import Run, Training, checkpoints_for
 from handful.seeding import generator
-from handful.strategies.curve import forecast
-from handful.strategies.frozen import Frozen, SearchTerms, climb
-from handful.strategies.ladder import Terms, ascend
-from handful.strategies.search import ZERO_SHOT
+from handful.strategies.frozen.learning_curve import forecast
+from handful.strategies.frozen.rung import Frozen, SearchTerms, climb
+from handful.strategies.frozen.search import ZERO_SHOT
+from handful.strategies.tuned.ladder import Terms, ascend
 from handful.tasks.base import Task
 from handful.tasks.registry import TASKS
 from handful.training.devices import mixed_precision_of

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from handful.data.costs import affordable
-from handful.data.covering import PARTS, Part, covered
 from handful.data.dataset import Dataset
 from handful.data.items import make_items
 from handful.data.names import listed
+from handful.data.occlusion import PARTS, Part, covered
 from handful.errors import DataError, OptionError, suggestion
 from handful.evaluation.scores import HeldOut, most_doubtful
 from handful.export.bundle import Bundle

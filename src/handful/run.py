@@ -22,7 +22,7 @@ from handful.export.bundle import Bundle, answer_column
 from handful.inspection.findings import Finding
 from handful.plan import Plan
 from handful.readback import damage_is
-from handful.strategies.ladder import Rung
+from handful.strategies.tuned.ladder import Rung
 
 logger = logging.getLogger(__name__)
 

@@ -28,16 +28,16 @@ from handful.inspection.dialogue import findings_of, kept_together
 from handful.inspection.findings import Finding
 from handful.plan import HEADS, Plan
 from handful.run import PARTS, checkpoints_for, checkpoints_of, write_json
-from handful.strategies.answering import SPEAKING, climb, likeliest
-from handful.strategies.forgetting import held_back
-from handful.strategies.holding import Shape, affordable, lengths_of
-from handful.strategies.preferring import ACCURACY as PAIRED
-from handful.strategies.preferring import PREFERRING, pair_scores, prefer
-from handful.strategies.shots import tokens_of, words_of
-from handful.strategies.stage import SpeakingTerms, Speech
-from handful.strategies.token_recipes import INVENTING, PREFERENCES, RECIPES, TokenRecipe
+from handful.strategies.language.answering import SPEAKING, climb, likeliest
+from handful.strategies.language.forgetting import held_back
+from handful.strategies.language.in_context import tokens_of, words_of
+from handful.strategies.language.memory import Shape, affordable, lengths_of
+from handful.strategies.language.preferring import ACCURACY as PAIRED
+from handful.strategies.language.preferring import PREFERRING, pair_scores, prefer
+from handful.strategies.language.recipes import INVENTING, PREFERENCES, RECIPES, TokenRecipe
+from handful.strategies.language.stage import SpeakingTerms, Speech
+from handful.training.apply_delta import arrays_of
 from handful.training.devices import free_bytes
-from handful.training.installation import arrays_of
 
 BUDGET = 600.0
 """Seconds that are spent where nobody said how many: a language model takes minutes where others take seconds."""

@@ -58,8 +58,8 @@ def prints(module) -> list[str]:
 
 # Who may know classes: classifiers of scikit-learn's kind, doubts about labels, and what draws a task's own tables.
 CLASSIFIERS = (
-    "strategies.heads", "strategies.tuned", "strategies.prototypes", "inspection.labels", "inspection.left_out",
-    "report.sections",
+    "strategies.frozen.heads", "strategies.frozen.prototypes", "strategies.tuned.strategy", "inspection.labels",
+    "inspection.loo_logistic", "report.sections",
 )  # fmt: skip
 TURNED_INTO_CLASSES = re.compile(
     r"(outputs|proba|probabilities|answers|whole)\w*(\([^()]*\))?(\[[^\]]*\])?(\.mean\(0\))?\.argmax\("

@@ -62,7 +62,7 @@ DOORS = {
     "onnx": ("backbones", "export.onnx"),
     "onnxruntime": ("export.onnx",),
     "codecarbon": ("report",),
-    "optuna": ("strategies.trials",),
+    "optuna": ("strategies.tuned.hyperparameters",),
 }
 
 
@@ -145,7 +145,7 @@ def test_imports_point_downward_and_through_doors(rule, problems):
     ("text", "name"),
     [
         ("from handful.features import cache", "handful.data.readers"),
-        ("from handful import api", "handful.strategies.linear"),
+        ("from handful import api", "handful.strategies.frozen.solver"),
         ("from .. import cli", "handful.evaluation.metrics"),
         ("def f():\n    import handful.report", "handful.evaluation.metrics"),
         ("import importlib\nimportlib.import_module('handful.cli')", "handful.data.readers"),
@@ -164,7 +164,7 @@ def test_a_downward_import_is_fine(written, text):
 @pytest.mark.parametrize(
     ("text", "name", "problem"),
     [
-        ("import torch", "handful.strategies.linear", "torch, whose door is backbones, training"),
+        ("import torch", "handful.strategies.frozen.solver", "torch, whose door is backbones, training"),
         ("from PIL import Image", "handful.report.thumbnails", "PIL, whose door is data, backbones"),
         ("def f():\n    from sklearn import svm", "handful.data.readers", "sklearn, whose door is features"),
         ("import torchvision", "handful.backbones.image", "torchvision, which has no door"),
@@ -176,5 +176,5 @@ def test_a_side_door_is_found(written, text, name, problem):
 
 
 def test_a_strategy_in_evaluation_is_found(written):
-    text = "from handful.strategies.linear import Ridge"
-    assert knows_a_strategy(written(text, "handful.evaluation.selection")) == ["handful.strategies.linear.Ridge"]
+    text = "from handful.strategies.frozen.solver import Ridge"
+    assert knows_a_strategy(written(text, "handful.evaluation.selection")) == ["handful.strategies.frozen.solver.Ridge"]

@@ -13,7 +13,7 @@ from handful.backbones.language_folders import load_pretrained, write_pretrained
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message
 from handful.errors import WeightsError
-from handful.training.installation import arrays_of, installed
+from handful.training.apply_delta import arrays_of, installed
 from handful.training.tokens import TokenBody
 from handful.training.tuners import tuner
 

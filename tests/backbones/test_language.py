@@ -22,7 +22,7 @@ from handful.backbones.language_folders import write_pretrained
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message
 from handful.errors import DataError, MachineError, WeightsError
-from handful.training.installation import arrays_of, installed
+from handful.training.apply_delta import arrays_of, installed
 from handful.training.tokens import TokenBody
 from handful.training.tuners import TUNERS
 from junk import junk

@@ -17,8 +17,8 @@ from handful.backbones.base import Backbone, default_device
 from handful.backbones.toy import ToyText
 from handful.errors import DataError, HandfulError, OptionError
 from handful.plan import MOVERS
-from handful.strategies.catalog import movers
-from handful.strategies.tuned import Contrastive
+from handful.strategies.registry import movers
+from handful.strategies.tuned.contrastive import Contrastive
 from small_backbones import SmallImage, SmallText, SmallVoice
 
 WORDS = {

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from handful.errors import HandfulError
-from handful.strategies import catalog
+from handful.strategies import registry
 
 NAMES = ("löschen", "Rechnung", "a class with blanks", "日本")
 
@@ -28,7 +28,7 @@ def feature_rows(per_class=(6, 6, 6), width=8, seed=0):
     return x.astype(np.float32), np.array(NAMES)[index]
 
 
-@pytest.fixture(params=catalog().items(), ids=lambda item: item[0])
+@pytest.fixture(params=registry.catalog().items(), ids=lambda item: item[0])
 def strategy(request):
     return request.param[1]
 
@@ -290,7 +290,7 @@ def test_every_option_can_be_searched(strategy):
 
 
 def test_the_catalogue_names_each_strategy_as_it_names_itself():
-    kinds = catalog()
+    kinds = registry.catalog()
     assert kinds
     assert {name: kind.name for name, kind in kinds.items()} == {name: name for name in kinds}
     assert len(set(kinds.values())) == len(kinds)

@@ -25,9 +25,9 @@ from handful.features.sight import Sight, look
 from handful.prediction import Doubts, answers
 from handful.robustness import slices_of, unsettled
 from handful.seeding import generator
-from handful.strategies.curve import forecast
-from handful.strategies.frozen import SearchTerms, climb
-from handful.strategies.ladder import Terms, ascend, shipped
+from handful.strategies.frozen.learning_curve import forecast
+from handful.strategies.frozen.rung import SearchTerms, climb
+from handful.strategies.tuned.ladder import Terms, ascend, shipped
 from handful.tasks.base import Baseline, Targets, Task
 from handful.tasks.heads import SQUARED, Head
 from handful.tasks.registry import TASKS

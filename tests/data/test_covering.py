@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from handful.data.covering import PARTS, covered
+from handful.data.occlusion import PARTS, covered
 
 
 @given(st.lists(st.text("abcdefgh", min_size=1, max_size=5), min_size=2, max_size=80), st.integers(2, 30))

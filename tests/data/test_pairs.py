@@ -8,8 +8,8 @@ import pytest
 
 import handful
 from handful.backbones.toy import ToyText
-from handful.data.covering import covered
 from handful.data.items import make_items
+from handful.data.occlusion import covered
 from handful.data.pairs import Pair, paired_columns
 from handful.data.readers import load
 from handful.data.streams import stream

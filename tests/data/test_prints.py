@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handful.data.prints import RATE, SIDE, picture_print, plain_text, sound_print
+from handful.data.fingerprints import RATE, SIDE, picture_print, plain_text, sound_print
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from handful.export.bundle import FORMAT, Bundle
 from handful.export.kept_parts import Moved
 from handful.features.view import MOVED, View
 from handful.tasks.classification import CLASSIFICATION
+from handful.training.apply_delta import arrays_of, installed
 from handful.training.body import Body
-from handful.training.installation import arrays_of, installed
 from handful.training.tuners import TUNERS
 from small_backbones import SmallText
 

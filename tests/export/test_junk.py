@@ -22,8 +22,8 @@ from handful.export.record import digest, is_speaker
 from handful.export.reference import Reference
 from handful.export.speaker import Speaker
 from handful.features.view import MOVED, View
+from handful.training.apply_delta import arrays_of
 from handful.training.body import Body
-from handful.training.installation import arrays_of
 from handful.training.tuners import TUNERS
 from junk import JSON, places, put
 

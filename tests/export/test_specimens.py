@@ -16,8 +16,8 @@ from handful.errors import BundleError
 from handful.export import specimens
 from handful.export.record import digest
 from handful.export.speaker import Speaker
+from handful.training.apply_delta import arrays_of
 from handful.training.body import Body
-from handful.training.installation import arrays_of
 from handful.training.tuners import TUNERS
 
 

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from handful.backbones.toy import ToyText
 from handful.errors import DataError, OptionError
 from handful.features.encoder import Encoder
-from handful.strategies.heads import Centroid, Ridge
+from handful.strategies.frozen.heads import Centroid, Ridge
 from rounding import TOY
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from handful.data.dataset import Dataset
-from handful.data.prints import plain_text
+from handful.data.fingerprints import plain_text
 from handful.inspection.copies import near_copies, near_pairs, texts_alike
 from handful.inspection.profile import duplicate_groups
 

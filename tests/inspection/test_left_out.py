@@ -3,7 +3,7 @@ import pytest
 from crowd import clouds
 from scipy.special import log_softmax, softmax
 
-from handful.inspection.left_out import centred, left_out, narrowed
+from handful.inspection.loo_logistic import centred, left_out, narrowed
 
 
 def fitted(z, targets, penalty=0.3, steps=4000):
@@ -15,8 +15,8 @@ def fitted(z, targets, penalty=0.3, steps=4000):
 
 
 def test_leaving_out_is_close_to_fitting_without(monkeypatch):
-    monkeypatch.setattr("handful.inspection.left_out._ROUNDS", 1)
-    monkeypatch.setattr("handful.inspection.left_out._STEPS", 400)
+    monkeypatch.setattr("handful.inspection.loo_logistic._ROUNDS", 1)
+    monkeypatch.setattr("handful.inspection.loo_logistic._STEPS", 400)
     x, labels = clouds(6, spread=1.0)
     index = np.unique(labels, return_inverse=True)[1]
     z, given = centred(x), np.eye(3)[index]
@@ -55,7 +55,7 @@ def test_narrowing_keeps_all_products(shape):
 
 
 def test_many_rows_and_columns_are_narrowed_to_the_widest_directions(monkeypatch):
-    monkeypatch.setattr("handful.inspection.left_out._WIDEST", 5)
+    monkeypatch.setattr("handful.inspection.loo_logistic._WIDEST", 5)
     x = np.random.default_rng(0).normal(size=(30, 4)) @ np.random.default_rng(1).normal(size=(4, 20))
     z = narrowed(x)
     assert z.shape == (30, 5)

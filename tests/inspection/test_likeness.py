@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, zoom
 
-from handful.data.prints import SIDE
+from handful.data.fingerprints import SIDE
 from handful.inspection.likeness import pictures_alike, sounds_alike
 
 

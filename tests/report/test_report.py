@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from handful.data.covering import Part
+from handful.data.occlusion import Part
 from handful.evaluation.curves import Curve, Point
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.slices import Slice

@@ -10,12 +10,12 @@ from classified import targets_of
 from handful.backbones.toy import ToyText
 from handful.data.splits import fold_ids
 from handful.seeding import generator
-from handful.strategies.adaptation import adapt, scored, start, swept, with_names
-from handful.strategies.linear import ABSENT
-from handful.strategies.recipe import Recipe, versions_of
+from handful.strategies.frozen.solver import ABSENT
+from handful.strategies.tuned.fit import adapt, scored, start, swept, with_names
+from handful.strategies.tuned.recipe import Recipe, versions_of
 from handful.training.activations import Activations
+from handful.training.apply_delta import arrays_of, installed
 from handful.training.body import features_of
-from handful.training.installation import arrays_of, installed
 from handful.training.loop import Settings
 from handful.training.objectives.classify import CrossEntropy, Distillation
 from handful.training.objectives.contrast import PairwiseCosine, SupervisedContrastive

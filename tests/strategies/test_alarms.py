@@ -11,11 +11,11 @@ from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message, Preference
 from handful.evaluation.general import QUESTIONS
 from handful.evaluation.intervals import Estimate
-from handful.strategies import alarms
-from handful.strategies.alarms import Alarm, Guard
-from handful.strategies.preferring import prefer
-from handful.strategies.stage import SpeakingTerms
-from handful.strategies.token_recipes import PREFERENCES, RECIPES, Lesson, speak
+from handful.strategies.language import early_stopping
+from handful.strategies.language.early_stopping import Alarm, Guard
+from handful.strategies.language.preferring import prefer
+from handful.strategies.language.recipes import PREFERENCES, RECIPES, Lesson, speak
+from handful.strategies.language.stage import SpeakingTerms
 from handful.training.batches import drawn
 from handful.training.loop import Settings
 from handful.training.objectives.preference import DPO
@@ -55,13 +55,13 @@ def test_a_training_that_unlearns_the_chosen_answers_is_stopped_and_said(toy):
 
 
 def test_every_pair_is_looked_at_in_its_turn(toy, monkeypatch):
-    looked, real = [], alarms.chosen_gain
+    looked, real = [], early_stopping.chosen_gain
 
     def noted(body, pairs, turn):
         looked.append(pairs.pairs[drawn(turn, len(pairs.pairs), pairs.size, pairs.seed)].tolist())
         return real(body, pairs, turn)
 
-    monkeypatch.setattr(alarms, "chosen_gain", noted)
+    monkeypatch.setattr(early_stopping, "chosen_gain", noted)
     prefer(toy, PAIRS, None, terms(updates=20))
     assert len(set(looked[0]) | set(looked[1])) == 9  # of 12 pairs a fold leaves 9 to learn from
 
@@ -98,12 +98,12 @@ def test_a_training_that_forgets_is_stopped_and_never_taken(toy):
 
 
 def test_a_training_whose_answers_grow_beyond_the_chosen_ones_is_stopped(toy, monkeypatch):
-    taught, real = knowing(toy, [toy.chat.tokens(row, toy.context) for row in ROWS], 100), alarms.lengths
+    taught, real = knowing(toy, [toy.chat.tokens(row, toy.context) for row in ROWS], 100), early_stopping.lengths
 
     def long_winded(backbone, prompts, most):
         return real(backbone, prompts, most) + (0 if backbone is taught else 10)
 
-    monkeypatch.setattr(alarms, "lengths", long_winded)
+    monkeypatch.setattr(early_stopping, "lengths", long_winded)
     found = prefer(taught, PAIRS, None, terms(recipes=PREFERENCES, updates=30))
     assert any("dpo: answers grew longer than the chosen ones are, by " in note for note in found.notes)
     assert {len(log) for log in found.curves["dpo"]} == {10}

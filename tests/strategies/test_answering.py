@@ -10,12 +10,12 @@ import pytest
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message, Preference
 from handful.errors import OptionError, TrainingError
-from handful.strategies import answering, preferring, stage, token_recipes
-from handful.strategies.answering import climb
-from handful.strategies.preferring import prefer
-from handful.strategies.shots import Examples, Shots, best_count
-from handful.strategies.stage import SpeakingTerms
-from handful.strategies.token_recipes import LEAST_UPDATES, PREFERENCES, RECIPES
+from handful.strategies.language import answering, preferring, recipes, stage
+from handful.strategies.language.answering import climb
+from handful.strategies.language.in_context import Examples, Shots, best_count
+from handful.strategies.language.preferring import prefer
+from handful.strategies.language.recipes import LEAST_UPDATES, PREFERENCES, RECIPES
+from handful.strategies.language.stage import SpeakingTerms
 from handful.training.objectives.preference import DPO
 from handful.training.tuners import Blocks
 
@@ -286,13 +286,13 @@ def test_preferences_are_learned_and_scored_on_held_out_pairs(toy):
 
 def test_products_may_be_rounded_for_answers_but_never_for_pairs(toy, monkeypatch):
     """Likelihoods of pairs are set against those of the untouched model, which are not rounded."""
-    asked, real = [], token_recipes.train
+    asked, real = [], recipes.train
 
     def train(body, *rest, **options):
         asked.append(body.rounds_on_cpu)
         return real(body, *rest, **options)
 
-    monkeypatch.setattr(token_recipes, "train", train)
+    monkeypatch.setattr(recipes, "train", train)
     climb(toy, ROWS, None, terms("lora"))
     prefer(toy, PAIRS, None, terms("dpo", recipes=EAGER))
     assert True in asked

@@ -8,9 +8,9 @@ import pytest
 from handful.data.dataset import Dataset
 from handful.engines import Inline
 from handful.features.sight import Sight
-from handful.strategies import curve
-from handful.strategies.curve import learning_curve
-from handful.strategies.frozen import SearchTerms, climb
+from handful.strategies.frozen import learning_curve as module
+from handful.strategies.frozen.learning_curve import learning_curve
+from handful.strategies.frozen.rung import SearchTerms, climb
 from handful.tasks.classification import CLASSIFICATION
 
 QUICK = ("centroid", "ridge", "logistic")
@@ -77,7 +77,7 @@ def test_label_names_take_part(strategies):
 
 
 def test_many_rows_are_asked_once(monkeypatch):
-    monkeypatch.setattr(curve, "MANY", 20)
+    monkeypatch.setattr(module, "MANY", 20)
     frozen, sight = searched(["a", "b"] * 20)
     _, right = learning_curve(frozen.found, sight, np.random.default_rng(0))
     assert set(np.unique(right)) <= {0, 1}

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handful.strategies.decisions import Decisions
-from handful.strategies.holding import Shape
-from handful.strategies.stage import SpeakingTerms, _decided
+from handful.strategies.language.memory import Shape
+from handful.strategies.language.stage import SpeakingTerms, _decided
+from handful.strategies.tuned.resume import Decisions
 
 JUNK = [b"", b"{", b"[]", b"3", b"null", b'{"lora": 1}', b'["lo"]', b"\xff\xfe", b"[" * 100_000, b"9" * 5000]
 DECIDED = {"used": 2, "updates": {"lora": 40}, "counts": [1, 2], "choosing": 5}

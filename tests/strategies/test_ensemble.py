@@ -3,9 +3,9 @@ import pytest
 
 from classified import one_hot
 from handful.features.view import MOVED, View, unit_rows
-from handful.strategies.ensemble import ALONE, Linear, Member, added, describe, pooled, pooled_with
-from handful.strategies.grids import Setting
-from handful.strategies.heads import Centroid, Logistic, Ridge
+from handful.strategies.frozen.ensemble import ALONE, Linear, Member, added, describe, pooled, pooled_with
+from handful.strategies.frozen.heads import Centroid, Logistic, Ridge
+from handful.strategies.frozen.search_space import Setting
 
 LAST, LOWER = ("toy", 2), ("toy", 1)
 LABELS = ["ants", "bees", "wasps"] * 6

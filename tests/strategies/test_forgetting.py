@@ -13,11 +13,11 @@ from handful.data.conversations import Conversation, Message
 from handful.evaluation.general import PROMPTS, QUESTIONS
 from handful.evaluation.intervals import Estimate
 from handful.plan import REMEDIES
-from handful.strategies import forgetting
-from handful.strategies.answering import climb
-from handful.strategies.forgetting import forgotten, general, held_back, replayed, warning, worth_a_word
-from handful.strategies.stage import SpeakingTerms
-from handful.strategies.token_recipes import PREFERENCES, RECIPES, Lesson, speak
+from handful.strategies.language import forgetting
+from handful.strategies.language.answering import climb
+from handful.strategies.language.forgetting import forgotten, general, held_back, replayed, warning, worth_a_word
+from handful.strategies.language.recipes import PREFERENCES, RECIPES, Lesson, speak
+from handful.strategies.language.stage import SpeakingTerms
 from handful.training.loop import Settings
 
 WORDS = "cat dog sun sea car tree bee hat map pen cup box".split()  # noqa: SIM905
@@ -106,7 +106,7 @@ def test_only_what_is_beyond_doubt_and_large_is_worth_a_word(found, said):
 def test_answers_are_made_once_for_all_folds_and_never_scored(taught, monkeypatch):
     made = []
     real = forgetting.replayed
-    monkeypatch.setattr("handful.strategies.stage.replayed", lambda *args: made.append(1) or real(*args))
+    monkeypatch.setattr("handful.strategies.language.stage.replayed", lambda *args: made.append(1) or real(*args))
     terms = SpeakingTerms(wanted=("base", "full"), recipes={"full": held_back(FULL, "replay")}, updates=24)
     found = climb(taught, ROWS, None, terms)
     assert made == [1]

@@ -10,7 +10,7 @@ from handful.evaluation.verdicts import assemble
 from handful.features.sight import Sight
 from handful.plan import STRATEGIES
 from handful.seeding import generator
-from handful.strategies.frozen import SearchTerms, climb
+from handful.strategies.frozen.rung import SearchTerms, climb
 from handful.tasks.classification import CLASSIFICATION
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from classified import targets_of
-from handful.strategies.adaptation import adapt, scored
-from handful.strategies.held_out import hold_out
-from handful.strategies.recipe import Recipe
+from handful.strategies.tuned.cross_fit import hold_out
+from handful.strategies.tuned.fit import adapt, scored
+from handful.strategies.tuned.recipe import Recipe
 from handful.training.activations import Activations
 from handful.training.loop import Settings
 from handful.training.objectives.classify import CrossEntropy

@@ -12,8 +12,8 @@ from handful import speech
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message
 from handful.errors import MachineError
-from handful.strategies.holding import Held, Lengths, Shape, affordable, held, lengths_of
-from handful.strategies.token_recipes import PREFERENCES, RECIPES, Lesson, speak
+from handful.strategies.language.memory import Held, Lengths, Shape, affordable, held, lengths_of
+from handful.strategies.language.recipes import PREFERENCES, RECIPES, Lesson, speak
 from handful.training.loop import Settings
 
 SMOLLM2 = Shape(width=576, layers=30, inner=1536, keys=192, vocabulary=49152, tied=True, context=8192)

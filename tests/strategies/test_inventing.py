@@ -10,11 +10,11 @@ import pytest
 import handful
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message
-from handful.strategies import answering, inventing
-from handful.strategies.answering import climb
-from handful.strategies.inventing import Invented, invented, tries
-from handful.strategies.stage import SpeakingTerms
-from handful.strategies.token_recipes import INVENTING, RECIPES
+from handful.strategies.language import answering, synthetic
+from handful.strategies.language.answering import climb
+from handful.strategies.language.recipes import INVENTING, RECIPES
+from handful.strategies.language.stage import SpeakingTerms
+from handful.strategies.language.synthetic import Invented, invented, tries
 
 WORDS = "cat dog sun sea car tree bee hat map pen cup box".split()  # noqa: SIM905
 OTHERS = "ox elk fig oak jar key lid mug net owl pan rug".split()  # noqa: SIM905
@@ -47,7 +47,7 @@ def speaks(monkeypatch):
 
     def plant(prompts, replies):
         turns = iter([prompts, replies])
-        monkeypatch.setattr(inventing, "answers", lambda backbone, asked, sampling: list(next(turns))[: len(asked)])
+        monkeypatch.setattr(synthetic, "answers", lambda backbone, asked, sampling: list(next(turns))[: len(asked)])
 
     return plant
 
@@ -87,7 +87,7 @@ def test_what_the_system_says_stands_before_invented_prompts_too(toy, speaks):
 
 def test_prompts_are_made_up_after_some_of_the_rows(toy, monkeypatch):
     asked = []
-    monkeypatch.setattr(inventing, "answers", lambda backbone, prompts, sampling: asked.append(prompts) or [""] * 3)
+    monkeypatch.setattr(synthetic, "answers", lambda backbone, prompts, sampling: asked.append(prompts) or [""] * 3)
     assert invented(toy, ROWS, 3, 0).left_out == (("empty", 3),)
     text = toy.chat.text(asked[0][0].ids)
     assert sum(f"say {word}" in text for word in WORDS) >= 3  # as many as the short context holds

@@ -15,10 +15,10 @@ from handful.errors import TrainingError
 from handful.evaluation.decision import Prior
 from handful.evaluation.verdicts import assemble
 from handful.features.sight import look
-from handful.strategies import known, ladder, offers
-from handful.strategies.frozen import SearchTerms, climb
-from handful.strategies.ladder import Terms, ascend
-from handful.strategies.tuned import Contrastive
+from handful.strategies.frozen.rung import SearchTerms, climb
+from handful.strategies.tuned import cost, known, ladder
+from handful.strategies.tuned.contrastive import Contrastive
+from handful.strategies.tuned.ladder import Terms, ascend
 from handful.tasks.classification import CLASSIFICATION
 from handful.training.loop import Update
 from small_backbones import Muted, SmallText
@@ -119,7 +119,7 @@ def test_the_same_seed_climbs_the_same_way(helpful):
 
 @pytest.mark.parametrize("budget", [0.0, -3.0])
 def test_without_a_budget_nothing_moves(helpful, monkeypatch, budget):
-    monkeypatch.setattr(offers, "adapt", None)
+    monkeypatch.setattr(cost, "adapt", None)
     found = helpful.ascend(replace(CONTRASTIVE, budget=budget))
     assert (found.rungs, found.chosen, found.final, found.whole) == ((), None, None, None)
     assert found.notes == ("Weights stay as they are: the budget is 0.",)
@@ -127,7 +127,7 @@ def test_without_a_budget_nothing_moves(helpful, monkeypatch, budget):
 
 
 def test_what_takes_longer_than_is_left_is_noted_with_figures(helpful, monkeypatch):
-    monkeypatch.setattr(offers, "_measured", lambda *_: 1000.0)
+    monkeypatch.setattr(cost, "_measured", lambda *_: 1000.0)
     found = helpful.ascend()
     assert found.rungs == ()
     (note,) = found.notes
@@ -137,7 +137,7 @@ def test_what_takes_longer_than_is_left_is_noted_with_figures(helpful, monkeypat
 
 @pytest.mark.parametrize(("wanted", "budget"), [(("contrastive",), 0.0), ((), 60.0), (("contrastive",), 60.0)])
 def test_a_search_that_cannot_begin_is_said_to_be_left_out(wanted, budget, helpful, monkeypatch):
-    monkeypatch.setattr(offers, "_measured", lambda *_: 1000.0)
+    monkeypatch.setattr(cost, "_measured", lambda *_: 1000.0)
     found = helpful.ascend(replace(CONTRASTIVE, wanted=wanted, budget=budget, trials=5))
     assert found.notes[-1] == "The search for 5 further settings was left out: no weights were moved before it."
     assert found.trials == ()
@@ -194,14 +194,14 @@ def failing(times, real):
 
 
 def test_a_strategy_that_runs_away_while_it_is_timed_is_noted_and_others_go_on(helpful, monkeypatch):
-    real = offers._measured
+    real = cost._measured
 
     def measured(activations, targets, recipe):
         if recipe.tuner.name == "adapter":
             raise TrainingError("the loss must stay a finite number, got nan.")
         return real(activations, targets, recipe)
 
-    monkeypatch.setattr(offers, "_measured", measured)
+    monkeypatch.setattr(cost, "_measured", measured)
     found = helpful.ascend(replace(CONTRASTIVE, wanted=("adapters", "contrastive")))
     assert found.notes[0] == "adapters failed and was given up: the loss must stay a finite number, got nan."
     assert found.chosen.name == "contrastive"
@@ -296,7 +296,7 @@ def test_a_climb_that_was_interrupted_ends_as_if_it_had_not_been(helpful, tmp_pa
 
 
 def test_an_offer_says_what_it_costs():
-    assert str(offers.Offer(Contrastive(), 12.4, 6, 3.0)) == "contrastive: 6 fits of 10 updates, about 12 s"
+    assert str(cost.Offer(Contrastive(), 12.4, 6, 3.0)) == "contrastive: 6 fits of 10 updates, about 12 s"
 
 
 @pytest.mark.parametrize("names", [0, 2])
@@ -313,11 +313,11 @@ def test_the_fit_that_is_slow_does_not_count(helpful, monkeypatch, members, piec
         log = tuple(Update(i, 1.0, 1.0, 1.0, each + late) for i in range(recipe.settings.updates))
         return SimpleNamespace(log=log, named=names > 0)
 
-    monkeypatch.setattr(offers, "adapt", adapt)
-    monkeypatch.setattr(offers.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(cost, "adapt", adapt)
+    monkeypatch.setattr(cost.time, "perf_counter", lambda: now[0])
     recipe = replace(Contrastive(updates=20).recipe(), members=members, pieces=pieces)
     kept = SimpleNamespace(backbone=SmallText(), names=names)
     # For each training two seconds for what goes before the first update, then half a second for every eight of the 32
     # rows, and names three times beside them, in a piece; and a third of that for asking about the rows.
     expected = members * (2.0 + 20 * 0.5 * recipe.size(32 + 3 * names, 2) / 8) + 0.5 * 4 / 3
-    assert offers._measured(kept, helpful.frozen.rows.targets, recipe) == pytest.approx(expected)
+    assert cost._measured(kept, helpful.frozen.rows.targets, recipe) == pytest.approx(expected)

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 
 from handful.features.view import unit_rows
-from handful.strategies.linear import ABSENT, centroids, fit_path, rotate
+from handful.strategies.frozen.solver import ABSENT, centroids, fit_path, rotate
 from handful.tasks.heads import HINGE, SOFTMAX, SQUARED
 
 

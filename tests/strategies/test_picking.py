@@ -10,7 +10,7 @@ import pytest
 import handful
 from handful.backbones.toy_language import ToyLanguage
 from handful.errors import OptionError
-from handful.strategies.picking import covering, hardness
+from handful.strategies.language.data_selection import covering, hardness
 
 ANIMALS = [f"which animal is {size} and has {part}?" for size in ("big", "small") for part in ("fur", "fins", "wings")]
 SUMS = [f"{a} plus {b}" for a, b in itertools.combinations(range(2, 6), 2)]

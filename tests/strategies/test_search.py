@@ -9,10 +9,10 @@ from handful.data.splits import fold_ids
 from handful.engines import Inline, Processes
 from handful.features.view import View, unit_rows
 from handful.seeding import generator
-from handful.strategies.ensemble import pooled
-from handful.strategies.grids import Grid
-from handful.strategies.heads import Ridge
-from handful.strategies.search import Splits, search
+from handful.strategies.frozen.ensemble import pooled
+from handful.strategies.frozen.heads import Ridge
+from handful.strategies.frozen.search import Splits, search
+from handful.strategies.frozen.search_space import Grid
 from handful.tasks.classification.heads import CENTROID, LOGISTIC, RIDGE
 from handful.tasks.classification.softmax import probabilities
 
@@ -58,9 +58,9 @@ def test_rows_that_do_not_fit_into_memory_together_get_the_same_scores(monkeypat
     x, y = problem()
     grid = Grid((RIDGE, LOGISTIC), (LAST,), (1.0,), True)
     names = {LAST: 3 * np.eye(4, 16, dtype=np.float32)}
-    monkeypatch.setattr("handful.strategies.search._CELLS", 1 << 30)
+    monkeypatch.setattr("handful.strategies.frozen.search._CELLS", 1 << 30)
     whole = search(targets_of(y), x, names, folds_of(y), grid, Inline())
-    monkeypatch.setattr("handful.strategies.search._CELLS", 1000)
+    monkeypatch.setattr("handful.strategies.frozen.search._CELLS", 1000)
     parts = search(targets_of(y), x, names, folds_of(y), grid, Inline())
     for one, other in zip(whole.outcomes, parts.outcomes, strict=True):
         np.testing.assert_allclose(one.scores, other.scores, rtol=1e-5, atol=1e-5)
@@ -71,7 +71,7 @@ def test_rows_that_do_not_fit_into_memory_together_get_the_same_scores(monkeypat
 
 def test_memory_does_not_grow_with_the_fits(monkeypatch):
     """Fits of all rows for all classes at once would be 15 tables; one row needs those of five fits."""
-    monkeypatch.setattr("handful.strategies.search._CELLS", 1 << 16)
+    monkeypatch.setattr("handful.strategies.frozen.search._CELLS", 1 << 16)
     y = np.arange(1200) % 400
     x = {LAST: np.random.default_rng(0).normal(size=(1200, 16)).astype(np.float32)}
     folds = folds_of(y, repeats=1)

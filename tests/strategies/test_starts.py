@@ -4,10 +4,11 @@ import pytest
 from classified import targets_of
 from handful.backbones.toy import ToyText
 from handful.errors import DataError, OptionError
-from handful.strategies.adaptation import adapt, start
-from handful.strategies.prototypes import Prototypes
-from handful.strategies.starts import Episodes, Meta, Related, meta_start
-from handful.strategies.tuned import LowRank, SupCon
+from handful.strategies.frozen.prototypes import Prototypes
+from handful.strategies.tuned.fit import adapt, start
+from handful.strategies.tuned.lora import LowRank
+from handful.strategies.tuned.meta_learning import Episodes, Meta, Related, meta_start
+from handful.strategies.tuned.supcon import SupCon
 from handful.training.activations import Activations
 
 WORDS = {"fruit": "apple pear plum fig", "tool": "saw axe file awl", "colour": "red blue teal grey"}

@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 
 from handful.errors import MachineError, TrainingError
-from handful.strategies import trials
-from handful.strategies.held_out import HeldOut
-from handful.strategies.trials import Race, Trial, near, suggested
-from handful.strategies.tuned import Contrastive, LowRank, SupCon
+from handful.strategies.tuned import hyperparameters
+from handful.strategies.tuned.contrastive import Contrastive
+from handful.strategies.tuned.cross_fit import HeldOut
+from handful.strategies.tuned.hyperparameters import Race, Trial, near, suggested
+from handful.strategies.tuned.lora import LowRank
+from handful.strategies.tuned.supcon import SupCon
 
 TRUTH = np.array([0, 1] * 6)
 
@@ -83,7 +85,7 @@ def test_suggestions_are_the_same_for_a_seed_and_stay_in_their_space():
 def test_a_missing_optuna_is_said_with_the_line_that_installs_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "optuna", None)
     with pytest.raises(MachineError) as error:
-        next(trials.suggested([SupCon], 1, 0, lambda: None))
+        next(hyperparameters.suggested([SupCon], 1, 0, lambda: None))
     assert str(error.value) == (
         "a search needs the package optuna, which is not installed. Run: pip install 'handful[search]'"
     )

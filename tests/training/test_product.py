@@ -6,8 +6,8 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import Linear
 from torch import nn
 
-from handful.training.tuners import product
-from handful.training.tuners.product import OneProduct
+from handful.training.tuners import fast_lora
+from handful.training.tuners.fast_lora import OneProduct
 
 WIDE, FEW, MANY = 7, 2, 8
 
@@ -41,8 +41,8 @@ def layers(bias=True):
 @pytest.fixture
 def products(monkeypatch):
     """How often the factors were added to the weight."""
-    calls, apply = [], product._Product.apply
-    monkeypatch.setattr(product._Product, "apply", lambda *args: calls.append(args) or apply(*args))
+    calls, apply = [], fast_lora._Product.apply
+    monkeypatch.setattr(fast_lora._Product, "apply", lambda *args: calls.append(args) or apply(*args))
     return calls
 
 

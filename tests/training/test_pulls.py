@@ -3,8 +3,9 @@ import pytest
 
 from classified import targets_of
 from handful.backbones.toy import ToyText
-from handful.strategies.adaptation import adapt, start
-from handful.strategies.tuned import Partial, SupCon
+from handful.strategies.tuned.fit import adapt, start
+from handful.strategies.tuned.partial import Partial
+from handful.strategies.tuned.supcon import SupCon
 from handful.training.activations import Activations
 
 TEXTS = [f"{word} w{i}" for i in range(6) for word in ("apple", "saw")]

@@ -13,9 +13,9 @@ from handful.backbones.base import Backbone, State
 from handful.backbones.toy import ToyText
 from handful.errors import OptionError
 from handful.training.activations import Activations
+from handful.training.apply_delta import arrays_of, installed
 from handful.training.batches import Balanced
 from handful.training.body import Body
-from handful.training.installation import arrays_of, installed
 from handful.training.loop import Settings, train
 from handful.training.objectives.classify import CrossEntropy
 from handful.training.tuners import TUNERS, Adapter, Bias, Blocks, HeadOnly, LoRA, Prefix, tuner

@@ -71,7 +71,7 @@ def with_moved(backbone: Backbone, tuner: str, first: int, delta: Mapping[str, N
     Raises:
         BundleError: it does not fit.
     """
-    from handful.training.installation import installed  # a frozen model does without the training code
+    from handful.training.apply_delta import installed  # a frozen model does without the training code
 
     try:
         return installed(backbone, tuner, first, delta)

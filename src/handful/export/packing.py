@@ -19,10 +19,10 @@ from handful.export.reference import Reference
 from handful.features.extract import extract
 from handful.features.sight import Sight
 from handful.features.view import MOVED
-from handful.strategies.ensemble import Linear
-from handful.strategies.frozen import Frozen
-from handful.strategies.ladder import Climb, shipped
-from handful.training.installation import arrays_of, installed
+from handful.strategies.frozen.ensemble import Linear
+from handful.strategies.frozen.rung import Frozen
+from handful.strategies.tuned.ladder import Climb, shipped
+from handful.training.apply_delta import arrays_of, installed
 
 
 def packed_frozen(frozen: Frozen, data: Dataset, backbones: Mapping[str, Backbone]) -> Bundle:

@@ -36,7 +36,7 @@ from handful.export.record import (
     moved_of,
 )
 from handful.readback import checked, damage_is
-from handful.strategies.shots import KINDS, Examples, Shots
+from handful.strategies.language.in_context import KINDS, Examples, Shots
 
 FORMAT = 2
 """Version of the files; a reader refuses what is newer than itself."""

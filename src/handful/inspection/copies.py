@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from handful.data.dataset import Dataset
-from handful.data.prints import picture_print, plain_text, sound_print
+from handful.data.fingerprints import picture_print, plain_text, sound_print
 from handful.errors import DataError
 from handful.inspection.findings import Finding
-from handful.inspection.left_out import Array
 from handful.inspection.likeness import pictures_alike, sounds_alike
+from handful.inspection.loo_logistic import Array
 from handful.inspection.profile import counted, example, rows_of
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from handful.data.conversations import Preference, Row, plain_prompt, words
 from handful.data.dataset import Dataset
-from handful.data.prints import plain_text
+from handful.data.fingerprints import plain_text
 from handful.data.splits import merge_groups
 from handful.inspection.audit import sample, stated
 from handful.inspection.copies import LOOKS, near_pairs, texts_alike

@@ -13,7 +13,7 @@ from scipy.stats import binom
 from handful.data.dataset import Dataset
 from handful.data.names import listed
 from handful.inspection.findings import Finding
-from handful.inspection.left_out import Array, centred, left_out
+from handful.inspection.loo_logistic import Array, centred, left_out
 
 # Chosen on goemotions (single labels), clinc150, masakhanews, trashnet and esc10; see benchmarks/label_errors.py.
 _MARGIN_SHARE, _NEIGHBOUR_SHARE, _SHARPNESS = 0.5, 0.6, 10.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.inspection.left_out import Array, centred
+from handful.inspection.loo_logistic import Array, centred
 
 # Backbones this many standard errors below the best one do not vote on labels.
 _BEHIND = 1.0

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from handful.data.dataset import Dataset
 from handful.inspection.findings import Finding
-from handful.inspection.left_out import Array
+from handful.inspection.loo_logistic import Array
 
 _NEAREST = 3
 """How many neighbours have to be far."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from handful.data.dataset import Dataset
 from handful.inspection.findings import Finding
-from handful.inspection.left_out import Array, centred
+from handful.inspection.loo_logistic import Array, centred
 from handful.inspection.profile import as_shown
 
 SHUFFLES, LEVEL = 499, 0.01

@@ -19,7 +19,7 @@ from handful.data.dataset import Dataset
 from handful.data.names import listed
 from handful.data.traits import Trait, traits_of
 from handful.inspection.findings import Finding
-from handful.inspection.left_out import Array
+from handful.inspection.loo_logistic import Array
 
 # Shuffles of the labels, and the p-value from which on a rule is told.
 SHUFFLES, LEVEL = 199, 0.01

@@ -18,8 +18,8 @@ from handful.report.page import environment, findings_named, inlined
 from handful.report.usage import quoted
 from handful.report.words import printable
 from handful.run import Training
-from handful.strategies.forgetting import FORGOTTEN
-from handful.strategies.shots import words_of
+from handful.strategies.language.forgetting import FORGOTTEN
+from handful.strategies.language.in_context import words_of
 
 if TYPE_CHECKING:
     from handful.speech import LanguageRun

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from handful.strategies.catalog import catalog as catalog
+from handful.strategies.registry import catalog as catalog

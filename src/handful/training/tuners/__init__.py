@@ -8,8 +8,8 @@ from handful.training.tuners.base import Tuner as Tuner
 from handful.training.tuners.inplace import Bias as Bias
 from handful.training.tuners.inplace import Blocks as Blocks
 from handful.training.tuners.inplace import HeadOnly as HeadOnly
-from handful.training.tuners.inserted import IA3 as IA3
-from handful.training.tuners.inserted import LoRA as LoRA
+from handful.training.tuners.peft_tuners import IA3 as IA3
+from handful.training.tuners.peft_tuners import LoRA as LoRA
 from handful.training.tuners.prefix import Prefix as Prefix
 from handful.training.tuners.prefix import Prompt as Prompt
 

@@ -14,7 +14,7 @@ from handful.backbones.base import Backbone, Remembers, State
 from handful.training.body import Body
 from handful.training.loop import Group
 from handful.training.tuners.base import Delta, Tuner, copied, groups_of, put, weighted_mean
-from handful.training.tuners.inserted import needs_tokens
+from handful.training.tuners.peft_tuners import needs_tokens
 
 
 class Opened(nn.Module, Remembers):

@@ -1,0 +1,208 @@
+"""Rung 0 of the ladder: all heads on all views of frozen features, pooled as far as the rows support them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.data.dataset import Dataset
+from handful.data.splits import merge_groups
+from handful.engines import Engine
+from handful.errors import DataError, OptionError
+from handful.evaluation.protocol import draw_folds, protocol_for
+from handful.evaluation.verdicts import Held, Rows
+from handful.features.sight import Sight
+from handful.features.view import Matrix, views_of
+from handful.inspection.profile import duplicate_groups
+from handful.seeding import generator
+from handful.strategies.frozen.ensemble import Linear, describe, pooled
+from handful.strategies.frozen.search import Search, search
+from handful.strategies.frozen.search_space import Shape, affordable
+from handful.tasks.base import Targets
+
+# The search plans to use this share of the budget; extraction and the report take the rest.
+SEARCH_SHARE = 0.5
+# The smallest search is planned for this many seconds, whatever the budget.
+SEARCH_LEAST = 1.0
+# Nested folds hold out one group to score on and one to choose by, and learn from the others.
+FEWEST_GROUPS = 3
+ENSEMBLE = "ensemble"
+"""The arm that pools all families of heads."""
+
+
+@dataclass(frozen=True)
+class Few:
+    """Rung 0 on the few folds that weights are moved on, each of which costs a training."""
+
+    folds: NDArray[np.int64]
+    """(N,) the fold of each row."""
+    whole: NDArray[np.float64]
+    """(N, K) out-of-fold answers of the whole procedure."""
+    arms: tuple[Held, ...]
+    """Each family of settings on all repeats, and on these folds."""
+    protocol: str
+    """How rows were held out."""
+
+    @property
+    def count(self) -> int:
+        """How many folds there are."""
+        return int(self.folds.max()) + 1
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The outcome of rung 0."""
+
+    found: Search
+    """Every setting on the same folds."""
+    arm: str
+    """What the model is called in the scores: ``ensemble``, or the one family of heads that was asked for."""
+    model: Linear
+    """The settings that the rows support, pooled and fitted on all rows."""
+    whole: NDArray[np.float64]
+    """(R, N, K) out-of-fold answers of the whole procedure, every choice made inside the folds."""
+    arms: tuple[Held, ...]
+    """Each family of settings, the reference first."""
+    rows: Rows
+    """What was held out."""
+    protocol: str
+    """How."""
+    matrix: Matrix
+    """(N, D) the features that the model reads."""
+    again: Callable[[], tuple[str, Search]]
+    """The same settings on few folds, and how these are called."""
+
+    def answers(self, features: Mapping[tuple[str, int], Matrix]) -> NDArray[np.float64]:
+        """What the model answers to other items. (backbone, depth) → (Q, D) to (Q, K)."""
+        return self.rows.targets.task.outputs(self.model.scores(self.model.view.matrix(features)))
+
+    @cached_property
+    def few(self) -> Few:
+        """What faces a model whose weights moved."""
+        protocol, found = self.again()
+        on_few = {arm.name: arm.outputs for arm in _every(found)}
+        arms = tuple(replace(arm, on_few=on_few.get(arm.name)) for arm in self.arms)
+        return Few(found.folds[0], on_few[self.arm][0], arms, protocol)
+
+
+@dataclass(frozen=True)
+class SearchTerms:
+    """Under which terms heads are compared."""
+
+    strategies: Sequence[str]
+    """The arms to try."""
+    budget: float
+    """Seconds for the whole run."""
+    seed: int
+    """Fixes the folds."""
+    engine: Engine
+    """Where the fits run."""
+    progress: Callable[[int, int], None] = lambda done, total: None
+    """Called with settings done and settings in all."""
+
+
+def climb(targets: Targets, data: Dataset, sight: Sight, terms: SearchTerms) -> Frozen:
+    """Compare all heads on all views and pool those that the rows support.
+
+    Args:
+        targets: what is wanted of the N rows.
+        data: the rows.
+        sight: their features.
+        terms: what to try, and how long.
+
+    Returns:
+        The search, and the model fitted on all rows.
+
+    Raises:
+        DataError: the rows are of fewer than three groups, or fewer than three different items.
+        OptionError: zero-shot is asked for alone and the class names say nothing.
+    """
+    task = targets.task
+    strata, design = task.strata(targets), task.design(targets)
+    views = {view: view.matrix(sight.items) for view in views_of(sight.depths)}
+    names = {view: view.matrix(sight.names) for view in views} if sight.names else {}
+    groups = _together(data)
+    protocol = protocol_for(strata, groups, data.groups is not None)
+    heads = [head for name, head in task.heads.items() if name in terms.strategies]
+    alone = task.named_alone and "zero-shot" in terms.strategies
+    if not heads and not (names and alone):
+        raise OptionError(
+            f"strategies must name more than zero-shot for {data.source}, because zero-shot needs texts, and classes "
+            "that are called by words. Add centroid or another."
+        )
+    shape = Shape(len(data), max(x.shape[1] for x in views.values()), design.shape[1], bool(names))
+    allowed = max(SEARCH_LEAST, SEARCH_SHARE * terms.budget)
+    grid, repeats = affordable(heads, tuple(views), shape, protocol, allowed, alone)
+    protocol = replace(protocol, repeats=repeats)
+    folds = draw_folds(protocol, task.shares(targets), groups, generator(terms.seed, "folds"))
+    found = search(targets, views, names, folds, grid, terms.engine, terms.progress)
+
+    def again() -> tuple[str, Search]:
+        few = protocol.fewest
+        dealt = draw_folds(few, task.shares(targets), groups, generator(terms.seed, "few folds"))
+        return few.name, search(targets, views, names, dealt, grid, terms.engine)
+
+    model = pooled(found.members(range(len(found.settings))), sight.items, sight.names, design)
+    families, arms = list(dict.fromkeys(setting.arm for setting in found.settings)), _every(found)
+    arm = families[0] if len(families) == 1 else ENSEMBLE
+    independent = len(np.unique(groups)) == len(groups)
+    return Frozen(
+        found=found,
+        arm=arm,
+        model=model,
+        whole=next(held.outputs for held in arms if held.name == arm),
+        arms=(_reference(targets, len(folds)), *arms),
+        rows=Rows(targets, None if independent else groups, data.rows),
+        protocol=protocol.name,
+        matrix=model.view.matrix(sight.items),
+        again=again,
+    )
+
+
+def _together(data: Dataset) -> NDArray[np.int64]:
+    """(N,) rows that share a number share a fold: those of one group, and those with the same content.
+
+    Raises:
+        DataError: there are too few of them.
+    """
+    duplicates = duplicate_groups(data)
+    groups = merge_groups(np.asarray(data.groups), duplicates) if data.groups else duplicates
+    count = len(np.unique(groups))
+    if count < FEWEST_GROUPS:
+        must = "come from at least {} groups" if data.groups else "be at least {} different items"
+        add = "rows of other groups, or use none (--group '')" if data.groups else "other items"
+        raise DataError(
+            f"the rows of {data.source} must {must.format(FEWEST_GROUPS)}, got {count}: one to learn from, one to "
+            f"choose by and one to be scored on. Add {add}."
+        )
+    return groups
+
+
+def _reference(targets: Targets, repeats: int) -> Held:
+    """What looks at no item, made of all rows: held-out rows would make a class look rare just where it is."""
+    constant = targets.task.constant(targets)  # (K,)
+    return Held(targets.task.reference.name, np.broadcast_to(constant, (repeats, len(targets), len(constant))))
+
+
+def _every(found: Search) -> list[Held]:
+    """One arm per family of heads, one per way to look where there are several, and one that pools all heads."""
+    by_head: dict[str, list[int]] = {}
+    by_backbone: dict[str, list[int]] = {}
+    for q, setting in enumerate(found.settings):
+        by_head.setdefault(setting.arm, []).append(q)
+        look = setting.view.backbones[0] if len(setting.view.backbones) == 1 else "joined"
+        by_backbone.setdefault(look, []).append(q)
+    arms = {**by_head, **(by_backbone if len(by_backbone) > 1 else {})}
+    if len(by_head) > 1:
+        arms[ENSEMBLE] = list(range(len(found.settings)))
+    return [
+        Held(
+            name, found.nested(at), seconds=sum(found.outcomes[q].seconds for q in at),
+            setting=describe(found.members(at)),
+        )
+        for name, at in arms.items()
+    ]  # fmt: skip

@@ -1,0 +1,173 @@
+"""Strategies that make a language model answer as the rows do, as scikit-learn estimators of prompts and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from handful.backbones import catalog
+from handful.backbones.base import default_device
+from handful.backbones.decoding import answers
+from handful.backbones.language import LanguageBackbone, Sampling
+from handful.data.conversations import Conversation, asked
+from handful.errors import DataError, OptionError
+from handful.evaluation.answers import exact_match
+from handful.strategies.language.forgetting import replayed
+from handful.strategies.language.in_context import Examples, Shots
+from handful.strategies.language.recipes import RECIPES, Lesson, speak
+
+Prompt = str | Sequence[Mapping[str, Any]]
+
+
+class Speaking(BaseEstimator):
+    """What both share: prompts and answers go in, answers come out.
+
+    Learned: ``backbone_`` (the model that answers), ``longest_`` (how many tokens an answer gets at most).
+    """
+
+    backbone: Any
+    seed: int
+
+    def predict(self, prompts: Sequence[Prompt]) -> list[str]:
+        """The most likely answer to each of N prompts.
+
+        Raises:
+            DataError: a prompt is empty or no conversation.
+            sklearn.exceptions.NotFittedError: ``fit`` was not called.
+        """
+        check_is_fitted(self, "backbone_")
+        backbone, longest = self.backbone_, self.longest_
+        rows = [self._shown(Conversation(asked(prompt), "")) for prompt in prompts]
+        questions = [backbone.chat.question(row.prompt, backbone.context - longest) for row in rows]
+        return answers(backbone, questions, Sampling(longest, seed=self.seed))
+
+    def score(self, prompts: Sequence[Prompt], wanted: Sequence[str]) -> float:
+        """The share of answers that are exact, but for space between words."""
+        return float(np.mean([exact_match(a, b) for a, b in zip(self.predict(prompts), wanted, strict=True)]))
+
+    def losses(self, prompts: Sequence[Prompt], wanted: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Minus the log likelihood of wanted answers in nats, (N,), and how many tokens each has, (N,)."""
+        check_is_fitted(self, "backbone_")
+        rows = [self._shown(row) for row in _rows(prompts, wanted)]
+        backbone: LanguageBackbone = self.backbone_
+        return backbone.losses([backbone.chat.tokens(row, backbone.context) for row in rows])
+
+    def _shown(self, row: Conversation) -> Conversation:
+        """The row as the model is asked."""
+        return row
+
+    def _start(self, rows: Sequence[Conversation]) -> LanguageBackbone:
+        """The model as it is, and how long answers may get."""
+        found = self.backbone
+        if not isinstance(found, LanguageBackbone):
+            name = catalog.defaults("language")[0] if found == "auto" else str(found)
+            found = catalog.load(name, "language").to(default_device())
+        assert isinstance(found, LanguageBackbone)
+        self.longest_ = found.room(rows)
+        return found
+
+
+@dataclass
+class Prompted(Speaking):
+    """A frozen model that is shown rows as earlier turns of the conversation."""
+
+    name: ClassVar[str] = "in-context"
+
+    backbone: Any = "auto"
+    """A name of the catalogue, a folder or hub id, or a LanguageBackbone; auto takes the default one."""
+    kind: str = "nearest"
+    """``nearest`` or ``diverse``."""
+    count: int = 4
+    """How many rows are shown; 0 asks the model as it is."""
+    seed: int = 0
+    """Not used: the most likely answer is given."""
+
+    def fit(self, prompts: Sequence[Prompt], wanted: Sequence[str]) -> Prompted:
+        """Keep N prompts and their answers to show.
+
+        Raises:
+            DataError: a prompt or answer is missing.
+        """
+        rows = _rows(prompts, wanted)
+        self.backbone_ = self._start(rows)
+        self.examples_ = Examples(rows, Shots(self.kind, self.count)) if self.count else None
+        return self
+
+    def _shown(self, row: Conversation) -> Conversation:
+        if self.examples_ is None:
+            return row
+        return self.examples_.before(row, self.backbone_.chat, self.backbone_.context)
+
+
+@dataclass
+class Instructed(Speaking):
+    """A model whose weights move until the answers of the rows are likely.
+
+    Learned beside: ``delta_`` (what moved), ``log_`` (every update), ``moved_`` (how many weights could move).
+    """
+
+    name: ClassVar[str] = "lora"
+
+    backbone: Any = "auto"
+    """A name of the catalogue, a folder or hub id, or a LanguageBackbone; auto takes the default one."""
+    strategy: str = "lora"
+    """Which weights move, one of ``RECIPES``."""
+    updates: int = 100
+    """How many times they are moved."""
+    rate: float | None = None
+    """The highest learning rate; by default that of the strategy."""
+    batch: int = 4
+    """Rows per update."""
+    fade: float = 1.0
+    """How far to go from the weights as they were to the tuned ones, 0 to 1 (WiSE-FT): less forgets less."""
+    l2_sp: float = 0.0
+    """How strongly the weights are drawn back to where they began."""
+    replay: float = 0.0
+    """How many answers of the model as it was, to general prompts, go with each row of an update; 0.25 is a start."""
+    seed: int = 0
+    """Fixes the order of rows."""
+
+    def fit(self, prompts: Sequence[Prompt], wanted: Sequence[str]) -> Instructed:
+        """Learn from N prompts and their answers.
+
+        Raises:
+            DataError: a prompt or answer is missing.
+            OptionError: there is no such strategy, or the model cannot be tuned so.
+            TrainingError: the training ran away.
+        """
+        if self.strategy not in RECIPES:
+            raise OptionError(
+                f"strategy must be one of {', '.join(RECIPES)}, got {self.strategy!r}. Choose one of them."
+            )
+        rows = _rows(prompts, wanted)
+        start = self._start(rows)
+        known = RECIPES[self.strategy]
+        recipe = replace(known, rate=self.rate or known.rate, batch=self.batch)
+        recipe = replace(recipe, l2_sp=self.l2_sp, fade=self.fade, replay=self.replay)
+        why = recipe.tuner.refusal(start)
+        if why is not None:
+            raise OptionError(f"strategy {self.strategy} cannot be used: {why}. Choose another.")
+        kept = replayed(start, self.seed) if self.replay else ()
+        lesson = Lesson.of(start, [start.chat.tokens(row, start.context) for row in rows], recipe, replay=kept)
+        spoken = speak(start, lesson, np.arange(len(rows)), recipe, recipe.settings(self.updates, self.seed))
+        self.delta_, self.log_, self.moved_ = spoken.delta, spoken.log, spoken.moved
+        self.backbone_ = spoken.backbone(start)
+        return self
+
+
+def _rows(prompts: Sequence[Prompt], wanted: Sequence[str]) -> list[Conversation]:
+    """Prompts and answers as rows."""
+    if isinstance(prompts, str) or len(prompts) != len(wanted) or not len(prompts):
+        raise DataError(
+            f"prompts and answers must be lists of one length, at least 1, got {len(prompts)} and {len(wanted)}. "
+            "Give one answer for each prompt."
+        )
+    empty = next((i for i, answer in enumerate(wanted) if not str(answer).strip()), None)
+    if empty is not None:
+        raise DataError(f"the answer of row {empty} must not be empty. Write it, or leave the row out.")
+    return [Conversation(asked(prompt), str(answer)) for prompt, answer in zip(prompts, wanted, strict=True)]

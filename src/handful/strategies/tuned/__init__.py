@@ -1,0 +1,1 @@
+"""Strategies that move weights: what each is, how it is fitted, held out, compared, searched and resumed."""

@@ -1,0 +1,46 @@
+"""The shelf: what the frozen blocks gave, kept while a climb lasts, once per depth and number of versions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from handful.backbones.base import Backbone
+from handful.data.dataset import Dataset
+from handful.features.sight import telling_names
+from handful.strategies.tuned.recipe import Recipe, versions_of
+from handful.training.activations import Activations
+
+
+@dataclass
+class Shelf:
+    """Activations of the rows of a Dataset and of the names of its classes, made when a recipe first asks for them."""
+
+    data: Dataset
+    """The rows."""
+    backbone: Backbone
+    """Whose blocks run."""
+    kept: dict[tuple[int, int, bool], Activations] = field(default_factory=dict)
+    """(frozen blocks, augmented versions, whether bold) → what they gave."""
+
+    def of(self, recipe: Recipe) -> Activations:
+        """The activations that a recipe starts from."""
+        key = (recipe.first(self.backbone), recipe.versions, recipe.bold)
+        if key not in self.kept:
+            self.kept[key] = activations_for(self.backbone, self.data.items, self.data.classes, recipe)
+        return self.kept[key]
+
+
+def activations_for(backbone: Backbone, items: Sequence[Any], classes: Sequence[str], recipe: Recipe) -> Activations:
+    """What the frozen blocks give for items, for the versions of each that a recipe asks for, and for class names.
+
+    Args:
+        backbone: whose blocks run.
+        items: N texts, pictures or sounds.
+        classes: C sorted names.
+        recipe: how weights will move.
+    """
+    versions = versions_of(items, backbone.modality, recipe)
+    names = telling_names(classes, backbone.modality)
+    return Activations.of(backbone, versions, recipe.first(backbone), names=names)

@@ -1,0 +1,23 @@
+"""The strategy ``bias``: biases and norms alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handful.strategies.tuned.strategy import Pairs
+from handful.training.tuners import Bias, Tuner
+
+
+@dataclass
+class BiasOnly(Pairs):
+    """Only biases and norms move (BitFit)."""
+
+    name = "bias"
+    rate: float = 3e-3
+    """The highest learning rate."""
+    share: float = 1.0
+    """The share of the blocks, from the top, that take part."""
+
+    def tuner(self) -> Tuner:
+        """Biases and norms."""
+        return Bias()

@@ -1,0 +1,110 @@
+"""Held-out scores of a strategy that moves weights: one training per fold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.evaluation.calibration import calibrated
+from handful.evaluation.metrics import Scale
+from handful.strategies.frozen.search import SHARPNESS
+from handful.strategies.frozen.solver import ABSENT
+from handful.strategies.tuned.fit import adapt, scored
+from handful.strategies.tuned.recipe import Recipe
+from handful.tasks.base import Targets
+from handful.training.activations import Activations
+from handful.training.loop import Update
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What the trainings of all folds came to."""
+
+    outputs: NDArray[np.float64]
+    """(N, K) held-out answers, calibrated on the other folds."""
+    sharpness: float
+    """The calibration that all held-out scores support."""
+    curves: tuple[tuple[Update, ...], ...]
+    """The log of each fold's training."""
+    train: float
+    """The headline metric on the rows that a fold learned from, mean over folds."""
+    held: float
+    """The same on the rows that it did not."""
+    moved: int
+    """How many weights could move."""
+    seconds: float
+    """What all folds took."""
+    named: int
+    """In how many of them the names of the classes were learned from as well."""
+    scale: Scale = field(default_factory=Scale)
+    """How ``train`` and ``held`` are told."""
+
+
+def hold_out(
+    targets: Targets,
+    activations: Activations,
+    folds: NDArray[np.int64],
+    recipe: Recipe,
+    *,
+    file: Callable[[int], Path | None] = lambda fold: None,
+    progress: Callable[[int, Update], None] = lambda fold, update: None,
+    go_on: Callable[[int, NDArray[np.float64]], bool] = lambda done, losses: True,
+) -> HeldOut | None:
+    """Fit a recipe without each fold in turn.
+
+    Args:
+        targets: what is wanted of the N rows.
+        activations: of all N rows, at the depth of the recipe.
+        folds: (N,) fold of each row.
+        recipe: how.
+        file: fold → where the state of its training is kept.
+        progress: called with the fold after every update.
+        go_on: called after every fold with the folds done and the loss of the rows held out so far; where it
+            says no, the rest is left undone.
+
+    Returns:
+        The held-out answers, or None where it was stopped.
+
+    Raises:
+        TrainingError: a training ran away.
+    """
+    start, task = time.perf_counter(), targets.task
+    scores = np.full((len(targets), task.design(targets).shape[1]), ABSENT, np.float32)
+    curves, right, moved, named = [], list[float](), 0, 0
+    count = int(folds.max()) + 1
+    for k in range(count):
+        rows, out = np.flatnonzero(folds != k), folds == k
+        learned = targets.take(rows)
+        if not task.design(learned).std(0).any():  # nothing to tell apart
+            scores[out] = 0
+            continue
+        tried = adapt(activations, rows, learned, recipe, checkpoint=file(k), progress=_of_fold(k, progress))
+        found = scored(tried.body, activations, ~out, targets, recipe.penalty)
+        scores[out] = found[out]
+        right.append(_measured(found[rows], learned))
+        curves.append(tried.log)
+        moved, named = tried.moved, named + tried.named
+        if 0 < k < count - 1:  # one fold alone has no other to be calibrated on
+            done = folds <= k
+            sofar, _ = calibrated(scores[done], targets.take(done), folds[done], SHARPNESS)
+            if not go_on(k + 1, task.losses(sofar, targets.take(done))):
+                return None
+    outputs, sharpness = calibrated(scores, targets, folds, SHARPNESS)
+    held, train = _measured(scores, targets), float(np.mean(right)) if right else 0.0
+    scale, seconds = task.headline.scale, time.perf_counter() - start
+    return HeldOut(outputs, sharpness, tuple(curves), train, held, moved, seconds, named, scale)
+
+
+def _measured(scores: NDArray[np.float32], targets: Targets) -> float:
+    """The headline metric of scores (N, K)."""
+    task = targets.task
+    return task.headline.of(task.outputs(scores)[None], targets).value
+
+
+def _of_fold(fold: int, progress: Callable[[int, Update], None]) -> Callable[[Update, int], None]:
+    return lambda update, total: progress(fold, update)

@@ -1,0 +1,16 @@
+"""The strategy ``full``: all blocks with a classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handful.strategies.tuned.partial import Partial
+
+
+@dataclass
+class Full(Partial):
+    """All blocks with a classifier; what lies below the first block stays, since few rows touch few of its words."""
+
+    name = "full"
+    share: float = 1.0
+    """The share of the blocks, from the top, that take part."""

@@ -1,0 +1,19 @@
+"""The strategy ``gradual``: blocks that begin to move one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from handful.strategies.tuned.partial import Partial
+from handful.strategies.tuned.recipe import Recipe
+
+
+@dataclass
+class Gradual(Partial):
+    """One block after the other begins to move, top block first, as long as rows held out inside get better."""
+
+    name = "gradual"
+
+    def recipe(self) -> Recipe:
+        """As partial, with the number of blocks left to the rows."""
+        return replace(super().recipe(), gradual=True)

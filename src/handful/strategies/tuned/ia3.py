@@ -1,0 +1,23 @@
+"""The strategy ``ia3``: factors on the outputs of layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handful.strategies.tuned.strategy import Pairs
+from handful.training.tuners import IA3, Tuner
+
+
+@dataclass
+class Factors(Pairs):
+    """Factors on the outputs of layers, (IA)³."""
+
+    name = "ia3"
+    rate: float = 1e-2
+    """The highest learning rate."""
+    share: float = 1.0
+    """The share of the blocks, from the top, that take part."""
+
+    def tuner(self) -> Tuner:
+        """One factor per output."""
+        return IA3()

@@ -1,0 +1,75 @@
+"""What is known of a strategy from other sets: the prior of a decision, for one recipe with its settings and no other.
+
+The numbers are fitted by ``benchmarks/decision.py --fit`` on the draws of ``benchmarks/results/decision.csv``, of sets
+that no table of results is made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from handful.evaluation.decision import Prior
+from handful.strategies.tuned.strategy import Tuned
+from handful.tasks.base import Targets
+
+
+@dataclass(frozen=True)
+class Experience:
+    """How the gain of a recipe, pooled with the frozen model, depends on what is seen before it is tried.
+
+    The mean is linear in three things: the logarithm of the number of classes by 4, that of the rows per class by 8,
+    and how good the frozen model is: its held-out loss by that of knowing how frequent the classes are, less a half.
+    """
+
+    level: float
+    """The gain, as a share of the frozen loss, of four classes with eight rows each and half the loss of chance."""
+    classes: float
+    """What it changes with the number of classes."""
+    rows: float
+    """What it changes with the rows per class."""
+    left: float
+    """What it changes with the loss that is left."""
+    prior: Prior
+    """Spread, harm and how often it was better; its mean is not used."""
+
+    def given(self, classes: int, per_class: float, left: float) -> Prior:
+        """The prior for so many classes and rows of each, where so large a share of the loss of chance is left."""
+        mean = (
+            self.level
+            + self.classes * np.log(classes / 4)
+            + self.rows * np.log(per_class / 8)
+            + self.left * (min(left, 1.0) - 0.5)
+        )
+        return replace(self.prior, mean=float(mean))
+
+
+EXPERIENCE: Mapping[tuple[str, str, str], Experience] = {
+    ("classification", "text", "contrastive"): Experience(
+        0.15, 0.0, 0.0, 0.0, Prior(0.15, 0.12, 0.05, -0.5, 0.5),
+    ),
+}  # fmt: skip
+"""(task, modality, strategy) → what is known of it with its own settings.
+
+Only what is here is tried without being named; on pictures and sounds the mean over sets is nothing, though textures
+gain. What else is named is judged by the rows alone.
+"""
+
+
+def known(strategy: Tuned, modality: str, targets: Targets, loss: float, constant: float) -> Prior | None:
+    """What is known of a strategy; None where it was not measured, or where its settings are others than its own.
+
+    Args:
+        strategy: what would be tried.
+        modality: of the items.
+        targets: what is wanted of the N rows.
+        loss: held-out loss of the frozen model.
+        constant: the loss of an answer that looks at no item.
+    """
+    found = EXPERIENCE.get((targets.task.name, modality, strategy.name))
+    if found is None or replace(strategy, seed=0, backbone="auto") != type(strategy)():
+        return None
+    classes = max(2, len(targets.names))
+    return found.given(classes, max(1.0, len(targets) / classes), loss / max(constant, 1e-9))

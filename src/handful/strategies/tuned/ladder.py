@@ -1,0 +1,320 @@
+"""The ladder above rung 0: weights move, and the held-out rows say whether that pays."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.backbones.base import Backbone
+from handful.data.dataset import Dataset
+from handful.errors import HandfulError
+from handful.evaluation.decision import Decided, Prior, decide
+from handful.evaluation.selection import composed, halved
+from handful.evaluation.verdicts import Held
+from handful.features.view import MOVED, Matrix, View
+from handful.strategies.frozen.ensemble import Linear, pooled_with
+from handful.strategies.frozen.rung import Frozen
+from handful.strategies.tuned.activation_cache import Shelf
+from handful.strategies.tuned.cost import Offer, offers
+from handful.strategies.tuned.cross_fit import HeldOut, hold_out
+from handful.strategies.tuned.fit import Adapted, adapt, fitted
+from handful.strategies.tuned.hyperparameters import GoOn, Race, Trial, near, suggested
+from handful.strategies.tuned.resume import Decisions
+from handful.strategies.tuned.strategy import Tuned
+from handful.training.loop import Update
+
+Say = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One strategy on the folds of rung 0."""
+
+    name: str
+    """How the arm is called."""
+    strategy: Tuned
+    """What was tried."""
+    found: HeldOut
+    """Its own held-out answers."""
+    outputs: NDArray[np.float64]
+    """(N, K) held-out answers of the frozen model and this one pooled: what would be shipped."""
+    share: float
+    """How much of the pool is the tuned model; the rest is the frozen one."""
+    decided: Decided
+    """How it fared against the arm below."""
+    prior: Prior | None = None
+    """What benchmarks say about the strategy, if they do."""
+
+
+@dataclass(frozen=True)
+class Climb:
+    """What happened above rung 0."""
+
+    rungs: tuple[Rung, ...]
+    """Every strategy that was tried, in order."""
+    chosen: Rung | None
+    """The one that replaced the frozen model, or None."""
+    final: Adapted | None
+    """The chosen strategy fitted on all rows."""
+    whole: NDArray[np.float64] | None
+    """(1, N, K) answers of the whole procedure on the few folds, every fold decided without its rows; None:
+    as rung 0."""
+    arms: tuple[Held, ...]
+    """All arms of the comparison: the frozen ones, then the rungs."""
+    notes: tuple[str, ...]
+    """What was tried or left out, and why, one sentence each."""
+    trials: tuple[Trial, ...] = ()
+    """Every other setting that was tried."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Under which terms a climb takes place."""
+
+    wanted: Sequence[str]
+    """Names of strategies that move weights."""
+    named: bool
+    """Whether the user named them; otherwise only those are tried that benchmarks say are worth it."""
+    budget: float
+    """Seconds left."""
+    seed: int = 0
+    """Fixes batches and dropout."""
+    say: Say = lambda stage, done, total: None
+    """Called with stage, steps done and steps in all."""
+    trials: int = 0
+    """How many settings of a wide space to try after the defaults."""
+    near: bool = False
+    """Whether to spend what is left of the budget on settings near the best default."""
+    checkpoints: Path | None = None
+    """A folder for the state of each training, so that a killed run can go on."""
+
+
+def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> Climb:
+    """Try to beat the frozen model by moving weights, as long as the budget lasts.
+
+    Args:
+        data: N labelled rows.
+        backbone: what would move.
+        frozen: the outcome of rung 0, which is asked again on the few folds that weights are moved on.
+        terms: what is wanted, and how long it may take.
+
+    Returns:
+        What was tried, and what ships.
+    """
+    ends = time.perf_counter() + terms.budget
+    shelf = Shelf(data, backbone)
+    offered, notes = offers(shelf, frozen, terms.wanted, terms.named, terms.budget, terms.seed)
+    unsearched = f"The search for {terms.trials} further settings was left out: no weights were moved before it."
+    if not offered:
+        notes += [unsearched] * bool(terms.trials)
+        return Climb((), None, None, None, frozen.arms, tuple(notes))
+    decided = Decisions.read(terms.checkpoints)
+    below = _Below(frozen.few.whole, None)
+    rungs: list[Rung] = []
+    for offer in offered:
+        left = ends - time.perf_counter()
+        if not decided.go(offer.strategy.name, offer.seconds <= left):
+            notes.append(f"{offer} was left out: {max(0.0, left):.0f} s of the budget were left.")
+            continue
+        try:
+            rung = _try(offer, shelf, frozen, below, terms)
+        except HandfulError as error:
+            notes.append(f"{offer.strategy.name} failed and was given up: {error}")
+            continue
+        rungs.append(rung)
+        notes.append(_told(rung))
+        below = below.after(rung)
+    trials: tuple[Trial, ...] = ()
+    if terms.trials and not rungs:
+        notes.append(unsearched)
+    if rungs and (terms.trials or terms.near):
+        go = decided.within(ends)
+        searched, trials = _race(offered, shelf, rungs, frozen, below, terms, go)
+        if searched is not None:
+            rungs.append(searched)
+            notes.append(_told(searched))
+            below = below.after(searched)
+    chosen = _standing(rungs)
+    final = None
+    if chosen is not None:
+        try:
+            final = _refit(shelf, frozen, chosen, terms)
+        except HandfulError as error:
+            notes.append(f"{chosen.name} failed on all rows, so the frozen model stays: {error}")
+            chosen, below = None, _Below(frozen.few.whole, None)
+    whole = None if below.whole is None else below.whole[None]
+    # Where nothing passed, on all rows or in a fold, the procedure gave the frozen answers, of which all repeats count.
+    if chosen is None and whole is not None and np.array_equal(whole[0], frozen.few.whole):
+        whole = None
+    arms = (*frozen.few.arms, *(_arm(rung) for rung in rungs))
+    return Climb(tuple(rungs), chosen, final, whole, arms, tuple(notes), trials)
+
+
+def shipped(rung: Rung, frozen: Frozen, base: str, depth: int, seen: Matrix) -> Linear:
+    """What a rung that ships answers with: a head on the tuned backbone, pooled with the frozen model.
+
+    Args:
+        rung: what was chosen.
+        frozen: what stands below it.
+        base: the backbone whose weights moved.
+        depth: of its last block.
+        seen: (N, D) what the tuned backbone sees in the rows.
+    """
+    part = base + MOVED, depth
+    head = fitted(seen, frozen.rows.targets, rung.strategy.recipe().penalty)
+    coef, intercept = (rung.found.sharpness * part for part in head)
+    tuned = Linear.of(View((part,)), {part: seen}, coef, intercept)
+    return pooled_with(frozen.model, tuned, rung.share)
+
+
+def _standing(rungs: Sequence[Rung]) -> Rung | None:
+    """The last rung that replaced the arm below it, or None where the frozen model stands."""
+    return next((rung for rung in reversed(rungs) if rung.decided.passed), None)
+
+
+def _refit(shelf: Shelf, frozen: Frozen, chosen: Rung, terms: Terms) -> Adapted:
+    """Fit the chosen strategy on all rows, with the number of updates that the folds had."""
+    recipe, targets = chosen.strategy.recipe(), frozen.rows.targets
+    stage = f"{chosen.name} on all rows"
+    return adapt(
+        shelf.of(recipe), np.arange(len(targets)), targets, recipe, checkpoint=_file(terms, chosen.name, "all"),
+        progress=lambda update, total: terms.say(stage, update.number + 1, total),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Below:
+    """What the next rung has to beat."""
+
+    best: NDArray[np.float64]
+    """(N, K) held-out answers of the arm that stands."""
+    whole: NDArray[np.float64] | None
+    """(N, K) what all decisions so far made of each fold without its rows; None before the first."""
+
+    def against(self, rival: NDArray[np.float64], frozen: Frozen, prior: Prior | None) -> Decided:
+        """Let a rival try to replace the arm that stands."""
+        rows, folds = frozen.rows, frozen.few.folds
+        decided = decide(self.best, rival, rows.targets, folds, rows.groups, prior)
+        if self.whole is None:
+            return decided
+        # Where the arm below stays, that is what earlier decisions made of it.
+        stays = (decided.whole == self.best).all(1)
+        return replace(decided, whole=np.where(stays[:, None], self.whole, decided.whole))
+
+    def after(self, rung: Rung) -> _Below:
+        """What stands once a rung was tried."""
+        return _Below(rung.outputs if rung.decided.passed else self.best, rung.decided.whole)
+
+
+def _try(offer: Offer, shelf: Shelf, frozen: Frozen, below: _Below, terms: Terms) -> Rung:
+    """Fit the strategy without each fold in turn, and decide."""
+    strategy, rows = offer.strategy, frozen.rows
+    done = itertools.count(1)
+
+    def progress(fold: int, update: Update) -> None:
+        terms.say(str(offer), next(done), (offer.fits - 1) * strategy.updates)
+
+    recipe = strategy.recipe()
+    found = hold_out(
+        rows.targets, shelf.of(recipe), frozen.few.folds, recipe,
+        file=lambda fold: _file(terms, strategy.name, str(fold)), progress=progress,
+    )  # fmt: skip
+    assert found is not None
+    return _faced(strategy.name, strategy, found, found.outputs, frozen, below, offer.prior)
+
+
+def _faced(
+    name: str, strategy: Tuned, found: HeldOut, tuned: NDArray[np.float64], frozen: Frozen, below: _Below,
+    prior: Prior | None,
+) -> Rung:  # fmt: skip
+    """Pool tuned answers (N, K) with those of the frozen model, and decide."""
+    rows = frozen.rows
+    outputs, share = halved(frozen.few.whole, tuned, rows.targets, frozen.few.folds, rows.groups, prior)
+    # What is known is how it fares against the frozen model; what stands above that it has to beat by the rows alone.
+    known = prior if below.best is frozen.few.whole else None
+    return Rung(name, strategy, found, outputs, share, below.against(outputs, frozen, known), known)
+
+
+def _race(
+    offered: Sequence[Offer],
+    shelf: Shelf,
+    tried: Sequence[Rung],
+    frozen: Frozen,
+    below: _Below,
+    terms: Terms,
+    go: Callable[[str, float], bool],
+) -> tuple[Rung | None, tuple[Trial, ...]]:
+    """Try other settings while the budget lasts, and decide about the best procedure over all of them."""
+    race, rows, folds = Race(), frozen.rows, frozen.few.folds
+    of_kind = {type(offer.strategy): offer for offer in offered}
+    settings = near((_standing(tried) or tried[-1]).strategy)
+    if terms.trials:
+        settings = suggested(list(of_kind), terms.trials, terms.seed, lambda: race.trials[-1])
+    for number, strategy in enumerate(settings):
+        offer = of_kind[type(strategy)]
+        updates, known = (one.recipe().updates(shelf.backbone) for one in (strategy, offer.strategy))
+        if not go(f"trial {number}", offer.seconds * updates / known):
+            break
+
+        def fit(strategy: Tuned, go_on: GoOn, number: int = number) -> HeldOut | None:
+            # Trials keep no state of their trainings: a resumed run does them again, in the same order.
+            recipe, stage = strategy.recipe(), f"trial {number + 1}: {strategy.name}"
+            return hold_out(
+                rows.targets, shelf.of(recipe), folds, recipe, go_on=go_on,
+                progress=lambda fold, update: terms.say(stage, update.number + 1, strategy.updates),
+            )  # fmt: skip
+
+        race.run(strategy, fit, lambda outputs: rows.targets.task.losses(outputs, rows.targets))
+    finished = race.finished()
+    if not finished:
+        return None, tuple(race.trials)
+    answers = [trial.found.outputs for trial in finished if trial.found is not None]
+    at, whole = composed(answers, rows.targets, folds)
+    best = finished[at]
+    assert best.found is not None
+    # What is known is about a strategy with its own settings: others are judged by the rows alone.
+    name = f"{best.strategy.name}, searched"
+    return _faced(name, best.strategy, best.found, whole, frozen, below, None), tuple(race.trials)
+
+
+def _file(terms: Terms, name: str, part: str) -> Path | None:
+    return None if terms.checkpoints is None else terms.checkpoints / f"{name}-{part}.safetensors"
+
+
+def _told(rung: Rung) -> str:
+    if rung.decided.passed:
+        return f"{rung.name} replaces the arm below: {_judged(rung)}."
+    return f"{rung.name} stays a trial: {_judged(rung)}."
+
+
+def _judged(rung: Rung) -> str:
+    """What rows and other sets say, in words."""
+    decided, gain, prior = rung.decided, rung.decided.gain, rung.prior
+    side = "lower" if gain.value >= 0 else "higher"
+    said = f"the held-out loss is {abs(gain.value):.2f} {side} (gain {gain.low:+.2f} to {gain.high:+.2f})"
+    if prior is not None:
+        draws = f" (better in {prior.better} of {prior.of} draws)" if prior.of else ""
+        said += f", and with what it did on other sets{draws} the chance that it helps is {decided.expected.chance:.0%}"
+    elif not decided.passed and gain.value > 0:
+        said += ", which is not beyond doubt"
+    return said
+
+
+def _arm(rung: Rung) -> Held:
+    strategy, told = rung.strategy, rung.found.scale.told
+    setting = {
+        "weights moved": f"{rung.found.moved:,}",
+        "updates": strategy.updates,
+        "rate": strategy.rate,
+        "share of the way": f"{strategy.fade:.0%}",
+        "names of classes": f"learned from in {rung.found.named} of {len(rung.found.curves)} folds",
+        "on rows learned from": told(rung.found.train),
+        "on held-out rows": told(rung.found.held),
+    }
+    return Held(rung.name, rung.outputs[None], 1, rung.found.seconds, setting, _judged(rung), rung.outputs[None])

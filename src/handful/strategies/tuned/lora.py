@@ -1,0 +1,23 @@
+"""The strategy ``lora``: low-rank factors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handful.strategies.tuned.strategy import Pairs
+from handful.training.tuners import LoRA, Tuner
+
+
+@dataclass
+class LowRank(Pairs):
+    """Low-rank factors beside every layer (LoRA)."""
+
+    name = "lora"
+    rate: float = 1e-3
+    """The highest learning rate."""
+    rank: int = 8
+    """R, the width between the two factors."""
+
+    def tuner(self) -> Tuner:
+        """Factors of this rank."""
+        return LoRA(rank=self.rank, alpha=2.0 * self.rank)

@@ -1,0 +1,37 @@
+"""The strategy ``partial``: the top blocks with a classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.strategy import Tuned
+from handful.training.objectives import Objective
+from handful.training.objectives.classify import CrossEntropy
+
+
+@dataclass
+class Partial(Tuned):
+    """The top blocks with a classifier: the head first, then the body (LP-FT)."""
+
+    name = "partial"
+    share: float = 0.34
+    """The share of the blocks, from the top, that take part."""
+    rate: float = 1e-4
+    """The highest learning rate."""
+    updates: int = 60
+    """How many times the weights are moved."""
+    decay: float = 0.9
+    """Factor on the rate from each block to the one below it."""
+    smoothing: float = 0.1
+    """Share of the target that is spread over all classes."""
+    r_drop: float = 0.0
+    """How strongly two dropout passes of a row have to agree."""
+
+    def objective(self) -> Objective:
+        """Cross-entropy with smoothed labels."""
+        return CrossEntropy(self.smoothing)
+
+    def recipe(self) -> Recipe:
+        """As all others, with R-Drop where it is asked for."""
+        return replace(super().recipe(), r_drop=self.r_drop)

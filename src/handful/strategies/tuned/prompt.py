@@ -1,0 +1,21 @@
+"""The strategy ``prompt``: learned tokens at the first block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handful.strategies.tuned.prefix import Prefixes
+from handful.training.tuners import Prompt, Tuner
+
+
+@dataclass
+class Prompts(Prefixes):
+    """Learned tokens before the real ones, at the first block that takes part and seen by all above it."""
+
+    name = "prompt"
+    rate: float = 3e-2
+    """The highest learning rate."""
+
+    def tuner(self) -> Tuner:
+        """So many tokens."""
+        return Prompt(self.length)

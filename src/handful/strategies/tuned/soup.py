@@ -1,0 +1,21 @@
+"""The strategy ``soup``: the mean of several trainings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.supcon import SupCon
+
+
+@dataclass
+class Soup(SupCon):
+    """The mean of the weights of several trainings, each without another part of the rows (Wortsman et al. 2022)."""
+
+    name = "soup"
+    members: int = 3
+    """How many trainings are averaged; a prediction costs as much as with one."""
+
+    def recipe(self) -> Recipe:
+        """As supcon, several times."""
+        return replace(super().recipe(), members=self.members)

@@ -1,0 +1,16 @@
+"""The strategy ``wise``: half of the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handful.strategies.tuned.supcon import SupCon
+
+
+@dataclass
+class Wise(SupCon):
+    """Half of the way from the frozen weights to the tuned ones (WiSE-FT, Wortsman et al. 2022)."""
+
+    name = "wise"
+    fade: float = 0.5
+    """How far to go from the frozen weights to the tuned ones, 0 to 1."""
