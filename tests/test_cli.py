@@ -670,7 +670,7 @@ def test_a_model_is_exported(handful, run, tmp_path):
 
 
 def test_predict_takes_shares_for_doubts(handful, run, table):
-    ended = handful("predict", run, table(), "--reject", "5%", "--sets", "90%")
+    ended = handful("predict", run, table(), "--reject", "5%", "--conformal", "90%")
     assert ended.code == 0
     assert ended.out.splitlines()[0] == "input,label,confidence,refused,set"
     ended = handful("predict", run, table(), "--reject", "5")

@@ -121,14 +121,17 @@ def test_the_file_says_value_and_origin_of_every_option(tmp_path):
 
 
 def test_a_remedy_is_one_of_three():
-    assert Plan.resolve({"remedy": "l2sp"}).remedy == "l2sp"
-    with pytest.raises(OptionError, match="remedy must be one of fade, l2sp, replay, got 'dropout'"):
-        Plan.resolve({"remedy": "dropout"})
+    assert Plan.resolve({"anti_forgetting": "l2sp"}).anti_forgetting == "l2sp"
+    with pytest.raises(OptionError, match="anti-forgetting must be one of fade, l2sp, replay, got 'dropout'"):
+        Plan.resolve({"anti_forgetting": "dropout"})
 
 
 def test_what_to_type_again_holds_what_was_given():
     plan = Plan.resolve({"source": "my rows.jsonl", "budget": "2 min", "strategies": "lora,full"}, "command line")
-    assert plan.again(strategies="lora", remedy="fade") == (
-        "handful tune 'my rows.jsonl' --budget 120 --strategies lora --remedy fade"
+    assert plan.again(strategies="lora", anti_forgetting="fade") == (
+        "handful tune 'my rows.jsonl' --budget 120 --strategies lora --anti-forgetting fade"
     )
-    assert Plan.resolve({"budget": 3}, "argument").again(remedy="fade") == "handful.tune(…, remedy='fade')"
+    assert (
+        Plan.resolve({"budget": 3}, "argument").again(anti_forgetting="fade")
+        == "handful.tune(…, anti_forgetting='fade')"
+    )

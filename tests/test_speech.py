@@ -99,7 +99,7 @@ def test_the_command_line_goes_from_rows_to_answers(rows, tmp_path, handful):
     assert (plain.code, "add --merge" in plain.err) == (1, True)
     assert handful("export", str(out), "--out", str(tmp_path / "x"), "--merge").code == 0
     refused = handful("predict", str(out), str(rows), "--probabilities")
-    assert "--probabilities, --reject and --sets are for classifiers" in refused.err
+    assert "--probabilities, --reject and --conformal are for classifiers" in refused.err
 
 
 def test_chat_messages_are_answered_as_they_stand(run, tmp_path, handful):
@@ -208,16 +208,16 @@ def test_options_of_answers_do_not_fit_classes():
 
 def test_a_remedy_is_asked_for_by_name_kept_in_the_plan_and_needs_a_language_model(rows, tmp_path, handful):
     out = tmp_path / "run"
-    options = ("--backbone", "toy-language", "--strategies", "full", "--budget", "2min", "--remedy", "fade")
+    options = ("--backbone", "toy-language", "--strategies", "full", "--budget", "2min", "--anti-forgetting", "fade")
     tuned = handful("tune", str(rows), "--out", str(out), *options)
     assert tuned.code == 0, tuned.err
-    assert "remedy:\n  value: fade\n  from: command line" in (out / "plan.yaml").read_text()
+    assert "anti_forgetting:\n  value: fade\n  from: command line" in (out / "plan.yaml").read_text()
     wrong = handful("tune", str(rows), "--out", str(out), *options[:-1], "fades")
-    assert (wrong.code, "remedy must be one of fade, l2sp, replay, got 'fades'. Did" in wrong.err) == (1, True)
+    assert (wrong.code, "anti-forgetting must be one of fade, l2sp, replay, got 'fades'. Did" in wrong.err) == (1, True)
     classes = tmp_path / "classes.csv"
     classes.write_text("text,label\n" + "\n".join(f"{word} {i},{'ab'[i % 2]}" for i, word in enumerate(WORDS)))
-    refused = handful("tune", str(classes), "--remedy", "fade", "--budget", "0")
-    assert "remedy fade is against the forgetting of language models, got labelled items. Leave it out" in refused.err
+    refused = handful("tune", str(classes), "--anti-forgetting", "fade", "--budget", "0")
+    assert "anti-forgetting fade is for language models, got labelled items. Leave it out" in refused.err
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_remedy_is_asked_for_by_name_kept_in_the_plan_and_needs_a_language_mod
             "Leave it out: a model that shows examples carries those",
         ),
         (
-            ["--search", "3"],
+            ["--trials", "3"],
             "Leave it out: every strategy has one setting here",
         ),
         (
@@ -245,7 +245,7 @@ def test_no_option_is_silently_ignored(options, why, rows, tmp_path, handful):
 
 
 def test_what_would_happen_anyway_may_be_said(rows, tmp_path, handful):
-    same = ("--engine", "inline", "--search", "0", "--budget", "0")
+    same = ("--engine", "inline", "--trials", "0", "--budget", "0")
     tuned = handful("tune", str(rows), "--backbone", "toy-language", "--out", str(tmp_path / "run"), *same)
     assert tuned.code == 0, tuned.err
 
@@ -258,13 +258,13 @@ def test_what_is_forgotten_is_said_with_the_whole_command(rows, tmp_path, handfu
     given = f"{rows} --out {tmp_path / 'run'} --budget 120 --backbone toy-language --strategies full"
     tuned = handful("tune", *given.split())
     assert tuned.code == 0, tuned.err
-    assert f"`handful tune {given} --remedy replay`" in tuned.err
+    assert f"`handful tune {given} --anti-forgetting replay`" in tuned.err
 
 
 def test_pairs_cannot_rehearse():
     pairs = [{"prompt": f"say {word}", "chosen": word.upper(), "rejected": "zz"} for word in WORDS]
-    with pytest.raises(OptionError, match="remedy replay is for rows with answers, got preference rows"):
-        handful.tune(pairs, backbone="toy-language", remedy="replay", budget=0)
+    with pytest.raises(OptionError, match="anti-forgetting replay is for rows with answers, got preference rows"):
+        handful.tune(pairs, backbone="toy-language", anti_forgetting="replay", budget=0)
 
 
 def test_preferences_have_no_metric_to_choose():

@@ -131,7 +131,7 @@ def tune(
     backbone: str | None = None,
     strategies: Sequence[str] | str | None = None,
     metric: str | Judge | None = None,
-    remedy: str | None = None,
+    anti_forgetting: str | None = None,
     carry_items: bool | None = None,
     plan: Plan | None = None,
     progress: Progress = _silent,
@@ -150,7 +150,8 @@ def tune(
             ``loss`` (default), ``exact_match``, ``token_f1``, ``regex:PATTERN``, or a function of prompt, answer and
             wanted answer that gives a number from 0 to 1; of preferences a function of prompt, one answer and another
             that gives 1 where the first is better and 0 where the second is: arms are then compared by their win rate.
-        remedy: what holds a language model back from forgetting: ``fade``, ``l2sp`` or ``replay``; nothing by default.
+        anti_forgetting: what holds a language model back from forgetting: ``fade``, ``l2sp`` or ``replay``; nothing by
+            default.
         carry_items: whether a few short training items go into the model, for its self-test on loading; whoever has the
             model can read them; false by default.
         plan: the resolved options, in place of the seven above.
@@ -168,7 +169,7 @@ def tune(
     if plan is None:
         named = metric if isinstance(metric, str) else None
         given: dict[str, Any] = dict(budget=budget, seed=seed, backbone=backbone, strategies=strategies, metric=named)
-        given |= dict(remedy=remedy, carry_items=carry_items or None)
+        given |= dict(anti_forgetting=anti_forgetting, carry_items=carry_items or None)
         given["source"] = source if isinstance(source, str | Path) else None
         columns = {name: options.get(name) for name in ("label", "input", "group", "task")}
         given.update({name: column for name, column in columns.items() if isinstance(column, str)})
@@ -198,9 +199,9 @@ def _check_follows(plan: Plan, task: Task, judged: bool) -> None:
             f"strategies {', '.join(answers)} must be given rows with answers (prompt and response), got labelled "
             "items. Leave them out, or learn to write the labels with modality='language' (--as language)."
         )
-    if plan.remedy:
+    if plan.anti_forgetting:
         raise OptionError(
-            f"remedy {plan.remedy} is against the forgetting of language models, got labelled items. Leave it out; "
+            f"anti-forgetting {plan.anti_forgetting} is for language models, got labelled items. Leave it out; "
             "strategies soup and wise do the like."
         )
     if judged or plan.metric not in task.metrics:
@@ -256,7 +257,7 @@ def _tune_labelled(data: Dataset, plan: Plan, task: Task, progress: Progress, cl
         wanted = [name for name in plan.strategies if name in MOVERS]
         left = plan.budget - sum(clock.seconds.values())
         above_terms = Terms(
-            wanted, "strategies" in plan.origins, left, plan.seed, progress, plan.search, plan.budget > Plan.budget,
+            wanted, "strategies" in plan.origins, left, plan.seed, progress, plan.trials, plan.budget > Plan.budget,
             checkpoints_for(plan, learning, backbones[base].fingerprint),
         )  # fmt: skip
         above = ascend(learning, backbones[base], frozen, above_terms)

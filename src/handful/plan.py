@@ -79,9 +79,9 @@ class Plan:
     """What arms are compared by: of classes accuracy, balanced_accuracy or macro_f1; of several labels samples_f1,
     micro_f1, macro_f1 or exact_match; of ratings mean_absolute_error, quadratic_kappa or accuracy; of numbers
     mean_absolute_error or r2; of answers loss, exact_match, token_f1 or regex:PATTERN."""
-    remedy: str = ""
+    anti_forgetting: str = ""
     """What holds a language model back from forgetting: fade, l2sp or replay; empty for nothing."""
-    search: int = 0
+    trials: int = 0
     """How many further settings of the strategies that move weights to try, from a wide space."""
     resume: bool = False
     """Whether to go on from where an interrupted run of the same plan stood."""
@@ -120,15 +120,17 @@ class Plan:
         problems += _metric(str(values.get("metric", METRICS[0])))
         problems += _unknown("task", [values["task"]] if values.get("task") else [], TASKS)
         problems += _unknown("engine", [values.get("engine", ENGINES[0])], ENGINES)
-        problems += _unknown("remedy", [values["remedy"]] if values.get("remedy") else [], REMEDIES)
+        problems += _unknown(
+            "anti-forgetting", [values["anti_forgetting"]] if values.get("anti_forgetting") else [], REMEDIES
+        )
         seed = values.get("seed", 0)
         if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
             problems.append(f"seed must be a whole number from 0 up, got {seed!r}. Try 0.")
         elif "seed" in values:
             values["seed"] = int(seed)
-        trials = values.get("search", 0)
+        trials = values.get("trials", 0)
         if not isinstance(trials, Integral) or isinstance(trials, bool) or trials < 0:
-            problems.append(f"search must be a whole number from 0 up, got {trials!r}. Try 20.")
+            problems.append(f"trials must be a whole number from 0 up, got {trials!r}. Try 20.")
         for name in {"source", "out", "backbone"} & values.keys():
             values[name] = str(values[name])
         if not values.get("source", "items"):
@@ -160,7 +162,7 @@ class Plan:
             return ", ".join(["handful.tune(…", *(f"{name}={value!r}" for name, value in more.items())]) + ")"
         shown = {**{name: _typed(value) for name, value in given.items()}, **more}
         shown.pop("resume", None)  # another run begins anew
-        flags = [f"--{name.rstrip('_')} {shlex.quote(value)}" for name, value in shown.items()]
+        flags = [f"--{name.rstrip('_').replace('_', '-')} {shlex.quote(value)}" for name, value in shown.items()]
         return " ".join(["handful tune", shlex.quote(self.source), *flags])
 
     def save(self, file: Path) -> None:

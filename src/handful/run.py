@@ -187,7 +187,7 @@ def checkpoints_for(plan: Plan, data: Dataset, fingerprint: str) -> Path | None:
     if not plan.resume:
         shutil.rmtree(folder, ignore_errors=True)
     rows = [item_hash(item) for item in data.items], data.labels, data.groups
-    same = repr((rows, fingerprint, plan.strategies, plan.seed, plan.search, plan.remedy))
+    same = repr((rows, fingerprint, plan.strategies, plan.seed, plan.trials, plan.anti_forgetting))
     return folder / hashlib.sha256(same.encode()).hexdigest()[:16]
 
 

@@ -49,7 +49,7 @@ SPOKEN, PREFERRED = ("base", "in-context", "lora"), ("base", "dpo")
 _CLASSIFIERS_ONLY = {
     "task": "what is learned is the answer as it stands",
     "carry_items": "a model that shows examples carries those in any case, and any other none",
-    "search": "every strategy has one setting here; name several with --strategies to compare them",
+    "trials": "every strategy has one setting here; name several with --strategies to compare them",
     "engine": "one training after the other runs here, on all cores or the GPU",
 }
 
@@ -150,7 +150,8 @@ def tune_answers(data: Dataset, plan: Plan, say: Say, judge: Judge | None = None
     _check_speaks(plan, pairs)
     metric = _metric(plan, judge, pairs, data.labels is not None)
     recipes = {
-        name: held_back(recipe, plan.remedy) for name, recipe in (PREFERENCES if pairs else RECIPES | INVENTING).items()
+        name: held_back(recipe, plan.anti_forgetting)
+        for name, recipe in (PREFERENCES if pairs else RECIPES | INVENTING).items()
     }
     arms, told = _affordable(plan, data, wanted or (PREFERRED if pairs else SPOKEN), recipes)
     say(told[0].rstrip(".") if told else "loading the model", 0, 0)
@@ -216,8 +217,8 @@ def _affordable(
 
 def _check_speaks(plan: Plan, pairs: bool) -> None:
     """Refuse options that only labelled items can follow."""
-    if pairs and plan.remedy == "replay":
-        raise OptionError("remedy replay is for rows with answers, got preference rows. Choose fade or l2sp.")
+    if pairs and plan.anti_forgetting == "replay":
+        raise OptionError("anti-forgetting replay is for rows with answers, got preference rows. Choose fade or l2sp.")
     for name, why in _CLASSIFIERS_ONLY.items():
         if getattr(plan, name) != getattr(Plan, name):
             raise OptionError(
@@ -230,7 +231,7 @@ def _again(plan: Plan, remedy: str, data: Dataset) -> str:
     spoken = {"as_": "language"} if data.labels is not None else {}
     if "strategies" in plan.origins:
         spoken["strategies"] = ",".join(name for name in plan.strategies if name not in (*HEADS, "base"))
-    return plan.again(**spoken, remedy=remedy)
+    return plan.again(**spoken, anti_forgetting=remedy)
 
 
 def _joined(data: Dataset) -> NDArray[np.int64] | None:

@@ -170,7 +170,7 @@ def test_what_preferences_forgot_is_said_too(toy, monkeypatch):
     monkeypatch.setattr(preferring, "forgotten", lambda before, after: answering.Estimate(0.4, 0.3, 0.5))
     found = prefer(toy, PAIRS, None, terms("dpo", recipes=EAGER))
     if found.scores.chosen == "dpo":
-        assert any("dpo forgot" in note and "remedy='l2sp'" in note for note in found.notes)
+        assert any("dpo forgot" in note and "anti_forgetting='l2sp'" in note for note in found.notes)
 
 
 def test_rows_that_are_too_long_are_counted(toy):

@@ -62,10 +62,10 @@ def tune(
     backbone: str | None = None,
     strategies: str | None = None,
     metric: str | None = None,
-    remedy: str | None = None,
+    anti_forgetting: str | None = None,
     as_: As = None,
     engine: str | None = None,
-    search: int | None = None,
+    trials: int | None = None,
     carry_items: Flag = False,
     resume: Flag = False,
     json: Flag = False,
@@ -96,12 +96,12 @@ def tune(
             of several labels samples_f1, micro_f1, macro_f1 or exact_match; of ratings mean_absolute_error,
             quadratic_kappa or accuracy; of numbers mean_absolute_error or r2; of answers loss, exact_match, token_f1 or
             regex:PATTERN.
-        remedy: what holds a language model back from forgetting: fade (half of what moved), l2sp (a pull to where
-            weights began) or replay (its own answers to general prompts are mixed in); by default none, and where it
-            forgets you are told.
+        anti_forgetting: what holds a language model back from forgetting: fade (half of what moved), l2sp (a pull to
+            where weights began) or replay (its own answers to general prompts are mixed in); by default none, and where
+            it forgets you are told.
         as_: language: learn to write the labels of a table with a small language model.
         engine: inline (default: here), processes (one per core) or ray (on a cluster; needs handful[ray]).
-        search: how many further settings of the strategies that move weights to try within the budget, from a wide
+        trials: how many further settings of the strategies that move weights to try within the budget, from a wide
             space (needs optuna); what is left of a budget of more than a minute goes into a few near the best one.
         carry_items: put a few short training items into the model, to test it with when it is loaded; whoever has the
             model can read them. Without this a few public items do.
@@ -110,7 +110,8 @@ def tune(
     """
     given = dict(
         source=source, label=label, task=task, input=input, group=group, out=out, budget=budget, seed=seed,
-        backbone=backbone, strategies=strategies, metric=metric, remedy=remedy, engine=engine, search=search,
+        backbone=backbone, strategies=strategies, metric=metric, anti_forgetting=anti_forgetting,
+        engine=engine, trials=trials,
         resume=resume or None, carry_items=carry_items or None,
     )  # fmt: skip
     plan = Plan.resolve(given, "command line")
@@ -193,7 +194,7 @@ def predict(
     input: str | None = None,  # noqa: A002 - the name of the flag
     probabilities: Flag = False,
     reject: str | None = None,
-    sets: str | None = None,
+    conformal: str | None = None,
 ) -> None:
     """Answer new items: one row per input, in input order: input, answer, confidence (of numbers: an interval).
 
@@ -205,8 +206,8 @@ def predict(
         probabilities: add a column per class.
         reject: refuse inputs that are stranger than all but this share of the training rows, for example 5%: their
             label is empty, and a column says so.
-        sets: add a column with all that an answer may be (classes, or an interval of numbers), so that the right one is
-            among it this often, for example 90%.
+        conformal: add a column with all that an answer may be (classes, or an interval of numbers), so that the right
+            one is among it this often, for example 90%.
     """
     from handful.data.readers import that_exists
 
@@ -217,15 +218,18 @@ def predict(
     from handful.prediction import Doubts, answers, share_of, write_answers, write_texts
 
     doubts = Doubts(
-        None if reject is None else share_of(reject, "--reject"), None if sets is None else share_of(sets, "--sets")
+        None if reject is None else share_of(reject, "--reject"),
+        None if conformal is None else share_of(conformal, "--conformal"),
     )
 
     file = _place(out) if out else None
     if file and file.exists() and Path(source).exists() and file.samefile(source):
         raise OptionError(f"--out must be another file than {source}, whose rows would be lost. Choose another name.")
     speaks, done = is_speaker(run), 0
-    if speaks and (probabilities or reject or sets):
-        raise OptionError("--probabilities, --reject and --sets are for classifiers, got a language model. Leave them.")
+    if speaks and (probabilities or reject or conformal):
+        raise OptionError(
+            "--probabilities, --reject and --conformal are for classifiers, got a language model. Leave them."
+        )
     with Bars() as bars:
 
         def tick(more: int) -> None:

@@ -96,7 +96,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         ("prefix", "prompt", "ia3"), 100, None,
-        "they move very few weights; their rates have to be searched (--search)",
+        "they move very few weights; their rates have to be searched (--trials)",
         "at their usual rates they stay behind on few rows; name them to try them anyway",
         ("text",),
     ),

@@ -70,7 +70,7 @@ class SpeakingTerms:
     """The C labels, where answers are labels; how often the right one is the likeliest is then a score too."""
     recipes: dict[str, TokenRecipe] = field(default_factory=lambda: dict(RECIPES))
     """Name → how weights move."""
-    again: Callable[[str], str] = lambda remedy: f"handful.tune(…, remedy={remedy!r})"
+    again: Callable[[str], str] = lambda remedy: f"handful.tune(…, anti_forgetting={remedy!r})"
     """Remedy against forgetting → what to type for a run with it."""
 
 
