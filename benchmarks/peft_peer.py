@@ -30,7 +30,7 @@ from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
 from handful.strategies.frozen.heads import Logistic
 from handful.strategies.tuned.fit import adapt
-from handful.strategies.tuned.lora import LowRank
+from handful.strategies.tuned.lora import LoRA
 from handful.training.activations import Activations
 from handful.training.body import features_of
 from handful.training.objectives import Objective
@@ -47,7 +47,7 @@ LONGEST = 256
 
 
 @dataclass
-class ScoredLowRank(LowRank):
+class ScoredLowRank(LoRA):
     """LoRA on scores and on all blocks, as peft does it for classification."""
 
     share: float = 1.0

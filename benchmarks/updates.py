@@ -17,7 +17,7 @@ import numpy as np
 
 from handful import api
 from handful.strategies.tuned.contrastive import Contrastive
-from handful.strategies.tuned.lora import LowRank
+from handful.strategies.tuned.lora import LoRA
 from handful.strategies.tuned.strategy import Tuned
 from ladder import Looked, alone
 from ledger import Ledger, Row, cells, mean, options, over_draws, spread, values
@@ -44,7 +44,7 @@ SETTINGS: dict[str, Tuned] = {
     "20 halves, with names": Contrastive(updates=20, rate=4e-4),
     "10 halves, with names": Contrastive(),
     "3/4, 15 at 2.5e-4, all": replace(FALLING, updates=15, rate=2.5e-4, share=1.0, fade=0.75),
-    "lora, 20 updates": LowRank(updates=20, names=0),
+    "lora, 20 updates": LoRA(updates=20, names=0),
 }
 """The rate falls from the first update on unless it goes up and down; all of the way unless a share is said.
 

@@ -42,15 +42,15 @@ if TYPE_CHECKING:
     from handful.strategies.tuned.distilled import Distilled as Distilled
     from handful.strategies.tuned.full import Full as Full
     from handful.strategies.tuned.gradual import Gradual as Gradual
-    from handful.strategies.tuned.ia3 import Factors as Factors
-    from handful.strategies.tuned.lora import LowRank as LowRank
+    from handful.strategies.tuned.ia3 import IA3 as IA3
+    from handful.strategies.tuned.lora import LoRA as LoRA
     from handful.strategies.tuned.meta_learning import Meta as Meta
     from handful.strategies.tuned.meta_learning import Related as Related
     from handful.strategies.tuned.partial import Partial as Partial
     from handful.strategies.tuned.prefix import Prefixes as Prefixes
     from handful.strategies.tuned.soup import Soup as Soup
     from handful.strategies.tuned.supcon import SupCon as SupCon
-    from handful.strategies.tuned.wise import Wise as Wise
+    from handful.strategies.tuned.wise import WiSEFT as WiSEFT
     from handful.upkeep import check as check
 
 # Public name → the module it lives in, imported when the name is first used: `import handful` answers at
@@ -67,7 +67,7 @@ _HOMES = {
     "Dataset": "data.dataset",
     "Distilled": "strategies.tuned.distilled",
     "Encoder": "features.encoder",
-    "Factors": "strategies.tuned.ia3",
+    "IA3": "strategies.tuned.ia3",
     "Features": "features.extract",
     "Finding": "inspection.findings",
     "Full": "strategies.tuned.full",
@@ -77,7 +77,7 @@ _HOMES = {
     "LanguageRun": "speech",
     "LinearSVM": "strategies.frozen.heads",
     "Logistic": "strategies.frozen.heads",
-    "LowRank": "strategies.tuned.lora",
+    "LoRA": "strategies.tuned.lora",
     "MachineError": "errors",
     "Majority": "strategies.frozen.heads",
     "Meta": "strategies.tuned.meta_learning",
@@ -95,7 +95,7 @@ _HOMES = {
     "SupCon": "strategies.tuned.supcon",
     "TrainingError": "errors",
     "WeightsError": "errors",
-    "Wise": "strategies.tuned.wise",
+    "WiSEFT": "strategies.tuned.wise",
     "check": "upkeep",
     "explain": "explanation",
     "inspect": "api",

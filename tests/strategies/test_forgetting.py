@@ -86,9 +86,9 @@ def test_what_is_forgotten_is_said_with_the_commands_that_help(taught, plain):
         "full forgot: the loss on 32 general questions rose by 0.40 nats per token. Half of what moved"
     )
     assert said.endswith(
-        "Try `handful tune x --anti-forgetting fade` (takes half of what moved), `handful tune x --anti-forgetting l2sp` "
-        "(draws weights back to where they began) or `handful tune x --anti-forgetting replay` (mixes in answers of the "
-        "model as it was)."
+        "Try `handful tune x --anti-forgetting fade` (takes half of what moved), `handful tune x --anti-forgetting "
+        "l2sp` (draws weights back to where they began) or `handful tune x --anti-forgetting replay` (mixes in answers "
+        "of the model as it was)."
     )
     faded = replace(plain, recipe=held_back(FULL, "fade"))
     said = warning(taught, general(taught), faded, Estimate(0.4, 0.3, 0.5), str)

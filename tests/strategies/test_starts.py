@@ -6,7 +6,7 @@ from handful.backbones.toy import ToyText
 from handful.errors import DataError, OptionError
 from handful.strategies.frozen.prototypes import Prototypes
 from handful.strategies.tuned.fit import adapt, start
-from handful.strategies.tuned.lora import LowRank
+from handful.strategies.tuned.lora import LoRA
 from handful.strategies.tuned.meta_learning import Episodes, Meta, Related, meta_start
 from handful.strategies.tuned.supcon import SupCon
 from handful.training.activations import Activations
@@ -61,7 +61,7 @@ def test_what_meta_needs_is_said():
         Meta(backbone=ToyText()).fit(*rows())
     assert str(error.value) == "strategy meta must have at least one related labelled set, got none. Give related=."
     with pytest.raises(OptionError) as error:
-        meta_start(ToyText(), [Related(*rows())], LowRank().recipe(), Episodes())
+        meta_start(ToyText(), [Related(*rows())], LoRA().recipe(), Episodes())
     assert str(error.value) == "a meta-learned start must be one of whole blocks, got the tuner 'lora'. Use blocks."
     with pytest.raises(OptionError) as error:
         meta_start(ToyText(), [Related(*rows())], recipe, Episodes("mamml"))

@@ -6,7 +6,7 @@ from handful.strategies.tuned import hyperparameters
 from handful.strategies.tuned.contrastive import Contrastive
 from handful.strategies.tuned.cross_fit import HeldOut
 from handful.strategies.tuned.hyperparameters import Race, Trial, near, suggested
-from handful.strategies.tuned.lora import LowRank
+from handful.strategies.tuned.lora import LoRA
 from handful.strategies.tuned.supcon import SupCon
 
 TRUTH = np.array([0, 1] * 6)
@@ -73,7 +73,7 @@ def test_suggestions_are_the_same_for_a_seed_and_stay_in_their_space():
 
     def settings(seed):
         told = Trial(SupCon(), 0.5, 3, None)
-        return [strategy.get_params() for strategy in suggested([SupCon, LowRank], 6, seed, lambda: told)]
+        return [strategy.get_params() for strategy in suggested([SupCon, LoRA], 6, seed, lambda: told)]
 
     assert settings(1) == settings(1) != settings(2)
     for options in settings(1):

@@ -9,15 +9,15 @@ from handful.strategies.tuned.contrastive import Contrastive
 from handful.strategies.tuned.distilled import Distilled
 from handful.strategies.tuned.full import Full
 from handful.strategies.tuned.gradual import Gradual
-from handful.strategies.tuned.ia3 import Factors
-from handful.strategies.tuned.lora import LowRank
+from handful.strategies.tuned.ia3 import IA3
+from handful.strategies.tuned.lora import LoRA
 from handful.strategies.tuned.partial import Partial
 from handful.strategies.tuned.prefix import Prefixes
 from handful.strategies.tuned.prompt import Prompts
 from handful.strategies.tuned.soup import Soup
 from handful.strategies.tuned.strategy import Tuned
 from handful.strategies.tuned.supcon import SupCon
-from handful.strategies.tuned.wise import Wise
+from handful.strategies.tuned.wise import WiSEFT
 
 
 def catalog() -> dict[str, type[FeatureClassifier]]:
@@ -28,7 +28,7 @@ def catalog() -> dict[str, type[FeatureClassifier]]:
 def movers() -> dict[str, type[Tuned]]:
     """Every strategy that moves weights, by its name."""
     kinds = (
-        Contrastive, SupCon, BiasOnly, LowRank, Adapters, Prefixes, Prompts, Factors, Soup, Wise, Partial, Gradual,
+        Contrastive, SupCon, BiasOnly, LoRA, Adapters, Prefixes, Prompts, IA3, Soup, WiSEFT, Partial, Gradual,
         Distilled, Full,
     )  # fmt: skip
     return {strategy.name: strategy for strategy in kinds}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handful.strategies.tuned.strategy import Pairs
-from handful.training.tuners import IA3, Tuner
+from handful.training import tuners
 
 
 @dataclass
-class Factors(Pairs):
+class IA3(Pairs):
     """Factors on the outputs of layers, (IA)³."""
 
     name = "ia3"
@@ -18,6 +18,6 @@ class Factors(Pairs):
     share: float = 1.0
     """The share of the blocks, from the top, that take part."""
 
-    def tuner(self) -> Tuner:
+    def tuner(self) -> tuners.Tuner:
         """One factor per output."""
-        return IA3()
+        return tuners.IA3()

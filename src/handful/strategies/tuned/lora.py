@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handful.strategies.tuned.strategy import Pairs
-from handful.training.tuners import LoRA, Tuner
+from handful.training import tuners
 
 
 @dataclass
-class LowRank(Pairs):
+class LoRA(Pairs):
     """Low-rank factors beside every layer (LoRA)."""
 
     name = "lora"
@@ -18,6 +18,6 @@ class LowRank(Pairs):
     rank: int = 8
     """R, the width between the two factors."""
 
-    def tuner(self) -> Tuner:
+    def tuner(self) -> tuners.Tuner:
         """Factors of this rank."""
-        return LoRA(rank=self.rank, alpha=2.0 * self.rank)
+        return tuners.LoRA(rank=self.rank, alpha=2.0 * self.rank)

@@ -8,7 +8,7 @@ from handful.strategies.tuned.supcon import SupCon
 
 
 @dataclass
-class Wise(SupCon):
+class WiSEFT(SupCon):
     """Half of the way from the frozen weights to the tuned ones (WiSE-FT, Wortsman et al. 2022)."""
 
     name = "wise"
