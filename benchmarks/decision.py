@@ -22,7 +22,7 @@ from handful.data.dataset import Dataset
 from handful.evaluation.decision import Prior, gain
 from handful.evaluation.intervals import better
 from handful.evaluation.selection import halved
-from handful.features.sight import Sight
+from handful.features.feature_set import FeatureSet
 from handful.features.view import MOVED
 from handful.seeding import generator
 from handful.strategies.tuned.activation_cache import Shelf, activations_for
@@ -79,7 +79,7 @@ def dealt(pool: Pool, draw: int) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(np.concatenate(train)), left
 
 
-def harmed(data: Dataset, sight: Sight, kind: str, draw: int) -> tuple[Dataset, Sight]:
+def harmed(data: Dataset, sight: FeatureSet, kind: str, draw: int) -> tuple[Dataset, FeatureSet]:
     """The rows with worse labels, or with names that mislead."""
     rng, labels = generator(draw, f"harm {kind}"), np.asarray(data.labels)
     if kind == "shuffled":

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from handful.features.sight import Sight
+from handful.features.feature_set import FeatureSet
 from handful.seeding import generator
 from handful.strategies.frozen.learning_curve import forecast
 from handful.strategies.frozen.rung import Frozen
@@ -56,7 +56,7 @@ def doubled(pool: Pool, size: int, count: int) -> Iterator[tuple[int, np.ndarray
         yield seed, *(np.sort(np.concatenate(parts)) for parts in (some, both, rest))
 
 
-def frozen_on(pool: Pool, rows: np.ndarray, budget: float, seed: int) -> tuple[Frozen, Sight]:
+def frozen_on(pool: Pool, rows: np.ndarray, budget: float, seed: int) -> tuple[Frozen, FeatureSet]:
     """The frozen rung on some rows, and their features."""
     data = pool.data.take(rows)
     known = [i for i, name in enumerate(pool.data.classes) if name in set(data.classes)]

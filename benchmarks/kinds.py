@@ -17,7 +17,7 @@ from handful.data.dataset import Dataset
 from handful.engines import Inline
 from handful.evaluation.conformal import threshold
 from handful.evaluation.intervals import interval
-from handful.features.sight import Sight, look
+from handful.features.feature_set import FeatureSet, extract_all
 from handful.strategies.frozen.rung import Frozen, SearchTerms, climb
 from handful.tasks.base import Targets
 from handful.tasks.ordinal import METRICS as RATINGS
@@ -35,7 +35,7 @@ def main() -> None:
     ledger = Ledger(args.out, FIELDS, ("set", "rows", "draw", "figure"))
     backbones = {} if args.table else api.load_backbones("auto", "text")
     for name, sizes, measured in (("sst5", RATED, ratings), ("stsb", PAIRED, pairs)) if backbones else ():
-        data, sight = look(replace(api.load(Path(args.data) / f"{name}.csv", split=""), split=None), backbones)
+        data, sight = extract_all(replace(api.load(Path(args.data) / f"{name}.csv", split=""), split=None), backbones)
         for size in sizes:
             for draw in range(args.draws):
                 at: Row = {"set": name, "rows": size, "draw": draw}
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def answered(
-    data: Dataset, sight: Sight, task: str, train: np.ndarray, test: np.ndarray, seed: int
+    data: Dataset, sight: FeatureSet, task: str, train: np.ndarray, test: np.ndarray, seed: int
 ) -> tuple[Frozen, np.ndarray, Targets]:
     """The frozen rung of some rows, and what it answers to others."""
     learning = data.take(train)
@@ -63,7 +63,7 @@ def dealt(data: Dataset, size: int, draw: int) -> tuple[np.ndarray, np.ndarray]:
     return order[:size], order[size : size + TEST]
 
 
-def ratings(data: Dataset, sight: Sight, size: int, draw: int) -> Iterator[Row]:
+def ratings(data: Dataset, sight: FeatureSet, size: int, draw: int) -> Iterator[Row]:
     """As ratings, and as classes of which the most probable one is answered."""
     train, test = dealt(data, size, draw)
     _, outputs, targets = answered(data, sight, "ordinal", train, test, draw)
@@ -78,7 +78,7 @@ def ratings(data: Dataset, sight: Sight, size: int, draw: int) -> Iterator[Row]:
         yield {"figure": name, "ours": round(ours, 4), "other": round(other, 4)}
 
 
-def pairs(data: Dataset, sight: Sight, size: int, draw: int) -> Iterator[Row]:
+def pairs(data: Dataset, sight: FeatureSet, size: int, draw: int) -> Iterator[Row]:
     """A number for two texts, and a straight line through the cosine of their vectors."""
     train, test = dealt(data, size, draw)
     frozen, outputs, targets = answered(data, sight, "regression", train, test, draw)

@@ -13,7 +13,7 @@ import numpy as np
 
 from handful.data.dataset import Dataset
 from handful.evaluation.intervals import interval
-from handful.features.sight import Sight
+from handful.features.feature_set import FeatureSet
 from handful.tasks.classification import CLASSIFICATION
 from pools import fitted
 
@@ -50,7 +50,7 @@ def one_draw(rows: int, classes: int, draw: int) -> dict[str, float]:
     x = rng.normal(size=(rows, WIDTH)).astype(np.float32)
     labels = tuple(str(c) for c in rng.permutation(np.arange(rows) % classes))
     data = Dataset([f"item {i}" for i in range(rows)], "text", labels, source="noise")
-    sight = Sight({part: x}, {}, {"noise": (1,)})
+    sight = FeatureSet({part: x}, {}, {"noise": (1,)})
     frozen = fitted(data, sight, 4.0, draw)
     estimate = interval(CLASSIFICATION.headline.of(frozen.whole, frozen.rows.targets), frozen.rows.groups)
     truth = 1 / classes

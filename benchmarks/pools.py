@@ -14,7 +14,7 @@ import numpy as np
 from handful import api
 from handful.data.dataset import Dataset
 from handful.engines import Inline
-from handful.features.sight import Sight, look
+from handful.features.feature_set import FeatureSet, extract_all
 from handful.plan import HEADS
 from handful.strategies.frozen.rung import Frozen, SearchTerms, climb
 from handful.tasks.base import Targets
@@ -75,7 +75,7 @@ class Pool:
 
     task: Set
     data: Dataset
-    sight: Sight
+    sight: FeatureSet
 
 
 def by_name(names: str) -> tuple[Set, ...]:
@@ -101,7 +101,7 @@ def open_pool(task: Set, folder: Path = DATA, backbone: str = "auto", most: int 
         if task.label:
             data = replace(data, labels=speakers)
     data = data.take([i for i, c in enumerate(data.labels or ()) if not any(part in c for part in task.without)])
-    data, sight = look(_some(data, most), api.load_backbones(backbone, task.modality))
+    data, sight = extract_all(_some(data, most), api.load_backbones(backbone, task.modality))
     return Pool(task, data, sight)
 
 
@@ -153,7 +153,7 @@ def held_apart(pool: Pool, train: np.ndarray, rest: np.ndarray) -> tuple[np.ndar
     return train[groups[train] != test], rest[groups[rest] == test]
 
 
-def fitted(data: Dataset, sight: Sight, budget: float, seed: int) -> Frozen:
+def fitted(data: Dataset, sight: FeatureSet, budget: float, seed: int) -> Frozen:
     """The frozen rung on labelled rows.
 
     Args:
@@ -166,7 +166,7 @@ def fitted(data: Dataset, sight: Sight, budget: float, seed: int) -> Frozen:
     return climb(targets, data, sight, SearchTerms(HEADS, budget, seed, Inline()))
 
 
-def answered(frozen: Frozen, sight: Sight) -> np.ndarray:
+def answered(frozen: Frozen, sight: FeatureSet) -> np.ndarray:
     """The classes that a frozen model answers, by features of Q items; (Q,)."""
     names = frozen.rows.targets.names
     return np.array(CLASSIFICATION.words(frozen.answers(sight.items), names))

@@ -24,7 +24,7 @@ from handful.evaluation.verdicts import assemble, held_out_answers
 from handful.explanation import explain_doubtful
 from handful.export.bundle import Bundle
 from handful.export.packing import packed_frozen, packed_winner, with_reference
-from handful.features.sight import Sight, look
+from handful.features.feature_set import FeatureSet, extract_all
 from handful.inspection.audit import Audit, audit, examine, sample
 from handful.inspection.dialogue import findings_of
 from handful.inspection.findings import Finding, by_cost
@@ -238,7 +238,7 @@ def _tune_labelled(data: Dataset, plan: Plan, task: Task, progress: Progress, cl
         backbones = load_backbones(plan.backbone, data.modality)
     with clock("extract"):
         given_classes = data.take(train).classes
-        data, sight = look(data, backbones, progress)
+        data, sight = extract_all(data, backbones, progress)
         findings = by_cost([*find_faults(data), *audit(data, sight, plan.seed).findings])
     train, test = _parts(data)
     learning = data.take(train)
@@ -338,7 +338,7 @@ def _check_classes(before: Sequence[str], learning: Dataset) -> None:
         )
 
 
-def _test(model: Bundle, data: Dataset, sight: Sight, plan: Plan) -> Estimate:
+def _test(model: Bundle, data: Dataset, sight: FeatureSet, plan: Plan) -> Estimate:
     moved = model.moved is not None
     outputs = model.answer(data.items)[0] if moved else model.outputs_of(model.view.matrix(sight.items))
     answers, targets = model.task.against(outputs, data.labels or (), model.labels)

@@ -21,7 +21,7 @@ from handful.evaluation.verdicts import assemble, held_out_answers
 from handful.explanation import explain
 from handful.export.bundle import Bundle
 from handful.export.reference import Reference
-from handful.features.sight import Sight, look
+from handful.features.feature_set import FeatureSet, extract_all
 from handful.prediction import Doubts, answers
 from handful.robustness import slices_of, unsettled
 from handful.seeding import generator
@@ -178,7 +178,7 @@ def seen(n=40, noise=0.4, seed=0):
     x[:, :2] += 0 if np.isinf(noise) else told
     part = ("toy", 1)
     data = Dataset([f"item {k}" for k in range(n)], "text")
-    return data, Sight({part: x.astype(np.float32)}, {}, {"toy": (1,)})
+    return data, FeatureSet({part: x.astype(np.float32)}, {}, {"toy": (1,)})
 
 
 def climbed(task, *looked, strategies=None, seed=0):
@@ -315,7 +315,7 @@ def test_the_learning_curve_rises(task):
 
 def test_the_tuned_rung_learns_what_the_frozen_one_cannot_and_is_shipped(task):
     items = [f"{'ants' if i % 2 == 0 else 'bees'} {i}" for i in range(32)]
-    data, sight = look(Dataset(items, "text"), {"muted": Muted()})
+    data, sight = extract_all(Dataset(items, "text"), {"muted": Muted()})
     # Whether an item is late cannot be seen in it at all; so all are.
     targets = task.read([WRITTEN[task.name](i % 2 == 0, True) for i in range(32)])
     frozen = climb(targets, data, sight, SearchTerms(tuple(task.heads), 0.0, 0, Inline()))
@@ -334,7 +334,7 @@ def test_a_model_answers_after_it_was_saved_and_loaded_as_before(task, tmp_path,
         f"{'ants march' if i % 2 == 0 else 'bees buzz'} {'late' if i // 2 % 2 == 0 else 'early'}" for i in range(40)
     ]
     toy = ToyText()
-    data, sight = look(Dataset(texts, "text"), {toy.name: toy})
+    data, sight = extract_all(Dataset(texts, "text"), {toy.name: toy})
     frozen = climbed(task, data, sight)
     found, targets = frozen.model, frozen.rows.targets
     features = found.view.matrix(sight.items)
@@ -363,7 +363,7 @@ def test_rows_that_a_model_answers_are_checked_and_explained_in_its_own_words(ta
         f"{'ants march' if i % 2 == 0 else 'bees buzz'} {'late' if i // 2 % 2 == 0 else 'early'}" for i in range(40)
     ]
     toy = ToyText()
-    data, sight = look(Dataset(texts, "text"), {toy.name: toy})
+    data, sight = extract_all(Dataset(texts, "text"), {toy.name: toy})
     frozen = climbed(task, data, sight)
     found, targets = frozen.model, frozen.rows.targets
     features = found.view.matrix(sight.items)

@@ -5,14 +5,14 @@ from crowd import clouds
 from handful.backbones.toy import ToyText
 from handful.data.dataset import Dataset
 from handful.errors import DataError
-from handful.features.sight import Sight
+from handful.features.feature_set import FeatureSet
 from handful.inspection.audit import audit, audit_shift, check_pool, examine, sample
 from handful.inspection.findings import KINDS
 
 
 def seen(x, labels, **more):
     data = Dataset([f"item {i:05}" for i in range(len(x))], "text", tuple(labels), **more)
-    return data, Sight({("toy", 2): x, ("toy", 1): x}, {}, {"toy": (2, 1)})
+    return data, FeatureSet({("toy", 2): x, ("toy", 1): x}, {}, {"toy": (2, 1)})
 
 
 def test_good_rows_have_no_findings():
@@ -106,7 +106,7 @@ def test_two_rows_each_of_very_many_classes_are_not_asked_about_each_other(monke
     labels = tuple(f"class {i}" for i in range(classes)) * 2
     data = Dataset([f"text number {i}" for i in range(len(labels))], "text", labels)
     x = np.random.default_rng(0).normal(size=(len(labels), 8)).astype(np.float32)
-    audit(data, Sight({("toy", 1): x}, {}, {"toy": (1,)}))
+    audit(data, FeatureSet({("toy", 1): x}, {}, {"toy": (1,)}))
     assert bool(calls) == asked
 
 
@@ -115,7 +115,7 @@ def test_a_pool_that_differs():
     data, sight = seen(x, labels)
     other = np.tile(np.eye(16)[9], (20, 1)) + 0.01 * x[:20]
     pool = Dataset([f"new {i}" for i in range(20)], "text", source="new.csv")
-    there = Sight({("toy", 2): other, ("toy", 1): other}, {}, {"toy": (2, 1)})
+    there = FeatureSet({("toy", 2): other, ("toy", 1): other}, {}, {"toy": (2, 1)})
     (said,) = audit_shift(data, sight, pool, there, total=900)
     assert said.kind == "shift"
     assert said.message.endswith(" (looked at 20 of 900 rows, seed 0)")

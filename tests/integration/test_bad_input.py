@@ -547,7 +547,9 @@ def test_a_locked_feature_cache_is_done_without(accepted, scores, table, own_cac
 
     accepted(table(), *TEXT)
     first = scores()["estimate"]
-    monkeypatch.setattr("handful.features.sight.user_cache", lambda: FeatureCache(own_cache / "features.sqlite", 0.05))
+    monkeypatch.setattr(
+        "handful.features.feature_set.user_cache", lambda: FeatureCache(own_cache / "features.sqlite", 0.05)
+    )
     other = sqlite3.connect(own_cache / "features.sqlite", isolation_level=None)
     other.execute("PRAGMA locking_mode=EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")

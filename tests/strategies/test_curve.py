@@ -7,7 +7,7 @@ import pytest
 
 from handful.data.dataset import Dataset
 from handful.engines import Inline
-from handful.features.sight import Sight
+from handful.features.feature_set import FeatureSet
 from handful.strategies.frozen import learning_curve as module
 from handful.strategies.frozen.learning_curve import learning_curve
 from handful.strategies.frozen.rung import SearchTerms, climb
@@ -23,7 +23,7 @@ def searched(labels, seed=0, apart=2.0, strategies=QUICK, names=False):
     x = (apart * np.eye(16)[truth] + rng.normal(size=(len(labels), 16))).astype(np.float32)
     part = ("toy", 2)
     named = {part: np.eye(16, dtype=np.float32)[: len(classes)]} if names else {}
-    sight = Sight({part: x}, named, {"toy": (2,)})
+    sight = FeatureSet({part: x}, named, {"toy": (2,)})
     data = Dataset([f"item {i}" for i in range(len(labels))], "text", tuple(labels))
     return climb(CLASSIFICATION.read(labels), data, sight, SearchTerms(strategies, 0.0, seed, Inline())), sight
 

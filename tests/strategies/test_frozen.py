@@ -7,7 +7,7 @@ from handful.data.dataset import Dataset
 from handful.engines import Inline
 from handful.errors import DataError, OptionError
 from handful.evaluation.verdicts import assemble
-from handful.features.sight import Sight
+from handful.features.feature_set import FeatureSet
 from handful.plan import STRATEGIES
 from handful.seeding import generator
 from handful.strategies.frozen.rung import SearchTerms, climb
@@ -21,7 +21,7 @@ def seen(n, classes, seed=0, noise=0.3):
     signal = np.zeros((n, 8)) if np.isinf(noise) else np.eye(8)[np.arange(n) % classes]
     features = signal + (1 if np.isinf(noise) else noise) * rng.normal(size=(n, 8))
     data = Dataset([f"text {i}" for i in range(n)], "text", labels, source="t.csv")
-    return data, Sight({("toy", 2): features.astype(np.float32)}, {}, {"toy": (2,)})
+    return data, FeatureSet({("toy", 2): features.astype(np.float32)}, {}, {"toy": (2,)})
 
 
 def climbed(data, sight, strategies=STRATEGIES, budget=0.0, seed=0):

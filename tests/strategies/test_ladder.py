@@ -14,7 +14,7 @@ from handful.engines import Inline
 from handful.errors import TrainingError
 from handful.evaluation.decision import Prior
 from handful.evaluation.verdicts import assemble
-from handful.features.sight import look
+from handful.features.feature_set import extract_all
 from handful.strategies.frozen.rung import SearchTerms, climb
 from handful.strategies.tuned import cost, known, ladder
 from handful.strategies.tuned.contrastive import Contrastive
@@ -40,7 +40,7 @@ def case(labels=None, n=32):
     items = [f"{'ants' if i % 2 else 'bees'} {i}" for i in range(n)]
     labels = tuple(item.split()[0] for item in items) if labels is None else labels
     backbone = Muted()
-    data, sight = look(Dataset(items, "text", labels), {"muted": backbone})
+    data, sight = extract_all(Dataset(items, "text", labels), {"muted": backbone})
     sight = replace(sight, names={})
     return Case(
         data,

@@ -17,7 +17,7 @@ from handful.export.kept_parts import Moved
 from handful.export.own_items import short_items
 from handful.export.reference import Reference
 from handful.features.extract import extract
-from handful.features.sight import Sight
+from handful.features.feature_set import FeatureSet
 from handful.features.view import MOVED
 from handful.strategies.frozen.ensemble import Linear
 from handful.strategies.frozen.rung import Frozen
@@ -31,7 +31,7 @@ def packed_frozen(frozen: Frozen, data: Dataset, backbones: Mapping[str, Backbon
 
 
 def packed_winner(
-    above: Climb, frozen: Frozen, data: Dataset, sight: Sight, backbones: Mapping[str, Backbone]
+    above: Climb, frozen: Frozen, data: Dataset, sight: FeatureSet, backbones: Mapping[str, Backbone]
 ) -> Bundle:
     """The bundle of a model whose weights moved, pooled with the frozen one as far as the rows say, or of that one."""
     if above.chosen is None:

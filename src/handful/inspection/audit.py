@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
 from handful.errors import DataError
-from handful.features.sight import Sight, look
+from handful.features.feature_set import FeatureSet, extract_all
 from handful.inspection.copies import near_copies, near_pairs
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.labels import confusable, cosines, doubts, label_errors
@@ -70,13 +70,13 @@ def sample(dataset: Dataset, seed: int, most: int = MOST_ROWS) -> Dataset:
     return dataset.take(np.sort(np.concatenate([order[s : s + n] for s, n in zip(start, wanted, strict=True)])))
 
 
-def audit(dataset: Dataset, sight: Sight | None, seed: int = 0, total: int | None = None) -> Audit:
+def audit(dataset: Dataset, sight: FeatureSet | None, seed: int = 0, total: int | None = None) -> Audit:
     """Look for wrong labels, near copies, outliers, classes that cannot be told apart, and shortcuts.
 
     Args:
         dataset: N rows, labelled or not; more than 2,000 are audited on a seeded sample, and the findings say so.
-        sight: what backbones see in these rows, from ``look``; without it only near copies of texts and shortcuts can
-            be found.
+        sight: what backbones see in these rows, from ``extract_all``; without it only near copies of texts and
+            shortcuts can be found.
         seed: fixes the sample and the shuffles.
         total: how many rows there were, where ``dataset`` is a sample already.
 
@@ -109,7 +109,7 @@ def _can_be_asked(data: Dataset) -> bool:
     return rows * classes <= _MOST_CELLS or rows >= _FEWEST * classes
 
 
-def _doubted(data: Dataset, sight: Sight, fits: Sequence[Match], names: Sequence[str]) -> list[Finding]:
+def _doubted(data: Dataset, sight: FeatureSet, fits: Sequence[Match], names: Sequence[str]) -> list[Finding]:
     """Classes that cannot be told apart, and labels that look wrong."""
     views = [sight.items[name, d] for name in suited(fits) or names for d in sight.depths[name][:_DEPTHS]]
     asked = doubts(views, data.labels or ())
@@ -146,17 +146,17 @@ def examine(
     seen, sight = sample(dataset, seed), None
     whole = seen is dataset
     if backbones:
-        seen, sight = look(seen, backbones, progress)
+        seen, sight = extract_all(seen, backbones, progress)
     found = [*findings(seen if whole else replace(dataset, unreadable=seen.unreadable))]
     audited = audit(seen, sight, seed, len(seen) if whole else len(dataset))
     if pool is not None and sight is not None:
-        new, new_sight = look(pool[0], backbones, progress)
+        new, new_sight = extract_all(pool[0], backbones, progress)
         found += audit_shift(seen, sight, new, new_sight, seed, pool[1])
     return replace(audited, findings=tuple(by_cost([*found, *audited.findings])))
 
 
 def audit_shift(
-    known: Dataset, sight: Sight, pool: Dataset, pool_sight: Sight, seed: int = 0, total: int | None = None
+    known: Dataset, sight: FeatureSet, pool: Dataset, pool_sight: FeatureSet, seed: int = 0, total: int | None = None
 ) -> list[Finding]:
     """Look whether the rows of a pool look like the training rows, by the last layers of all backbones.
 
@@ -198,7 +198,7 @@ def check_pool(known: Dataset, pool: Dataset) -> None:
             raise DataError(f"{data.source} must have at least 2 rows to be compared, got {len(data)}. Add rows.")
 
 
-def _joined(sight: Sight) -> NDArray[np.float32]:
+def _joined(sight: FeatureSet) -> NDArray[np.float32]:
     """(N, sum of widths) the last layers of all backbones, each of length one."""
     views: Mapping[tuple[str, int], NDArray[np.float32]] = sight.items
     last = [views[name, depths[0]] for name, depths in sight.depths.items()]

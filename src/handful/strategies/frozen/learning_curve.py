@@ -13,7 +13,7 @@ from handful.evaluation.curves import Curve, curve_of
 from handful.evaluation.metrics import ratio
 from handful.evaluation.protocol import MANY
 from handful.evaluation.selection import pool
-from handful.features.sight import Sight
+from handful.features.feature_set import FeatureSet
 from handful.features.view import View
 from handful.strategies.frozen.ensemble import Member, training_rows
 from handful.strategies.frozen.rung import Frozen
@@ -32,7 +32,7 @@ Scores = NDArray[np.float64]
 Reader = Callable[[int, NDArray[np.int64]], NDArray[np.floating]]
 
 
-def forecast(frozen: Frozen, sight: Sight, rng: np.random.Generator) -> Curve:
+def forecast(frozen: Frozen, sight: FeatureSet, rng: np.random.Generator) -> Curve:
     """The learning curve of the frozen rung, and what more labels are worth to it.
 
     Args:
@@ -46,7 +46,7 @@ def forecast(frozen: Frozen, sight: Sight, rng: np.random.Generator) -> Curve:
     return curve_of(sizes.tolist(), [ratio(metric, some) for some in scores], now, needs, frozen.rows.groups)
 
 
-def learning_curve(found: Search, sight: Sight, rng: np.random.Generator) -> tuple[Scores, Scores]:
+def learning_curve(found: Search, sight: FeatureSet, rng: np.random.Generator) -> tuple[Scores, Scores]:
     """Answer every row by models that learned from a quarter, a half and all of the rows outside its fold.
 
     A larger part holds the smaller one of the same draw, and every stratum keeps its share, and one row at least. The
@@ -99,7 +99,7 @@ def _parts(fold: NDArray[np.int64], strata: NDArray[np.int64], rng: np.random.Ge
 
 
 def _readers(
-    members: Sequence[Member], view: View, name_weight: float, sight: Sight, design: Array, fits: Array
+    members: Sequence[Member], view: View, name_weight: float, sight: FeatureSet, design: Array, fits: Array
 ) -> list[Reader]:
     """What members that read the same rows say: each gives the sharpened scores (n, K) of some rows by one fit."""
     features, names = view.matrix(sight.items), view.matrix(sight.names) if sight.names else None

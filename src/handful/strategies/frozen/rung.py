@@ -15,7 +15,7 @@ from handful.engines import Engine
 from handful.errors import DataError, OptionError
 from handful.evaluation.protocol import draw_folds, protocol_for
 from handful.evaluation.verdicts import Held, Rows
-from handful.features.sight import Sight
+from handful.features.feature_set import FeatureSet
 from handful.features.view import Matrix, views_of
 from handful.inspection.profile import duplicate_groups
 from handful.seeding import generator
@@ -105,7 +105,7 @@ class SearchTerms:
     """Called with settings done and settings in all."""
 
 
-def climb(targets: Targets, data: Dataset, sight: Sight, terms: SearchTerms) -> Frozen:
+def climb(targets: Targets, data: Dataset, sight: FeatureSet, terms: SearchTerms) -> Frozen:
     """Compare all heads on all views and pool those that the rows support.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
-from handful.features.sight import telling_names
+from handful.features.feature_set import telling_names
 from handful.strategies.tuned.recipe import Recipe, versions_of
 from handful.training.activations import Activations
 

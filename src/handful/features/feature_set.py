@@ -1,4 +1,4 @@
-"""Sight: what all backbones see in the rows of a Dataset and in the names of its classes."""
+"""The feature set: what all backbones see in the rows of a Dataset and in the names of its classes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHORTEST_NAME = 2
 
 
 @dataclass(frozen=True)
-class Sight:
+class FeatureSet:
     """Features of N rows and of the names of C classes, from every backbone and depth."""
 
     items: Mapping[tuple[str, int], Matrix]
@@ -26,20 +26,20 @@ class Sight:
     depths: Mapping[str, tuple[int, ...]]
     """Backbone → the depths that were read, last first."""
 
-    def take(self, index: Sequence[int]) -> Sight:
+    def take(self, index: Sequence[int]) -> FeatureSet:
         """The same for some of the rows."""
         return replace(self, items={part: x[list(index)] for part, x in self.items.items()})
 
-    def take_classes(self, index: Sequence[int]) -> Sight:
+    def take_classes(self, index: Sequence[int]) -> FeatureSet:
         """The same for some of the classes."""
         return replace(self, names={part: x[list(index)] for part, x in self.names.items()})
 
 
-def look(
+def extract_all(
     data: Dataset,
     backbones: Mapping[str, Backbone],
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
-) -> tuple[Dataset, Sight]:
+) -> tuple[Dataset, FeatureSet]:
     """Run every backbone over every row once.
 
     Args:
@@ -73,7 +73,7 @@ def look(
     cache.close()
     kept = [i for i in range(len(data)) if i not in failed]
     depths = {name: tuple(backbone.search_depths) for name, backbone in backbones.items()}
-    return data.without(failed), Sight(items, named, depths).take(kept)
+    return data.without(failed), FeatureSet(items, named, depths).take(kept)
 
 
 def telling_names(classes: Sequence[str], modality: str) -> list[str]:
