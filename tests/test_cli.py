@@ -669,6 +669,42 @@ def test_a_model_is_exported(handful, run, tmp_path):
     )
 
 
+def test_numbers_are_tuned_predicted_and_checked_by_name(handful, tmp_path):
+    rows = [f"{'ants march' if i % 2 else 'bees buzz'} {i},{10 + 3 * (i % 2) + i / 100}" for i in range(40)]
+    (tmp_path / "hours.csv").write_text("\n".join(["text,hours", *rows]) + "\n", encoding="utf-8")
+    ended = handful("tune", "hours.csv", "--backbone", "toy-text", "--budget", "0", "--out", "hours")
+    assert ended.code == 0
+    assert 'column "hours" holds numbers: a number is predicted' in ended.err
+    assert "mean absolute error" in ended.out
+    ended = handful("predict", "hours", "hours.csv")
+    assert ended.out.splitlines()[0] == "input,hours,low,high,outside"
+    ended = handful("predict", "hours", "hours.csv", "--probabilities")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        "handful: --probabilities is for classes, labels and ratings, got a model of numbers. Leave it.\n"
+    )
+    ended = handful("check", "hours", "hours.csv")
+    assert (ended.code, "mean absolute error promised" in ended.out) == (0, True)
+    assert 'column "hours" is taken as the labels' in ended.err
+
+
+def test_what_a_task_cannot_follow_is_refused(handful, tmp_path):
+    rows = [f"words {i},{i % 5 + 1}" for i in range(40)]
+    (tmp_path / "stars.csv").write_text("\n".join(["text,stars", *rows]) + "\n", encoding="utf-8")
+    ended = handful("tune", "stars.csv", "--backbone", "toy-text", "--metric", "macro_f1")
+    assert ended.err.splitlines()[-1] == (
+        "handful: metric of ordinal must be one of mean_absolute_error, quadratic_kappa, accuracy, got 'macro_f1'. "
+        "Choose one."
+    )
+    ended = handful("tune", "stars.csv", "--backbone", "toy-text", "--strategies", "svm,ridge")
+    assert ended.err.splitlines()[-1] == (
+        "handful: strategies svm are not for ordinal. Choose among majority, ridge, logistic, cumulative-ridge, "
+        "cumulative and those that move weights."
+    )
+    ended = handful("tune", "stars.csv", "--task", "ratings")
+    assert "task must be one of classification, multilabel, ordinal, regression, got 'ratings'" in ended.err
+
+
 def test_predict_takes_shares_for_doubts(handful, run, table):
     ended = handful("predict", run, table(), "--reject", "5%", "--conformal", "90%")
     assert ended.code == 0

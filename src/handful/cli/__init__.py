@@ -241,6 +241,10 @@ def predict(
             rows, missed = write_texts(run, source, file, input, tick, lambda line: _say([line]))
         else:
             model = Bundle.load(run)
+            if probabilities and not model.labels:
+                raise OptionError(
+                    "--probabilities is for classes, labels and ratings, got a model of numbers. Leave it."
+                )
             found = answers(model, source, input, tick, doubts)
             rows, missed = write_answers(found, answer_column(model), file, probabilities, lambda line: _say([line]))
     if file:
