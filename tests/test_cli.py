@@ -696,6 +696,10 @@ def test_what_a_task_cannot_follow_is_refused(handful, tmp_path):
         "handful: metric of ordinal must be one of mean_absolute_error, quadratic_kappa, accuracy, got 'macro_f1'. "
         "Choose one."
     )
+    ended = handful("tune", "stars.csv", "--task", "regression", "--backbone", "toy-text", "--strategies", "distilled")
+    assert ended.err.splitlines()[-1] == (
+        "handful: strategy distilled learns probabilities of classes, got regression. Leave it out."
+    )
     ended = handful("tune", "stars.csv", "--backbone", "toy-text", "--strategies", "svm,ridge")
     assert ended.err.splitlines()[-1] == (
         "handful: strategies svm are not for ordinal. Choose among majority, ridge, logistic, cumulative-ridge, "

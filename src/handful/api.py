@@ -207,6 +207,8 @@ def _check_follows(plan: Plan, task: Task, judged: bool) -> None:
     if judged or plan.metric not in task.metrics:
         got = "a function" if judged else repr(plan.metric)
         raise OptionError(f"metric of {task.name} must be one of {', '.join(task.metrics)}, got {got}. Choose one.")
+    if "distilled" in plan.strategies and "strategies" in plan.origins and not task.distils:
+        raise OptionError(f"strategy distilled learns probabilities of classes, got {task.name}. Leave it out.")
     others = [name for name in plan.strategies if name in HEADS and not _serves(name, task)]
     if others and not set(HEADS) <= set(plan.strategies):
         known = [name for name in HEADS if _serves(name, task)]

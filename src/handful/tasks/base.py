@@ -78,6 +78,8 @@ class Task(ABC):
     """What is answered to an item, in words."""
     named_alone: ClassVar[bool] = False
     """Whether the name that an item is most like is an answer by itself (zero-shot)."""
+    distils: ClassVar[bool] = False
+    """Whether scores are those of a softmax, which a student can learn from a teacher (the strategy ``distilled``)."""
     columns: ClassVar[tuple[str, ...]] = ("confidence",)
     """What stands beside each answer in a table of answers."""
 

@@ -34,6 +34,7 @@ class Classification(Task):
     nouns: ClassVar = NOUNS[CLASSES]
     about: ClassVar = "the most probable class"
     named_alone: ClassVar = True
+    distils: ClassVar = True
 
     def read(self, column: Sequence[Any], source: str = "items") -> Targets:
         """Class names of N items as numbers of the sorted classes."""
