@@ -328,8 +328,8 @@ def test_the_tuned_rung_learns_what_the_frozen_one_cannot_and_is_shipped(task):
     assert model.coef.shape[1] == len(task.constant(targets))
 
 
-def test_a_model_answers_after_it_was_saved_and_loaded_as_before(task, tmp_path, monkeypatch):
-    monkeypatch.setitem(TASKS, task.name, task)
+def fitted(task):
+    """Texts, their Dataset, the frozen rung on them and the features that it reads, and a bundle of it."""
     texts = [
         f"{'ants march' if i % 2 == 0 else 'bees buzz'} {'late' if i // 2 % 2 == 0 else 'early'}" for i in range(40)
     ]
@@ -340,15 +340,22 @@ def test_a_model_answers_after_it_was_saved_and_loaded_as_before(task, tmp_path,
     features = found.view.matrix(sight.items)
     model = Bundle(
         targets.task, "text", targets.names, found.view, {toy.name: toy.fingerprint}, "ridge",
-        found.coef, found.intercept, witness=features[:8],
+        found.coef, found.intercept, witness=features[:8], loaded={toy.name: toy},
         reference=Reference.of(found.view, features, targets, frozen.whole, None),
     )  # fmt: skip
+    return data, frozen, features, model
+
+
+def test_a_model_answers_after_it_was_saved_and_loaded_as_before(task, tmp_path, monkeypatch):
+    monkeypatch.setitem(TASKS, task.name, task)
+    data, frozen, features, model = fitted(task)
+    texts, targets = data.items, frozen.rows.targets
     model.save(tmp_path / "model")
     again = Bundle.load(tmp_path / "model")
     assert again.task == targets.task
     np.testing.assert_array_equal(again.outputs_of(features), model.outputs_of(features))
     measured = task.headline.of(again.outputs(texts)[None], targets).value
-    usual = task.headline.of(np.broadcast_to(targets.task.constant(targets), (1, 40, len(found.intercept))), targets)
+    usual = task.headline.of(np.broadcast_to(targets.task.constant(targets), (1, 40, len(model.intercept))), targets)
     assert gain(task, measured, usual.value) > 0
     (answered,) = answers(again, written_rows(tmp_path / "new.csv", texts), doubts=Doubts(reject=0.1, level=0.9))
     assert answered.words == targets.task.words(again.outputs(texts), again.labels)
@@ -359,19 +366,8 @@ def test_a_model_answers_after_it_was_saved_and_loaded_as_before(task, tmp_path,
 
 def test_rows_that_a_model_answers_are_checked_and_explained_in_its_own_words(task, tmp_path, monkeypatch):
     monkeypatch.setitem(TASKS, task.name, task)
-    texts = [
-        f"{'ants march' if i % 2 == 0 else 'bees buzz'} {'late' if i // 2 % 2 == 0 else 'early'}" for i in range(40)
-    ]
-    toy = ToyText()
-    data, sight = extract_all(Dataset(texts, "text"), {toy.name: toy})
-    frozen = climbed(task, data, sight)
-    found, targets = frozen.model, frozen.rows.targets
-    features = found.view.matrix(sight.items)
-    model = Bundle(
-        targets.task, "text", targets.names, found.view, {toy.name: toy.fingerprint}, "ridge",
-        found.coef, found.intercept, loaded={toy.name: toy},
-        reference=Reference.of(found.view, features, targets, frozen.whole, None),
-    )  # fmt: skip
+    data, frozen, _, model = fitted(task)
+    texts, targets = data.items, frozen.rows.targets
     explained = explain(model, texts[0])
     assert explained.label == targets.task.words(model.outputs(texts[:1]), model.labels)[0]
     assert explained.parts and explained.lines({})
