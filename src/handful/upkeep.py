@@ -11,6 +11,7 @@ import numpy as np
 
 from handful.data.cells import shown
 from handful.data.delimited import Broken
+from handful.data.input_column import named_columns
 from handful.data.items import make_items
 from handful.data.label_column import LABEL_NAMES
 from handful.data.names import all_names
@@ -180,7 +181,7 @@ def _labelled(new: _New, model: Bundle, tell: Callable[[str], None]) -> list[_Ro
         return new.rows
     raw = [row.label for row in new.rows]
     if "," in new.label and raw and isinstance(raw[0], tuple):
-        columns = {name.strip(): [cells[i] for cells in raw] for i, name in enumerate(new.label.split(","))}
+        columns = {name: [cells[i] for cells in raw] for i, name in enumerate(named_columns(new.label, ()))}
         column = read_indicators(columns, new.name)
     else:
         column = read_column(raw, new.label, model.task.name)
@@ -232,7 +233,7 @@ def _labels(
         if label is None:
             return None, None
         tell(f"column \"{label}\" is taken as the labels; use --label '' to check without them")
-    names = [label] if label in table.columns else [name.strip() for name in label.split(",")]
+    names = named_columns(label, table.columns)
     for name in names:
         if name not in table.columns:
             near = suggestion(name, table.columns) or " Name one of these."

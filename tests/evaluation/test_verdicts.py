@@ -38,7 +38,7 @@ def paired_difference(first, second):
 
 
 def class_scores(outputs, rows):
-    found = ClassDetails.of(outputs, rows.targets, rows.groups)
+    found = ClassDetails.of(outputs.argmax(-1), rows.targets, rows.groups)
     return found.confusion, found.classes
 
 

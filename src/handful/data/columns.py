@@ -48,10 +48,8 @@ class Wanted:
 class Choice:
     """Which column is what in one table."""
 
-    input: str
-    """The column of the items; two of texts joined by a comma where every item is a pair."""
     inputs: tuple[str, ...]
-    """The same as a tuple of one or two names."""
+    """The column of the items; two of texts where every item is a pair."""
     modality: str
     """What it holds: text, image or sound."""
     label: str
@@ -64,6 +62,11 @@ class Choice:
     """The column of splits, or empty."""
     notes: tuple[str, ...]
     """What was guessed, one sentence each."""
+
+    @property
+    def input(self) -> str:
+        """The same in one text, as ``--input`` names it: two columns joined by a comma."""
+        return ",".join(self.inputs)
 
 
 def choose(columns: Columns, source: str, wanted: Wanted, headed: bool = True) -> Choice:
@@ -108,7 +111,7 @@ def choose(columns: Columns, source: str, wanted: Wanted, headed: bool = True) -
     unused = [name for name in columns.cells if name not in (*inputs, label, group, split, *several)]
     if unused:
         notes.append(f"column{'s' * (len(unused) > 1)} not used: {listed(unused)}")
-    return Choice(",".join(inputs), inputs, modality, label, several, group, split, tuple(notes))
+    return Choice(inputs, modality, label, several, group, split, tuple(notes))
 
 
 def _several(columns: Columns, named: str | None) -> tuple[str, ...]:

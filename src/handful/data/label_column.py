@@ -10,6 +10,7 @@ from handful.data.input_column import TEXT_NAMES
 from handful.data.items import kind_of
 from handful.data.names import all_names, either
 from handful.data.tables import Columns
+from handful.data.targets import LONGEST_LABEL
 from handful.errors import DataError, OptionError
 
 # In lower case; a name in an earlier row is taken before one in a later row.
@@ -23,7 +24,6 @@ _LATER_NAMES = frozenset({
 
 # A label guessed from its values must come twice on average and be no sentence.
 _MOST_CLASSES = 0.5
-_LONGEST_LABEL = 60
 
 
 def guess_label(columns: Columns, source: str, taken: Collection[str], unlikely: Collection[str] = ()) -> str:
@@ -91,7 +91,7 @@ def _could_be_label(columns: Columns, name: str) -> bool:
     different = set(values)
     if not 2 <= len(different) <= _MOST_CLASSES * len(values):
         return False
-    return max(map(len, different)) <= _LONGEST_LABEL and not _fractions(different)
+    return max(map(len, different)) <= LONGEST_LABEL and not _fractions(different)
 
 
 def _later(columns: Columns, free: Sequence[str]) -> list[str]:

@@ -226,7 +226,7 @@ def _read_list(source: Any, labels: Any, group: Any, split: Any, modality: str |
         got = {"mixed": "different kinds", "": "nothing but missing values"}.get(kind, type(values[0]).__name__)
         raise DataError(f"the list must hold texts, images or sounds, all of one kind, got {got}. Change it.")
     choice = Choice(
-        "input", ("input",), modality, "label", (), "group" * ("group" in columns), "split" * ("split" in columns), ()
+        ("input",), modality, "label", (), "group" * ("group" in columns), "split" * ("split" in columns), ()
     )
     cells = {
         name: given if name in ("input", "label") else [label_text(cell) for cell in given]
@@ -291,7 +291,7 @@ def _build_rows(columns: Columns, fields: Fields, wanted: Wanted, table: Table) 
     found = rows_of(columns, fields, source)
     _check_share(found.unreadable, len(columns) + len(columns.broken), source)
     asked = fields.prompt or fields.messages or fields.chosen
-    choice = Choice(asked, (asked,), "language", "", (), group, split, guessed)
+    choice = Choice((asked,), "language", "", (), group, split, guessed)
     parts = tuple(_split(columns.cells[split][i], columns.rows[i]) for i in found.kept) if split else ()
     dataset = Dataset(
         items=found.items,

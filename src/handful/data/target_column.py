@@ -15,6 +15,7 @@ from handful.data.targets import (
     CLASSES,
     JOIN,
     LABELS,
+    LONGEST_LABEL,
     NO_LABEL,
     NUMBERS,
     RATINGS,
@@ -31,7 +32,6 @@ from handful.errors import DataError
 _DELIMITERS = ("|", ";", ",")
 # A delimiter is believed where so many cells have it, and so large a share of the parts comes in another cell too.
 _JOINED_CELLS, _KNOWN_PARTS = 0.1, 0.8
-_LONGEST_LABEL = 60
 
 # Whole numbers are ratings where the column is called so, in lower case, and there are not too many of them.
 _RATING_NAMES = frozenset({
@@ -126,12 +126,12 @@ def _guessed(cells: list[str], filled: list[str], name: str) -> Column:
     """What a column without a word from the user holds."""
     values = set(filled)
     numbers = [number_of(cell) for cell in filled]
-    commas = all(
+    plain = all(
         number is not None or _DECIMAL_COMMA.fullmatch(cell) for number, cell in zip(numbers, filled, strict=True)
     )
-    fit = sum(number is not None for number in numbers)
-    if fit == len(filled) or (commas and fit < len(filled)):
+    if plain:
         return _guessed_numbers(cells, filled, values, name)
+    fit = sum(number is not None for number in numbers)
     different = {cell for cell, number in zip(filled, numbers, strict=True) if number is not None}
     if fit >= 0.5 * len(filled) and _measured(different, fit):
         if fit >= (1 - _OTHERS) * len(filled):
@@ -243,7 +243,7 @@ def _listed_labels(raw: Sequence[Any], lists: Sequence[list[str] | None], name: 
         for part in found or ():
             _check_name(part)
         cells.append("" if found is None else join_labels(found))
-    if task is None and all(cell == "" or len(labels_in(cell)) == 1 for cell in cells) and NO_LABEL not in cells:
+    if task is None and all(cell == "" or len(labels_in(cell)) == 1 for cell in cells):
         note = f'each list of column "{name}" holds one label: taken as classes; use --task multilabel for several'
         return Column(CLASSES, cells, wrong, (note,))
     note = f'column "{name}" holds lists of labels: any number of them may be right'
@@ -285,7 +285,7 @@ def _delimiter(cells: Sequence[str], sure: bool) -> str | None:
         times = Counter(part for own in parts for part in set(own))
         of_joined = [part for own in parts if len(own) > 1 for part in own]
         known = sum(times[part] > 1 for part in of_joined) / len(of_joined)
-        short = all(0 < len(part) <= _LONGEST_LABEL for part in of_joined)
+        short = all(0 < len(part) <= LONGEST_LABEL for part in of_joined)
         if len(joined) >= _JOINED_CELLS * len(cells) and known >= _KNOWN_PARTS and short and len(times) < len(parts):
             return delimiter
     return None

@@ -19,6 +19,8 @@ JOIN = "|"
 """Stands between several labels of a row."""
 NO_LABEL = "(none)"
 """Stands where a row has none of the labels."""
+LONGEST_LABEL = 60
+"""What is longer is taken for a sentence, not for a label, where nobody says what a column holds; characters."""
 
 MOST_RATINGS = 30
 """More different ratings than this are numbers."""

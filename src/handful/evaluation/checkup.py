@@ -53,9 +53,7 @@ class Checkup:
         """
         if self.promised is None or self.measured is None:
             return -1.0
-        p, m = self.promised, self.measured
-        if not self.scale.higher_is_better:
-            p, m = -p, -m
+        p, m = self._rising(self.promised), self._rising(self.measured)
         return float(p.value - m.value - np.hypot(p.value - p.low, m.high - m.value))
 
     @property
@@ -64,9 +62,7 @@ class Checkup:
         if self.unknown or self.fallen > 0:
             return "retrain"
         if self.promised is not None and self.measured is not None:
-            within = self.measured.value >= self.promised.low
-            if not self.scale.higher_is_better:
-                within = self.measured.value <= self.promised.high
+            within = self._rising(self.measured).value >= self._rising(self.promised).low
             return "as promised" if within else "unsure"
         return "drifted" if self.drift is not None and self.drift.found else "as promised"
 
@@ -86,6 +82,10 @@ class Checkup:
                 "Add such rows to those it learns from, and tune again."
             )
         return " ".join(said)
+
+    def _rising(self, estimate: Estimate) -> Estimate:
+        """The same turned over where less is better."""
+        return estimate if self.scale.higher_is_better else -estimate
 
     def _promise(self) -> str:
         assert self.measured is not None

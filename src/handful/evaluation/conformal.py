@@ -20,9 +20,9 @@ LEVEL = 0.9
 """How often the right answer should fit, where nothing else is asked for."""
 
 
-def tells(rows: int, level: float = LEVEL) -> bool:
-    """Whether so many rows can say what fits as often as that."""
-    return level <= rows / (rows + 1)
+def limit_of(misfits: NDArray[np.floating], level: float = LEVEL) -> float | None:
+    """The threshold for a level; None where so few rows cannot say what fits as often as that. (N,)."""
+    return threshold(misfits, level) if level <= len(misfits) / (len(misfits) + 1) else None
 
 
 def threshold(misfits: NDArray[np.floating], level: float = LEVEL) -> float:

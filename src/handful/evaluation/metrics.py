@@ -168,6 +168,12 @@ def losses(nats: NDArray[np.floating]) -> Measured:
     return ratio(LOSS, nats)
 
 
+def each(scores: NDArray[Any]) -> Floats:
+    """The statistics of a metric that is the mean of one number per item. (N,) → (N, 2): the number, and one."""
+    above = np.asarray(scores, np.float64)
+    return np.stack([above, np.ones(len(above))], 1)
+
+
 def ratio(metric: Metric, total: NDArray[Any], weight: NDArray[Any] | None = None) -> Measured:
     """A share or ratio of N items.
 
@@ -176,6 +182,6 @@ def ratio(metric: Metric, total: NDArray[Any], weight: NDArray[Any] | None = Non
         total: (N,) what each item adds above the line.
         weight: (N,) what it adds below; 1 by default.
     """
-    above = np.asarray(total, np.float64)
-    below = np.ones(len(above)) if weight is None else np.asarray(weight, np.float64)
-    return Measured(metric, np.stack([above, below], 1))
+    if weight is None:
+        return Measured(metric, each(total))
+    return Measured(metric, np.stack([np.asarray(total, np.float64), np.asarray(weight, np.float64)], 1))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.evaluation.conformal import tells, threshold
+from handful.evaluation.conformal import limit_of
 from handful.evaluation.curves import Curve
 from handful.evaluation.intervals import Estimate, difference, interval, widened
 from handful.evaluation.metrics import Measured, Metric, Scale
@@ -133,8 +133,7 @@ def _judge(name: str, chosen: str, apart: Estimate | None, metric: Metric, refer
 def held_out_answers(whole: Outputs, rows: Rows) -> tuple[HeldOut, ...]:
     """What was answered for each row while it was held out, in the order of the rows."""
     mean, task = whole.mean(0), rows.targets.task  # (N, K)
-    limit = threshold(task.misfits(whole, rows.targets)) if tells(len(mean)) else None
-    beside = task.beside(mean, limit)
+    beside = task.beside(mean, limit_of(task.misfits(whole, rows.targets)))
     cells = [dict(zip(beside, row, strict=True)) for row in zip(*beside.values(), strict=True)]
     told = zip(
         rows.positions, task.wanted(rows.targets), task.words(mean, rows.targets.names),

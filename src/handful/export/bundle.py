@@ -18,7 +18,7 @@ from handful.backbones.base import Backbone, default_device
 from handful.data.items import make_items
 from handful.data.pairs import Pair
 from handful.errors import BundleError, DataError, OptionError
-from handful.evaluation.conformal import tells, threshold
+from handful.evaluation.conformal import limit_of
 from handful.export import carried, own_items, reference, specimens
 from handful.export.kept_parts import Moved, items_of, moved_part, reference_of, view_of
 from handful.export.loading import untouched, with_moved
@@ -119,9 +119,7 @@ class Bundle:
     @property
     def limit(self) -> float | None:
         """The misfit that nine of ten held-out rows stayed below; None where too few were held out to say."""
-        if self.reference is None or not tells(len(self.reference.misfit)):
-            return None
-        return threshold(self.reference.misfit)
+        return None if self.reference is None else limit_of(self.reference.misfit)
 
     def outputs(self, items: Sequence[Any]) -> NDArray[np.float64]:
         """What is answered to items, calibrated, as the task has it. N items → (N, K).

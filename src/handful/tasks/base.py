@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from handful.data.targets import names_of
 from handful.evaluation.curves import Needs
+from handful.evaluation.intervals import interval
 from handful.evaluation.metrics import Metric
 from handful.tasks.heads import Head
 
@@ -270,6 +271,12 @@ class Task(ABC):
     @abstractmethod
     def needs(self, outputs: Floats, targets: Targets) -> Needs:
         """Where further labels are missed most, by held-out answers (R, N, K)."""
+
+    def measured(
+        self, outputs: Floats, targets: Targets, groups: NDArray[np.integer] | None, rng: np.random.Generator
+    ) -> dict[str, dict[str, float]]:
+        """Every metric of held-out answers (R, N, K) with its interval, as ``details`` tells it."""
+        return {m.name: interval(m.of(outputs, targets), groups, rng=rng).as_dict() for m in self.metrics.values()}
 
     @abstractmethod
     def details(self, outputs: Floats, targets: Targets, groups: NDArray[np.integer] | None) -> dict[str, Any]:

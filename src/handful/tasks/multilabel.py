@@ -14,12 +14,13 @@ from handful.data.classes import ENOUGH_ROWS
 from handful.data.names import listed
 from handful.data.targets import LABELS, NO_LABEL, NOUNS, join_labels, labels_in, names_of
 from handful.errors import DataError
-from handful.evaluation.conformal import LEVEL, tells, threshold
+from handful.evaluation.conformal import LEVEL, limit_of
 from handful.evaluation.curves import Needs
 from handful.evaluation.intervals import interval
 from handful.evaluation.metrics import share
 from handful.seeding import generator
 from handful.tasks.base import Baseline, Floats, Targets, Task, named_width
+from handful.tasks.classification.conformal import Sets
 from handful.tasks.heads import BINARY, SQUARED, Head
 from handful.tasks.several import METRICS, chosen
 
@@ -225,7 +226,7 @@ class Multilabel(Task):
 
     def details(self, outputs: Floats, targets: Targets, groups: NDArray[np.integer] | None) -> dict[str, Any]:
         """Every metric with its interval, how each label fares, and what conformal sets look like."""
-        rng, own, said = generator(0, "labels"), targets.values, self.chosen(outputs).mean(0)
+        own, said = targets.values, self.chosen(outputs).mean(0)
         labels = []
         for i, name in enumerate(targets.names):
             rows, right, answered = int(own[:, i].sum()), float(said[own[:, i], i].sum()), float(said[:, i].sum())
@@ -233,14 +234,13 @@ class Multilabel(Task):
             f1 = 2 * right / max(rows + answered, 1e-9)
             precision = round(right / answered, 6) if answered else None
             labels.append({"name": name, "rows": rows, "recall": recall, "precision": precision, "f1": round(f1, 6)})
-        measured = {m.name: interval(m.of(outputs, targets), groups, rng=rng).as_dict() for m in self.metrics.values()}
+        measured = self.measured(outputs, targets, groups, generator(0, "labels"))
         told = {"labels": list(targets.names), "metrics": measured, "per_label": labels}
-        if not tells(len(targets)):
+        limit = limit_of(self.misfits(outputs, targets))
+        if limit is None:
             return told
-        misfits = self.misfits(outputs, targets)
-        limit = threshold(misfits)
         size = float(((1 - outputs <= limit) | self.chosen(outputs)).sum(-1).mean())
-        return {**told, "sets": {"level": LEVEL, "limit": round(limit, 6), "size": round(size, 3)}}
+        return {**told, "sets": Sets(LEVEL, limit, size).as_dict()}
 
 
 def _joined(values: NDArray[np.bool_], names: Sequence[str]) -> list[str]:

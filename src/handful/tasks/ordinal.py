@@ -9,16 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.data.targets import NOUNS, RATINGS, rating_order
+from handful.data.targets import JOIN, NOUNS, RATINGS, rating_order
 from handful.errors import DataError
 from handful.evaluation.curves import Needs
-from handful.evaluation.intervals import interval
-from handful.evaluation.metrics import Kind, Metric
+from handful.evaluation.metrics import Kind, Metric, each
 from handful.seeding import generator
 from handful.tasks.base import Baseline, Floats, Targets
-from handful.tasks.classification.details import ClassDetails, needs_of
+from handful.tasks.classification.details import ClassDetails
 from handful.tasks.classification.heads import LOGISTIC, RIDGE
-from handful.tasks.classification.metrics import confusion
+from handful.tasks.classification.metrics import right
 from handful.tasks.classification.task import Classification
 from handful.tasks.heads import BINARY, SQUARED, Head, above
 
@@ -41,14 +40,12 @@ def values_of(names: Sequence[str]) -> NDArray[np.float64]:
 def _absolute(outputs: Floats, targets: Targets) -> Statistics:
     """(N, 2): the absolute error of the rating, and one."""
     worth = values_of(targets.names)
-    error = np.abs(worth[rated(outputs)] - worth[targets.values]).mean(0)
-    return np.stack([error, np.ones(len(error))], 1)
+    return each(np.abs(worth[rated(outputs)] - worth[targets.values]).mean(0))
 
 
 def _right(outputs: Floats, targets: Targets) -> Statistics:
-    """(N, 2): the share of repeats in which a row was answered right, and one."""
-    right = (rated(outputs) == targets.values).mean(0)
-    return np.stack([right, np.ones(len(right))], 1)
+    """(N, 2) of the median rating."""
+    return right(rated(outputs), targets)
 
 
 def _disagreement(outputs: Floats, targets: Targets) -> Statistics:
@@ -115,40 +112,25 @@ class Ordinal(Classification):
         apart = np.abs(targets.values[:, None] - targets.values[None])
         return np.asarray(1 - apart / max(len(targets.names) - 1, 1), np.float32)
 
-    def words(self, outputs: Floats, names: Sequence[str]) -> list[str]:
-        """The median rating of each row."""
-        return [names[c] for c in rated(outputs).tolist()]
-
-    def confidence(self, outputs: Floats) -> NDArray[np.float64]:
-        """The probability of that rating."""
-        return np.take_along_axis(np.asarray(outputs, np.float64), rated(outputs)[..., None], -1)[..., 0]
-
-    def kinds(self, outputs: Floats) -> NDArray[np.int64]:
-        """The rating that is answered."""
-        return rated(outputs).astype(np.int64)
+    def numbers(self, outputs: Floats) -> NDArray[np.intp]:
+        """The number of the rating that is answered, the median one. (..., C) → (...)."""
+        return rated(outputs)
 
     def within(self, outputs: Floats, limit: float, names: Sequence[str]) -> list[str]:
         """From the lowest rating that fits as well as the limit asks to the highest, and all between them."""
         inside = 1 - outputs <= limit
         inside[np.arange(len(outputs)), rated(outputs)] = True
         between = np.maximum.accumulate(inside, 1) & np.maximum.accumulate(inside[:, ::-1], 1)[:, ::-1]
-        return ["|".join(names[c] for c in np.flatnonzero(row).tolist()) for row in between]
-
-    def same(self, first: Floats, second: Floats) -> NDArray[np.bool_]:
-        """Whether the ratings are the same."""
-        return np.asarray(rated(first) == rated(second))
+        return [JOIN.join(names[c] for c in np.flatnonzero(row).tolist()) for row in between]
 
     def needs(self, outputs: Floats, targets: Targets) -> Needs:
         """Ratings with hardly any rows, then those with most errors; near ones are always taken for each other."""
-        table = np.mean([confusion(targets.values, some, len(targets.names)) for some in rated(outputs)], 0)
-        return Needs(needs_of(table, targets.names, len(targets)).names)
+        return Needs(super().needs(outputs, targets).names)
 
     def details(self, outputs: Floats, targets: Targets, groups: NDArray[np.integer] | None) -> dict[str, Any]:
         """Every metric with its interval, and what classes have."""
-        rng = generator(0, "ratings")
-        measured = {m.name: interval(m.of(outputs, targets), groups, rng=rng).as_dict() for m in self.metrics.values()}
-        answers = np.eye(len(targets.names))[rated(outputs)]
-        return {"metrics": measured, **ClassDetails.of(answers, targets, groups).as_dict()}
+        measured = self.measured(outputs, targets, groups, generator(0, "ratings"))
+        return {"metrics": measured, **ClassDetails.of(rated(outputs), targets, groups).as_dict()}
 
 
 ORDINAL = Ordinal()

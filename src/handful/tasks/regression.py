@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from handful.errors import DataError
-from handful.evaluation.conformal import LEVEL, tells, threshold
+from handful.evaluation.conformal import LEVEL, limit_of
 from handful.evaluation.curves import Needs
-from handful.evaluation.intervals import interval
-from handful.evaluation.metrics import Kind, Metric
+from handful.evaluation.metrics import Kind, Metric, each
 from handful.seeding import generator
 from handful.tasks.base import Baseline, Floats, Targets, Task
 from handful.tasks.heads import DISTANCE, Head
@@ -44,8 +43,7 @@ def _errors(outputs: Floats, targets: Targets) -> Floats:
 
 def _absolute(outputs: Floats, targets: Targets) -> Statistics:
     """(N, 2): the absolute error, and one."""
-    error = np.abs(_errors(outputs, targets)).mean(0)
-    return np.stack([error, np.ones(len(error))], 1)
+    return each(np.abs(_errors(outputs, targets)).mean(0))
 
 
 def _squared(outputs: Floats, targets: Targets) -> Statistics:
@@ -228,10 +226,6 @@ class Regression(Task):
         beside = self.beside(outputs, limit)
         return [f"{low} to {high}" for low, high in zip(beside["low"], beside["high"], strict=True)]
 
-    def probabilities(self, outputs: Floats, names: Sequence[str]) -> Mapping[str, NDArray[np.float64]]:
-        """None: a number has no name."""
-        return {}
-
     def kinds(self, outputs: Floats) -> NDArray[np.int64]:
         """0 for low numbers, 1 for middling ones, 2 for high ones."""
         return np.digitize(self._standard(outputs[..., 0]), _THIRDS).astype(np.int64)
@@ -291,13 +285,13 @@ class Regression(Task):
 
     def details(self, outputs: Floats, targets: Targets, groups: NDArray[np.integer] | None) -> dict[str, Any]:
         """Every metric with its interval, how far the numbers are spread, and how wide prediction intervals are."""
-        rng = generator(0, "numbers")
-        measured = {m.name: interval(m.of(outputs, targets), groups, rng=rng).as_dict() for m in self.metrics.values()}
+        measured = self.measured(outputs, targets, groups, generator(0, "numbers"))
         seen = {"low": self.low, "high": self.high, "mean": self.centre, "spread": self.scale}
         told = {"metrics": measured, "numbers": seen}
-        if not tells(len(targets)):
+        limit = limit_of(self.misfits(outputs, targets))
+        if limit is None:
             return told
-        half = threshold(self.misfits(outputs, targets)) * float(outputs[..., 1].mean())
+        half = limit * float(outputs[..., 1].mean())
         return {**told, "prediction_interval": {"level": LEVEL, "half_width": half}}
 
     def _standard(self, values: Floats) -> NDArray[np.float64]:

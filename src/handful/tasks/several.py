@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.evaluation.metrics import Kind, Metric, mean_quotient, quotient
+from handful.evaluation.metrics import Kind, Metric, each, mean_quotient, quotient
 from handful.tasks.base import Targets
 
 Floats = NDArray[np.floating]
@@ -49,14 +49,12 @@ def _overlap(outputs: Floats, targets: Targets) -> Statistics:
     """(N, 2): the F1 of the labels of each row, 1 where none is right and none is answered, and one."""
     said, own = _said(outputs, targets), targets.values
     both, all_of = 2 * (said & own).sum(-1), said.sum(-1) + own.sum(-1)
-    score = np.where(all_of > 0, both / np.maximum(all_of, 1), 1.0).mean(0)
-    return np.stack([score, np.ones(len(score))], 1)
+    return each(np.where(all_of > 0, both / np.maximum(all_of, 1), 1.0).mean(0))
 
 
 def _exact(outputs: Floats, targets: Targets) -> Statistics:
     """(N, 2): the share of repeats in which all labels of a row are right, and one."""
-    right = (_said(outputs, targets) == targets.values).all(-1).mean(0)
-    return np.stack([right, np.ones(len(right))], 1)
+    return each((_said(outputs, targets) == targets.values).all(-1).mean(0))
 
 
 def _counts(outputs: Floats, targets: Targets) -> Statistics:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.evaluation.conformal import LEVEL, tells, threshold
+from handful.evaluation.conformal import LEVEL, limit_of
 from handful.tasks.classification.softmax import SMALLEST
 
 Floats = NDArray[np.floating]
@@ -21,11 +21,11 @@ class Sets:
     """What conformal sets of one level look like."""
 
     level: float
-    """How often the right class should be in the set."""
+    """How often what is right should be in the set."""
     limit: float
-    """One minus the probability that a class needs to be in it."""
+    """One minus the probability that a class or label needs to be in it."""
     size: float
-    """How many classes the set of a held-out row has, on the mean."""
+    """How many of them the set of a held-out row has, on the mean."""
 
     @classmethod
     def of(cls, proba: Floats, truth: NDArray[np.integer], level: float = LEVEL) -> Sets | None:
@@ -36,9 +36,9 @@ class Sets:
             truth: (N,) class numbers.
             level: how often the right class should be in the set.
         """
-        if not tells(len(truth), level):
+        limit = limit_of(misfits(proba, truth), level)
+        if limit is None:
             return None
-        limit = threshold(misfits(proba, truth), level)
         return cls(level, limit, float(np.mean([sets(some, limit).sum(1).mean() for some in proba])))
 
     def as_dict(self) -> dict[str, float]:

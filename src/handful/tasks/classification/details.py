@@ -14,7 +14,7 @@ from handful.evaluation.curves import Needs
 from handful.evaluation.intervals import Estimate, independent_rows, interval, wilson
 from handful.evaluation.metrics import share
 from handful.tasks.base import Targets
-from handful.tasks.classification.metrics import answered, mean_confusion
+from handful.tasks.classification.metrics import mean_confusion
 
 LARGEST_TABLE = 150
 """Above so many classes a table of all pairs is mostly empty, and nobody reads it."""
@@ -49,25 +49,25 @@ class ClassDetails:
         return tuple(c.name for c in self.classes)
 
     @classmethod
-    def of(cls, outputs: NDArray[np.floating], targets: Targets, groups: NDArray[np.integer] | None) -> ClassDetails:
+    def of(cls, said: NDArray[np.integer], targets: Targets, groups: NDArray[np.integer] | None) -> ClassDetails:
         """Count what was answered to held-out rows.
 
         How often a class is answered varies over repeats, so that its precision rests on the mean number of such
         answers; where rows come in groups they count for less, as they do in the accuracy of all rows.
 
         Args:
-            outputs: (R, N, C).
+            said: (R, N) class numbers.
             targets: of the N rows.
             groups: (N,) rows that are not independent share a number; None where all are.
         """
-        truth, table = targets.values, mean_confusion(outputs, targets)
-        right = (answered(outputs) == truth).mean(0)
+        truth, table = targets.values, mean_confusion(said, targets)
+        right = (said == truth).mean(0)
         worth = independent_rows(right, groups) / len(right)
         out = []
         for c, name in enumerate(targets.names):
-            own, said = truth == c, table[:, c].sum()
+            own, times = truth == c, table[:, c].sum()
             recall = interval(share(right[own]), None if groups is None else groups[own])
-            precision = wilson(float(table[c, c] / said), max(1.0, worth * said)) if said else None
+            precision = wilson(float(table[c, c] / times), max(1.0, worth * times)) if times else None
             out.append(ClassScore(name, int(own.sum()), recall, precision))
         return cls(table, tuple(out))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.evaluation.metrics import Kind, Metric, mean_quotient
+from handful.evaluation.metrics import Kind, Metric, each, mean_quotient
 from handful.tasks.base import Targets
 
 Floats = NDArray[np.floating]
@@ -20,10 +20,15 @@ def confusion(truth: NDArray[np.integer], predicted: NDArray[np.integer], classe
     return table.reshape(classes, classes)
 
 
-def mean_confusion(outputs: Floats, targets: Targets) -> NDArray[np.float64]:
-    """The confusion table of held-out answers, mean over repeats. (R, N, C) → (C, C)."""
-    tables = [confusion(targets.values, some, len(targets.names)) for some in answered(outputs)]
+def mean_confusion(said: NDArray[np.integer], targets: Targets) -> NDArray[np.float64]:
+    """The confusion table of held-out answers, as class numbers, mean over repeats. (R, N) → (C, C)."""
+    tables = [confusion(targets.values, some, len(targets.names)) for some in said]
     return np.asarray(np.mean(tables, 0))
+
+
+def right(said: NDArray[np.integer], targets: Targets) -> Statistics:
+    """The share of repeats in which a row was answered right. (R, N) class numbers → (N, 2)."""
+    return each((said == targets.values).mean(0))
 
 
 def answered(outputs: Floats) -> NDArray[np.intp]:
@@ -32,16 +37,15 @@ def answered(outputs: Floats) -> NDArray[np.intp]:
 
 
 def _right(outputs: Floats, targets: Targets) -> Statistics:
-    """(N, 2): the share of repeats in which a row was answered right, and one."""
-    right = (answered(outputs) == targets.values).mean(0)
-    return np.stack([right, np.ones(len(right))], 1)
+    """(N, 2) of the most probable class."""
+    return right(answered(outputs), targets)
 
 
 def _recalled(outputs: Floats, targets: Targets) -> Statistics:
     """(N, 2 C): per class, whether a row was found, and whether it is there to be found."""
     own = np.eye(len(targets.names))[targets.values]  # (N, C)
-    right = (answered(outputs) == targets.values).mean(0)
-    return np.concatenate([own * right[:, None], own], 1)
+    found = (answered(outputs) == targets.values).mean(0)
+    return np.concatenate([own * found[:, None], own], 1)
 
 
 def _overlapping(outputs: Floats, targets: Targets) -> Statistics:
@@ -54,11 +58,11 @@ def _overlapping(outputs: Floats, targets: Targets) -> Statistics:
     return np.concatenate([2 * own * said, own + said], 1)
 
 
-def _spare(right: tuple[float, float], wrong: tuple[float, float], targets: Targets) -> Statistics:
+def _spare(found: tuple[float, float], missed: tuple[float, float], targets: Targets) -> Statistics:
     """(P, 2, 2 C) what one more row of each class that there is would add, found or missed."""
     present = np.unique(targets.values)
     one = np.eye(len(targets.names))[present]  # (P, C)
-    kinds = [np.concatenate([above * one, below * one], 1) for above, below in (right, wrong)]
+    kinds = [np.concatenate([above * one, below * one], 1) for above, below in (found, missed)]
     return np.stack(kinds, 1)
 
 

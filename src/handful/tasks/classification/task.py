@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.data.targets import CLASSES, NOUNS, names_of
+from handful.data.targets import CLASSES, JOIN, NOUNS, names_of
 from handful.errors import DataError
 from handful.evaluation.curves import Needs
 from handful.evaluation.intervals import interval
@@ -100,17 +100,21 @@ class Classification(Task):
         """How frequent each class is."""
         return np.bincount(targets.values, minlength=len(targets.names)) / len(targets)
 
+    def numbers(self, outputs: Floats) -> NDArray[np.intp]:
+        """The number of the class that is answered, the most probable one. (..., C) → (...)."""
+        return answered(outputs)
+
     def words(self, outputs: Floats, names: Sequence[str]) -> list[str]:
-        """The most probable class of each row."""
-        return [names[c] for c in answered(outputs).tolist()]
+        """The name of the class that is answered to each row."""
+        return [names[c] for c in self.numbers(outputs).tolist()]
 
     def wanted(self, targets: Targets) -> list[str]:
         """The class of each row."""
         return [targets.names[c] for c in targets.values.tolist()]
 
     def confidence(self, outputs: Floats) -> NDArray[np.float64]:
-        """The probability of the most probable class."""
-        return np.asarray(outputs.max(-1), np.float64)
+        """The probability of the class that is answered."""
+        return np.take_along_axis(np.asarray(outputs, np.float64), self.numbers(outputs)[..., None], -1)[..., 0]
 
     def own(self, outputs: Floats, targets: Targets) -> NDArray[np.float64]:
         """The probability of each row's own class."""
@@ -125,7 +129,7 @@ class Classification(Task):
         inside = conformal.sets(outputs, limit)
         order = np.argsort(-outputs, axis=1, kind="stable")
         return [
-            "|".join(names[c] for c in row if own[c]) for row, own in zip(order.tolist(), inside.tolist(), strict=True)
+            JOIN.join(names[c] for c in row if own[c]) for row, own in zip(order.tolist(), inside.tolist(), strict=True)
         ]
 
     def probabilities(self, outputs: Floats, names: Sequence[str]) -> Mapping[str, NDArray[np.float64]]:
@@ -134,7 +138,7 @@ class Classification(Task):
 
     def kinds(self, outputs: Floats) -> NDArray[np.int64]:
         """The class that is answered."""
-        return answered(outputs).astype(np.int64)
+        return self.numbers(outputs).astype(np.int64)
 
     def support(self, outputs: Floats, answer: str, names: Sequence[str]) -> NDArray[np.float64]:
         """The probability of the class."""
@@ -142,7 +146,7 @@ class Classification(Task):
 
     def same(self, first: Floats, second: Floats) -> NDArray[np.bool_]:
         """Whether the classes are the same."""
-        return np.asarray(answered(first) == answered(second))
+        return np.asarray(self.numbers(first) == self.numbers(second))
 
     def holds(self, targets: Targets) -> bool:
         """Whether they are class numbers."""
@@ -155,12 +159,12 @@ class Classification(Task):
 
     def needs(self, outputs: Floats, targets: Targets) -> Needs:
         """Classes with hardly any rows or with most errors, and the two that are taken for each other."""
-        return needs_of(mean_confusion(outputs, targets), targets.names, len(targets))
+        return needs_of(mean_confusion(self.numbers(outputs), targets), targets.names, len(targets))
 
     def details(self, outputs: Floats, targets: Targets, groups: NDArray[np.integer] | None) -> dict[str, Any]:
         """Recall and precision of each class, the confusion table, and what conformal sets look like."""
         sets = Sets.of(outputs, targets.values)
-        told = ClassDetails.of(outputs, targets, groups).as_dict()
+        told = ClassDetails.of(self.numbers(outputs), targets, groups).as_dict()
         return told if sets is None else {**told, "sets": sets.as_dict()}
 
 
