@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from handful.evaluation.scores import Scores as Scores
     from handful.explanation import explain as explain
     from handful.export.bundle import Bundle as Bundle
-    from handful.export.speaker import Speaker as Speaker
+    from handful.export.language_model import LanguageModel as LanguageModel
     from handful.features.encoder import Encoder as Encoder
     from handful.features.extract import Features as Features
     from handful.inspection.findings import Finding as Finding
     from handful.plan import Plan as Plan
-    from handful.speech import LanguageRun as LanguageRun
+    from handful.run import Run as Run
     from handful.strategies.frozen.heads import Centroid as Centroid
     from handful.strategies.frozen.heads import LinearSVM as LinearSVM
     from handful.strategies.frozen.heads import Logistic as Logistic
@@ -74,7 +74,7 @@ _HOMES = {
     "Gradual": "strategies.tuned.gradual",
     "HandfulError": "errors",
     "Instructed": "strategies.language.estimators",
-    "LanguageRun": "speech",
+    "LanguageModel": "export.language_model",
     "LinearSVM": "strategies.frozen.heads",
     "Logistic": "strategies.frozen.heads",
     "LoRA": "strategies.tuned.lora",
@@ -89,9 +89,9 @@ _HOMES = {
     "Prototypes": "strategies.frozen.prototypes",
     "Related": "strategies.tuned.meta_learning",
     "Ridge": "strategies.frozen.heads",
+    "Run": "run",
     "Scores": "evaluation.scores",
     "Soup": "strategies.tuned.soup",
-    "Speaker": "export.speaker",
     "SupCon": "strategies.tuned.supcon",
     "TrainingError": "errors",
     "WeightsError": "errors",
