@@ -58,6 +58,11 @@ def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged:
         plan = replace(plan, metric=task.headline.name)
     _check_follows(plan, task, judged)
     _check_reads(plan, data)
+    return _compared(data, plan, task, budget, progress)
+
+
+def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progress: Say) -> Run:
+    """The run of rows and options that fit each other."""
     engine = engine_of(plan.engine)
     train, test = _parts(data)
     task.read(data.take(train).labels or (), data.source)  # what nothing can be learned from is refused at once
