@@ -16,6 +16,7 @@ from handful.backbones.base import Backbone, default_device
 from handful.data.dataset import Dataset
 from handful.data.pool import read_pool
 from handful.data.readers import load
+from handful.engines import Engine
 from handful.engines import engine as engine_of
 from handful.errors import DataError, OptionError, WeightsError
 from handful.evaluation.intervals import Estimate, interval
@@ -188,7 +189,8 @@ def tune(
         plan = replace(plan, metric=task.headline.name)
     _check_follows(plan, task, callable(metric))
     _check_reads(plan, data)
-    return _tune_labelled(data, plan, task, progress, clock)
+    with engine_of(plan.engine) as engine:
+        return _tune_labelled(data, plan, task, progress, clock, engine)
 
 
 def _check_follows(plan: Plan, task: Task, judged: bool) -> None:
@@ -231,9 +233,10 @@ def _serves(head: str, task: Task) -> bool:
     return head == "majority" or head in task.heads or (head == ZERO_SHOT.name and task.named_alone)
 
 
-def _tune_labelled(data: Dataset, plan: Plan, task: Task, progress: Progress, clock: _Clock) -> Run:
+def _tune_labelled(
+    data: Dataset, plan: Plan, task: Task, progress: Progress, clock: _Clock, engine: Engine
+) -> Run:
     """``tune`` for labelled items."""
-    engine = engine_of(plan.engine)
     train, test = _parts(data)
     task.read(data.take(train).labels or (), data.source)  # what nothing can be learned from is refused at once
     with clock("load"):
@@ -260,7 +263,7 @@ def _tune_labelled(data: Dataset, plan: Plan, task: Task, progress: Progress, cl
         left = plan.budget - sum(clock.seconds.values())
         above_terms = Terms(
             wanted, "strategies" in plan.origins, left, plan.seed, progress, plan.trials, plan.budget > Plan.budget,
-            checkpoints_for(plan, learning, backbones[base].fingerprint),
+            checkpoints_for(plan, learning, backbones[base].fingerprint), engine,
         )  # fmt: skip
         above = ascend(learning, backbones[base], frozen, above_terms)
     with clock("curve"):
