@@ -1,5 +1,6 @@
 """Engines give results in the order of the jobs, an error says which job it came from, and numbers are the same."""
 
+import functools
 import os
 import sys
 import threading
@@ -15,6 +16,7 @@ from engine_jobs import ends, half, half_or_wait, share_of
 from handful.backbones.toy import ToyText
 from handful.data.dataset import Dataset
 from handful.engines import Inline, Processes, engine
+from handful.engines.large import cores_each
 from handful.errors import DataError, MachineError, OptionError, TrainingError
 from handful.features.feature_set import extract_all
 from handful.strategies.frozen.rung import SearchTerms, climb
@@ -26,10 +28,11 @@ from handful.tasks.classification import CLASSIFICATION
 from handful.training.activations import Activations
 from handful.training.loop import Settings
 from handful.training.objectives.classify import CrossEntropy
+from small_backbones import Muted
 
 ALIKE = 1e-3
-"""How far two held-out probabilities may lie apart. A training elsewhere has another number of threads, which add up in
-another order: of float32 sums of 32 numbers that is 1e-6, which ten steps of AdamW carry on and enlarge."""
+"""How far two held-out probabilities may lie apart where a training elsewhere had another number of threads, which add
+up in another order: of float32 sums of 32 numbers that is 1e-6, which ten steps of AdamW carry on and enlarge."""
 
 
 @pytest.mark.parametrize("kind", [Inline, Processes])
@@ -198,17 +201,23 @@ def kept():
 
 
 def case(found):
-    """Rung 0 of texts that a toy reads, with an engine."""
-    labels = [text.split()[0] for text in TEXTS]
-    data, sight = extract_all(Dataset(TEXTS, "text", labels), {"toy-text": ToyText()})
-    frozen = climb(CLASSIFICATION.read(labels), data, sight, SearchTerms(("centroid", "logistic"), 0.0, 0, found))
-    return data, frozen
+    """Rung 0 of texts that a frozen head cannot tell apart and moved weights can, with an engine."""
+    texts = [f"{'ants' if i % 2 else 'bees'} {i}" for i in range(32)]
+    labels = [text.split()[0] for text in texts]
+    data, sight = extract_all(Dataset(texts, "text", labels), {"muted": Muted()})
+    terms = SearchTerms(("centroid", "logistic"), 0.0, 0, found)
+    return data, climb(CLASSIFICATION.read(labels), data, replace(sight, names={}), terms)
 
 
 def ascended(found, **terms):
     """A climb on these texts with an engine."""
     data, frozen = case(Inline())
-    return ascend(data, ToyText(), frozen, Terms(("contrastive",), named=True, budget=60.0, engine=found, **terms))
+    return ascend(data, Muted(), frozen, Terms(("contrastive",), named=True, budget=60.0, engine=found, **terms))
+
+
+@functools.cache
+def ascended_here(trials=0):
+    return ascended(Inline(), trials=trials)
 
 
 def test_heads_are_the_same_everywhere(elsewhere):
@@ -216,26 +225,36 @@ def test_heads_are_the_same_everywhere(elsewhere):
     np.testing.assert_array_equal(there.whole, here.whole)
 
 
-def test_trainings_of_folds_are_the_same_everywhere_but_for_rounding(elsewhere, kept):
+def test_trainings_of_folds_are_the_same_everywhere(elsewhere, kept):
+    """Bit for bit with as many threads; with all of them, but for rounding."""
     told = []
-    here = hold_out(targets_of(TRUTH), kept, FOLDS, RECIPE)
     there = hold_out(
         targets_of(TRUTH), kept, FOLDS, RECIPE, engine=elsewhere, progress=lambda fold, update: told.append(fold)
     )
+    threads = cores_each(os.cpu_count() or 1, 3) if elsewhere.same_machine else 1  # three folds; on two nodes
+    with threadpool_limits(threads):
+        same = hold_out(targets_of(TRUTH), kept, FOLDS, RECIPE)
+    here = hold_out(targets_of(TRUTH), kept, FOLDS, RECIPE)
+    np.testing.assert_array_equal(there.outputs, same.outputs)
     np.testing.assert_allclose(there.outputs, here.outputs, atol=ALIKE)
-    assert (there.moved, there.train, there.held) == (here.moved, here.train, here.held)
-    for own, other in zip(here.curves, there.curves, strict=True):
-        np.testing.assert_allclose([u.loss for u in other], [u.loss for u in own], atol=ALIKE)
+    assert (there.moved, there.train, there.held) == (same.moved, same.train, same.held)
+    for own, other in zip(same.curves, there.curves, strict=True):
+        assert [update.loss for update in own] == [update.loss for update in other]
     assert told == [0] * 10 + [1] * 10 + [2] * 10  # told fold by fold
 
 
 def test_a_climb_is_the_same_everywhere_but_for_rounding(elsewhere):
-    here, there = ascended(Inline()), ascended(elsewhere)
-    assert there.rungs[0].decided.passed == here.rungs[0].decided.passed
+    here, there = ascended_here(), ascended(elsewhere)
+    assert here.chosen.name == there.chosen.name == "contrastive"
     np.testing.assert_allclose(there.rungs[0].outputs, here.rungs[0].outputs, atol=ALIKE)
-    if here.final is not None:
-        for name, moved in here.final.delta.items():
-            np.testing.assert_allclose(there.final.delta[name].numpy(), moved.numpy(), atol=ALIKE)
+    for name, moved in here.final.delta.items():
+        np.testing.assert_allclose(there.final.delta[name].numpy(), moved.numpy(), atol=ALIKE)
+
+
+def test_settings_are_raced_everywhere_alike(elsewhere):
+    here, there = ascended_here(trials=2), ascended(elsewhere, trials=2)
+    assert [trial.folds for trial in there.trials] == [trial.folds for trial in here.trials]
+    np.testing.assert_allclose([t.loss for t in there.trials], [t.loss for t in here.trials], atol=ALIKE)
 
 
 def test_a_training_that_runs_away_elsewhere_is_the_same_error(elsewhere, kept):

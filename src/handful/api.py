@@ -233,9 +233,7 @@ def _serves(head: str, task: Task) -> bool:
     return head == "majority" or head in task.heads or (head == ZERO_SHOT.name and task.named_alone)
 
 
-def _tune_labelled(
-    data: Dataset, plan: Plan, task: Task, progress: Progress, clock: _Clock, engine: Engine
-) -> Run:
+def _tune_labelled(data: Dataset, plan: Plan, task: Task, progress: Progress, clock: _Clock, engine: Engine) -> Run:
     """``tune`` for labelled items."""
     train, test = _parts(data)
     task.read(data.take(train).labels or (), data.source)  # what nothing can be learned from is refused at once

@@ -48,9 +48,7 @@ class Engine(Protocol):
             MachineError: a worker ended before its job was done.
         """
 
-    def map_large(
-        self, fn: Callable[[Shared, Job], Result], shared: Shared, jobs: Iterable[Job]
-    ) -> Generator[Result]:
+    def map_large(self, fn: Callable[[Shared, Job], Result], shared: Shared, jobs: Iterable[Job]) -> Generator[Result]:
         """The same for a few large jobs, which all read one large thing and can use many cores each, as trainings do.
 
         Here they run one after the other, each when its result is asked for, on all cores: side by side they would

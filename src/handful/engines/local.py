@@ -46,9 +46,7 @@ class Inline:
         finally:  # nobody waits for what still runs when a run is interrupted
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def map_large(
-        self, fn: Callable[[Shared, Job], Result], shared: Shared, jobs: Iterable[Job]
-    ) -> Generator[Result]:
+    def map_large(self, fn: Callable[[Shared, Job], Result], shared: Shared, jobs: Iterable[Job]) -> Generator[Result]:
         """Give the results in the order of the jobs, each computed when it is asked for."""
         for job in jobs:
             with noted(job):
@@ -81,9 +79,7 @@ class Processes:
         with self._workers() as pool:
             yield from _ordered(given, [pool.submit(fn, job) for job in given])
 
-    def map_large(
-        self, fn: Callable[[Shared, Job], Result], shared: Shared, jobs: Iterable[Job]
-    ) -> Generator[Result]:
+    def map_large(self, fn: Callable[[Shared, Job], Result], shared: Shared, jobs: Iterable[Job]) -> Generator[Result]:
         """Give the results in the order of the jobs; all cores are shared out among them."""
         given = list(jobs)
         # As bytes, both ways: left to itself, multiprocessing hands over every tensor as a file that stays open, and a

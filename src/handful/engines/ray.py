@@ -44,9 +44,7 @@ class Ray:
         remote = ray.remote(fn)
         yield from _ordered(given, [remote.remote(job) for job in given])
 
-    def map_large(
-        self, fn: Callable[[Shared, Job], Result], shared: Shared, jobs: Iterable[Job]
-    ) -> Generator[Result]:
+    def map_large(self, fn: Callable[[Shared, Job], Result], shared: Shared, jobs: Iterable[Job]) -> Generator[Result]:
         """Give the results in the order of the jobs; what the cluster has is shared out among them."""
         given = list(jobs)
         self._connect()

@@ -110,7 +110,11 @@ def moved(hear: Hear | None, setup: Setup, part: Part) -> Moved:
 
 
 def trained(
-    engine: Engine, train: Callable[[Hear | None, Setup, Part], Trained], setup: Setup, parts: Sequence[Part], hear: Hear
+    engine: Engine,
+    train: Callable[[Hear | None, Setup, Part], Trained],
+    setup: Setup,
+    parts: Sequence[Part],
+    hear: Hear,
 ) -> Generator[Trained]:
     """Run trainings on an engine.
 
