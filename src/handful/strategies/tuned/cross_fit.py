@@ -94,17 +94,17 @@ def hold_out(
         assert part.fold is not None
         progress(part.fold, update)
 
-    with closing(trained(engine, answered, setup, parts, hear)) as found:
+    with closing(trained(engine, answered, setup, parts, hear)) as results:
         for k in range(count):
             out = folds == k
             if k not in learnable:  # nothing to tell apart
                 scores[out] = 0
                 continue
-            one = next(found)
-            scores[out] = one.scores[out]
-            right.append(_measured(one.scores[~out], targets.take(~out)))
-            curves.append(one.log)
-            moved, named = one.moved, named + one.named
+            result = next(results)
+            scores[out] = result.scores[out]
+            right.append(_measured(result.scores[~out], targets.take(~out)))
+            curves.append(result.log)
+            moved, named = result.moved, named + result.named
             if 0 < k < count - 1:  # one fold alone has no other to be calibrated on
                 done = folds <= k
                 sofar, _ = calibrated(scores[done], targets.take(done), folds[done], SHARPNESS)

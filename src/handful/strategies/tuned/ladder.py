@@ -188,11 +188,11 @@ def _refit(shelf: Shelf, frozen: Frozen, chosen: Rung, terms: Terms) -> Moved:
     recipe, targets = chosen.strategy.recipe(), frozen.rows.targets
     stage = f"{chosen.name} on all rows"
     everything = Part(np.arange(len(targets)), checkpoint=_file(terms, chosen.name, "all"))
-    (found,) = trained(
+    (final,) = trained(
         terms.engine, moved, Setup(targets, shelf.of(recipe), recipe), [everything],
         lambda part, update: terms.say(stage, update.number + 1, recipe.settings.updates),
     )  # fmt: skip
-    return found
+    return final
 
 
 @dataclass(frozen=True)
