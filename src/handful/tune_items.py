@@ -10,6 +10,7 @@ from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
 from handful.budget import Budget
 from handful.data.dataset import Dataset
+from handful.engines import Engine
 from handful.engines import engine as engine_of
 from handful.errors import DataError, OptionError
 from handful.evaluation.intervals import Estimate, interval
@@ -58,12 +59,12 @@ def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged:
         plan = replace(plan, metric=task.headline.name)
     _check_follows(plan, task, judged)
     _check_reads(plan, data)
-    return _compared(data, plan, task, budget, progress)
+    with engine_of(plan.engine) as engine:
+        return _compared(data, plan, task, budget, progress, engine)
 
 
-def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progress: Say) -> Run:
+def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progress: Say, engine: Engine) -> Run:
     """The run of rows and options that fit each other."""
-    engine = engine_of(plan.engine)
     train, test = _parts(data)
     task.read(data.take(train).labels or (), data.source)  # what nothing can be learned from is refused at once
     with budget.stage("load"):
@@ -90,7 +91,7 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
         left = budget.for_training
         above_terms = Terms(
             wanted, "strategies" in plan.origins, left, plan.seed, progress, plan.trials, plan.budget > Plan.budget,
-            checkpoints_for(plan, learning, backbones[base].fingerprint),
+            checkpoints_for(plan, learning, backbones[base].fingerprint), engine,
         )  # fmt: skip
         above = ascend(learning, backbones[base], frozen, above_terms)
     with budget.stage("curve"):
