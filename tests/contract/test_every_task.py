@@ -17,7 +17,7 @@ from handful.engines import Inline
 from handful.evaluation.curves import Needs
 from handful.evaluation.metrics import Metric
 from handful.evaluation.protocol import draw_folds, protocol_for
-from handful.evaluation.verdicts import assemble, held_out_answers
+from handful.evaluation.verdicts import assemble
 from handful.explanation import explain
 from handful.export.bundle import Bundle
 from handful.export.reference import Reference
@@ -28,7 +28,7 @@ from handful.seeding import generator
 from handful.strategies.frozen.learning_curve import forecast
 from handful.strategies.frozen.rung import SearchTerms, climb
 from handful.strategies.tuned.ladder import Terms, ascend, shipped
-from handful.tasks.base import Baseline, Targets, Task
+from handful.tasks.base import Baseline, HeadTask, Targets
 from handful.tasks.heads import SQUARED, Head
 from handful.tasks.registry import TASKS
 from small_backbones import Muted
@@ -43,7 +43,7 @@ def _answered(outputs, targets):
 
 
 @dataclass(frozen=True)
-class Questions(Task):
+class Questions(HeadTask):
     """Two questions about every item, each answered yes or no: outputs (..., N, 2) are probabilities of yes."""
 
     name: ClassVar[str] = "questions"
@@ -144,7 +144,8 @@ WRITTEN = {
 
 
 def test_every_registered_task_is_tried_here():
-    assert set(WRITTEN) == {*TASKS, "questions"}
+    heads = {name for name, task in TASKS.items() if isinstance(task, HeadTask)}
+    assert set(WRITTEN) == {*heads, "questions"}
 
 
 def right(targets):
@@ -288,7 +289,7 @@ def test_the_frozen_rung_learns_it_and_the_scores_say_so(task):
     assert {arm.name for arm in scores.arms} == {task.reference.name, *task.heads} | pooled
     assert scores.metric == task.headline.name
     json.dumps(scores.as_dict(), allow_nan=False)
-    answers = held_out_answers(found.whole, found.rows)
+    answers = found.rows.targets.task.held_out(found.whole, found.rows.targets, found.rows.positions)
     assert [answer.label for answer in answers] == column(task)
     again = found.answers(sight.items)
     fitted = task.headline.of(again[None], found.rows.targets).value
