@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from handful import cli, progress
-from handful.plan import SPEAKERS, STRATEGIES
+from handful.choices import SPEAKERS, STRATEGIES
 
 FAST = ("--backbone", "toy-text", "--strategies", "centroid")
 RUN = {"scores.json", "findings.json", "plan.yaml", "predictions.csv", "model", "report.html", "run.log"}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
+from handful.choices import HEADS, MOVERS, STRATEGIES
 from handful.data.dataset import Dataset
 from handful.data.pool import read_pool
 from handful.data.readers import load
@@ -30,13 +31,13 @@ from handful.inspection.dialogue import findings_of
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import findings as find_faults
 from handful.inspection.shift import MOST
-from handful.plan import HEADS, MOVERS, STRATEGIES, Plan
+from handful.plan import Plan
 from handful.robustness import forgotten, slices_of, unsettled
 from handful.run import Run, Training, checkpoints_for
 from handful.seeding import generator
 from handful.strategies.frozen.learning_curve import forecast
 from handful.strategies.frozen.rung import Frozen, SearchTerms, climb
-from handful.strategies.frozen.search import ZERO_SHOT
+from handful.strategies.registry import frozen_names
 from handful.strategies.tuned.ladder import Terms, ascend
 from handful.tasks.base import Task
 from handful.tasks.registry import TASKS
@@ -209,9 +210,9 @@ def _check_follows(plan: Plan, task: Task, judged: bool) -> None:
         raise OptionError(f"metric of {task.name} must be one of {', '.join(task.metrics)}, got {got}. Choose one.")
     if "distilled" in plan.strategies and "strategies" in plan.origins and not task.distils:
         raise OptionError(f"strategy distilled learns probabilities of classes, got {task.name}. Leave it out.")
-    others = [name for name in plan.strategies if name in HEADS and not _serves(name, task)]
+    known = [name for name in HEADS if name in frozen_names(task)]
+    others = [name for name in plan.strategies if name in HEADS and name not in known]
     if others and not set(HEADS) <= set(plan.strategies):
-        known = [name for name in HEADS if _serves(name, task)]
         raise OptionError(
             f"strategies {', '.join(others)} are not for {task.name}. Choose among {', '.join(known)} and those that "
             "move weights."
@@ -224,11 +225,6 @@ def _check_reads(plan: Plan, data: Dataset) -> None:
         raise OptionError(
             f"strategies {', '.join(movers)} read one text, got pairs of texts from {data.source}. Leave them out."
         )
-
-
-def _serves(head: str, task: Task) -> bool:
-    """Whether a frozen strategy answers what a task wants; what looks at no item does so for all."""
-    return head == "majority" or head in task.heads or (head == ZERO_SHOT.name and task.named_alone)
 
 
 def _tune_labelled(data: Dataset, plan: Plan, task: Task, progress: Progress, clock: _Clock) -> Run:

@@ -15,10 +15,10 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from handful.backbones.base import Backbone, default_device
 from handful.backbones.toy import ToyText
+from handful.choices import MOVERS
 from handful.errors import DataError, HandfulError, OptionError
-from handful.plan import MOVERS
 from handful.strategies.registry import movers
-from handful.strategies.tuned.contrastive import Contrastive
+from handful.strategies.tuned.methods.contrastive import Contrastive
 from small_backbones import SmallImage, SmallText, SmallVoice
 
 WORDS = {
@@ -103,7 +103,7 @@ def test_the_constructor_only_remembers(strategy):
 
 
 def test_clone_keeps_the_options(strategy):
-    given = strategy(backbone="toy-text", updates=7, rate=0.5, seed=3)
+    given = strategy(backbone="toy-text", updates=7, learning_rate=0.5, seed=3)
     assert clone(given).get_params() == given.get_params()
     assert clone(strategy(backbone=SmallText())).get_params()["backbone"].fingerprint == SmallText().fingerprint
 

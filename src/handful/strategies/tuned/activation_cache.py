@@ -26,7 +26,7 @@ class Shelf:
 
     def of(self, recipe: Recipe) -> Activations:
         """The activations that a recipe starts from."""
-        key = (recipe.first(self.backbone), recipe.versions, recipe.bold)
+        key = (recipe.first(self.backbone), recipe.versions, recipe.strong_augment)
         if key not in self.kept:
             self.kept[key] = activations_for(self.backbone, self.data.items, self.data.classes, recipe)
         return self.kept[key]
