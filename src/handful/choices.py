@@ -35,14 +35,17 @@ class Method:
     """Where it stands in lists, low first, as ``Tuned.order``."""
 
 
-def methods(folder: Path = _PACKAGE / "strategies" / "tuned" / "methods") -> tuple[Method, ...]:
+def methods(folder: Path, package: str) -> tuple[Method, ...]:
     """The strategies that move weights: every file of a folder is one, in the order that they say, then by name.
+
+    Args:
+        folder: where the files are.
+        package: what the folder is called below ``handful``.
 
     Raises:
         ValueError: a file has no class with a name, or several.
     """
-    where = ".".join(folder.relative_to(_PACKAGE).parts)
-    every = [_method(file, f"{where}.{file.stem}") for file in folder.glob("*.py") if file.name != "__init__.py"]
+    every = [_method(file, f"{package}.{file.stem}") for file in folder.glob("*.py") if file.name != "__init__.py"]
     return tuple(sorted(every, key=lambda method: (method.order, method.name)))
 
 
@@ -80,7 +83,7 @@ METRICS_OF: Mapping[str, tuple[str, ...]] = _of_tasks("metrics")
 HEADS_OF: Mapping[str, tuple[str, ...]] = _of_tasks("heads")
 """Task → what keeps the backbone as it is and answers what the task wants; what looks at no item first."""
 
-METHODS = methods()
+METHODS = methods(_PACKAGE / "strategies" / "tuned" / "methods", "strategies.tuned.methods")
 """The strategies that move weights."""
 
 TASKS = tuple(METRICS_OF)

@@ -15,10 +15,12 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from handful.backbones.base import Backbone, default_device
 from handful.backbones.toy import ToyText
-from handful.choices import MOVERS
+from handful.choices import METHODS, MOVERS
 from handful.errors import DataError, HandfulError, OptionError
 from handful.strategies.registry import movers
+from handful.strategies.tuned.known import EXPERIENCE
 from handful.strategies.tuned.methods.contrastive import Contrastive
+from handful.strategies.tuned.strategy import Tuned
 from small_backbones import SmallImage, SmallText, SmallVoice
 
 WORDS = {
@@ -311,11 +313,22 @@ def test_its_options_can_be_searched(made):
     assert set(search.fit(*text_rows()).best_params_) == {"updates", "penalty"}
 
 
+def test_what_is_known_of_other_sets_is_known_of_strategies_that_there_are():
+    assert {name for _, _, name in EXPERIENCE} <= set(movers())
+
+
 def test_the_catalogue_names_each_strategy_as_the_plan_does():
     kinds = movers()
     assert {name: kind.name for name, kind in kinds.items()} == {name: name for name in kinds}
-    assert sorted(kinds) == sorted(MOVERS)
+    assert tuple(kinds) == MOVERS
     assert len(set(kinds.values())) == len(kinds)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_what_is_read_of_a_file_is_what_its_class_says(method):
+    own = {"family": Tuned.family, "order": Tuned.order, **vars(movers()[method.name])}
+    assert (method.family, method.order) == (own["family"], own["order"])
+    assert method.module.rpartition(".")[2] == method.name.replace("-", "_"), "a file is called as its strategy"
 
 
 @pytest.mark.integration
