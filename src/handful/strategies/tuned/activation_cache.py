@@ -22,7 +22,7 @@ class Shelf:
     backbone: Backbone
     """Whose blocks run."""
     kept: dict[tuple[int, int, bool], Activations] = field(default_factory=dict)
-    """(frozen blocks, augmented versions, whether bold) → what they gave."""
+    """(frozen blocks, augmented versions, whether strongly changed) → what they gave."""
 
     def of(self, recipe: Recipe) -> Activations:
         """The activations that a recipe starts from."""
