@@ -22,7 +22,7 @@ from handful.data.conversations import Conversation
 from handful.data.dataset import Dataset
 from handful.seeding import generator
 from handful.strategies.language.data_selection import pick
-from handful.strategies.language.recipes import RECIPES, Lesson, speak
+from handful.strategies.language.recipes import RECIPES, Lesson, fit_recipe
 from ledger import Ledger, Row, cells, mean, numbers, options, over_draws, values
 
 FIELDS = ("set", "backbone", "draw", "n", "pool", "held", "updates", "base", "random", "diverse", "useful")
@@ -79,7 +79,7 @@ def learned(rows: Dataset, backbone: LanguageBackbone, updates: int, seed: int) 
     recipe = RECIPES["lora"]
     lesson = Lesson.of(backbone, tokens_of(rows, backbone), recipe)
     at: NDArray[np.int64] = np.arange(len(rows))
-    return speak(backbone, lesson, at, recipe, recipe.settings(updates, seed)).backbone(backbone)
+    return fit_recipe(backbone, lesson, at, recipe, recipe.settings(updates, seed)).backbone(backbone)
 
 
 def loss(backbone: LanguageBackbone, rows: Dataset) -> float:

@@ -23,11 +23,11 @@ from handful.backbones import catalog
 from handful.backbones.language import LanguageBackbone
 from handful.data.conversations import Preference
 from handful.data.dataset import Dataset
-from handful.evaluation.answers import token_loss
 from handful.evaluation.intervals import difference, interval
 from handful.strategies.language.early_stopping import Alarm, Guard
 from handful.strategies.language.preferring import ACCURACY, MARGIN
-from handful.strategies.language.recipes import PREFERENCES, Lesson, speak
+from handful.strategies.language.recipes import PREFERENCES, Lesson, fit_recipe
+from handful.tasks.generation.metrics import token_loss
 from handful.training.objectives.preference import DPO
 from ledger import Ledger, Row, named, options, ranged
 
@@ -110,7 +110,7 @@ def planted(pairs: Sequence[Preference], backbone: LanguageBackbone, times: int)
     alarm, rows = Alarm(), np.arange(len(pairs))
     watch = Guard(backbone, tokens[: len(pairs)]).watch(lesson, rows, UPDATES, alarm)
     settings = recipe.settings(UPDATES, 0)
-    spoken = speak(backbone, lesson, rows, recipe, settings, progress=lambda u, _, body: watch(u, body))
+    spoken = fit_recipe(backbone, lesson, rows, recipe, settings, progress=lambda u, _, body: watch(u, body))
     seconds, now = time.perf_counter() - start, spoken.backbone(backbone).losses(tokens)[0]
     chosen, base, after = (scores[: len(pairs)] for scores in (count.astype(float), nats, now))
     return {

@@ -24,14 +24,14 @@ from handful.backbones.decoding import answers
 from handful.backbones.language import LanguageBackbone, Sampling
 from handful.data.conversations import Conversation
 from handful.errors import HandfulError
-from handful.evaluation.answers import ACCURACY, points, scored, scorer, token_loss
 from handful.evaluation.intervals import difference, interval
 from handful.evaluation.metrics import Measured
 from handful.seeding import generator
 from handful.strategies.language.answering import likeliest
 from handful.strategies.language.forgetting import forgotten, general
 from handful.strategies.language.in_context import KINDS, Examples, Shots, tokens_of, words_of
-from handful.strategies.language.recipes import RECIPES, Lesson, Spoken, speak
+from handful.strategies.language.recipes import RECIPES, Lesson, TunedLanguage, fit_recipe
+from handful.tasks.generation.metrics import ACCURACY, points, scored, scorer, token_loss
 from ledger import Ledger, Row, cells, named, numbers, options, panels, ranged
 from pools import DATA
 
@@ -144,11 +144,11 @@ class Asker:
         return scored(judge, [words_of(row.prompt) for row in self.test], said, [row.answer for row in self.test])
 
 
-def taught(backbone: LanguageBackbone, name: str, rows: list[Conversation], updates: int) -> Spoken:
+def taught(backbone: LanguageBackbone, name: str, rows: list[Conversation], updates: int) -> TunedLanguage:
     """The model after so many updates on some rows."""
     recipe = RECIPES[name]
     lesson = Lesson.of(backbone, tokens_of(rows, backbone.chat, backbone.context, None), recipe)
-    return speak(backbone, lesson, np.arange(len(rows)), recipe, recipe.settings(updates, 0))
+    return fit_recipe(backbone, lesson, np.arange(len(rows)), recipe, recipe.settings(updates, 0))
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -30,7 +30,7 @@ from handful.backbones import catalog
 from handful.backbones.language import LanguageBackbone
 from handful.backbones.weights import weights_folder
 from handful.data.conversations import Conversation, Preference
-from handful.strategies.language.recipes import Lesson, TokenRecipe, speak
+from handful.strategies.language.recipes import Lesson, TokenRecipe, fit_recipe
 from handful.training.batches import drawn
 from handful.training.loop import Settings
 from handful.training.objectives.preference import DPO
@@ -135,7 +135,7 @@ def ours(task: str, data: Path, updates: int, rounded: bool, seed: int) -> Row:
     settings = Settings(
         updates=updates, rate=RATE, schedule="cosine", weight_decay=0.0, dropout=False, mixed=rounded, seed=seed
     )
-    spoken = speak(backbone, lesson, np.arange(len(rows)), recipe, settings)
+    spoken = fit_recipe(backbone, lesson, np.arange(len(rows)), recipe, settings)
     seconds = time.perf_counter() - start
     seen = np.concatenate([drawn(update, len(rows), BATCH, seed) for update in range(updates)])
     return figures(seconds, np.array(lengths_of(rows, backbone))[seen].sum(), [u.loss for u in spoken.log])

@@ -78,15 +78,24 @@ def commands(app: Any) -> str:
 
 def choices() -> str:
     """The names that tasks and language models know, as ``choices.json`` holds them."""
-    from handful.evaluation import answers
-    from handful.strategies.language.answering import SPEAKING
-    from handful.strategies.language.preferring import PREFERRING
+    from handful.strategies.language.answering import ANSWER_ARMS
+    from handful.strategies.language.preferring import PREFERENCE_ARMS
     from handful.strategies.registry import frozen_names
+    from handful.tasks.generation import GENERATION
+    from handful.tasks.generation.metrics import ACCURACY
+
+    tasks = {name: {"metrics": list(task.metrics), "heads": frozen_names(task)} for name, task in head_tasks().items()}
+    free = [name for name in GENERATION.metrics if name != ACCURACY.name]  # accuracy is for answers that are labels
+    language = {"metrics": free, "answers": ANSWER_ARMS, "preferences": PREFERENCE_ARMS}
+    return json.dumps({"tasks": tasks, "language": language}, indent=1)
+
+
+def head_tasks() -> dict[str, Any]:
+    """The tasks of labelled items by name, which are those that ``--task`` knows."""
+    from handful.tasks.base import HeadTask
     from handful.tasks.registry import TASKS
 
-    tasks = {name: {"metrics": list(task.metrics), "heads": frozen_names(task)} for name, task in TASKS.items()}
-    language = {"metrics": (answers.LOSS, *answers.METRICS), "answers": SPEAKING, "preferences": PREFERRING}
-    return json.dumps({"tasks": tasks, "language": language}, indent=1)
+    return {name: task for name, task in TASKS.items() if isinstance(task, HeadTask)}
 
 
 def strategies() -> str:
@@ -104,10 +113,8 @@ def strategies() -> str:
 
 def targets() -> str:
     """Every task with its metrics and the heads on frozen features that it knows, as a table."""
-    from handful.tasks.registry import TASKS
-
     rows = [("`--task`", "the first score", "others, for `--metric`", "heads on frozen features")]
-    for name, task in TASKS.items():
+    for name, task in head_tasks().items():
         first, *others = task.metrics
         rows.append((name, first, ", ".join(others), ", ".join(task.heads)))
     return table(rows)

@@ -457,7 +457,7 @@ def test_no_budget_moves_no_weights(muted):
     run = handful.tune(texts, labels=labels, **{**MOVING, "budget": 0})
     assert run.model.moved is None
     assert run.trainings == ()
-    assert "Weights stay as they are: the budget is 0." in run.notes
+    assert "Weights stay as they are: the budget leaves no time to move them." in run.notes
 
 
 def test_the_default_budget_may_be_said_and_a_longer_one_is_used_up(muted):

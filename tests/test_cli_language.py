@@ -16,7 +16,7 @@ import pytest
 
 from handful.backbones import catalog
 from handful.cli import language
-from handful.export.speaker import Speaker
+from handful.export.language_model import LanguageModel
 
 AS_COMMAND = "import sys; sys.argv[0] = 'handful'; from handful.cli import main; main()"
 
@@ -26,7 +26,7 @@ def toy(tmp_path):
     """A run folder with a toy language model, whose answers have at most twenty tokens."""
     fingerprint = catalog.load("toy-language", "language").fingerprint
     (tmp_path / "toy").mkdir()
-    Speaker("base", "toy-language", fingerprint, longest=20).save(tmp_path / "toy" / "model")
+    LanguageModel("base", "toy-language", fingerprint, longest=20).save(tmp_path / "toy" / "model")
     return tmp_path / "toy"
 
 
@@ -41,7 +41,7 @@ class Terminal(io.StringIO):
 def asked(monkeypatch):
     """What the model is asked, with seed and temperature; it answers "yes", or what a line says after a colon."""
     found = []
-    usual = Speaker.stream
+    usual = LanguageModel.stream
 
     def stream(self, prompt, sampling):
         reply = usual(self, prompt, sampling)
@@ -51,7 +51,7 @@ def asked(monkeypatch):
         reply._pieces, reply.ended = iter(text), True
         return reply
 
-    monkeypatch.setattr(Speaker, "stream", stream)
+    monkeypatch.setattr(LanguageModel, "stream", stream)
     return found
 
 
@@ -77,7 +77,7 @@ def test_from_a_pipe_only_answers_go_to_standard_output(handful, toy, typed, ask
 def test_the_model_itself_answers_and_the_seed_fixes_what_it_says(handful, toy, typed):
     typed("hello")
     first = handful("chat", toy, "--temperature", "1", "--seed", "3")
-    (said,) = Speaker.load(toy).predict(["hello"], temperature=1, seed=3)
+    (said,) = LanguageModel.load(toy).predict(["hello"], temperature=1, seed=3)
     assert first.code == 0
     assert said
     assert first.out.strip() == said

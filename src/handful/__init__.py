@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from handful.evaluation.scores import Scores as Scores
     from handful.explanation import explain as explain
     from handful.export.bundle import Bundle as Bundle
-    from handful.export.speaker import Speaker as Speaker
+    from handful.export.language_model import LanguageModel as LanguageModel
     from handful.features.encoder import Encoder as Encoder
     from handful.features.extract import Features as Features
     from handful.inspection.findings import Finding as Finding
     from handful.plan import Plan as Plan
-    from handful.speech import LanguageRun as LanguageRun
+    from handful.run import Run as Run
     from handful.strategies.frozen.heads import Centroid as Centroid
     from handful.strategies.frozen.heads import LinearSVM as LinearSVM
     from handful.strategies.frozen.heads import Logistic as Logistic
@@ -73,7 +73,7 @@ _HOMES = {
     "Finding": "inspection.findings",
     "HandfulError": "errors",
     "Instructed": "strategies.language.estimators",
-    "LanguageRun": "speech",
+    "LanguageModel": "export.language_model",
     "LinearSVM": "strategies.frozen.heads",
     "Logistic": "strategies.frozen.heads",
     "MachineError": "errors",
@@ -85,8 +85,8 @@ _HOMES = {
     "Prototypes": "strategies.frozen.prototypes",
     "Related": "strategies.tuned.meta_learning",
     "Ridge": "strategies.frozen.heads",
+    "Run": "run",
     "Scores": "evaluation.scores",
-    "Speaker": "export.speaker",
     "TrainingError": "errors",
     "WeightsError": "errors",
     "check": "upkeep",

@@ -16,7 +16,7 @@ from handful.data.occlusion import PARTS, Part, covered
 from handful.errors import DataError, OptionError, suggestion
 from handful.evaluation.scores import HeldOut, most_doubtful
 from handful.export.bundle import Bundle
-from handful.tasks.base import Task
+from handful.tasks.base import HeadTask
 from handful.tasks.classification import CLASSIFICATION
 
 NEAREST = 3
@@ -79,7 +79,7 @@ class Explanation:
     """The parts, heaviest first; empty for an item that cannot be cut."""
     alike: tuple[Alike, ...] = ()
     """The training rows most like the item, the most similar first; empty where the model does not keep them."""
-    task: Task = CLASSIFICATION
+    task: HeadTask = CLASSIFICATION
     """What was answered."""
 
     def as_dict(self) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from handful.choices import HEADS as HEADS
-from handful.choices import METRICS, SPEAKERS, STRATEGIES, TASKS
+from handful.choices import HEADS, METRICS, SPEAKERS, STRATEGIES, TASKS
 from handful.errors import OptionError, suggestion
 
 PATTERN = "regex:"
@@ -123,7 +122,7 @@ class Plan:
             if f.name != "origins"
         ]
 
-    def again(self, **more: str) -> str:
+    def again(self, **more: Any) -> str:
         """What to type for a run with the options that were given, and others: a command, or a call in Python.
 
         Args:
@@ -132,7 +131,7 @@ class Plan:
         given = {name: value for name, value, origin in self.items() if origin != "default" and name != "source"}
         if not set(self.origins.values()) & {"command line"}:
             return ", ".join(["handful.tune(…", *(f"{name}={value!r}" for name, value in more.items())]) + ")"
-        shown = {**{name: _typed(value) for name, value in given.items()}, **more}
+        shown = {name: _typed(value) for name, value in {**given, **more}.items()}
         shown.pop("resume", None)  # another run begins anew
         flags = [f"--{name.rstrip('_').replace('_', '-')} {shlex.quote(value)}" for name, value in shown.items()]
         return " ".join(["handful tune", shlex.quote(self.source), *flags])

@@ -162,11 +162,11 @@ def write_texts(
         OptionError: ``input`` is named and is no column of the source.
         MachineError: ``file`` cannot be written, or the disk is full.
     """
-    from handful.export.speaker import Speaker  # classifiers do without language models
+    from handful.export.language_model import LanguageModel  # classifiers do without language models
 
     if input:
         _check_column(Path(source), input)
-    model = Speaker.load(run)
+    model = LanguageModel.load(run)
     written = missed = 0
     with ExitStack() as stack:
         target = stack.enter_context(replaced_file(file)) if file else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -11,6 +12,9 @@ from handful.data.cells import shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+Say = Callable[[str, int, int], None]
+"""Told how far things are: stage, steps done, steps in all; 0 in all means that nobody knows."""
 
 # Whatever takes less than this many seconds needs no bar.
 PATIENCE = 2.0

@@ -19,7 +19,7 @@ from handful.errors import DataError
 from handful.evaluation.general import SENTENCES
 from handful.evaluation.slices import Slice, parts_by_size, slices
 from handful.evaluation.stability import Changed, Kept, accuracies, kept, stability
-from handful.evaluation.verdicts import Rows
+from handful.evaluation.verdicts import HeadRows
 from handful.export.bundle import Bundle
 from handful.features.extract import extract
 from handful.features.view import MOVED
@@ -34,7 +34,7 @@ MOST = 60
 _HEADERS = 5_000
 
 
-def slices_of(data: Dataset, whole: NDArray[np.float64], rows: Rows, seed: int) -> tuple[Slice, ...]:
+def slices_of(data: Dataset, whole: NDArray[np.float64], rows: HeadRows, seed: int) -> tuple[Slice, ...]:
     """How the whole procedure fares on parts of the rows: by length, group, source and class.
 
     Args:

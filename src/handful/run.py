@@ -9,20 +9,24 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handful.atomic import replaced_folder
 from handful.data.cells import defuse, shown, shown_json, shown_lines
+from handful.data.conversations import Conversation, Preference, plain_prompt
 from handful.data.dataset import Dataset, item_hash
-from handful.errors import BundleError
+from handful.errors import BundleError, OptionError
 from handful.evaluation.metrics import Scale
 from handful.evaluation.scores import HeldOut, Scores
 from handful.explanation import Explanation
-from handful.export.bundle import Bundle, answer_column
+from handful.export.bundle import Bundle
 from handful.inspection.findings import Finding
 from handful.plan import Plan
 from handful.readback import damage_is
 from handful.strategies.tuned.ladder import Rung
+
+if TYPE_CHECKING:
+    from handful.export.language_model import LanguageModel
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +44,9 @@ class Training:
     """The strategy."""
     curves: tuple[tuple[float, ...], ...]
     """The loss before each update, one curve per fold."""
-    train: float
-    """The headline metric on the rows that a fold learned from."""
-    held: float
+    train: float | None
+    """The headline metric on the rows that a fold learned from; None where nobody asked."""
+    held: float | None
     """The same on the rows that it did not: how far it is worse shows how much was learned by heart."""
     moved: int
     """How many weights could move."""
@@ -80,8 +84,8 @@ class Run:
     """Every arm with its interval, and the choice."""
     held_out: tuple[HeldOut, ...]
     """One out-of-fold answer per training row, in the order of the source."""
-    model: Bundle
-    """The chosen arm, fitted on all rows, calibrated."""
+    model: Bundle | LanguageModel
+    """The chosen arm, fitted on all rows; heads are calibrated."""
     notes: tuple[str, ...] = ()
     """What happened on the way that the user should know, one sentence each."""
     trainings: tuple[Training, ...] = ()
@@ -90,6 +94,17 @@ class Run:
     """Every other setting of these strategies that was tried, with its loss."""
     explained: Mapping[int, Explanation] = field(default_factory=dict)
     """Row in the source → what carries the answer that it got while held out, for the most doubtful rows."""
+
+    @property
+    def bundle(self) -> Bundle:
+        """The model of labelled items.
+
+        Raises:
+            OptionError: it is a language model.
+        """
+        if not isinstance(self.model, Bundle):
+            raise OptionError("this is for models of labelled items, got a run of a language model. Leave it out.")
+        return self.model
 
     def save(self, folder: str | Path) -> Path:
         """Write the run folder: scores, findings, plan, predictions, report, log and model.
@@ -129,20 +144,25 @@ class Run:
         return [*said, *stages, str(self.scores)]
 
     def card(self) -> str:
-        """The model card of the bundle, in Markdown."""
-        from handful.export.card import model_card
-
-        return model_card(self.model, self.scores, self.data.source)
+        """The model card, in Markdown."""
+        return self.model.card(self.scores, self.data.source)
 
     def _write_predictions(self, file: Path) -> None:
+        place = dict(zip(self.data.rows, self.data.items, strict=True))
         with file.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
             beside = self.model.task.columns
-            writer.writerow(["row", "input", defuse(answer_column(self.model)), "predicted", *beside])
-            for answer, item in zip(self.held_out, self.data.items, strict=True):
-                name = str(item) if isinstance(item, str | Path) else f"row {answer.row}"
-                cells = (name, answer.label, answer.predicted)
+            writer.writerow(["row", "input", *map(defuse, self.model.columns), *beside])
+            for answer in self.held_out:
+                cells = (input_of(place[answer.row], answer.row), answer.label, answer.predicted)
                 writer.writerow([answer.row, *map(defuse, cells), *(answer.beside[column] for column in beside)])
+
+
+def input_of(item: Any, row: int) -> str:
+    """An item as it stands in a table: its text, its file, what is asked, or the number of its row."""
+    if isinstance(item, Conversation | Preference):
+        return plain_prompt(item)
+    return str(item) if isinstance(item, str | Path) else f"row {row}"
 
 
 def saved_inputs(folder: Path) -> dict[int, str]:

@@ -96,7 +96,7 @@ def check(
         DataError: the source cannot be read, is of another modality, or all its rows are the same.
         BundleError: the run is damaged, or keeps nothing of its training rows.
     """
-    model, scores = (run.model, run.scores) if isinstance(run, Run) else _opened(Path(run))
+    model, scores = (run.bundle, run.scores) if isinstance(run, Run) else _opened(Path(run))
     reference = model.known_rows()
     new = _listed(source, labels, model) if _is_list(source) else _read(Path(source), label, input, model, tell)
     rows = _labelled(new, model, tell)

@@ -10,8 +10,8 @@ import pytest
 # Top to bottom; a lower line never imports a higher one. The package itself ("") names things of every line.
 LAYERS = (
     ("", "__main__"),
-    ("cli", "web", "progress"),
-    ("api", "explanation", "prediction", "run", "report", "robustness", "speech", "upkeep"),
+    ("cli", "web"),
+    ("api", "explanation", "prediction", "run", "report", "robustness", "tune_answers", "tune_items", "upkeep"),
     ("regimes", "export"),
     ("strategies",),
     ("tasks",),
@@ -19,11 +19,11 @@ LAYERS = (
     ("training", "inspection"),
     ("features",),
     ("backbones", "engines"),
-    ("data",),
-    ("plan", "choices", "seeding", "errors", "atomic", "files", "readback"),
+    ("data", "progress"),
+    ("plan", "budget", "choices", "seeding", "errors", "atomic", "files", "readback"),
 )
 # A lower layer is handed what it needs of a higher one, and may name its contract where types are checked.
-CONTRACTS = ("handful.tasks.base.Task", "handful.tasks.base.Targets")
+CONTRACTS = tuple(f"handful.tasks.base.{name}" for name in ("AnyTargets", "HeadTask", "Targets", "Task"))
 HEIGHT = {part: -row for row, parts in enumerate(LAYERS) for part in parts}
 
 RIGHT_OF_FEATURES = (

@@ -21,8 +21,8 @@ from handful.backbones.toy_language import ToyLanguage, _tokenizer
 from handful.data.conversations import Message
 from handful.errors import BundleError, DataError, HandfulError, WeightsError
 from handful.export.bundle import Bundle
+from handful.export.language_model import LanguageModel
 from handful.export.record import digest
-from handful.export.speaker import Speaker
 from handful.features.view import View
 from handful.tasks.classification import CLASSIFICATION
 
@@ -340,7 +340,7 @@ def test_a_bundle_asks_no_hub_and_says_how_to_get_what_it_names(tmp_path):
         "backbone 'no-such/model-of-handful' must have been fetched before, since a saved model asks no hub on its "
         "own. If you trust it, get it with `hf download no-such/model-of-handful`."
     )
-    speaker = Speaker("base", "no-such/model-of-handful", "0" * 16)
+    speaker = LanguageModel("base", "no-such/model-of-handful", "0" * 16)
     with pytest.raises(BundleError, match="a saved model asks no hub on its own"):
         speaker.predict(["a"])
 

@@ -10,7 +10,7 @@ from handful.evaluation import intervals
 from handful.evaluation.curves import Curve, Point
 from handful.evaluation.intervals import interval, wilson
 from handful.evaluation.metrics import share
-from handful.evaluation.verdicts import Held, Rows, assemble, compare, held_out_answers, promised
+from handful.evaluation.verdicts import Held, Rows, assemble, compare, promised
 from handful.seeding import generator
 from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.classification.details import ClassDetails
@@ -196,7 +196,8 @@ def test_a_class_that_is_never_answered_has_no_precision():
 
 def test_held_out_answers_are_means_over_repeats_in_the_order_of_the_source():
     proba = np.array([[[0.9, 0.1], [0.2, 0.8]], [[0.4, 0.6], [0.3, 0.7]]])
-    first, second = held_out_answers(proba, rows_of([0, 0], positions=[4, 7]))
+    targets = rows_of([0, 0]).targets
+    first, second = targets.task.held_out(proba, targets, (4, 7))
     assert (first.row, first.label, first.predicted) == (4, "ants", "ants")
     assert (first.confidence, first.own) == (pytest.approx(0.65), pytest.approx(0.65))
     assert (second.row, second.label, second.predicted) == (7, "ants", "bees")

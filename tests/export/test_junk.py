@@ -18,9 +18,9 @@ from classified import targets_of
 from handful.backbones.toy import ToyText
 from handful.errors import BundleError, HandfulError
 from handful.export.kept_parts import Moved
-from handful.export.record import digest, is_speaker
+from handful.export.language_model import LanguageModel
+from handful.export.record import digest, is_language
 from handful.export.reference import Reference
-from handful.export.speaker import Speaker
 from handful.features.view import MOVED, View
 from handful.training.apply_delta import arrays_of
 from handful.training.body import Body
@@ -73,9 +73,9 @@ def signed(folder: Path, record) -> None:
 
 
 def refused_or_answers(folder: Path) -> None:
-    is_speaker(folder)
+    is_language(folder)
     try:
-        Speaker.load(folder)
+        LanguageModel.load(folder)
     except BundleError as error:
         assert str(error)
     try:

@@ -14,8 +14,8 @@ from handful.backbones.toy import ToyImage, ToySound, ToyText
 from handful.backbones.toy_language import ToyLanguage
 from handful.errors import BundleError
 from handful.export import specimens
+from handful.export.language_model import LanguageModel
 from handful.export.record import digest
-from handful.export.speaker import Speaker
 from handful.training.apply_delta import arrays_of
 from handful.training.body import Body
 from handful.training.tuners import TUNERS
@@ -118,24 +118,24 @@ def test_forged_specimens(moved, change):  # noqa: F811
 # Language models -----------------------------------------------------------------------------------------------------
 
 
-def speaker() -> Speaker:
+def speaker() -> LanguageModel:
     backbone = ToyLanguage()
     body, tuner = Body(backbone, 0), TUNERS["lora"]()
     tuner.prepare(body)
     rng = np.random.default_rng(0)
     start = arrays_of(tuner.delta(body))
     delta = {name: (x + 0.1 * rng.normal(size=x.shape)).astype(np.float32) for name, x in start.items()}
-    made = Speaker("lora", backbone.name, backbone.fingerprint, "lora", 0, delta, longest=4)
+    made = LanguageModel("lora", backbone.name, backbone.fingerprint, "lora", 0, delta, longest=4)
     made.loaded = made._load()
     return made
 
 
 def test_a_language_model_keeps_the_loss_of_a_public_answer_and_still_finds_it(tmp_path):
     speaker().save(tmp_path / "model")
-    after = Speaker.load(tmp_path / "model")
+    after = LanguageModel.load(tmp_path / "model")
     assert after.specimen == pytest.approx(specimens.loss_of(after.backbone), abs=1e-5)
     after.save(tmp_path / "copy")
-    assert Speaker.load(tmp_path / "copy").specimen == pytest.approx(after.specimen, abs=1e-5)
+    assert LanguageModel.load(tmp_path / "copy").specimen == pytest.approx(after.specimen, abs=1e-5)
 
 
 def test_a_language_model_whose_weights_were_changed_is_refused_when_it_is_first_used(tmp_path):
@@ -144,7 +144,7 @@ def test_a_language_model_whose_weights_were_changed_is_refused_when_it_is_first
     save_file({name: values + 0.5 for name, values in tensors.items()}, tmp_path / "model/moved.safetensors")
     signed(tmp_path / "model")
     with pytest.raises(BundleError) as error:
-        Speaker.load(tmp_path / "model").predict(["hi"])
+        LanguageModel.load(tmp_path / "model").predict(["hi"])
     assert str(error.value) == (
         "backbone 'toy-language' with what moved in it must find a test answer as likely as when the model was saved, "
         "got something else: its weights were changed, or this machine counts differently. Restore the model or tune "
@@ -157,7 +157,7 @@ def test_a_loss_that_is_none_is_no_match(tmp_path, loss):
     speaker().save(tmp_path / "model")
     signed(tmp_path / "model", specimen=loss)
     with pytest.raises(BundleError):
-        Speaker.load(tmp_path / "model").predict(["hi"])
+        LanguageModel.load(tmp_path / "model").predict(["hi"])
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_forged_record_of_a_language_model(tmp_path, name, value, why):
     speaker().save(tmp_path / "model")
     signed(tmp_path / "model", **{name: value})
     with pytest.raises(BundleError) as error:
-        Speaker.load(tmp_path / "model")
+        LanguageModel.load(tmp_path / "model")
     assert str(error.value) == (
         f"{tmp_path}/model/bundle.json has a missing or wrong entry ({why}). Restore it or tune again."
     )

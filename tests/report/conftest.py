@@ -11,7 +11,7 @@ import pytest
 
 from handful.data.dataset import Dataset
 from handful.evaluation.scores import Scores
-from handful.evaluation.verdicts import Held, Rows, assemble, held_out_answers
+from handful.evaluation.verdicts import Held, Rows, assemble
 from handful.export.bundle import Bundle
 from handful.features.view import View
 from handful.inspection.findings import Finding
@@ -70,7 +70,7 @@ def build_run(
         plan=Plan.resolve({"source": "tickets.csv", "budget": "1 min"}, "command line"),
         findings=(Finding("duplicate", (0, 1), "1 row repeats another one exactly", "Remove it to save time."),),
         scores=scores,
-        held_out=held_out_answers(whole, rows),
+        held_out=rows.targets.task.held_out(whole, rows.targets, rows.positions),
         model=Bundle(
             rows.targets.task,
             modality,

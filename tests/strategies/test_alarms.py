@@ -13,9 +13,11 @@ from handful.evaluation.general import QUESTIONS
 from handful.evaluation.intervals import Estimate
 from handful.strategies.language import early_stopping
 from handful.strategies.language.early_stopping import Alarm, Guard
-from handful.strategies.language.preferring import prefer
-from handful.strategies.language.recipes import PREFERENCES, RECIPES, Lesson, speak
-from handful.strategies.language.stage import SpeakingTerms
+from handful.strategies.language.preferring import compare_preferences
+from handful.strategies.language.recipes import PREFERENCES, RECIPES, Lesson, fit_recipe
+from handful.strategies.language.stage import LanguageTerms
+from handful.tasks.generation import PREFERENCE
+from handful.tasks.generation.metrics import PREFERRED
 from handful.training.batches import drawn
 from handful.training.loop import Settings
 from handful.training.objectives.preference import DPO
@@ -24,8 +26,8 @@ from handful.training.tuners import Blocks
 WORDS = ["cat", "dog", "sun", "sea", "car", "tree", "bee", "hat", "map", "pen", "cup", "box"]
 ROWS = [Conversation((Message("user", f"say {word}"),), word.upper()) for word in WORDS]
 PAIRS = [Preference(row.prompt, row.answer, row.answer.lower()) for row in ROWS]
-EAGER = {"dpo": replace(PREFERENCES["dpo"], rate=1e-2)}
-STRONG = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(0.1, supervised=2.0), tuner=Blocks(), rate=1e-2)}
+EAGER = {"dpo": replace(PREFERENCES["dpo"], learning_rate=1e-2)}
+STRONG = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(0.1, supervised=2.0), tuner=Blocks(), learning_rate=1e-2)}
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +36,15 @@ def toy():
 
 
 def terms(**options):
-    return SpeakingTerms(wanted=("base", "dpo"), **{"recipes": EAGER, "updates": 24, **options})
+    return LanguageTerms(
+        wanted=("base", "dpo"), **{"task": PREFERENCE, "metric": PREFERRED, "recipes": EAGER, "updates": 24, **options}
+    )
 
 
 def knowing(toy, tokens, updates):
     """A toy that learned some rows."""
     recipe, settings = RECIPES["full"], Settings(updates=updates, rate=1e-2, dropout=False)
-    return speak(toy, Lesson.of(toy, tokens, recipe), np.arange(len(tokens)), recipe, settings).backbone(toy)
+    return fit_recipe(toy, Lesson.of(toy, tokens, recipe), np.arange(len(tokens)), recipe, settings).backbone(toy)
 
 
 def test_a_training_that_unlearns_the_chosen_answers_is_stopped_and_said(toy):
@@ -48,8 +52,8 @@ def test_a_training_that_unlearns_the_chosen_answers_is_stopped_and_said(toy):
     pairs = [Preference(pair.prompt, f"{pair.chosen}!", f"{pair.chosen}?") for pair in PAIRS]
     both = [toy.chat.tokens(row, 256) for pair in pairs for row in (pair.chosen_row, pair.rejected_row)]
     taught = knowing(toy, both, 150)
-    greedy = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(1.0), tuner=Blocks(), rate=1e-2)}
-    found = prefer(taught, pairs, None, terms(recipes=greedy, updates=60))
+    greedy = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(1.0), tuner=Blocks(), learning_rate=1e-2)}
+    found = compare_preferences(taught, pairs, None, terms(recipes=greedy, updates=60))
     assert any("the chosen answers themselves became less likely" in note for note in found.notes)
     assert max(len(log) for log in found.curves["dpo"]) < 60
 
@@ -62,14 +66,14 @@ def test_every_pair_is_looked_at_in_its_turn(toy, monkeypatch):
         return real(body, pairs, turn)
 
     monkeypatch.setattr(early_stopping, "chosen_gain", noted)
-    prefer(toy, PAIRS, None, terms(updates=20))
+    compare_preferences(toy, PAIRS, None, terms(updates=20))
     assert len(set(looked[0]) | set(looked[1])) == 9  # of 12 pairs a fold leaves 9 to learn from
 
 
 def test_what_rang_the_alarm_is_never_taken(toy, monkeypatch):
     monkeypatch.setattr(Alarm, "rang", property(lambda self: True))
-    found = prefer(toy, PAIRS, None, terms(recipes=EAGER))
-    assert found.scores.chosen == "base"
+    found = compare_preferences(toy, PAIRS, None, terms(recipes=EAGER))
+    assert found.chosen == "base"
 
 
 def test_answers_that_grow_are_told_where_preferences_reward_length(toy):
@@ -78,9 +82,9 @@ def test_answers_that_grow_are_told_where_preferences_reward_length(toy):
     once = [toy.chat.tokens(pair.rejected_row, 256) for pair in pairs]
     thrice = [toy.chat.tokens(pair.chosen_row, 256) for pair in pairs]
     taught = knowing(toy, [*once, *once, *thrice], 150)
-    eager = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(0.1, supervised=1.0), tuner=Blocks(), rate=1e-2)}
-    found = prefer(taught, pairs, None, terms(recipes=eager, updates=60))
-    assert found.scores.chosen == "dpo"
+    eager = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(0.1, supervised=1.0), tuner=Blocks(), learning_rate=1e-2)}
+    found = compare_preferences(taught, pairs, None, terms(recipes=eager, updates=60))
+    assert found.chosen == "dpo"
     (said,) = [note for note in found.notes if "answers at greater length than before, by" in note]
     assert said.endswith("Add pairs whose chosen answer is the shorter one.")
 
@@ -88,13 +92,13 @@ def test_answers_that_grow_are_told_where_preferences_reward_length(toy):
 def test_a_training_that_forgets_is_stopped_and_never_taken(toy):
     """Planted: a model that knows the general questions, and a rate that leaves nothing of them."""
     taught = knowing(toy, [toy.chat.tokens(row, toy.context) for row in QUESTIONS], 100)
-    found = prefer(taught, PAIRS, None, terms(recipes=STRONG, updates=60))
+    found = compare_preferences(taught, PAIRS, None, terms(recipes=STRONG, updates=60))
     (said,) = [note for note in found.notes if note.startswith("dpo: the loss on general questions rose by ")]
     assert said.endswith(
         " nats per token: the training was stopped; a lower rate or a larger share of the supervised term helps."
     )
     assert {len(log) for log in found.curves["dpo"]} == {20}  # asked after each third of 60 updates
-    assert found.scores.chosen == "base"
+    assert found.chosen == "base"
 
 
 def test_a_training_whose_answers_grow_beyond_the_chosen_ones_is_stopped(toy, monkeypatch):
@@ -104,10 +108,10 @@ def test_a_training_whose_answers_grow_beyond_the_chosen_ones_is_stopped(toy, mo
         return real(backbone, prompts, most) + (0 if backbone is taught else 10)
 
     monkeypatch.setattr(early_stopping, "lengths", long_winded)
-    found = prefer(taught, PAIRS, None, terms(recipes=PREFERENCES, updates=30))
+    found = compare_preferences(taught, PAIRS, None, terms(recipes=PREFERENCES, updates=30))
     assert any("dpo: answers grew longer than the chosen ones are, by " in note for note in found.notes)
     assert {len(log) for log in found.curves["dpo"]} == {10}
-    assert found.scores.chosen == "base"
+    assert found.chosen == "base"
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,21 @@ import pytest
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message, Preference
 from handful.errors import OptionError, TrainingError
+from handful.evaluation.intervals import interval
 from handful.strategies.language import answering, preferring, recipes, stage
-from handful.strategies.language.answering import climb
+from handful.strategies.language.answering import compare_answers
 from handful.strategies.language.in_context import Examples, Shots, best_count
-from handful.strategies.language.preferring import prefer
+from handful.strategies.language.preferring import compare_preferences
 from handful.strategies.language.recipes import LEAST_UPDATES, PREFERENCES, RECIPES
-from handful.strategies.language.stage import SpeakingTerms
+from handful.strategies.language.stage import LanguageTerms
+from handful.tasks.generation import PREFERENCE
+from handful.tasks.generation.metrics import JUDGED, LOSS, PREFERRED, WINS
 from handful.training.objectives.preference import DPO
 from handful.training.tuners import Blocks
 
 WORDS = ["cat", "dog", "sun", "sea", "car", "tree", "bee", "hat", "map", "pen", "cup", "box"]
 ROWS = [Conversation((Message("user", f"say {word}"),), word.upper()) for word in WORDS]
-FAST = {"full": replace(RECIPES["full"], rate=1e-2), "lora": replace(RECIPES["lora"], rate=1e-2)}
+FAST = {"full": replace(RECIPES["full"], learning_rate=1e-2), "lora": replace(RECIPES["lora"], learning_rate=1e-2)}
 
 
 @pytest.fixture(scope="module")
@@ -30,79 +33,79 @@ def toy():
 
 
 def terms(*wanted, **options):
-    return SpeakingTerms(wanted=("base", *wanted), **{"recipes": FAST, "updates": 24, **options})
+    return LanguageTerms(wanted=("base", *wanted), **{"recipes": FAST, "updates": 24, **options})
 
 
 def test_what_learns_is_taken_on_the_same_rows_as_the_rest(toy):
-    found = climb(toy, ROWS, None, terms("in-context", "full"))
-    assert [arm.name for arm in found.scores.arms] == ["base", "nearest", "diverse", "full"]
-    assert {len(arm.measured["loss"]) for arm in found.told} == {len(ROWS)}
-    assert found.scores.chosen == "full"
-    assert found.scores.arms[-1].difference.high < 0
-    assert found.scores.protocol == "4 folds"
-    assert found.spoken is not None
+    found = compare_answers(toy, ROWS, None, terms("in-context", "full"))
+    assert [arm.name for arm in found.arms] == ["base", "nearest", "diverse", "full"]
+    assert {len(arm.outputs.nats) for arm in found.arms} == {len(ROWS)}
+    assert found.chosen == "full"
+    assert LOSS.of(found.arms[-1].outputs, found.stage.targets).value < LOSS.of(found.arms[0].outputs, None).value
+    assert found.stage.protocol == "4 folds"
+    assert found.tuned is not None
     assert len(found.curves["full"]) == 4
-    assert found.scores.forgetting is not None
+    assert found.forgetting is not None
     assert any("24 updates of 4 rows on each of 4 folds" in note for note in found.notes)
 
 
 def test_held_out_rows_are_never_learned_from(toy, monkeypatch):
     learned = []
-    real = stage.speak
+    real = stage.fit_recipe
 
     def seen(backbone, lesson, rows, *args, **named):
         learned.append(set(rows.tolist()))
         return real(backbone, lesson, rows, *args, **named)
 
-    monkeypatch.setattr(stage, "speak", seen)
-    found = climb(toy, ROWS, None, terms("full"))
+    monkeypatch.setattr(stage, "fit_recipe", seen)
+    found = compare_answers(toy, ROWS, None, terms("full"))
     assert len(learned) == 5  # four folds, and all rows
     assert learned[-1] == set(range(len(ROWS)))
     folds = [set(range(len(ROWS))) - rows for rows in learned[:4]]
     assert sorted(row for fold in folds for row in fold) == list(range(len(ROWS)))
-    assert found.scores.chosen == "full"
+    assert found.chosen == "full"
 
 
 def test_rows_of_one_group_are_held_out_together(toy):
     groups = np.arange(len(ROWS)) // 3
-    found = climb(toy, ROWS, groups, terms())
-    assert found.scores.protocol == "4 grouped folds"
+    found = compare_answers(toy, ROWS, groups, terms())
+    assert found.stage.protocol == "4 grouped folds"
 
 
 def test_one_group_alone_cannot_be_held_out(toy):
     with pytest.raises(OptionError, match="all of one group, or near copies of each other"):
-        climb(toy, ROWS, np.zeros(len(ROWS), int), terms())
+        compare_answers(toy, ROWS, np.zeros(len(ROWS), int), terms())
 
 
 def test_a_budget_of_nothing_moves_nothing(toy):
-    found = climb(toy, ROWS, None, terms("lora", budget=0))
-    assert found.scores.chosen == "base"
+    found = compare_answers(toy, ROWS, None, terms("lora", budget=0))
+    assert found.chosen == "base"
     assert found.notes == ("lora was not tried: with a budget of 0 weights stay as they are.",)
 
 
 def test_what_is_named_and_cannot_be_paid_is_an_error_with_the_time_it_needs(toy, monkeypatch):
     monkeypatch.setattr(stage, "_pass", lambda stage: (10.0, 1.0))
-    with pytest.raises(OptionError, match=r"lora cannot be tried: it needs a budget of about \d+ min here"):
-        climb(toy, ROWS, None, terms("lora", budget=60, named=True))
+    with pytest.raises(OptionError, match=r"lora cannot be tried: it needs about \d+ min here; run `.*budget='\d+min'"):
+        compare_answers(toy, ROWS, None, terms("lora", budget=60, named=True))
 
 
 def test_what_cannot_be_paid_is_said_and_folds_go_before_updates(toy, monkeypatch):
     monkeypatch.setattr(stage, "_pass", lambda stage: (0.1, 0.1))
-    found = climb(toy, ROWS, None, terms("lora", budget=60))
+    found = compare_answers(toy, ROWS, None, terms("lora", budget=60))
     # A quarter of a second for each row of 24 updates of 4: 23 s for a fold, 23 s for all rows.
-    assert found.scores.protocol == "1 of 4 folds held out in turn"
-    assert found.scores.n == 3
-    dear = climb(toy, ROWS, None, terms("lora", budget=30))
+    assert found.stage.protocol == "1 of 4 folds held out in turn"
+    assert len(found.stage.held) == 3
+    dear = compare_answers(toy, ROWS, None, terms("lora", budget=30))
     assert "lora was not tried: it needs a budget of about 51 s here." in dear.notes
 
 
 def test_so_many_rows_are_held_out_that_there_is_an_interval(toy, monkeypatch):
     monkeypatch.setattr(stage, "_pass", lambda stage: (0.0, 0.1))
-    found = climb(toy, ROWS[:4], None, terms("lora", budget=1000))
-    assert found.scores.n == 4
-    few = climb(toy, ROWS[:4], None, terms("lora", budget=100))
-    assert few.scores.n == 3
-    assert np.isfinite(few.scores.estimate.high)
+    found = compare_answers(toy, ROWS[:4], None, terms("lora", budget=1000))
+    assert len(found.stage.held) == 4
+    few = compare_answers(toy, ROWS[:4], None, terms("lora", budget=100))
+    assert len(few.stage.held) == 3
+    assert np.isfinite(interval(few.stage.measured(few.arms[0]), None).high)
 
 
 def test_a_resumed_run_does_what_it_began_on_a_slower_machine_too(toy, monkeypatch, tmp_path):
@@ -110,30 +113,30 @@ def test_a_resumed_run_does_what_it_began_on_a_slower_machine_too(toy, monkeypat
         return [[update.loss for update in log] for log in found.curves["lora"]]
 
     monkeypatch.setattr(stage, "_pass", lambda stage: (0.0, 0.1))
-    first = climb(toy, ROWS, None, terms("lora", budget=60, checkpoints=tmp_path))
+    first = compare_answers(toy, ROWS, None, terms("lora", budget=60, checkpoints=tmp_path))
     monkeypatch.setattr(stage, "_pass", lambda stage: (0.0, 0.2))
-    again = climb(toy, ROWS, None, terms("lora", budget=60, checkpoints=tmp_path))
+    again = compare_answers(toy, ROWS, None, terms("lora", budget=60, checkpoints=tmp_path))
     assert curves(again) == curves(first)
-    assert again.scores.protocol == first.scores.protocol
+    assert again.stage.protocol == first.stage.protocol
 
 
 def test_too_few_updates_to_move_anything_are_refused(toy):
     with pytest.raises(
         OptionError, match=f"5 updates move nothing far enough to be seen; it needs at least {LEAST_UPDATES}"
     ):
-        climb(toy, ROWS, None, terms("lora", updates=5, named=True))
+        compare_answers(toy, ROWS, None, terms("lora", updates=5, named=True))
 
 
 def test_a_training_that_runs_away_leaves_the_other_arms(toy, monkeypatch):
     def run_away(*args, **named):
         raise TrainingError("the loss must stay a finite number, got nan. Try a rate ten times lower.")
 
-    monkeypatch.setattr(stage, "speak", run_away)
-    found = climb(toy, ROWS, None, terms("full"))
-    assert found.scores.chosen == "base"
+    monkeypatch.setattr(stage, "fit_recipe", run_away)
+    found = compare_answers(toy, ROWS, None, terms("full"))
+    assert found.chosen == "base"
     assert any(note.startswith("full failed: the loss must stay a finite number") for note in found.notes)
     with pytest.raises(TrainingError):
-        climb(toy, ROWS, None, terms("full", named=True))
+        compare_answers(toy, ROWS, None, terms("full", named=True))
 
 
 def test_answers_can_be_judged_by_a_function(toy):
@@ -143,24 +146,26 @@ def test_answers_can_be_judged_by_a_function(toy):
         asked.append((prompt, wanted))
         return 0.5
 
-    found = climb(toy, ROWS, None, terms(metric=judge))
-    assert found.scores.metric == "judge"
-    assert found.scores.estimate.value == 0.5
+    found = compare_answers(toy, ROWS, None, terms(metric=JUDGED, judge=judge))
+    assert found.arms[0].outputs.judged.tolist() == [0.5] * len(ROWS)
+    assert found.stage.measured(found.arms[0]).value == 0.5
     assert ("say cat", "CAT") in asked
 
 
 def test_where_answers_are_labels_the_likeliest_of_them_is_scored(toy):
     rows = [Conversation((Message("user", f"{word} {word}"),), "AB" if i % 2 else "YZ") for i, word in enumerate(WORDS)]
     known = [replace(row, prompt=(Message("user", row.answer.lower()),)) for row in rows]
-    found = climb(toy, known, None, terms("full", choices=("AB", "YZ"), updates=60))
-    base, tuned = (arm.measured["accuracy"].value for arm in found.told)
+    found = compare_answers(toy, known, None, terms("full", choices=("AB", "YZ"), updates=60))
+    base, tuned = (float(arm.outputs.likeliest.mean()) for arm in found.arms)
     assert base <= 0.75
     assert tuned == 1.0
 
 
 def test_forgetting_is_said_with_what_half_of_the_way_would_keep(toy, monkeypatch):
     monkeypatch.setattr(answering, "forgotten", lambda before, after: answering.Estimate(0.4, 0.3, 0.5))
-    found = climb(toy, ROWS, None, terms("full", again=lambda remedy: f"again with {remedy}"))
+    found = compare_answers(
+        toy, ROWS, None, terms("full", again=lambda anti_forgetting: f"again with {anti_forgetting}")
+    )
     (said,) = [note for note in found.notes if note.startswith("full forgot")]
     assert ", and the loss on held-out rows " in said
     assert "`again with fade`" in said
@@ -168,15 +173,15 @@ def test_forgetting_is_said_with_what_half_of_the_way_would_keep(toy, monkeypatc
 
 def test_what_preferences_forgot_is_said_too(toy, monkeypatch):
     monkeypatch.setattr(preferring, "forgotten", lambda before, after: answering.Estimate(0.4, 0.3, 0.5))
-    found = prefer(toy, PAIRS, None, terms("dpo", recipes=EAGER))
-    if found.scores.chosen == "dpo":
+    found = compare_preferences(toy, PAIRS, None, pair_terms("dpo", recipes=EAGER))
+    if found.chosen == "dpo":
         assert any("dpo forgot" in note and "anti_forgetting='l2sp'" in note for note in found.notes)
 
 
 def test_rows_that_are_too_long_are_counted(toy):
     long = [Conversation((Message("user", "a" * 300),), "b"), *ROWS]
     said = "1 of 13 rows are longer than 256 tokens and were cut: prompts on the left, answers at the end."
-    assert said in climb(toy, long, None, terms()).notes
+    assert said in compare_answers(toy, long, None, terms()).notes
 
 
 def test_near_examples_share_words_and_diverse_ones_are_fixed():
@@ -199,28 +204,28 @@ def test_the_number_of_examples_is_chosen_on_rows_to_learn_from_alone(toy, monke
 
     monkeypatch.setattr(stage, "best_count", watched)
     monkeypatch.setattr(stage, "_pass", lambda stage: (0.01, 0.001))
-    found = climb(toy, ROWS, None, terms("in-context"))
+    found = compare_answers(toy, ROWS, None, terms("in-context"))
     assert [kind for kind, *_ in seen] == ["nearest"] * 4 + ["diverse"] * 4
     everything = {row.answer for row in ROWS}
     assert set.union(*(everything - answers for _, answers, _, _ in seen[:4])) == everything
     assert {len(answers) for _, answers, _, _ in seen} == {9}
     assert {(counts, asked) for *_, counts, asked in seen} == {((1, 2, 4, 8), 9)}
-    near = found.told[1]
-    assert len(near.shown) == 4
-    assert set(near.shown) <= {1, 2, 4, 8}
+    shown = found.arms[1].setting["examples shown"]
+    assert len(shown) == 4
+    assert set(shown) <= {1, 2, 4, 8}
     assert any(
         note.startswith("How many examples are shown was chosen from 1, 2, 4, 8 in each fold") for note in found.notes
     )
-    assert "nearest shows " in str(found.scores)
 
 
 def test_little_time_leaves_the_number_of_examples_as_it_is(toy, monkeypatch):
-    free = climb(toy, ROWS, None, terms("in-context", budget=0))
-    assert free.told[1].shown == (4,) * 4
+    free = compare_answers(toy, ROWS, None, terms("in-context", budget=0))
+    assert free.arms[1].setting["examples shown"] == [4] * 4
     monkeypatch.setattr(stage, "_pass", lambda stage: (12.0, 1.0))
-    assert climb(toy, ROWS, None, terms("in-context", budget=60)).told[1].shown == (4,) * 4
+    short = compare_answers(toy, ROWS, None, terms("in-context", budget=60))
+    assert short.arms[1].setting["examples shown"] == [4] * 4
     monkeypatch.setattr(stage, "_pass", lambda stage: (1.2, 0.1))
-    some = climb(toy, ROWS, None, terms("in-context", budget=150))
+    some = compare_answers(toy, ROWS, None, terms("in-context", budget=150))
     assert any("chosen from 1, 2 in each fold anew, on 4 of" in note for note in some.notes)
 
 
@@ -271,17 +276,20 @@ def test_examples_leave_room_for_the_question(toy):
     assert len(shown.prompt) < 9
 
 
+def pair_terms(*wanted, **options):
+    return terms(*wanted, **{"task": PREFERENCE, "metric": PREFERRED, **options})
+
+
 PAIRS = [Preference((Message("user", f"say {word}"),), word.upper(), "zzzz") for word in WORDS]
-EAGER = {"dpo": replace(PREFERENCES["dpo"], rate=1e-2)}
+EAGER = {"dpo": replace(PREFERENCES["dpo"], learning_rate=1e-2)}
 
 
 def test_preferences_are_learned_and_scored_on_held_out_pairs(toy):
-    found = prefer(toy, PAIRS, None, terms("dpo", recipes=EAGER))
-    base, tuned = found.told
-    assert base.measured["margin_accuracy"].value == 0.5
-    assert tuned.measured["margin_accuracy"].value > 0.9
-    assert tuned.measured["pair_accuracy"].value >= base.measured["pair_accuracy"].value
-    assert found.scores.metric == "pair_accuracy"
+    found = compare_preferences(toy, PAIRS, None, pair_terms("dpo", recipes=EAGER))
+    base, tuned = (arm.outputs for arm in found.arms)
+    assert base.gained.mean() == 0.5
+    assert tuned.gained.mean() > 0.9
+    assert tuned.preferred.mean() >= base.preferred.mean()
 
 
 def test_products_may_be_rounded_for_answers_but_never_for_pairs(toy, monkeypatch):
@@ -293,8 +301,8 @@ def test_products_may_be_rounded_for_answers_but_never_for_pairs(toy, monkeypatc
         return real(body, *rest, **options)
 
     monkeypatch.setattr(recipes, "train", train)
-    climb(toy, ROWS, None, terms("lora"))
-    prefer(toy, PAIRS, None, terms("dpo", recipes=EAGER))
+    compare_answers(toy, ROWS, None, terms("lora"))
+    compare_preferences(toy, PAIRS, None, pair_terms("dpo", recipes=EAGER))
     assert True in asked
     assert False in asked
     assert asked == sorted(asked, reverse=True)  # all of the first run, none of the second
@@ -307,14 +315,14 @@ def test_a_judge_of_two_answers_says_how_often_the_tuned_one_wins(toy):
         asked.append(prompt)
         return float(len(one) < len(other))
 
-    strong = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(0.1, supervised=2.0), tuner=Blocks(), rate=1e-2)}
-    found = prefer(toy, PAIRS, None, terms("dpo", recipes=strong, updates=60, metric=is_short))
-    base, tuned = found.told
-    assert found.scores.metric == "win_rate"
-    assert base.measured["win_rate"].scores.tolist() == [0.5] * len(PAIRS)
-    assert tuned.measured["win_rate"].value > 0.8
-    assert found.scores.chosen == "dpo"
-    assert found.scores.estimate.low > 0.5
-    assert "win rate " in found.scores.sentence
+    dpo = PREFERENCES["dpo"]
+    strong = {"dpo": replace(dpo, objective=DPO(0.1, supervised=2.0), tuner=Blocks(), learning_rate=1e-2)}
+    options = {"recipes": strong, "updates": 60, "metric": WINS, "judge": is_short}
+    found = compare_preferences(toy, PAIRS, None, pair_terms("dpo", **options))
+    base, tuned = (arm.outputs for arm in found.arms)
+    assert base.judged.tolist() == [0.5] * len(PAIRS)
+    assert tuned.judged.mean() > 0.8
+    assert found.chosen == "dpo"
+    assert interval(found.stage.measured(found.arms[1]), None).low > 0.5
     assert set(asked) == {f"say {word}" for word in WORDS}
-    assert len(tuned.answers) == len(PAIRS)
+    assert len(tuned.texts) == len(PAIRS)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handful.strategies.language.memory import Shape
-from handful.strategies.language.stage import SpeakingTerms, _decided
-from handful.strategies.tuned.resume import Decisions
+from handful.strategies.language.memory import ModelShape
+from handful.strategies.language.stage import LanguageTerms, _earlier
+from handful.strategies.resume import Decisions
 
 JUNK = [b"", b"{", b"[]", b"3", b"null", b'{"lora": 1}', b'["lo"]', b"\xff\xfe", b"[" * 100_000, b"9" * 5000]
 DECIDED = {"used": 2, "updates": {"lora": 40}, "counts": [1, 2], "choosing": 5}
@@ -33,25 +33,30 @@ def test_what_was_decided_is_decided_again(tmp_path):
 @pytest.mark.parametrize("content", JUNK)
 def test_damaged_decisions_are_made_anew(tmp_path, content):
     (tmp_path / "decisions.json").write_bytes(content)
-    assert Decisions.read(tmp_path).made == {}
+    assert Decisions.read(tmp_path).go("lora", True)
+    assert not Decisions.read(tmp_path).go("full", False)
 
 
-def terms(folder) -> SpeakingTerms:
-    return SpeakingTerms(checkpoints=folder, recipes={"lora": SimpleNamespace()})
+def earlier(folder):
+    return _earlier(Decisions.read(folder), terms(folder), 4)
+
+
+def terms(folder) -> LanguageTerms:
+    return LanguageTerms(checkpoints=folder, recipes={"lora": SimpleNamespace()})
 
 
 def test_what_a_language_run_decided_is_read_back(tmp_path):
-    (tmp_path / "decided.json").write_text(json.dumps(DECIDED))
-    found = _decided(terms(tmp_path), 4)
+    (tmp_path / "decisions.json").write_text(json.dumps({"language": DECIDED}))
+    found = earlier(tmp_path)
     assert (found.used, found.updates, found.counts, found.choosing) == (2, {"lora": 40}, (1, 2), 5)
-    assert _decided(terms(tmp_path / "nowhere"), 4) is None
-    assert _decided(terms(None), 4) is None
+    assert earlier(tmp_path / "nowhere") is None
+    assert earlier(None) is None
 
 
 @pytest.mark.parametrize("content", JUNK)
 def test_a_damaged_language_run_decides_anew(tmp_path, content):
-    (tmp_path / "decided.json").write_bytes(content)
-    assert _decided(terms(tmp_path), 4) is None
+    (tmp_path / "decisions.json").write_bytes(content)
+    assert earlier(tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -63,16 +68,16 @@ def test_a_damaged_language_run_decides_anew(tmp_path, content):
     ],
 )  # fmt: skip
 def test_what_nobody_can_have_decided_is_decided_anew(tmp_path, name, value):
-    (tmp_path / "decided.json").write_text(json.dumps({**DECIDED, name: value}))
-    assert _decided(terms(tmp_path), 4) is None
+    (tmp_path / "decisions.json").write_text(json.dumps({"language": {**DECIDED, name: value}}))
+    assert earlier(tmp_path) is None
 
 
 @given(st.binary(max_size=40))
 def test_any_bytes_are_decided_anew(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("junk")
-    for name in ("decided.json", "decisions.json", "config.json"):
+    for name in ("decisions.json", "config.json"):
         (folder / name).write_bytes(content)
-    assert (_decided(terms(folder), 4), Decisions.read(folder).made, Shape.of(folder)) == (None, {}, None)
+    assert (earlier(folder), Decisions.read(folder).made, ModelShape.of(folder)) == (None, {}, None)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
@@ -83,11 +88,11 @@ def test_a_pipe_in_place_of_decisions_is_not_waited_for(tmp_path):
 
 @pytest.mark.parametrize("change", [{"num_attention_heads": 0}, {"hidden_size": 1e999}, {"vocab_size": "x"}])
 def test_settings_that_no_model_has_are_no_shape(tmp_path, change):
-    assert Shape.of(tmp_path) is None
+    assert ModelShape.of(tmp_path) is None
     (tmp_path / "config.json").write_text(json.dumps(SETTINGS))
-    assert Shape.of(tmp_path).width == 16
+    assert ModelShape.of(tmp_path).width == 16
     (tmp_path / "config.json").write_text(json.dumps({**SETTINGS, **change}))
-    assert Shape.of(tmp_path) is None
+    assert ModelShape.of(tmp_path) is None
 
 
 def test_without_a_folder_nothing_is_kept():

@@ -14,15 +14,15 @@ from handful.evaluation.general import PROMPTS, QUESTIONS
 from handful.evaluation.intervals import Estimate
 from handful.plan import REMEDIES
 from handful.strategies.language import forgetting
-from handful.strategies.language.answering import climb
+from handful.strategies.language.answering import compare_answers
 from handful.strategies.language.forgetting import forgotten, general, held_back, replayed, warning, worth_a_word
-from handful.strategies.language.recipes import PREFERENCES, RECIPES, Lesson, speak
-from handful.strategies.language.stage import SpeakingTerms
+from handful.strategies.language.recipes import PREFERENCES, RECIPES, Lesson, fit_recipe
+from handful.strategies.language.stage import LanguageTerms
 from handful.training.loop import Settings
 
 WORDS = "cat dog sun sea car tree bee hat map pen cup box".split()  # noqa: SIM905
 ROWS = [Conversation((Message("user", f"say {word}"),), word.upper()) for word in WORDS]
-FULL = replace(RECIPES["full"], rate=1e-2)
+FULL = replace(RECIPES["full"], learning_rate=1e-2)
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +31,13 @@ def taught():
     toy = ToyLanguage()
     rows = [toy.chat.tokens(row, toy.context) for row in QUESTIONS]
     settings = Settings(updates=100, rate=1e-2, dropout=False)
-    return speak(toy, Lesson.of(toy, rows, FULL), np.arange(len(rows)), FULL, settings).backbone(toy)
+    return fit_recipe(toy, Lesson.of(toy, rows, FULL), np.arange(len(rows)), FULL, settings).backbone(toy)
 
 
 def learned(taught, recipe):
     rows = [taught.chat.tokens(row, taught.context) for row in ROWS]
     lesson = Lesson.of(taught, rows, recipe, replay=replayed(taught, 0) if recipe.replay else ())
-    return speak(taught, lesson, np.arange(len(rows)), recipe, recipe.settings(40, 0))
+    return fit_recipe(taught, lesson, np.arange(len(rows)), recipe, recipe.settings(40, 0))
 
 
 @pytest.fixture(scope="module")
@@ -112,17 +112,18 @@ def test_answers_are_made_once_for_all_folds_and_never_scored(taught, monkeypatc
     made = []
     real = forgetting.replayed
     monkeypatch.setattr("handful.strategies.language.stage.replayed", lambda *args: made.append(1) or real(*args))
-    terms = SpeakingTerms(wanted=("base", "full"), recipes={"full": held_back(FULL, "replay")}, updates=24)
-    found = climb(taught, ROWS, None, terms)
+    terms = LanguageTerms(wanted=("base", "full"), recipes={"full": held_back(FULL, "replay")}, updates=24)
+    found = compare_answers(taught, ROWS, None, terms)
     assert made == [1]
-    assert {len(arm.measured["loss"]) for arm in found.told} == {len(ROWS)}
-    assert found.scores.forgetting is not None
+    assert {len(arm.outputs.nats) for arm in found.arms} == {len(ROWS)}
+    assert found.forgetting is not None
 
 
 def test_the_estimator_rehearses_too(taught):
     prompts, answers = [row.prompt[-1].content for row in ROWS], [row.answer for row in ROWS]
     plain, kept = (
-        Instructed(taught, "full", updates=40, rate=1e-2, replay=share).fit(prompts, answers) for share in (0.0, 1.0)
+        Instructed(taught, "full", updates=40, learning_rate=1e-2, replay=share).fit(prompts, answers)
+        for share in (0.0, 1.0)
     )
     lost = [forgotten(general(taught), model.backbone_).value for model in (plain, kept)]
     assert lost[1] < 0.9 * lost[0]

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 import handful
-from handful import speech
+from handful import tune_answers
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message
 from handful.errors import MachineError
-from handful.strategies.language.memory import Held, Lengths, Shape, affordable, held, lengths_of
-from handful.strategies.language.recipes import PREFERENCES, RECIPES, Lesson, speak
+from handful.strategies.language.memory import Lengths, Memory, ModelShape, affordable, lengths_of, memory_of
+from handful.strategies.language.recipes import PREFERENCES, RECIPES, Lesson, fit_recipe
 from handful.training.loop import Settings
 
-SMOLLM2 = Shape(width=576, layers=30, inner=1536, keys=192, vocabulary=49152, tied=True, context=8192)
+SMOLLM2 = ModelShape(width=576, layers=30, inner=1536, keys=192, vocabulary=49152, tied=True, context=8192)
 SHORT, LONG = Lengths(143, 91, 1069), Lengths(391, 342, 3583)
 GB = 2**30
 WORDS = "cat dog sun sea car tree bee hat map pen cup box".split()  # noqa: SIM905
@@ -35,14 +35,14 @@ def folder(tmp_path_factory):
 def test_weights_are_counted_as_the_model_has_them(folder):
     assert SMOLLM2.weights == 134_514_432
     toy = ToyLanguage()
-    shape = Shape.of(folder)
+    shape = ModelShape.of(folder)
     assert shape.layers * shape.block == sum(w.numel() for block in toy.blocks for w in block.parameters())
-    assert Shape.of(folder / "nowhere") is None
+    assert ModelShape.of(folder / "nowhere") is None
 
 
 def test_settings_of_another_kind_of_model_say_nothing(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"n_embd": 16}))
-    assert Shape.of(tmp_path) is None
+    assert ModelShape.of(tmp_path) is None
 
 
 @pytest.mark.parametrize("name", ["lora", "full", "partial"])
@@ -50,8 +50,10 @@ def test_what_moves_is_counted_as_the_tuner_moves_it(folder, name):
     toy = ToyLanguage()
     rows = [toy.chat.tokens(Conversation((Message("user", "say cat"),), "CAT"), 256)]
     recipe = RECIPES[name]
-    moved = speak(toy, Lesson.of(toy, rows, recipe), np.arange(1), recipe, Settings(updates=1, dropout=False)).moved
-    needed = held(Shape.of(folder), recipe, SHORT)
+    moved = fit_recipe(
+        toy, Lesson.of(toy, rows, recipe), np.arange(1), recipe, Settings(updates=1, dropout=False)
+    ).moved
+    needed = memory_of(ModelShape.of(folder), recipe, SHORT)
     assert needed.gradients == 4 * moved
     assert needed.optimiser == 8 * moved
 
@@ -59,14 +61,14 @@ def test_what_moves_is_counted_as_the_tuner_moves_it(folder, name):
 def test_what_was_measured_on_a_real_model_is_told_within_a_fifth():
     measured = {("lora", SHORT): 2.21, ("lora", LONG): 2.09, ("partial", SHORT): 1.39, ("full", SHORT): 2.91}
     for (name, lengths), size in measured.items():
-        assert size < held(SMOLLM2, RECIPES[name], lengths).total / GB < 1.2 * size
+        assert size < memory_of(SMOLLM2, RECIPES[name], lengths).total / GB < 1.2 * size
 
 
 def test_pairs_and_long_rows_hold_more_but_no_more_than_a_part_at_a_time():
-    pair, row = (held(SMOLLM2, recipe, LONG).activations for recipe in (PREFERENCES["dpo"], RECIPES["lora"]))
+    pair, row = (memory_of(SMOLLM2, recipe, LONG).activations for recipe in (PREFERENCES["dpo"], RECIPES["lora"]))
     assert 1.4 * row < pair < 2.1 * row
-    huge = held(SMOLLM2, RECIPES["lora"], Lengths(4000, 300, 40_000))
-    assert huge.activations < 2 * held(SMOLLM2, RECIPES["lora"], Lengths(900, 300, 9000)).activations
+    huge = memory_of(SMOLLM2, RECIPES["lora"], Lengths(4000, 300, 40_000))
+    assert huge.activations < 2 * memory_of(SMOLLM2, RECIPES["lora"], Lengths(900, 300, 9000)).activations
 
 
 def test_letters_stand_for_tokens_before_there_is_a_tokenizer():
@@ -87,7 +89,7 @@ def test_what_does_not_fit_is_refused_with_what_would():
 
 
 def test_parts_are_told_in_one_line():
-    assert str(Held(GB, GB, 0, 0, 2 * GB)) == (
+    assert str(Memory(GB, GB, 0, 0, 2 * GB)) == (
         "4.0 GB of memory (1.0 weights, 1.0 a copy of the blocks, 0.0 gradients, 0.0 the optimiser, 2.0 activations)"
     )
 
@@ -98,8 +100,8 @@ def rows():
 
 def test_memory_is_told_before_the_model_is_loaded(folder, monkeypatch):
     order = []
-    real = speech.load_language
-    monkeypatch.setattr(speech, "load_language", lambda name: order.append("loaded") or real(name))
+    real = tune_answers.load_language
+    monkeypatch.setattr(tune_answers, "load_language", lambda name: order.append("loaded") or real(name))
     run = handful.tune(
         rows(), backbone=str(folder), strategies="full", progress=lambda stage, done, total: order.append(stage)
     )
@@ -109,8 +111,8 @@ def test_memory_is_told_before_the_model_is_loaded(folder, monkeypatch):
 
 
 def test_named_arms_that_do_not_fit_are_an_error_and_others_are_left_out(folder, monkeypatch):
-    monkeypatch.setattr(speech, "free_bytes", lambda device: 1000)
-    monkeypatch.setattr(speech, "load_language", lambda name: ToyLanguage())
+    monkeypatch.setattr(tune_answers, "free_bytes", lambda device: 1000)
+    monkeypatch.setattr(tune_answers, "load_language", lambda name: ToyLanguage())
     with pytest.raises(MachineError, match=r"lora must have 0\.0 GB of memory .* but 0\.0 GB are free"):
         handful.tune(rows(), backbone=str(folder), strategies="lora")
     run = handful.tune(rows(), backbone=str(folder))

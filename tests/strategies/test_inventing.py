@@ -11,9 +11,9 @@ import handful
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message
 from handful.strategies.language import answering, synthetic
-from handful.strategies.language.answering import climb
+from handful.strategies.language.answering import compare_answers
 from handful.strategies.language.recipes import INVENTING, RECIPES
-from handful.strategies.language.stage import SpeakingTerms
+from handful.strategies.language.stage import LanguageTerms
 from handful.strategies.language.synthetic import Invented, invented, tries
 
 WORDS = "cat dog sun sea car tree bee hat map pen cup box".split()  # noqa: SIM905
@@ -31,8 +31,8 @@ def said(word):
 
 ROWS = [said(word) for word in WORDS]
 FAST = {
-    "lora": replace(RECIPES["lora"], rate=1e-2),
-    "synthetic": replace(INVENTING["synthetic"], rate=1e-2),
+    "lora": replace(RECIPES["lora"], learning_rate=1e-2),
+    "synthetic": replace(INVENTING["synthetic"], learning_rate=1e-2),
 }
 
 
@@ -52,7 +52,7 @@ def speaks(monkeypatch):
     return plant
 
 
-def test_only_what_may_be_worth_something_is_kept(toy, speaks):
+def test_only_what_may_be_worth_something_is_kept(toy, fit_recipes):
     prompts = [
         "say ox",
         "",
@@ -73,12 +73,12 @@ def test_only_what_may_be_worth_something_is_kept(toy, speaks):
     }  # fmt: skip
 
 
-def test_what_was_made_up_twice_is_kept_once(toy, speaks):
+def test_what_was_made_up_twice_is_kept_once(toy, fit_recipes):
     speaks(["say ox", "say ox"], ["OX", "OX"])
     assert len(invented(toy, ROWS, 2, 0).rows) == 1
 
 
-def test_what_the_system_says_stands_before_invented_prompts_too(toy, speaks):
+def test_what_the_system_says_stands_before_invented_prompts_too(toy, fit_recipes):
     rows = [replace(row, prompt=(Message("system", "Shout."), *row.prompt)) for row in ROWS]
     speaks(["say ox"], ["OX"])
     (row,) = invented(toy, rows, 1, 0).rows
@@ -104,7 +104,7 @@ def test_how_many_are_made_up(share, count, made):
 
 
 def terms(**options):
-    return SpeakingTerms(**{"wanted": ("base", "synthetic", "lora"), "recipes": FAST, "updates": 24, **options})
+    return LanguageTerms(**{"wanted": ("base", "synthetic", "lora"), "recipes": FAST, "updates": 24, **options})
 
 
 def test_invented_rows_are_made_in_each_fold_from_rows_to_learn_from(toy, monkeypatch):
@@ -118,9 +118,9 @@ def test_invented_rows_are_made_in_each_fold_from_rows_to_learn_from(toy, monkey
         return real(self, lesson, recipe, updates, fold, *args, more=more)
 
     monkeypatch.setattr(answering.Stage, "learned", watched)
-    found = climb(toy, ROWS, None, terms())
+    found = compare_answers(toy, ROWS, None, terms())
     assert read == [9, 9, 9, 9, 12]
-    assert [arm.name for arm in found.scores.arms] == ["base", "lora", "synthetic"]  # the gate asks it last
+    assert [arm.name for arm in found.arms] == ["base", "lora", "synthetic"]  # the gate asks it last
     own = [toy.chat.tokens(row, toy.context).ids for row in made.rows]
     assert all(more == (own if name == "synthetic" else []) for name, _, more in learned)
     assert "synthetic: of 45 rows that the model made up 10 were kept, left out: 35 empty." in found.notes
@@ -129,30 +129,30 @@ def test_invented_rows_are_made_in_each_fold_from_rows_to_learn_from(toy, monkey
 def test_rows_that_teach_nothing_new_are_not_taken(toy, monkeypatch):
     made = Invented((said("ox"), said("elk")), 2, ())
     monkeypatch.setattr(answering, "invented", lambda *args: made)
-    assert climb(toy, ROWS, None, terms()).scores.chosen != "synthetic"
+    assert compare_answers(toy, ROWS, None, terms()).scores.chosen != "synthetic"
 
 
 def test_what_is_better_only_on_the_mean_is_not_taken(toy, monkeypatch):
     monkeypatch.setattr(answering, "invented", lambda *args: Invented(tuple(map(said, OTHERS)), 12, ()))
-    found = climb(toy, ROWS, None, terms(updates=60))
-    plain, more = (arm.measured["loss"].value for arm in found.told[-2:])
+    found = compare_answers(toy, ROWS, None, terms(updates=60))
+    plain, more = (found.stage.measured(arm).value for arm in found.arms[-2:])
     assert more < plain
-    assert found.scores.chosen == "lora"
+    assert found.chosen == "lora"
 
 
 def test_what_is_better_beyond_doubt_is_taken_with_its_rows(toy, monkeypatch):
     many = tuple(said(word) for word in [*OTHERS, *" ".join(MORE).split()])
     monkeypatch.setattr(answering, "invented", lambda *args: Invented(many, 64, ()))
-    found = climb(toy, ROWS, None, terms(updates=150))
-    assert found.scores.chosen == "synthetic"
-    assert found.spoken.recipe.name == "synthetic"
+    found = compare_answers(toy, ROWS, None, terms(updates=150))
+    assert found.chosen == "synthetic"
+    assert found.tuned.recipe.name == "synthetic"
     assert "synthetic" in found.curves
 
 
 def test_where_nothing_is_kept_the_arm_is_left_out_and_that_is_said(toy, monkeypatch):
     monkeypatch.setattr(answering, "invented", lambda *args: Invented((), 5, (("empty", 5),)))
-    found = climb(toy, ROWS, None, terms(named=True))
-    assert [arm.name for arm in found.scores.arms] == ["base", "lora"]
+    found = compare_answers(toy, ROWS, None, terms(named=True))
+    assert [arm.name for arm in found.arms] == ["base", "lora"]
     assert (
         "synthetic: of 25 rows that the model made up 0 were kept, left out: 25 empty. synthetic was not tried."
         in found.notes

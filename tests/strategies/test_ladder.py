@@ -122,7 +122,7 @@ def test_without_a_budget_nothing_moves(helpful, monkeypatch, budget):
     monkeypatch.setattr(cost, "adapt", None)
     found = helpful.ascend(replace(CONTRASTIVE, budget=budget))
     assert (found.rungs, found.chosen, found.final, found.whole) == ((), None, None, None)
-    assert found.notes == ("Weights stay as they are: the budget is 0.",)
+    assert found.notes == ("Weights stay as they are: the budget leaves no time to move them.",)
     assert helpful.ascend(replace(CONTRASTIVE, budget=budget, named=False)).notes == ()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from handful.backbones import catalog
 from handful.backbones.decoding import Reply
-from handful.export.speaker import Speaker
+from handful.export.language_model import LanguageModel
 
 
 class Watched(Reply):
@@ -35,7 +35,7 @@ class Watched(Reply):
         return super().__next__()
 
 
-class WatchedSpeaker(Speaker):
+class WatchedSpeaker(LanguageModel):
     """A speaker that remembers which of its answers was given a piece, in order."""
 
     order: list[int]
@@ -68,7 +68,7 @@ def served(signals) -> Iterator[Callable[..., tuple[str, int, Callable[[], bool]
 
     ends = []
 
-    def start(speaker: Speaker, patience: float = PATIENCE) -> tuple[str, int, Callable[[], bool]]:
+    def start(speaker: LanguageModel, patience: float = PATIENCE) -> tuple[str, int, Callable[[], bool]]:
         taken = take_port("127.0.0.1", 0)
         taken.listen()
         address = taken.getsockname()

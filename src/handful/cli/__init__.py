@@ -116,10 +116,14 @@ def tune(
     plan = replace(plan, out=str(folder))
     check_replaceable(folder, marker="scores.json")
 
-    from handful.data.readers import load
+    from handful.budget import Budget
 
+    spent = Budget(plan.budget)
     with Bars() as bars:
-        data = load(source, label=label, input=input, group=group, modality=as_, task=task)
+        with spent.stage("read"):
+            from handful.data.readers import load
+
+            data = load(source, label=label, input=input, group=group, modality=as_, task=task)
         _say(data.notes)
 
         # What is wrong with the rows is said before the seconds that these take.
@@ -127,7 +131,7 @@ def tune(
         from handful.training.devices import spare_the_compiler
 
         spare_the_compiler()
-        run = api.tune(data, plan=plan, progress=bars)
+        run = api.tune(data, plan=plan, budget=spent, progress=bars)
         run.save(folder)
     # Of classifiers the first says how many settings were compared, which the report tells too.
     _say(run.notes if data.modality == "language" else run.notes[1:])
@@ -210,8 +214,8 @@ def predict(
 
     that_exists(source)  # said before the seconds that these take
 
-    from handful.export.bundle import Bundle, answer_column
-    from handful.export.record import is_speaker
+    from handful.export.bundle import Bundle
+    from handful.export.record import is_language
     from handful.prediction import Doubts, answers, share_of, write_answers, write_texts
 
     doubts = Doubts(
@@ -222,7 +226,7 @@ def predict(
     file = _place(out) if out else None
     if file and file.exists() and Path(source).exists() and file.samefile(source):
         raise OptionError(f"--out must be another file than {source}, whose rows would be lost. Choose another name.")
-    speaks, done = is_speaker(run), 0
+    speaks, done = is_language(run), 0
     if speaks and (probabilities or reject or conformal):
         raise OptionError(
             "--probabilities, --reject and --conformal are for classifiers, got a language model. Leave them."
@@ -243,7 +247,7 @@ def predict(
                     "--probabilities is for classes, labels and ratings, got a model of numbers. Leave it."
                 )
             found = answers(model, source, input, tick, doubts)
-            rows, missed = write_answers(found, answer_column(model), file, probabilities, lambda line: _say([line]))
+            rows, missed = write_answers(found, model.columns[0], file, probabilities, lambda line: _say([line]))
     if file:
         put(f"{rows - missed} of {rows} rows answered: {file}")
 
@@ -258,16 +262,16 @@ def export(run: str, *, out: str, merge: Flag = False) -> None:
         merge: put the weights of its backbone in as well, so that the folder is all that is needed.
     """
     from handful.export.bundle import Bundle
-    from handful.export.record import is_speaker
+    from handful.export.record import is_language
 
     folder = _place(out)
-    if is_speaker(run):
+    if is_language(run):
         if not merge:
             raise OptionError("a language model is exported whole, for transformers: add --merge.")
-        from handful.export.speaker import Speaker
+        from handful.export.language_model import LanguageModel
 
         check_replaceable(folder, marker="config.json")
-        Speaker.load(run).merged(folder)
+        LanguageModel.load(run).merged(folder)
         put(f"written: {folder}, a folder that transformers loads (AutoModelForCausalLM.from_pretrained)")
         return
     check_replaceable(folder, marker="bundle.json")
@@ -284,11 +288,9 @@ def report(run: str) -> None:
     Args:
         run: the run folder that `handful tune` wrote.
     """
-    from handful.evaluation.answer_scores import AnswerScores
     from handful.evaluation.scores import Scores
-    from handful.export.record import is_speaker
 
-    put(str((AnswerScores if is_speaker(run) else Scores).read(Path(run) / "scores.json")))
+    put(str(Scores.read(Path(run) / "scores.json")))
     put(f"\nreport: {Path(run) / 'report.html'}")
 
 

@@ -17,7 +17,7 @@ from handful.errors import MachineError, OptionError
 if TYPE_CHECKING:
     from handful.backbones.decoding import Reply
     from handful.data.conversations import Message
-    from handful.export.speaker import Speaker
+    from handful.export.language_model import LanguageModel
 
 # The highest temperature, as in a request to the server.
 _HOTTEST = 2.0
@@ -40,10 +40,10 @@ def chat(run: str, *, temperature: float = 0.0, seed: int = 0) -> None:
         )
     if seed < 0:
         raise OptionError(f"seed must be a whole number from 0 up, got {seed}. Try 0.")
-    from handful.export.speaker import Speaker
+    from handful.export.language_model import LanguageModel
 
-    speaker = Speaker.load(run)
-    talk = _Talk(speaker, speaker.backbone.context, temperature, seed)
+    model = LanguageModel.load(run)
+    talk = _Talk(model, model.backbone.context, temperature, seed)
     for line in _lines():
         if line == "/exit":
             return
@@ -81,17 +81,17 @@ def serve(
         raise MachineError(
             f"`handful serve` needs the package {package}, which is not installed. Run: pip install 'handful[web]'"
         ) from error
-    from handful.export.speaker import Speaker
+    from handful.export.language_model import LanguageModel
 
     welcome = admission.Admission.of(host, allow_host, allow_origin)
-    speaker = Speaker.load(run)
+    model = LanguageModel.load(run)
     with serving.take_port(host, port) as taken:
-        context = speaker.backbone.context  # the model is loaded before anybody can ask
+        context = model.backbone.context  # the model is loaded before anybody can ask
         name = _name(run)
         taken.listen()
         where = _address(host, taken.getsockname()[1])
         put(f"{name} (context: {context} tokens) answers at {where}, {_who(host)}. Ctrl-C stops it.")
-        serving.Server(completions.application(speaker, name, welcome)).run([taken])
+        serving.Server(completions.application(model, name, welcome)).run([taken])
 
 
 def _name(run: str) -> str:
@@ -141,7 +141,7 @@ def _lines() -> Iterator[str]:
 class _Talk:
     """A conversation, its answers told as they grow."""
 
-    speaker: Speaker
+    model: LanguageModel
     """Who answers."""
     context: int
     """How many tokens the model can remember."""
@@ -182,8 +182,8 @@ class _Talk:
         """Begin to answer; as long as the conversation is too long, its oldest question and answer are forgotten."""
         from handful.backbones.language import Sampling
 
-        sampling = Sampling(self.speaker.longest, self.temperature, self.seed)
-        while (reply := self.speaker.stream(self.turns, sampling)).prompt.cut and len(self.turns) > 1:
+        sampling = Sampling(self.model.longest, self.temperature, self.seed)
+        while (reply := self.model.stream(self.turns, sampling)).prompt.cut and len(self.turns) > 1:
             del self.turns[:2]
             self._once(
                 f"the conversation is longer than the context of {self.context} tokens: its oldest turns are forgotten"

@@ -5,6 +5,7 @@ What is claimed is another question, which the rows alone answer (``verdicts``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtr, ndtri
 from scipy.stats import norm
 
-from handful.evaluation.intervals import Estimate, difference
+from handful.evaluation.intervals import LEVEL as _CLAIMED
+from handful.evaluation.intervals import Estimate, better, difference
+from handful.evaluation.metrics import Measured
 from handful.evaluation.metrics import losses as losses_of
 
 if TYPE_CHECKING:
@@ -68,6 +71,27 @@ def gain(below: Floats, above: Floats, groups: NDArray[np.integer] | None = None
         groups: (N,) rows that are not independent share a number; None where all are.
     """
     return difference(losses_of(below), losses_of(above), groups, LEVEL)
+
+
+def best_beyond_doubt(arms: Sequence[Measured], groups: NDArray[np.integer] | None) -> int:
+    """Which arm to take where nothing but the rows speaks.
+
+    Each in turn replaces the one before if it is better beyond doubt. With many arms one of them is lucky: each is
+    asked for so much more (Bonferroni) that a worthless arm is taken in at most one run of twenty, however many were
+    tried.
+
+    Args:
+        arms: of each arm what N rows add to the sums of one metric; the one that stays unless it is beaten comes first.
+        groups: (N,) rows that are not independent share a number; None where all are.
+
+    Returns:
+        The position of the arm.
+    """
+    best, level = 0, 1 - (1 - _CLAIMED) / max(1, len(arms) - 1)
+    for i, arm in enumerate(arms[1:], 1):
+        if better(arm, arms[best], groups, level).low > 0:
+            best = i
+    return best
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,9 @@ _ASKED = (
     ("What do you call a baby dog?", "A baby dog is called a puppy."),
 )
 
+FORGOTTEN = 0.05
+"""A forgetting of more than so many nats per token is worth a word."""
+
 QUESTIONS: tuple[Conversation, ...] = tuple(
     Conversation((Message("user", question),), answer) for question, answer in _ASKED
 )

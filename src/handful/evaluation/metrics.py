@@ -55,7 +55,18 @@ class Scale:
 
     def told(self, value: float) -> str:
         """A value: ``85%``, ``0.42`` or ``1.3 nats per token``."""
-        return f"{value:.0%}" if self.percent else f"{value:.3g}{self._unit}".replace("-", _MINUS)
+        return f"{value:.0%}" if self.percent else f"{self.plain(value)}{self._unit}"
+
+    @staticmethod
+    def plain(value: float) -> str:
+        """A number without its unit, with a real minus sign."""
+        return f"{value:.3g}".replace("-", _MINUS)
+
+    def between(self, low: float, high: float, word: str = "and") -> str:
+        """The ends of an interval: ``73% and 93%``, or ``1.2 and 1.4 nats per token``."""
+        if self.percent:
+            return f"{self.told(low)} {word} {self.told(high)}"
+        return f"{self.plain(low)} {word} {self.plain(high)}{self._unit}"
 
     def apart(self, value: float, low: float, high: float) -> str:
         """A difference with its interval: ``5 points (−21 to +12)``, or in the unit."""

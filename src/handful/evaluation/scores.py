@@ -44,6 +44,8 @@ class Arm:
     """What the arm's own fits took."""
     setting: dict[str, Any] | None = None
     """The options that its refit on all rows uses."""
+    metrics: Mapping[str, Estimate] = field(default_factory=dict)
+    """Further metrics of the same answers, by name, where the task tells them of every arm."""
 
     def as_dict(self) -> dict[str, Any]:
         """The arm as it stands in ``scores.json``."""
@@ -51,6 +53,8 @@ class Arm:
         out["seconds"] = round(self.seconds, 3)
         if self.difference is not None:
             out["versus"], out["difference"] = self.versus, self.difference.as_dict()
+        if self.metrics:
+            out["metrics"] = {name: estimate.as_dict() for name, estimate in self.metrics.items()}
         return {**out, "verdict": self.verdict, "reason": self.reason, "setting": self.setting}
 
     @classmethod
@@ -59,7 +63,8 @@ class Arm:
         estimate = Estimate(raw["value"], raw["low"], raw["high"])
         difference = Estimate(**raw["difference"]) if "difference" in raw else None
         told = {key: raw[key] for key in ("name", "rung", "verdict", "reason", "seconds", "setting")}
-        return cls(**told, estimate=estimate, versus=raw.get("versus"), difference=difference)
+        metrics = {name: Estimate(**found) for name, found in raw.get("metrics", {}).items()}
+        return cls(**told, estimate=estimate, versus=raw.get("versus"), difference=difference, metrics=metrics)
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class Scores:
 
     def tested(self, estimate: Estimate, rows: int) -> Scores:
         """The same with the score on so many test rows, which the sentence begins with."""
-        told = " to ".join(map(self.scale.told, (estimate.low, estimate.high)))
+        told = self.scale.between(estimate.low, estimate.high, "to")
         said = f"On the {rows} test rows: {self.scale.told(estimate.value)} ({told}). Held out in turn: {self.sentence}"
         return replace(self, test=estimate, test_n=rows, sentence=said)
 
@@ -181,10 +186,18 @@ class Scores:
         """The arms as an aligned table, the result in a sentence, what more labels are worth, and what to beware of."""
         wide = max(len(arm.name) for arm in self.arms) + 2
         column = max(len(self.metric), 5)
-        lines = [f"{'arm':<{wide}}{self.metric:>{column}}   {self.level:.0%} interval     verdict"]
+        further = list(dict.fromkeys(name for arm in self.arms for name in arm.metrics))
+        head = "".join(f"{name:>{max(len(name), 5)}}   " for name in further)
+        lines = [f"{'arm':<{wide}}{self.metric:>{column}}   {self.level:.0%} interval     {head}verdict"]
         for arm in self.arms:
             e = arm.estimate
-            lines.append(f"{arm.name:<{wide}}{e.value:>{column}.3f}   {e.low:.3f} to {e.high:.3f}   {arm.verdict}")
+            cells = "".join(
+                f"{format(arm.metrics[name].value, '.3f') if name in arm.metrics else '':>{max(len(name), 5)}}   "
+                for name in further
+            )
+            lines.append(
+                f"{arm.name:<{wide}}{e.value:>{column}.3f}   {e.low:.3f} to {e.high:.3f}   {cells}{arm.verdict}"
+            )
         worth = [] if self.curve is None else [self.curve.sentence]
         return "\n".join([*lines, self.sentence, *worth, *self.cautions])
 

@@ -13,7 +13,7 @@ from scipy.special import expit, ndtri, softmax
 from handful.evaluation.decision import Prior, expected, gain
 
 if TYPE_CHECKING:
-    from handful.tasks.base import Targets, Task
+    from handful.tasks.base import HeadTask, Targets
 
 Floats = NDArray[np.floating]
 
@@ -52,7 +52,7 @@ def weigh(losses: Floats, last: Sequence[bool]) -> NDArray[np.float64]:
     return np.asarray(kept / kept.sum())
 
 
-def pool(task: Task, answers: Iterable[Floats], weights: Floats) -> NDArray[np.float64]:
+def pool(task: HeadTask, answers: Iterable[Floats], weights: Floats) -> NDArray[np.float64]:
     """Several answers pooled: a weighted mean of their scores.
 
     Of probabilities that is the logarithmic pool, a weighted mean of their logarithms (Genest & Zidek 1986). Of linear

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.evaluation.conformal import limit_of
 from handful.evaluation.curves import Curve
 from handful.evaluation.intervals import Estimate, difference, interval, widened
 from handful.evaluation.metrics import Measured, Metric, Scale
-from handful.evaluation.scores import Arm, HeldOut, Scores
+from handful.evaluation.scores import Arm, Scores
 
 if TYPE_CHECKING:
-    from handful.tasks.base import Targets
+    from handful.tasks.base import AnyTargets, Targets, Task
 
-Outputs = NDArray[np.float64]
+# (R, N, K) of heads; of language models what the task counted of their answers to N rows.
+Outputs = Any
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Held:
     name: str
     """What the arm is called."""
     outputs: Outputs
-    """(R, N, K), every choice made inside the training part of the fold."""
+    """To N rows, every choice made inside the training part of the fold: (R, N, K) of heads."""
     rung: int = 0
     """The rung of the ladder."""
     seconds: float = 0.0
@@ -49,7 +49,7 @@ class Held:
 class Rows:
     """What is known about the rows that were held out."""
 
-    targets: Targets
+    targets: AnyTargets
     """Of the N rows."""
     groups: NDArray[np.int64] | None
     """(N,) rows that are not independent share a number; None where all are."""
@@ -57,6 +57,14 @@ class Rows:
     """(N,) zero-based position of each row in its source."""
     folds: int = 0
     """How many folds the answers of the whole procedure come from, where these are the few on which weights move."""
+
+
+@dataclass(frozen=True)
+class HeadRows(Rows):
+    """What is known about rows that heads answered."""
+
+    targets: Targets
+    """Of the N rows."""
 
 
 def promised(estimate: Estimate, curve: Curve | None, scale: Scale, folds: int = 0) -> Estimate:
@@ -105,54 +113,50 @@ def compare(
             apart = difference(arm.measured(rows, metric, alike), own[alike], rows.groups, rng=rng)
         elif reference is not None:
             apart = difference(own[few], reference.measured(rows, metric, few), rows.groups, rng=rng)
-        verdict, reason = _judge(arm.name, chosen, apart, metric, rows.targets.task.reference.words)
+        if arm is reference and arm.name == chosen:
+            versus, apart = None, None
+        verdict, reason = _judge(arm.name, chosen, apart, metric, rows.targets.task)
         if arm.gate:
             reason = f"{reason} Against the arm below, {arm.gate}."
         name = versus.name if versus else None
-        out.append(Arm(arm.name, arm.rung, measured, verdict, reason, name, apart, arm.seconds, arm.setting))
+        further = {
+            other.name: interval(other.of(arm.outputs, rows.targets), rows.groups, rng=rng)
+            for other in rows.targets.task.beside_metric(arm.outputs, metric)
+        }
+        out.append(Arm(arm.name, arm.rung, measured, verdict, reason, name, apart, arm.seconds, arm.setting, further))
     return tuple(out)
 
 
-def _judge(name: str, chosen: str, apart: Estimate | None, metric: Metric, reference: str) -> tuple[str, str]:
+def _judge(name: str, chosen: str, apart: Estimate | None, metric: Metric, task: Task) -> tuple[str, str]:
     """The verdict on an arm and the sentence for it, from its difference to what it is set against."""
+    reference, taken = task.reference, f"Taken for {task.taken_for}"
+    if apart is None and name == reference.name:
+        return "chosen", "Taken since nothing that was tried is better beyond doubt."
     if apart is None:
-        return "chosen", "Taken for its held-out loss; there is no reference arm to compare with."
+        return "chosen", f"{taken}; there is no reference arm to compare with."
     size = metric.scale.apart(apart.value, apart.low, apart.high)
     gain = apart if metric.higher_is_better else -apart
     if name == chosen:
         if apart.holds_zero:
-            return "chosen", f"Taken for its held-out loss, but a tie with {reference}: {size}."
+            return "chosen", f"{taken}, but a tie with {reference.words}: {size}."
         side = "but worse" if gain.value < 0 else "better"
-        return "chosen", f"Taken for its held-out loss, {side} than {reference} by {size}."
+        return "chosen", f"{taken}, {side} than {reference.words} by {size}."
     if apart.holds_zero:
         return "tie", f"Cannot be told from {chosen} on these rows: {size} apart."
     side = "worse" if gain.value < 0 else "better"
     return side, f"{side.capitalize()} than {chosen} by {size}."
 
 
-def held_out_answers(whole: Outputs, rows: Rows) -> tuple[HeldOut, ...]:
-    """What was answered for each row while it was held out, in the order of the rows."""
-    mean, task = whole.mean(0), rows.targets.task  # (N, K)
-    beside = task.beside(mean, limit_of(task.misfits(whole, rows.targets)))
-    cells = [dict(zip(beside, row, strict=True)) for row in zip(*beside.values(), strict=True)]
-    told = zip(
-        rows.positions, task.wanted(rows.targets), task.words(mean, rows.targets.names),
-        task.confidence(mean).tolist(), task.own(mean, rows.targets).tolist(), cells, strict=True,
-    )  # fmt: skip
-    return tuple(HeldOut(*row) for row in told)
-
-
 def sentence(estimate: Estimate, arms: Sequence[Arm], rows: Rows, metric: Metric) -> str:
     """The cross-validated result in words, with what it does not show."""
-    chosen = next(arm for arm in arms if arm.verdict == "chosen")
-    value, low, high = map(metric.scale.told, (estimate.value, estimate.low, estimate.high))
-    between = f"between {low} and {high} (95 % interval, {len(rows.targets)} rows held out)"
-    said = f"{metric.title} {value}, {between}"
+    chosen, task = next(arm for arm in arms if arm.verdict == "chosen"), rows.targets.task
+    value = metric.scale.told(estimate.value)
+    between = metric.scale.between(estimate.low, estimate.high)
+    said = f"{metric.title} {value}, between {between} (95 % interval, {len(rows.targets)} rows held out)"
     ties = [arm.name for arm in arms if arm.verdict == "tie"]
     gain = chosen.difference if metric.higher_is_better or chosen.difference is None else -chosen.difference
-    if gain is not None and gain.low <= 0:
-        nothing = "nothing shows yet that these labels can be learned. Collect more rows"
-        return f"{said}; not yet better than {rows.targets.task.reference.words}: {nothing}."
+    if chosen.name == task.reference.name or (gain is not None and gain.low <= 0):
+        return f"{said}; not yet better than {task.reference.words}: {task.nothing_shown}."
     if ties:
         return f"{said}; {chosen.name} is taken, {_listed(ties)} cannot be told from it."
     return f"{said}; {chosen.name} is taken."

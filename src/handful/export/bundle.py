@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,26 +17,27 @@ from handful.data.items import make_items
 from handful.data.pairs import Pair
 from handful.errors import BundleError, DataError, OptionError
 from handful.evaluation.conformal import limit_of
+from handful.evaluation.scores import Scores
 from handful.export import carried, own_items, reference, specimens
 from handful.export.kept_parts import Moved, items_of, moved_part, reference_of, view_of
 from handful.export.loading import untouched, with_moved
 from handful.export.record import (
-    FORMAT,
+    HEAD,
     MOVED_WEIGHTS,
     RECORD,
     SPECIMEN,
     WEIGHTS,
-    digest,
     head_of,
     model_folder,
     read_record,
+    write_record,
 )
 from handful.export.reference import Reference
 from handful.features.cache import FeatureCache
 from handful.features.extract import extract
 from handful.features.view import MOVED, View, unit_rows
-from handful.tasks.base import Task
-from handful.tasks.registry import TASKS
+from handful.tasks.base import HeadTask
+from handful.tasks.registry import head_task
 
 WITNESSES = 8
 """How many training rows a bundle keeps the features of, to test itself with when it is loaded."""
@@ -67,7 +66,7 @@ class Bundle:
     ``K`` numbers of an answer to one item, of a class the C probabilities; ``D`` width of the view.
     """
 
-    task: Task
+    task: HeadTask
     """What is answered to an item."""
     modality: str
     """text, image or sound."""
@@ -269,6 +268,23 @@ class Bundle:
             unit_rows(specimens.seen_by(self.loaded[name], [depth], self.items)[0]) for name, depth in self.view.parts
         )
 
+    @property
+    def reads(self) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
+        """Name, depths and whether it moved of each backbone."""
+        return self.view.reads
+
+    @property
+    def columns(self) -> tuple[str, str]:
+        """How columns of labels and of answers are called: the first like that of the source, unless it is taken."""
+        taken = {"row", "input", "predicted", "refused", "set", *self.task.columns}
+        return "label" if self.target is None or self.target in taken else self.target, "predicted"
+
+    def card(self, scores: Scores, source: str) -> str:
+        """The model card, in Markdown, with what a run on this source measured."""
+        from handful.export.card import model_card
+
+        return model_card(self, scores, source)
+
     def save(self, folder: str | Path, card: str = "", merge: bool = False) -> None:
         """Write the bundle, read it back and compare, so that what was saved is what was scored.
 
@@ -298,10 +314,7 @@ class Bundle:
         (folder / WEIGHTS).write_bytes(save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
         files = [WEIGHTS]
         if self.moved is not None:
-            files.append(MOVED_WEIGHTS)
-            (folder / MOVED_WEIGHTS).write_bytes(
-                save({k: np.ascontiguousarray(v) for k, v in self.moved.delta.items()})
-            )
+            files.append(self.moved.write(folder))
         if self.reference is not None:
             files.append(reference.FILE)
             (folder / reference.FILE).write_bytes(save(self.reference.tensors()))
@@ -309,10 +322,7 @@ class Bundle:
             files.append(own_items.FILE)
             (folder / own_items.FILE).write_bytes(save(own_items.packed(self.items)))
         names, kept = list(self.fingerprints), self.reference and self.reference.view.parts
-        record = {
-            "format": FORMAT,
-            "written_by": f"handful {_version()}",
-            "task": self.task.name,
+        entries = {
             "settings": self.task.settings,
             "modality": self.modality,
             "labels": list(self.labels),
@@ -321,13 +331,11 @@ class Bundle:
             "pairs": self.pairs,
             "backbones": [self._part(name, depth) for name, depth in self.view.parts],
             "head": self.head,
-            "moved": None if self.moved is None else {"tuner": self.moved.tuner, "first": self.moved.first},
+            "moved": self.moved and self.moved.entry,
             "reference": kept and [self._part(name, depth) for name, depth in kept],
             "carried": carried.carry(names, self.modality, folder) if merge else {},
-            "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
         }
-        record["sha256"] = digest(record)
-        (folder / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_record(folder, HEAD, self.task, entries, files)
         (folder / "README.md").write_text(
             card or f"# {self.modality.capitalize()} {self.task.name}\n", encoding="utf-8"
         )
@@ -351,7 +359,7 @@ class Bundle:
         """
         place = model_folder(folder)
         record = read_record(place)
-        labels, task = tuple(record["labels"]), TASKS[record["task"]].restored(record["settings"])
+        labels, task = tuple(record["labels"]), head_task(record["task"]).restored(record["settings"])
         tensors = head_of(place, record)
         view, kept = view_of(record["backbones"]), record["reference"] or ()
         fingerprints = {str(b["name"]): str(b["fingerprint"]) for b in (*record["backbones"], *kept)}
@@ -368,15 +376,3 @@ class Bundle:
         if not same:
             raise BundleError(f"{place} does not reproduce its own test answers. Restore or tune it again.")
         return bundle
-
-
-def answer_column(model: Bundle) -> str:
-    """How the column of answers is called: like the one that was learned from, unless another column is called so."""
-    taken = {"row", "input", "predicted", "refused", "set", *model.task.columns}
-    return "label" if model.target is None or model.target in taken else model.target
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("handful")

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import save
 
 from handful.errors import BundleError
 from handful.export import own_items, reference
-from handful.export.record import RECORD, moved_of, tensors_of, unreadable
+from handful.export.record import MOVED_WEIGHTS, RECORD, moved_of, tensors_of, unreadable
 from handful.export.reference import Reference
 from handful.features.view import MOVED, View
 from handful.readback import damage_is
-from handful.tasks.base import Task
+from handful.tasks.base import HeadTask
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,35 @@ class Moved:
     delta: dict[str, NDArray[np.float32]]
     """The weights by name."""
 
+    @property
+    def entry(self) -> dict[str, Any]:
+        """What the record of a model says of them."""
+        return {"tuner": self.tuner, "first": self.first}
+
+    def write(self, folder: Path) -> str:
+        """Write them into the folder of a model, and give the name of the file."""
+        content = save({name: np.ascontiguousarray(values) for name, values in self.delta.items()})
+        (folder / MOVED_WEIGHTS).write_bytes(content)
+        return MOVED_WEIGHTS
+
+    @classmethod
+    def read(cls, place: Path, record: dict[str, Any]) -> Moved | None:
+        """Those that a record names; None where it names none.
+
+        Raises:
+            BundleError: they are damaged.
+        """
+        if record["moved"] is None:
+            return None
+        return cls(record["moved"]["tuner"], record["moved"]["first"], moved_of(place, record))
+
 
 def view_of(parts: Sequence[dict[str, Any]]) -> View:
     """What is read, as the entries of a record say it."""
     return View(tuple((b["name"] + MOVED * b["moved"], b["depth"]) for b in parts))
 
 
-def reference_of(place: Path, record: dict[str, Any], task: Task) -> Reference | None:
+def reference_of(place: Path, record: dict[str, Any], task: HeadTask) -> Reference | None:
     """What is kept of the training rows; None where nothing is.
 
     Raises:
@@ -63,12 +86,9 @@ def moved_part(place: Path, record: dict[str, Any]) -> Moved | None:
     Raises:
         BundleError: the record contradicts itself, or they are damaged.
     """
-    reads = any(part["moved"] for part in record["backbones"])
-    if record["moved"] is None:
-        if reads:
-            raise BundleError(f"{place / RECORD} reads weights that moved, but names none. Restore it or tune again.")
-        return None
-    delta = moved_of(place, record)
-    if not reads:
+    reads, moved = any(part["moved"] for part in record["backbones"]), Moved.read(place, record)
+    if moved is None and reads:
+        raise BundleError(f"{place / RECORD} reads weights that moved, but names none. Restore it or tune again.")
+    if moved is not None and not reads:
         raise BundleError(f"{place / RECORD} names weights that moved, but reads none. Restore it or tune again.")
-    return Moved(record["moved"]["tuner"], record["moved"]["first"], delta)
+    return moved

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
-from handful.evaluation.verdicts import Rows
+from handful.evaluation.verdicts import HeadRows
 from handful.export.bundle import WITNESSES, Bundle
 from handful.export.kept_parts import Moved
 from handful.export.own_items import short_items
@@ -49,7 +49,12 @@ def packed_winner(
 
 
 def _packed(
-    model: Linear, rows: Rows, head: str, data: Dataset, backbones: Mapping[str, Backbone], matrix: NDArray[np.float32]
+    model: Linear,
+    rows: HeadRows,
+    head: str,
+    data: Dataset,
+    backbones: Mapping[str, Backbone],
+    matrix: NDArray[np.float32],
 ) -> Bundle:
     """A linear map as a bundle: (N, D) what it reads of the rows, the first of which become its witnesses."""
     used = {name: backbones[name] for name in model.view.backbones}

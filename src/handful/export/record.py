@@ -1,4 +1,4 @@
-"""The record of a bundle and its files of tensors: read and checked before anything is built from them."""
+"""The record of a model and its files of tensors: read and checked before anything is built from them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,14 @@ from handful.data.dataset import CLASSIFIED
 from handful.errors import BundleError
 from handful.files import read_ordinary
 from handful.readback import FAILURES, damage_is, parsed, read_json, shortened
-from handful.tasks.registry import TASKS
+from handful.tasks.base import HeadTask, Task
+from handful.tasks.registry import TASKS, head_task
 
-FORMAT = 5
-"""Version of the files of a bundle; a reader refuses what is newer than itself."""
+FORMAT = 6
+"""Version of the files of a model; a reader refuses every other."""
+
+HEAD, LANGUAGE = "head", "language"
+"""The kinds of models: a linear map on what backbones see, and a language model."""
 
 # Bytes: more than all weights of any model that is tuned here.
 _MOST = 64 << 30
@@ -44,9 +49,6 @@ _SHA = re.compile(r"[0-9a-f]{64}")
 SPECIMEN = "specimen."
 """How the tensors of what is seen in the specimens begin; the number of the part of the view follows."""
 
-LANGUAGE = "language"
-"""The task of a record that is of a language model."""
-
 
 def model_folder(folder: str | Path) -> Path:
     """The folder of a model: the one given, or ``model/`` in a run folder.
@@ -59,25 +61,47 @@ def model_folder(folder: str | Path) -> Path:
     return place / "model" if (place / "model" / RECORD).exists() else place
 
 
-def is_speaker(folder: str | Path) -> bool:
+def is_language(folder: str | Path) -> bool:
     """Whether a run or model folder holds a language model; False where nothing can be read."""
     try:
         record = parsed(model_folder(folder) / RECORD)
     except FAILURES:
         return False
-    return isinstance(record, dict) and record.get("task") == LANGUAGE
+    return isinstance(record, dict) and record.get("kind") == LANGUAGE
+
+
+def write_record(folder: Path, kind: str, task: Task, entries: Mapping[str, Any], files: Sequence[str]) -> None:
+    """Write the record of a model, signed, when its other files are there.
+
+    Args:
+        folder: the folder of the model.
+        kind: one of the kinds of models.
+        task: what is answered.
+        entries: what is said beside.
+        files: the names of its files of tensors, whose hashes go into the record.
+    """
+    record = {
+        "format": FORMAT,
+        "written_by": f"handful {version('handful')}",
+        "kind": kind,
+        "task": task.name,
+        **entries,
+        "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
+    }
+    record["sha256"] = digest(record)
+    (folder / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_record(place: Path) -> dict[str, Any]:
-    """The entries of a bundle's record, each of the kind it must be.
+    """The entries of the record of a head, each of the kind it must be.
 
     Args:
-        place: the folder of the bundle.
+        place: the folder of the model.
 
     Raises:
-        BundleError: it is missing, damaged, changed, or of another format.
+        BundleError: it is missing, damaged, changed, of another format or of another kind of model.
     """
-    record = entries(place, FORMAT)
+    record = entries(place, HEAD)
     wrong = [name for name, holds in _ENTRIES.items() if not holds(record.get(name))]
     wrong = wrong or _misfits(record)
     if wrong:
@@ -89,7 +113,7 @@ def read_record(place: Path) -> dict[str, Any]:
 def _misfits(record: dict[str, Any]) -> list[str]:
     """The entries that are none of the task of a record."""
     try:
-        task = TASKS[record["task"]].restored(record["settings"])
+        task = head_task(record["task"]).restored(record["settings"])
     except (TypeError, ValueError):
         return ["settings"]
     try:
@@ -99,16 +123,15 @@ def _misfits(record: dict[str, Any]) -> list[str]:
     return []
 
 
-def entries(place: Path, wanted: int, language: bool = False) -> dict[str, Any]:
+def entries(place: Path, kind: str) -> dict[str, Any]:
     """What a record says, unchanged since it was written.
 
     Args:
         place: the folder of the model.
-        wanted: the format that it must have.
-        language: whether it must be of a language model.
+        kind: the kind of model that it must be.
 
     Raises:
-        BundleError: it is missing, damaged, changed, of another format, or not of a language model.
+        BundleError: it is missing, damaged, changed, of another format, or of another kind of model.
     """
     file = place / RECORD
     if not file.is_file():
@@ -118,20 +141,25 @@ def entries(place: Path, wanted: int, language: bool = False) -> dict[str, Any]:
         )
 
     def unchanged(record: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-        version, task = record["format"], record["task"] if language else LANGUAGE
-        if task != LANGUAGE:
-            raise BundleError(f"{file} must hold a language model, got {_plain(task)}. Use `handful predict` with it.")
-        if version != wanted:
+        if record["format"] != FORMAT:
             raise BundleError(
-                f"{file} must have format {wanted}, got {_plain(version)} ({_plain(record.get('written_by'))}). "
-                "Update handful, or tune again with this version."
+                f"{file} must have format {FORMAT}, got {_plain(record['format'])} "
+                f"({_plain(record.get('written_by'))}). Update handful, or tune again with this version."
             )
+        if record["kind"] != kind:
+            raise BundleError(_WRONG_KIND[kind].format(file=file, got=_plain(record["task"])))
         return record, record.pop("sha256", None) == digest(record)
 
     record, same = read_json(file, unchanged, unreadable(file))
     if not same:
         raise BundleError(f"{file} was changed after it was written: its hash differs. Restore it or tune again.")
     return record
+
+
+_WRONG_KIND = {
+    LANGUAGE: "{file} must hold a language model, got {got}. Use `handful predict` with it.",
+    HEAD: "{file} must hold a model of labelled items, got one of {got}. Use `handful chat` or `handful predict`.",
+}
 
 
 def digest(record: dict[str, Any]) -> str:
@@ -189,7 +217,7 @@ def _are_files(value: Any) -> bool:
 
 # Entry of the record → whether its value can be what it must be.
 _ENTRIES: dict[str, Callable[[Any], bool]] = {
-    "task": lambda value: isinstance(value, str) and value in TASKS,
+    "task": lambda value: isinstance(value, str) and isinstance(TASKS.get(value), HeadTask),
     "settings": lambda value: isinstance(value, dict),
     "modality": lambda value: value in CLASSIFIED,
     "labels": _are_labels,
@@ -257,7 +285,7 @@ def head_of(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float32
         BundleError: it is missing, damaged or changed, or a tensor cannot be what it must be.
     """
     file, tensors = place / WEIGHTS, tensors_of(place, WEIGHTS, record)
-    numbers = TASKS[record["task"]].width(record["labels"])
+    numbers = head_task(record["task"]).width(record["labels"])
     width, rows = (len(tensors[name]) if name in tensors and tensors[name].ndim else 0 for name in ("coef", "witness"))
     shapes = {
         "coef": (width, numbers), "intercept": (numbers,), "witness": (rows, width), "witness_proba": (rows, numbers),

@@ -13,7 +13,7 @@ from handful.errors import BundleError
 from handful.evaluation import drift
 from handful.evaluation.novelty import Novelty
 from handful.features.view import Matrix, View, unit_rows
-from handful.tasks.base import Targets, Task
+from handful.tasks.base import HeadTask, Targets
 
 FILE = "reference.safetensors"
 """Its name within the bundle."""
@@ -127,7 +127,7 @@ class Reference:
 
     @classmethod
     def from_tensors(
-        cls, view: View, tensors: Mapping[str, NDArray[Any]], task: Task, names: tuple[str, ...], where: str
+        cls, view: View, tensors: Mapping[str, NDArray[Any]], task: HeadTask, names: tuple[str, ...], where: str
     ) -> Reference:
         """Read back what ``tensors`` gave.
 

@@ -17,6 +17,7 @@ from handful.report import words
 from handful.report.marks import Marked, marked
 
 if TYPE_CHECKING:
+    from handful.export.bundle import Bundle
     from handful.run import Run
 
 # Pixels of the longer side: twice what the page shows, for sharp screens.
@@ -87,11 +88,11 @@ class Doubt:
         return not self.disagrees and self.answer.confidence < _SURE
 
 
-def doubtful(run: Run) -> list[Doubt]:
+def doubtful(run: Run, model: Bundle) -> list[Doubt]:
     """The ten rows whose own label the model finds least probable, the most doubtful first."""
     place = {row: position for position, row in enumerate(run.data.rows)}
     worst = most_doubtful(run.held_out, DOUBTFUL)
-    return [_doubt(run, answer, place[answer.row]) for answer in worst if answer.row in place]
+    return [_doubt(run, model, answer, place[answer.row]) for answer in worst if answer.row in place]
 
 
 def name_of(item: Any, row: int, source: str) -> str:
@@ -102,18 +103,18 @@ def name_of(item: Any, row: int, source: str) -> str:
     return str(item.relative_to(source)) if inside else item.name
 
 
-def _doubt(run: Run, answer: HeldOut, position: int) -> Doubt:
+def _doubt(run: Run, model: Bundle, answer: HeldOut, position: int) -> Doubt:
     item = run.data.items[position]
     name = words.printable(name_of(item, answer.row, run.data.source))
     try:
         shown, marks = _shown(item, run.data.modality), marked(run.explained.get(answer.row), run.data.modality)
-        return Doubt(answer, name, **shown, alike=_alike(run, position), marked=marks)
+        return Doubt(answer, name, **shown, alike=_alike(run, model, position), marked=marks)
     except (DataError, OSError) as error:  # the file may have gone since it was read
         return Doubt(answer, name, problem=words.printable(str(error)))
 
 
-def _alike(run: Run, position: int) -> tuple[tuple[str, str], ...]:
-    reference, labels = run.model.reference, run.data.labels
+def _alike(run: Run, model: Bundle, position: int) -> tuple[tuple[str, str], ...]:
+    reference, labels = model.reference, run.data.labels
     if reference is None or labels is None:
         return ()
     found = []

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from handful.evaluation.general import FORGOTTEN, QUESTIONS
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.scores import Scores
 from handful.report import words
-from handful.tasks.base import Baseline
+from handful.tasks.base import Baseline, Task
 from handful.tasks.classification.details import ClassDetails
-from handful.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from handful.run import Run
@@ -35,9 +35,9 @@ class Headline:
     estimate: Estimate
     """What the title says, as numbers."""
     always: float
-    """The score of the answer that needs no model."""
-    most_frequent: str
-    """That answer."""
+    """The score of what any model has to beat."""
+    without: str
+    """What that is, in two or three words: ``always “bees”``, ``without a model``."""
     limit: float
     """What the right end of the scale stands for: 1 of shares."""
     verdict: str
@@ -48,6 +48,10 @@ class Headline:
     """Which arms cannot be told apart from the chosen one; empty where there are none."""
     flattered: str
     """Why the score of the chosen arm is not the score on top, where the two differ."""
+    forgot: str
+    """What a language model forgot when its weights moved; empty otherwise."""
+    forgets: bool
+    """Whether that is more than little, beyond doubt."""
     second: str
     """What cross-validation says where the title comes from test rows; empty otherwise."""
 
@@ -56,20 +60,25 @@ def headline(run: Run) -> Headline:
     """Put the result of a run into words."""
     scores = run.scores
     estimate, rows = (scores.estimate, scores.n) if scores.test is None else (scores.test, scores.test_n)
-    baseline = TASKS[scores.task].reference
+    task = run.model.task
+    raw = scores.details.get("answers", {}).get("forgetting")
+    forgetting = raw and Estimate(**raw)
+    baseline = task.reference
     frequent, always = _one_answer(scores, baseline)
-    verdict, beaten = _against_one_answer(scores, baseline, estimate, always, frequent)
+    verdict, beaten = _against_one_answer(scores, task, estimate, always, frequent)
     return Headline(
-        title=_title(scores, estimate, rows),
+        title=_title(scores, baseline, estimate, rows),
         lead=_lead(scores, estimate, rows),
         estimate=estimate,
         always=always,
-        most_frequent=frequent,
+        without=f"always “{words.shortened(words.printable(frequent), 24)}”" if frequent else baseline.short,
         limit=_limit(scores),
         verdict=verdict,
         beaten=beaten,
         ties=_ties(scores),
         flattered=_flattered(scores),
+        forgot=_forgot(forgetting),
+        forgets=forgetting is not None and forgetting.low > 0 and forgetting.value > FORGOTTEN,
         second=_second(scores),
     )
 
@@ -85,7 +94,9 @@ def _limit(scores: Scores) -> float:
     )
 
 
-def _title(scores: Scores, estimate: Estimate, rows: int) -> str:
+def _title(scores: Scores, baseline: Baseline, estimate: Estimate, rows: int) -> str:
+    if scores.metric in _COMPARED:
+        return _compared(scores, baseline)
     digits = words.decimals(estimate)
     about = words.hundredths(estimate.value, digits)
     if scores.metric in _TITLES:
@@ -100,6 +111,22 @@ def _title(scores: Scores, estimate: Estimate, rows: int) -> str:
     if estimate.value == 0:
         return f"Wrong on all {rows:,} rows that were held out"
     return f"Right on about {about} of 100 new items"
+
+
+# Metrics whose value says nothing by itself to whoever reads it: what the title tells is the comparison.
+_COMPARED = ("loss",)
+
+
+def _compared(scores: Scores, baseline: Baseline) -> str:
+    """Whether what was taken beats what any model has to beat."""
+    taken = next(arm for arm in scores.arms if arm.name == scores.chosen)
+    if taken.name == baseline.name:
+        return f"Nothing is shown to beat {baseline.words}"
+    gain = taken.difference if scores.scale.higher_is_better or taken.difference is None else -taken.difference
+    how = "Tuned with" if taken.rung else "Examples in the prompt are enough,"
+    if gain is not None and gain.low > 0:
+        return f"{how} {taken.name}: better than {baseline.words}"
+    return f"{how} {taken.name}: not shown to beat {baseline.words}"
 
 
 # What a score says in a few words, where there are better ones than its name.
@@ -132,6 +159,9 @@ def _lead(scores: Scores, estimate: Estimate, rows: int) -> str:
     if scores.test is not None:
         basis = f"Measured once, on the {words.plural(rows, 'row')} that the source marks as test."
     tried = "; tried out on real data with rows enough to tell, they held it 92 to 97 times out of 100"
+    if scores.metric == "loss":  # how surprising an answer is, as a choice among equally likely tokens
+        ends = [f"{math.exp(min(end, 50.0)):.3g}" for end in (estimate.low, estimate.high)]
+        true = f"between {scale.between(estimate.low, estimate.high)} (a perplexity of {' to '.join(ends)})"
     return (
         f"For {new}, the true figure probably lies {true}{why}. {basis} "
         f"Intervals made this way should hold the true figure {_how_often(scores.level)}"
@@ -146,19 +176,27 @@ def _how_often(level: float) -> str:
 
 
 def _against_one_answer(
-    scores: Scores, baseline: Baseline, estimate: Estimate, figure: float, frequent: str
+    scores: Scores, task: Task, estimate: Estimate, figure: float, frequent: str
 ) -> tuple[str, bool]:
-    scale = scores.scale
+    scale, baseline = scores.scale, task.reference
     always = f"always answering “{words.shortened(frequent, 40)}”" if frequent else baseline.words
     if scores.chosen == baseline.name:
-        return f"Nothing that was tried is better than {always}: the rows do not show the model what to look at.", False
+        return f"Nothing that was tried is better than {always} beyond doubt: {task.nothing_shown}.", False
     reached = f"{words.hundredths(figure)} of 100" if scale.percent else f"a {scale.title} of {scale.told(figure)}"
     verb = "scores" if scale.percent else "has"
-    if (estimate.low > figure) if scale.higher_is_better else (estimate.high < figure):
+    if _beats(scores, estimate, figure):
         return f"Clearly better than {always}, which {verb} {reached}.", True
     return (
         f"Not shown to be better than {always}, which {verb} {reached}: more rows or clearer labels are needed."
     ), False
+
+
+def _beats(scores: Scores, estimate: Estimate, figure: float) -> bool:
+    """Whether it clearly does: row by row where both were measured on the same rows, else by its interval."""
+    apart = next(arm.difference for arm in scores.arms if arm.name == scores.chosen)
+    if scores.test is None and apart is not None:
+        return (apart if scores.scale.higher_is_better else -apart).low > 0
+    return estimate.low > figure if scores.scale.higher_is_better else estimate.high < figure
 
 
 def _one_answer(scores: Scores, baseline: Baseline) -> tuple[str, float]:
@@ -203,6 +241,16 @@ def _flattered(scores: Scores) -> str:
         f"The whole procedure, with the choice made anew inside every fold, scores {overall} "
         f"({words.figures(scores.estimate, scale)}). That is the fairer figure: the {figure} of {scores.chosen} "
         "helped to choose it."
+    )
+
+
+def _forgot(forgetting: Estimate | None) -> str:
+    if forgetting is None:
+        return ""
+    side = "rose" if forgetting.value > 0 else "fell"
+    return (
+        f"On {len(QUESTIONS)} general questions the loss {side} by {abs(forgetting.value):.2f} nats per token "
+        f"({forgetting.low:+.2f} to {forgetting.high:+.2f}): this is what the model forgot."
     )
 
 

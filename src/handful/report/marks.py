@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from handful.explanation import Carried, Explanation
 from handful.report import words
-from handful.tasks.base import Task
+from handful.tasks.base import HeadTask
 
 # Parts that move the probability by fewer points than this are not marked: they would be noise.
 _LEAST = 2
@@ -75,7 +75,7 @@ def marked(explanation: Explanation | None, modality: str) -> Marked | None:
     return Marked(words.printable(explanation.label), tuple(sorted(marks, key=_place)), explanation.confidence)
 
 
-def _mark(part: Carried, strongest: float, task: Task) -> Mark:
+def _mark(part: Carried, strongest: float, task: HeadTask) -> Mark:
     points = round(part.weight / task.point)
     strong = abs(points) >= _LEAST
     share = abs(part.weight) / strongest if strong else 0.0

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -20,13 +20,13 @@ from handful.evaluation.metrics import Scale
 from handful.evaluation.scores import Scores
 from handful.evaluation.slices import named
 from handful.evaluation.stability import worth_telling
+from handful.export.bundle import Bundle
 from handful.export.card import reading
 from handful.inspection.findings import Finding
 from handful.report import sections, words
 from handful.report.curves import curve
 from handful.report.doubtful import doubtful, name_of
 from handful.report.headline import headline
-from handful.report.usage import usage
 
 if TYPE_CHECKING:
     from handful.run import Run
@@ -48,10 +48,15 @@ def render(run: Run, place: Path) -> str:
         The text of one HTML file, with its styles, scripts and pictures inside.
     """
     task, scores, head = run.model.task, run.scores, headline(run)
-    about = sections.of(run)
+    curves = [drawn for training in run.trainings if (drawn := curve(training)) is not None]
+    parts = sections.parts(run, place, curves)
     shown = [part for part in scores.slices if part.kind != "class" or part.differs]
     part_limit = max([part.accuracy.high for part in shown], default=1.0)
     curve_limit = max([point.accuracy.high for point in scores.curve.points], default=1.0) if scores.curve else 1.0
+    bundle = run.model if isinstance(run.model, Bundle) else None
+    context: dict[str, Any] = {}
+    for part in parts:
+        context |= part.context
     page = (
         environment()
         .get_template("report.html.j2")
@@ -60,31 +65,29 @@ def render(run: Run, place: Path) -> str:
             scores=scores,
             data=run.data,
             head=head,
+            parts=parts,
             backbones=_backbones(run),
-            labels=run.model.labels,
+            labels=() if bundle is None else bundle.labels,
             nouns=task.nouns,
             confident="classes" in scores.details,
             sets=scores.details.get("sets"),
-            sections=about.templates,
-            heading=about.heading,
-            **about.context,
+            scales=_scales(run),
             ends=_ends(scores.scale, head.limit),
             part_limit=part_limit,
             part_ends=_ends(shown[0].scale if shown else scores.scale, part_limit),
             curve_limit=curve_limit,
             curve_ends=_ends(scores.curve.scale if scores.curve else scores.scale, curve_limit),
-            doubts=doubtful(run),
-            checks=bool(run.scores.slices or run.scores.stability or run.scores.kept),
+            doubts=[] if bundle is None else doubtful(run, bundle),
             odd=named(run.scores.slices),
             shaken=worth_telling(run.scores.stability, run.scores.kept),
             slices=shown,
             compared=any(change.frozen is not None for change in run.scores.stability),
             new_rows=any(change.accuracy is not None for change in run.scores.stability),
-            curves=[drawn for training in run.trainings if (drawn := curve(training)) is not None],
+            curves=curves,
             promised=_promised(run.scores),
             findings=findings_named(run.findings, run.data),
             notes=[*run.data.notes, *run.notes],
-            usage=usage(place, run.data.modality, task.about, bool(run.model.labels), run.model.pairs),
+            **context,
             **inlined(),
         )
     )
@@ -126,7 +129,7 @@ def _backbones(run: Run) -> list[dict[str, str]]:
 
     known = {entry.name: entry for entry in ENTRIES}
     out = []
-    for name, depths, moved in run.model.view.reads:
+    for name, depths, moved in run.model.reads:
         entry = known.get(name)
         out.append(
             {
@@ -137,6 +140,13 @@ def _backbones(run: Run) -> list[dict[str, str]]:
             }
         )
     return out
+
+
+def _scales(run: Run) -> dict[str, Scale]:
+    """How the further metrics of arms are told, by name."""
+    known = run.model.task.metrics
+    names = {name for arm in run.scores.arms for name in arm.metrics}
+    return {name: known[name].scale for name in names}
 
 
 def _ends(scale: Scale, limit: float) -> Markup:

@@ -1,14 +1,20 @@
-"""What the page tells of a task: a table and confusions of classes, a table of labels, a plot of numbers."""
+"""The parts of the page: what every run tells, and what fits its task: classes, labels, numbers, answers in words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from handful.data.conversations import plain_prompt
 from handful.evaluation.intervals import Estimate
+from handful.evaluation.scores import most_doubtful
+from handful.report.curves import Curve
+from handful.report.usage import usage_of
+from handful.report.words import printable
 from handful.tasks.classification import confusions
 from handful.tasks.classification.details import ClassDetails
 
@@ -18,26 +24,55 @@ if TYPE_CHECKING:
 # The plot of numbers: width and height, and how many lines cross it.
 WIDTH, HEIGHT, TICKS = 400, 360, 4
 
+# How many rows are shown whose answers in words were the most surprising.
+_SHOWN = 10
+
 
 @dataclass(frozen=True)
-class Sections:
-    """What is told of a task."""
+class Part:
+    """A part of the page."""
 
-    templates: tuple[str, ...] = ()
-    """Files of templates, in order."""
-    heading: str = ""
-    """How they are called in the list of parts."""
-    context: dict[str, Any] = field(default_factory=dict)
-    """What the templates need."""
+    place: str
+    """What it is called in links on the page."""
+    title: str
+    """What it is called in the list of parts."""
+    template: str
+    """The file that draws it."""
+    context: Mapping[str, Any] = field(default_factory=dict)
+    """What the template needs beside what all parts know."""
 
 
-def of(run: Run) -> Sections:
-    """The sections that fit what a task told of its answers: the first of its entries that has one decides."""
+def parts(run: Run, folder: Path, curves: Sequence[Curve]) -> list[Part]:
+    """The parts of the page, in the order in which a reader decides.
+
+    Args:
+        run: what ``tune`` returned.
+        folder: the run folder, as the user named it.
+        curves: how weights moved, drawn.
+    """
+    scores = run.scores
+    checks = scores.slices or scores.stability or scores.kept
+    every = (
+        Part("arms", "What was tried", "report_arms.j2"),
+        Part("training", "Training", "report_training.j2") if curves else None,
+        *_of_task(run),
+        Part("steady", "What unsettles it", "report_steady.j2") if checks else None,
+        _hardest(run) if "answers" in scores.details else Part("doubtful", "Doubtful rows", "report_doubtful.j2"),
+        Part("data", "The data", "report_data.j2"),
+        Part("labels", "More labels", "report_more.j2") if scores.curve else None,
+        Part("choice", "The choice", "report_choice.j2"),
+        Part("use", "Use it", "report_use.j2", {"usage": usage_of(run, folder)}),
+    )
+    return [part for part in every if part is not None]
+
+
+def _of_task(run: Run) -> list[Part]:
+    """The parts that fit what a task told of its answers: the first of its entries that has one decides."""
     maker = next((make for entry, make in _MAKERS.items() if entry in run.scores.details), None)
-    return Sections() if maker is None else maker(run)
+    return [] if maker is None else [maker(run)]
 
 
-def _classes(run: Run) -> Sections:
+def _classes(run: Run) -> Part:
     details = ClassDetails.from_dict(run.scores.details)
     context = {
         "matrix": confusions.cells(details),
@@ -47,17 +82,34 @@ def _classes(run: Run) -> Sections:
         "weakest": confusions.WEAKEST,
         "measured": _measured(run),
     }
-    return Sections(("report_classes.j2",), run.model.task.nouns[1].capitalize(), context)
+    return Part("classes", run.model.task.nouns[1].capitalize(), "report_classes.j2", context)
 
 
-def _labels(run: Run) -> Sections:
+def _labels(run: Run) -> Part:
     rows = [{**row, "recall": row["recall"] and Estimate(**row["recall"])} for row in run.scores.details["per_label"]]
     rows.sort(key=lambda row: (row["f1"], -row["rows"]))
     context = {"label_rows": rows, "weakest": confusions.WEAKEST, "measured": _measured(run)}
-    return Sections(("report_labels.j2",), "Labels", context)
+    return Part("classes", "Labels", "report_labels.j2", context)
 
 
-def _numbers(run: Run) -> Sections:
+def _hardest(run: Run) -> Part:
+    """The held-out rows whose wanted answers surprised the chosen arm most."""
+    rows = most_doubtful(run.held_out, _SHOWN)
+    place = {row: position for position, row in enumerate(run.data.rows)}
+    shown = [
+        {
+            "row": answer.row,
+            "prompt": printable(plain_prompt(run.data.items[place[answer.row]])),
+            "wanted": printable(answer.label),
+            "said": printable(answer.predicted),
+            "loss": float(answer.beside["loss"]),
+        }
+        for answer in rows
+    ]
+    return Part("rows", "Hardest rows", "report_answers.j2", {"shown": shown})
+
+
+def _numbers(run: Run) -> Part:
     found = run.scores.details.get("prediction_interval")
     half = found["half_width"] if found else 0.0
     own = np.array([float(answer.label) for answer in run.held_out])
@@ -88,7 +140,7 @@ def _numbers(run: Run) -> Sections:
         "level": found["level"] if found else 0.0,
         "band": " ".join(f"{across(x)},{down(y)}" for x, y in corners),
     }
-    return Sections(("report_numbers.j2",), "Answers", {"scatter": scatter, "measured": _measured(run)})
+    return Part("classes", "Answers", "report_numbers.j2", {"scatter": scatter, "measured": _measured(run)})
 
 
 def _measured(run: Run) -> list[tuple[str, str]]:
@@ -101,5 +153,5 @@ def _measured(run: Run) -> list[tuple[str, str]]:
     return told
 
 
-_MAKERS: dict[str, Callable[[Run], Sections]] = {"classes": _classes, "per_label": _labels, "numbers": _numbers}
+_MAKERS: dict[str, Callable[[Run], Part]] = {"classes": _classes, "per_label": _labels, "numbers": _numbers}
 """Entry of what a task tells → what the page makes of it."""

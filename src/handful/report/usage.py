@@ -7,6 +7,12 @@ import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from handful.export.bundle import Bundle
+
+if TYPE_CHECKING:
+    from handful.run import Run
 
 # What stands in for the reader's own data, by modality: a source, and one item as Python would name it.
 _NEW = {
@@ -24,6 +30,24 @@ class Usage:
     """The command that answers many new items."""
     python: str
     """The same for one item in Python."""
+
+
+def usage_of(run: Run, folder: Path) -> Usage:
+    """Write the snippets for a run.
+
+    Args:
+        run: what ``tune`` returned.
+        folder: the run folder, as the user named it.
+    """
+    model = run.model
+    if isinstance(model, Bundle):
+        return usage(folder, model.modality, model.task.about, bool(model.labels), model.pairs)
+    lines = [f"handful chat {quoted(folder)}", f"handful predict {quoted(folder)} prompts.txt --out answers.csv"]
+    lines.append(f"handful serve {quoted(folder)}")
+    if model.merges:
+        lines += ["", f"handful export {quoted(folder)} --merge --out merged   # a folder for transformers"]
+    python = f'import handful\n\nmodel = handful.LanguageModel.load({str(folder)!r})\nmodel.predict(["A new prompt"])'
+    return Usage("\n".join(lines), python)
 
 
 def usage(place: Path, modality: str, about: str, named: bool, pairs: bool = False) -> Usage:

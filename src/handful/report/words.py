@@ -51,13 +51,13 @@ def value(estimate: Estimate) -> str:
 
 
 def figure(estimate: Estimate, scale: Scale) -> str:
-    """The point estimate of any score: ``85%`` or ``0.42``."""
-    return value(estimate) if scale.percent else scale.told(estimate.value)
+    """The point estimate of any score, without its unit: ``85%`` or ``0.42``."""
+    return value(estimate) if scale.percent else scale.plain(estimate.value)
 
 
 def figures(estimate: Estimate, scale: Scale) -> str:
-    """The interval of any score: ``73–93%`` or ``0.31 to 0.52``."""
-    return span(estimate) if scale.percent else f"{scale.told(estimate.low)} to {scale.told(estimate.high)}"
+    """The interval of any score, without its unit: ``73–93%`` or ``0.31 to 0.52``."""
+    return span(estimate) if scale.percent else f"{scale.plain(estimate.low)} to {scale.plain(estimate.high)}"
 
 
 def count(number: float) -> str:

@@ -9,7 +9,7 @@ from handful.choices import METHODS
 from handful.strategies.frozen.heads import Centroid, FeatureClassifier, LinearSVM, Logistic, Majority, Ridge
 from handful.strategies.frozen.search import ZERO_SHOT
 from handful.strategies.tuned.strategy import Tuned
-from handful.tasks.base import Task
+from handful.tasks.base import HeadTask
 
 
 def catalog() -> dict[str, type[FeatureClassifier]]:
@@ -17,7 +17,7 @@ def catalog() -> dict[str, type[FeatureClassifier]]:
     return {strategy.name: strategy for strategy in (Majority, Centroid, Ridge, Logistic, LinearSVM)}
 
 
-def frozen_names(task: Task) -> tuple[str, ...]:
+def frozen_names(task: HeadTask) -> tuple[str, ...]:
     """Names of what keeps the backbone as it is and answers what a task wants; what looks at no item first."""
     alone = (ZERO_SHOT.name,) if task.named_alone else ()
     return (Majority.name, *alone, *task.heads)

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.data.targets import names_of
+from handful.evaluation.conformal import limit_of
 from handful.evaluation.curves import Needs
 from handful.evaluation.intervals import interval
 from handful.evaluation.metrics import Metric
+from handful.evaluation.scores import HeldOut
 from handful.tasks.heads import Head
 
 if TYPE_CHECKING:
@@ -23,15 +25,15 @@ Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class Targets:
-    """What is wanted of N items, as numbers, with the task that says what the numbers mean."""
+class AnyTargets:
+    """What is wanted of N items, with the task that says what the values mean."""
 
     task: Task
     """What is wanted of an item."""
     values: NDArray[Any]
-    """(N,) class numbers, or whatever else the task makes of what the user wrote."""
+    """(N,) class numbers, conversations, or whatever else the task makes of what the user wrote."""
     names: tuple[str, ...] = ()
-    """What the numbers stand for: C class names, sorted."""
+    """What numbers stand for: C class names, sorted."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -39,6 +41,14 @@ class Targets:
     def take(self, rows: Sequence[int] | NDArray[np.integer] | NDArray[np.bool_]) -> Self:
         """The targets of some of the items."""
         return replace(self, values=self.values[np.asarray(rows)])
+
+
+@dataclass(frozen=True)
+class Targets(AnyTargets):
+    """What is wanted of N items as numbers, which heads can learn."""
+
+    task: HeadTask
+    """What is wanted of an item."""
 
     def joined(self, other: Self) -> Self:
         """The targets of these items and of others after them."""
@@ -53,41 +63,73 @@ class Baseline:
     """The arm in the scores."""
     words: str
     """What it does, after "than": ``always answering the same class``."""
+    short: str = "without a model"
+    """The same beside its score, in two or three words."""
 
 
 class Task(ABC):
-    """What is wanted of an item; a dataclass, whose fields are what a model has to know of its targets to answer.
+    """What is wanted of an item, whoever answers: a head on frozen features, a tuned backbone, a language model.
 
-    ``N`` items, ``K`` numbers of an answer to one item, ``C`` names, ``R`` repeats of held-out answers.
-    Scores (..., N, K) add up: those of several settings, each times its sharpness and its weight, are the scores of
-    their pool. Outputs (..., N, K) are what is answered: probabilities, a number with its precision, …
+    ``N`` items, ``R`` repeats of held-out answers. Outputs are what was answered to N items, as the task has it.
     """
 
     name: ClassVar[str]
     """Its name in the registry, in ``--task`` and in every file."""
     metrics: ClassVar[Mapping[str, Metric]]
     """Name in ``--metric`` → metric; the first one is the headline, a share or ratio."""
-    heads: ClassVar[Mapping[str, Head]]
-    """Name in ``--strategies`` → linear head on frozen features, cheapest first."""
-    main: ClassVar[Head]
-    """The head of a tuned backbone."""
     reference: ClassVar[Baseline]
     """What any model has to beat."""
     nouns: ClassVar[tuple[str, str]] = ("answer", "answers")
     """One name of an answer, and many: ``class`` and ``classes``."""
     about: ClassVar[str] = "the answer"
     """What is answered to an item, in words."""
-    named_alone: ClassVar[bool] = False
-    """Whether the name that an item is most like is an answer by itself (zero-shot)."""
-    distils: ClassVar[bool] = False
-    """Whether scores are those of a softmax, which a student can learn from a teacher (the strategy ``distilled``)."""
     columns: ClassVar[tuple[str, ...]] = ("confidence",)
     """What stands beside each answer in a table of answers."""
+    taken_for: ClassVar[str] = "its held-out loss"
+    """What an arm is taken for."""
+    nothing_shown: ClassVar[str] = "nothing shows yet that these labels can be learned. Collect more rows"
+    """What it means that no arm is better than the reference beyond doubt, as the end of a sentence."""
 
     @property
     def headline(self) -> Metric:
         """The first metric."""
         return next(iter(self.metrics.values()))
+
+    def beside_metric(self, outputs: Any, metric: Metric) -> Sequence[Metric]:
+        """What is told of every arm beside the metric of the run."""
+        return ()
+
+    @abstractmethod
+    def held_out(self, outputs: Any, targets: Any, positions: Sequence[int]) -> tuple[HeldOut, ...]:
+        """What was answered to each of N rows while it was held out, in the order of the rows.
+
+        Args:
+            outputs: (R, N, …).
+            targets: of the rows.
+            positions: (N,) where each row stands in its source.
+        """
+
+    @abstractmethod
+    def details(self, outputs: Any, targets: Any, groups: NDArray[np.integer] | None) -> dict[str, Any]:
+        """What ``scores.json`` holds of held-out answers (R, N, …) beside the scores that all tasks have."""
+
+
+class HeadTask(Task):
+    """A task that linear heads answer; a dataclass, whose fields are what a model has to know of its targets.
+
+    ``N`` items, ``K`` numbers of an answer to one item, ``C`` names, ``R`` repeats of held-out answers.
+    Scores (..., N, K) add up: those of several settings, each times its sharpness and its weight, are the scores of
+    their pool. Outputs (..., N, K) are what is answered: probabilities, a number with its precision, …
+    """
+
+    heads: ClassVar[Mapping[str, Head]]
+    """Name in ``--strategies`` → linear head on frozen features, cheapest first."""
+    main: ClassVar[Head]
+    """The head of a tuned backbone."""
+    named_alone: ClassVar[bool] = False
+    """Whether the name that an item is most like is an answer by itself (zero-shot)."""
+    distils: ClassVar[bool] = False
+    """Whether scores are those of a softmax, which a student can learn from a teacher (the strategy ``distilled``)."""
 
     # What the user wrote -------------------------------------------------------------------------------------------
 
@@ -278,9 +320,16 @@ class Task(ABC):
         """Every metric of held-out answers (R, N, K) with its interval, as ``details`` tells it."""
         return {m.name: interval(m.of(outputs, targets), groups, rng=rng).as_dict() for m in self.metrics.values()}
 
-    @abstractmethod
-    def details(self, outputs: Floats, targets: Targets, groups: NDArray[np.integer] | None) -> dict[str, Any]:
-        """What ``scores.json`` holds of held-out answers (R, N, K) beside the scores that all tasks have."""
+    def held_out(self, outputs: Floats, targets: Targets, positions: Sequence[int]) -> tuple[HeldOut, ...]:
+        """What the mean over the repeats answers to each row, each time held out. (R, N, K) → N."""
+        mean = outputs.mean(0)  # (N, K)
+        beside = self.beside(mean, limit_of(self.misfits(outputs, targets)))
+        cells = [dict(zip(beside, row, strict=True)) for row in zip(*beside.values(), strict=True)]
+        answers = zip(
+            positions, self.wanted(targets), self.words(mean, targets.names), self.confidence(mean).tolist(),
+            self.own(mean, targets).tolist(), cells, strict=True,
+        )  # fmt: skip
+        return tuple(HeldOut(*row) for row in answers)
 
     # How it is kept -------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from handful.evaluation.curves import Needs
 from handful.evaluation.intervals import interval
 from handful.evaluation.metrics import share
 from handful.seeding import generator
-from handful.tasks.base import Baseline, Floats, Targets, Task, named_width
+from handful.tasks.base import Baseline, Floats, HeadTask, Targets, named_width
 from handful.tasks.classification.conformal import Sets
 from handful.tasks.heads import BINARY, SQUARED, Head
 from handful.tasks.several import METRICS, chosen
@@ -37,8 +37,8 @@ LOGISTIC = Head("logistic", BINARY, (1.0, 0.3, 0.1, 0.03))
 
 
 @dataclass(frozen=True)
-class Multilabel(Task):
-    """Any number of labels for an item; see ``tasks.base.Task``. Outputs (..., N, L) are their probabilities."""
+class Multilabel(HeadTask):
+    """Any number of labels for an item; see ``tasks.base.HeadTask``. Outputs (..., N, L) are their probabilities."""
 
     empty: bool = True
     """Whether an item may have no label: whether a row that was learned from has none."""

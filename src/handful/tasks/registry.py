@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from handful.tasks.base import Task
+from handful.tasks.base import HeadTask, Task
 from handful.tasks.classification import CLASSIFICATION
+from handful.tasks.generation import GENERATION, PREFERENCE
 from handful.tasks.multilabel import MULTILABEL
 from handful.tasks.ordinal import ORDINAL
 from handful.tasks.regression import REGRESSION
 
-TASKS: dict[str, Task] = {task.name: task for task in (CLASSIFICATION, MULTILABEL, ORDINAL, REGRESSION)}
+TASKS: dict[str, Task] = {
+    task.name: task for task in (CLASSIFICATION, MULTILABEL, ORDINAL, REGRESSION, GENERATION, PREFERENCE)
+}
 """Name → task."""
+
+
+def head_task(name: str) -> HeadTask:
+    """A task of labelled items, which linear heads answer.
+
+    Raises:
+        LookupError: there is none of this name.
+    """
+    task = TASKS[name]
+    if not isinstance(task, HeadTask):
+        raise LookupError(name)
+    return task

@@ -16,7 +16,7 @@ from handful.evaluation.conformal import LEVEL, limit_of
 from handful.evaluation.curves import Needs
 from handful.evaluation.metrics import Kind, Metric, each
 from handful.seeding import generator
-from handful.tasks.base import Baseline, Floats, Targets, Task
+from handful.tasks.base import Baseline, Floats, HeadTask, Targets
 from handful.tasks.heads import DISTANCE, Head
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ RIDGE = Head("ridge", DISTANCE, (30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03))
 
 
 @dataclass(frozen=True)
-class Regression(Task):
-    """A number for an item; see ``tasks.base.Task``.
+class Regression(HeadTask):
+    """A number for an item; see ``tasks.base.HeadTask``.
 
     Outputs (..., N, 2) are a mean and a standard deviation, in the unit of the numbers. Scores (..., N, 2) are the
     natural parameters of that normal distribution, in standard deviations of the training rows: precision times mean,

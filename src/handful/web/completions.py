@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handful.backbones.decoding import Reply
 from handful.backbones.language import Sampling
-from handful.export.speaker import Speaker
+from handful.export.language_model import LanguageModel
 from handful.web.admission import Admission, Doorkeeper
 from handful.web.questions import Question, RefusedError, no_model, read_question
 from handful.web.stopping import Told
@@ -39,18 +39,18 @@ _FAILED = "the server failed on this request; what happened is on its standard e
 _log = logging.getLogger(__name__)
 
 
-def application(speaker: Speaker, name: str, admission: Admission = Admission()) -> Starlette:  # noqa: B008 - frozen
+def application(model: LanguageModel, name: str, admission: Admission = Admission()) -> Starlette:  # noqa: B008 - frozen
     """Make the application.
 
     Args:
-        speaker: who answers.
+        model: who answers.
         name: what the model is called.
         admission: who may ask.
 
     Returns:
         An ASGI application. Once ``state.stopping`` is true, it ends what it is doing and answers no more.
     """
-    service = _Service(speaker, name)
+    service = _Service(model, name)
     made = Starlette(
         routes=[
             Route("/v1/chat/completions", service.complete, methods=["POST"]),
@@ -98,9 +98,9 @@ class _Answer:
 class _Service:
     """One language model, which answers one question at a time; the others wait."""
 
-    def __init__(self, speaker: Speaker, name: str) -> None:
-        self.speaker, self.name = speaker, name
-        self._usual = Sampling(speaker.longest)
+    def __init__(self, model: LanguageModel, name: str) -> None:
+        self.answering, self.name = model, name
+        self._usual = Sampling(model.longest)
         self._since = int(time.time())
         self._turn = asyncio.Lock()
         # Requests without a seed differ from each other, and a new server repeats them.
@@ -139,9 +139,9 @@ class _Service:
 
     def _reply(self, question: Question) -> Reply:
         """Begin to answer; nothing is computed yet but the tokens of the question."""
-        reply = self.speaker.stream(question.messages, question.sampling)
+        reply = self.answering.stream(question.messages, question.sampling)
         if reply.prompt.cut:
-            room, context = len(reply.prompt.ids), self.speaker.backbone.context
+            room, context = len(reply.prompt.ids), self.answering.backbone.context
             raise RefusedError(
                 f"messages must have at most {room} tokens, so that an answer fits into the context of {context}, "
                 f"got {room + reply.prompt.cut}. Shorten the conversation.",
@@ -178,7 +178,7 @@ class _Service:
             "object": kind,
             "created": answer.created,
             "model": self.name,
-            "system_fingerprint": self.speaker.fingerprint,
+            "system_fingerprint": self.answering.fingerprint,
         }
 
 

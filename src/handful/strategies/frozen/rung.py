@@ -14,7 +14,7 @@ from handful.data.splits import merge_groups
 from handful.engines import Engine
 from handful.errors import DataError, OptionError
 from handful.evaluation.protocol import draw_folds, protocol_for
-from handful.evaluation.verdicts import Held, Rows
+from handful.evaluation.verdicts import HeadRows, Held
 from handful.features.feature_set import FeatureSet
 from handful.features.view import Matrix, views_of
 from handful.inspection.profile import duplicate_groups
@@ -67,7 +67,7 @@ class Frozen:
     """(R, N, K) out-of-fold answers of the whole procedure, every choice made inside the folds."""
     arms: tuple[Held, ...]
     """Each family of settings, the reference first."""
-    rows: Rows
+    rows: HeadRows
     """What was held out."""
     protocol: str
     """How."""
@@ -156,7 +156,7 @@ def climb(targets: Targets, data: Dataset, sight: FeatureSet, terms: SearchTerms
         model=model,
         whole=next(held.outputs for held in arms if held.name == arm),
         arms=(_reference(targets, len(folds)), *arms),
-        rows=Rows(targets, None if independent else groups, data.rows),
+        rows=HeadRows(targets, None if independent else groups, data.rows),
         protocol=protocol.name,
         matrix=model.view.matrix(sight.items),
         again=again,

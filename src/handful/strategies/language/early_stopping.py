@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from handful.backbones.chat import Tokens
 from handful.backbones.decoding import answers
 from handful.backbones.language import LanguageBackbone, Sampling
-from handful.evaluation.answers import token_loss
 from handful.evaluation.intervals import Estimate, difference
 from handful.evaluation.metrics import Measured
 from handful.strategies.language.forgetting import forgotten, general
 from handful.strategies.language.recipes import Lesson
+from handful.tasks.generation.metrics import token_loss
 from handful.training.loop import Update
 from handful.training.tokens import PairBatches, TokenBody, chosen_gain
 

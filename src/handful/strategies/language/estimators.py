@@ -16,15 +16,15 @@ from handful.backbones.decoding import answers
 from handful.backbones.language import LanguageBackbone, Sampling
 from handful.data.conversations import Conversation, asked
 from handful.errors import DataError, OptionError
-from handful.evaluation.answers import exact_match
 from handful.strategies.language.forgetting import replayed
 from handful.strategies.language.in_context import Examples, Shots
-from handful.strategies.language.recipes import RECIPES, Lesson, speak
+from handful.strategies.language.recipes import RECIPES, Lesson, fit_recipe
+from handful.tasks.generation.metrics import exact_match
 
 Prompt = str | Sequence[Mapping[str, Any]]
 
 
-class Speaking(BaseEstimator):
+class LanguageEstimator(BaseEstimator):
     """What both share: prompts and answers go in, answers come out.
 
     Learned: ``backbone_`` (the model that answers), ``longest_`` (how many tokens an answer gets at most).
@@ -73,7 +73,7 @@ class Speaking(BaseEstimator):
 
 
 @dataclass
-class Prompted(Speaking):
+class Prompted(LanguageEstimator):
     """A frozen model that is shown rows as earlier turns of the conversation."""
 
     name: ClassVar[str] = "in-context"
@@ -105,7 +105,7 @@ class Prompted(Speaking):
 
 
 @dataclass
-class Instructed(Speaking):
+class Instructed(LanguageEstimator):
     """A model whose weights move until the answers of the rows are likely.
 
     Learned beside: ``delta_`` (what moved), ``log_`` (every update), ``moved_`` (how many weights could move).
@@ -119,11 +119,11 @@ class Instructed(Speaking):
     """Which weights move, one of ``RECIPES``."""
     updates: int = 100
     """How many times they are moved."""
-    rate: float | None = None
+    learning_rate: float | None = None
     """The highest learning rate; by default that of the strategy."""
     batch: int = 4
     """Rows per update."""
-    fade: float = 1.0
+    wise_alpha: float = 1.0
     """How far to go from the weights as they were to the tuned ones, 0 to 1 (WiSE-FT): less forgets less."""
     l2_sp: float = 0.0
     """How strongly the weights are drawn back to where they began."""
@@ -147,16 +147,16 @@ class Instructed(Speaking):
         rows = _rows(prompts, wanted)
         start = self._start(rows)
         known = RECIPES[self.strategy]
-        recipe = replace(known, rate=self.rate or known.rate, batch=self.batch)
-        recipe = replace(recipe, l2_sp=self.l2_sp, fade=self.fade, replay=self.replay)
+        recipe = replace(known, learning_rate=self.learning_rate or known.learning_rate, batch=self.batch)
+        recipe = replace(recipe, l2_sp=self.l2_sp, wise_alpha=self.wise_alpha, replay=self.replay)
         why = recipe.tuner.refusal(start)
         if why is not None:
             raise OptionError(f"strategy {self.strategy} cannot be used: {why}. Choose another.")
         kept = replayed(start, self.seed) if self.replay else ()
         lesson = Lesson.of(start, [start.chat.tokens(row, start.context) for row in rows], recipe, replay=kept)
-        spoken = speak(start, lesson, np.arange(len(rows)), recipe, recipe.settings(self.updates, self.seed))
-        self.delta_, self.log_, self.moved_ = spoken.delta, spoken.log, spoken.moved
-        self.backbone_ = spoken.backbone(start)
+        tuned = fit_recipe(start, lesson, np.arange(len(rows)), recipe, recipe.settings(self.updates, self.seed))
+        self.delta_, self.log_, self.moved_ = tuned.delta, tuned.log, tuned.moved
+        self.backbone_ = tuned.backbone(start)
         return self
 
 

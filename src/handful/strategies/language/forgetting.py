@@ -11,16 +11,13 @@ from handful.backbones.chat import Tokens
 from handful.backbones.decoding import answers
 from handful.backbones.language import LanguageBackbone, Sampling
 from handful.data.conversations import Conversation
-from handful.evaluation.answers import token_loss
-from handful.evaluation.general import PROMPTS, QUESTIONS
+from handful.evaluation.general import FORGOTTEN, PROMPTS, QUESTIONS
 from handful.evaluation.intervals import Estimate, difference
 from handful.evaluation.metrics import Measured
 from handful.plan import REMEDIES
 from handful.strategies.language.in_context import tokens_of
-from handful.strategies.language.recipes import Spoken, TokenRecipe
-
-FORGOTTEN = 0.05
-"""A forgetting of more than so many nats per token is worth a word."""
+from handful.strategies.language.recipes import TokenRecipe, TunedLanguage
+from handful.tasks.generation.metrics import token_loss
 
 # Answers of the model as it was are cut after so many tokens: longer ones would outweigh short answers of the rows.
 _MOST = 32
@@ -29,7 +26,11 @@ _MOST = 32
 _DRAWN = 4
 
 # What each remedy changes in a recipe; half of the way is what the meter tells of.
-_CHANGES: dict[str, dict[str, float]] = {"fade": {"fade": 0.5}, "l2sp": {"l2_sp": 0.1}, "replay": {"replay": 0.25}}
+_CHANGES: dict[str, dict[str, float]] = {
+    "fade": {"wise_alpha": 0.5},
+    "l2sp": {"l2_sp": 0.1},
+    "replay": {"replay": 0.25},
+}
 
 _MEANS = {
     "fade": "takes half of what moved",
@@ -94,7 +95,7 @@ def replay_costs(backbone: LanguageBackbone) -> tuple[int, float]:
 
 
 def warning(
-    backbone: LanguageBackbone, knew: Measured, spoken: Spoken, forgetting: Estimate, again: Callable[[str], str],
+    backbone: LanguageBackbone, knew: Measured, tuned: TunedLanguage, forgetting: Estimate, again: Callable[..., str],
     beside: str = "",
 ) -> str:  # fmt: skip
     """One sentence about what was forgotten, and what to type against it.
@@ -102,22 +103,23 @@ def warning(
     Args:
         backbone: where it began.
         knew: what ``general`` said of it.
-        spoken: what moved.
+        tuned: what moved.
         forgetting: by how much.
-        again: remedy → what to type for a run with it.
+        again: options → what to type for a run with it.
         beside: what half of the way would bring on the rows, as a part of the sentence.
     """
-    recipe = spoken.recipe
+    recipe = tuned.recipe
     used = next((name for name in REMEDIES if held_back(recipe, name) == recipe), "")
     options = [name for name in REMEDIES if name != used and not (name == "replay" and recipe.pairs)]
     half = ""
     if used != "fade":
-        kept = forgotten(knew, spoken.backbone(backbone, 0.5)).value
+        kept = forgotten(knew, tuned.backbone(backbone, 0.5)).value
         half = f" Half of what moved would make that {kept:.2f}{beside}."
     with_it = f" with {used}" if used else ""
+    commands = [f"`{again(anti_forgetting=name)}` ({_MEANS[name]})" for name in options]
     return (
         f"{recipe.name}{with_it} forgot: the loss on {len(QUESTIONS)} general questions rose by {forgetting.value:.2f} "
-        f"nats per token.{half} Try " + _joined([f"`{again(name)}` ({_MEANS[name]})" for name in options]) + "."
+        f"nats per token.{half} Try " + _joined(commands) + "."
     )
 
 

@@ -34,7 +34,7 @@ _LITTLE = 0.02
 
 
 @dataclass(frozen=True)
-class Shape:
+class ModelShape:
     """How large a causal language model is."""
 
     width: int
@@ -53,7 +53,7 @@ class Shape:
     """How many tokens it reads at most."""
 
     @classmethod
-    def of(cls, folder: Path) -> Shape | None:
+    def of(cls, folder: Path) -> ModelShape | None:
         """Read the settings in a folder; None where it has none, or none of this kind."""
         file = folder / "config.json"
         if not file.is_file():
@@ -81,7 +81,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Held:
+class Memory:
     """Bytes that are held at the same time."""
 
     weights: int
@@ -136,7 +136,7 @@ def _tokens(text: str) -> int:
     return 1 + plain // 4 + len(text) - plain
 
 
-def held(shape: Shape, recipe: TokenRecipe, lengths: Lengths) -> Held:
+def memory_of(shape: ModelShape, recipe: TokenRecipe, lengths: Lengths) -> Memory:
     """What a training holds.
 
     Args:
@@ -145,7 +145,7 @@ def held(shape: Shape, recipe: TokenRecipe, lengths: Lengths) -> Held:
         lengths: of the rows to learn from.
     """
     twice = 1 + recipe.pairs
-    rows, taking = (recipe.batch + recipe.beside) * twice, max(1, round(recipe.share * shape.layers))
+    rows, taking = (recipe.batch + recipe.beside) * twice, max(1, round(recipe.trainable_fraction * shape.layers))
     tokens = min(rows * lengths.longest, max(PART, twice * lengths.longest))
     a_block = _WIDE * shape.width + _INNER * shape.inner + _KEYS * shape.keys  # numbers per token
     # Long rows keep only what goes into each block, and run it again.
@@ -156,13 +156,13 @@ def held(shape: Shape, recipe: TokenRecipe, lengths: Lengths) -> Held:
     # Where products are rounded, what moves and the table of tokens are there rounded as well, at half the size.
     rounded = _FLOAT // 2 * (2 * moved + shape.vocabulary * shape.width)
     below = min(_KEPT, lengths.rows * shape.width * _FLOAT)
-    return Held(
+    return Memory(
         weights=_FLOAT * shape.weights, copy=_FLOAT * taking * shape.block, gradients=_FLOAT * moved,
         optimiser=2 * _FLOAT * moved, activations=int(inserted * _FLOAT * (tokens * kept + scores)) + below + rounded,
     )  # fmt: skip
 
 
-def _moved(shape: Shape, recipe: TokenRecipe, taking: int) -> int:
+def _moved(shape: ModelShape, recipe: TokenRecipe, taking: int) -> int:
     """How many weights move, at most."""
     if recipe.tuner.name == "blocks":
         return taking * shape.block
@@ -174,8 +174,8 @@ def _moved(shape: Shape, recipe: TokenRecipe, taking: int) -> int:
 
 
 def affordable(
-    shape: Shape, recipes: Mapping[str, TokenRecipe], wanted: Collection[str], lengths: Lengths, free: int | None
-) -> dict[str, Held]:
+    shape: ModelShape, recipes: Mapping[str, TokenRecipe], wanted: Collection[str], lengths: Lengths, free: int | None
+) -> dict[str, Memory]:
     """What the trainings that are wanted hold.
 
     Args:
@@ -188,7 +188,7 @@ def affordable(
     Raises:
         MachineError: one of them needs more than is free; the message says what would fit.
     """
-    each = {name: held(shape, recipe, lengths) for name, recipe in recipes.items()}
+    each = {name: memory_of(shape, recipe, lengths) for name, recipe in recipes.items()}
     found = {name: needed for name, needed in each.items() if name in wanted}
     for name, needed in found.items():
         if free is not None and needed.total > free:

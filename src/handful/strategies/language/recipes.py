@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,15 +43,15 @@ class TokenRecipe:
     """Which weights may move."""
     objective: Objective = field(default_factory=CrossEntropy)
     """What is minimised."""
-    share: float = 1.0
+    trainable_fraction: float = 1.0
     """The share of the blocks, from the top, that take part; those below stay frozen and run once."""
-    rate: float = 5e-4
+    learning_rate: float = 5e-4
     """The highest learning rate."""
     batch: int = 4
     """Rows (or pairs) per update."""
     l2_sp: float = 0.0
     """How strongly what moves is drawn back to where it began."""
-    fade: float = 1.0
+    wise_alpha: float = 1.0
     """How far to go from the weights as they were to the tuned ones, 0 to 1 (WiSE-FT)."""
     replay: float = 0.0
     """How many answers of the model as it was go with each row of an update."""
@@ -64,7 +65,7 @@ class TokenRecipe:
 
     def first(self, backbone: LanguageBackbone) -> int:
         """How many blocks stay frozen."""
-        return first_moving(len(backbone.blocks), self.share)
+        return first_moving(len(backbone.blocks), self.trainable_fraction)
 
     @property
     def beside(self) -> int:
@@ -73,20 +74,22 @@ class TokenRecipe:
 
     def settings(self, updates: int, seed: int) -> Settings:
         """The options of the loop for so many updates."""
-        return Settings(updates=updates, rate=self.rate, schedule="cosine", weight_decay=0.0, seed=seed, dropout=False)
+        return Settings(
+            updates=updates, rate=self.learning_rate, schedule="cosine", weight_decay=0.0, seed=seed, dropout=False
+        )
 
 
 RECIPES: dict[str, TokenRecipe] = {
     recipe.name: recipe
     for recipe in (
         TokenRecipe("lora", LoRA(rank=8)),
-        TokenRecipe("bias", Bias(), rate=2e-3),
-        TokenRecipe("ia3", IA3(), rate=1e-3),
-        TokenRecipe("prefix", Prefix(), rate=5e-3),
-        TokenRecipe("prompt", Prompt(), rate=1e-2),
-        TokenRecipe("adapters", Adapter(), rate=1e-3),
-        TokenRecipe("partial", Blocks(), share=0.2, rate=1e-4),
-        TokenRecipe("full", Blocks(), rate=3e-5),
+        TokenRecipe("bias", Bias(), learning_rate=2e-3),
+        TokenRecipe("ia3", IA3(), learning_rate=1e-3),
+        TokenRecipe("prefix", Prefix(), learning_rate=5e-3),
+        TokenRecipe("prompt", Prompt(), learning_rate=1e-2),
+        TokenRecipe("adapters", Adapter(), learning_rate=1e-3),
+        TokenRecipe("partial", Blocks(), trainable_fraction=0.2, learning_rate=1e-4),
+        TokenRecipe("full", Blocks(), learning_rate=3e-5),
     )
 }
 """What can be asked for by name; ``lora`` is tried by default."""
@@ -97,15 +100,15 @@ INVENTING: dict[str, TokenRecipe] = {"synthetic": TokenRecipe("synthetic", LoRA(
 PREFERENCES: dict[str, TokenRecipe] = {
     recipe.name: recipe
     for recipe in (
-        TokenRecipe("dpo", LoRA(rank=8), DPO(0.1, supervised=0.2), rate=1e-4),
-        TokenRecipe("ipo", LoRA(rank=8), IPO(0.1, supervised=0.2), rate=1e-4),
+        TokenRecipe("dpo", LoRA(rank=8), DPO(0.1, supervised=0.2), learning_rate=1e-4),
+        TokenRecipe("ipo", LoRA(rank=8), IPO(0.1, supervised=0.2), learning_rate=1e-4),
     )
 }
 """The same for rows with a chosen and a rejected answer."""
 
 
 @dataclass(frozen=True)
-class Spoken:
+class TunedLanguage:
     """A language model whose weights moved."""
 
     recipe: TokenRecipe
@@ -118,6 +121,15 @@ class Spoken:
     """Every update."""
     moved: int
     """How many weights could move."""
+
+    def setting(self, updates: int) -> dict[str, Any]:
+        """What a report tells of it."""
+        return {
+            "weights moved": f"{self.moved:,}",
+            "updates": updates,
+            "learning rate": self.recipe.learning_rate,
+            "way from the weights as they were": f"{self.recipe.wise_alpha:.0%}",
+        }
 
     def backbone(self, start: LanguageBackbone, share: float = 1.0) -> LanguageBackbone:
         """The model with what moved in its place.
@@ -167,7 +179,7 @@ class Lesson:
         return np.arange(len(self.tokens) - self.replayed, len(self.tokens))
 
 
-def speak(
+def fit_recipe(
     backbone: LanguageBackbone,
     lesson: Lesson,
     rows: NDArray[np.int64],
@@ -176,7 +188,7 @@ def speak(
     *,
     checkpoint: Path | None = None,
     progress: Callable[[Update, int, TokenBody], bool | None] = lambda update, total, body: None,
-) -> Spoken:
+) -> TunedLanguage:
     """Move weights so that the answers of some rows become likelier.
 
     Args:
@@ -223,6 +235,6 @@ def speak(
         body, recipe.objective, source, groups, settings, penalties=penalties, checkpoint=checkpoint, progress=after
     )
     delta = recipe.tuner.delta(body)
-    if recipe.fade != 1:
-        delta = recipe.tuner.faded(TokenBody(backbone, body.first), delta, recipe.fade)
-    return Spoken(recipe, body.first, delta, log, moved)
+    if recipe.wise_alpha != 1:
+        delta = recipe.tuner.faded(TokenBody(backbone, body.first), delta, recipe.wise_alpha)
+    return TunedLanguage(recipe, body.first, delta, log, moved)

@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.atomic import keep
 from handful.backbones.chat import Tokens
 from handful.backbones.language import LanguageBackbone
 from handful.data.conversations import Conversation
 from handful.data.splits import fold_ids
 from handful.errors import OptionError
-from handful.evaluation.answer_scores import AnswerScores, Told
-from handful.evaluation.answers import LOSS, Judge
-from handful.readback import FAILURES, checked, parsed
+from handful.evaluation.intervals import Estimate
+from handful.evaluation.metrics import Measured, Metric
+from handful.evaluation.verdicts import Held
+from handful.progress import Say
+from handful.readback import FAILURES, checked
 from handful.seeding import generator
 from handful.strategies.language.forgetting import replay_costs, replayed
 from handful.strategies.language.in_context import COUNTS, KINDS, SHARE, Shots, best_count
-from handful.strategies.language.recipes import LEAST_UPDATES, RECIPES, Lesson, Spoken, TokenRecipe, speak
+from handful.strategies.language.recipes import LEAST_UPDATES, RECIPES, Lesson, TokenRecipe, TunedLanguage, fit_recipe
 from handful.strategies.language.synthetic import COST, tries
+from handful.strategies.resume import Decisions
+from handful.tasks.base import AnyTargets
+from handful.tasks.generation import GENERATION, Generation
+from handful.tasks.generation.metrics import EXACT_MATCH, LOSS, TOKEN_F1, Judge
 from handful.training.loop import Update
 from handful.training.tokens import TokenBody
-
-Say = Callable[[str, int, int], None]
 
 FOLDS = 4
 
 # So many rows, or groups of rows, are held out at least: fewer give no interval.
 _HELD = 3
 
-_DECIDED = "decided.json"
+_PLANNED = "language"
 
 # How many examples to show is chosen on so many rows at most and at least, in at most this share of the time; asking
 # with the most of them may take at most this share, or nothing would be left for what learns.
@@ -47,7 +50,7 @@ _UPDATE = 2.4
 
 
 @dataclass(frozen=True)
-class SpeakingTerms:
+class LanguageTerms:
     """Under which terms a language model learns."""
 
     wanted: tuple[str, ...] = ("base", "in-context", "lora")
@@ -56,8 +59,12 @@ class SpeakingTerms:
     """Whether the user named them: what cannot be afforded is then an error."""
     budget: float = 600.0
     """Seconds; 0: nothing moves."""
-    metric: str | Judge = LOSS
+    task: Generation = GENERATION
+    """What is wanted: answers, or the better of two."""
+    metric: Metric = LOSS
     """What arms are compared by."""
+    judge: Judge | None = None
+    """Who says what an answer is worth, or which of two is better."""
     updates: int | None = None
     """How many updates; by default two for each row, between 40 and 200."""
     seed: int = 0
@@ -68,29 +75,38 @@ class SpeakingTerms:
     """Told how far things are."""
     choices: tuple[str, ...] = ()
     """The C labels, where answers are labels; how often the right one is the likeliest is then a score too."""
-    recipes: dict[str, TokenRecipe] = field(default_factory=lambda: dict(RECIPES))
+    recipes: Mapping[str, TokenRecipe] = field(default_factory=lambda: dict(RECIPES))
     """Name → how weights move."""
-    again: Callable[[str], str] = lambda remedy: f"handful.tune(…, anti_forgetting={remedy!r})"
-    """Remedy against forgetting → what to type for a run with it."""
+    again: Callable[..., str] = lambda **options: (
+        f"handful.tune(…, {', '.join(f'{k}={v!r}' for k, v in options.items())})"
+    )
+    """Options by name → what to type for a run with them."""
+
+    @property
+    def wants_texts(self) -> bool:
+        """Whether the metric looks at what an arm answers."""
+        return self.judge is not None or self.metric in (EXACT_MATCH, TOKEN_F1)
 
 
 @dataclass(frozen=True)
-class Speech:
+class LanguageResult:
     """What a language model came to."""
 
-    scores: AnswerScores
-    """Every arm on the same held-out rows."""
-    told: tuple[Told, ...]
-    """The arms themselves, with their answers."""
-    rows: NDArray[np.int64]
-    """(S,) the rows that were held out."""
+    arms: tuple[Held, ...]
+    """What each arm made of the rows that were held out."""
+    chosen: str
+    """The arm that becomes the model."""
+    stage: Stage
+    """The rows on their folds."""
     shots: Shots | None
     """The examples that the chosen arm shows, if any."""
-    spoken: Spoken | None
+    tuned: TunedLanguage | None
     """What moved, fitted on all rows, if weights move in the chosen arm."""
+    forgetting: Estimate | None
+    """How much the loss on general questions rose where weights moved, in nats per token."""
     notes: tuple[str, ...]
     """What was tried or left out, and why."""
-    curves: dict[str, tuple[tuple[Update, ...], ...]]
+    curves: Mapping[str, tuple[tuple[Update, ...], ...]]
     """Arm → its log of updates on each fold."""
 
 
@@ -106,7 +122,7 @@ class Stage:
     """The N rows as the model reads them, without examples."""
     groups: NDArray[np.int64] | None
     """(N,) rows of one number are held out together, or None."""
-    terms: SpeakingTerms
+    terms: LanguageTerms
     """Under which terms."""
     folds: NDArray[np.int64]
     """(N,) the fold of each row."""
@@ -146,6 +162,15 @@ class Stage:
         self.terms.say(f"choosing how many {kind} examples are shown", 0 if fold is None else fold + 1, self.used)
         return Shots(kind, best_count(self.backbone, rows, groups, kind, self.counts, asked))
 
+    @cached_property
+    def targets(self) -> AnyTargets:
+        """What is wanted of the rows that are held out."""
+        return self.terms.task.targets([self.rows[i] for i in self.held.tolist()], self.terms.choices)
+
+    def measured(self, arm: Held) -> Measured:
+        """An arm in the metric that arms are compared by."""
+        return self.terms.metric.of(arm.outputs, self.targets)
+
     @property
     def held(self) -> NDArray[np.int64]:
         """Rows that are held out in turn."""
@@ -166,7 +191,7 @@ class Stage:
     def learned(
         self, lesson: Lesson, recipe: TokenRecipe, updates: int, fold: int | None,
         watch: Callable[[Update, TokenBody], bool] = lambda update, body: False, more: Sequence[int] = (),
-    ) -> Spoken:  # fmt: skip
+    ) -> TunedLanguage:  # fmt: skip
         """A recipe on all rows, or without those of a fold.
 
         Args:
@@ -188,11 +213,11 @@ class Stage:
             return watch(update, body)
 
         rows = np.append(rows, np.array(more, np.int64))
-        return speak(self.backbone, lesson, rows, recipe, settings, checkpoint=file, progress=tell)
+        return fit_recipe(self.backbone, lesson, rows, recipe, settings, checkpoint=file, progress=tell)
 
 
 def stage_of(
-    backbone: LanguageBackbone, rows: Sequence[Conversation], groups: NDArray[np.int64] | None, terms: SpeakingTerms
+    backbone: LanguageBackbone, rows: Sequence[Conversation], groups: NDArray[np.int64] | None, terms: LanguageTerms
 ) -> tuple[Stage, list[str]]:
     """Deal the rows into folds, and say what the model does to them."""
     tokens = [backbone.chat.tokens(row, backbone.context) for row in rows]
@@ -235,7 +260,8 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
         OptionError: something was named that cannot be tried.
     """
     terms = stage.terms
-    decided = _decided(terms, stage.used)
+    decisions = Decisions.read(terms.checkpoints)
+    decided = _earlier(decisions, terms, stage.used)
     if decided is not None:  # a resumed run does what it began, however fast the machine is now
         stage.used, stage.counts, stage.choosing = decided.used, decided.counts, decided.choosing
         return dict(decided.updates)
@@ -252,30 +278,31 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
     shows = "in-context" in terms.wanted
     once, row = _pass(stage) if terms.budget and (tried or shows) else (0.0, 0.0)
     once *= 1 + len(terms.choices)
-    chosen = _choose_from(stage, once, row) if shows else 0.0
-    left = terms.budget - once - (_asking(once, stage.counts) if shows else 0.0) - chosen
     made, long = _replaying(stage, [terms.recipes[name] for name in tried], row)
-    left -= made
 
     def cost(used: int, updates: int) -> float:
+        """Seconds for the trainings of so many folds and of all rows, and for asking what came of them."""
         recipes = [terms.recipes[name] for name in tried]
         each = [
             _UPDATE * updates * (factor * row * min(recipe.batch, len(stage.rows)) + long * recipe.beside)
             + row * COST * tries(recipe.invents, len(stage.rows))
             for recipe in recipes
         ]
-        return used * sum(each) + max(each)
+        return used * sum(each) + max(each, default=0.0) + len(tried) * once
 
-    fewest = _fewest(stage)
-    while tried and (least := cost(fewest, wanted)) > left:
-        fits = int(wanted * left / least) if left > 0 else 0
-        if len(tried) == 1 and fits >= LEAST_UPDATES and terms.updates is None:
-            wanted = fits
-            break
-        needed = cost(fewest, terms.updates or LEAST_UPDATES) + terms.budget - left
-        refused[tried.pop()] = f"it needs a budget of about {_time(1.1 * needed)} here"
+    # What learns is set aside first: prompts with examples get what it leaves.
+    fewest, least = _fewest(stage), terms.updates or LEAST_UPDATES
+    left = terms.budget - once - made
+    while tried and cost(fewest, least) > left:
+        needed = 1.1 * (cost(fewest, least) + terms.budget - left)
+        refused[tried.pop()] = f"it needs about {_time(needed)} here; run `{terms.again(budget=_round(needed))}`"
+    if shows:
+        left -= _choose_from(stage, once, row, left - cost(fewest, least)) + _asking(once, stage.counts)
     if tried:
-        stage.used = max(used for used in range(fewest, stage.used + 1) if used == fewest or cost(used, wanted) <= left)
+        if terms.updates is None and (share := left / cost(fewest, wanted)) < 1:
+            wanted = max(LEAST_UPDATES, int(wanted * share))
+        fits = [used for used in range(fewest, stage.used + 1) if used == fewest or cost(used, wanted) <= left]
+        stage.used = max(fits)
         notes.append(
             f"{', '.join(tried)}: {wanted} updates of {terms.recipes[tried[0]].batch} rows on each of {stage.used} "
             f"folds and on all rows, about {_time(cost(stage.used, wanted))}."
@@ -285,9 +312,9 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
             raise OptionError(f"{name} cannot be tried: {why}. Leave it out, or change that.")
         notes.append(f"{name} was not tried: {why}.")
     updates = dict.fromkeys(tried, wanted)
-    if terms.checkpoints is not None:
-        made_of = {"used": stage.used, "updates": updates, "counts": stage.counts, "choosing": stage.choosing}
-        keep(terms.checkpoints / _DECIDED, json.dumps(made_of).encode())
+    decisions.keep(
+        _PLANNED, {"used": stage.used, "updates": updates, "counts": list(stage.counts), "choosing": stage.choosing}
+    )
     return updates
 
 
@@ -301,18 +328,16 @@ class _Decided:
     choosing: int
 
 
-def _decided(terms: SpeakingTerms, most: int) -> _Decided | None:
+def _earlier(decisions: Decisions, terms: LanguageTerms, most: int) -> _Decided | None:
     """What an earlier try decided on, of at most so many folds; None where it is damaged, and is decided anew."""
-    if terms.checkpoints is None or not (terms.checkpoints / _DECIDED).is_file():
-        return None
+    raw: Any = decisions.made.get(_PLANNED)
     try:
-        raw = parsed(terms.checkpoints / _DECIDED)
-        found = checked(_Decided(raw["used"], raw["updates"], tuple(raw["counts"]), raw["choosing"]))
-    except FAILURES:  # damaged when the machine went down
+        plan = checked(_Decided(raw["used"], raw["updates"], tuple(raw["counts"]), raw["choosing"]))
+    except FAILURES:  # none yet, or damaged when the machine went down
         return None
-    known = set(found.updates) <= set(terms.recipes) and all(count > 0 for count in found.updates.values())
-    sound = 1 <= found.used <= most and found.counts and min(found.counts) >= 0 and found.choosing >= 0
-    return found if known and sound else None
+    known = set(plan.updates) <= set(terms.recipes) and all(count > 0 for count in plan.updates.values())
+    sound = 1 <= plan.used <= most and plan.counts and min(plan.counts) >= 0 and plan.choosing >= 0
+    return plan if known and sound else None
 
 
 def _asking(once: float, counts: Sequence[int]) -> float:
@@ -320,13 +345,14 @@ def _asking(once: float, counts: Sequence[int]) -> float:
     return once * len(KINDS) * (1 + max(counts))
 
 
-def _choose_from(stage: Stage, once: float, row: float) -> float:
+def _choose_from(stage: Stage, once: float, row: float, seconds: float) -> float:
     """Decide which numbers of examples are compared, and on how many rows: the more of both, the more time there is.
 
     Args:
         stage: where it is written down.
         once: seconds for asking about all rows without examples.
         row: seconds for reading a row.
+        seconds: how long prompts with examples may take in all.
 
     Returns:
         What it takes, in seconds.
@@ -337,8 +363,9 @@ def _choose_from(stage: Stage, once: float, row: float) -> float:
     stage.counts, times = (min(Shots.count, counts[-1]),), len(KINDS) * (stage.used + 1)
     while stage.terms.budget and len(counts) > 1:
         each = row * times * sum(1 + k for k in counts)
-        rows = int(min(_ASKED, learned, _CHOOSING * stage.terms.budget / max(each, 1e-9)))
-        if rows >= _LEAST and _asking(once, counts) <= _ASKING * stage.terms.budget:
+        rows = int(min(_ASKED, learned, min(_CHOOSING * stage.terms.budget, seconds) / max(each, 1e-9)))
+        asking = _asking(once, counts)
+        if rows >= _LEAST and asking <= _ASKING * stage.terms.budget and rows * each + asking <= seconds:
             stage.counts, stage.choosing = tuple(counts), rows
             return rows * each
         counts.pop()
@@ -373,6 +400,11 @@ def _replaying(stage: Stage, recipes: Sequence[TokenRecipe], row: float) -> tupl
     made, long = replay_costs(stage.backbone)
     token = row * len(stage.tokens) / sum(len(tokens.ids) for tokens in stage.tokens)
     return made * token, long * token
+
+
+def _round(seconds: float) -> str:
+    """A budget to type that is not below so many seconds."""
+    return f"{np.ceil(seconds / 10) * 10:.0f}s" if seconds < 100 else f"{np.ceil(seconds / 60):.0f}min"
 
 
 def _time(seconds: float) -> str:

@@ -69,7 +69,7 @@ def offers(
     notes: list[str] = []
     found: list[Offer] = []
     if budget <= 0:
-        return found, ["Weights stay as they are: the budget is 0."] if named else notes
+        return found, ["Weights stay as they are: the budget leaves no time to move them."] if named else notes
     if shelf.data.pairs:
         return found, ["Weights stay as they are: what moves them reads one text, got pairs."] if named else notes
     targets = frozen.rows.targets

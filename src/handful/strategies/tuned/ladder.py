@@ -18,18 +18,17 @@ from handful.evaluation.decision import Decided, Prior, decide
 from handful.evaluation.selection import composed, halved
 from handful.evaluation.verdicts import Held
 from handful.features.view import MOVED, Matrix, View
+from handful.progress import Say
 from handful.strategies.frozen.ensemble import Linear, pooled_with
 from handful.strategies.frozen.rung import Frozen
+from handful.strategies.resume import Decisions
 from handful.strategies.tuned.activation_cache import Shelf
 from handful.strategies.tuned.cost import Offer, offers
 from handful.strategies.tuned.cross_fit import HeldOut, hold_out
 from handful.strategies.tuned.fit import Adapted, adapt, fitted
 from handful.strategies.tuned.hyperparameters import GoOn, Race, Trial, near, suggested
-from handful.strategies.tuned.resume import Decisions
 from handful.strategies.tuned.strategy import Tuned
 from handful.training.loop import Update
-
-Say = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from handful.errors import DataError
 from handful.evaluation.curves import Needs
 from handful.evaluation.intervals import interval
 from handful.evaluation.metrics import share
-from handful.tasks.base import Baseline, Floats, Targets, Task, named_width
+from handful.tasks.base import Baseline, Floats, HeadTask, Targets, named_width
 from handful.tasks.classification import conformal, softmax
 from handful.tasks.classification.conformal import Sets
 from handful.tasks.classification.details import ClassDetails, needs_of
@@ -23,8 +23,8 @@ from handful.tasks.classification.metrics import METRICS, answered, mean_confusi
 
 
 @dataclass(frozen=True)
-class Classification(Task):
-    """Every item is of one class; see ``tasks.base.Task``. Outputs are probabilities (..., N, C), rows sum to 1."""
+class Classification(HeadTask):
+    """Every item is of one class; see ``tasks.base.HeadTask``. Outputs are probabilities (..., N, C), rows sum to 1."""
 
     name: ClassVar[str] = "classification"
     metrics: ClassVar = METRICS

@@ -1,4 +1,4 @@
-"""Decisions: what a run tried and what it left out for want of time, so that a resumed one decides the same."""
+"""What a run decided for want of time, kept in one file, so that a resumed one decides the same."""
 
 from __future__ import annotations
 
@@ -7,27 +7,35 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from handful.atomic import keep
 from handful.readback import FAILURES, parsed
 
+FILE = "decisions.json"
+
 
 @dataclass
 class Decisions:
-    """What was tried and what was left out for want of time: a resumed run decides as the interrupted one did."""
+    """What a run tried and left out, and with how much of everything."""
 
-    made: dict[str, bool]
-    """What was asked about → whether it was tried."""
+    made: dict[str, Any]
+    """What was decided → the decision, as JSON has it."""
     file: Path | None
-    """Where they are kept; nowhere where the run cannot be resumed."""
+    """Where they are kept."""
 
     @classmethod
     def read(cls, folder: Path | None) -> Decisions:
         """Those of an interrupted run; none where there are none yet, or where their file is damaged."""
         if folder is None:
             return cls({}, None)
-        file = folder / "decisions.json"
-        return cls(_json(file), file)
+        return cls(_json(folder / FILE), folder / FILE)
+
+    def keep(self, name: str, decision: Any) -> None:
+        """Write down a decision."""
+        self.made[name] = decision
+        if self.file is not None:
+            keep(self.file, json.dumps(self.made).encode())
 
     def within(self, ends: float) -> Callable[[str, float], bool]:
         """Whether something that takes so many seconds is tried, where all has to end at a time."""
@@ -35,17 +43,14 @@ class Decisions:
 
     def go(self, name: str, affordable: bool) -> bool:
         """Whether a strategy is tried."""
-        if name not in self.made:
-            self.made[name] = affordable
-            if self.file is not None:
-                keep(self.file, json.dumps(self.made).encode())
-        return self.made[name]
+        if not isinstance(self.made.get(name), bool):
+            self.keep(name, affordable)
+        return bool(self.made[name])
 
 
-def _json(file: Path) -> dict[str, bool]:
+def _json(file: Path) -> dict[str, Any]:
     try:
-        found = parsed(file)
+        made = parsed(file)
     except FAILURES:  # none yet, or damaged when the machine went down: what it held is decided anew
         return {}
-    made = isinstance(found, dict) and all(isinstance(value, bool) for value in found.values())
-    return found if made else {}
+    return made if isinstance(made, dict) else {}

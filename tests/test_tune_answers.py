@@ -10,9 +10,9 @@ import transformers
 
 import handful
 from handful.errors import BundleError, OptionError
-from handful.evaluation.answer_scores import AnswerScores
-from handful.export.record import is_speaker
-from handful.export.speaker import Speaker
+from handful.evaluation.scores import Scores
+from handful.export.language_model import LanguageModel
+from handful.export.record import is_language
 
 WORDS = "cat dog sun sea car tree bee hat map pen cup box".split()  # noqa: SIM905
 
@@ -35,10 +35,10 @@ def test_a_run_is_saved_read_back_and_says_the_same(run, tmp_path):
     folder = run.save(tmp_path / "run")
     parts = {"scores.json", "findings.json", "plan.yaml", "predictions.csv", "model", "report.html", "run.log"}
     assert {part.name for part in folder.iterdir()} == parts
-    back = Speaker.load(folder)
+    back = LanguageModel.load(folder)
     asked = ["say cat", [{"role": "user", "content": "say dog"}]]
     assert back.predict(asked) == run.model.predict(asked)
-    assert AnswerScores.read(folder / "scores.json").chosen == run.scores.chosen
+    assert Scores.read(folder / "scores.json").chosen == run.scores.chosen
     with (folder / "predictions.csv").open() as stream:
         written = list(csv.DictReader(stream))
     assert sorted(row["input"] for row in written) == sorted(f"say {word}" for word in WORDS)
@@ -48,20 +48,20 @@ def test_a_run_is_saved_read_back_and_says_the_same(run, tmp_path):
 def test_a_run_says_how_many_examples_it_shows_and_its_model_shows_as_many(tmp_path, monkeypatch):
     from handful.strategies.language import answering
 
-    monkeypatch.setattr(answering, "chosen_of", lambda arms, *rest: arms[1])
+    monkeypatch.setattr(answering, "best_beyond_doubt", lambda arms, *rest: 1)
     made = [{"prompt": f"say {word}", "response": word.upper()} for word in WORDS]
     run = handful.tune(made, backbone="toy-language", strategies="in-context", budget="2 min")
     assert run.scores.chosen == "nearest"
-    back = AnswerScores.read(run.save(tmp_path / "run") / "scores.json")
-    assert [arm.shown for arm in back.arms] == [arm.shown for arm in run.scores.arms]
-    assert f"{run.scores.chosen} shows " in str(back)
-    assert Speaker.load(tmp_path / "run").shots.count in (1, 2, 4, 8)
-    assert " examples</small>" in (tmp_path / "run" / "report.html").read_text()
+    back = Scores.read(run.save(tmp_path / "run") / "scores.json")
+    assert [arm.setting for arm in back.arms] == [arm.setting for arm in run.scores.arms]
+    assert set(back.arms[1].setting["examples shown"]) <= {1, 2, 4, 8}
+    assert LanguageModel.load(tmp_path / "run").shots.count in (1, 2, 4, 8)
+    assert "<dt>examples shown</dt>" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_a_report_names_every_arm_and_escapes_what_rows_say(run, tmp_path):
     page = (run.save(tmp_path / "run") / "report.html").read_text()
-    assert all(f"{arm.name}<br>" in page for arm in run.scores.arms)
+    assert all(f">{arm.name}</th>" in page for arm in run.scores.arms)
     assert "http" not in page.replace("http-equiv", "")
     made = [
         {"prompt": f"<script>alert({i})</script> say", "response": f"<b>{word}</b>"} for i, word in enumerate(WORDS)
@@ -73,7 +73,7 @@ def test_a_report_names_every_arm_and_escapes_what_rows_say(run, tmp_path):
 
 
 def test_what_moved_merges_into_a_folder_that_transformers_loads(run, tmp_path):
-    assert run.model.tuner == "blocks"
+    assert run.model.moved.tuner == "blocks"
     run.model.merged(tmp_path / "merged")
     model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "merged")
@@ -94,7 +94,7 @@ def test_the_command_line_goes_from_rows_to_answers(rows, tmp_path, handful):
     assert answered.code == 0, answered.err
     assert answered.out.splitlines()[0] == "input,answer"
     assert len(answered.out.splitlines()) == 1 + len(WORDS)
-    assert "answer loss" in handful("report", str(out)).out
+    assert "nats per token" in handful("report", str(out)).out
     plain = handful("export", str(out), "--out", str(tmp_path / "x"))
     assert (plain.code, "add --merge" in plain.err) == (1, True)
     assert handful("export", str(out), "--out", str(tmp_path / "x"), "--merge").code == 0
@@ -136,24 +136,25 @@ def test_a_run_that_was_killed_goes_on_to_the_same_model(rows, tmp_path):
     assert [file.name for file in kept] == ["full-0.safetensors", "full-1.safetensors"]
     resumed = tuned("cut", resume=True)
     assert resumed.scores.estimate == whole.scores.estimate
-    assert all((resumed.model.delta[name] == value).all() for name, value in whole.model.delta.items())
+    assert all((resumed.model.moved.delta[name] == value).all() for name, value in whole.model.moved.delta.items())
     resumed.save(tmp_path / "cut")
     assert not (tmp_path / ".cut.training").exists()
 
 
 def test_test_rows_are_kept_for_the_end(monkeypatch):
-    from handful.strategies.language import answering
+    from handful.strategies.language import asking
 
     made = [
         {"prompt": f"say {word}", "response": word.upper(), "split": "test" if i < 4 else "train"}
         for i, word in enumerate(WORDS)
     ]
     seen = []
-    real = answering.tokens_of
-    monkeypatch.setattr(answering, "tokens_of", lambda rows, *rest: seen.extend(rows) or real(rows, *rest))
+    real = asking.tokens_of
+    monkeypatch.setattr(asking, "tokens_of", lambda rows, *rest: seen.extend(rows) or real(rows, *rest))
     run = handful.tune(made, backbone="toy-language", budget=0)
     assert (len(run.data), run.scores.test_n) == (8, 4)
-    assert not {row.answer for row in seen} & {word.upper() for word in WORDS[:4]}
+    assert {row.answer for row in seen[-4:]} == {word.upper() for word in WORDS[:4]}  # once, at the end
+    assert not {row.answer for row in seen[:-4]} & {word.upper() for word in WORDS[:4]}
     assert run.scores.sentence.startswith("On the 4 test rows: 4.")
 
 
@@ -176,7 +177,7 @@ def test_a_table_can_be_learned_as_language(tmp_path, handful):
     done = handful("tune", str(file), "--as", "language", "--backbone", "toy-language", "--budget", "0", "--json")
     assert done.code == 0, done.err
     scores = json.loads(done.out)
-    assert scores["task"] == "language"
+    assert scores["task"] == "generation"
     assert all(0 <= arm["metrics"]["accuracy"]["value"] <= 1 for arm in scores["arms"])
 
 
@@ -288,17 +289,20 @@ def test_a_judge_of_two_answers_scores_the_test_rows_too():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda raw: {**raw, "format": 99}, "must have format 2, got 99"),
+        (lambda raw: {**raw, "format": 99}, "must have format 6, got 99"),
         (lambda raw: {**raw, "arm": "other"}, "was changed after it was written"),
-        (lambda raw: {**raw, "task": "classification"}, "must hold a language model, got classification"),
+        (
+            lambda raw: {**raw, "kind": "head", "task": "classification"},
+            "must hold a language model, got classification",
+        ),
     ],
 )
 def test_a_changed_model_is_refused(run, tmp_path, change, said):
     record = run.save(tmp_path / "run") / "model" / "bundle.json"
-    assert is_speaker(tmp_path / "run")
+    assert is_language(tmp_path / "run")
     record.write_text(json.dumps(change(json.loads(record.read_text()))))
     with pytest.raises(BundleError, match=said):
-        Speaker.load(tmp_path / "run")
+        LanguageModel.load(tmp_path / "run")
 
 
 def test_changed_weights_are_refused(run, tmp_path):
@@ -307,17 +311,17 @@ def test_changed_weights_are_refused(run, tmp_path):
     content[-1] ^= 1
     file.write_bytes(bytes(content))
     with pytest.raises(BundleError, match="was changed after it was written: its hash differs"):
-        Speaker.load(tmp_path / "run")
+        LanguageModel.load(tmp_path / "run")
 
 
 def test_another_backbone_than_the_one_it_was_made_with_is_refused(run):
-    made = Speaker(arm="base", backbone_name="toy-language", fingerprint="0" * 16)
+    made = LanguageModel(arm="base", backbone_name="toy-language", fingerprint="0" * 16)
     with pytest.raises(BundleError, match="must be the one that the model was made with"):
         made.predict(["hi"])
 
 
 def test_examples_cannot_be_merged(run, tmp_path):
-    shown = Speaker(arm="nearest-4", backbone_name="toy-language", fingerprint="", shots=handful_shots())
+    shown = LanguageModel(arm="nearest-4", backbone_name="toy-language", fingerprint="", shots=handful_shots())
     with pytest.raises(OptionError, match="nearest-4 shows examples before each question"):
         shown.merged(tmp_path / "x")
 

@@ -1,9 +1,7 @@
-"""The Speaker: a tuned or prompted language model as data, saved without pickle, checked before it is built."""
+"""The LanguageModel: a tuned or prompted language model as data, saved without pickle, checked before it is built."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -11,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from safetensors.numpy import save as save_tensors
 
 from handful.atomic import replaced_folder
 from handful.backbones.base import default_device
@@ -20,37 +16,41 @@ from handful.backbones.chat import Tokens
 from handful.backbones.decoding import Reply, answers
 from handful.backbones.language import LanguageBackbone, Sampling
 from handful.backbones.language_folders import write_pretrained
+from handful.data.cells import shown
 from handful.data.conversations import Conversation, Message, asked
 from handful.errors import BundleError, OptionError
+from handful.evaluation.scores import Scores
 from handful.export import specimens
+from handful.export.kept_parts import Moved
 from handful.export.loading import untouched, with_moved
 from handful.export.record import (
     LANGUAGE,
     MOVED_WEIGHTS,
     RECORD,
-    digest,
     entries,
     is_backbone,
     is_moved,
     model_folder,
-    moved_of,
+    write_record,
 )
 from handful.readback import checked, damage_is
 from handful.strategies.language.in_context import KINDS, Examples, Shots
-
-FORMAT = 2
-"""Version of the files; a reader refuses what is newer than itself."""
+from handful.tasks.generation import GENERATION, Generation
+from handful.tasks.registry import TASKS
 
 _PARTS = (RECORD, MOVED_WEIGHTS, "README.md")
 
 # More tokens than any answer gets.
 _LONGEST = 1 << 20
 
+# Tuners that put something beside the weights, which no folder of plain weights can hold.
+_BESIDE = ("prefix", "prompt", "adapter")
+
 Prompt = str | Sequence[Mapping[str, Any]] | Sequence[Message]
 
 
 @dataclass
-class Speaker:
+class LanguageModel:
     """A language model that answers: a backbone, what moved in it, and the examples it is shown."""
 
     arm: str
@@ -59,12 +59,8 @@ class Speaker:
     """What it starts from."""
     fingerprint: str
     """Of the weights that it was tuned or prompted on."""
-    tuner: str | None = None
-    """Which tuner puts what moved in its place; None where nothing moved."""
-    first: int = 0
-    """How many blocks at the bottom stayed as they were."""
-    delta: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    """What moved, by name."""
+    moved: Moved | None = None
+    """What moved; None where nothing did."""
     shots: Shots | None = None
     """How examples are picked; None where none are shown."""
     rows: tuple[Conversation, ...] = ()
@@ -74,6 +70,8 @@ class Speaker:
     specimen: float | None = None
     """The loss of a public answer, in nats per token, compared with what it is when the model is first loaded; None in
     a model that was made by hand."""
+    task: Generation = GENERATION
+    """What it learned: answers, or the better of two."""
     loaded: LanguageBackbone | None = field(default=None, repr=False)
     """The model in memory, with what moved in its place."""
 
@@ -122,8 +120,8 @@ class Speaker:
 
     def _load(self) -> LanguageBackbone:
         found = untouched(self.backbone_name, LANGUAGE, self.fingerprint)
-        if self.tuner is not None:
-            found = with_moved(found, self.tuner, self.first, self.delta)
+        if self.moved is not None:
+            found = with_moved(found, self.moved.tuner, self.moved.first, self.moved.delta)
         assert isinstance(found, LanguageBackbone)
         found.to(default_device())
         if self.specimen is not None and not specimens.alike_loss(specimens.loss_of(found), self.specimen):
@@ -133,6 +131,26 @@ class Speaker:
                 "Restore the model or tune again."
             )
         return found
+
+    @property
+    def columns(self) -> tuple[str, str]:
+        """How columns of wanted answers and of answers are called."""
+        return "wanted", "answer"
+
+    def card(self, scores: Scores, source: str) -> str:
+        """The model card, in Markdown, with what a run on this source measured."""
+        weights = "its weights moved" if self.moved is not None else "its weights are as they were"
+        forgot = scores.details["answers"]["forgetting"]
+        kept = (
+            "" if forgot is None else f"Loss on general questions changed by {forgot['value']:.2f} nats per token.\n\n"
+        )
+        return (
+            "---\nlibrary_name: handful\npipeline_tag: text-generation\ntags:\n- handful\n---\n\n"
+            f"# Answers: {self.arm} on {shown(self.backbone_name)}\n\n"
+            f"Compared on {scores.n} rows with handful; {weights}.\n\n{scores.sentence}\n\n{kept}"
+            "Use it: `handful chat RUN`, `handful predict RUN new.txt`, `handful serve RUN`. Its answers may be "
+            "wrong; scores hold for rows like those it learned from, and for no others.\n"
+        )
 
     def save(self, folder: str | Path, card: str = "") -> None:
         """Write the model; raises as ``Bundle.save``."""
@@ -146,32 +164,31 @@ class Speaker:
             OSError: they cannot be written.
             BundleError: the copy read back is not what was written.
         """
-        files = {}
-        if self.tuner is not None:
-            content = save_tensors({k: np.ascontiguousarray(v) for k, v in self.delta.items()})
-            (folder / MOVED_WEIGHTS).write_bytes(content)
-            files[MOVED_WEIGHTS] = hashlib.sha256(content).hexdigest()
-        from importlib.metadata import version
-
-        record: dict[str, Any] = {
-            "format": FORMAT,
-            "written_by": f"handful {version('handful')}",
-            "task": LANGUAGE,
+        files = [] if self.moved is None else [self.moved.write(folder)]
+        record = {
             "arm": self.arm,
             "backbone": {"name": self.backbone_name, "fingerprint": self.fingerprint},
-            "moved": None if self.tuner is None else {"tuner": self.tuner, "first": self.first},
+            "moved": self.moved and self.moved.entry,
             "shots": None if self.shots is None else asdict(self.shots),
             "rows": [asdict(row) for row in self.rows] if self.shots is not None else [],
             "longest": self.longest,
             "specimen": self.specimen if self.loaded is None else specimens.loss_of(self.loaded),
-            "files": files,
         }
-        record["sha256"] = digest(record)
-        (folder / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (folder / "README.md").write_text(card or f"# {LANGUAGE}\n", encoding="utf-8")
-        copy = Speaker.load(folder)
-        if any(not np.array_equal(copy.delta[name], values) for name, values in self.delta.items()):
+        write_record(folder, LANGUAGE, self.task, record, files)
+        (folder / "README.md").write_text(card or f"# {self.task.name.capitalize()}\n", encoding="utf-8")
+        copy, own = LanguageModel.load(folder).moved, {} if self.moved is None else self.moved.delta
+        if any(copy is None or not np.array_equal(copy.delta[name], values) for name, values in own.items()):
             raise BundleError("the model was read back differently from what was written. Save it again.")
+
+    @property
+    def reads(self) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
+        """The backbone, read whole, and whether it moved."""
+        return ((self.backbone_name, (), self.moved is not None),)
+
+    @property
+    def merges(self) -> bool:
+        """Whether it can be written as a folder of plain weights."""
+        return self.moved is not None and self.moved.tuner not in _BESIDE and self.shots is None
 
     def merged(self, folder: str | Path) -> None:
         """Write a folder that plain transformers loads, with what moved folded into the weights.
@@ -189,7 +206,7 @@ class Speaker:
             write_pretrained(self.backbone, target)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Speaker:
+    def load(cls, folder: str | Path) -> LanguageModel:
         """Read a model, checking version, hashes and names before anything is built.
 
         Args:
@@ -199,13 +216,13 @@ class Speaker:
             BundleError: it is missing, changed, damaged or newer than this handful.
         """
         place = model_folder(folder)
-        record = entries(place, FORMAT, language=True)
+        record = entries(place, LANGUAGE)
 
         def refusal(why: str) -> BundleError:
             return BundleError(f"{place / RECORD} has a missing or wrong entry ({why}). Restore it or tune again.")
 
         with damage_is(refusal):
-            found = checked(cls._of(record, {} if record["moved"] is None else moved_of(place, record)))
+            found = checked(cls._of(place, record))
             if found.shots is not None and (found.shots.kind not in KINDS or found.shots.count < 1 or not found.rows):
                 raise ValueError("shots")
             if not 1 <= found.longest <= _LONGEST:
@@ -213,18 +230,17 @@ class Speaker:
         return found
 
     @classmethod
-    def _of(cls, record: dict[str, Any], delta: dict[str, NDArray[np.float32]]) -> Speaker:
-        moved, shots, backbone = record["moved"], record["shots"], record["backbone"]
-        if not is_backbone(backbone) or not is_moved(moved):
+    def _of(cls, place: Path, record: dict[str, Any]) -> LanguageModel:
+        shots, backbone, task = record["shots"], record["backbone"], TASKS[record["task"]]
+        if not is_backbone(backbone) or not is_moved(record["moved"]) or not isinstance(task, Generation):
             raise ValueError("moved" if is_backbone(backbone) else "backbone")
         rows = tuple(
             Conversation(tuple(Message(**message) for message in row["prompt"]), row["answer"])
             for row in record["rows"]
         )
         return cls(
-            record["arm"], backbone["name"], backbone["fingerprint"], moved and moved["tuner"],
-            0 if moved is None else moved["first"], delta, None if shots is None else Shots(**shots), rows,
-            record["longest"], record["specimen"],
+            record["arm"], backbone["name"], backbone["fingerprint"], Moved.read(place, record),
+            None if shots is None else Shots(**shots), rows, record["longest"], record["specimen"], task,
         )  # fmt: skip
 
 

@@ -1,0 +1,83 @@
+"""The Budget: the time of a whole run, from reading to the report, which every stage asks, spends and accounts for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+# Of the time of a run this share is kept for what comes after trainings: fitting, tests, checks, the report.
+_AFTERWARDS = 0.1
+
+# A run may pass its budget by so many seconds, or this share of it, without a word.
+_GRACE, _GRACE_SHARE = 1.0, 0.02
+
+
+class Budget:
+    """How long a run may take, and what each of its stages took."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.perf_counter) -> None:
+        """Begin to count.
+
+        Args:
+            seconds: how long the run may take in all; 0: the smallest search, and no weight moves.
+            clock: gives the seconds since any moment.
+        """
+        self.seconds = seconds
+        self.taken: dict[str, float] = {}
+        self._clock, self._start = clock, clock()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count what is done inside as a stage of the run."""
+        start = self._clock()
+        try:
+            yield
+        finally:
+            self.taken[name] = self.taken.get(name, 0.0) + self._clock() - start
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return self._clock() - self._start
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left, 0 where none are."""
+        return max(0.0, self.seconds - self.elapsed)
+
+    @property
+    def for_training(self) -> float:
+        """Seconds that are left for moving weights: a part is kept for what comes afterwards."""
+        return max(0.0, self.left - _AFTERWARDS * self.seconds)
+
+    def allows(self, seconds: float) -> bool:
+        """Whether so many seconds are left."""
+        return 0 < seconds <= self.left
+
+    @property
+    def passed(self) -> str:
+        """By how much the run passed its budget, and with what, in a sentence; empty where it did not."""
+        over = self.elapsed - self.seconds
+        if not self.seconds or over <= _GRACE + _GRACE_SHARE * self.seconds or not self.taken:
+            return ""
+        longest = max(self.taken, key=lambda name: self.taken[name])
+        return (
+            f"The run took {self.elapsed:.0f} s, {over:.0f} s more than its budget of {self.seconds:.0f} s; most of it "
+            f"went into this stage: {_STAGES.get(longest, longest)} ({self.taken[longest]:.0f} s)."
+        )
+
+
+_STAGES = {
+    "read": "reading the rows",
+    "load": "loading the backbones, which the first time also fetches them",
+    "extract": "what the backbones see in the rows, which is kept for the next run",
+    "select": "the search among frozen heads",
+    "train": "moving weights",
+    "curve": "the learning curve",
+    "fit": "fitting the model on all rows",
+    "checks": "what unsettles the model",
+    "compare": "comparing prompts and trainings",
+    "test": "the test rows",
+}
+"""Stage → what it is, in words."""

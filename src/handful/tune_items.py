@@ -1,0 +1,199 @@
+"""The verb for labelled items: heads on frozen features, then moved weights, compared on the same folds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from handful.backbones import catalog
+from handful.backbones.base import Backbone, default_device
+from handful.budget import Budget
+from handful.choices import HEADS, MOVERS, STRATEGIES
+from handful.data.dataset import Dataset
+from handful.engines import engine as engine_of
+from handful.errors import DataError, OptionError
+from handful.evaluation.intervals import Estimate, interval
+from handful.evaluation.scores import Scores
+from handful.evaluation.verdicts import assemble
+from handful.explanation import explain_doubtful
+from handful.export.bundle import Bundle
+from handful.export.packing import packed_frozen, packed_winner, with_reference
+from handful.features.feature_set import FeatureSet, extract_all
+from handful.inspection.audit import audit
+from handful.inspection.findings import by_cost
+from handful.inspection.profile import findings as find_faults
+from handful.plan import Plan
+from handful.progress import Say
+from handful.robustness import forgotten, slices_of, unsettled
+from handful.run import Run, Training, checkpoints_for
+from handful.seeding import generator
+from handful.strategies.frozen.learning_curve import forecast
+from handful.strategies.frozen.rung import Frozen, SearchTerms, climb
+from handful.strategies.registry import frozen_names
+from handful.strategies.tuned.ladder import Terms, ascend
+from handful.tasks.base import HeadTask
+from handful.tasks.registry import head_task
+from handful.training.devices import mixed_precision_of
+
+
+def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged: bool) -> Run:
+    """Compare ways to answer labelled items, and keep what is expected to be best.
+
+    Args:
+        data: labelled items.
+        plan: the resolved options.
+        budget: the time of the run, of which reading was the first stage.
+        progress: told how far things are.
+        judged: whether a function was given as the metric, which no labels can follow.
+
+    Raises:
+        DataError: the rows cannot be used.
+        OptionError: an option cannot work.
+        WeightsError: a backbone is not there and cannot be fetched.
+    """
+    if data.labels is None:
+        raise DataError(f"{data.source} must have labels to learn from, got none. Name the column with label=.")
+    task = head_task(data.task)
+    if "metric" not in plan.origins:
+        plan = replace(plan, metric=task.headline.name)
+    _check_follows(plan, task, judged)
+    _check_reads(plan, data)
+    engine = engine_of(plan.engine)
+    train, test = _parts(data)
+    task.read(data.take(train).labels or (), data.source)  # what nothing can be learned from is refused at once
+    with budget.stage("load"):
+        backbones = load_backbones(plan.backbone, data.modality)
+    with budget.stage("extract"):
+        given_classes = data.take(train).classes
+        data, sight = extract_all(data, backbones, progress)
+        findings = by_cost([*find_faults(data), *audit(data, sight, plan.seed).findings])
+    train, test = _parts(data)
+    learning = data.take(train)
+    if data.one_class_each:
+        _check_classes(given_classes, learning)
+    # The names of classes that only test rows have are left out: there is nothing to learn them from.
+    named = [i for i, name in enumerate(data.classes) if name in set(learning.classes)]
+
+    seen = sight.take(train).take_classes(named)
+    targets = task.read(learning.labels or (), learning.source)
+    with budget.stage("select"):
+        terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, partial(progress, "comparing heads"))
+        frozen = climb(targets, learning, seen, terms)
+    base = frozen.model.view.backbones[0]
+    with budget.stage("train"):
+        wanted = [name for name in plan.strategies if name in MOVERS]
+        left = budget.for_training
+        above_terms = Terms(
+            wanted, "strategies" in plan.origins, left, plan.seed, progress, plan.trials, plan.budget > Plan.budget,
+            checkpoints_for(plan, learning, backbones[base].fingerprint),
+        )  # fmt: skip
+        above = ascend(learning, backbones[base], frozen, above_terms)
+    with budget.stage("curve"):
+        curve = forecast(frozen, seen, generator(plan.seed, "curve"))
+    with budget.stage("fit"):
+        model = packed_winner(above, frozen, learning, seen, backbones)
+        tested = _test(model, data.take(test), sight.take(test), plan) if test else None
+        whole = frozen.whole if above.whole is None else above.whole
+        chosen = frozen.arm if above.chosen is None else above.chosen.name
+        scores = assemble(
+            above.arms, whole, chosen, replace(frozen.rows, folds=0 if above.whole is None else frozen.few.count),
+            metric=task.metrics[plan.metric], protocol=frozen.protocol if above.whole is None else frozen.few.protocol,
+            rng=generator(plan.seed, "bootstrap"), curve=curve,
+        )  # fmt: skip
+    scores = scores if tested is None else scores.tested(tested, len(test))
+    model = with_reference(model, frozen, whole, backbones, learning.items if plan.carry_items else ())
+    answers = task.held_out(whole, targets, frozen.rows.positions)
+    # What changes and hidden parts do to answers is told to the percent, for which rounded products will do.
+    with budget.stage("checks"), mixed_precision_of(backbones[base]):
+        scores = replace(scores, slices=slices_of(learning, whole, frozen.rows, plan.seed))
+        checked = budget.left > 0
+        if checked:
+            scores = _unsettled(scores, model, frozen, learning, data.take(test), backbones, plan.seed)
+        explained = explain_doubtful(model, learning, answers) if budget.left > 0 else {}
+    scores = replace(scores, seconds=dict(budget.taken))
+    notes = [f"{len(frozen.found.outcomes)} settings were compared on the same folds.", *above.notes]
+    if plan.budget and not checked:
+        notes.append("What slight changes do to answers was left out: no time of the budget was left for it.")
+    notes += [budget.passed] if budget.passed else []
+    return Run(
+        learning, plan, tuple(findings), scores, answers, model, tuple(notes),
+        tuple(Training.of(rung) for rung in above.rungs), tuple(trial.record() for trial in above.trials), explained,
+    )  # fmt: skip
+
+
+def _check_follows(plan: Plan, task: HeadTask, judged: bool) -> None:
+    """Refuse options that labelled items of a task cannot follow."""
+    answers = [name for name in plan.strategies if name not in STRATEGIES]
+    if answers:
+        raise OptionError(
+            f"strategies {', '.join(answers)} must be given rows with answers (prompt and response), got labelled "
+            "items. Leave them out, or learn to write the labels with modality='language' (--as language)."
+        )
+    if plan.anti_forgetting:
+        raise OptionError(
+            f"anti-forgetting {plan.anti_forgetting} is for language models, got labelled items. Leave it out; "
+            "strategies soup and wise do the like."
+        )
+    if judged or plan.metric not in task.metrics:
+        got = "a function" if judged else repr(plan.metric)
+        raise OptionError(f"metric of {task.name} must be one of {', '.join(task.metrics)}, got {got}. Choose one.")
+    if "distilled" in plan.strategies and "strategies" in plan.origins and not task.distils:
+        raise OptionError(f"strategy distilled learns probabilities of classes, got {task.name}. Leave it out.")
+    known = [name for name in HEADS if name in frozen_names(task)]
+    others = [name for name in plan.strategies if name in HEADS and name not in known]
+    if others and not set(HEADS) <= set(plan.strategies):
+        raise OptionError(
+            f"strategies {', '.join(others)} are not for {task.name}. Choose among {', '.join(known)} and those that "
+            "move weights."
+        )
+
+
+def _check_reads(plan: Plan, data: Dataset) -> None:
+    """Refuse strategies that cannot read the items."""
+    if data.pairs and "strategies" in plan.origins and (movers := [name for name in plan.strategies if name in MOVERS]):
+        raise OptionError(
+            f"strategies {', '.join(movers)} read one text, got pairs of texts from {data.source}. Leave them out."
+        )
+
+
+def _unsettled(
+    scores: Scores, model: Bundle, frozen: Frozen, data: Dataset, test: Dataset, backbones: Mapping[str, Backbone],
+    seed: int,
+) -> Scores:  # fmt: skip
+    """The scores with what slight changes do to the model that is shipped, and what it forgot."""
+    below = None if model.moved is None else packed_frozen(frozen, data, backbones)
+    changes = unsettled(model, below, data, test, frozen.rows.groups, seed)
+    return replace(scores, stability=changes, kept=forgotten(model, data, seed))
+
+
+def load_backbones(wanted: str, modality: str) -> dict[str, Backbone]:
+    """Load what ``--backbone`` names: one, several joined by commas, or ``auto`` for the default ones."""
+    given = [name.strip() for name in wanted.split(",") if name.strip()]
+    names = catalog.defaults(modality) if wanted == "auto" else [catalog.located(name) for name in given]
+    device = default_device()
+    return {name: catalog.load(name, modality).to(device) for name in names}
+
+
+def _parts(data: Dataset) -> tuple[list[int], list[int]]:
+    """Positions of the rows to learn from and of the rows kept for the test."""
+    test = [i for i, part in enumerate(data.split or ()) if part == "test"]
+    kept = set(test)
+    return [i for i in range(len(data)) if i not in kept], test
+
+
+def _check_classes(before: Sequence[str], learning: Dataset) -> None:
+    """Refuse to go on without a class whose rows to learn from turned out to be unreadable, all of them."""
+    lost = sorted(set(before) - set(learning.classes))
+    if lost:
+        raise DataError(
+            f"class {lost[0]!r} in {learning.source} has no readable row to learn from left; the first unreadable one "
+            f"is {next(iter(learning.unreadable.values()))}. Repair its rows or remove the class."
+        )
+
+
+def _test(model: Bundle, data: Dataset, sight: FeatureSet, plan: Plan) -> Estimate:
+    moved = model.moved is not None
+    outputs = model.answer(data.items)[0] if moved else model.outputs_of(model.view.matrix(sight.items))
+    answers, targets = model.task.against(outputs, data.labels or (), model.labels)
+    return interval(model.task.metrics[plan.metric].of(answers[None], targets), rng=generator(plan.seed, "test"))
