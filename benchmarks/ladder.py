@@ -28,6 +28,7 @@ from handful.strategies.frozen.heads import Logistic
 from handful.strategies.registry import movers
 from handful.strategies.tuned.activation_cache import activations_for
 from handful.strategies.tuned.fit import adapt
+from handful.strategies.tuned.fit import start as untouched
 from handful.strategies.tuned.ladder import Terms, ascend, shipped
 from handful.strategies.tuned.recipe import Recipe
 from handful.strategies.tuned.strategy import Tuned
@@ -117,7 +118,9 @@ def one_draw(
         above = ascend(data, backbone, frozen, Terms(MOVERS, named=False, budget=budget, seed=seed))
         took, chosen = below + time.perf_counter() - start, frozen.arm
         if above.chosen is not None and above.final is not None:
-            recipe, body = above.chosen.strategy.recipe(), above.final.body
+            recipe = above.chosen.strategy.recipe()
+            body = untouched(ours.ready(recipe)[0], recipe)
+            recipe.tuner.load(body, above.final.delta)
             base, depth = frozen.model.view.backbones[0], len(backbone.blocks)
             model = shipped(above.chosen, frozen, base, depth, ours.features(body, recipe))
             moved = {(base + MOVED, depth): asked.features(body, recipe)}

@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 import handful
+from handful import api
 from handful.data.dataset import Dataset
+from handful.engines import Inline, Processes
 from handful.errors import DataError, OptionError
 
 QUICK = dict(backbone="toy-text", budget=0, strategies="centroid,ridge")
@@ -190,7 +192,9 @@ def test_with_and_without_the_cache_the_numbers_are_the_same(rows, own_cache):
     assert numbers(handful.tune(rows[0], labels=rows[1], **QUICK)) == numbers(first)
 
 
-def test_processes_find_what_threads_find(table):
+def test_processes_find_what_threads_find(table, monkeypatch):
+    trained_on, real = [], api.ascend
+    monkeypatch.setattr(api, "ascend", lambda *given: trained_on.append(type(given[3].engine)) or real(*given))
     here, there = (
         handful.tune(
             table(), plan=handful.Plan.resolve({"backbone": "toy-text", "strategies": "svm", "engine": engine})
@@ -198,6 +202,7 @@ def test_processes_find_what_threads_find(table):
         for engine in ("inline", "processes")
     )
     assert numbers(here) == numbers(there)
+    assert trained_on == [Inline, Processes]
 
 
 # Test rows ---------------------------------------------------------------------------------------------------------

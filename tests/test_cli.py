@@ -438,8 +438,16 @@ def work(process):
         os.kill(process, signal.SIGINT)
     threading.Event().wait(60)
 
+def work_large(process, job):
+    work(process)
+
 def busy(engine):
-    list(engines.engine(engine).map(work, [os.getpid()] * 3))
+    name, _, large = engine.partition(" ")
+    with engines.engine(name) as found:
+        if large:
+            list(found.map_large(work_large, os.getpid(), range(3)))
+        else:
+            list(found.map(work, [os.getpid()] * 3))
 
 if __name__ == "__main__":
     cli.app.command(busy, name="busy")
@@ -447,7 +455,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("engine", ["inline", "processes"])
+@pytest.mark.parametrize("engine", ["inline", "processes", "processes large"])
 def test_ctrl_c_waits_for_nobody_and_a_second_one_changes_nothing(tmp_path, signals, engine):
     """The jobs interrupt the run and go on for a minute; whoever waits for them waits too long."""
     (tmp_path / "busy.py").write_text(BUSY)

@@ -11,6 +11,7 @@ from handful.backbones.base import Backbone, default_device
 from handful.budget import Budget
 from handful.choices import HEADS, MOVERS, STRATEGIES
 from handful.data.dataset import Dataset
+from handful.engines import Engine
 from handful.engines import engine as engine_of
 from handful.errors import DataError, OptionError
 from handful.evaluation.intervals import Estimate, interval
@@ -59,7 +60,12 @@ def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged:
         plan = replace(plan, metric=task.headline.name)
     _check_follows(plan, task, judged)
     _check_reads(plan, data)
-    engine = engine_of(plan.engine)
+    with engine_of(plan.engine) as engine:
+        return _compared(data, plan, task, budget, progress, engine)
+
+
+def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progress: Say, engine: Engine) -> Run:
+    """The run of rows and options that fit each other."""
     train, test = _parts(data)
     task.read(data.take(train).labels or (), data.source)  # what nothing can be learned from is refused at once
     with budget.stage("load"):
@@ -86,7 +92,7 @@ def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged:
         left = budget.for_training
         above_terms = Terms(
             wanted, "strategies" in plan.origins, left, plan.seed, progress, plan.trials, plan.budget > Plan.budget,
-            checkpoints_for(plan, learning, backbones[base].fingerprint),
+            checkpoints_for(plan, learning, backbones[base].fingerprint), engine,
         )  # fmt: skip
         above = ascend(learning, backbones[base], frozen, above_terms)
     with budget.stage("curve"):

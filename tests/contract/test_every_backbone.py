@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -88,6 +89,15 @@ def test_features_are_one_row_of_finite_float32_per_item_at_every_depth(backbone
         assert vectors.ndim == 2
         assert len(vectors) == len(items)
         assert np.isfinite(vectors).all(), f"depth {depth}"
+
+
+def test_it_can_go_to_another_process(backbone, items):
+    """Where trainings run; language models train where they are."""
+    if backbone.modality == "language":
+        pytest.skip("trainings of language models stay in this process")
+    there = pickle.loads(pickle.dumps(backbone))  # noqa: S301 - made here
+    assert there.fingerprint == backbone.fingerprint
+    assert_close(there.encode(items, [1])[1], backbone.encode(items, [1])[1])
 
 
 def test_the_depths_worth_trying_exist_last_layer_first(backbone):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
@@ -18,9 +19,12 @@ from handful.backbones.toy import ToyText
 from handful.choices import METHODS, MOVERS
 from handful.errors import DataError, HandfulError, OptionError
 from handful.strategies.registry import movers
+from handful.strategies.tuned.activation_cache import activations_for
 from handful.strategies.tuned.known import EXPERIENCE
 from handful.strategies.tuned.methods.contrastive import Contrastive
 from handful.strategies.tuned.strategy import Tuned
+from handful.strategies.tuned.trainings import Part, Setup, moved
+from handful.tasks.classification import CLASSIFICATION
 from small_backbones import SmallImage, SmallText, SmallVoice
 
 WORDS = {
@@ -157,6 +161,23 @@ def test_same_rows_same_seed_same_result(fitting):
     model, items, labels = fitting
     first = model.fit(items, labels).predict_proba(items)
     assert_array_equal(clone(model).fit(items, labels).predict_proba(items), first)
+
+
+def test_a_training_that_goes_to_another_process_and_comes_back_is_the_same(made):
+    model, (items, labels) = made(), text_rows()
+    recipe, targets = model.recipe(), CLASSIFICATION.read(labels)
+    setup = Setup(targets, activations_for(model.backbone, model._values(items), targets.names, recipe), recipe)
+    part = Part(np.arange(len(items)))
+    here = moved(None, setup, part)
+    there = sent(moved(None, *sent((setup, part))))
+    assert {name: weight.tolist() for name, weight in there.delta.items()} == {
+        name: weight.tolist() for name, weight in here.delta.items()
+    }
+
+
+def sent(what):
+    """A thing as another process has it."""
+    return pickle.loads(pickle.dumps(what))  # noqa: S301 - made here
 
 
 def test_another_seed_draws_other_batches(made):

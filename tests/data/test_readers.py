@@ -365,7 +365,7 @@ def test_a_class_that_is_only_tested_is_said(make):
     )
 
 
-@pytest.mark.parametrize("name", ["group", "LanguageModel", "patient", "document", "patient_id"])
+@pytest.mark.parametrize("name", ["group", "Speaker", "patient", "document", "patient_id"])
 def test_a_group_column_is_honoured(make, name):
     data = load(make(("text", "label", name), [(*row, f"p{i % 4}") for i, row in enumerate(ANIMALS)]))
     assert data.groups == tuple(f"p{i % 4}" for i in range(12))

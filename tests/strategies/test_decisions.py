@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handful.strategies.language.memory import ModelShape
-from handful.strategies.language.stage import LanguageTerms, _earlier
+from handful.strategies.language.planning import _earlier
+from handful.strategies.language.stage import LanguageTerms
 from handful.strategies.resume import Decisions
 
 JUNK = [b"", b"{", b"[]", b"3", b"null", b'{"lora": 1}', b'["lo"]', b"\xff\xfe", b"[" * 100_000, b"9" * 5000]

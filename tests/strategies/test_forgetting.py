@@ -80,7 +80,7 @@ def test_what_is_forgotten_is_said_with_the_commands_that_help(taught, plain):
         general(taught),
         plain,
         Estimate(0.4, 0.3, 0.5),
-        lambda remedy: f"handful tune x --anti-forgetting {remedy}",
+        lambda anti_forgetting: f"handful tune x --anti-forgetting {anti_forgetting}",
     )
     assert said.startswith(
         "full forgot: the loss on 32 general questions rose by 0.40 nats per token. Half of what moved"

@@ -184,13 +184,13 @@ def failing(times, real):
     """A training that runs away once it was called so many times."""
     left = [times]
 
-    def adapt(*args, **options):
+    def training(*args, **options):
         left[0] -= 1
         if left[0] < 0:
             raise TrainingError("the loss must stay a finite number, got nan.")
         return real(*args, **options)
 
-    return adapt
+    return training
 
 
 def test_a_strategy_that_runs_away_while_it_is_timed_is_noted_and_others_go_on(helpful, monkeypatch):
@@ -222,7 +222,7 @@ def test_a_strategy_that_runs_away_on_a_fold_is_noted_and_others_go_on(helpful, 
 
 
 def test_a_choice_that_runs_away_on_all_rows_leaves_the_frozen_model(helpful, monkeypatch):
-    monkeypatch.setattr(ladder, "adapt", failing(0, ladder.adapt))
+    monkeypatch.setattr(ladder, "moved", failing(0, ladder.moved))
     found = helpful.ascend()
     assert len(found.rungs) == 1
     assert (found.chosen, found.final, found.whole) == (None, None, None)

@@ -23,7 +23,7 @@ def toy():
 
 @pytest.fixture(scope="module")
 def taught(toy):
-    return Instructed(toy, "full", updates=40, rate=1e-2).fit(PROMPTS, ANSWERS)
+    return Instructed(toy, "full", updates=40, learning_rate=1e-2).fit(PROMPTS, ANSWERS)
 
 
 def nats(model):
@@ -40,12 +40,12 @@ def test_what_was_learned_is_likelier_and_the_start_is_untouched(toy, taught):
 
 
 def test_half_of_the_way_lies_between(toy, taught):
-    none = Instructed(toy, "full", updates=40, rate=1e-2, fade=0.0).fit(PROMPTS, ANSWERS)
+    none = Instructed(toy, "full", updates=40, learning_rate=1e-2, wise_alpha=0.0).fit(PROMPTS, ANSWERS)
     assert nats(none) == pytest.approx(nats(Prompted(toy, count=0).fit(PROMPTS, ANSWERS)), rel=1e-4)
 
 
 def test_a_pull_to_the_start_moves_less(toy, taught):
-    held = Instructed(toy, "full", updates=40, rate=1e-2, l2_sp=100.0).fit(PROMPTS, ANSWERS)
+    held = Instructed(toy, "full", updates=40, learning_rate=1e-2, l2_sp=100.0).fit(PROMPTS, ANSWERS)
     start = dict(toy.blocks[0].named_parameters())["layer.mlp.up_proj.weight"]
     moved = [float((model.delta_["0.layer.mlp.up_proj.weight"] - start).norm()) for model in (held, taught)]
     assert moved[0] < 0.5 * moved[1]

@@ -42,9 +42,10 @@ def test_the_worse_half_is_given_up_early():
     assert race.finished() == [found[0], found[1], found[3]]
 
 
-def test_a_trial_that_runs_away_counts_and_stops_nothing():
+@pytest.mark.parametrize("kind", [TrainingError, MachineError])
+def test_a_trial_that_fails_counts_and_stops_nothing(kind):
     def run(strategy, go_on):
-        raise TrainingError("the loss must stay a finite number")
+        raise kind("the loss must stay a finite number")
 
     race = Race()
     trial = race.run(SupCon(), run, losses)

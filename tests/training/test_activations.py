@@ -1,5 +1,7 @@
 """Kept activations: the same numbers as a full pass, for every kind of state, whatever the company."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -211,3 +213,13 @@ def test_states_go_through_every_row_once(small):
     expected = backbone.encode([items[i] for i in rows], [2])[2]
     found = torch.stack([seen[i] for i in range(5)]).detach()
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * max(1, np.abs(expected).max()))
+
+
+def test_they_go_to_another_process_without_items_that_nobody_reads_again(small):
+    backbone, items = small
+    for kept in both(backbone, items, 1):
+        there = pickle.loads(pickle.dumps(kept))  # noqa: S301 - made here
+        assert (len(there), len(there.versions), there.cached) == (6, 1, kept.cached)
+        assert ("ants" in str(there.versions)) == ("ants" in str(items) and not kept.cached)
+        assert torch.equal(there.state([4, 1]).x, kept.state([4, 1]).x)
+        np.testing.assert_array_equal(there.frozen, kept.frozen)

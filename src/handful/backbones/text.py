@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -163,14 +164,14 @@ def fast_tokeniser(tokenizer: Tokenizer, max_length: int) -> Tokenise:
     tokenizer.enable_truncation(max_length)
     # A token that the model sees stands for 100 characters at most (longer words are one unknown token), so what is
     # cut off here would be cut off anyway, but not before all of a book had been tokenised.
-    longest = 100 * max_length
+    return partial(_ids, tokenizer, 100 * max_length)  # unlike a function made here it can go to another process
 
-    def tokenise(texts: Sequence[str]) -> list[list[int]]:
-        # Half a surrogate pair, as broken JSON brings it, is no text to the tokenizer.
-        clean = [text[:longest].encode("utf-8", "replace").decode("utf-8") for text in texts]
-        return [encoding.ids for encoding in tokenizer.encode_batch_fast(clean)]
 
-    return tokenise
+def _ids(tokenizer: Tokenizer, longest: int, texts: Sequence[str]) -> list[list[int]]:
+    """The ids of the first characters of texts."""
+    # Half a surrogate pair, as broken JSON brings it, is no text to the tokenizer.
+    clean = [text[:longest].encode("utf-8", "replace").decode("utf-8") for text in texts]
+    return [encoding.ids for encoding in tokenizer.encode_batch_fast(clean)]
 
 
 def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:

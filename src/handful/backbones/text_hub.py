@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -256,12 +257,12 @@ def _probe(tokenizer: Any) -> tuple[Tensor, Tensor]:
 def _tokenise(tokenizer: Any, longest: int) -> Tokenise:
     if tokenizer.is_fast:
         return fast_tokeniser(tokenizer.backend_tokenizer, longest)
+    return partial(_slowly, tokenizer, longest)
 
-    def tokenise(texts: Sequence[str]) -> list[list[int]]:
-        found: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"]
-        return found
 
-    return tokenise
+def _slowly(tokenizer: Any, longest: int, texts: Sequence[str]) -> list[list[int]]:
+    found: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"]
+    return found
 
 
 def _part(place: str, kind: str) -> str | None:

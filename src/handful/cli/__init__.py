@@ -97,7 +97,8 @@ def tune(
             where weights began) or replay (its own answers to general prompts are mixed in); by default none, and where
             it forgets you are told.
         as_: language: learn to write the labels of a table with a small language model.
-        engine: inline (default: here), processes (one per core) or ray (on a cluster; needs handful[ray]).
+        engine: where heads are compared and folds trained: inline (default: here, one training after the other on all
+            cores), processes (side by side, each on its share of the cores) or ray (on a cluster; needs handful[ray]).
         trials: how many further settings of the strategies that move weights to try within the budget, from a wide
             space (needs optuna); what is left of a budget of more than a minute goes into a few near the best one.
         carry_items: put a few short training items into the model, to test it with when it is loaded; whoever has the

@@ -1,15 +1,16 @@
-"""Engines: where independent fits run; the same call on one core, on all cores, in several processes or on Ray."""
+"""Engines: where independent fits run; the same calls on this machine's cores, in several processes or on Ray."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Protocol, Self, TypeVar
 
 from handful.engines.local import Inline, Processes
 from handful.errors import OptionError, suggestion
 
 __all__ = ["Engine", "Inline", "Processes", "engine"]
 
+Shared = TypeVar("Shared")
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -17,12 +18,49 @@ _NAMES = ("inline", "processes", "ray")
 
 
 class Engine(Protocol):
-    """Runs one function over many jobs."""
+    """Runs one function over many jobs.
+
+    A context: workers start when they are first needed, serve every call, and end with it, whatever they do then.
+    What an engine runs elsewhere must be picklable: functions, jobs and results.
+    """
+
+    @property
+    def here(self) -> bool:
+        """Whether large jobs run in this process, so that what they report on the way is heard."""
+
+    @property
+    def same_machine(self) -> bool:
+        """Whether jobs read and write the files of this machine."""
+
+    def __enter__(self) -> Self:
+        """The engine itself."""
+
+    def __exit__(self, *raised: object) -> None:
+        """End the workers."""
 
     def map(self, fn: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
-        """Give the results in the order of the jobs; an error carries the job it came from as a note.
+        """Give the results of many small jobs in their order; an error carries the job it came from as a note.
 
-        An error, an interruption or a reader that has seen enough cancels the jobs that are left.
+        Each job has one core. An error, an interruption or a reader that has seen enough cancels the jobs that are
+        left.
+
+        Raises:
+            MachineError: a worker ended before its job was done.
+        """
+
+    def map_large(self, fn: Callable[[Shared, Job], Result], shared: Shared, jobs: Iterable[Job]) -> Generator[Result]:
+        """The same for a few large jobs, which all read one large thing and can use many cores each, as trainings do.
+
+        Here they run one after the other, each when its result is asked for, on all cores: side by side they would
+        take the cores from each other and as much more memory. Elsewhere the cores are shared out evenly among them.
+
+        Args:
+            fn: what is shared and a job → its result.
+            shared: what all jobs read; it travels once to Ray, and once per job to processes.
+            jobs: small.
+
+        Raises:
+            MachineError: a worker ended before its job was done.
         """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from handful.backbones.base import Backbone, State
+from handful.backbones.base import Backbone, State, default_device
 from handful.features.extract import batches
 
 # Activations of more than this many bytes are not kept: the lower blocks then run again in every update.
@@ -73,6 +74,23 @@ class Activations:
 
     def __len__(self) -> int:
         return len(self.versions[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: nothing on a GPU, which it may not have, and no item that nobody reads."""
+        state = dict(vars(self))
+        if self.cached:
+            state["versions"] = [range(len(self)) for _ in self.versions]
+        if self.backbone.device.type != "cpu":
+            state["backbone"] = copy.deepcopy(self.backbone).to("cpu")
+            state["kept"] = _placed(self.kept, torch.device("cpu"))
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrive on the fastest device here."""
+        vars(self).update(state)
+        device = default_device()
+        if device.type != "cpu":
+            self.backbone, self.kept = self.backbone.to(device), _placed(self.kept, device)
 
     @property
     def texts(self) -> bool:
@@ -160,6 +178,13 @@ class Activations:
         with torch.no_grad():
             state = self.backbone.run(self.backbone.prepare(items), self.depth)
             return State(state.x, state.mask, state.owner)
+
+
+def _placed(kept: Sequence[Slice | None], device: torch.device) -> list[Slice | None]:
+    """Slices on a device."""
+    return [
+        None if part is None else (part[0].to(device), None if part[1] is None else part[1].to(device)) for part in kept
+    ]
 
 
 def _time_axis(x: Tensor) -> int:

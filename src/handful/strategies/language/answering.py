@@ -20,8 +20,9 @@ from handful.evaluation.verdicts import Held
 from handful.strategies.language.asking import Questions, ask, in_order
 from handful.strategies.language.forgetting import forgotten, general, warning, worth_a_word
 from handful.strategies.language.in_context import KINDS, Examples, tokens_of
+from handful.strategies.language.planning import planned
 from handful.strategies.language.recipes import INVENTING, RECIPES, Lesson, TokenRecipe, TunedLanguage
-from handful.strategies.language.stage import LanguageResult, LanguageTerms, Stage, planned, stage_of
+from handful.strategies.language.stage import LanguageResult, LanguageTerms, Stage, stage_of
 from handful.strategies.language.synthetic import invented, tries
 from handful.tasks.generation.metrics import Answered
 from handful.training.loop import Update

@@ -19,8 +19,9 @@ from handful.evaluation.verdicts import Held
 from handful.strategies.language.early_stopping import Alarm, Guard
 from handful.strategies.language.forgetting import forgotten, warning, worth_a_word
 from handful.strategies.language.in_context import words_of
+from handful.strategies.language.planning import planned
 from handful.strategies.language.recipes import PREFERENCES, Lesson, TokenRecipe, TunedLanguage
-from handful.strategies.language.stage import LanguageResult, LanguageTerms, Stage, planned, stage_of
+from handful.strategies.language.stage import LanguageResult, LanguageTerms, Stage, stage_of
 from handful.tasks.generation.metrics import Answered, Judge, preferences, win_rate
 
 PREFERENCE_ARMS = ("base", *PREFERENCES)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.engines import Engine, Inline
 from handful.evaluation.calibration import calibrated
 from handful.evaluation.metrics import Scale
 from handful.strategies.frozen.search import SHARPNESS
 from handful.strategies.frozen.solver import ABSENT
-from handful.strategies.tuned.fit import adapt, scored
 from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.trainings import Part, Setup, answered, trained
 from handful.tasks.base import Targets
 from handful.training.activations import Activations
 from handful.training.loop import Update
+
+_HERE = Inline()
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ def hold_out(
     file: Callable[[int], Path | None] = lambda fold: None,
     progress: Callable[[int, Update], None] = lambda fold, update: None,
     go_on: Callable[[int, NDArray[np.float64]], bool] = lambda done, losses: True,
+    engine: Engine = _HERE,
 ) -> HeldOut | None:
     """Fit a recipe without each fold in turn.
 
@@ -63,37 +68,48 @@ def hold_out(
         folds: (N,) fold of each row.
         recipe: how.
         file: fold → where the state of its training is kept.
-        progress: called with the fold after every update.
+        progress: called with the fold after every update, or with all of them once the fold is over where it runs in
+            another process.
         go_on: called after every fold with the folds done and the loss of the rows held out so far; where it
             says no, the rest is left undone.
+        engine: where the trainings run; the answers are the same everywhere but for rounding, see ``trained``.
 
     Returns:
         The held-out answers, or None where it was stopped.
 
     Raises:
         TrainingError: a training ran away.
+        MachineError: a process of the engine ended before its training was over.
     """
     start, task = time.perf_counter(), targets.task
     scores = np.full((len(targets), task.design(targets).shape[1]), ABSENT, np.float32)
     curves, right, moved, named = [], list[float](), 0, 0
     count = int(folds.max()) + 1
-    for k in range(count):
-        rows, out = np.flatnonzero(folds != k), folds == k
-        learned = targets.take(rows)
-        if not task.design(learned).std(0).any():  # nothing to tell apart
-            scores[out] = 0
-            continue
-        tried = adapt(activations, rows, learned, recipe, checkpoint=file(k), progress=_of_fold(k, progress))
-        found = scored(tried.body, activations, ~out, targets, recipe.penalty)
-        scores[out] = found[out]
-        right.append(_measured(found[rows], learned))
-        curves.append(tried.log)
-        moved, named = tried.moved, named + tried.named
-        if 0 < k < count - 1:  # one fold alone has no other to be calibrated on
-            done = folds <= k
-            sofar, _ = calibrated(scores[done], targets.take(done), folds[done], SHARPNESS)
-            if not go_on(k + 1, task.losses(sofar, targets.take(done))):
-                return None
+    parts = [Part(np.flatnonzero(folds != k), k, file(k)) for k in range(count)]
+    parts = [part for part in parts if task.design(targets.take(part.rows)).std(0).any()]
+    learnable = {part.fold for part in parts}
+    setup = Setup(targets, activations, recipe)
+
+    def hear(part: Part, update: Update) -> None:
+        assert part.fold is not None
+        progress(part.fold, update)
+
+    with closing(trained(engine, answered, setup, parts, hear)) as results:
+        for k in range(count):
+            out = folds == k
+            if k not in learnable:  # nothing to tell apart
+                scores[out] = 0
+                continue
+            result = next(results)
+            scores[out] = result.scores[out]
+            right.append(_measured(result.scores[~out], targets.take(~out)))
+            curves.append(result.log)
+            moved, named = result.moved, named + result.named
+            if 0 < k < count - 1:  # one fold alone has no other to be calibrated on
+                done = folds <= k
+                sofar, _ = calibrated(scores[done], targets.take(done), folds[done], SHARPNESS)
+                if not go_on(k + 1, task.losses(sofar, targets.take(done))):
+                    return None
     outputs, sharpness = calibrated(scores, targets, folds, SHARPNESS)
     held, train = _measured(scores, targets), float(np.mean(right)) if right else 0.0
     scale, seconds = task.headline.scale, time.perf_counter() - start
@@ -104,7 +120,3 @@ def _measured(scores: NDArray[np.float32], targets: Targets) -> float:
     """The headline metric of scores (N, K)."""
     task = targets.task
     return task.headline.of(task.outputs(scores)[None], targets).value
-
-
-def _of_fold(fold: int, progress: Callable[[int, Update], None]) -> Callable[[Update, int], None]:
-    return lambda update, total: progress(fold, update)

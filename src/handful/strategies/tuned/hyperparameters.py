@@ -27,7 +27,8 @@ class Trial:
     strategy: Tuned
     """The setting."""
     loss: float
-    """Mean held-out loss on the folds that were run; infinite where the training ran away."""
+    """Mean held-out loss on the folds that were run; infinite where the training ran away or memory
+    ran out."""
     folds: int
     """How many folds were run."""
     found: HeldOut | None
@@ -73,7 +74,7 @@ class Race:
 
         try:
             found = fit(strategy, go_on)
-        except TrainingError:
+        except (TrainingError, MachineError):  # it ran away, or took more memory than there is
             trial = Trial(strategy, np.inf, seen[1], None)
         else:
             loss = seen[0] if found is None else float(losses_of(found.outputs).mean())

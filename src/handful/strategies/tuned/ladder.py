@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
+from handful.engines import Engine, Inline
 from handful.errors import HandfulError
 from handful.evaluation.decision import Decided, Prior, decide
 from handful.evaluation.selection import composed, halved
@@ -25,9 +26,10 @@ from handful.strategies.resume import Decisions
 from handful.strategies.tuned.activation_cache import Shelf
 from handful.strategies.tuned.cost import Offer, offers
 from handful.strategies.tuned.cross_fit import HeldOut, hold_out
-from handful.strategies.tuned.fit import Adapted, adapt, fitted
+from handful.strategies.tuned.fit import fitted
 from handful.strategies.tuned.hyperparameters import GoOn, Race, Trial, near, suggested
 from handful.strategies.tuned.strategy import Tuned
+from handful.strategies.tuned.trainings import Moved, Part, Setup, moved, trained
 from handful.training.loop import Update
 
 
@@ -59,7 +61,7 @@ class Climb:
     """Every strategy that was tried, in order."""
     chosen: Rung | None
     """The one that replaced the frozen model, or None."""
-    final: Adapted | None
+    final: Moved | None
     """The chosen strategy fitted on all rows."""
     whole: NDArray[np.float64] | None
     """(1, N, K) answers of the whole procedure on the few folds, every fold decided without its rows; None:
@@ -91,7 +93,10 @@ class Terms:
     near: bool = False
     """Whether to spend what is left of the budget on settings near the best default."""
     checkpoints: Path | None = None
-    """A folder for the state of each training, so that a killed run can go on."""
+    """A folder for the state of each training, so that a killed run can go on; for what was decided alone where
+    trainings run on other machines, which then begin anew."""
+    engine: Engine = field(default_factory=Inline)
+    """Where the trainings run."""
 
 
 def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> Climb:
@@ -177,14 +182,16 @@ def _standing(rungs: Sequence[Rung]) -> Rung | None:
     return next((rung for rung in reversed(rungs) if rung.decided.passed), None)
 
 
-def _refit(shelf: Shelf, frozen: Frozen, chosen: Rung, terms: Terms) -> Adapted:
+def _refit(shelf: Shelf, frozen: Frozen, chosen: Rung, terms: Terms) -> Moved:
     """Fit the chosen strategy on all rows, with the number of updates that the folds had."""
     recipe, targets = chosen.strategy.recipe(), frozen.rows.targets
     stage = f"{chosen.name} on all rows"
-    return adapt(
-        shelf.of(recipe), np.arange(len(targets)), targets, recipe, checkpoint=_file(terms, chosen.name, "all"),
-        progress=lambda update, total: terms.say(stage, update.number + 1, total),
+    everything = Part(np.arange(len(targets)), checkpoint=_file(terms, chosen.name, "all"))
+    (final,) = trained(
+        terms.engine, moved, Setup(targets, shelf.of(recipe), recipe), [everything],
+        lambda part, update: terms.say(stage, update.number + 1, recipe.settings.updates),
     )  # fmt: skip
+    return final
 
 
 @dataclass(frozen=True)
@@ -222,7 +229,7 @@ def _try(offer: Offer, shelf: Shelf, frozen: Frozen, below: _Below, terms: Terms
     recipe = strategy.recipe()
     found = hold_out(
         rows.targets, shelf.of(recipe), frozen.few.folds, recipe,
-        file=lambda fold: _file(terms, strategy.name, str(fold)), progress=progress,
+        file=lambda fold: _file(terms, strategy.name, str(fold)), progress=progress, engine=terms.engine,
     )  # fmt: skip
     assert found is not None
     return _faced(strategy.name, strategy, found, found.outputs, frozen, below, offer.prior)
@@ -265,7 +272,7 @@ def _race(
             # Trials keep no state of their trainings: a resumed run does them again, in the same order.
             recipe, stage = strategy.recipe(), f"trial {number + 1}: {strategy.name}"
             return hold_out(
-                rows.targets, shelf.of(recipe), folds, recipe, go_on=go_on,
+                rows.targets, shelf.of(recipe), folds, recipe, go_on=go_on, engine=terms.engine,
                 progress=lambda fold, update: terms.say(stage, update.number + 1, strategy.updates),
             )  # fmt: skip
 
@@ -283,7 +290,9 @@ def _race(
 
 
 def _file(terms: Terms, name: str, part: str) -> Path | None:
-    return None if terms.checkpoints is None else terms.checkpoints / f"{name}-{part}.safetensors"
+    if terms.checkpoints is None or not terms.engine.same_machine:
+        return None
+    return terms.checkpoints / f"{name}-{part}.safetensors"
 
 
 def _told(rung: Rung) -> str:
