@@ -52,7 +52,7 @@ format: $(STAMP) ## bring the code into the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(STAMP) ## write the generated parts of the documents again: the README's tree, the command reference
+docs: $(STAMP) ## write again what is made from the code: the README's tree, the command reference, tables of names
 	$(BIN)/python docs/generate.py
 
 clean: ## remove the environment, caches, builds; runs/ and downloaded weights stay

@@ -64,7 +64,7 @@ def rows_of(task: Set, folder: Path, count: int) -> Iterator[tuple[int, list[Any
 
 def timed(backbone: Backbone, items: Sequence[Any], truth: np.ndarray, share: float, updates: int) -> list[Row]:
     """Both ways, one after the other."""
-    recipe = Recipe(PairwiseCosine(), share=share, batch=BATCH, settings=Settings(updates=WARM + updates))
+    recipe = Recipe(PairwiseCosine(), trainable_fraction=share, batch=BATCH, settings=Settings(updates=WARM + updates))
     first, at = recipe.first(backbone), np.arange(len(items))
     kept, full = Activations.of(backbone, [items], first), Activations.of(backbone, [items], first, most=0)
     assert kept.cached

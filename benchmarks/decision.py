@@ -26,10 +26,10 @@ from handful.features.feature_set import FeatureSet
 from handful.features.view import MOVED
 from handful.seeding import generator
 from handful.strategies.tuned.activation_cache import Shelf, activations_for
-from handful.strategies.tuned.contrastive import Contrastive
 from handful.strategies.tuned.cross_fit import hold_out
 from handful.strategies.tuned.fit import adapt
 from handful.strategies.tuned.ladder import Rung, shipped
+from handful.strategies.tuned.methods.contrastive import Contrastive
 from handful.tasks.classification import CLASSIFICATION
 from handful.training.body import features_of
 from ledger import Ledger, Row, cells, options, over_draws, values
@@ -103,7 +103,7 @@ def one_draw(pool: Pool, draw: int, kind: str) -> Row:
     frozen = fitted(data, sight, 60, draw)
     (base,) = frozen.model.view.backbones
     backbone = next(iter(api.load_backbones(base, "text").values()))
-    strategy = Contrastive(seed=draw, rate=Contrastive.rate * (30 if kind.startswith("30") else 1))
+    strategy = Contrastive(seed=draw, learning_rate=Contrastive.learning_rate * (30 if kind.startswith("30") else 1))
     recipe, shelf, rows = strategy.recipe(), Shelf(data, backbone), frozen.rows
     held = hold_out(rows.targets, shelf.of(recipe), frozen.few.folds, recipe)
     assert held is not None

@@ -20,10 +20,10 @@ import numpy as np
 
 from handful import api
 from handful.backbones.base import Backbone
+from handful.choices import MOVERS
 from handful.data.dataset import Dataset
 from handful.errors import HandfulError
 from handful.features.view import MOVED
-from handful.plan import MOVERS
 from handful.strategies.frozen.heads import Logistic
 from handful.strategies.registry import movers
 from handful.strategies.tuned.activation_cache import activations_for

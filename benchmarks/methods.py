@@ -34,7 +34,7 @@ FIELDS = ("set", "rows", "draw", "arm", "accuracy", "seconds", "moved")
 METHODS = ("contrastive", "supcon", "bias", "lora", "adapters", "prefix", "ia3", "partial", "full")
 UPDATES = {10: 20, 100: 60, 1000: 200}
 """Rows → updates."""
-SAME: dict[str, Any] = {"batch": 16, "pieces": 1, "schedule": "linear", "fade": 1.0}
+SAME: dict[str, Any] = {"batch": 16, "pieces": 1, "schedule": "linear", "wise_alpha": 1.0}
 """What is the same for all methods: rows per update, how the rate falls, and that they go all of the way."""
 CLASSES = 10
 """Where a set has more classes, a draw takes so many of them."""
@@ -89,7 +89,7 @@ def one_draw(backbone: Backbone, data: Dataset, test: Dataset, updates: int, see
     classes, truth = np.unique(np.asarray(data.labels), return_inverse=True)
     labels, rows, asked = np.asarray(test.labels), np.arange(len(data)), np.arange(len(test))
     recipes = {name: movers()[name](**SAME, updates=updates, seed=seed).recipe() for name in METHODS}
-    recipes = {"frozen": replace(recipes["partial"], share=0.0), **recipes}
+    recipes = {"frozen": replace(recipes["partial"], trainable_fraction=0.0), **recipes}
     sights: dict[int, tuple[Activations, Activations, float]] = {}
     for name, recipe in recipes.items():
         first = recipe.first(backbone)

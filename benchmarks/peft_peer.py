@@ -30,7 +30,7 @@ from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
 from handful.strategies.frozen.heads import Logistic
 from handful.strategies.tuned.fit import adapt
-from handful.strategies.tuned.lora import LoRA
+from handful.strategies.tuned.methods.lora import LoRA
 from handful.training.activations import Activations
 from handful.training.body import features_of
 from handful.training.objectives import Objective
@@ -50,7 +50,7 @@ LONGEST = 256
 class ScoredLowRank(LoRA):
     """LoRA on scores and on all blocks, as peft does it for classification."""
 
-    share: float = 1.0
+    trainable_fraction: float = 1.0
 
     def objective(self) -> Objective:
         """Cross-entropy, not smoothed."""
@@ -127,7 +127,7 @@ def there(
             output_dir=folder,
             per_device_train_batch_size=strategy.batch,
             max_steps=strategy.updates,
-            learning_rate=strategy.rate,
+            learning_rate=strategy.learning_rate,
             lr_scheduler_type="linear",
             warmup_steps=int(0.1 * strategy.updates),
             weight_decay=0.01,

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from handful import api
+from handful.choices import HEADS
 from handful.data.dataset import Dataset
 from handful.engines import Inline
 from handful.features.feature_set import FeatureSet, extract_all
-from handful.plan import HEADS
 from handful.strategies.frozen.rung import Frozen, SearchTerms, climb
 from handful.tasks.base import Targets
 from handful.tasks.classification import CLASSIFICATION

@@ -16,35 +16,37 @@ from dataclasses import replace
 import numpy as np
 
 from handful import api
-from handful.strategies.tuned.contrastive import Contrastive
-from handful.strategies.tuned.lora import LoRA
+from handful.strategies.tuned.methods.contrastive import Contrastive
+from handful.strategies.tuned.methods.lora import LoRA
 from handful.strategies.tuned.strategy import Tuned
 from ladder import Looked, alone
 from ledger import Ledger, Row, cells, mean, options, over_draws, spread, values
 from pools import by_name, draws, open_pool
 
 FIELDS = ("set", "classes", "per_class", "draw", "setting", "accuracy", "first", "seconds")
-FALLING = Contrastive(updates=5, rate=7e-4, pieces=1, fade=1.0, names=0)
-RISING = Contrastive(updates=6, rate=7e-4, schedule="triangular", pieces=1)
+FALLING = Contrastive(updates=5, learning_rate=7e-4, pieces=1, wise_alpha=1.0, label_name_weight=0)
+RISING = Contrastive(updates=6, learning_rate=7e-4, schedule="triangular", pieces=1)
 SETTINGS: dict[str, Tuned] = {
     "5 at 7e-4": FALLING,
-    "10 at 4e-4": replace(FALLING, updates=10, rate=4e-4),
+    "10 at 4e-4": replace(FALLING, updates=10, learning_rate=4e-4),
     "10 at 7e-4": replace(FALLING, updates=10),
-    "20 at 2e-4": replace(FALLING, updates=20, rate=2e-4),
-    "20 at 4e-4": replace(FALLING, updates=20, rate=4e-4),
-    "10 at 4e-4, all blocks": replace(FALLING, updates=10, rate=4e-4, share=1.0),
-    "half of the way": replace(FALLING, fade=0.5),
-    "3/4 of the way": replace(FALLING, fade=0.75),
-    "3/4, up and down": replace(FALLING, fade=0.75, schedule="triangular"),
-    "3/4, 6 up and down": replace(RISING, names=0),
+    "20 at 2e-4": replace(FALLING, updates=20, learning_rate=2e-4),
+    "20 at 4e-4": replace(FALLING, updates=20, learning_rate=4e-4),
+    "10 at 4e-4, all blocks": replace(FALLING, updates=10, learning_rate=4e-4, trainable_fraction=1.0),
+    "half of the way": replace(FALLING, wise_alpha=0.5),
+    "3/4 of the way": replace(FALLING, wise_alpha=0.75),
+    "3/4, up and down": replace(FALLING, wise_alpha=0.75, schedule="triangular"),
+    "3/4, 6 up and down": replace(RISING, label_name_weight=0),
     "the same, with names": RISING,
-    "12 at 4e-4, with names": replace(RISING, updates=12, rate=4e-4),
-    "20 at 2.5e-4, with names": replace(RISING, updates=20, rate=2.5e-4),
-    "14 halves, with names": Contrastive(updates=14, rate=5e-4),
-    "20 halves, with names": Contrastive(updates=20, rate=4e-4),
+    "12 at 4e-4, with names": replace(RISING, updates=12, learning_rate=4e-4),
+    "20 at 2.5e-4, with names": replace(RISING, updates=20, learning_rate=2.5e-4),
+    "14 halves, with names": Contrastive(updates=14, learning_rate=5e-4),
+    "20 halves, with names": Contrastive(updates=20, learning_rate=4e-4),
     "10 halves, with names": Contrastive(),
-    "3/4, 15 at 2.5e-4, all": replace(FALLING, updates=15, rate=2.5e-4, share=1.0, fade=0.75),
-    "lora, 20 updates": LoRA(updates=20, names=0),
+    "3/4, 15 at 2.5e-4, all": replace(
+        FALLING, updates=15, learning_rate=2.5e-4, trainable_fraction=1.0, wise_alpha=0.75
+    ),
+    "lora, 20 updates": LoRA(updates=20, label_name_weight=0),
 }
 """The rate falls from the first update on unless it goes up and down; all of the way unless a share is said.
 

@@ -1,21 +1,30 @@
-"""Write the generated parts of the documents: the tree in the README and the command reference.
+"""Write what is made from the code: the tree in the README, the command reference, tables of names, public imports.
 
-A generated part stands between ``<!-- name -->`` and ``<!-- /name -->``. The tests compare what stands there
-with what these functions return, so a document cannot fall behind the code.
+A generated part stands between ``<!-- name -->`` and ``<!-- /name -->``, in Python behind ``#``; ``choices.json`` is
+generated as a whole. The tests compare what stands there with what these functions return, so that no list of names
+can fall behind the code.
 """
 
 from __future__ import annotations
 
 import ast
+import inspect
 import io
+import json
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 COMMANDS = ROOT / "docs" / "reference" / "cli.md"
+MOVING = ROOT / "docs" / "how-to" / "moving-weights.md"
+TARGETS = ROOT / "docs" / "how-to" / "targets.md"
+PUBLIC = ROOT / "src" / "handful" / "__init__.py"
+CHOICES = ROOT / "src" / "handful" / "choices.json"
 WIDTH = 100  # characters per line of help text
 
 
@@ -67,28 +76,99 @@ def commands(app: Any) -> str:
     return "\n\n".join(sections)
 
 
+def choices() -> str:
+    """The names that tasks and language models know, as ``choices.json`` holds them."""
+    from handful.strategies.language.answering import ANSWER_ARMS
+    from handful.strategies.language.preferring import PREFERENCE_ARMS
+    from handful.strategies.registry import frozen_names
+    from handful.tasks.generation import GENERATION
+    from handful.tasks.generation.metrics import ACCURACY
+
+    tasks = {name: {"metrics": list(task.metrics), "heads": frozen_names(task)} for name, task in head_tasks().items()}
+    free = [name for name in GENERATION.metrics if name != ACCURACY.name]  # accuracy is for answers that are labels
+    language = {"metrics": free, "answers": ANSWER_ARMS, "preferences": PREFERENCE_ARMS}
+    return json.dumps({"tasks": tasks, "language": language}, indent=1)
+
+
+def head_tasks() -> dict[str, Any]:
+    """The tasks of labelled items by name, which are those that ``--task`` knows."""
+    from handful.tasks.base import HeadTask
+    from handful.tasks.registry import TASKS
+
+    return {name: task for name, task in TASKS.items() if isinstance(task, HeadTask)}
+
+
+def strategies() -> str:
+    """The strategies that move weights with the options that differ most, as a table."""
+    from handful.strategies.registry import movers
+
+    rows = [("name", "in Python", "what it does", "objective", "updates", "learning rate", "of the blocks")]
+    for name, kind in movers().items():
+        one = kind()
+        does = (inspect.getdoc(kind) or "").partition("\n")[0].rstrip(".")
+        cells = (type(one.objective()).__name__, f"{one.updates}", f"{one.learning_rate:g}")
+        rows.append((f"`{name}`", f"`{kind.__name__}`", does, *cells, f"{one.trainable_fraction:.0%}"))
+    return table(rows)
+
+
+def targets() -> str:
+    """Every task with its metrics and the heads on frozen features that it knows, as a table."""
+    rows = [("`--task`", "the first score", "others, for `--metric`", "heads on frozen features")]
+    for name, task in head_tasks().items():
+        first, *others = task.metrics
+        rows.append((name, first, ", ".join(others), ", ".join(task.heads)))
+    return table(rows)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells, the first one the head, as Markdown."""
+    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([head, "|---" * len(rows[0]) + "|", *body])
+
+
+def public_imports() -> str:
+    """The public names as imports, which type checkers and editors read."""
+    import handful
+
+    homes = sorted((home, name) for name, home in handful._HOMES.items())
+    return "\n".join(f"    from handful.{home} import {name} as {name}" for home, name in homes)
+
+
+def pattern(name: str) -> str:
+    """How a generated part looks, with what stands before, in and after it in three groups."""
+    return rf"(<!-- {name} -->\n)(.*?)(\n[ #]*<!-- /{name} -->)"
+
+
 def part(text: str, name: str) -> str:
     """What stands between the markers of this name.
 
     Raises:
         ValueError: the markers are not there exactly once.
     """
-    found = re.findall(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", text, re.DOTALL)
-    if len(found) != 1:
-        raise ValueError(f"the markers <!-- {name} --> and <!-- /{name} --> must be there once, got {len(found)} pairs")
-    return str(found[0])
+    parts = re.findall(pattern(name), text, re.DOTALL)
+    if len(parts) != 1:
+        raise ValueError(f"the markers <!-- {name} --> and <!-- /{name} --> must be there once, got {len(parts)} pairs")
+    return str(parts[0][1])
 
 
 def replace_part(path: Path, name: str, body: str) -> None:
     """Put ``body`` between the markers of this name in a file."""
     text = path.read_text("utf-8")
-    old = f"<!-- {name} -->\n{part(text, name)}\n<!-- /{name} -->"
-    path.write_text(text.replace(old, f"<!-- {name} -->\n{body}\n<!-- /{name} -->"), "utf-8")
+    part(text, name)
+    path.write_text(re.sub(pattern(name), lambda parts: parts[1] + body + parts[3], text, flags=re.DOTALL), "utf-8")
 
 
 def main() -> None:
-    """Bring both documents up to date."""
+    """Bring everything up to date."""
+    names = choices() + "\n"
+    if names != CHOICES.read_text("utf-8"):
+        CHOICES.write_text(names, "utf-8")
+        subprocess.run([sys.executable, __file__], check=True)  # what is imported by now has read the old names
+        return
     replace_part(README, "tree", tree())
+    replace_part(MOVING, "strategies", strategies())
+    replace_part(TARGETS, "tasks", targets())
+    replace_part(PUBLIC, "names", public_imports())
     from handful.cli import app
 
     replace_part(COMMANDS, "commands", commands(app))

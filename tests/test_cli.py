@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from handful import cli, progress
-from handful.plan import SPEAKERS, STRATEGIES
+from handful.choices import METRICS, SPEAKERS, STRATEGIES, TASKS
+from handful.plan import ENGINES, REMEDIES
 
 FAST = ("--backbone", "toy-text", "--strategies", "centroid")
 RUN = {"scores.json", "findings.json", "plan.yaml", "predictions.csv", "model", "report.html", "run.log"}
@@ -122,9 +123,16 @@ def test_help_and_wrong_options_answer_without_loading_a_model_library():
 # JSON --------------------------------------------------------------------------------------------------------------
 
 
-def test_the_help_names_every_strategy():
-    known = set(re.findall(r"[a-z0-9-]+", cli.tune.__doc__))
-    assert set(STRATEGIES + SPEAKERS) <= known
+def test_the_help_names_whatever_an_option_can_be_given():
+    known = set(re.findall(r"[a-z0-9_-]+", cli.tune.__doc__))
+    assert {*STRATEGIES, *SPEAKERS, *METRICS, *TASKS, *ENGINES, *REMEDIES} <= known
+
+
+def test_the_help_says_what_each_task_is_measured_by_and_what_only_ratings_have():
+    told = " ".join(cli.tune.__doc__.split())
+    assert "of multilabel samples_f1, micro_f1, macro_f1 or exact_match; of ordinal" in told
+    assert "of answers loss, exact_match, token_f1 or regex:PATTERN." in told
+    assert "Frozen: majority, zero-shot, centroid, ridge, logistic, svm; ordinal also: cumulative-ridge" in told
 
 
 def test_json_alone_is_on_standard_output(handful, table, sentences, tmp_path):

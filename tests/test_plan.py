@@ -6,8 +6,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handful.choices import METRICS, SPEAKERS, STRATEGIES
 from handful.errors import HandfulError, OptionError
-from handful.plan import ANSWER_METRICS, ENGINES, METRICS, SPEAKERS, STRATEGIES, Plan, seconds_of
+from handful.plan import ENGINES, Plan, seconds_of
 
 
 def refusal(**given):
@@ -35,7 +36,7 @@ def test_every_problem_is_told_at_once():
         "unknown option 'sed'. Did you mean 'seed'?",
         "budget must be a time such as 30s, '1 min' or 0, got 'soon'. Try '1 min'.",
         f"strategies must be one of {', '.join(dict.fromkeys(STRATEGIES + SPEAKERS))}, got 'knn'. Choose one of these.",
-        f"metric must be one of {', '.join(METRICS + ANSWER_METRICS)}, got 'acuracy'. Did you mean 'accuracy'?",
+        f"metric must be one of {', '.join(METRICS)}, got 'acuracy'. Did you mean 'accuracy'?",
         f"engine must be one of {', '.join(ENGINES)}, got 'dask'. Choose one of these.",
         "seed must be a whole number from 0 up, got -1. Try 0.",
         "backbone must be a name, a folder or auto, got ' , '. See `handful models list`.",

@@ -5,7 +5,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from handful.choices import METHODS
+
 if TYPE_CHECKING:
+    # What is public, for type checkers and editors; `make docs` writes it from what stands below.
+    # <!-- names -->
     from handful.api import inspect as inspect
     from handful.api import load as load
     from handful.api import tune as tune
@@ -36,72 +40,62 @@ if TYPE_CHECKING:
     from handful.strategies.language.data_selection import pick as pick
     from handful.strategies.language.estimators import Instructed as Instructed
     from handful.strategies.language.estimators import Prompted as Prompted
-    from handful.strategies.tuned.adapters import Adapters as Adapters
-    from handful.strategies.tuned.bias import BiasOnly as BiasOnly
-    from handful.strategies.tuned.contrastive import Contrastive as Contrastive
-    from handful.strategies.tuned.distilled import Distilled as Distilled
-    from handful.strategies.tuned.full import Full as Full
-    from handful.strategies.tuned.gradual import Gradual as Gradual
-    from handful.strategies.tuned.ia3 import IA3 as IA3
-    from handful.strategies.tuned.lora import LoRA as LoRA
     from handful.strategies.tuned.meta_learning import Meta as Meta
     from handful.strategies.tuned.meta_learning import Related as Related
-    from handful.strategies.tuned.partial import Partial as Partial
-    from handful.strategies.tuned.prefix import Prefixes as Prefixes
-    from handful.strategies.tuned.soup import Soup as Soup
-    from handful.strategies.tuned.supcon import SupCon as SupCon
-    from handful.strategies.tuned.wise import WiSEFT as WiSEFT
+    from handful.strategies.tuned.methods.adapters import Adapters as Adapters
+    from handful.strategies.tuned.methods.bias import BiasOnly as BiasOnly
+    from handful.strategies.tuned.methods.contrastive import Contrastive as Contrastive
+    from handful.strategies.tuned.methods.distilled import Distilled as Distilled
+    from handful.strategies.tuned.methods.full import Full as Full
+    from handful.strategies.tuned.methods.gradual import Gradual as Gradual
+    from handful.strategies.tuned.methods.ia3 import IA3 as IA3
+    from handful.strategies.tuned.methods.lora import LoRA as LoRA
+    from handful.strategies.tuned.methods.partial import Partial as Partial
+    from handful.strategies.tuned.methods.prefix import Prefixes as Prefixes
+    from handful.strategies.tuned.methods.prompt import Prompts as Prompts
+    from handful.strategies.tuned.methods.soup import Soup as Soup
+    from handful.strategies.tuned.methods.supcon import SupCon as SupCon
+    from handful.strategies.tuned.methods.wise import WiSEFT as WiSEFT
     from handful.upkeep import check as check
+    # <!-- /names -->
 
 # Public name → the module it lives in, imported when the name is first used: `import handful` answers at
 # once, and torch is loaded only by those who need it (docs/decisions/0001).
 _HOMES = {
-    "Adapters": "strategies.tuned.adapters",
     "Backbone": "backbones.base",
-    "BiasOnly": "strategies.tuned.bias",
     "Bundle": "export.bundle",
     "BundleError": "errors",
     "Centroid": "strategies.frozen.heads",
-    "Contrastive": "strategies.tuned.contrastive",
     "DataError": "errors",
     "Dataset": "data.dataset",
-    "Distilled": "strategies.tuned.distilled",
     "Encoder": "features.encoder",
-    "IA3": "strategies.tuned.ia3",
     "Features": "features.extract",
     "Finding": "inspection.findings",
-    "Full": "strategies.tuned.full",
-    "Gradual": "strategies.tuned.gradual",
     "HandfulError": "errors",
     "Instructed": "strategies.language.estimators",
     "LanguageModel": "export.language_model",
     "LinearSVM": "strategies.frozen.heads",
     "Logistic": "strategies.frozen.heads",
-    "LoRA": "strategies.tuned.lora",
     "MachineError": "errors",
     "Majority": "strategies.frozen.heads",
     "Meta": "strategies.tuned.meta_learning",
     "OptionError": "errors",
-    "Partial": "strategies.tuned.partial",
     "Plan": "plan",
-    "Prefixes": "strategies.tuned.prefix",
     "Prompted": "strategies.language.estimators",
     "Prototypes": "strategies.frozen.prototypes",
     "Related": "strategies.tuned.meta_learning",
     "Ridge": "strategies.frozen.heads",
     "Run": "run",
     "Scores": "evaluation.scores",
-    "Soup": "strategies.tuned.soup",
-    "SupCon": "strategies.tuned.supcon",
     "TrainingError": "errors",
     "WeightsError": "errors",
-    "WiSEFT": "strategies.tuned.wise",
     "check": "upkeep",
     "explain": "explanation",
     "inspect": "api",
     "load": "api",
     "pick": "strategies.language.data_selection",
     "tune": "api",
+    **{method.kind: method.module for method in METHODS},
 }
 
 __all__ = list(_HOMES)

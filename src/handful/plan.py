@@ -10,43 +10,15 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+from handful.choices import HEADS, METRICS, SPEAKERS, STRATEGIES, TASKS
 from handful.errors import OptionError, suggestion
 
-TASKS = ("classification", "multilabel", "ordinal", "regression")
-METRICS = (
-    "accuracy", "balanced_accuracy", "macro_f1", "samples_f1", "micro_f1", "mean_absolute_error", "quadratic_kappa",
-    "r2",
-)  # fmt: skip
-ANSWER_METRICS = ("loss", "exact_match", "token_f1")
 PATTERN = "regex:"
-HEADS = ("majority", "zero-shot", "centroid", "ridge", "logistic", "svm", "cumulative-ridge", "cumulative")
-"""What keeps the backbone as it is; the last two are for ratings."""
-MOVERS = (
-    "contrastive",
-    "supcon",
-    "bias",
-    "lora",
-    "adapters",
-    "prefix",
-    "prompt",
-    "ia3",
-    "soup",
-    "wise",
-    "partial",
-    "gradual",
-    "distilled",
-    "full",
-)
-STRATEGIES = HEADS + MOVERS
-SPEAKERS = (
-    "base", "in-context", "lora", "bias", "ia3", "prefix", "prompt", "adapters", "partial", "full", "synthetic", "dpo",
-    "ipo",
-)  # fmt: skip
-"""What can be named for rows with answers, the last two for rows with a chosen and a rejected one."""
 REMEDIES = ("fade", "l2sp", "replay")
 """What holds a language model back from forgetting."""
 ENGINES = ("inline", "processes", "ray")
 
+_EVERY = tuple(dict.fromkeys(STRATEGIES + SPEAKERS))
 # Without the s of the plural, or of seconds.
 _UNITS = {"": 1.0, "sec": 1.0, "second": 1.0, "m": 60.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0}
 
@@ -60,7 +32,7 @@ class Plan:
     label: str | None = None
     """The column that holds the label, or several columns of 0 and 1 joined by commas; guessed when that is safe."""
     task: str | None = None
-    """What the labels are: classification, multilabel, ordinal or regression; guessed when the guess is safe."""
+    """What the labels are, as a task of ``handful.choices.TASKS``; guessed when the guess is safe."""
     input: str | None = None
     """The column that holds the text or the path of the file, or two whose texts belong together; guessed when safe."""
     group: str | None = None
@@ -75,10 +47,9 @@ class Plan:
     """A name from ``handful models``, a local folder or a Hugging Face id; auto compares the default ones."""
     strategies: tuple[str, ...] = STRATEGIES
     """Which arms to try; of those that move weights only the promising ones, unless they are named."""
-    metric: str = "accuracy"
-    """What arms are compared by: of classes accuracy, balanced_accuracy or macro_f1; of several labels samples_f1,
-    micro_f1, macro_f1 or exact_match; of ratings mean_absolute_error, quadratic_kappa or accuracy; of numbers
-    mean_absolute_error or r2; of answers loss, exact_match, token_f1 or regex:PATTERN."""
+    metric: str = METRICS[0]
+    """What arms are compared by: a metric of the task (``handful.choices.METRICS_OF``), its first one by default; of
+    answers one of ``handful.choices.ANSWER_METRICS`` or regex:PATTERN."""
     anti_forgetting: str = ""
     """What holds a language model back from forgetting: fade, l2sp or replay; empty for nothing."""
     trials: int = 0
@@ -202,10 +173,10 @@ def _typed(value: Any) -> str:
 def _strategies(names: Iterable[str]) -> tuple[tuple[str, ...], list[str]]:
     """The names as they are known, with the heads where only what moves weights is named, and what is wrong."""
     found = tuple(str(name).replace("_", "-") for name in names)
-    problems = list(_unknown("strategies", found, tuple(dict.fromkeys(STRATEGIES + SPEAKERS))))
+    problems = list(_unknown("strategies", found, _EVERY))
     if set(found) and set(found) <= set(SPEAKERS) and set(found) - set(STRATEGIES):
         return found, problems
-    if not set(found) - {"majority"}:
+    if not set(found) - set(HEADS[:1]):  # the reference alone
         problems.append(f"strategies must name at least one of {', '.join(STRATEGIES[1:])}.")
     elif not set(found) & set(HEADS[1:]):  # what moves weights has something to beat: frozen heads are always tried
         found = (*HEADS, *found)
@@ -213,7 +184,7 @@ def _strategies(names: Iterable[str]) -> tuple[tuple[str, ...], list[str]]:
 
 
 def _metric(name: str) -> list[str]:
-    return [] if name.startswith(PATTERN) else _unknown("metric", [name], METRICS + ANSWER_METRICS)
+    return [] if name.startswith(PATTERN) else _unknown("metric", [name], METRICS)
 
 
 def _unknown(option: str, names: Iterable[str], known: tuple[str, ...]) -> list[str]:

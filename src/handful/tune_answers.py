@@ -14,6 +14,7 @@ from handful.backbones import catalog
 from handful.backbones.base import default_device
 from handful.backbones.language import LanguageBackbone, Sampling
 from handful.budget import Budget
+from handful.choices import HEADS
 from handful.data.conversations import Conversation, Preference
 from handful.data.dataset import Dataset
 from handful.errors import MachineError, OptionError
@@ -23,7 +24,7 @@ from handful.evaluation.verdicts import Rows, assemble
 from handful.export.kept_parts import Moved
 from handful.export.language_model import LanguageModel
 from handful.inspection.dialogue import findings_of, kept_together
-from handful.plan import HEADS, Plan
+from handful.plan import Plan
 from handful.progress import Say
 from handful.run import Run, Training, checkpoints_for
 from handful.seeding import generator

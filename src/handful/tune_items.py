@@ -9,6 +9,7 @@ from functools import partial
 from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
 from handful.budget import Budget
+from handful.choices import HEADS, MOVERS, STRATEGIES
 from handful.data.dataset import Dataset
 from handful.engines import Engine
 from handful.engines import engine as engine_of
@@ -23,14 +24,14 @@ from handful.features.feature_set import FeatureSet, extract_all
 from handful.inspection.audit import audit
 from handful.inspection.findings import by_cost
 from handful.inspection.profile import findings as find_faults
-from handful.plan import HEADS, MOVERS, STRATEGIES, Plan
+from handful.plan import Plan
 from handful.progress import Say
 from handful.robustness import forgotten, slices_of, unsettled
 from handful.run import Run, Training, checkpoints_for
 from handful.seeding import generator
 from handful.strategies.frozen.learning_curve import forecast
 from handful.strategies.frozen.rung import Frozen, SearchTerms, climb
-from handful.strategies.frozen.search import ZERO_SHOT
+from handful.strategies.registry import frozen_names
 from handful.strategies.tuned.ladder import Terms, ascend
 from handful.tasks.base import HeadTask
 from handful.tasks.registry import head_task
@@ -145,9 +146,9 @@ def _check_follows(plan: Plan, task: HeadTask, judged: bool) -> None:
         raise OptionError(f"metric of {task.name} must be one of {', '.join(task.metrics)}, got {got}. Choose one.")
     if "distilled" in plan.strategies and "strategies" in plan.origins and not task.distils:
         raise OptionError(f"strategy distilled learns probabilities of classes, got {task.name}. Leave it out.")
-    others = [name for name in plan.strategies if name in HEADS and not _serves(name, task)]
+    known = [name for name in HEADS if name in frozen_names(task)]
+    others = [name for name in plan.strategies if name in HEADS and name not in known]
     if others and not set(HEADS) <= set(plan.strategies):
-        known = [name for name in HEADS if _serves(name, task)]
         raise OptionError(
             f"strategies {', '.join(others)} are not for {task.name}. Choose among {', '.join(known)} and those that "
             "move weights."
@@ -160,11 +161,6 @@ def _check_reads(plan: Plan, data: Dataset) -> None:
         raise OptionError(
             f"strategies {', '.join(movers)} read one text, got pairs of texts from {data.source}. Leave them out."
         )
-
-
-def _serves(head: str, task: HeadTask) -> bool:
-    """Whether a frozen strategy answers what a task wants; what looks at no item does so for all."""
-    return head == "majority" or head in task.heads or (head == ZERO_SHOT.name and task.named_alone)
 
 
 def _unsettled(

@@ -20,7 +20,7 @@ LAYERS = (
     ("features",),
     ("backbones", "engines"),
     ("data", "progress"),
-    ("plan", "budget", "seeding", "errors", "atomic", "files", "readback"),
+    ("plan", "budget", "choices", "seeding", "errors", "atomic", "files", "readback"),
 )
 # A lower layer is handed what it needs of a higher one, and may name its contract where types are checked.
 CONTRACTS = tuple(f"handful.tasks.base.{name}" for name in ("AnyTargets", "HeadTask", "Targets", "Task"))

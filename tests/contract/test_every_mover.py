@@ -16,11 +16,13 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from handful.backbones.base import Backbone, default_device
 from handful.backbones.toy import ToyText
+from handful.choices import METHODS, MOVERS
 from handful.errors import DataError, HandfulError, OptionError
-from handful.plan import MOVERS
 from handful.strategies.registry import movers
 from handful.strategies.tuned.activation_cache import activations_for
-from handful.strategies.tuned.contrastive import Contrastive
+from handful.strategies.tuned.known import EXPERIENCE
+from handful.strategies.tuned.methods.contrastive import Contrastive
+from handful.strategies.tuned.strategy import Tuned
 from handful.strategies.tuned.trainings import Part, Setup, moved
 from handful.tasks.classification import CLASSIFICATION
 from small_backbones import SmallImage, SmallText, SmallVoice
@@ -107,7 +109,7 @@ def test_the_constructor_only_remembers(strategy):
 
 
 def test_clone_keeps_the_options(strategy):
-    given = strategy(backbone="toy-text", updates=7, rate=0.5, seed=3)
+    given = strategy(backbone="toy-text", updates=7, learning_rate=0.5, seed=3)
     assert clone(given).get_params() == given.get_params()
     assert clone(strategy(backbone=SmallText())).get_params()["backbone"].fingerprint == SmallText().fingerprint
 
@@ -332,11 +334,22 @@ def test_its_options_can_be_searched(made):
     assert set(search.fit(*text_rows()).best_params_) == {"updates", "penalty"}
 
 
+def test_what_is_known_of_other_sets_is_known_of_strategies_that_there_are():
+    assert {name for _, _, name in EXPERIENCE} <= set(movers())
+
+
 def test_the_catalogue_names_each_strategy_as_the_plan_does():
     kinds = movers()
     assert {name: kind.name for name, kind in kinds.items()} == {name: name for name in kinds}
-    assert sorted(kinds) == sorted(MOVERS)
+    assert tuple(kinds) == MOVERS
     assert len(set(kinds.values())) == len(kinds)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_what_is_read_of_a_file_is_what_its_class_says(method):
+    own = {"family": Tuned.family, "order": Tuned.order, **vars(movers()[method.name])}
+    assert (method.family, method.order) == (own["family"], own["order"])
+    assert method.module.rpartition(".")[2] == method.name.replace("-", "_"), "a file is called as its strategy"
 
 
 @pytest.mark.integration

@@ -19,6 +19,19 @@ def test_the_command_reference_is_what_help_prints(generate):
     assert written == generate.commands(app), "run `make docs`"
 
 
+def test_the_tables_of_the_guides_are_made_of_the_classes(generate):
+    assert generate.part(generate.MOVING.read_text("utf-8"), "strategies") == generate.strategies(), "run `make docs`"
+    assert generate.part(generate.TARGETS.read_text("utf-8"), "tasks") == generate.targets(), "run `make docs`"
+
+
+def test_what_is_known_without_importing_it_is_what_the_classes_say(generate):
+    assert generate.CHOICES.read_text("utf-8") == generate.choices() + "\n", "run `make docs`"
+
+
+def test_type_checkers_are_told_every_public_name(generate):
+    assert generate.part(generate.PUBLIC.read_text("utf-8"), "names") == generate.public_imports(), "run `make docs`"
+
+
 def test_a_tree_shows_every_module_with_its_sentence(generate, tmp_path, monkeypatch):
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     package = tmp_path / "pack"
@@ -64,6 +77,13 @@ def test_a_part_is_replaced_and_nothing_else(generate, tmp_path):
     generate.replace_part(page, "x", "new\n\nnewer")
     assert page.read_text() == "a\n<!-- x -->\nnew\n\nnewer\n<!-- /x -->\nb\n"
     assert generate.part(page.read_text(), "x") == "new\n\nnewer"
+
+
+def test_a_part_of_a_module_stands_between_comments(generate, tmp_path):
+    module = tmp_path / "module.py"
+    module.write_text("if y:\n    # <!-- x -->\n    old\n    # <!-- /x -->\n")
+    generate.replace_part(module, "x", "    new")
+    assert module.read_text() == "if y:\n    # <!-- x -->\n    new\n    # <!-- /x -->\n"
 
 
 @pytest.mark.parametrize("text", ["", "<!-- x -->\na\n", "<!-- x -->\na\n<!-- /x -->\n<!-- x -->\na\n<!-- /x -->\n"])

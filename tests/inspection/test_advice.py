@@ -1,6 +1,6 @@
+from handful.choices import STRATEGIES
 from handful.data.dataset import Dataset
 from handful.inspection.advice import RULES, advice
-from handful.plan import STRATEGIES
 
 
 def rows(per_class, modality="text", split=None):

@@ -45,7 +45,7 @@ def seen(found, activations):
 def test_a_share_of_the_blocks_from_the_top_and_at_least_one(share, blocks, first):
     backbone = ToyText()
     backbone.blocks = tuple(backbone.blocks[0] for _ in range(blocks))
-    assert Recipe(PairwiseCosine(), share=share).first(backbone) == first
+    assert Recipe(PairwiseCosine(), trainable_fraction=share).first(backbone) == first
 
 
 def test_where_it_starts_is_the_untouched_backbone():
@@ -84,7 +84,7 @@ def test_only_the_given_rows_teach():
     some = np.array([0, 1, 4, 5])
     other = Activations.of(SmallText(), [[*texts()[:2], "quite another text", "and one more", *texts()[4:]]], 1)
     first, second = (adapt(a, some, targets_of(TRUTH).take(some), recipe) for a in (activations, other))
-    start = adapt(activations, some, targets_of(TRUTH).take(some), replace(recipe, fade=0.0))
+    start = adapt(activations, some, targets_of(TRUTH).take(some), replace(recipe, wise_alpha=0.0))
     assert parted(first.delta, second.delta, start.delta) < 0.1
 
 
@@ -97,7 +97,9 @@ def test_what_moved_put_into_the_backbone_sees_what_the_body_sees(name):
 
 
 def test_a_fade_goes_so_far_and_no_further():
-    whole, none, half = (adapt(kept(), ROWS, targets_of(TRUTH), replace(RECIPE, fade=fade)) for fade in (1.0, 0.0, 0.5))
+    whole, none, half = (
+        adapt(kept(), ROWS, targets_of(TRUTH), replace(RECIPE, wise_alpha=fade)) for fade in (1.0, 0.0, 0.5)
+    )
     frozen = SmallText().encode(texts(), [2])[2]
     np.testing.assert_allclose(seen(none, kept()), frozen, atol=1e-5)
     for name, tensor in whole.delta.items():
@@ -182,7 +184,7 @@ def test_all_trainings_of_a_recipe_are_counted():
     assert RECIPE.updates(backbone) == 3
     assert replace(RECIPE, members=3).updates(backbone) == 9
     assert replace(RECIPE, members=3, student=Distillation()).updates(backbone) == 12
-    assert replace(RECIPE, share=1.0, gradual=True).trainings(backbone) == 1 + len(backbone.blocks)
+    assert replace(RECIPE, trainable_fraction=1.0, gradual=True).trainings(backbone) == 1 + len(backbone.blocks)
     assert replace(RECIPE, sweep=True).updates(backbone) == 3 + 25
 
 
@@ -210,7 +212,9 @@ def test_an_update_sees_one_piece():
 
 @pytest.mark.parametrize("truth", [[0, 1], [0, 0, 1], [0, 1, 2, 3], [0, 0, 0, 0, 1, 1]], ids=str)
 @pytest.mark.parametrize(
-    "recipe", [{"members": 3}, {"gradual": True}, {"members": 5, "fade": 0.5}, {"sweep": True}, {"pieces": 2}], ids=str
+    "recipe",
+    [{"members": 3}, {"gradual": True}, {"members": 5, "wise_alpha": 0.5}, {"sweep": True}, {"pieces": 2}],
+    ids=str,
 )
 @pytest.mark.parametrize("objective", [PairwiseCosine(), CrossEntropy()])
 def test_few_rows_are_enough_for_every_recipe(truth, recipe, objective):
@@ -220,7 +224,7 @@ def test_few_rows_are_enough_for_every_recipe(truth, recipe, objective):
 
 
 def test_one_more_block_at_a_time_begins_to_move():
-    recipe = replace(RECIPE, objective=CrossEntropy(), share=1.0, gradual=True)
+    recipe = replace(RECIPE, objective=CrossEntropy(), trainable_fraction=1.0, gradual=True)
     found = adapt(kept(recipe), ROWS, targets_of(TRUTH), recipe)
     assert {name.split(".")[0] for name in found.delta} in ({"1"}, {"0", "1"})
     made = installed(SmallText(), "blocks", 0, arrays_of(found.delta))
@@ -244,7 +248,7 @@ def test_a_training_that_was_killed_ends_as_if_it_had_not_been(tmp_path, more):
 def test_augmented_versions_stand_beside_the_items_in_the_same_order():
     items = ["the card was charged twice", "where is my parcel"]
     assert versions_of(items, "text", RECIPE) == [items]
-    bold = versions_of(items, "text", replace(RECIPE, versions=2, bold=True))
+    bold = versions_of(items, "text", replace(RECIPE, versions=2, strong_augment=True))
     assert bold[0] == items
     assert bold[1:] != versions_of(items, "text", replace(RECIPE, versions=2))[1:]
     found = versions_of(items, "text", replace(RECIPE, versions=2))
@@ -286,7 +290,7 @@ def test_whether_names_tell_is_asked_of_the_rows_to_learn_from_alone():
 
 
 def test_a_name_counts_as_a_row_of_its_class():
-    names, recipe = ("red cars", "green cups"), replace(RECIPE, names=1)
+    names, recipe = ("red cars", "green cups"), replace(RECIPE, label_name_weight=1)
     with_its_names = adapt(
         Activations.of(SmallText(), [NAMED], 1, names=names), np.arange(10), targets_of(SIDES), recipe
     )
@@ -298,6 +302,6 @@ def test_a_name_counts_as_a_row_of_its_class():
 
 def test_a_student_learned_from_names_where_its_teachers_did():
     activations = Activations.of(SmallText(), [NAMED], 1, names=("red cars", "green cups"))
-    taught = replace(RECIPE, objective=CrossEntropy(), members=5, student=Distillation(), names=1)
+    taught = replace(RECIPE, objective=CrossEntropy(), members=5, student=Distillation(), label_name_weight=1)
     assert adapt(activations, np.arange(10), targets_of(SIDES), taught).named
-    assert not adapt(activations, np.arange(10), targets_of(SIDES), replace(taught, names=0)).named
+    assert not adapt(activations, np.arange(10), targets_of(SIDES), replace(taught, label_name_weight=0)).named

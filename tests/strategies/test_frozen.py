@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from handful.choices import STRATEGIES
 from handful.data.dataset import Dataset
 from handful.engines import Inline
 from handful.errors import DataError, OptionError
 from handful.evaluation.verdicts import assemble
 from handful.features.feature_set import FeatureSet
-from handful.plan import STRATEGIES
 from handful.seeding import generator
 from handful.strategies.frozen.rung import SearchTerms, climb
 from handful.tasks.classification import CLASSIFICATION

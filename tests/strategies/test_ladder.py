@@ -17,8 +17,8 @@ from handful.evaluation.verdicts import assemble
 from handful.features.feature_set import extract_all
 from handful.strategies.frozen.rung import SearchTerms, climb
 from handful.strategies.tuned import cost, known, ladder
-from handful.strategies.tuned.contrastive import Contrastive
 from handful.strategies.tuned.ladder import Terms, ascend
+from handful.strategies.tuned.methods.contrastive import Contrastive
 from handful.tasks.classification import CLASSIFICATION
 from handful.training.loop import Update
 from small_backbones import Muted, SmallText
@@ -161,7 +161,7 @@ def test_a_strategy_with_settings_of_its_own_is_judged_by_the_rows_alone(helpful
     """What is known is about the settings that were measured."""
     targets = helpful.frozen.rows.targets
     assert known.known(Contrastive(seed=5), "text", targets, 0.5, 0.7) is not None
-    assert known.known(Contrastive(rate=1e-3), "text", targets, 0.5, 0.7) is None
+    assert known.known(Contrastive(learning_rate=1e-3), "text", targets, 0.5, 0.7) is None
     assert known.known(Contrastive(), "image", targets, 0.5, 0.7) is None
 
 

@@ -6,9 +6,9 @@ from handful.backbones.toy import ToyText
 from handful.errors import DataError, OptionError
 from handful.strategies.frozen.prototypes import Prototypes
 from handful.strategies.tuned.fit import adapt, start
-from handful.strategies.tuned.lora import LoRA
 from handful.strategies.tuned.meta_learning import Episodes, Meta, Related, meta_start
-from handful.strategies.tuned.supcon import SupCon
+from handful.strategies.tuned.methods.lora import LoRA
+from handful.strategies.tuned.methods.supcon import SupCon
 from handful.training.activations import Activations
 
 WORDS = {"fruit": "apple pear plum fig", "tool": "saw axe file awl", "colour": "red blue teal grey"}
@@ -28,13 +28,13 @@ def rows(per_class=6, seed=0):
 
 def activations_and_truth():
     texts, labels = rows()
-    strategy = SupCon(share=1.0)
+    strategy = SupCon(trainable_fraction=1.0)
     return Activations.of(ToyText(), [texts], 0), np.unique(labels, return_inverse=True)[1], strategy.recipe()
 
 
 @pytest.mark.parametrize("method", ["reptile", "maml"])
 def test_a_learned_start_lowers_the_first_losses_of_a_like_task(method):
-    backbone, strategy = ToyText(), SupCon(share=1.0, updates=8, rate=2e-2)
+    backbone, strategy = ToyText(), SupCon(trainable_fraction=1.0, updates=8, learning_rate=2e-2)
     related = [Related(*rows(seed=seed)) for seed in (1, 2)]
     episodes = Episodes(method, count=25, ways=3, shots=3, step=0.5)
     begin = meta_start(backbone, related, strategy.recipe(), episodes)
@@ -42,7 +42,9 @@ def test_a_learned_start_lowers_the_first_losses_of_a_like_task(method):
     truth = np.unique(labels, return_inverse=True)[1]
     activations = Activations.of(backbone, [texts], 0)
     plain = adapt(activations, np.arange(len(truth)), targets_of(truth), strategy.recipe())
-    tuned = Meta(share=1.0, updates=8, rate=2e-2, related=related, episodes=episodes, backbone=backbone)
+    tuned = Meta(
+        trainable_fraction=1.0, updates=8, learning_rate=2e-2, related=related, episodes=episodes, backbone=backbone
+    )
     started = adapt(activations, np.arange(len(truth)), targets_of(truth), tuned.recipe_for(backbone))
     assert started.log[0].loss < plain.log[0].loss - 0.005
     untouched = dict(start(activations, strategy.recipe()).blocks.named_parameters())
@@ -51,12 +53,14 @@ def test_a_learned_start_lowers_the_first_losses_of_a_like_task(method):
 
 def test_meta_predicts_like_any_strategy():
     texts, labels = rows()
-    made = Meta(backbone=ToyText(), share=1.0, related=[Related(*rows(seed=1))], episodes=Episodes(count=2))
+    made = Meta(
+        backbone=ToyText(), trainable_fraction=1.0, related=[Related(*rows(seed=1))], episodes=Episodes(count=2)
+    )
     assert made.fit(texts, labels).predict(texts).shape == (18,)
 
 
 def test_what_meta_needs_is_said():
-    recipe = SupCon(share=1.0).recipe()
+    recipe = SupCon(trainable_fraction=1.0).recipe()
     with pytest.raises(OptionError) as error:
         Meta(backbone=ToyText()).fit(*rows())
     assert str(error.value) == "strategy meta must have at least one related labelled set, got none. Give related=."

@@ -3,11 +3,11 @@ import pytest
 
 from handful.errors import MachineError, TrainingError
 from handful.strategies.tuned import hyperparameters
-from handful.strategies.tuned.contrastive import Contrastive
 from handful.strategies.tuned.cross_fit import HeldOut
 from handful.strategies.tuned.hyperparameters import Race, Trial, near, suggested
-from handful.strategies.tuned.lora import LoRA
-from handful.strategies.tuned.supcon import SupCon
+from handful.strategies.tuned.methods.contrastive import Contrastive
+from handful.strategies.tuned.methods.lora import LoRA
+from handful.strategies.tuned.methods.supcon import SupCon
 
 TRUTH = np.array([0, 1] * 6)
 
@@ -36,7 +36,7 @@ def fit(right: float):
 
 def test_the_worse_half_is_given_up_early():
     race = Race()
-    found = [race.run(SupCon(rate=right), fit(right), losses) for right in (0.7, 0.9, 0.6, 0.95, 0.8)]
+    found = [race.run(SupCon(learning_rate=right), fit(right), losses) for right in (0.7, 0.9, 0.6, 0.95, 0.8)]
     assert [trial.found is not None for trial in found] == [True, True, False, True, False]
     assert [trial.folds for trial in found] == [3, 3, 2, 3, 3]  # the last one after the third fold
     assert race.finished() == [found[0], found[1], found[3]]
@@ -60,11 +60,11 @@ def test_what_is_near_differs_from_the_start_in_one_or_two_options():
         changed = [k for k, v in other.get_params().items() if v != start.get_params()[k]]
         assert 1 <= len(changed) <= 2
     assert len(list(near(Contrastive()))) == len(list(near(start)))  # no temperature, but all of the way
-    assert all(other.share <= 1 for other in near(Contrastive(share=0.9)))
+    assert all(other.trainable_fraction <= 1 for other in near(Contrastive(trainable_fraction=0.9)))
 
 
 def test_whether_versions_help_and_bold_ones_do_is_left_to_the_folds():
-    tried = [(other.augment, other.bold) for other in near(SupCon()) if other.augment]
+    tried = [(other.augment, other.strong_augment) for other in near(SupCon()) if other.augment]
     assert tried == [(4, False), (4, True)]
     assert all(other.augment == 2 for other in near(SupCon(augment=2)))  # decided by the user
 
@@ -78,7 +78,7 @@ def test_suggestions_are_the_same_for_a_seed_and_stay_in_their_space():
 
     assert settings(1) == settings(1) != settings(2)
     for options in settings(1):
-        assert 0.2 <= options["share"] <= 1
+        assert 0.2 <= options["trainable_fraction"] <= 1
         assert 8 <= options["updates"] <= 80
         assert options.get("rank", 8) in (2, 4, 8, 16)
 

@@ -4,8 +4,8 @@ import pytest
 from classified import targets_of
 from handful.backbones.toy import ToyText
 from handful.strategies.tuned.fit import adapt, start
-from handful.strategies.tuned.partial import Partial
-from handful.strategies.tuned.supcon import SupCon
+from handful.strategies.tuned.methods.partial import Partial
+from handful.strategies.tuned.methods.supcon import SupCon
 from handful.training.activations import Activations
 
 TEXTS = [f"{word} w{i}" for i in range(6) for word in ("apple", "saw")]
@@ -21,11 +21,15 @@ def moved(strategy) -> float:
 
 
 def test_l2_sp_keeps_weights_near_their_start():
-    free, held = (moved(SupCon(share=1.0, rate=1e-2, l2_sp=strength)) for strength in (0.0, 100.0))
+    free, held = (
+        moved(SupCon(trainable_fraction=1.0, learning_rate=1e-2, l2_sp=strength)) for strength in (0.0, 100.0)
+    )
     assert 0 < held < 0.5 * free
 
 
-@pytest.mark.parametrize("strategy", [SupCon(share=1.0, adversary=0.1), Partial(share=1.0, r_drop=1.0, updates=10)])
+@pytest.mark.parametrize(
+    "strategy", [SupCon(trainable_fraction=1.0, adversary=0.1), Partial(trainable_fraction=1.0, r_drop=1.0, updates=10)]
+)
 def test_adversaries_and_r_drop_change_what_is_learned(strategy):
     plain = type(strategy)(
         **{**strategy.get_params(), "adversary": 0.0, **({"r_drop": 0.0} if "r_drop" in strategy.get_params() else {})}

@@ -18,6 +18,7 @@ from cyclopts import App, Parameter
 from handful.atomic import check_replaceable
 from handful.cli.ending import drop_output, heed_signals, leave_interrupted, memory_ran_out, ready_streams
 from handful.cli.language import chat, serve
+from handful.cli.names import with_names
 from handful.cli.printing import log_to_terminal, put, put_json, put_line
 from handful.cli.room import check_room
 from handful.cli.trust import check, explain
@@ -49,6 +50,7 @@ app.command(check)
 
 
 @app.command
+@with_names
 def tune(
     source: str,
     *,
@@ -87,15 +89,10 @@ def tune(
         seed: one number that fixes every random choice; by default 0.
         backbone: a name from `handful models list`, a folder or a Hugging Face id; several joined by commas; by
             default auto: the data choose among the default ones.
-        strategies: which arms to try, joined by commas; frozen: majority, zero-shot, centroid, ridge, logistic, svm,
-            of ratings also cumulative-ridge and cumulative; moving weights: contrastive, supcon, bias, lora, adapters,
-            prefix, prompt, ia3, soup, wise, partial, gradual, distilled, full; for rows with answers base, in-context,
-            lora, bias, ia3, prefix, prompt, adapters, partial, full, synthetic, and for preferences dpo and ipo; by
-            default all frozen ones, and of the others those that are worth their time here.
-        metric: what arms are compared by, the first one by default: of classes accuracy, balanced_accuracy or macro_f1;
-            of several labels samples_f1, micro_f1, macro_f1 or exact_match; of ratings mean_absolute_error,
-            quadratic_kappa or accuracy; of numbers mean_absolute_error or r2; of answers loss, exact_match, token_f1 or
-            regex:PATTERN.
+        strategies: which arms to try, joined by commas. Frozen: {frozen}. Moving weights: {moving}. For rows with
+            answers: {answering}; with a chosen and a rejected one: {preferring}. By default all frozen ones, and of the
+            others those that are worth their time here.
+        metric: what arms are compared by, the first one by default: {metrics}.
         anti_forgetting: what holds a language model back from forgetting: fade (half of what moved), l2sp (a pull to
             where weights began) or replay (its own answers to general prompts are mixed in); by default none, and where
             it forgets you are told.

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from handful.choices import TASKS
 from handful.data.names import listed
 from handful.errors import DataError, OptionError
 
@@ -132,8 +133,7 @@ def check_task(task: str | None) -> None:
     Raises:
         OptionError: it is none.
     """
-    known = (CLASSES, LABELS, RATINGS, NUMBERS)
-    if task is not None and task not in known:
+    if task is not None and task not in TASKS:
         raise OptionError(
-            f"task must be one of {', '.join(known)}, got {task!r}. Choose one of these, or leave it out."
+            f"task must be one of {', '.join(TASKS)}, got {task!r}. Choose one of these, or leave it out."
         )

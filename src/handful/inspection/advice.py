@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from handful.choices import METHODS
 from handful.data.dataset import Dataset
 from handful.data.targets import RATINGS
 
@@ -46,6 +47,11 @@ class Advice:
     """The reason, in one sentence without a full stop."""
 
 
+def _family(family: str) -> tuple[str, ...]:
+    """The strategies that move weights and say that they are of this family."""
+    return tuple(method.name for method in METHODS if method.family == family)
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         ("majority",), 1, None,
@@ -74,28 +80,28 @@ RULES: tuple[Rule, ...] = (
         task=RATINGS,
     ),
     Rule(
-        ("contrastive", "supcon"), 4, 64,
+        _family("contrast"), 4, 64,
         "pairs turn few rows into many comparisons; in published tables they gain most over frozen features here",
         "pairs pay from 4 to 64 rows per class and on backbones whose weights can move",
         ("text", "image"),
     ),
     Rule(
-        ("bias", "lora", "adapters"), 8, None,
+        _family("few weights"), 8, None,
         "few weights move, so that tens of rows do not drown what the backbone knows",
         "with fewer than 8 rows per class whether a moved weight helps can hardly be measured",
     ),
     Rule(
-        ("soup", "wise"), 8, None,
+        _family("average"), 8, None,
         "averages with the frozen weights keep what moving them would forget",
         "with fewer than 8 rows per class there is little to average",
     ),
     Rule(
-        ("partial", "gradual", "distilled", "full"), 25, None,
+        _family("blocks"), 25, None,
         "from about 25 rows per class the upper blocks can follow the rows without learning them by heart",
         "with fewer than 25 rows per class so many weights learn the rows by heart",
     ),
     Rule(
-        ("prefix", "prompt", "ia3"), 100, None,
+        _family("fewest weights"), 100, None,
         "they move very few weights; their rates have to be searched (--trials)",
         "at their usual rates they stay behind on few rows; name them to try them anyway",
         ("text",),

@@ -1,34 +1,29 @@
-"""The catalogue of strategies: every name that ``--strategies`` knows."""
+"""The catalogue of strategies: every name that ``--strategies`` knows for labelled items."""
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
+
+from handful.choices import METHODS
 from handful.strategies.frozen.heads import Centroid, FeatureClassifier, LinearSVM, Logistic, Majority, Ridge
-from handful.strategies.tuned.adapters import Adapters
-from handful.strategies.tuned.bias import BiasOnly
-from handful.strategies.tuned.contrastive import Contrastive
-from handful.strategies.tuned.distilled import Distilled
-from handful.strategies.tuned.full import Full
-from handful.strategies.tuned.gradual import Gradual
-from handful.strategies.tuned.ia3 import IA3
-from handful.strategies.tuned.lora import LoRA
-from handful.strategies.tuned.partial import Partial
-from handful.strategies.tuned.prefix import Prefixes
-from handful.strategies.tuned.prompt import Prompts
-from handful.strategies.tuned.soup import Soup
+from handful.strategies.frozen.search import ZERO_SHOT
 from handful.strategies.tuned.strategy import Tuned
-from handful.strategies.tuned.supcon import SupCon
-from handful.strategies.tuned.wise import WiSEFT
+from handful.tasks.base import HeadTask
 
 
 def catalog() -> dict[str, type[FeatureClassifier]]:
-    """Every strategy by its name, cheapest first."""
+    """Every head of classification as a strategy by its name, cheapest first."""
     return {strategy.name: strategy for strategy in (Majority, Centroid, Ridge, Logistic, LinearSVM)}
 
 
+def frozen_names(task: HeadTask) -> tuple[str, ...]:
+    """Names of what keeps the backbone as it is and answers what a task wants; what looks at no item first."""
+    alone = (ZERO_SHOT.name,) if task.named_alone else ()
+    return (Majority.name, *alone, *task.heads)
+
+
+@cache
 def movers() -> dict[str, type[Tuned]]:
-    """Every strategy that moves weights, by its name."""
-    kinds = (
-        Contrastive, SupCon, BiasOnly, LoRA, Adapters, Prefixes, Prompts, IA3, Soup, WiSEFT, Partial, Gradual,
-        Distilled, Full,
-    )  # fmt: skip
-    return {strategy.name: strategy for strategy in kinds}
+    """Every strategy that moves weights by its name, in the order that their files say."""
+    return {method.name: getattr(import_module(f"handful.{method.module}"), method.kind) for method in METHODS}

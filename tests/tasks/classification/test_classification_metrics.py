@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 
 from classified import targets_of
-from handful.plan import METRICS as NAMES
+from handful.choices import METRICS as NAMES
 from handful.tasks.classification.metrics import METRICS, confusion
 
 

@@ -22,11 +22,11 @@ class Shelf:
     backbone: Backbone
     """Whose blocks run."""
     kept: dict[tuple[int, int, bool], Activations] = field(default_factory=dict)
-    """(frozen blocks, augmented versions, whether bold) → what they gave."""
+    """(frozen blocks, augmented versions, whether strongly changed) → what they gave."""
 
     def of(self, recipe: Recipe) -> Activations:
         """The activations that a recipe starts from."""
-        key = (recipe.first(self.backbone), recipe.versions, recipe.bold)
+        key = (recipe.first(self.backbone), recipe.versions, recipe.strong_augment)
         if key not in self.kept:
             self.kept[key] = activations_for(self.backbone, self.data.items, self.data.classes, recipe)
         return self.kept[key]

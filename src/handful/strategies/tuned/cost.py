@@ -119,7 +119,8 @@ def _measured(activations: Activations, targets: Targets, recipe: Recipe) -> flo
         some = rows_of(0, strata, size, recipe.settings.seed)
         start = time.perf_counter()
         found = adapt(activations, some, targets.take(some), short)
-        (update,), names = found.log, recipe.names * activations.names if found.named else 0  # rows beside the rows
+        (update,) = found.log
+        names = recipe.label_name_weight * activations.names if found.named else 0  # rows beside the rows
         around = min(around, time.perf_counter() - start - update.seconds)
         each = min(each, update.seconds / short.size(len(some) + names, classes))
     backbone, whole = activations.backbone, recipe.size(len(targets) + names, classes)

@@ -96,11 +96,11 @@ def adapt(
             teacher = _taught(parts, left_out, activations, rows, targets, recipe.penalty)
             student = _once(activations, rows, targets, taught, file, progress, teacher)
             parts = [replace(student, named=any(part.named for part in parts))]  # by way of its teachers
-    if len(parts) == 1 and recipe.fade == 1:
+    if len(parts) == 1 and recipe.wise_alpha == 1:
         return parts[0]
     delta = recipe.tuner.combine([part.delta for part in parts], [1.0] * len(parts))
-    if recipe.fade != 1:
-        delta = recipe.tuner.faded(start(activations, recipe), delta, recipe.fade)
+    if recipe.wise_alpha != 1:
+        delta = recipe.tuner.faded(start(activations, recipe), delta, recipe.wise_alpha)
     body = start(activations, recipe)
     recipe.tuner.load(body, delta)
     return replace(parts[0], delta=delta, body=body.eval())
@@ -118,7 +118,7 @@ def _once(
     """One training; ``teacher`` is (M, K) scores of the rows to learn from, and has none for names."""
     count, task = len(rows), targets.task
     if teacher is None:
-        rows, targets = with_names(activations, rows, targets, recipe.names)
+        rows, targets = with_names(activations, rows, targets, recipe.label_name_weight)
     body = start(activations, recipe, int(rows[0]))
     design, strata = task.design(targets), task.strata(targets)
     design = design[:, design.any(0)]  # what no row is of has nothing to be learned from
@@ -126,7 +126,7 @@ def _once(
         # Seen once for all trainings on these activations, unless what moves begins elsewhere.
         seen = activations.frozen[rows] if recipe.begin is None else features_of(body, activations, rows)
         body.classify(*linear_map(task.main, seen, design, recipe.penalty))
-    groups = recipe.tuner.prepare(body, recipe.decay)
+    groups = recipe.tuner.prepare(body, recipe.layer_decay)
     moved = trainable(body.blocks)
     objective = recipe.objective if isinstance(recipe.objective, _ON_FEATURES) else task.objective(recipe.objective)
     objective = RDrop(objective, recipe.r_drop) if recipe.r_drop else objective

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from handful.errors import MachineError, TrainingError
 from handful.strategies.tuned.cross_fit import HeldOut
+from handful.strategies.tuned.methods.supcon import SupCon
 from handful.strategies.tuned.strategy import Tuned
-from handful.strategies.tuned.supcon import SupCon
 
 # Augmented versions of each item in a trial that has some; their activations are kept, so that they cost one pass.
 _VERSIONS = 4
@@ -94,24 +94,25 @@ def near(strategy: Tuned) -> Iterator[Tuned]:
     One of the rates is what a sweep inside each fold finds. Whether versions help, and whether those that may change a
     label do, is left to the held-out rows.
     """
-    yield replace(strategy, rate=strategy.rate * 3)
-    yield replace(strategy, rate=strategy.rate / 3)
+    yield replace(strategy, learning_rate=strategy.learning_rate * 3)
+    yield replace(strategy, learning_rate=strategy.learning_rate / 3)
     if not strategy.sweep:
         yield replace(strategy, sweep=True)
     yield replace(strategy, updates=strategy.updates * 2)
-    yield replace(strategy, share=min(1.0, strategy.share * 1.5) if strategy.share < 1 else 0.67)
-    if strategy.fade < 1:
-        yield replace(strategy, fade=1.0)
+    more = min(1.0, strategy.trainable_fraction * 1.5) if strategy.trainable_fraction < 1 else 0.67
+    yield replace(strategy, trainable_fraction=more)
+    if strategy.wise_alpha < 1:
+        yield replace(strategy, wise_alpha=1.0)
     if isinstance(strategy, SupCon):
         yield replace(strategy, temperature=strategy.temperature * 2)
     if not strategy.augment:
         yield replace(strategy, augment=_VERSIONS)
-        yield replace(strategy, augment=_VERSIONS, bold=True)
-    yield replace(strategy, rate=strategy.rate / 3, updates=strategy.updates * 2)
+        yield replace(strategy, augment=_VERSIONS, strong_augment=True)
+    yield replace(strategy, learning_rate=strategy.learning_rate / 3, updates=strategy.updates * 2)
 
 
 def suggested(kinds: Sequence[type[Tuned]], count: int, seed: int, tell: Callable[[], Trial]) -> Iterator[Tuned]:
-    """Settings from a wider space, each learned from those before: method, rate, updates, share, penalty, rank.
+    """Settings from a wider space, each learned from those before: method, rate, updates, blocks, penalty, rank.
 
     Args:
         kinds: the strategies to choose from.
@@ -135,9 +136,9 @@ def suggested(kinds: Sequence[type[Tuned]], count: int, seed: int, tell: Callabl
         asked = study.ask()
         default = by_name[asked.suggest_categorical("strategy", sorted(by_name))](seed=seed)
         options: dict[str, Any] = {
-            "rate": asked.suggest_float("rate share", 0.1, 10, log=True) * default.rate,
+            "learning_rate": asked.suggest_float("learning rate factor", 0.1, 10, log=True) * default.learning_rate,
             "updates": int(asked.suggest_int("updates", 8, 80, log=True)),
-            "share": asked.suggest_float("share", 0.2, 1.0),
+            "trainable_fraction": asked.suggest_float("trainable_fraction", 0.2, 1.0),
             "penalty": asked.suggest_float("penalty", 0.01, 1.0, log=True),
             "augment": asked.suggest_categorical("augment", [0, _VERSIONS]),
         }

@@ -319,8 +319,8 @@ def _arm(rung: Rung) -> Held:
     setting = {
         "weights moved": f"{rung.found.moved:,}",
         "updates": strategy.updates,
-        "rate": strategy.rate,
-        "share of the way": f"{strategy.fade:.0%}",
+        "rate": strategy.learning_rate,
+        "share of the way": f"{strategy.wise_alpha:.0%}",
         "names of classes": f"learned from in {rung.found.named} of {len(rung.found.curves)} folds",
         "on rows learned from": told(rung.found.train),
         "on held-out rows": told(rung.found.held),

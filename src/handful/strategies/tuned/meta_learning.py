@@ -14,8 +14,8 @@ from handful.data.items import make_items
 from handful.errors import DataError, OptionError
 from handful.seeding import generator
 from handful.strategies.tuned.fit import adapt, start
+from handful.strategies.tuned.methods.supcon import SupCon
 from handful.strategies.tuned.recipe import Recipe
-from handful.strategies.tuned.supcon import SupCon
 from handful.tasks.base import Targets
 from handful.tasks.classification import CLASSIFICATION
 from handful.training.activations import Activations

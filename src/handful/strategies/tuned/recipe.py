@@ -32,17 +32,17 @@ class Recipe:
     """What is minimised."""
     tuner: Tuner = field(default_factory=Blocks)
     """Which weights may move."""
-    share: float = 0.5
+    trainable_fraction: float = 0.5
     """The share of the blocks, from the top, that take part; those below stay frozen and run once."""
     settings: Settings = field(default_factory=Settings)
     """The options of the loop."""
     batch: int = 16
     """About how many rows an update sees, as many of each class."""
-    decay: float = 1.0
+    layer_decay: float = 1.0
     """Factor on the rate from each block to the one below it."""
     penalty: float = 0.1
     """λ of the logistic head that is fitted on the tuned features in the end."""
-    fade: float = 1.0
+    wise_alpha: float = 1.0
     """Which share of the way from the frozen weights to the tuned ones is gone (WiSE-FT)."""
     dropout: bool = False
     """Whether the backbone's dropout is on while it learns."""
@@ -56,11 +56,11 @@ class Recipe:
     """Into how many updates all rows are cut at least; 1 shows a handful whole in every update."""
     versions: int = 0
     """How many augmented versions of each item there are beside the item itself."""
-    bold: bool = False
+    strong_augment: bool = False
     """Whether these may be mirrored, coloured, sped up and worded otherwise as well."""
     tokens: int | None = None
     """How many tokens of a text an update sees at most; all by default."""
-    names: int = 0
+    label_name_weight: int = 0
     """For how many rows the name of a class counts, where names alone tell rows apart."""
     members: int = 1
     """How many trainings, each without another part of the rows, are averaged into one set of weights (a soup)."""
@@ -80,7 +80,7 @@ class Recipe:
 
     def first(self, backbone: Backbone) -> int:
         """How many blocks stay frozen."""
-        return first_moving(len(backbone.blocks), self.share)
+        return first_moving(len(backbone.blocks), self.trainable_fraction)
 
     def size(self, rows: int, classes: int) -> int:
         """How many rows an update sees of so many: one piece, with a share of every class, and at most ``batch``."""
@@ -101,6 +101,6 @@ def versions_of(items: Sequence[Any], modality: str, recipe: Recipe) -> list[lis
     if not recipe.versions:
         return [list(items)]
     rng = generator(recipe.settings.seed, "augment")
-    options = BOLD if recipe.bold else Augmentation()
+    options = BOLD if recipe.strong_augment else Augmentation()
     changed = [views(item, modality, options, recipe.versions, rng) for item in items]  # N × V
     return [list(items), *(list(version) for version in zip(*changed, strict=True))]

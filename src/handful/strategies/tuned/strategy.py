@@ -40,12 +40,16 @@ class Tuned(ClassifierMixin, BaseEstimator):
 
     name: ClassVar[str]
     """How the strategy is called in ``--strategies`` and in the scores."""
+    family: ClassVar[str] = "blocks"
+    """What it is alike to: families are advised together (``handful.inspection.advice``)."""
+    order: ClassVar[int] = 100
+    """Where it stands in lists, low first, and when it is tried among those that promise as much."""
 
     backbone: Any = "auto"
     """A name of the catalogue, a folder or hub id, or a Backbone; auto takes the first default of the modality."""
     updates: int = 20
     """How many times the weights are moved."""
-    rate: float = 3e-4
+    learning_rate: float = 3e-4
     """The highest learning rate."""
     sweep: bool = False
     """Whether the rate is the best of five around it, from a tenth to ten times, by a few updates at each."""
@@ -55,21 +59,21 @@ class Tuned(ClassifierMixin, BaseEstimator):
     """Into how many updates all rows are cut at least; 1 shows a handful whole in every update, up to ``batch``."""
     tokens: int = 64
     """How many tokens of a text an update sees at most: its first part teaches as much; answers read all of it."""
-    share: float = 0.5
+    trainable_fraction: float = 0.5
     """The share of the blocks, from the top, that take part."""
-    decay: float = 1.0
+    layer_decay: float = 1.0
     """Factor on the rate from each block to the one below it."""
     schedule: str = "linear"
     """How the rate changes."""
     penalty: float = 0.1
     """λ of the logistic head on the tuned features."""
-    fade: float = 1.0
+    wise_alpha: float = 1.0
     """How far to go from the frozen weights to the tuned ones, 0 to 1 (WiSE-FT)."""
     augment: int = 0
     """How many augmented versions of each item there are beside the item itself."""
-    bold: bool = False
+    strong_augment: bool = False
     """Whether these may be mirrored, coloured, sped up or worded otherwise, which costs some classes their label."""
-    names: int = 3
+    label_name_weight: int = 3
     """For how many rows the name of a class counts, where names alone tell rows apart; 0 leaves names out."""
     l2_sp: float = 0.0
     """How strongly the weights are drawn back to where they began."""
@@ -88,11 +92,12 @@ class Tuned(ClassifierMixin, BaseEstimator):
 
     def recipe(self) -> Recipe:
         """The strategy as data."""
-        settings = Settings(updates=self.updates, rate=self.rate, schedule=self.schedule, seed=self.seed)
+        settings = Settings(updates=self.updates, rate=self.learning_rate, schedule=self.schedule, seed=self.seed)
         return Recipe(
-            self.objective(), self.tuner(), self.share, settings, self.batch, self.decay, self.penalty, self.fade,
-            pieces=self.pieces, tokens=self.tokens, versions=self.augment, bold=self.bold, names=self.names,
-            l2_sp=self.l2_sp, adversary=self.adversary, sweep=self.sweep,
+            self.objective(), self.tuner(), self.trainable_fraction, settings, self.batch, self.layer_decay,
+            self.penalty, self.wise_alpha, pieces=self.pieces, tokens=self.tokens, versions=self.augment,
+            strong_augment=self.strong_augment, label_name_weight=self.label_name_weight, l2_sp=self.l2_sp,
+            adversary=self.adversary, sweep=self.sweep,
         )  # fmt: skip
 
     def recipe_for(self, backbone: Backbone) -> Recipe:
@@ -174,7 +179,7 @@ class Pairs(Tuned):
 
     updates: int = 10
     """How many times the weights are moved."""
-    share: float = 0.67
+    trainable_fraction: float = 0.67
     """The share of the blocks, from the top, that take part; of six, four gain 2 to 5 points over three."""
     batch: int = 64
     """About how many rows an update sees: all of a handful, so that every pair is drawn together or apart at once."""

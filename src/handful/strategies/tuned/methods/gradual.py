@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from handful.strategies.tuned.partial import Partial
+from handful.strategies.tuned.methods.partial import Partial
 from handful.strategies.tuned.recipe import Recipe
 
 
@@ -13,6 +13,8 @@ class Gradual(Partial):
     """One block after the other begins to move, top block first, as long as rows held out inside get better."""
 
     name = "gradual"
+    family = "blocks"
+    order = 51
 
     def recipe(self) -> Recipe:
         """As partial, with the number of blocks left to the rows."""

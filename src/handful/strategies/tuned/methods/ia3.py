@@ -13,9 +13,11 @@ class IA3(Pairs):
     """Factors on the outputs of layers, (IA)³."""
 
     name = "ia3"
-    rate: float = 1e-2
+    family = "fewest weights"
+    order = 32
+    learning_rate: float = 1e-2
     """The highest learning rate."""
-    share: float = 1.0
+    trainable_fraction: float = 1.0
     """The share of the blocks, from the top, that take part."""
 
     def tuner(self) -> tuners.Tuner:

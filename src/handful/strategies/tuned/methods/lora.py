@@ -13,7 +13,9 @@ class LoRA(Pairs):
     """Low-rank factors beside every layer (LoRA)."""
 
     name = "lora"
-    rate: float = 1e-3
+    family = "few weights"
+    order = 21
+    learning_rate: float = 1e-3
     """The highest learning rate."""
     rank: int = 8
     """R, the width between the two factors."""

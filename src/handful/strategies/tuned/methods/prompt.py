@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from handful.strategies.tuned.prefix import Prefixes
+from handful.strategies.tuned.methods.prefix import Prefixes
 from handful.training.tuners import Prompt, Tuner
 
 
@@ -13,7 +13,9 @@ class Prompts(Prefixes):
     """Learned tokens before the real ones, at the first block that takes part and seen by all above it."""
 
     name = "prompt"
-    rate: float = 3e-2
+    family = "fewest weights"
+    order = 31
+    learning_rate: float = 3e-2
     """The highest learning rate."""
 
     def tuner(self) -> Tuner:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from handful.strategies.tuned.methods.supcon import SupCon
 from handful.strategies.tuned.recipe import Recipe
-from handful.strategies.tuned.supcon import SupCon
 
 
 @dataclass
@@ -13,6 +13,8 @@ class Soup(SupCon):
     """The mean of the weights of several trainings, each without another part of the rows (Wortsman et al. 2022)."""
 
     name = "soup"
+    family = "average"
+    order = 40
     members: int = 3
     """How many trainings are averaged; a prediction costs as much as with one."""
 

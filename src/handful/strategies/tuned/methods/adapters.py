@@ -13,7 +13,9 @@ class Adapters(Pairs):
     """A bottleneck after each block."""
 
     name = "adapters"
-    rate: float = 3e-3
+    family = "few weights"
+    order = 22
+    learning_rate: float = 3e-3
     """The highest learning rate."""
     size: int = 16
     """R, the numbers between the two layers of a bottleneck."""

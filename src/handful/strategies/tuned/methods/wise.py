@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from handful.strategies.tuned.supcon import SupCon
+from handful.strategies.tuned.methods.supcon import SupCon
 
 
 @dataclass
@@ -12,5 +12,7 @@ class WiSEFT(SupCon):
     """Half of the way from the frozen weights to the tuned ones (WiSE-FT, Wortsman et al. 2022)."""
 
     name = "wise"
-    fade: float = 0.5
+    family = "average"
+    order = 41
+    wise_alpha: float = 0.5
     """How far to go from the frozen weights to the tuned ones, 0 to 1."""

@@ -13,9 +13,11 @@ class BiasOnly(Pairs):
     """Only biases and norms move (BitFit)."""
 
     name = "bias"
-    rate: float = 3e-3
+    family = "few weights"
+    order = 20
+    learning_rate: float = 3e-3
     """The highest learning rate."""
-    share: float = 1.0
+    trainable_fraction: float = 1.0
     """The share of the blocks, from the top, that take part."""
 
     def tuner(self) -> Tuner:

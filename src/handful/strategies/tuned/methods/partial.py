@@ -15,13 +15,15 @@ class Partial(Tuned):
     """The top blocks with a classifier: the head first, then the body (LP-FT)."""
 
     name = "partial"
-    share: float = 0.34
+    family = "blocks"
+    order = 50
+    trainable_fraction: float = 0.34
     """The share of the blocks, from the top, that take part."""
-    rate: float = 1e-4
+    learning_rate: float = 1e-4
     """The highest learning rate."""
     updates: int = 60
     """How many times the weights are moved."""
-    decay: float = 0.9
+    layer_decay: float = 0.9
     """Factor on the rate from each block to the one below it."""
     smoothing: float = 0.1
     """Share of the target that is spread over all classes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from handful.strategies.tuned.partial import Partial
+from handful.strategies.tuned.methods.partial import Partial
 from handful.strategies.tuned.recipe import Recipe
 from handful.training.objectives.classify import Distillation
 
@@ -14,6 +14,8 @@ class Distilled(Partial):
     """What several trainings answer to rows that each did not see, learned by one more (Hinton et al. 2015)."""
 
     name = "distilled"
+    family = "blocks"
+    order = 52
     members: int = 3
     """How many trainings teach, each without another part of the rows; a prediction costs as much as with one."""
     temperature: float = 2.0

@@ -13,7 +13,9 @@ class Prefixes(Pairs):
     """Learned tokens before the real ones, in every block that takes part."""
 
     name = "prefix"
-    rate: float = 1e-2
+    family = "fewest weights"
+    order = 30
+    learning_rate: float = 1e-2
     """The highest learning rate."""
     length: int = 8
     """P, how many learned tokens each block sees."""

@@ -14,6 +14,8 @@ class SupCon(Tuned):
     """Supervised contrast over all pairs of a batch (Khosla et al. 2020), then a head."""
 
     name = "supcon"
+    family = "contrast"
+    order = 11
     updates: int = 16
     """How many times the weights are moved; with the smaller batch, half the time of 20 × 16 rows for the same gain."""
     batch: int = 12
