@@ -89,9 +89,8 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
     base = frozen.model.view.backbones[0]
     with budget.stage("train"):
         wanted = [name for name in plan.strategies if name in MOVERS]
-        left = budget.for_training
         above_terms = Terms(
-            wanted, "strategies" in plan.origins, left, plan.seed, progress, plan.trials, plan.budget > Plan.budget,
+            wanted, "strategies" in plan.origins, budget.for_training, plan.seed, progress, plan.trials, plan.budget > Plan.budget,
             checkpoints_for(plan, learning, backbones[base].fingerprint), engine,
         )  # fmt: skip
         above = ascend(learning, backbones[base], frozen, above_terms)
@@ -110,20 +109,18 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
     scores = scores if tested is None else scores.tested(tested, len(test))
     model = with_reference(model, frozen, whole, backbones, learning.items if plan.carry_items else ())
     answers = task.held_out(whole, targets, frozen.rows.positions)
+    notes = [f"{len(frozen.found.outcomes)} settings were compared on the same folds.", *above.notes]
     # What changes and hidden parts do to answers is told to the percent, for which rounded products will do.
     with budget.stage("checks"), mixed_precision_of(backbones[base]):
         scores = replace(scores, slices=slices_of(learning, whole, frozen.rows, plan.seed))
-        checked = budget.left > 0
-        if checked:
+        if budget.left > 0:
             scores = _unsettled(scores, model, frozen, learning, data.take(test), backbones, plan.seed)
+        elif plan.budget:
+            notes.append("What slight changes do to answers was left out: no time of the budget was left for it.")
         explained = explain_doubtful(model, learning, answers) if budget.left > 0 else {}
-    scores = replace(scores, seconds=dict(budget.taken))
-    notes = [f"{len(frozen.found.outcomes)} settings were compared on the same folds.", *above.notes]
-    if plan.budget and not checked:
-        notes.append("What slight changes do to answers was left out: no time of the budget was left for it.")
     notes += [budget.passed] if budget.passed else []
     return Run(
-        learning, plan, tuple(findings), scores, answers, model, tuple(notes),
+        learning, plan, tuple(findings), replace(scores, seconds=dict(budget.taken)), answers, model, tuple(notes),
         tuple(Training.of(rung) for rung in above.rungs), tuple(trial.record() for trial in above.trials), explained,
     )  # fmt: skip
 

@@ -91,14 +91,16 @@ def test_what_is_forgotten_is_said_with_the_commands_that_help(taught, plain):
         "of the model as it was)."
     )
     faded = replace(plain, recipe=held_back(FULL, "fade"))
-    said = warning(taught, general(taught), faded, Estimate(0.4, 0.3, 0.5), str)
+    said = warning(taught, general(taught), faded, Estimate(0.4, 0.3, 0.5), lambda anti_forgetting: anti_forgetting)
     assert said.startswith("full with fade forgot")
     assert "`l2sp`" in said
     assert "`fade`" not in said
     assert "Half of what moved" not in said
     pairs = replace(plain, recipe=PREFERENCES["dpo"])
     preferred = replace(plain, recipe=replace(FULL, objective=pairs.recipe.objective))
-    assert "replay" not in warning(taught, general(taught), preferred, Estimate(0.4, 0.3, 0.5), str)
+    assert "replay" not in warning(
+        taught, general(taught), preferred, Estimate(0.4, 0.3, 0.5), lambda anti_forgetting: anti_forgetting
+    )
 
 
 @pytest.mark.parametrize(
