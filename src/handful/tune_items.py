@@ -90,8 +90,8 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
     with budget.stage("train"):
         wanted = [name for name in plan.strategies if name in MOVERS]
         above_terms = Terms(
-            wanted, "strategies" in plan.origins, budget.for_training, plan.seed, progress, plan.trials, plan.budget > Plan.budget,
-            checkpoints_for(plan, learning, backbones[base].fingerprint), engine,
+            wanted, "strategies" in plan.origins, budget.for_training, plan.seed, progress, plan.trials,
+            plan.budget > Plan.budget, checkpoints_for(plan, learning, backbones[base].fingerprint), engine,
         )  # fmt: skip
         above = ascend(learning, backbones[base], frozen, above_terms)
     with budget.stage("curve"):

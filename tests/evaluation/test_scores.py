@@ -14,14 +14,15 @@ from handful.evaluation.intervals import Estimate
 from handful.evaluation.scores import Arm, Scores
 from handful.evaluation.slices import Slice
 from handful.evaluation.stability import Changed, Kept
-from handful.tasks.classification.details import ClassDetails, ClassScore
+from handful.tasks.classification.details import ClassDetails
+from handful.tasks.name_scores import NameScore
 from junk import JSON, places, put
 
 DETAILS = ClassDetails(
     np.array([[10, 0], [1 / 3, 9 + 2 / 3]]),
     (
-        ClassScore("ants", 10, Estimate(1.0, 0.7, 1.0), Estimate(0.9, 0.6, 1.0)),
-        ClassScore("süß", 10, Estimate(0.9, 0.6, 1.0), None),
+        NameScore("ants", 10, Estimate(1.0, 0.7, 1.0), Estimate(0.9, 0.6, 1.0)),
+        NameScore("süß", 10, Estimate(0.9, 0.6, 1.0), None),
     ),
 )
 
@@ -75,7 +76,7 @@ def test_the_table_of_many_classes_is_told_by_its_fields(tmp_path, classes):
     table = np.zeros((classes, classes))
     table[np.arange(classes), np.arange(classes) // 2] = 1.5
     labels = tuple(f"class number {i}" for i in range(classes))
-    some = tuple(ClassScore(name, 3, Estimate(0.5, 1 / 3, 2 / 3), None) for name in labels)
+    some = tuple(NameScore(name, 3, Estimate(0.5, 1 / 3, 2 / 3), None) for name in labels)
     before = scores(details=ClassDetails(table, some).as_dict())
     file = written(tmp_path, before)
     np.testing.assert_array_equal(ClassDetails.from_dict(Scores.read(file).details).confusion, table)

@@ -10,12 +10,13 @@ from handful.export.card import model_card
 from handful.export.kept_parts import Moved
 from handful.features.view import MOVED, View
 from handful.tasks.classification import CLASSIFICATION
-from handful.tasks.classification.details import ClassDetails, ClassScore
+from handful.tasks.classification.details import ClassDetails
+from handful.tasks.name_scores import NameScore
 
 
 def scores_of(labels, rows=20, **changed):
     classes = tuple(
-        ClassScore(name, rows, wilson(0.8, rows), wilson(0.75, rows) if i else None) for i, name in enumerate(labels)
+        NameScore(name, rows, wilson(0.8, rows), wilson(0.75, rows) if i else None) for i, name in enumerate(labels)
     )
     given = dict(
         metric="accuracy", n=rows * len(labels), protocol="nested 5x5 stratified", chosen="ridge",

@@ -2,8 +2,9 @@
 
 import pytest
 
+from handful.data.names import in_a_row
 from handful.evaluation.intervals import Estimate, wilson
-from handful.report.headline import headline, listed
+from handful.report.headline import headline
 
 TEXTS = [f"text number {i}" for i in range(60)]
 LABELS = ["billing", "login", "delivery"] * 20
@@ -94,7 +95,7 @@ def test_ties_are_called_ties(make_run):
     )
     arms = tuple(arm for arm in run.scores.arms if arm.name != tied[0])
     assert headline(make_run(TEXTS, LABELS, skill=0.9, arms=arms)).ties == (
-        f"A tie: 60 rows cannot tell logistic from {listed(tied[1:])}; any of them may be the best."
+        f"A tie: 60 rows cannot tell logistic from {in_a_row(tied[1:])}; any of them may be the best."
     )
 
 
@@ -122,4 +123,4 @@ def test_a_choice_that_flatters_its_arm_is_explained(make_run):
 
 @pytest.mark.parametrize(("names", "shown"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")])
 def test_names_are_listed_as_in_a_sentence(names, shown):
-    assert listed(names) == shown
+    assert in_a_row(names) == shown

@@ -18,6 +18,12 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else "".join(quoted)
 
 
+def in_a_row(names: Sequence[str]) -> str:
+    """All names, as they are: ``a``, ``a and b``, ``a, b and c``."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def either(names: Sequence[str]) -> str:
     """Names as alternatives: ``"a" or "b"``."""
     return " or ".join(f'"{shown(name)}"' for name in names)

@@ -10,7 +10,7 @@ from typing import Any
 from handful.errors import BundleError
 from handful.evaluation.curves import Curve
 from handful.evaluation.intervals import LEVEL, Estimate
-from handful.evaluation.metrics import Scale
+from handful.evaluation.metrics import Metric, Scale
 from handful.evaluation.slices import Slice, named
 from handful.evaluation.stability import Changed, Kept, worth_telling
 from handful.readback import checked, read_json, shortened
@@ -112,6 +112,14 @@ class Scores:
     def cautions(self) -> list[str]:
         """What to know before the model is used: parts that differ, changes that unsettle it, what it forgot."""
         return [part.sentence for part in named(self.slices)] + worth_telling(self.stability, self.kept)
+
+    def every_metric(self, metrics: Mapping[str, Metric]) -> list[tuple[str, str, str]]:
+        """Title, value and interval of every metric that the task told of its answers, in words."""
+        told = []
+        for name, raw in self.details.get("metrics", {}).items():
+            scale, estimate = metrics[name].scale, Estimate(**raw)
+            told.append((scale.title, scale.told(estimate.value), scale.between(estimate.low, estimate.high, "to")))
+        return told
 
     def tested(self, estimate: Estimate, rows: int) -> Scores:
         """The same with the score on so many test rows, which the sentence begins with."""

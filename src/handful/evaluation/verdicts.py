@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.data.names import in_a_row
 from handful.evaluation.curves import Curve
 from handful.evaluation.intervals import Estimate, difference, interval, widened
 from handful.evaluation.metrics import Measured, Metric, Scale
@@ -158,12 +159,8 @@ def sentence(estimate: Estimate, arms: Sequence[Arm], rows: Rows, metric: Metric
     if chosen.name == task.reference.name or (gain is not None and gain.low <= 0):
         return f"{said}; not yet better than {task.reference.words}: {task.nothing_shown}."
     if ties:
-        return f"{said}; {chosen.name} is taken, {_listed(ties)} cannot be told from it."
+        return f"{said}; {chosen.name} is taken, {in_a_row(ties)} cannot be told from it."
     return f"{said}; {chosen.name} is taken."
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def assemble(

@@ -12,7 +12,7 @@ from handful.backbones.entries import ENTRIES
 from handful.data.cells import shown
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.scores import Scores
-from handful.tasks.classification.details import ClassDetails, ClassScore
+from handful.tasks.name_scores import NameScore
 
 if TYPE_CHECKING:
     from handful.export.bundle import Bundle
@@ -68,7 +68,7 @@ def _score(scores: Scores) -> str:
     if scores.test is not None:
         lines.append(f"- on {scores.test_n:,} test rows, used once: **{_interval(scores.test, scores.level)}**")
     if "classes" in scores.details and scores.metric == "accuracy":
-        most = max(score.rows for score in _classes(scores)) / scores.n
+        most = max(score.rows for score in _names(scores)) / scores.n
         lines.append(f"- always answering the most frequent class would be right on {most:.0%} of these rows")
     elif scores.arms:
         first = scores.arms[0]
@@ -79,33 +79,28 @@ def _score(scores: Scores) -> str:
 def _tables(model: Bundle, scores: Scores) -> list[str]:
     """What the task tells of its answers: every metric, every class or label."""
     tables = []
-    if found := scores.details.get("metrics"):
+    if measured := scores.every_metric(model.task.metrics):
         lines = ["| metric | value | interval |", "|---|---:|---:|"]
-        for name, raw in found.items():
-            value, low, high = (model.task.metrics[name].scale.told(raw[key]) for key in ("value", "low", "high"))
-            lines.append(f"| {name.replace('_', ' ')} | {value} | {low} to {high} |")
-        tables.append("\n".join(lines))
-    if "classes" in scores.details:
-        tables.append(_class_table(scores, model.task.nouns[0]))
-    if labels := scores.details.get("per_label"):
-        lines = ["| label | rows | found | right when answered | F1 |", "|---|---:|---:|---:|---:|"]
-        for row in labels:
-            recall = "" if row["recall"] is None else _share(Estimate(**row["recall"]))
-            right = "never answered" if row["precision"] is None else f"{row['precision']:.0%}"
-            lines.append(f"| {_plain(row['name'])} | {row['rows']} | {recall} | {right} | {row['f1']:.2f} |")
-        tables.append("\n".join(lines))
+        tables.append("\n".join([*lines, *(f"| {' | '.join(row)} |" for row in measured)]))
+    if names := _names(scores):
+        tables.append(_name_table(names, model.task.nouns[0]))
     return tables
 
 
-def _classes(scores: Scores) -> tuple[ClassScore, ...]:
-    return ClassDetails.from_dict(scores.details).classes
+def _names(scores: Scores) -> list[NameScore]:
+    """How each class or label fares, where answers have names."""
+    return [NameScore.from_dict(raw) for raw in (scores.details.get("classes") or scores.details.get("per_label", ()))]
 
 
-def _class_table(scores: Scores, noun: str) -> str:
-    lines = [f"| {noun} | rows | found | right when answered |", "|---|---:|---:|---:|"]
-    for score in _classes(scores):
+def _name_table(scores: Sequence[NameScore], noun: str) -> str:
+    several = any(score.f1 is not None for score in scores)
+    lines = [f"| {noun} | rows | found | right when answered |" + " F1 |" * several]
+    lines.append("|---|---:|---:|---:|" + "---:|" * several)
+    for score in scores:
+        found = "" if score.recall is None else _share(score.recall)
         right = "never answered" if score.precision is None else _share(score.precision)
-        lines.append(f"| {_plain(score.name)} | {score.rows} | {_share(score.recall)} | {right} |")
+        f1 = "" if score.f1 is None else f" {score.f1:.2f} |"
+        lines.append(f"| {_plain(score.name)} | {score.rows} | {found} | {right} |{f1}")
     return "\n".join(lines)
 
 
@@ -167,8 +162,7 @@ def _limits(model: Bundle, scores: Scores) -> str:
         f"- {scores.n:,} rows say no more than the interval does"
         + (f"; the interval of a single {model.task.nouns[0]} is wider still." if model.labels else "."),
     ]
-    counts = [*scores.details.get("classes", ()), *scores.details.get("per_label", ())]
-    few = [f"{row['name']} ({row['rows']})" for row in counts if row["rows"] < _FEW]
+    few = [f"{score.name} ({score.rows})" for score in _names(scores) if score.rows < _FEW]
     if few:
         lines.append(f"- Fewer than {_FEW} rows were there for {_listed(few)}.")
     return "\n".join(lines)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from handful.data.names import in_a_row
 from handful.evaluation.general import FORGOTTEN, QUESTIONS
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.scores import Scores
@@ -217,7 +217,7 @@ def _ties(scores: Scores) -> str:
     if not tied:
         return ""
     # Many names would be all that is seen on the first screen; the table below has them.
-    others = listed(tied) if len(tied) <= _FEW_TIES else f"{len(tied)} of the {len(scores.arms) - 1} other arms"
+    others = in_a_row(tied) if len(tied) <= _FEW_TIES else f"{len(tied)} of the {len(scores.arms) - 1} other arms"
     rows = words.plural(scores.n, "row")
     return f"A tie: {rows} cannot tell {scores.chosen} from {others}; any of them may be the best."
 
@@ -262,9 +262,3 @@ def _second(scores: Scores) -> str:
     apart = scores.test.high < scores.estimate.low or scores.estimate.high < scores.test.low
     odd = " The two do not agree: test and training rows seem to differ." if apart else ""
     return f"{told} ({words.figures(scores.estimate, scores.scale)}).{odd}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last

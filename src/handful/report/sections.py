@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from handful.data.conversations import plain_prompt
-from handful.evaluation.intervals import Estimate
 from handful.evaluation.scores import most_doubtful
 from handful.report.curves import Curve
 from handful.report.usage import usage_of
 from handful.report.words import printable
 from handful.tasks.classification import confusions
 from handful.tasks.classification.details import ClassDetails
+from handful.tasks.name_scores import NameScore, weakest_first
 
 if TYPE_CHECKING:
     from handful.run import Run
@@ -77,19 +77,20 @@ def _classes(run: Run) -> Part:
     context = {
         "matrix": confusions.cells(details),
         "largest": confusions.largest(details),
-        "classes": confusions.weakest_first(details),
+        "name_scores": weakest_first(details.classes),
         "small": len(details.labels) <= confusions.SMALL,
-        "weakest": confusions.WEAKEST,
-        "measured": _measured(run),
     }
-    return Part("classes", run.model.task.nouns[1].capitalize(), "report_classes.j2", context)
+    return Part("classes", run.model.task.nouns[1].capitalize(), "report_classes.j2", context | _names(run))
 
 
 def _labels(run: Run) -> Part:
-    rows = [{**row, "recall": row["recall"] and Estimate(**row["recall"])} for row in run.scores.details["per_label"]]
-    rows.sort(key=lambda row: (row["f1"], -row["rows"]))
-    context = {"label_rows": rows, "weakest": confusions.WEAKEST, "measured": _measured(run)}
-    return Part("classes", "Labels", "report_labels.j2", context)
+    scores = weakest_first(map(NameScore.from_dict, run.scores.details["per_label"]))
+    return Part("classes", "Labels", "report_labels.j2", {"name_scores": scores} | _names(run))
+
+
+def _names(run: Run) -> dict[str, Any]:
+    """What every table of names needs."""
+    return {"weakest": confusions.WEAKEST, "measured": _measured(run)}
 
 
 def _hardest(run: Run) -> Part:
@@ -145,12 +146,7 @@ def _numbers(run: Run) -> Part:
 
 def _measured(run: Run) -> list[tuple[str, str]]:
     """Every metric of a task by its title, with its interval."""
-    told = []
-    for name, raw in run.scores.details.get("metrics", {}).items():
-        scale = run.model.task.metrics[name].scale
-        value, low, high = (scale.told(raw[key]) for key in ("value", "low", "high"))
-        told.append((scale.title, f"{value} ({low} to {high})"))
-    return told
+    return [(title, f"{value} ({span})") for title, value, span in run.scores.every_metric(run.model.task.metrics)]
 
 
 _MAKERS: dict[str, Callable[[Run], Part]] = {"classes": _classes, "per_label": _labels, "numbers": _numbers}

@@ -16,12 +16,13 @@ from handful.data.targets import LABELS, NO_LABEL, NOUNS, join_labels, labels_in
 from handful.errors import DataError
 from handful.evaluation.conformal import LEVEL, limit_of
 from handful.evaluation.curves import Needs
-from handful.evaluation.intervals import interval
+from handful.evaluation.intervals import interval, wilson
 from handful.evaluation.metrics import share
 from handful.seeding import generator
 from handful.tasks.base import Baseline, Floats, HeadTask, Targets, named_width
 from handful.tasks.classification.conformal import Sets
 from handful.tasks.heads import BINARY, SQUARED, Head
+from handful.tasks.name_scores import NameScore
 from handful.tasks.several import METRICS, chosen
 
 if TYPE_CHECKING:
@@ -230,10 +231,10 @@ class Multilabel(HeadTask):
         labels = []
         for i, name in enumerate(targets.names):
             rows, right, answered = int(own[:, i].sum()), float(said[own[:, i], i].sum()), float(said[:, i].sum())
-            recall = interval(share(said[own[:, i], i])).as_dict() if rows else None
+            recall = interval(share(said[own[:, i], i])) if rows else None
+            precision = wilson(right / answered, max(1.0, answered)) if answered else None
             f1 = 2 * right / max(rows + answered, 1e-9)
-            precision = round(right / answered, 6) if answered else None
-            labels.append({"name": name, "rows": rows, "recall": recall, "precision": precision, "f1": round(f1, 6)})
+            labels.append(NameScore(name, rows, recall, precision, f1).as_dict())
         measured = self.measured(outputs, targets, groups, generator(0, "labels"))
         told = {"labels": list(targets.names), "metrics": measured, "per_label": labels}
         limit = limit_of(self.misfits(outputs, targets))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.tasks.classification.details import LARGEST_TABLE, ClassDetails, ClassScore
+from handful.tasks.classification.details import LARGEST_TABLE, ClassDetails
 
 # Up to this many classes the table can be read as it is; above it the list comes first.
 SMALL = 20
@@ -76,11 +76,6 @@ def largest(details: ClassDetails) -> list[Confusion]:
         for i, j in pairs
         if wrong[i, j] >= 0.05
     ]
-
-
-def weakest_first(details: ClassDetails) -> list[ClassScore]:
-    """The classes, those with the lowest recall first."""
-    return sorted(details.classes, key=lambda score: (score.recall.value, -score.rows))
 
 
 def _shares(details: ClassDetails) -> NDArray[np.float64]:

@@ -11,27 +11,14 @@ from numpy.typing import NDArray
 
 from handful.data.classes import ENOUGH_ROWS
 from handful.evaluation.curves import Needs
-from handful.evaluation.intervals import Estimate, independent_rows, interval, wilson
+from handful.evaluation.intervals import independent_rows, interval, wilson
 from handful.evaluation.metrics import share
 from handful.tasks.base import Targets
 from handful.tasks.classification.metrics import mean_confusion
+from handful.tasks.name_scores import NameScore
 
 LARGEST_TABLE = 150
 """Above so many classes a table of all pairs is mostly empty, and nobody reads it."""
-
-
-@dataclass(frozen=True)
-class ClassScore:
-    """How one class fares out of fold."""
-
-    name: str
-    """The class."""
-    rows: int
-    """How many training rows it has."""
-    recall: Estimate
-    """Share of its rows that are found."""
-    precision: Estimate | None
-    """Share of the answers with this class that are right; None where it is never answered."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +27,7 @@ class ClassDetails:
 
     confusion: NDArray[np.float64]
     """(C, C) true by predicted class out of fold, mean over repeats: each row of data counts once."""
-    classes: tuple[ClassScore, ...]
+    classes: tuple[NameScore, ...]
     """Per class, in the order of the table."""
 
     @property
@@ -68,33 +55,21 @@ class ClassDetails:
             own, times = truth == c, table[:, c].sum()
             recall = interval(share(right[own]), None if groups is None else groups[own])
             precision = wilson(float(table[c, c] / times), max(1.0, worth * times)) if times else None
-            out.append(ClassScore(name, int(own.sum()), recall, precision))
+            out.append(NameScore(name, int(own.sum()), recall, precision))
         return cls(table, tuple(out))
 
     def as_dict(self) -> dict[str, Any]:
         """The entries of ``scores.json``."""
         return {
             "labels": list(self.labels),
-            "classes": [
-                {
-                    "name": c.name,
-                    "rows": c.rows,
-                    "recall": c.recall.as_dict(),
-                    "precision": None if c.precision is None else c.precision.as_dict(),
-                }
-                for c in self.classes
-            ],
+            "classes": [score.as_dict() for score in self.classes],
             **_told(self.confusion),
         }
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> ClassDetails:
         """Read back what ``as_dict`` wrote; KeyError, TypeError or ValueError where it is something else."""
-        classes = (
-            ClassScore(c["name"], c["rows"], Estimate(**c["recall"]), c["precision"] and Estimate(**c["precision"]))
-            for c in raw["classes"]
-        )
-        return cls(_table(raw), tuple(classes))
+        return cls(_table(raw), tuple(map(NameScore.from_dict, raw["classes"])))
 
 
 def _told(confusion: NDArray[np.float64]) -> dict[str, Any]:
