@@ -25,8 +25,8 @@ from handful.evaluation.selection import halved
 from handful.features.feature_set import FeatureSet
 from handful.features.view import MOVED
 from handful.seeding import generator
-from handful.strategies.tuned.activation_cache import Shelf, activations_for
-from handful.strategies.tuned.cross_fit import hold_out
+from handful.strategies.tuned.activation_cache import ActivationCache, activations_for
+from handful.strategies.tuned.cross_fit import cross_fit
 from handful.strategies.tuned.fit import adapt
 from handful.strategies.tuned.ladder import Rung, shipped
 from handful.strategies.tuned.methods.contrastive import Contrastive
@@ -104,8 +104,8 @@ def one_draw(pool: Pool, draw: int, kind: str) -> Row:
     (base,) = frozen.model.view.backbones
     backbone = next(iter(api.load_backbones(base, "text").values()))
     strategy = Contrastive(seed=draw, learning_rate=Contrastive.learning_rate * (30 if kind.startswith("30") else 1))
-    recipe, shelf, rows = strategy.recipe(), Shelf(data, backbone), frozen.rows
-    held = hold_out(rows.targets, shelf.of(recipe), frozen.few.folds, recipe)
+    recipe, shelf, rows = strategy.recipe(), ActivationCache(data, backbone), frozen.rows
+    held = cross_fit(rows.targets, shelf.of(recipe), frozen.few.folds, recipe)
     assert held is not None
     prior = USUAL if kind == KINDS[0] else None
     whole, share = halved(frozen.few.whole, held.outputs, rows.targets, frozen.few.folds, rows.groups, prior)

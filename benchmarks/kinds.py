@@ -18,7 +18,7 @@ from handful.engines import Inline
 from handful.evaluation.conformal import threshold
 from handful.evaluation.intervals import interval
 from handful.features.feature_set import FeatureSet, extract_all
-from handful.strategies.frozen.rung import Frozen, SearchTerms, climb
+from handful.strategies.frozen.rung import Frozen, SearchTerms, run_frozen
 from handful.tasks.base import Targets
 from handful.tasks.ordinal import METRICS as RATINGS
 from handful.tasks.registry import TASKS
@@ -52,7 +52,7 @@ def answered(
     seen = sight.take(train).take_classes(known if sight.names else [])
     targets = TASKS[task].read(learning.labels or ())
     heads = (*TASKS[task].heads, "zero-shot")
-    frozen = climb(targets, learning, seen, SearchTerms(heads, 60, seed, Inline()))
+    frozen = run_frozen(targets, learning, seen, SearchTerms(heads, 60, seed, Inline()))
     outputs = frozen.answers({part: sight.items[part][test] for part in frozen.model.view.parts})
     return frozen, *targets.task.against(outputs, [(data.labels or ())[i] for i in test], targets.names)
 

@@ -29,7 +29,7 @@ from handful.strategies.registry import movers
 from handful.strategies.tuned.activation_cache import activations_for
 from handful.strategies.tuned.fit import adapt
 from handful.strategies.tuned.fit import start as untouched
-from handful.strategies.tuned.ladder import Terms, ascend, shipped
+from handful.strategies.tuned.ladder import Terms, run_ladder, shipped
 from handful.strategies.tuned.recipe import Recipe
 from handful.strategies.tuned.strategy import Tuned
 from handful.training.activations import Activations
@@ -115,7 +115,7 @@ def one_draw(
         yield measured("frozen", said, labels, below, frozen.arm)
     if "tune" in wanted:
         start = time.perf_counter()
-        above = ascend(data, backbone, frozen, Terms(MOVERS, named=False, budget=budget, seed=seed))
+        above = run_ladder(data, backbone, frozen, Terms(MOVERS, named=False, budget=budget, seed=seed))
         took, chosen = below + time.perf_counter() - start, frozen.arm
         if above.chosen is not None and above.final is not None:
             recipe = above.chosen.strategy.recipe()

@@ -16,7 +16,7 @@ from handful.choices import HEADS
 from handful.data.dataset import Dataset
 from handful.engines import Inline
 from handful.features.feature_set import FeatureSet, extract_all
-from handful.strategies.frozen.rung import Frozen, SearchTerms, climb
+from handful.strategies.frozen.rung import Frozen, SearchTerms, run_frozen
 from handful.tasks.base import Targets
 from handful.tasks.classification import CLASSIFICATION
 
@@ -163,7 +163,7 @@ def fitted(data: Dataset, sight: FeatureSet, budget: float, seed: int) -> Frozen
         seed: fixes the folds.
     """
     targets = CLASSIFICATION.read(data.labels or ())
-    return climb(targets, data, sight, SearchTerms(HEADS, budget, seed, Inline()))
+    return run_frozen(targets, data, sight, SearchTerms(HEADS, budget, seed, Inline()))
 
 
 def answered(frozen: Frozen, sight: FeatureSet) -> np.ndarray:

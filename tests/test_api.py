@@ -193,8 +193,8 @@ def test_with_and_without_the_cache_the_numbers_are_the_same(rows, own_cache):
 
 
 def test_processes_find_what_threads_find(table, monkeypatch):
-    trained_on, real = [], api.ascend
-    monkeypatch.setattr(api, "ascend", lambda *given: trained_on.append(type(given[3].engine)) or real(*given))
+    trained_on, real = [], api.run_ladder
+    monkeypatch.setattr(api, "run_ladder", lambda *given: trained_on.append(type(given[3].engine)) or real(*given))
     here, there = (
         handful.tune(
             table(), plan=handful.Plan.resolve({"backbone": "toy-text", "strategies": "svm", "engine": engine})

@@ -19,10 +19,10 @@ from handful.engines import Inline, Processes, engine
 from handful.engines.large import cores_each
 from handful.errors import DataError, MachineError, OptionError, TrainingError
 from handful.features.feature_set import extract_all
-from handful.strategies.frozen.rung import SearchTerms, climb
+from handful.strategies.frozen.rung import SearchTerms, run_frozen
 from handful.strategies.tuned import cost
-from handful.strategies.tuned.cross_fit import hold_out
-from handful.strategies.tuned.ladder import Terms, ascend
+from handful.strategies.tuned.cross_fit import cross_fit
+from handful.strategies.tuned.ladder import Terms, run_ladder
 from handful.strategies.tuned.recipe import Recipe
 from handful.tasks.classification import CLASSIFICATION
 from handful.training.activations import Activations
@@ -206,13 +206,13 @@ def case(found):
     labels = [text.split()[0] for text in texts]
     data, sight = extract_all(Dataset(texts, "text", labels), {"muted": Muted()})
     terms = SearchTerms(("centroid", "logistic"), 0.0, 0, found)
-    return data, climb(CLASSIFICATION.read(labels), data, replace(sight, names={}), terms)
+    return data, run_frozen(CLASSIFICATION.read(labels), data, replace(sight, names={}), terms)
 
 
 def ascended(found, **terms):
-    """A climb on these texts with an engine."""
+    """A run_frozen on these texts with an engine."""
     data, frozen = case(Inline())
-    return ascend(data, Muted(), frozen, Terms(("contrastive",), named=True, budget=60.0, engine=found, **terms))
+    return run_ladder(data, Muted(), frozen, Terms(("contrastive",), named=True, budget=60.0, engine=found, **terms))
 
 
 @functools.cache
@@ -228,13 +228,13 @@ def test_heads_are_the_same_everywhere(elsewhere):
 def test_trainings_of_folds_are_the_same_everywhere(elsewhere, kept):
     """Bit for bit with as many threads; with all of them, but for rounding."""
     told = []
-    there = hold_out(
+    there = cross_fit(
         targets_of(TRUTH), kept, FOLDS, RECIPE, engine=elsewhere, progress=lambda fold, update: told.append(fold)
     )
     threads = cores_each(os.cpu_count() or 1, 3) if elsewhere.same_machine else 1  # three folds; on two nodes
     with threadpool_limits(threads):
-        same = hold_out(targets_of(TRUTH), kept, FOLDS, RECIPE)
-    here = hold_out(targets_of(TRUTH), kept, FOLDS, RECIPE)
+        same = cross_fit(targets_of(TRUTH), kept, FOLDS, RECIPE)
+    here = cross_fit(targets_of(TRUTH), kept, FOLDS, RECIPE)
     np.testing.assert_array_equal(there.outputs, same.outputs)
     np.testing.assert_allclose(there.outputs, here.outputs, atol=ALIKE)
     assert (there.moved, there.train, there.held) == (same.moved, same.train, same.held)
@@ -262,7 +262,7 @@ def test_a_training_that_runs_away_elsewhere_is_the_same_error(elsewhere, kept):
     said = []
     for found in (Inline(), elsewhere):
         with pytest.raises(TrainingError) as error:
-            hold_out(targets_of(TRUTH), kept, FOLDS, wild, engine=found)
+            cross_fit(targets_of(TRUTH), kept, FOLDS, wild, engine=found)
         said.append(str(error.value).split(", got")[0])
     assert said == ["the loss must stay a finite number"] * 2
 
@@ -274,9 +274,9 @@ def test_folds_that_nobody_asks_for_any_more_are_not_waited_for(elsewhere, kept)
         asked.append(done)
         return False
 
-    assert hold_out(targets_of(TRUTH), kept, FOLDS, RECIPE, go_on=no, engine=elsewhere) is None
+    assert cross_fit(targets_of(TRUTH), kept, FOLDS, RECIPE, go_on=no, engine=elsewhere) is None
     assert asked == [2]
-    assert hold_out(targets_of(TRUTH), kept, FOLDS, RECIPE, engine=elsewhere) is not None
+    assert cross_fit(targets_of(TRUTH), kept, FOLDS, RECIPE, engine=elsewhere) is not None
 
 
 def test_the_budget_counts_elsewhere_as_well(elsewhere, monkeypatch):

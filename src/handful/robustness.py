@@ -16,7 +16,7 @@ from handful.data.dataset import Dataset, item_hash
 from handful.data.pairs import Pair
 from handful.data.traits import traits_of
 from handful.errors import DataError
-from handful.evaluation.general import SENTENCES
+from handful.evaluation.probes import SENTENCES
 from handful.evaluation.slices import Slice, parts_by_size, slices
 from handful.evaluation.stability import Changed, Kept, accuracies, kept, stability
 from handful.evaluation.verdicts import HeadRows

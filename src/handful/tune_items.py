@@ -30,9 +30,9 @@ from handful.robustness import forgotten, slices_of, unsettled
 from handful.run import Run, Training, checkpoints_for
 from handful.seeding import generator
 from handful.strategies.frozen.learning_curve import forecast
-from handful.strategies.frozen.rung import Frozen, SearchTerms, climb
+from handful.strategies.frozen.rung import Frozen, SearchTerms, run_frozen
 from handful.strategies.registry import frozen_names
-from handful.strategies.tuned.ladder import Terms, ascend
+from handful.strategies.tuned.ladder import Terms, run_ladder
 from handful.tasks.base import HeadTask
 from handful.tasks.registry import head_task
 from handful.training.devices import mixed_precision_of
@@ -85,7 +85,7 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
     targets = task.read(learning.labels or (), learning.source)
     with budget.stage("select"):
         terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, partial(progress, "comparing heads"))
-        frozen = climb(targets, learning, seen, terms)
+        frozen = run_frozen(targets, learning, seen, terms)
     base = frozen.model.view.backbones[0]
     with budget.stage("train"):
         wanted = [name for name in plan.strategies if name in MOVERS]
@@ -93,7 +93,7 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
             wanted, "strategies" in plan.origins, budget.for_training, plan.seed, progress, plan.trials,
             plan.budget > Plan.budget, checkpoints_for(plan, learning, backbones[base].fingerprint), engine,
         )  # fmt: skip
-        above = ascend(learning, backbones[base], frozen, above_terms)
+        above = run_ladder(learning, backbones[base], frozen, above_terms)
     with budget.stage("curve"):
         curve = forecast(frozen, seen, generator(plan.seed, "curve"))
     with budget.stage("fit"):

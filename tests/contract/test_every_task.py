@@ -26,8 +26,8 @@ from handful.prediction import Doubts, answers
 from handful.robustness import slices_of, unsettled
 from handful.seeding import generator
 from handful.strategies.frozen.learning_curve import forecast
-from handful.strategies.frozen.rung import SearchTerms, climb
-from handful.strategies.tuned.ladder import Terms, ascend, shipped
+from handful.strategies.frozen.rung import SearchTerms, run_frozen
+from handful.strategies.tuned.ladder import Terms, run_ladder, shipped
 from handful.tasks.base import Baseline, HeadTask, Targets
 from handful.tasks.heads import SQUARED, Head
 from handful.tasks.registry import TASKS
@@ -184,7 +184,7 @@ def seen(n=40, noise=0.4, seed=0):
 
 def climbed(task, *looked, strategies=None, seed=0):
     terms = SearchTerms(tuple(strategies or task.heads), 4.0, seed, Inline())
-    return climb(task.read(column(task, len(looked[0]))), *looked, terms)
+    return run_frozen(task.read(column(task, len(looked[0]))), *looked, terms)
 
 
 # What the task says by itself ---------------------------------------------------------------------------------------
@@ -319,9 +319,9 @@ def test_the_tuned_rung_learns_what_the_frozen_one_cannot_and_is_shipped(task):
     data, sight = extract_all(Dataset(items, "text"), {"muted": Muted()})
     # Whether an item is late cannot be seen in it at all; so all are.
     targets = task.read([WRITTEN[task.name](i % 2 == 0, True) for i in range(32)])
-    frozen = climb(targets, data, sight, SearchTerms(tuple(task.heads), 0.0, 0, Inline()))
+    frozen = run_frozen(targets, data, sight, SearchTerms(tuple(task.heads), 0.0, 0, Inline()))
     backbone = Muted()
-    found = ascend(data, backbone, frozen, Terms(("contrastive",), named=True, budget=60.0))
+    found = run_ladder(data, backbone, frozen, Terms(("contrastive",), named=True, budget=60.0))
     below, above = (task.headline.of(one[None], targets).value for one in (frozen.few.whole, found.rungs[0].outputs))
     assert gain(task, above, below) > 0.1
     assert found.chosen is found.rungs[0]

@@ -9,8 +9,8 @@ import pytest
 
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message, Preference
-from handful.evaluation.general import QUESTIONS
 from handful.evaluation.intervals import Estimate
+from handful.evaluation.probes import QUESTIONS
 from handful.strategies.language import early_stopping
 from handful.strategies.language.early_stopping import Alarm, Guard
 from handful.strategies.language.preferring import compare_preferences

@@ -10,7 +10,7 @@ from handful.engines import Inline
 from handful.features.feature_set import FeatureSet
 from handful.strategies.frozen import learning_curve as module
 from handful.strategies.frozen.learning_curve import learning_curve
-from handful.strategies.frozen.rung import SearchTerms, climb
+from handful.strategies.frozen.rung import SearchTerms, run_frozen
 from handful.tasks.classification import CLASSIFICATION
 
 QUICK = ("centroid", "ridge", "logistic")
@@ -25,7 +25,7 @@ def searched(labels, seed=0, apart=2.0, strategies=QUICK, names=False):
     named = {part: np.eye(16, dtype=np.float32)[: len(classes)]} if names else {}
     sight = FeatureSet({part: x}, named, {"toy": (2,)})
     data = Dataset([f"item {i}" for i in range(len(labels))], "text", tuple(labels))
-    return climb(CLASSIFICATION.read(labels), data, sight, SearchTerms(strategies, 0.0, seed, Inline())), sight
+    return run_frozen(CLASSIFICATION.read(labels), data, sight, SearchTerms(strategies, 0.0, seed, Inline())), sight
 
 
 def test_sizes_are_parts_of_what_a_fold_leaves():

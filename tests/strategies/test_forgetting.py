@@ -10,8 +10,8 @@ import pytest
 from handful import Instructed
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message
-from handful.evaluation.general import PROMPTS, QUESTIONS
 from handful.evaluation.intervals import Estimate
+from handful.evaluation.probes import PROMPTS, QUESTIONS
 from handful.plan import REMEDIES
 from handful.strategies.language import forgetting
 from handful.strategies.language.answering import compare_answers

@@ -10,7 +10,7 @@ from handful.errors import DataError, OptionError
 from handful.evaluation.verdicts import assemble
 from handful.features.feature_set import FeatureSet
 from handful.seeding import generator
-from handful.strategies.frozen.rung import SearchTerms, climb
+from handful.strategies.frozen.rung import SearchTerms, run_frozen
 from handful.tasks.classification import CLASSIFICATION
 
 
@@ -25,7 +25,7 @@ def seen(n, classes, seed=0, noise=0.3):
 
 
 def climbed(data, sight, strategies=STRATEGIES, budget=0.0, seed=0):
-    return climb(CLASSIFICATION.read(data.labels), data, sight, SearchTerms(strategies, budget, seed, Inline()))
+    return run_frozen(CLASSIFICATION.read(data.labels), data, sight, SearchTerms(strategies, budget, seed, Inline()))
 
 
 def test_the_chosen_head_answers_and_every_arm_is_measured():

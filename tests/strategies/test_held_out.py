@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from classified import targets_of
-from handful.strategies.tuned.cross_fit import hold_out
+from handful.strategies.tuned.cross_fit import cross_fit
 from handful.strategies.tuned.fit import adapt, scored
 from handful.strategies.tuned.recipe import Recipe
 from handful.training.activations import Activations
@@ -28,14 +28,14 @@ def kept():
 
 
 def test_none_of_the_way_is_the_frozen_model(kept):
-    none = hold_out(targets_of(TRUTH), kept, FOLDS, replace(RECIPE, wise_alpha=0.0))
-    still = hold_out(targets_of(TRUTH), kept, FOLDS, replace(RECIPE, settings=replace(RECIPE.settings, rate=1e-12)))
+    none = cross_fit(targets_of(TRUTH), kept, FOLDS, replace(RECIPE, wise_alpha=0.0))
+    still = cross_fit(targets_of(TRUTH), kept, FOLDS, replace(RECIPE, settings=replace(RECIPE.settings, rate=1e-12)))
     np.testing.assert_allclose(none.outputs, still.outputs, atol=1e-4)
 
 
 def test_a_fold_is_answered_by_a_training_without_its_rows_that_went_as_far_as_the_recipe_says(kept):
     part = replace(RECIPE, wise_alpha=0.5)
-    found = hold_out(targets_of(TRUTH), kept, FOLDS, part)
+    found = cross_fit(targets_of(TRUTH), kept, FOLDS, part)
     for k in range(3):
         own = np.equal(FOLDS, k)
         rows = np.flatnonzero(~own)
@@ -54,7 +54,7 @@ def test_the_heads_that_trainings_start_from_share_one_pass_over_all_rows(monkey
 
     monkeypatch.setattr(Activations, "seen_by", counted)
     recipe = replace(RECIPE, objective=CrossEntropy())
-    hold_out(
+    cross_fit(
         targets_of(TRUTH),
         Activations.of(SmallText(), [TEXTS], recipe.first(SmallText())),
         FOLDS,
@@ -68,5 +68,5 @@ def test_it_says_in_how_many_folds_names_were_learned_from():
     truth, folds = np.arange(16) % 2, np.arange(16) // 2 % 3
     for names, count in ((("red cars", "green cups"), 3), (("stone", "cloud"), 0)):
         activations = Activations.of(SmallText(), [items], RECIPE.first(SmallText()), names=names)
-        assert hold_out(targets_of(truth), activations, folds, replace(RECIPE, label_name_weight=2)).named == count
-        assert hold_out(targets_of(truth), activations, folds, RECIPE).named == 0
+        assert cross_fit(targets_of(truth), activations, folds, replace(RECIPE, label_name_weight=2)).named == count
+        assert cross_fit(targets_of(truth), activations, folds, RECIPE).named == 0

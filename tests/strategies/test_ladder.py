@@ -15,9 +15,9 @@ from handful.errors import TrainingError
 from handful.evaluation.decision import Prior
 from handful.evaluation.verdicts import assemble
 from handful.features.feature_set import extract_all
-from handful.strategies.frozen.rung import SearchTerms, climb
+from handful.strategies.frozen.rung import SearchTerms, run_frozen
 from handful.strategies.tuned import cost, known, ladder
-from handful.strategies.tuned.ladder import Terms, ascend
+from handful.strategies.tuned.ladder import Terms, run_ladder
 from handful.strategies.tuned.methods.contrastive import Contrastive
 from handful.tasks.classification import CLASSIFICATION
 from handful.training.loop import Update
@@ -32,8 +32,8 @@ class Case:
     backbone: Muted
     frozen: object
 
-    def ascend(self, terms=CONTRASTIVE):
-        return ascend(self.data, self.backbone, self.frozen, terms)
+    def run_ladder(self, terms=CONTRASTIVE):
+        return run_ladder(self.data, self.backbone, self.frozen, terms)
 
 
 def case(labels=None, n=32):
@@ -45,7 +45,7 @@ def case(labels=None, n=32):
     return Case(
         data,
         backbone,
-        climb(
+        run_frozen(
             CLASSIFICATION.read(labels),
             data,
             sight,
@@ -75,7 +75,7 @@ def hopeless():
 def test_where_moving_weights_helps_it_is_chosen_and_fitted_on_all_rows(helpful):
     truth = helpful.frozen.rows.targets.values
     assert (helpful.frozen.whole[0].argmax(1) == truth).mean() < 0.8
-    found = helpful.ascend()
+    found = helpful.run_ladder()
     (rung,) = found.rungs
     assert found.chosen is rung
     assert rung.decided.passed
@@ -96,7 +96,7 @@ def test_where_moving_weights_helps_it_is_chosen_and_fitted_on_all_rows(helpful)
 
 
 def test_where_labels_mean_nothing_the_scores_say_so_whatever_ships(hopeless):
-    found = hopeless.ascend()
+    found = hopeless.run_ladder()
     rows, whole = hopeless.frozen.rows, hopeless.frozen.whole if found.whole is None else found.whole
     chosen = hopeless.frozen.arm if found.chosen is None else found.chosen.name
     scores = assemble(
@@ -107,12 +107,12 @@ def test_where_labels_mean_nothing_the_scores_say_so_whatever_ships(hopeless):
 
 def test_the_backbone_is_not_touched(helpful):
     before = [block.moved.clone() for block in helpful.backbone.blocks]
-    helpful.ascend()
+    helpful.run_ladder()
     assert all(torch.equal(b.moved, was) for b, was in zip(helpful.backbone.blocks, before, strict=True))
 
 
 def test_the_same_seed_climbs_the_same_way(helpful):
-    first, second = helpful.ascend(), helpful.ascend()
+    first, second = helpful.run_ladder(), helpful.run_ladder()
     np.testing.assert_array_equal(first.whole, second.whole)
     assert all(torch.equal(first.final.delta[name], tensor) for name, tensor in second.final.delta.items())
 
@@ -120,15 +120,15 @@ def test_the_same_seed_climbs_the_same_way(helpful):
 @pytest.mark.parametrize("budget", [0.0, -3.0])
 def test_without_a_budget_nothing_moves(helpful, monkeypatch, budget):
     monkeypatch.setattr(cost, "adapt", None)
-    found = helpful.ascend(replace(CONTRASTIVE, budget=budget))
+    found = helpful.run_ladder(replace(CONTRASTIVE, budget=budget))
     assert (found.rungs, found.chosen, found.final, found.whole) == ((), None, None, None)
     assert found.notes == ("Weights stay as they are: the budget leaves no time to move them.",)
-    assert helpful.ascend(replace(CONTRASTIVE, budget=budget, named=False)).notes == ()
+    assert helpful.run_ladder(replace(CONTRASTIVE, budget=budget, named=False)).notes == ()
 
 
 def test_what_takes_longer_than_is_left_is_noted_with_figures(helpful, monkeypatch):
     monkeypatch.setattr(cost, "_measured", lambda *_: 1000.0)
-    found = helpful.ascend()
+    found = helpful.run_ladder()
     assert found.rungs == ()
     (note,) = found.notes
     said = "contrastive: 4 fits of 10 updates, about 4000 s was left out: "
@@ -138,7 +138,7 @@ def test_what_takes_longer_than_is_left_is_noted_with_figures(helpful, monkeypat
 @pytest.mark.parametrize(("wanted", "budget"), [(("contrastive",), 0.0), ((), 60.0), (("contrastive",), 60.0)])
 def test_a_search_that_cannot_begin_is_said_to_be_left_out(wanted, budget, helpful, monkeypatch):
     monkeypatch.setattr(cost, "_measured", lambda *_: 1000.0)
-    found = helpful.ascend(replace(CONTRASTIVE, wanted=wanted, budget=budget, trials=5))
+    found = helpful.run_ladder(replace(CONTRASTIVE, wanted=wanted, budget=budget, trials=5))
     assert found.notes[-1] == "The search for 5 further settings was left out: no weights were moved before it."
     assert found.trials == ()
 
@@ -146,7 +146,7 @@ def test_a_search_that_cannot_begin_is_said_to_be_left_out(wanted, budget, helpf
 def test_only_what_is_promising_is_tried_unless_it_is_named(helpful, monkeypatch):
     wanted = ("contrastive", "adapters", "prefix")
     expect(monkeypatch, 0.0)
-    found = helpful.ascend(Terms(wanted, named=False, budget=60.0))
+    found = helpful.run_ladder(Terms(wanted, named=False, budget=60.0))
     wrong = int((helpful.frozen.whole[0].argmax(1) != helpful.frozen.rows.targets.values).sum())
     said = (
         f"contrastive was not tried: of 32 rows the frozen model has {wrong} wrong, of which it is expected to save "
@@ -154,7 +154,7 @@ def test_only_what_is_promising_is_tried_unless_it_is_named(helpful, monkeypatch
     )
     assert (found.rungs, found.notes) == ((), (said,))  # of what nobody expects anything of, nothing is said
     expect(monkeypatch, 0.9)
-    assert [rung.name for rung in helpful.ascend(Terms(wanted, named=False, budget=60.0)).rungs] == ["contrastive"]
+    assert [rung.name for rung in helpful.run_ladder(Terms(wanted, named=False, budget=60.0)).rungs] == ["contrastive"]
 
 
 def test_a_strategy_with_settings_of_its_own_is_judged_by_the_rows_alone(helpful):
@@ -175,7 +175,7 @@ def test_what_is_known_depends_on_what_is_seen_beforehand():
 
 
 def test_a_strategy_that_does_not_fit_is_noted_where_it_was_named(helpful):
-    found = helpful.ascend(replace(CONTRASTIVE, wanted=("prefix", "contrastive")))
+    found = helpful.run_ladder(replace(CONTRASTIVE, wanted=("prefix", "contrastive")))
     assert found.notes[0] == "prefix was left out: a prefix is for transformers, and muted is none."
     assert [rung.name for rung in found.rungs] == ["contrastive"]
 
@@ -202,28 +202,28 @@ def test_a_strategy_that_runs_away_while_it_is_timed_is_noted_and_others_go_on(h
         return real(activations, targets, recipe)
 
     monkeypatch.setattr(cost, "_measured", measured)
-    found = helpful.ascend(replace(CONTRASTIVE, wanted=("adapters", "contrastive")))
+    found = helpful.run_ladder(replace(CONTRASTIVE, wanted=("adapters", "contrastive")))
     assert found.notes[0] == "adapters failed and was given up: the loss must stay a finite number, got nan."
     assert found.chosen.name == "contrastive"
 
 
 def test_a_strategy_that_runs_away_on_a_fold_is_noted_and_others_go_on(helpful, monkeypatch):
-    real = ladder.hold_out
+    real = ladder.cross_fit
 
-    def hold_out(targets, activations, folds, recipe, **options):
+    def cross_fit(targets, activations, folds, recipe, **options):
         if recipe.tuner.name == "adapter":
             raise TrainingError("the loss must stay a finite number, got nan.")
         return real(targets, activations, folds, recipe, **options)
 
-    monkeypatch.setattr(ladder, "hold_out", hold_out)
-    found = helpful.ascend(replace(CONTRASTIVE, wanted=("adapters", "contrastive")))
+    monkeypatch.setattr(ladder, "cross_fit", cross_fit)
+    found = helpful.run_ladder(replace(CONTRASTIVE, wanted=("adapters", "contrastive")))
     assert "adapters failed and was given up: the loss must stay a finite number, got nan." in found.notes
     assert found.chosen.name == "contrastive"
 
 
 def test_a_choice_that_runs_away_on_all_rows_leaves_the_frozen_model(helpful, monkeypatch):
     monkeypatch.setattr(ladder, "moved", failing(0, ladder.moved))
-    found = helpful.ascend()
+    found = helpful.run_ladder()
     assert len(found.rungs) == 1
     assert (found.chosen, found.final, found.whole) == (None, None, None)
     assert found.notes[-1] == (
@@ -233,7 +233,7 @@ def test_a_choice_that_runs_away_on_all_rows_leaves_the_frozen_model(helpful, mo
 
 def test_progress_counts_up_to_the_end(helpful):
     told = []
-    helpful.ascend(replace(CONTRASTIVE, say=lambda *step: told.append(step)))
+    helpful.run_ladder(replace(CONTRASTIVE, say=lambda *step: told.append(step)))
     for stage in {stage for stage, _, _ in told}:
         steps = [(done, total) for name, done, total in told if name == stage]
         assert steps[-1][0] == steps[-1][1]
@@ -241,7 +241,7 @@ def test_progress_counts_up_to_the_end(helpful):
 
 
 def test_a_second_rung_has_to_beat_the_first(helpful):
-    found = helpful.ascend(replace(CONTRASTIVE, wanted=("contrastive", "supcon")))
+    found = helpful.run_ladder(replace(CONTRASTIVE, wanted=("contrastive", "supcon")))
     first, second = found.rungs
     assert first.decided.passed
     frozen = helpful.frozen
@@ -252,7 +252,7 @@ def test_a_second_rung_has_to_beat_the_first(helpful):
 
 
 def test_answers_of_the_whole_procedure_are_those_of_an_arm(helpful):
-    found = helpful.ascend()
+    found = helpful.run_ladder()
     below, above = helpful.frozen.few.whole, found.rungs[0].outputs
     for row in range(32):
         answer = found.whole[0, row]
@@ -267,7 +267,7 @@ def test_what_is_shipped_is_scored_on_the_folds_that_it_was_compared_on(helpful,
         return replace(real(below, *rest), passed=passes, whole=below)  # no fold lets the rival through
 
     monkeypatch.setattr(ladder, "decide", decide)
-    found = helpful.ascend()
+    found = helpful.run_ladder()
     assert (found.chosen is not None) is passes
     assert (found.whole is not None) is told
     if told:
@@ -278,7 +278,7 @@ def test_a_climb_that_was_interrupted_ends_as_if_it_had_not_been(helpful, tmp_pa
     class Killed(BaseException):
         pass
 
-    whole = helpful.ascend()
+    whole = helpful.run_ladder()
     seen = []
 
     def say(stage, done, total):
@@ -288,8 +288,8 @@ def test_a_climb_that_was_interrupted_ends_as_if_it_had_not_been(helpful, tmp_pa
 
     terms = replace(CONTRASTIVE, checkpoints=tmp_path / "state")
     with pytest.raises(Killed):
-        helpful.ascend(replace(terms, say=say))
-    again = helpful.ascend(terms)
+        helpful.run_ladder(replace(terms, say=say))
+    again = helpful.run_ladder(terms)
     np.testing.assert_array_equal(again.whole, whole.whole)
     for name, tensor in whole.final.delta.items():
         assert torch.equal(again.final.delta[name], tensor)

@@ -3,7 +3,7 @@ import pytest
 
 from handful.errors import MachineError, TrainingError
 from handful.strategies.tuned import hyperparameters
-from handful.strategies.tuned.cross_fit import HeldOut
+from handful.strategies.tuned.cross_fit import CrossFit
 from handful.strategies.tuned.hyperparameters import Race, Trial, near, suggested
 from handful.strategies.tuned.methods.contrastive import Contrastive
 from handful.strategies.tuned.methods.lora import LoRA
@@ -12,11 +12,11 @@ from handful.strategies.tuned.methods.supcon import SupCon
 TRUTH = np.array([0, 1] * 6)
 
 
-def answered(right: float) -> HeldOut:
+def answered(right: float) -> CrossFit:
     """Held-out answers that give the true class so much."""
     proba = np.full((12, 2), 1 - right)
     proba[np.arange(12), TRUTH] = right
-    return HeldOut(proba, 1.0, ((), (), ()), 1.0, 1.0, 10, 0.1, 0)
+    return CrossFit(proba, 1.0, ((), (), ()), 1.0, 1.0, 10, 0.1, 0)
 
 
 def losses(outputs: np.ndarray) -> np.ndarray:

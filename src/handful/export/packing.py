@@ -21,7 +21,7 @@ from handful.features.feature_set import FeatureSet
 from handful.features.view import MOVED
 from handful.strategies.frozen.ensemble import Linear
 from handful.strategies.frozen.rung import Frozen
-from handful.strategies.tuned.ladder import Climb, shipped
+from handful.strategies.tuned.ladder import LadderResult, shipped
 from handful.training.apply_delta import arrays_of, installed
 
 
@@ -31,7 +31,7 @@ def packed_frozen(frozen: Frozen, data: Dataset, backbones: Mapping[str, Backbon
 
 
 def packed_winner(
-    above: Climb, frozen: Frozen, data: Dataset, sight: FeatureSet, backbones: Mapping[str, Backbone]
+    above: LadderResult, frozen: Frozen, data: Dataset, sight: FeatureSet, backbones: Mapping[str, Backbone]
 ) -> Bundle:
     """The bundle of a model whose weights moved, pooled with the frozen one as far as the rows say, or of that one."""
     if above.chosen is None:

@@ -19,8 +19,8 @@ from handful.data.dataset import Dataset
 from handful.data.fingerprints import picture_print, plain_text, sound_print
 from handful.errors import DataError
 from handful.inspection.findings import Finding
-from handful.inspection.likeness import pictures_alike, sounds_alike
 from handful.inspection.loo_logistic import Array
+from handful.inspection.near_duplicates import pictures_alike, sounds_alike
 from handful.inspection.profile import counted, example, rows_of
 
 

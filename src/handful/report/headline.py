@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from handful.data.names import in_a_row
-from handful.evaluation.general import FORGOTTEN, QUESTIONS
 from handful.evaluation.intervals import Estimate
+from handful.evaluation.probes import FORGOTTEN, QUESTIONS
 from handful.evaluation.scores import Scores
 from handful.report import words
 from handful.tasks.base import Baseline, Task

@@ -105,7 +105,7 @@ class SearchTerms:
     """Called with settings done and settings in all."""
 
 
-def climb(targets: Targets, data: Dataset, sight: FeatureSet, terms: SearchTerms) -> Frozen:
+def run_frozen(targets: Targets, data: Dataset, sight: FeatureSet, terms: SearchTerms) -> Frozen:
     """Compare all heads on all views and pool those that the rows support.
 
     Args:

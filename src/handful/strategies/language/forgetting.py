@@ -11,9 +11,9 @@ from handful.backbones.chat import Tokens
 from handful.backbones.decoding import answers
 from handful.backbones.language import LanguageBackbone, Sampling
 from handful.data.conversations import Conversation
-from handful.evaluation.general import FORGOTTEN, PROMPTS, QUESTIONS
 from handful.evaluation.intervals import Estimate, difference
 from handful.evaluation.metrics import Measured
+from handful.evaluation.probes import FORGOTTEN, PROMPTS, QUESTIONS
 from handful.plan import REMEDIES
 from handful.strategies.language.in_context import tokens_of
 from handful.strategies.language.recipes import TokenRecipe, TunedLanguage

@@ -14,7 +14,7 @@ from handful.training.activations import Activations
 
 
 @dataclass
-class Shelf:
+class ActivationCache:
     """Activations of the rows of a Dataset and of the names of its classes, made when a recipe first asks for them."""
 
     data: Dataset

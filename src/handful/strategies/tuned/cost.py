@@ -12,7 +12,7 @@ from handful.errors import HandfulError
 from handful.evaluation.decision import Prior
 from handful.strategies.frozen.rung import Frozen
 from handful.strategies.registry import movers
-from handful.strategies.tuned.activation_cache import Shelf
+from handful.strategies.tuned.activation_cache import ActivationCache
 from handful.strategies.tuned.fit import adapt
 from handful.strategies.tuned.known import known
 from handful.strategies.tuned.recipe import Recipe
@@ -51,7 +51,7 @@ class Offer:
 
 
 def offers(
-    shelf: Shelf, frozen: Frozen, wanted: Sequence[str], named: bool, budget: float, seed: int
+    shelf: ActivationCache, frozen: Frozen, wanted: Sequence[str], named: bool, budget: float, seed: int
 ) -> tuple[list[Offer], list[str]]:
     """The strategies that fit the backbone and are worth a try, most promising first.
 

@@ -26,7 +26,7 @@ _HERE = Inline()
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class CrossFit:
     """What the trainings of all folds came to."""
 
     outputs: NDArray[np.float64]
@@ -49,7 +49,7 @@ class HeldOut:
     """How ``train`` and ``held`` are told."""
 
 
-def hold_out(
+def cross_fit(
     targets: Targets,
     activations: Activations,
     folds: NDArray[np.int64],
@@ -59,7 +59,7 @@ def hold_out(
     progress: Callable[[int, Update], None] = lambda fold, update: None,
     go_on: Callable[[int, NDArray[np.float64]], bool] = lambda done, losses: True,
     engine: Engine = _HERE,
-) -> HeldOut | None:
+) -> CrossFit | None:
     """Fit a recipe without each fold in turn.
 
     Args:
@@ -113,7 +113,7 @@ def hold_out(
     outputs, sharpness = calibrated(scores, targets, folds, SHARPNESS)
     held, train = _measured(scores, targets), float(np.mean(right)) if right else 0.0
     scale, seconds = task.headline.scale, time.perf_counter() - start
-    return HeldOut(outputs, sharpness, tuple(curves), train, held, moved, seconds, named, scale)
+    return CrossFit(outputs, sharpness, tuple(curves), train, held, moved, seconds, named, scale)
 
 
 def _measured(scores: NDArray[np.float32], targets: Targets) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.errors import MachineError, TrainingError
-from handful.strategies.tuned.cross_fit import HeldOut
+from handful.strategies.tuned.cross_fit import CrossFit
 from handful.strategies.tuned.methods.supcon import SupCon
 from handful.strategies.tuned.strategy import Tuned
 
@@ -31,7 +31,7 @@ class Trial:
     ran out."""
     folds: int
     """How many folds were run."""
-    found: HeldOut | None
+    found: CrossFit | None
     """The held-out answers, where all folds were run."""
 
     def record(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class Race:
     _reached: dict[int, list[float]] = field(default_factory=dict)
 
     def run(
-        self, strategy: Tuned, fit: Callable[[Tuned, GoOn], HeldOut | None],
+        self, strategy: Tuned, fit: Callable[[Tuned, GoOn], CrossFit | None],
         losses_of: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     ) -> Trial:  # fmt: skip
         """Run one trial as far as it deserves.

@@ -23,9 +23,9 @@ from handful.progress import Say
 from handful.strategies.frozen.ensemble import Linear, pooled_with
 from handful.strategies.frozen.rung import Frozen
 from handful.strategies.resume import Decisions
-from handful.strategies.tuned.activation_cache import Shelf
+from handful.strategies.tuned.activation_cache import ActivationCache
 from handful.strategies.tuned.cost import Offer, offers
-from handful.strategies.tuned.cross_fit import HeldOut, hold_out
+from handful.strategies.tuned.cross_fit import CrossFit, cross_fit
 from handful.strategies.tuned.fit import fitted
 from handful.strategies.tuned.hyperparameters import GoOn, Race, Trial, near, suggested
 from handful.strategies.tuned.strategy import Tuned
@@ -41,7 +41,7 @@ class Rung:
     """How the arm is called."""
     strategy: Tuned
     """What was tried."""
-    found: HeldOut
+    found: CrossFit
     """Its own held-out answers."""
     outputs: NDArray[np.float64]
     """(N, K) held-out answers of the frozen model and this one pooled: what would be shipped."""
@@ -54,7 +54,7 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Climb:
+class LadderResult:
     """What happened above rung 0."""
 
     rungs: tuple[Rung, ...]
@@ -76,7 +76,7 @@ class Climb:
 
 @dataclass(frozen=True)
 class Terms:
-    """Under which terms a climb takes place."""
+    """Under which terms a run_frozen takes place."""
 
     wanted: Sequence[str]
     """Names of strategies that move weights."""
@@ -99,7 +99,7 @@ class Terms:
     """Where the trainings run."""
 
 
-def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> Climb:
+def run_ladder(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> LadderResult:
     """Try to beat the frozen model by moving weights, as long as the budget lasts.
 
     Args:
@@ -112,12 +112,12 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
         What was tried, and what ships.
     """
     ends = time.perf_counter() + terms.budget
-    shelf = Shelf(data, backbone)
+    shelf = ActivationCache(data, backbone)
     offered, notes = offers(shelf, frozen, terms.wanted, terms.named, terms.budget, terms.seed)
     unsearched = f"The search for {terms.trials} further settings was left out: no weights were moved before it."
     if not offered:
         notes += [unsearched] * bool(terms.trials)
-        return Climb((), None, None, None, frozen.arms, tuple(notes))
+        return LadderResult((), None, None, None, frozen.arms, tuple(notes))
     decided = Decisions.read(terms.checkpoints)
     below = _Below(frozen.few.whole, None)
     rungs: list[Rung] = []
@@ -157,7 +157,7 @@ def ascend(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) -> C
     if chosen is None and whole is not None and np.array_equal(whole[0], frozen.few.whole):
         whole = None
     arms = (*frozen.few.arms, *(_arm(rung) for rung in rungs))
-    return Climb(tuple(rungs), chosen, final, whole, arms, tuple(notes), trials)
+    return LadderResult(tuple(rungs), chosen, final, whole, arms, tuple(notes), trials)
 
 
 def shipped(rung: Rung, frozen: Frozen, base: str, depth: int, seen: Matrix) -> Linear:
@@ -182,7 +182,7 @@ def _standing(rungs: Sequence[Rung]) -> Rung | None:
     return next((rung for rung in reversed(rungs) if rung.decided.passed), None)
 
 
-def _refit(shelf: Shelf, frozen: Frozen, chosen: Rung, terms: Terms) -> Moved:
+def _refit(shelf: ActivationCache, frozen: Frozen, chosen: Rung, terms: Terms) -> Moved:
     """Fit the chosen strategy on all rows, with the number of updates that the folds had."""
     recipe, targets = chosen.strategy.recipe(), frozen.rows.targets
     stage = f"{chosen.name} on all rows"
@@ -218,7 +218,7 @@ class _Below:
         return _Below(rung.outputs if rung.decided.passed else self.best, rung.decided.whole)
 
 
-def _try(offer: Offer, shelf: Shelf, frozen: Frozen, below: _Below, terms: Terms) -> Rung:
+def _try(offer: Offer, shelf: ActivationCache, frozen: Frozen, below: _Below, terms: Terms) -> Rung:
     """Fit the strategy without each fold in turn, and decide."""
     strategy, rows = offer.strategy, frozen.rows
     done = itertools.count(1)
@@ -227,7 +227,7 @@ def _try(offer: Offer, shelf: Shelf, frozen: Frozen, below: _Below, terms: Terms
         terms.say(str(offer), next(done), (offer.fits - 1) * strategy.updates)
 
     recipe = strategy.recipe()
-    found = hold_out(
+    found = cross_fit(
         rows.targets, shelf.of(recipe), frozen.few.folds, recipe,
         file=lambda fold: _file(terms, strategy.name, str(fold)), progress=progress, engine=terms.engine,
     )  # fmt: skip
@@ -236,7 +236,7 @@ def _try(offer: Offer, shelf: Shelf, frozen: Frozen, below: _Below, terms: Terms
 
 
 def _faced(
-    name: str, strategy: Tuned, found: HeldOut, tuned: NDArray[np.float64], frozen: Frozen, below: _Below,
+    name: str, strategy: Tuned, found: CrossFit, tuned: NDArray[np.float64], frozen: Frozen, below: _Below,
     prior: Prior | None,
 ) -> Rung:  # fmt: skip
     """Pool tuned answers (N, K) with those of the frozen model, and decide."""
@@ -249,7 +249,7 @@ def _faced(
 
 def _race(
     offered: Sequence[Offer],
-    shelf: Shelf,
+    shelf: ActivationCache,
     tried: Sequence[Rung],
     frozen: Frozen,
     below: _Below,
@@ -268,10 +268,10 @@ def _race(
         if not go(f"trial {number}", offer.seconds * updates / known):
             break
 
-        def fit(strategy: Tuned, go_on: GoOn, number: int = number) -> HeldOut | None:
+        def fit(strategy: Tuned, go_on: GoOn, number: int = number) -> CrossFit | None:
             # Trials keep no state of their trainings: a resumed run does them again, in the same order.
             recipe, stage = strategy.recipe(), f"trial {number + 1}: {strategy.name}"
-            return hold_out(
+            return cross_fit(
                 rows.targets, shelf.of(recipe), folds, recipe, go_on=go_on, engine=terms.engine,
                 progress=lambda fold, update: terms.say(stage, update.number + 1, strategy.updates),
             )  # fmt: skip

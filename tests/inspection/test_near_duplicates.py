@@ -3,7 +3,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, zoom
 
 from handful.data.fingerprints import SIDE
-from handful.inspection.likeness import pictures_alike, sounds_alike
+from handful.inspection.near_duplicates import pictures_alike, sounds_alike
 
 
 def scene(seed, side=160):
