@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from handful.features.encoder import Encoder as Encoder
     from handful.features.extract import Features as Features
     from handful.inspection.findings import Finding as Finding
+    from handful.monitoring.check import check as check
     from handful.plan import Plan as Plan
     from handful.speech import LanguageRun as LanguageRun
     from handful.strategies.frozen.heads import Centroid as Centroid
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from handful.strategies.tuned.soup import Soup as Soup
     from handful.strategies.tuned.supcon import SupCon as SupCon
     from handful.strategies.tuned.wise import WiSEFT as WiSEFT
-    from handful.upkeep import check as check
 
 # Public name → the module it lives in, imported when the name is first used: `import handful` answers at
 # once, and torch is loaded only by those who need it (docs/decisions/0001).
@@ -96,7 +96,7 @@ _HOMES = {
     "TrainingError": "errors",
     "WeightsError": "errors",
     "WiSEFT": "strategies.tuned.wise",
-    "check": "upkeep",
+    "check": "monitoring.check",
     "explain": "explanation",
     "inspect": "api",
     "load": "api",

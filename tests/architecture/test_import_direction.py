@@ -11,7 +11,7 @@ import pytest
 LAYERS = (
     ("", "__main__"),
     ("cli", "web", "progress"),
-    ("api", "explanation", "prediction", "run", "report", "robustness", "speech", "upkeep"),
+    ("api", "explanation", "monitoring", "prediction", "run", "report", "robustness", "speech"),
     ("regimes", "export"),
     ("strategies",),
     ("tasks",),

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import handful
-from handful import upkeep
 from handful.errors import BundleError, DataError, OptionError
-from handful.upkeep import check
+from handful.monitoring import new_rows
+from handful.monitoring.check import check
 
 QUICK = dict(backbone="toy-text", budget=0, strategies="centroid,ridge")
 
@@ -101,8 +101,8 @@ def test_rows_without_a_label_and_unreadable_ones_are_counted(run, tmp_path):
 
 
 def test_of_a_long_source_some_rows_are_looked_at(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(upkeep, "MOST", 10)
-    monkeypatch.setattr(upkeep, "CHUNK", 7)
+    monkeypatch.setattr(new_rows, "MOST", 10)
+    monkeypatch.setattr(new_rows, "CHUNK", 7)
     texts = [text for text, _ in alike(50)]
     told = []
     found = check(run, write(tmp_path / "new.csv", texts), tell=told.append)
