@@ -1,3 +1,5 @@
+"""Penalties on a model while it moves: its weights stay near their start, its answers stay alike."""
+
 import numpy as np
 import pytest
 

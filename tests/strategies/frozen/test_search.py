@@ -1,3 +1,5 @@
+"""The search of heads: no score of a row has seen it, memory is bounded, nothing known is nothing promised."""
+
 import tracemalloc
 from dataclasses import replace
 
