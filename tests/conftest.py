@@ -7,6 +7,7 @@ import itertools
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,19 @@ settings.load_profile("handful")
 _numbers = itertools.count()
 
 WORDS = {"ants": "hill march leaf crumb", "bees": "hive buzz wing honey", "wasps": "sting stripe jam fear"}
+
+
+@cache
+def usual_threads() -> int:
+    """On how many threads torch computes by itself; asked before that is changed."""
+    return sys.modules["torch"].get_num_threads()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Toys compute on one thread: their sums are over before a second one has woken up. Real weights have all."""
+    if "torch" in sys.modules:
+        usual = usual_threads()
+        sys.modules["torch"].set_num_threads(usual if item.get_closest_marker("integration") else 1)
 
 
 @pytest.fixture(autouse=True)
