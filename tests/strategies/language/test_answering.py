@@ -21,7 +21,8 @@ from handful.training.tuners import Blocks
 
 WORDS = ["cat", "dog", "sun", "sea", "car", "tree", "bee", "hat", "map", "pen", "cup", "box"]
 ROWS = [Conversation((Message("user", f"say {word}"),), word.upper()) for word in WORDS]
-FAST = {"full": replace(RECIPES["full"], rate=1e-2), "lora": replace(RECIPES["lora"], rate=1e-2)}
+# What moves in a toy is the same for both: weights themselves, in updates that cost half of those of factors.
+FAST = {name: replace(RECIPES[name], tuner=Blocks(), rate=1e-2) for name in ("full", "lora")}
 
 
 @pytest.fixture(scope="module")
@@ -168,9 +169,9 @@ def test_forgetting_is_said_with_what_half_of_the_way_would_keep(toy, monkeypatc
 
 def test_what_preferences_forgot_is_said_too(toy, monkeypatch):
     monkeypatch.setattr(preferring, "forgotten", lambda before, after: answering.Estimate(0.4, 0.3, 0.5))
-    found = prefer(toy, PAIRS, None, terms("dpo", recipes=EAGER))
-    if found.scores.chosen == "dpo":
-        assert any("dpo forgot" in note and "anti_forgetting='l2sp'" in note for note in found.notes)
+    found = prefer(toy, PAIRS, None, terms("dpo", recipes=STRONG))
+    assert found.scores.chosen == "dpo"
+    assert any("dpo forgot" in note and "anti_forgetting='l2sp'" in note for note in found.notes)
 
 
 def test_rows_that_are_too_long_are_counted(toy):
@@ -273,6 +274,7 @@ def test_examples_leave_room_for_the_question(toy):
 
 PAIRS = [Preference((Message("user", f"say {word}"),), word.upper(), "zzzz") for word in WORDS]
 EAGER = {"dpo": replace(PREFERENCES["dpo"], rate=1e-2)}
+STRONG = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(0.1, supervised=2.0), tuner=Blocks(), rate=1e-2)}
 
 
 def test_preferences_are_learned_and_scored_on_held_out_pairs(toy):
@@ -293,8 +295,8 @@ def test_products_may_be_rounded_for_answers_but_never_for_pairs(toy, monkeypatc
         return real(body, *rest, **options)
 
     monkeypatch.setattr(recipes, "train", train)
-    climb(toy, ROWS, None, terms("lora"))
-    prefer(toy, PAIRS, None, terms("dpo", recipes=EAGER))
+    climb(toy, ROWS, None, terms("lora", recipes=RECIPES, updates=LEAST_UPDATES))
+    prefer(toy, PAIRS, None, terms("dpo", recipes=EAGER, updates=LEAST_UPDATES))
     assert True in asked
     assert False in asked
     assert asked == sorted(asked, reverse=True)  # all of the first run, none of the second
@@ -307,8 +309,7 @@ def test_a_judge_of_two_answers_says_how_often_the_tuned_one_wins(toy):
         asked.append(prompt)
         return float(len(one) < len(other))
 
-    strong = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(0.1, supervised=2.0), tuner=Blocks(), rate=1e-2)}
-    found = prefer(toy, PAIRS, None, terms("dpo", recipes=strong, updates=60, metric=is_short))
+    found = prefer(toy, PAIRS, None, terms("dpo", recipes=STRONG, updates=60, metric=is_short))
     base, tuned = found.told
     assert found.scores.metric == "win_rate"
     assert base.measured["win_rate"].scores.tolist() == [0.5] * len(PAIRS)
