@@ -62,7 +62,7 @@ def test_every_pair_is_looked_at_in_its_turn(toy, monkeypatch):
         return real(body, pairs, turn)
 
     monkeypatch.setattr(early_stopping, "chosen_gain", noted)
-    prefer(toy, PAIRS, None, terms(updates=20))
+    prefer(toy, PAIRS, None, terms(updates=16))
     assert len(set(looked[0]) | set(looked[1])) == 9  # of 12 pairs a fold leaves 9 to learn from
 
 
@@ -88,12 +88,12 @@ def test_answers_that_grow_are_told_where_preferences_reward_length(toy):
 def test_a_training_that_forgets_is_stopped_and_never_taken(toy):
     """Planted: a model that knows the general questions, and a rate that leaves nothing of them."""
     taught = knowing(toy, [toy.chat.tokens(row, toy.context) for row in QUESTIONS], 100)
-    found = prefer(taught, PAIRS, None, terms(recipes=STRONG, updates=60))
+    found = prefer(taught, PAIRS, None, terms(recipes=STRONG, updates=30))
     (said,) = [note for note in found.notes if note.startswith("dpo: the loss on general questions rose by ")]
     assert said.endswith(
         " nats per token: the training was stopped; a lower rate or a larger share of the supervised term helps."
     )
-    assert {len(log) for log in found.curves["dpo"]} == {20}  # asked after each third of 60 updates
+    assert {len(log) for log in found.curves["dpo"]} == {10}  # asked after each third of 30 updates
     assert found.scores.chosen == "base"
 
 
