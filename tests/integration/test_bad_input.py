@@ -403,6 +403,7 @@ def dark_one() -> Image.Image:
     return Image.fromarray(np.random.default_rng(1).integers(20, 100, (16, 16, 3), dtype=np.uint8))
 
 
+@pytest.mark.slow
 def test_images_of_every_kind_are_read(accepted, handful, pictures, dark_one):
     folder = pictures({"dark": 10, "light": 10})
     dark_one.save(folder / "dark/animated.gif", save_all=True, append_images=[dark_one.rotate(90)])

@@ -217,5 +217,5 @@ def test_no_alarm_on_clean_draws():
         labels = ["ants", "bees"] * 12
         made = handful.tune([text(c) for c in labels], labels=labels, **QUICK)
         for _ in range(4):
-            alarms += check(made, [text(c) for c in ["ants"] * 30 + ["bees"] * 10]).verdict == "drifted"
+            alarms += check(made, [text(c) for c in ["ants"] * 38 + ["bees"] * 2]).verdict == "drifted"
     assert alarms <= 1  # one in a hundred is what is promised

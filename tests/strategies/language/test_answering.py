@@ -34,6 +34,7 @@ def terms(*wanted, **options):
     return SpeakingTerms(wanted=("base", *wanted), **{"recipes": FAST, "updates": 24, **options})
 
 
+@pytest.mark.slow
 def test_what_learns_is_taken_on_the_same_rows_as_the_rest(toy):
     found = climb(toy, ROWS, None, terms("in-context", "full"))
     assert [arm.name for arm in found.scores.arms] == ["base", "nearest", "diverse", "full"]

@@ -72,6 +72,7 @@ def test_what_rang_the_alarm_is_never_taken(toy, monkeypatch):
     assert found.scores.chosen == "base"
 
 
+@pytest.mark.slow
 def test_answers_that_grow_are_told_where_preferences_reward_length(toy):
     """Planted: a model that says a word once or thrice, and pairs of which the longer answer is the better one."""
     pairs = [Preference(row.prompt, " ".join([row.answer] * 3), row.answer) for row in ROWS]

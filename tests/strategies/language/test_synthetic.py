@@ -109,17 +109,22 @@ def terms(**options):
     return SpeakingTerms(**{"wanted": ("base", "synthetic", "lora"), "recipes": FAST, "updates": 24, **options})
 
 
-def test_invented_rows_are_made_in_each_fold_from_rows_to_learn_from(toy, monkeypatch):
-    read, learned = [], []
-    made = Invented((said("ox"), said("elk")), 9, (("empty", 7),))
-    monkeypatch.setattr(answering, "invented", lambda backbone, rows, *rest: read.append(len(rows)) or made)
-    real = answering.Stage.learned
+def watched(monkeypatch):
+    """What is learned from now on: the recipe, the fold that is left out, and the invented rows beside the others."""
+    learned, real = [], answering.Stage.learned
 
-    def watched(self, lesson, recipe, updates, fold, *args, more=()):
+    def noted(self, lesson, recipe, updates, fold, *args, more=()):
         learned.append((recipe.name, fold, [lesson.tokens[i].ids for i in more]))
         return real(self, lesson, recipe, updates, fold, *args, more=more)
 
-    monkeypatch.setattr(answering.Stage, "learned", watched)
+    monkeypatch.setattr(answering.Stage, "learned", noted)
+    return learned
+
+
+def test_invented_rows_are_made_in_each_fold_from_rows_to_learn_from(toy, monkeypatch):
+    read, learned = [], watched(monkeypatch)
+    made = Invented((said("ox"), said("elk")), 9, (("empty", 7),))
+    monkeypatch.setattr(answering, "invented", lambda backbone, rows, *rest: read.append(len(rows)) or made)
     found = climb(toy, ROWS, None, terms())
     assert read == [9, 9, 9, 9, 12]
     assert [arm.name for arm in found.scores.arms] == ["base", "lora", "synthetic"]  # the gate asks it last
@@ -134,6 +139,7 @@ def test_rows_that_teach_nothing_new_are_not_taken(toy, monkeypatch):
     assert climb(toy, ROWS, None, terms()).scores.chosen != "synthetic"
 
 
+@pytest.mark.slow
 def test_what_is_better_only_on_the_mean_is_not_taken(toy, monkeypatch):
     monkeypatch.setattr(answering, "invented", lambda *args: Invented(tuple(map(said, OTHERS)), 12, ()))
     found = climb(toy, ROWS, None, terms(updates=60))
@@ -142,13 +148,17 @@ def test_what_is_better_only_on_the_mean_is_not_taken(toy, monkeypatch):
     assert found.scores.chosen == "lora"
 
 
+@pytest.mark.slow
 def test_what_is_better_beyond_doubt_is_taken_with_its_rows(toy, monkeypatch):
     many = tuple(said(word) for word in [*OTHERS, *" ".join(MORE).split()])
+    learned = watched(monkeypatch)
     monkeypatch.setattr(answering, "invented", lambda *args: Invented(many, 64, ()))
     found = climb(toy, ROWS, None, terms(updates=100))
     assert found.scores.chosen == "synthetic"
     assert found.spoken.recipe.name == "synthetic"
     assert "synthetic" in found.curves
+    name, fold, more = learned[-1]
+    assert (name, fold, len(more)) == ("synthetic", None, len(many))
 
 
 def test_where_nothing_is_kept_the_arm_is_left_out_and_that_is_said(toy, monkeypatch):
