@@ -46,7 +46,7 @@ check: $(STAMP) ## format check, lint and types only
 # Without the tests of numbers that take longest: those of rows that a model invents.
 oldest: $(STAMP) ## the tests of numbers again, computed as on the oldest processors
 	$(OLDEST) $(BIN)/python -m pytest -m 'not integration' tests/backbones tests/contract tests/export tests/features \
-	  tests/inspection tests/strategies tests/training --ignore tests/strategies/test_inventing.py
+	  tests/inspection tests/strategies tests/training --ignore tests/strategies/language/test_synthetic.py
 
 format: $(STAMP) ## bring the code into the house format
 	$(BIN)/ruff format .

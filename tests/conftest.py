@@ -7,12 +7,14 @@ import itertools
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import settings
+from threadpoolctl import ThreadpoolController
 
 # The machine that runs the tests may be busy: how long an example takes says nothing about the code.
 settings.register_profile("handful", deadline=None)
@@ -21,6 +23,34 @@ settings.load_profile("handful")
 _numbers = itertools.count()
 
 WORDS = {"ants": "hill march leaf crumb", "bees": "hive buzz wing honey", "wasps": "sting stripe jam fear"}
+
+
+# What asks on how many threads a job computes needs more than one to ask about.
+ALL_THREADS = ("test_engines.py",)
+
+
+@cache
+def libraries() -> ThreadpoolController:
+    """The libraries of linear algebra that are loaded when the first test begins."""
+    return ThreadpoolController()
+
+
+@cache
+def usual_threads(library: str) -> int:
+    """On how many threads torch or linear algebra computes by itself; asked before that is changed."""
+    if library == "torch":
+        return sys.modules["torch"].get_num_threads()
+    return max((pool["num_threads"] for pool in libraries().info() if pool["user_api"] == "blas"), default=1)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Toys compute on one thread: their sums are over before a second one has woken up. Real weights have all."""
+    whole = item.path.name in ALL_THREADS or item.get_closest_marker("integration") is not None
+    usual = usual_threads("blas")
+    libraries().limit(limits=usual if whole else 1, user_api="blas")
+    if "torch" in sys.modules:
+        usual = usual_threads("torch")
+        sys.modules["torch"].set_num_threads(usual if whole else 1)
 
 
 @pytest.fixture(autouse=True)

@@ -481,6 +481,7 @@ def test_the_seed_fixes_what_moves(muted):
     assert first.model.predict_proba(texts).tobytes() == second.model.predict_proba(texts).tobytes()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_from_trainings_on_the_same_rows_only(muted, tmp_path):
     from handful.plan import Plan
 

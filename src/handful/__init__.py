@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from handful.features.encoder import Encoder as Encoder
     from handful.features.extract import Features as Features
     from handful.inspection.findings import Finding as Finding
+    from handful.monitoring.check import check as check
     from handful.plan import Plan as Plan
     from handful.run import Run as Run
     from handful.strategies.frozen.heads import Centroid as Centroid
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
     from handful.strategies.tuned.methods.soup import Soup as Soup
     from handful.strategies.tuned.methods.supcon import SupCon as SupCon
     from handful.strategies.tuned.methods.wise import WiSEFT as WiSEFT
-    from handful.upkeep import check as check
     # <!-- /names -->
 
 # Public name → the module it lives in, imported when the name is first used: `import handful` answers at
@@ -89,7 +89,7 @@ _HOMES = {
     "Scores": "evaluation.scores",
     "TrainingError": "errors",
     "WeightsError": "errors",
-    "check": "upkeep",
+    "check": "monitoring.check",
     "explain": "explanation",
     "inspect": "api",
     "load": "api",

@@ -11,7 +11,7 @@ import pytest
 LAYERS = (
     ("", "__main__"),
     ("cli", "web"),
-    ("api", "explanation", "prediction", "run", "report", "robustness", "tune_answers", "tune_items", "upkeep"),
+    ("api", "explanation", "monitoring", "prediction", "run", "report", "robustness", "tune_answers", "tune_items"),
     ("regimes", "export"),
     ("strategies",),
     ("tasks",),

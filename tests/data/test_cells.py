@@ -51,9 +51,9 @@ def test_json_says_the_same_as_before(text):
 
 
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "＝", "＋", "－", "＠", "﹦"])
-@pytest.mark.parametrize("before", ["", " ", "\n", "\r\n", "\t", "\u00a0", "\u200b", "\ufeff", " \u200b\n ", "\u3000"])
-def test_what_a_spreadsheet_might_run_begins_with_an_apostrophe(sign, before):
-    assert defuse(f"{before}{sign}1+1").startswith("'")
+def test_what_a_spreadsheet_might_run_begins_with_an_apostrophe(sign):
+    for before in ("", " ", "\n", "\r\n", "\t", "\u00a0", "\u200b", "\ufeff", " \u200b\n ", "\u3000"):
+        assert defuse(f"{before}{sign}1+1").startswith("'"), repr(before)
 
 
 @pytest.mark.parametrize("cell", ["", "a=1", " a", "\n", "1-1", "'=1", "“=1”", "ß", "(=1)"])

@@ -1,3 +1,5 @@
+"""Rows of prompts and answers: every shape that tools write is read, and what cannot be learned from is refused."""
+
 import json
 
 import pandas as pd

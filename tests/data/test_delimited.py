@@ -1,3 +1,5 @@
+"""CSV and TSV: delimiters, quotes and line ends as programs write them; broken rows are named by their line."""
+
 import csv
 import io
 

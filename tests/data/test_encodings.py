@@ -1,3 +1,5 @@
+"""Encodings: every usual one is found and said; bytes that are no text are refused."""
+
 import pytest
 
 from handful import files

@@ -1,3 +1,5 @@
+"""Folders: classes from their names, files in sorted order, clutter and damage told apart."""
+
 import os
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Items that a user hands over: which kind each is, and what can be wrong with it."""
+
 import io
 from pathlib import Path
 

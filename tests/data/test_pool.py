@@ -1,3 +1,5 @@
+"""Pools: sources without labels, of any length, sampled evenly."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Readers: columns found or named, and every source that cannot be learned from refused in a sentence."""
+
 import csv
 import os
 from pathlib import Path

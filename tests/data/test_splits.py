@@ -1,3 +1,5 @@
+"""Folds: even, stratified, groups whole, the same for a seed."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

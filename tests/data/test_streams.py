@@ -1,3 +1,5 @@
+"""Streams: every row in its order, a chunk at a time, failures named."""
+
 import csv
 import json
 import tracemalloc

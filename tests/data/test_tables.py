@@ -1,3 +1,5 @@
+"""Tables: cells, names and records, from every kind of file."""
+
 import datetime
 import decimal
 import json

@@ -1,3 +1,5 @@
+"""Traits: size, format and length of items, and None where a file is damaged."""
+
 import warnings
 
 import numpy as np

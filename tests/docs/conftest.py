@@ -39,12 +39,16 @@ def text_files() -> Iterator[Path]:
                 yield path
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    files = sorted(text_files())
-    if "document" in metafunc.fixturenames:
-        files = [path for path in files if path.suffix == ".md"]
-    for name in {"document", "text_file"} & set(metafunc.fixturenames):
-        metafunc.parametrize(name, files, ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.fixture(scope="session")
+def texts() -> dict[str, Path]:
+    """Every text file of the project, by its path from the root."""
+    return {path.relative_to(ROOT).as_posix(): path for path in sorted(text_files())}
+
+
+@pytest.fixture(scope="session")
+def documents(texts: dict[str, Path]) -> dict[str, Path]:
+    """Every document of the project, by its path from the root."""
+    return {name: path for name, path in texts.items() if path.suffix == ".md"}
 
 
 @pytest.fixture

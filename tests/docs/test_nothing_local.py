@@ -12,17 +12,23 @@ INDEXES = ["pypi" + ".", "python" + "hosted", "download.py" + "torch", "conda" +
 LOCAL = re.compile("|".join([rf"(?<![\w.~\])}}>-]){re.escape(p)}" for p in MACHINE_PATHS] + [*map(re.escape, INDEXES)]))
 
 
-def test_no_machine_path_and_no_package_index(text_file):
-    lines = text_file.read_text("utf-8", errors="replace").splitlines()
-    found = [f"line {number}: {line.strip()[:100]}" for number, line in enumerate(lines, 1) if LOCAL.search(line)]
-    assert found == []
+def local_lines(path):
+    lines = path.read_text("utf-8", errors="replace").splitlines()
+    return [f"line {number}: {line.strip()[:100]}" for number, line in enumerate(lines, 1) if LOCAL.search(line)]
+
+
+def test_no_machine_path_and_no_package_index(texts):
+    assert "README.md" in texts
+    assert {name: local_lines(path) for name, path in texts.items() if local_lines(path)} == {}
 
 
 @pytest.mark.parametrize(
     "text", [f'open("{MACHINE_PATHS[1]}x")', f"see {MACHINE_PATHS[0]}", f"https://{INDEXES[0]}org"]
 )
-def test_a_local_name_is_found(text):
-    assert LOCAL.search(text)
+def test_a_local_name_is_found(text, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"first\n{text}\n")
+    assert local_lines(page) == [f"line 2: {text}"]
 
 
 @pytest.mark.parametrize(

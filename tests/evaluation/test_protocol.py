@@ -1,3 +1,5 @@
+"""Protocols: how many folds and repeats for how many rows, classes and groups."""
+
 import numpy as np
 import pytest
 

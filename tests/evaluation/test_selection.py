@@ -1,3 +1,5 @@
+"""Selection: settings are weighed and pooled by held-out losses; what is dearer must be better beyond doubt."""
+
 import tracemalloc
 
 import numpy as np

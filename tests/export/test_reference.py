@@ -9,9 +9,8 @@ from safetensors.numpy import load
 import handful
 from classified import targets_of
 from handful.errors import BundleError
-from handful.evaluation.drift import MOST, spread_out
 from handful.export.bundle import Bundle
-from handful.export.reference import FILE, Reference
+from handful.export.reference import FILE, MOST, Reference, spread_out
 from handful.features.view import View
 from handful.tasks.classification import CLASSIFICATION
 
@@ -184,3 +183,11 @@ def test_a_place_is_that_in_the_source():
     targets = targets_of(np.arange(12) % 2, NAMES[:2])
     kept = Reference.of(VIEW, features, targets, whole, None, [100 + i for i in range(12)])
     assert kept.like(features[4:5], 1)[0][0].row == 104
+
+
+@pytest.mark.parametrize("count", [1, 7, MOST, 10 * MOST])
+def test_rows_are_taken_evenly(count):
+    at = spread_out(count)
+    assert len(at) == min(count, MOST)
+    assert (at[0], at[-1]) == (0, count - 1)
+    assert len(np.unique(at)) == len(at)

@@ -277,6 +277,7 @@ def _write_and_read(path: str, number: int) -> bool:
     return bool(good)
 
 
+@pytest.mark.slow
 def test_several_processes_share_a_new_file(file):
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         assert pool.starmap(_write_and_read, [(str(file), i) for i in range(3)]) == [True] * 3

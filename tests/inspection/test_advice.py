@@ -1,3 +1,5 @@
+"""Advice: which strategies make sense for so many rows."""
+
 from handful.choices import STRATEGIES
 from handful.data.dataset import Dataset
 from handful.inspection.advice import RULES, advice

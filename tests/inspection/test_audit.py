@@ -1,3 +1,5 @@
+"""The audit as a whole: silent on good rows, most costly findings first, bounded on large sets."""
+
 import numpy as np
 import pytest
 from crowd import clouds

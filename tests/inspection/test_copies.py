@@ -1,3 +1,5 @@
+"""Near copies: found among texts, pictures and sounds, said by label and split."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Findings about instruction and preference rows: repeats, contradictions, leaks, answers merely longer."""
+
 import random
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Findings: how they are written, and their order."""
+
 import json
 
 from handful.inspection.findings import KINDS, Finding, by_cost

@@ -1,3 +1,5 @@
+"""Doubtful labels and classes that cannot be told apart: found where planted, not where labels are right."""
+
 import itertools
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Languages: guessed per text, counted per set."""
+
 import pytest
 
 from handful.inspection.languages import language_of, languages

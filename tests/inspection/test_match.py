@@ -1,3 +1,5 @@
+"""Domain match: the backbone that sees the classes is named."""
+
 import numpy as np
 import pytest
 from crowd import clouds

@@ -1,3 +1,5 @@
+"""Likeness of pictures and sounds: crops and cuts are alike, others are not."""
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, zoom

@@ -1,3 +1,5 @@
+"""Outliers: a row far from all others, and none where all are alike."""
+
 import numpy as np
 import pytest
 from crowd import clouds

@@ -1,3 +1,5 @@
+"""The profile of a set: counts, and findings that need no features."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

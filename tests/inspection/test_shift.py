@@ -1,3 +1,5 @@
+"""Shift against a pool: told where it is, as rarely as promised where it is not."""
+
 import numpy as np
 import pytest
 from crowd import clouds

@@ -1,3 +1,5 @@
+"""Shortcuts: traits that give the label away, and chance that does not."""
+
 from pathlib import Path
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The summary of an inspection, in lines for a terminal."""
+
 import numpy as np
 
 from handful.data.dataset import Dataset

@@ -56,7 +56,7 @@ def check(
 
     that_exists(source)  # said before the seconds that this takes
 
-    from handful.upkeep import check as compared
+    from handful.monitoring.check import check as compared
 
     found = compared(run, source, label=label, input=input, seed=seed, tell=_say)
     if json:

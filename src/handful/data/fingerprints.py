@@ -1,4 +1,4 @@
-"""Prints: small copies of texts, pictures and sounds that stay alike when a file is resized, re-encoded or cropped."""
+"""Fingerprints of items: small copies that change little when a file is resized, re-encoded or cropped."""
 
 from __future__ import annotations
 

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.errors import BundleError
-from handful.evaluation import drift
 from handful.evaluation.novelty import Novelty
 from handful.features.view import Matrix, View, unit_rows
 from handful.tasks.base import HeadTask, Targets
 
 FILE = "reference.safetensors"
 """Its name within the bundle."""
+MOST = 500
+"""At most this many training rows are kept as features, and as many new ones are compared with them."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Reference:
             groups: (N,) rows that are not independent share a number; None where all are.
             places: (N,) positions in the source; None where they are 0 to N - 1.
         """
-        task, mean, some = targets.task, whole.mean(0), drift.spread_out(len(features))
+        task, mean, some = targets.task, whole.mean(0), spread_out(len(features))
         novelty = Novelty.of(features, task.strata(targets), task.confidence(mean), groups)
         kept, at = unit_rows(features[some]).astype(np.float16), range(len(features)) if places is None else places
         misfit = np.sort(task.misfits(whole, targets)).astype(np.float32)
@@ -105,7 +106,7 @@ class Reference:
         Returns:
             Positions of other rows; none for a row that was not kept.
         """
-        kept = drift.spread_out(len(self.misfit), len(self.rows))
+        kept = spread_out(len(self.misfit), len(self.rows))
         if position not in kept:
             return []
         rows, own = self.rows.astype(np.float32), int(np.searchsorted(kept, position))
@@ -180,3 +181,8 @@ class Reference:
             raise BundleError(f"{where} holds numbers that no training rows can give. Restore it or tune again.")
         novelty = Novelty(tensors["means"], tensors["usual"], tensors["strange"])
         return cls(view, novelty, tensors["misfit"], tensors["rows"], tensors["answered"], targets, tensors["places"])
+
+
+def spread_out(count: int, most: int = MOST) -> NDArray[np.int64]:
+    """Positions of at most so many rows, evenly spread over all of them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))

@@ -50,7 +50,6 @@ def test_what_is_answered_and_how_well_the_own_class_fits():
 
 
 def test_the_headline_is_a_share():
-    assert TASK.headline.name == "accuracy"
     assert TASK.headline.of(np.eye(2)[None, [0, 1, 1, 1]], targets_of([0, 1, 0, 1])).value == 0.75
 
 

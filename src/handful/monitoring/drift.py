@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from handful.features.view import Matrix, unit_rows
 
-MOST = 500
-"""At most this many rows of either side are compared, so that memory is bounded."""
 PERMUTATIONS = 999
 ALARM = 0.01
 """A p-value below this is called drift: a job that runs every day is wrong about three times a year."""
@@ -28,7 +26,7 @@ class Drift:
     """Positions of the new rows that lie furthest from the training rows of their class, furthest first."""
 
     @property
-    def found(self) -> bool:
+    def beyond_chance(self) -> bool:
         """Whether the difference is more than chance."""
         return self.p < ALARM
 
@@ -55,7 +53,7 @@ def compare(
     x = unit_rows(np.concatenate([old, new]))
     side = np.arange(len(x)) >= len(old)
     answered = np.concatenate([old_class, new_class])
-    total = np.zeros(PERMUTATIONS + 1)  # the first is the deal as it was found
+    total = np.zeros(PERMUTATIONS + 1)  # the first is the deal as it is
     far = np.full(len(x), -np.inf)
     compared = False
     for c in np.unique(answered):
@@ -76,13 +74,8 @@ def compare(
 
 
 def _energies(distances: NDArray[np.float64], side: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Energy distance of the two sides, as found and dealt anew so many times. (n + m, n + m), (n + m,) → (1 + P,)."""
+    """Energy distance of the two sides, as they are and dealt anew. (n + m, n + m), (n + m,) → (1 + P,)."""
     signs = np.where(side, -1 / side.sum(), 1 / (~side).sum())
     dealt = np.concatenate([signs[None], rng.permuted(np.tile(signs, (PERMUTATIONS, 1)), axis=1)])
     parts = [-((part @ distances) * part).sum(1) for part in np.array_split(dealt, len(dealt) // _BATCH + 1)]
     return np.concatenate(parts)
-
-
-def spread_out(count: int, most: int = MOST) -> NDArray[np.int64]:
-    """Positions of at most so many rows, evenly spread over all of them."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))

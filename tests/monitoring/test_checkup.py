@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from handful.evaluation.checkup import Checkup
-from handful.evaluation.drift import Drift
 from handful.evaluation.intervals import Estimate, wilson
+from handful.monitoring.checkup import Checkup
+from handful.monitoring.drift import Drift
 
 PROMISED = Estimate(0.88, 0.81, 0.93)
 

@@ -1,3 +1,5 @@
+"""Trials of settings: the worse half stops early, suggestions are seeded and stay in their space."""
+
 import numpy as np
 import pytest
 

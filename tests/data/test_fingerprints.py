@@ -1,3 +1,5 @@
+"""Fingerprints: alike for one item at two sizes or levels."""
+
 import numpy as np
 import pytest
 from PIL import Image

@@ -24,7 +24,8 @@ from handful.training.tuners import Blocks
 
 WORDS = ["cat", "dog", "sun", "sea", "car", "tree", "bee", "hat", "map", "pen", "cup", "box"]
 ROWS = [Conversation((Message("user", f"say {word}"),), word.upper()) for word in WORDS]
-FAST = {"full": replace(RECIPES["full"], learning_rate=1e-2), "lora": replace(RECIPES["lora"], learning_rate=1e-2)}
+# What moves in a toy is the same for both: weights themselves, in updates that cost half of those of factors.
+FAST = {name: replace(RECIPES[name], tuner=Blocks(), learning_rate=1e-2) for name in ("full", "lora")}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,7 @@ def terms(*wanted, **options):
     return LanguageTerms(wanted=("base", *wanted), **{"recipes": FAST, "updates": 24, **options})
 
 
+@pytest.mark.slow
 def test_what_learns_is_taken_on_the_same_rows_as_the_rest(toy):
     found = compare_answers(toy, ROWS, None, terms("in-context", "full"))
     assert [arm.name for arm in found.arms] == ["base", "nearest", "diverse", "full"]
@@ -173,9 +175,9 @@ def test_forgetting_is_said_with_what_half_of_the_way_would_keep(toy, monkeypatc
 
 def test_what_preferences_forgot_is_said_too(toy, monkeypatch):
     monkeypatch.setattr(preferring, "forgotten", lambda before, after: answering.Estimate(0.4, 0.3, 0.5))
-    found = compare_preferences(toy, PAIRS, None, pair_terms("dpo", recipes=EAGER))
-    if found.chosen == "dpo":
-        assert any("dpo forgot" in note and "anti_forgetting='l2sp'" in note for note in found.notes)
+    found = compare_preferences(toy, PAIRS, None, pair_terms("dpo", recipes=STRONG))
+    assert found.chosen == "dpo"
+    assert any("dpo forgot" in note and "anti_forgetting='l2sp'" in note for note in found.notes)
 
 
 def test_rows_that_are_too_long_are_counted(toy):
@@ -282,6 +284,7 @@ def pair_terms(*wanted, **options):
 
 PAIRS = [Preference((Message("user", f"say {word}"),), word.upper(), "zzzz") for word in WORDS]
 EAGER = {"dpo": replace(PREFERENCES["dpo"], learning_rate=1e-2)}
+STRONG = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(0.1, supervised=2.0), tuner=Blocks(), learning_rate=1e-2)}
 
 
 def test_preferences_are_learned_and_scored_on_held_out_pairs(toy):
@@ -301,8 +304,8 @@ def test_products_may_be_rounded_for_answers_but_never_for_pairs(toy, monkeypatc
         return real(body, *rest, **options)
 
     monkeypatch.setattr(recipes, "train", train)
-    compare_answers(toy, ROWS, None, terms("lora"))
-    compare_preferences(toy, PAIRS, None, pair_terms("dpo", recipes=EAGER))
+    compare_answers(toy, ROWS, None, terms("lora", recipes=RECIPES, updates=LEAST_UPDATES))
+    compare_preferences(toy, PAIRS, None, pair_terms("dpo", recipes=EAGER, updates=LEAST_UPDATES))
     assert True in asked
     assert False in asked
     assert asked == sorted(asked, reverse=True)  # all of the first run, none of the second
@@ -315,9 +318,7 @@ def test_a_judge_of_two_answers_says_how_often_the_tuned_one_wins(toy):
         asked.append(prompt)
         return float(len(one) < len(other))
 
-    dpo = PREFERENCES["dpo"]
-    strong = {"dpo": replace(dpo, objective=DPO(0.1, supervised=2.0), tuner=Blocks(), learning_rate=1e-2)}
-    options = {"recipes": strong, "updates": 60, "metric": WINS, "judge": is_short}
+    options = {"recipes": STRONG, "updates": 60, "metric": WINS, "judge": is_short}
     found = compare_preferences(toy, PAIRS, None, pair_terms("dpo", **options))
     base, tuned = (arm.outputs for arm in found.arms)
     assert base.judged.tolist() == [0.5] * len(PAIRS)

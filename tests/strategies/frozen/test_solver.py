@@ -1,3 +1,5 @@
+"""The solver: its heads against closed forms and scikit-learn, a batch of folds against single fits."""
+
 import tracemalloc
 
 import numpy as np

@@ -2,37 +2,36 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import handful
-from handful import upkeep
 from handful.errors import BundleError, DataError, OptionError
-from handful.upkeep import check
+from handful.monitoring import new_rows
+from handful.monitoring.check import check
 
 QUICK = dict(backbone="toy-text", budget=0, strategies="centroid,ridge")
 
 
-@pytest.fixture
-def rows(sentences):
-    return sentences({"ants": 15, "bees": 15})
-
-
-@pytest.fixture
-def run(rows):
-    texts, labels = zip(*rows, strict=True)
-    return handful.tune(list(texts), labels=list(labels), **QUICK)
-
-
 def alike(count, start=100):
-    """New texts of both classes, as the training rows are made."""
+    """Texts of both classes, so many of each."""
     words = {"ants": ["hill", "march", "leaf", "crumb"], "bees": ["hive", "buzz", "wing", "honey"]}
     return [
         (f"{words[name][i % 4]} {words[name][(i + 1) % 4]} number {i} {name}", name)
         for i in range(start, start + count)
         for name in words
     ]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run on thirty rows, for all tests here: none of them changes it."""
+    texts, labels = zip(*alike(15, start=0), strict=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HANDFUL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return handful.tune(list(texts), labels=list(labels), **QUICK)
 
 
 def strange(count):
@@ -101,8 +100,8 @@ def test_rows_without_a_label_and_unreadable_ones_are_counted(run, tmp_path):
 
 
 def test_of_a_long_source_some_rows_are_looked_at(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(upkeep, "MOST", 10)
-    monkeypatch.setattr(upkeep, "CHUNK", 7)
+    monkeypatch.setattr(new_rows, "MOST", 10)
+    monkeypatch.setattr(new_rows, "CHUNK", 7)
     texts = [text for text, _ in alike(50)]
     told = []
     found = check(run, write(tmp_path / "new.csv", texts), tell=told.append)
@@ -157,9 +156,9 @@ def test_a_label_column_that_is_not_there(run, tmp_path, pictures):
 
 
 def test_a_run_that_keeps_nothing_of_its_rows(run):
-    run.model.reference = None
+    bare = replace(run, model=replace(run.model, reference=None))
     with pytest.raises(BundleError, match="^the model keeps nothing of its training rows"):
-        check(run, ["a", "b"])
+        check(bare, ["a", "b"])
 
 
 def test_the_same_seed_gives_the_same_checkup(run):
@@ -205,7 +204,7 @@ def test_the_command_fails_with_1_on_what_cannot_be_read(handful, saved):
 
 
 def test_no_alarm_on_clean_draws():
-    """Twenty runs on noise around two axes, each checked with rows of its own kind and another mix of classes."""
+    """Runs on noise around two axes, each checked with rows of its own kind and another mix of classes."""
     rng = np.random.default_rng(0)
     names = [f"w{i}" for i in range(40)]
 
@@ -214,8 +213,9 @@ def test_no_alarm_on_clean_draws():
         return " ".join(rng.choice(own, 6))
 
     alarms = 0
-    for _ in range(20):
+    for _ in range(6):
         labels = ["ants", "bees"] * 12
         made = handful.tune([text(c) for c in labels], labels=labels, **QUICK)
-        alarms += check(made, [text(c) for c in ["ants"] * 30 + ["bees"] * 10]).verdict == "drifted"
-    assert alarms <= 1
+        for _ in range(4):
+            alarms += check(made, [text(c) for c in ["ants"] * 38 + ["bees"] * 2]).verdict == "drifted"
+    assert alarms <= 1  # one in a hundred is what is promised

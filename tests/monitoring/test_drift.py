@@ -1,11 +1,10 @@
 """Drift: same rows pass, moved rows are found, another mix of classes is none, and the furthest rows are named."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handful.evaluation.drift import MOST, PERMUTATIONS, compare, spread_out
+from handful.monitoring.drift import PERMUTATIONS, compare
 
 
 def drawn(rng, counts, shift=0.0):
@@ -27,13 +26,13 @@ def test_rows_like_the_training_rows_are_rarely_called_drifted():
 def test_rows_that_moved_are_found():
     rng = np.random.default_rng(0)
     drift = compare(*drawn(rng, [20, 20]), *drawn(rng, [20, 20], shift=1.5), rng)
-    assert drift.found
+    assert drift.beyond_chance
     assert drift.p == 1 / (PERMUTATIONS + 1)
 
 
 def test_another_mix_of_classes_is_no_drift():
     rng = np.random.default_rng(1)
-    assert not compare(*drawn(rng, [20, 20, 20]), *drawn(rng, [90, 5, 5]), rng).found
+    assert not compare(*drawn(rng, [20, 20, 20]), *drawn(rng, [90, 5, 5]), rng).beyond_chance
 
 
 def test_the_furthest_rows_come_first():
@@ -64,11 +63,3 @@ def test_any_two_sides_give_a_share_and_no_row_twice(seed, n, m):
     drift = compare(old, np.zeros(n, int), new, np.zeros(m, int), rng)
     assert 0 < drift.p <= 1
     assert sorted(drift.furthest) == list(range(m))
-
-
-@pytest.mark.parametrize("count", [1, 7, MOST, 10 * MOST])
-def test_rows_are_taken_evenly(count):
-    at = spread_out(count)
-    assert len(at) == min(count, MOST)
-    assert (at[0], at[-1]) == (0, count - 1)
-    assert len(np.unique(at)) == len(at)

@@ -1,3 +1,5 @@
+"""Pools of heads: scaled, added up over layers, joined with a tuned model."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""The search of heads: no score of a row has seen it, memory is bounded, nothing known is nothing promised."""
+
 import tracemalloc
 from dataclasses import replace
 
@@ -157,6 +159,7 @@ def test_fewer_penalties_keep_the_middle(count):
     assert len(Grid((RIDGE,), (LAST,), penalties=count).penalties_of(RIDGE)) == count
 
 
+@pytest.mark.slow
 def test_processes_find_what_threads_find():
     x, y = problem(n=20, classes=2)
     grid = Grid((CENTROID, RIDGE), (LAST, LOWER))

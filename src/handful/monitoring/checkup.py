@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from handful.data.names import listed
-from handful.evaluation.drift import ALARM, Drift
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.metrics import Scale
+from handful.monitoring.drift import ALARM, Drift
 
 USUAL = 0.05
 """Inputs stranger than all but this share of the training rows are counted as strange."""
@@ -64,7 +64,7 @@ class Checkup:
         if self.promised is not None and self.measured is not None:
             within = self._rising(self.measured).value >= self._rising(self.promised).low
             return "as promised" if within else "unsure"
-        return "drifted" if self.drift is not None and self.drift.found else "as promised"
+        return "drifted" if self.drift is not None and self.drift.beyond_chance else "as promised"
 
     @property
     def needs_attention(self) -> bool:
@@ -105,7 +105,7 @@ class Checkup:
             return "The new rows cannot be compared with the training rows: none are answered alike."
         p = f"p = {self.drift.p:.3f}"
         strange = "" if self.strange is None else f"; {self.strange:.0%} are stranger than 95% of them"
-        if self.drift.found:
+        if self.drift.beyond_chance:
             return (
                 f"The new rows differ from the training rows ({p}{strange}): drifted. Label some of those that differ "
                 "most and check again with their labels."
@@ -114,7 +114,7 @@ class Checkup:
 
     def as_dict(self) -> dict[str, Any]:
         """What ``handful check --json`` prints."""
-        drift = None if self.drift is None else {"p": round(self.drift.p, 4), "found": self.drift.found}
+        drift = None if self.drift is None else {"p": round(self.drift.p, 4), "found": self.drift.beyond_chance}
         return {
             "verdict": self.verdict,
             "sentence": self.sentence,

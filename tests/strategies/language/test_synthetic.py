@@ -10,11 +10,12 @@ import pytest
 import handful
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message
-from handful.strategies.language import answering, synthetic
+from handful.strategies.language import answering, stage, synthetic
 from handful.strategies.language.answering import compare_answers
 from handful.strategies.language.recipes import INVENTING, RECIPES
 from handful.strategies.language.stage import LanguageTerms
 from handful.strategies.language.synthetic import Invented, invented, tries
+from handful.training.tuners import Blocks
 
 WORDS = "cat dog sun sea car tree bee hat map pen cup box".split()  # noqa: SIM905
 OTHERS = "ox elk fig oak jar key lid mug net owl pan rug".split()  # noqa: SIM905
@@ -30,9 +31,10 @@ def said(word):
 
 
 ROWS = [said(word) for word in WORDS]
+# Weights move themselves, which of a toy is learned in fewer and cheaper updates than factors beside them.
 FAST = {
-    "lora": replace(RECIPES["lora"], learning_rate=1e-2),
-    "synthetic": replace(INVENTING["synthetic"], learning_rate=1e-2),
+    "lora": replace(RECIPES["lora"], tuner=Blocks(), learning_rate=1e-2),
+    "synthetic": replace(INVENTING["synthetic"], tuner=Blocks(), learning_rate=1e-2),
 }
 
 
@@ -107,17 +109,22 @@ def terms(**options):
     return LanguageTerms(**{"wanted": ("base", "synthetic", "lora"), "recipes": FAST, "updates": 24, **options})
 
 
-def test_invented_rows_are_made_in_each_fold_from_rows_to_learn_from(toy, monkeypatch):
-    read, learned = [], []
-    made = Invented((said("ox"), said("elk")), 9, (("empty", 7),))
-    monkeypatch.setattr(answering, "invented", lambda backbone, rows, *rest: read.append(len(rows)) or made)
-    real = answering.Stage.learned
+def watched(monkeypatch):
+    """What is learned from now on: the recipe, the fold that is left out, and the invented rows beside the others."""
+    learned, real = [], answering.Stage.learned
 
-    def watched(self, lesson, recipe, updates, fold, *args, more=()):
+    def noted(self, lesson, recipe, updates, fold, *args, more=()):
         learned.append((recipe.name, fold, [lesson.tokens[i].ids for i in more]))
         return real(self, lesson, recipe, updates, fold, *args, more=more)
 
-    monkeypatch.setattr(answering.Stage, "learned", watched)
+    monkeypatch.setattr(answering.Stage, "learned", noted)
+    return learned
+
+
+def test_invented_rows_are_made_in_each_fold_from_rows_to_learn_from(toy, monkeypatch):
+    read, learned = [], watched(monkeypatch)
+    made = Invented((said("ox"), said("elk")), 9, (("empty", 7),))
+    monkeypatch.setattr(answering, "invented", lambda backbone, rows, *rest: read.append(len(rows)) or made)
     found = compare_answers(toy, ROWS, None, terms())
     assert read == [9, 9, 9, 9, 12]
     assert [arm.name for arm in found.arms] == ["base", "lora", "synthetic"]  # the gate asks it last
@@ -129,9 +136,10 @@ def test_invented_rows_are_made_in_each_fold_from_rows_to_learn_from(toy, monkey
 def test_rows_that_teach_nothing_new_are_not_taken(toy, monkeypatch):
     made = Invented((said("ox"), said("elk")), 2, ())
     monkeypatch.setattr(answering, "invented", lambda *args: made)
-    assert compare_answers(toy, ROWS, None, terms()).scores.chosen != "synthetic"
+    assert compare_answers(toy, ROWS, None, terms()).chosen != "synthetic"
 
 
+@pytest.mark.slow
 def test_what_is_better_only_on_the_mean_is_not_taken(toy, monkeypatch):
     monkeypatch.setattr(answering, "invented", lambda *args: Invented(tuple(map(said, OTHERS)), 12, ()))
     found = compare_answers(toy, ROWS, None, terms(updates=60))
@@ -140,13 +148,17 @@ def test_what_is_better_only_on_the_mean_is_not_taken(toy, monkeypatch):
     assert found.chosen == "lora"
 
 
+@pytest.mark.slow
 def test_what_is_better_beyond_doubt_is_taken_with_its_rows(toy, monkeypatch):
     many = tuple(said(word) for word in [*OTHERS, *" ".join(MORE).split()])
+    learned = watched(monkeypatch)
     monkeypatch.setattr(answering, "invented", lambda *args: Invented(many, 64, ()))
-    found = compare_answers(toy, ROWS, None, terms(updates=150))
+    found = compare_answers(toy, ROWS, None, terms(updates=100))
     assert found.chosen == "synthetic"
     assert found.tuned.recipe.name == "synthetic"
     assert "synthetic" in found.curves
+    name, fold, more = learned[-1]
+    assert (name, fold, len(more)) == ("synthetic", None, len(many))
 
 
 def test_where_nothing_is_kept_the_arm_is_left_out_and_that_is_said(toy, monkeypatch):
@@ -159,9 +171,18 @@ def test_where_nothing_is_kept_the_arm_is_left_out_and_that_is_said(toy, monkeyp
     )
 
 
-def test_who_names_it_gets_lora_on_the_rows_alone_to_compare_with():
+def test_who_names_it_gets_lora_on_the_rows_alone_to_compare_with(monkeypatch):
+    # Which arms there are does not hang on how far weights move.
+    real = stage.fit_recipe
+    monkeypatch.setattr(
+        stage, "fit_recipe",
+        lambda toy, lesson, at, recipe, settings, **more: real(
+            toy, lesson, at, recipe, replace(settings, updates=2), **more
+        ),
+    )  # fmt: skip
     made = [{"prompt": f"say {word}", "response": word.upper()} for word in WORDS]
     run = handful.tune(made, backbone="toy-language", strategies="synthetic", budget="2 min")
     assert run.plan.strategies == ("base", "lora", "synthetic")
-    assert run.scores.chosen != "synthetic"
+    assert [arm.name for arm in run.scores.arms] == ["base", "lora", "synthetic"]
+    assert run.chosen != "synthetic"
     assert np.isfinite(run.scores.estimate.value)

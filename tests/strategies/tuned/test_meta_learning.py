@@ -1,3 +1,5 @@
+"""A start learned on related sets, and prototypes of augmented views."""
+
 import numpy as np
 import pytest
 

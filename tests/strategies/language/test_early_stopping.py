@@ -66,7 +66,7 @@ def test_every_pair_is_looked_at_in_its_turn(toy, monkeypatch):
         return real(body, pairs, turn)
 
     monkeypatch.setattr(early_stopping, "chosen_gain", noted)
-    compare_preferences(toy, PAIRS, None, terms(updates=20))
+    compare_preferences(toy, PAIRS, None, terms(updates=16))
     assert len(set(looked[0]) | set(looked[1])) == 9  # of 12 pairs a fold leaves 9 to learn from
 
 
@@ -76,6 +76,7 @@ def test_what_rang_the_alarm_is_never_taken(toy, monkeypatch):
     assert found.chosen == "base"
 
 
+@pytest.mark.slow
 def test_answers_that_grow_are_told_where_preferences_reward_length(toy):
     """Planted: a model that says a word once or thrice, and pairs of which the longer answer is the better one."""
     pairs = [Preference(row.prompt, " ".join([row.answer] * 3), row.answer) for row in ROWS]
@@ -92,12 +93,12 @@ def test_answers_that_grow_are_told_where_preferences_reward_length(toy):
 def test_a_training_that_forgets_is_stopped_and_never_taken(toy):
     """Planted: a model that knows the general questions, and a rate that leaves nothing of them."""
     taught = knowing(toy, [toy.chat.tokens(row, toy.context) for row in QUESTIONS], 100)
-    found = compare_preferences(taught, PAIRS, None, terms(recipes=STRONG, updates=60))
+    found = compare_preferences(taught, PAIRS, None, terms(recipes=STRONG, updates=30))
     (said,) = [note for note in found.notes if note.startswith("dpo: the loss on general questions rose by ")]
     assert said.endswith(
         " nats per token: the training was stopped; a lower rate or a larger share of the supervised term helps."
     )
-    assert {len(log) for log in found.curves["dpo"]} == {20}  # asked after each third of 60 updates
+    assert {len(log) for log in found.curves["dpo"]} == {10}  # asked after each third of 30 updates
     assert found.chosen == "base"
 
 

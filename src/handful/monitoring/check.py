@@ -1,0 +1,129 @@
+"""The check of a run in use: what its model answers to new rows, set against its training rows and its promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handful.data.targets import counts_of
+from handful.errors import DataError
+from handful.evaluation.intervals import interval
+from handful.evaluation.scores import Scores
+from handful.export.bundle import Bundle, Judged
+from handful.export.reference import Reference, spread_out
+from handful.monitoring.checkup import USUAL, Checkup
+from handful.monitoring.drift import compare
+from handful.monitoring.new_rows import Row, rows_of_list, rows_of_source
+from handful.run import Run
+from handful.seeding import generator
+
+# Features that differ by less than this are the same picture, sound or text.
+_SAME = 1e-5
+
+
+def check(
+    run: Run | str | Path,
+    source: Any,
+    *,
+    labels: Sequence[Any] | None = None,
+    label: str | None = None,
+    input: str | None = None,  # noqa: A002 - the name of the option
+    seed: int = 0,
+    tell: Callable[[str], None] = lambda note: None,
+) -> Checkup:
+    """Compare new rows with the rows a run was made from, and labelled ones with the score that it promised.
+
+    A table is labelled where ``label`` names a column or a column is called like one; a folder, where one of its
+    sub-folders is called like a class.
+
+    Args:
+        run: a Run, or the folder of one; of a model folder alone no promise is known.
+        source: anything that ``predict`` reads, or a list of items.
+        labels: the labels of a list.
+        label: the column that holds the labels; an empty text means that there are none.
+        input: the column that holds the items; the one used in training by default.
+        seed: fixes how rows are dealt anew.
+        tell: called with what was guessed about the source, and how much of it was looked at.
+
+    Returns:
+        The checkup; its ``verdict`` is ``as promised``, ``unsure``, ``drifted`` or ``retrain``.
+
+    Raises:
+        DataError: the source cannot be read, is of another modality, or all its rows are the same.
+        BundleError: the run is damaged, or keeps nothing of its training rows.
+    """
+    model, scores = (run.bundle, run.scores) if isinstance(run, Run) else _opened(Path(run))
+    reference = model.known_rows()
+    if isinstance(source, str | Path):
+        new = rows_of_source(Path(source), label, input, model, tell)
+    else:
+        new = rows_of_list(source, labels, model)
+    rows = new.labelled(model)
+    if len(rows) < len(new.rows):
+        tell(f"{len(new.rows) - len(rows)} rows without a label are left out")
+    if len(new.rows) + new.failed < new.total:
+        tell(f"{len(new.rows)} of {new.total} rows are looked at, evenly spread")
+    judged = model.judge([row.item for row in rows]) if rows else None
+    readable = [] if judged is None else [i for i in range(len(rows)) if i not in judged.failed]
+    if judged is None or not readable:
+        raise DataError(
+            f"{new.name} has no row that can be read{' and has a label' * (new.label is not None)}. Give other rows."
+        )
+    answers = Judged(judged.outputs[readable], judged.features[readable], {})
+    if len(readable) > 1 and np.ptp(answers.features, axis=0).max() < _SAME:
+        raise DataError(
+            f"all {len(readable)} rows of {new.name} look the same to {reference.view.name}, so that nothing can be "
+            "compared. Give rows that differ."
+        )
+    checkup = _compared(model, reference, scores, answers, [rows[i] for i in readable], seed)
+    return replace(checkup, unreadable=new.failed + len(judged.failed))
+
+
+def _compared(
+    model: Bundle,
+    reference: Reference,
+    scores: Scores | None,
+    judged: Judged,
+    rows: Sequence[Row],
+    seed: int,
+) -> Checkup:
+    """The checkup of rows that could all be read."""
+    task, outputs = model.task, judged.outputs
+    labels = None if rows[0].label is None else [row.label for row in rows]
+    some, kinds = spread_out(len(rows)), task.kinds(outputs)
+    drift = compare(
+        reference.rows.astype(np.float32), reference.answered, judged.features[some], kinds[some],
+        generator(seed, "drift"),
+    )  # fmt: skip
+    novelty = reference.novelty
+    rarity = novelty.rarity(novelty.scores(judged.features, task.confidence(outputs)))
+    enough = len(novelty.strange) + 1 >= 1 / USUAL
+    metric = task.metrics[task.headline.name if scores is None else scores.metric]
+    measured = None
+    if labels is not None:
+        answers, targets = task.against(outputs, labels, model.labels)
+        measured = interval(metric.of(answers[None], targets), rng=generator(seed, "check"))
+    unknown = {name: count for name, count in counts_of(labels or (), task.name).items() if name not in model.labels}
+    return Checkup(
+        rows=len(rows),
+        unreadable=0,
+        answered=counts_of(task.words(outputs, model.labels), task.name),
+        strange=float((rarity <= USUAL).mean()) if enough else None,
+        drift=drift,
+        furthest=() if drift is None else tuple(rows[some[i]].place for i in drift.furthest),
+        promised=None if scores is None else scores.test or scores.estimate,
+        measured=measured,
+        metric=metric.name,
+        scale=metric.scale,
+        unknown=unknown,
+    )
+
+
+def _opened(folder: Path) -> tuple[Bundle, Scores | None]:
+    """The model in a run folder, and the scores that it promised; None in a model folder alone."""
+    model, file = Bundle.load(folder), folder / "scores.json"
+    return model, Scores.read(file) if file.is_file() else None
