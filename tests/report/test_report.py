@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from PIL import Image
 
+import handful
 from handful.data.occlusion import Part
 from handful.evaluation.curves import Curve, Point
 from handful.evaluation.intervals import Estimate
@@ -422,3 +423,21 @@ def test_stretches_are_marked_under_the_waveform(make_run, tmp_path):
     drawn = [a for a in shown.all("svg") if a.get("class") == "stretches"]
     assert len(drawn) == 10
     assert drawn[0]["aria-label"].endswith("in points: +30")
+
+
+@pytest.mark.parametrize("rating", [True, False])
+def test_a_model_without_any_error_has_a_page_too(rating, tmp_path):
+    """Errors of nothing have a scale that ends nowhere."""
+    texts = [f"{'good ' * (i % 3)}thing {i}" for i in range(30)]
+    answers = [str(i % 3) if rating else f"{i % 3}.5" for i in range(30)]
+    run = handful.tune(
+        handful.load(texts, labels=answers, task="ordinal" if rating else "regression"), backbone="toy-text", budget=0
+    )
+    nothing = Estimate(0.0, 0.0, 0.0)
+    arms = tuple(replace(arm, estimate=nothing) for arm in run.scores.arms)
+    slices = tuple(replace(part, accuracy=nothing) for part in run.scores.slices)
+    curve = run.scores.curve and replace(
+        run.scores.curve, points=tuple(replace(point, accuracy=nothing) for point in run.scores.curve.points)
+    )
+    perfect = replace(run, scores=replace(run.scores, arms=arms, estimate=nothing, slices=slices, curve=curve))
+    assert "<html" in render(perfect, tmp_path)

@@ -51,8 +51,8 @@ def render(run: Run, place: Path) -> str:
     curves = [drawn for training in run.trainings if (drawn := curve(training)) is not None]
     parts = sections.parts(run, place, curves)
     shown = [part for part in scores.slices if part.kind != "class" or part.differs]
-    part_limit = max([part.accuracy.high for part in shown], default=1.0)
-    curve_limit = max([point.accuracy.high for point in scores.curve.points], default=1.0) if scores.curve else 1.0
+    part_limit = _limit([part.accuracy for part in shown])
+    curve_limit = _limit([point.accuracy for point in scores.curve.points] if scores.curve else [])
     bundle = run.model if isinstance(run.model, Bundle) else None
     context: dict[str, Any] = {}
     for part in parts:
@@ -147,6 +147,11 @@ def _scales(run: Run) -> dict[str, Scale]:
     known = run.model.task.metrics
     names = {name for arm in run.scores.arms for name in arm.metrics}
     return {name: known[name].scale for name in names}
+
+
+def _limit(estimates: Sequence[Estimate]) -> float:
+    """Where a scale ends on which all estimates can be seen; 1 where all of them are nothing."""
+    return max((estimate.high for estimate in estimates), default=1.0) or 1.0
 
 
 def _ends(scale: Scale, limit: float) -> Markup:
