@@ -9,6 +9,7 @@ from classified import targets_of
 from handful.evaluation.intervals import Estimate, better, difference, independent_rows, interval, wilson
 from handful.evaluation.metrics import LOSS, losses, ratio, share
 from handful.tasks.classification.metrics import METRICS
+from handful.tasks.ordinal import ORDINAL
 
 
 def rng():
@@ -191,3 +192,30 @@ def test_equal_arms_are_rarely_called_different_by_a_function():
 def test_an_estimate_prints_as_a_sentence_would_say_it():
     assert str(Estimate(0.85, 0.731, 0.93)) == "0.85 (0.73 to 0.93)"
     assert f"{Estimate(0.85, 0.731, 0.93):.0%}" == "85% (73% to 93%)"
+
+
+# Errors in steps ------------------------------------------------------------------------------------------------------
+
+
+def test_ratings_without_an_error_leave_room_for_some():
+    rows = ORDINAL.read([str(1 + i % 3) for i in range(60)])
+    perfect = np.eye(3)[rows.values][None]
+    found = interval(ORDINAL.headline.of(perfect, rows))
+    assert (found.value, found.low) == (0, 0)
+    assert found.high == pytest.approx(wilson(0, 60).high)  # so many may be off by one
+    tens = ORDINAL.read([str(10 * (1 + i % 3)) for i in range(60)])
+    assert interval(ORDINAL.headline.of(perfect, tens)).high == pytest.approx(10 * found.high)
+    far = perfect[:, ::-1]
+    wide = interval(ORDINAL.headline.of(far, rows))
+    assert wide.low > 0 and wide.high > wide.value
+
+
+def test_the_interval_of_a_mean_error_of_rare_steps_covers_it():
+    draws, truth, held = rng(), 0.06, 0
+    rows = ORDINAL.read([str(1 + i % 3) for i in range(40)])
+    for _ in range(300):
+        wrong = draws.random(40) < truth
+        answers = np.where(wrong, np.where(rows.values == 2, 1, rows.values + 1), rows.values)
+        found = interval(ORDINAL.headline.of(np.eye(3)[answers][None], rows))
+        held += found.low <= truth <= found.high
+    assert held / 300 > 0.93

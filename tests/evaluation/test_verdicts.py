@@ -292,7 +292,7 @@ def test_the_sentence_says_when_nothing_was_learned():
 def test_other_metrics_are_called_by_their_name(metric):
     whole = answered([0, 1] * 8 + [0, 0, 1, 1])
     scores = put_together(whole, Held("ridge", whole), metric=metric)
-    assert scores.sentence.startswith(f"{METRICS[metric].title} 90%, between ")
+    assert scores.sentence.startswith(f"{METRICS[metric].title} (")
     assert scores.estimate.value == pytest.approx(0.9)
 
 

@@ -86,7 +86,7 @@ def interval(
         right = measured.scores
         return wilson(float(right.mean()), independent_rows(right, groups), level)
     if measured.metric.kind is Kind.RATIO:
-        return _student(measured.value, _pulls(measured), groups, level)
+        return _stepped(measured, _student(measured.value, _pulls(measured), groups, level), groups, level)
     assert rng is not None, "a function of several sums needs draws"
     values = _drawn((measured,), groups, rng)[0]
     return _percentiles(measured.value, values, level)
@@ -183,6 +183,18 @@ def _adjusted_wald(apart: Floats, groups: Groups, level: float) -> Estimate:
     centre, spread = padded.mean(), padded.std()
     half = stdtrit(n + 1, 0.5 + level / 2) * spread / np.sqrt(n + 2)
     return Estimate(value, float(min(value, max(-1.0, centre - half))), float(max(value, min(1.0, centre + half))))
+
+
+def _stepped(measured: Measured, estimate: Estimate, groups: Groups, level: float) -> Estimate:
+    """An interval of a mean error that comes in steps: as many items as may have an error have at least the smallest.
+
+    Where no item of a handful has one the spread is nothing, which is not certainty: Wilson's interval of their share.
+    """
+    if not measured.least:
+        return estimate
+    wrong = (measured.scores > 0).astype(float)
+    share = wilson(float(wrong.mean()), independent_rows(wrong, groups), level)
+    return Estimate(estimate.value, max(0.0, estimate.low), max(estimate.high, measured.least * share.high))
 
 
 def _pulls(measured: Measured) -> Floats:

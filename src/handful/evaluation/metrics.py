@@ -109,6 +109,12 @@ class Metric:
     """Targets → (P, 2, S): for each of P parts that few items may decide, as a rare class, what one item more would add
     if it were all right, and if it were all wrong. Only of functions: shares and ratios know how unsure they are."""
 
+    least: Callable[[Any], float] | None = None
+    """Targets → the smallest error that an item can have, where errors come in steps: rows without any do not say that
+    there is none."""
+    plain: str = ""
+    """What it is, in a few plain words."""
+
     @property
     def title(self) -> str:
         """Its name as it is read: ``macro F1``."""
@@ -126,7 +132,8 @@ class Metric:
             outputs: (R, N, ...) held-out answers.
             targets: what is wanted of the items.
         """
-        return Measured(self, self.statistics(outputs, targets), None if self.spare is None else self.spare(targets))
+        spare = None if self.spare is None else self.spare(targets)
+        return Measured(self, self.statistics(outputs, targets), spare, self.least(targets) if self.least else 0.0)
 
 
 @dataclass(frozen=True)
@@ -139,6 +146,8 @@ class Measured:
     """(N, S)."""
     spare: Floats | None = None
     """(P, 2, S) what one item more of each part would add, right or wrong; None where that is not asked."""
+    least: float = 0.0
+    """The smallest error that an item can have, above nothing; 0 where errors have no steps."""
 
     def __len__(self) -> int:
         return len(self.sums)

@@ -153,7 +153,8 @@ def sentence(estimate: Estimate, arms: Sequence[Arm], rows: Rows, metric: Metric
     chosen, task = next(arm for arm in arms if arm.verdict == "chosen"), rows.targets.task
     value = metric.scale.told(estimate.value)
     between = metric.scale.between(estimate.low, estimate.high)
-    said = f"{metric.title} {value}, between {between} (95 % interval, {len(rows.targets)} rows held out)"
+    plain = f" ({metric.plain})" if metric.plain else ""
+    said = f"{metric.title}{plain} {value}, between {between} (95 % interval, {len(rows.targets)} rows held out)"
     ties = [arm.name for arm in arms if arm.verdict == "tie"]
     gain = chosen.difference if metric.higher_is_better or chosen.difference is None else -chosen.difference
     if chosen.name == task.reference.name or (gain is not None and gain.low <= 0):

@@ -37,6 +37,11 @@ def values_of(names: Sequence[str]) -> NDArray[np.float64]:
         return np.arange(1.0, len(names) + 1)
 
 
+def _step(targets: Targets) -> float:
+    """The smallest difference between two ratings."""
+    return float(np.diff(np.sort(values_of(targets.names))).min())
+
+
 def _absolute(outputs: Floats, targets: Targets) -> Statistics:
     """(N, 2): the absolute error of the rating, and one."""
     worth = values_of(targets.names)
@@ -68,9 +73,24 @@ METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
         # Mean absolute error, in ratings.
-        Metric("mean_absolute_error", _absolute, Kind.RATIO, higher_is_better=False, percent=False),
+        Metric(
+            "mean_absolute_error",
+            _absolute,
+            Kind.RATIO,
+            higher_is_better=False,
+            percent=False,
+            least=_step,
+            plain="how far off a rating is",
+        ),  # fmt: skip
         # Agreement beyond chance, where a far miss counts more than a near one.
-        Metric("quadratic_kappa", _disagreement, Kind.FUNCTION, kappa, percent=False),
+        Metric(
+            "quadratic_kappa",
+            _disagreement,
+            Kind.FUNCTION,
+            kappa,
+            percent=False,
+            plain="agreement beyond chance, far misses counting more",
+        ),  # fmt: skip
         # Share of rows that are answered right.
         Metric("accuracy", _right),
     )

@@ -62,9 +62,23 @@ METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
         # Mean absolute error, in the unit of the numbers.
-        Metric("mean_absolute_error", _absolute, Kind.RATIO, higher_is_better=False, percent=False),
+        Metric(
+            "mean_absolute_error",
+            _absolute,
+            Kind.RATIO,
+            higher_is_better=False,
+            percent=False,
+            plain="how far off an answer is",
+        ),  # fmt: skip
         # Share of the variance that is explained.
-        Metric("r2", _squared, Kind.FUNCTION, explained, percent=False),
+        Metric(
+            "r2",
+            _squared,
+            Kind.FUNCTION,
+            explained,
+            percent=False,
+            plain="the share of what makes the numbers differ that is explained",
+        ),  # fmt: skip
     )
 }
 """Name in ``--metric`` → metric; the first one is the headline."""

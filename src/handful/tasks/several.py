@@ -78,14 +78,17 @@ def _spare(targets: Targets) -> Statistics:
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
-        # How much the answered labels of a row overlap with the right ones, mean over rows.
-        Metric("samples_f1", _overlap),
-        # The same, counted over all labels of all rows.
-        Metric("micro_f1", _micro, Kind.FUNCTION, quotient),
-        # The mean over labels, so that each counts the same.
-        Metric("macro_f1", _counts, Kind.FUNCTION, mean_quotient, spare=_spare),
-        # Share of rows of which all labels are right.
-        Metric("exact_match", _exact),
+        Metric("samples_f1", _overlap, plain="how far the labels of a row are the right ones"),
+        Metric("micro_f1", _micro, Kind.FUNCTION, quotient, plain="how far labels are right, all counted together"),
+        Metric(
+            "macro_f1",
+            _counts,
+            Kind.FUNCTION,
+            mean_quotient,
+            spare=_spare,
+            plain="how far labels are right, every label counting the same",
+        ),  # fmt: skip
+        Metric("exact_match", _exact, plain="the share of rows of which all labels are right"),
     )
 }
 """Name in ``--metric`` → metric; the first one is the headline."""

@@ -74,12 +74,12 @@ METRICS: Mapping[str, Metric] = {
         # Mean recall over the classes that have rows, so that every class counts the same.
         Metric(
             "balanced_accuracy", _recalled, Kind.FUNCTION, mean_quotient,
-            spare=lambda targets: _spare((1, 1), (0, 1), targets),
+            spare=lambda targets: _spare((1, 1), (0, 1), targets), plain="recall, every class counting the same",
         ),
         # Mean over classes of the harmonic mean of precision and recall; a class never met counts as absent.
         Metric(
             "macro_f1", _overlapping, Kind.FUNCTION, mean_quotient,
-            spare=lambda targets: _spare((2, 2), (0, 2), targets),
+            spare=lambda targets: _spare((2, 2), (0, 2), targets), plain="F1, every class counting the same",
         ),
     )
 }  # fmt: skip

@@ -92,6 +92,7 @@ LOSS = replace(
     NATS,
     statistics=lambda outputs, targets: np.stack([outputs.nats, outputs.tokens.astype(np.float64)], 1),
     unit="nats per token",
+    plain="how surprising the wanted answers are",
 )
 """Minus the log probability of the wanted answers, per token."""
 ACCURACY = Metric("accuracy", _of_points("likeliest"))
