@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import handful
-from handful import api
+from handful import tune_items
 from handful.data.dataset import Dataset
 from handful.engines import Inline, Processes
 from handful.errors import DataError, OptionError
@@ -193,8 +193,10 @@ def test_with_and_without_the_cache_the_numbers_are_the_same(rows, own_cache):
 
 
 def test_processes_find_what_threads_find(table, monkeypatch):
-    trained_on, real = [], api.run_ladder
-    monkeypatch.setattr(api, "run_ladder", lambda *given: trained_on.append(type(given[3].engine)) or real(*given))
+    trained_on, real = [], tune_items.run_ladder
+    monkeypatch.setattr(
+        tune_items, "run_ladder", lambda *given: trained_on.append(type(given[3].engine)) or real(*given)
+    )
     here, there = (
         handful.tune(
             table(), plan=handful.Plan.resolve({"backbone": "toy-text", "strategies": "svm", "engine": engine})

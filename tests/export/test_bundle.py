@@ -14,8 +14,9 @@ from safetensors.numpy import load_file, save_file
 from handful.backbones import catalog
 from handful.backbones.toy import ToyText
 from handful.errors import BundleError, DataError, MachineError, OptionError
-from handful.export.bundle import FORMAT, Bundle
+from handful.export.bundle import Bundle
 from handful.export.kept_parts import Moved
+from handful.export.record import FORMAT
 from handful.features.view import MOVED, View
 from handful.tasks.classification import CLASSIFICATION
 from handful.training.apply_delta import arrays_of, installed

@@ -14,6 +14,7 @@ from handful.backbones.toy import ToyImage, ToySound, ToyText
 from handful.backbones.toy_language import ToyLanguage
 from handful.errors import BundleError
 from handful.export import specimens
+from handful.export.kept_parts import Moved
 from handful.export.language_model import LanguageModel
 from handful.export.record import digest
 from handful.training.apply_delta import arrays_of
@@ -125,7 +126,7 @@ def speaker() -> LanguageModel:
     rng = np.random.default_rng(0)
     start = arrays_of(tuner.delta(body))
     delta = {name: (x + 0.1 * rng.normal(size=x.shape)).astype(np.float32) for name, x in start.items()}
-    made = LanguageModel("lora", backbone.name, backbone.fingerprint, "lora", 0, delta, longest=4)
+    made = LanguageModel("lora", backbone.name, backbone.fingerprint, Moved("lora", 0, delta), longest=4)
     made.loaded = made._load()
     return made
 

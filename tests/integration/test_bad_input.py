@@ -653,7 +653,7 @@ def test_a_newer_model(answered):
         (model / "bundle.json").write_text(json.dumps(record))
 
     assert answered(change) == (
-        "out/model/bundle.json must have format 5, got 7 (handful 7.0). Update handful, or tune again with this "
+        "out/model/bundle.json must have format 6, got 7 (handful 7.0). Update handful, or tune again with this "
         "version."
     )
 
