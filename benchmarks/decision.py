@@ -17,7 +17,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from handful import api
 from handful.data.dataset import Dataset
 from handful.evaluation.decision import Prior, gain
 from handful.evaluation.intervals import better
@@ -32,6 +31,7 @@ from handful.strategies.tuned.ladder import Rung, shipped
 from handful.strategies.tuned.methods.contrastive import Contrastive
 from handful.tasks.classification import CLASSIFICATION
 from handful.training.body import features_of
+from handful.tune_items import load_backbones
 from ledger import Ledger, Row, cells, options, over_draws, values
 from pools import DEVELOPMENT, Pool, by_name, fitted, open_pool
 
@@ -102,7 +102,7 @@ def one_draw(pool: Pool, draw: int, kind: str) -> Row:
     data, sight = harmed(data, pool.sight.take(train).take_classes(known), kind, draw)
     frozen = fitted(data, sight, 60, draw)
     (base,) = frozen.model.view.backbones
-    backbone = next(iter(api.load_backbones(base, "text").values()))
+    backbone = next(iter(load_backbones(base, "text").values()))
     strategy = Contrastive(seed=draw, learning_rate=Contrastive.learning_rate * (30 if kind.startswith("30") else 1))
     recipe, shelf, rows = strategy.recipe(), ActivationCache(data, backbone), frozen.rows
     held = cross_fit(rows.targets, shelf.of(recipe), frozen.few.folds, recipe)

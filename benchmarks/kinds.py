@@ -22,6 +22,7 @@ from handful.strategies.frozen.rung import Frozen, SearchTerms, run_frozen
 from handful.tasks.base import Targets
 from handful.tasks.ordinal import METRICS as RATINGS
 from handful.tasks.registry import TASKS
+from handful.tune_items import load_backbones
 from ledger import Ledger, Row, cells, options, over_draws, values
 
 RATED, PAIRED = (40, 80, 200), (20, 40, 200)
@@ -33,7 +34,7 @@ def main() -> None:
     """Run the draws, print and write one line per figure."""
     args = options(__doc__, "sst5,stsb", 8, "kinds.csv").parse_args()
     ledger = Ledger(args.out, FIELDS, ("set", "rows", "draw", "figure"))
-    backbones = {} if args.table else api.load_backbones("auto", "text")
+    backbones = {} if args.table else load_backbones("auto", "text")
     for name, sizes, measured in (("sst5", RATED, ratings), ("stsb", PAIRED, pairs)) if backbones else ():
         data, sight = extract_all(replace(api.load(Path(args.data) / f"{name}.csv", split=""), split=None), backbones)
         for size in sizes:

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from handful import api
 from handful.backbones.base import Backbone
 from handful.choices import MOVERS
 from handful.data.dataset import Dataset
@@ -34,6 +33,7 @@ from handful.strategies.tuned.recipe import Recipe
 from handful.strategies.tuned.strategy import Tuned
 from handful.training.activations import Activations
 from handful.training.body import Body, features_of
+from handful.tune_items import load_backbones
 from ledger import Ledger, Row, cells, mean, numbers, options
 from pools import Pool, answered, by_name, classed, draws, fitted, held_apart, open_pool
 
@@ -54,7 +54,7 @@ def main() -> None:
     if not args.table:
         for task in by_name(args.sets):
             pool = open_pool(task, args.data)
-            backbones = api.load_backbones("auto", task.modality)
+            backbones = load_backbones("auto", task.modality)
             for per_class in numbers(args.per_class) or SIZES[task.modality]:
                 for seed, train, rest in draws(pool, per_class, args.draws):
                     at: Row = {"set": task.name, "per_class": per_class, "draw": seed}

@@ -19,6 +19,7 @@ from handful.features.feature_set import FeatureSet, extract_all
 from handful.strategies.frozen.rung import Frozen, SearchTerms, run_frozen
 from handful.tasks.base import Targets
 from handful.tasks.classification import CLASSIFICATION
+from handful.tune_items import load_backbones
 
 DATA = Path(os.environ.get("HANDFUL_BENCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
 """Where the files lie, unless --data says otherwise."""
@@ -101,7 +102,7 @@ def open_pool(task: Set, folder: Path = DATA, backbone: str = "auto", most: int 
         if task.label:
             data = replace(data, labels=speakers)
     data = data.take([i for i, c in enumerate(data.labels or ()) if not any(part in c for part in task.without)])
-    data, sight = extract_all(_some(data, most), api.load_backbones(backbone, task.modality))
+    data, sight = extract_all(_some(data, most), load_backbones(backbone, task.modality))
     return Pool(task, data, sight)
 
 

@@ -23,11 +23,10 @@ from handful.backbones import catalog
 from handful.backbones.language import LanguageBackbone
 from handful.data.conversations import Preference
 from handful.data.dataset import Dataset
-from handful.evaluation.intervals import difference, interval
+from handful.evaluation.intervals import Estimate, difference
 from handful.strategies.language.early_stopping import Alarm, Guard
-from handful.strategies.language.preferring import ACCURACY, MARGIN
 from handful.strategies.language.recipes import PREFERENCES, Lesson, fit_recipe
-from handful.tasks.generation.metrics import token_loss
+from handful.tasks.generation.metrics import GAINED, token_loss
 from handful.training.objectives.preference import DPO
 from ledger import Ledger, Row, named, options, ranged
 
@@ -78,17 +77,18 @@ def shortest(data: Dataset, backbone: LanguageBackbone, count: int) -> Dataset:
 def tuned(data: Dataset, backbone: str, budget: str) -> Iterator[Row]:
     """Every arm of a run, with what it gained over the model as it was."""
     run = api.tune(data, backbone=backbone, budget=budget)
-    base = run.speech.told[0].measured[ACCURACY]
-    for arm in run.speech.told:
-        updates = max((len(log) for log in run.speech.curves.get(arm.name, ())), default=0)
-        found: Row = {"what": arm.name, "pairs": run.scores.n, "updates": updates, "of": updates}
-        found |= named("accuracy", interval(arm.measured[ACCURACY])) | named("margin", interval(arm.measured[MARGIN]))
-        if arm.moved:
-            found |= named("gain", difference(arm.measured[ACCURACY], base))
-        if arm.name == run.scores.chosen and run.scores.forgetting is not None:
-            found |= named("forgot", run.scores.forgetting)
-        said = "; ".join(note for note in run.notes if note.startswith(arm.name))
-        yield {**found, "seconds": round(arm.seconds, 1), "said": said}
+    logs = {training.name: len(training.curves[0]) for training in run.trainings}
+    forgotten = run.scores.details["answers"]["forgetting"]
+    for arm in run.scores.arms:
+        updates = logs.get(arm.name, 0)
+        row: Row = {"what": arm.name, "pairs": run.scores.n, "updates": updates, "of": updates}
+        row |= named("accuracy", arm.estimate) | named("margin", arm.metrics[GAINED.name])
+        if arm.rung and arm.difference is not None:
+            row |= named("gain", arm.difference if arm.name == run.scores.chosen else -arm.difference)
+        if arm.name == run.scores.chosen and forgotten is not None:
+            row |= named("forgot", Estimate(**forgotten))
+        notes = "; ".join(note for note in run.notes if note.startswith(arm.name))
+        yield {**row, "seconds": round(arm.seconds, 1), "said": notes}
 
 
 def alike(pair: Preference) -> Preference:
@@ -104,7 +104,7 @@ def planted(pairs: Sequence[Preference], backbone: LanguageBackbone, times: int)
     tokens += [backbone.chat.tokens(row.rejected_row, backbone.context) for row in pairs]
     recipe, start = PREFERENCES["dpo"], time.perf_counter()
     if times > 1:
-        recipe = replace(recipe, objective=DPO(0.1), rate=times * recipe.rate)
+        recipe = replace(recipe, objective=DPO(0.1), learning_rate=times * recipe.learning_rate)
     nats, count = backbone.losses(tokens)
     lesson = Lesson.of(backbone, tokens, recipe, -nats)
     alarm, rows = Alarm(), np.arange(len(pairs))

@@ -20,18 +20,18 @@ import numpy as np
 
 from handful import api
 from handful.backbones import catalog
-from handful.backbones.decoding import answers
 from handful.backbones.language import LanguageBackbone, Sampling
 from handful.data.conversations import Conversation
 from handful.errors import HandfulError
 from handful.evaluation.intervals import difference, interval
 from handful.evaluation.metrics import Measured
 from handful.seeding import generator
-from handful.strategies.language.answering import likeliest
+from handful.strategies.language.asking import Questions, ask
 from handful.strategies.language.forgetting import forgotten, general
-from handful.strategies.language.in_context import KINDS, Examples, Shots, tokens_of, words_of
+from handful.strategies.language.in_context import KINDS, Examples, Shots, tokens_of
 from handful.strategies.language.recipes import RECIPES, Lesson, TunedLanguage, fit_recipe
-from handful.tasks.generation.metrics import ACCURACY, points, scored, scorer, token_loss
+from handful.tasks.generation import GENERATION
+from handful.tasks.generation.metrics import ACCURACY, token_loss
 from ledger import Ledger, Row, cells, named, numbers, options, panels, ranged
 from pools import DATA
 
@@ -134,14 +134,10 @@ class Asker:
 
     def score(self, backbone: LanguageBackbone, examples: Examples | None) -> Measured:
         """Answers that are the same, or labels that are the likeliest."""
-        if self.choices:
-            right = likeliest(backbone, self.test, self.choices, examples)
-            return points(ACCURACY, right)
-        judge = scorer(self.metric)
-        assert judge is not None
-        asked = tokens_of(self.test, backbone.chat, backbone.context, examples)
-        said = answers(backbone, [row.question for row in asked], Sampling(most=backbone.room(self.test)))
-        return scored(judge, [words_of(row.prompt) for row in self.test], said, [row.answer for row in self.test])
+        sampling = Sampling(most=backbone.room(self.test))
+        asked = Questions(tuple(self.choices), answering=not self.choices, sampling=sampling)
+        metric = ACCURACY if self.choices else GENERATION.metrics[self.metric]
+        return metric.of(ask(backbone, self.test, asked, examples)[0], GENERATION.targets(self.test))
 
 
 def taught(backbone: LanguageBackbone, name: str, rows: list[Conversation], updates: int) -> TunedLanguage:

@@ -15,10 +15,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from handful import api
 from handful.strategies.tuned.methods.contrastive import Contrastive
 from handful.strategies.tuned.methods.lora import LoRA
 from handful.strategies.tuned.strategy import Tuned
+from handful.tune_items import load_backbones
 from ladder import Looked, alone
 from ledger import Ledger, Row, cells, mean, options, over_draws, spread, values
 from pools import by_name, draws, open_pool
@@ -70,7 +70,7 @@ def main() -> None:
     ledger = Ledger(args.out, FIELDS, ("set", "classes", "per_class", "draw", "setting"))
     for task in by_name(args.sets) if not args.table else ():
         pool = open_pool(task, args.data)
-        backbone = next(iter(api.load_backbones("auto", task.modality).values()))
+        backbone = next(iter(load_backbones("auto", task.modality).values()))
         for seed, train, rest in draws(pool, args.per_class, args.draws, args.classes):
             at: Row = {"set": task.name, "classes": args.classes, "per_class": args.per_class, "draw": seed}
             missing = {n: strategy for n, strategy in settings.items() if not ledger.has(**at, setting=n)}

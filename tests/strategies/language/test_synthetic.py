@@ -54,7 +54,7 @@ def speaks(monkeypatch):
     return plant
 
 
-def test_only_what_may_be_worth_something_is_kept(toy, fit_recipes):
+def test_only_what_may_be_worth_something_is_kept(toy, speaks):
     prompts = [
         "say ox",
         "",
@@ -75,12 +75,12 @@ def test_only_what_may_be_worth_something_is_kept(toy, fit_recipes):
     }  # fmt: skip
 
 
-def test_what_was_made_up_twice_is_kept_once(toy, fit_recipes):
+def test_what_was_made_up_twice_is_kept_once(toy, speaks):
     speaks(["say ox", "say ox"], ["OX", "OX"])
     assert len(invented(toy, ROWS, 2, 0).rows) == 1
 
 
-def test_what_the_system_says_stands_before_invented_prompts_too(toy, fit_recipes):
+def test_what_the_system_says_stands_before_invented_prompts_too(toy, speaks):
     rows = [replace(row, prompt=(Message("system", "Shout."), *row.prompt)) for row in ROWS]
     speaks(["say ox"], ["OX"])
     (row,) = invented(toy, rows, 1, 0).rows
@@ -184,5 +184,5 @@ def test_who_names_it_gets_lora_on_the_rows_alone_to_compare_with(monkeypatch):
     run = handful.tune(made, backbone="toy-language", strategies="synthetic", budget="2 min")
     assert run.plan.strategies == ("base", "lora", "synthetic")
     assert [arm.name for arm in run.scores.arms] == ["base", "lora", "synthetic"]
-    assert run.chosen != "synthetic"
+    assert run.scores.chosen != "synthetic"
     assert np.isfinite(run.scores.estimate.value)
