@@ -1,6 +1,7 @@
 """What moving weights gains and costs on draws of development sets: what the prior of a decision is fitted on.
 
     python benchmarks/decision.py --draws 60 --out benchmarks/results/decision.csv
+    python benchmarks/decision.py --table --out benchmarks/results/decision.csv --fit
     python benchmarks/decision.py --sets banking77,cuad_clauses,masakhanews_swa --draws 10 --out confirmed.csv
 
 A draw has two to ten classes of a set, chosen by chance, and 3 to 32 rows of each, at most 96 in all. ``contrastive``
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.stats import norm
 
 from handful.data.dataset import Dataset
 from handful.evaluation.decision import Prior, gain
@@ -27,6 +29,7 @@ from handful.seeding import generator
 from handful.strategies.tuned.activation_cache import ActivationCache, activations_for
 from handful.strategies.tuned.cross_fit import cross_fit
 from handful.strategies.tuned.fit import adapt
+from handful.strategies.tuned.known import Experience
 from handful.strategies.tuned.ladder import Rung, shipped
 from handful.strategies.tuned.methods.contrastive import Contrastive
 from handful.tasks.classification import CLASSIFICATION
@@ -38,6 +41,10 @@ from pools import DEVELOPMENT, Pool, by_name, fitted, open_pool
 ALL = ",".join(one.name for one in DEVELOPMENT if one.name != "masakhanews_swa")
 MOST_ROWS, TEST_ROWS = 96, 250
 KINDS = ("as they are", "shuffled", "20 % flipped", "40 % flipped", "names dealt anew", "30 times the rate")
+HARM, HARM_SPREAD = -0.5, 0.5
+"""The gain of trainings that do harm."""
+DOUBT = 0.1
+"""How much of the frozen loss a number of classes e times as large is expected to change, before a draw is seen."""
 USUAL = Prior(0.15, 0.12)
 """Decides how much of the pool is tuned while the prior is measured."""
 FIELDS = (
@@ -50,6 +57,7 @@ def main() -> None:
     """Run the draws, print and write one line per draw."""
     parser = options(__doc__, ALL, 60, "decision.csv")
     parser.add_argument("--kind", default=KINDS[0], choices=KINDS, help="how the draws are harmed")
+    parser.add_argument("--fit", action="store_true", help="print what is known of contrastive after these draws")
     args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, ("kind", "set", "draw"))
     pools = {} if args.table else {task.name: open_pool(task, args.data) for task in by_name(args.sets)}
@@ -59,6 +67,35 @@ def main() -> None:
                 ledger.add({"kind": args.kind, "set": name, "draw": draw, **one_draw(pool, draw, args.kind)})
                 print(ledger.rows[-1], flush=True)
     print(table(ledger.rows))
+    if args.fit:
+        print(fit([row for row in ledger.rows if row["kind"] == KINDS[0]]))
+
+
+def fit(rows: Sequence[Row]) -> Experience:
+    """What these draws say of the gain on new rows, as a share of the frozen loss.
+
+    A mixture, by expectation and maximisation. Trainings that go as usual are linear in what is seen beforehand; what
+    the number of classes, rows and the loss that is left change is shrunk towards nothing, as far as a hundred draws
+    leave it in doubt. The harm of the others is not fitted, since hardly any draw is one: their share is at least that
+    of one draw more.
+    """
+    gains = 1 - values(rows, "true_pool_loss") / values(rows, "true_frozen_loss")
+    classes, each = values(rows, "classes"), values(rows, "rows") / values(rows, "classes")
+    left = np.minimum(values(rows, "frozen_loss") / np.log(classes), 1.0)
+    known = np.stack([np.ones(len(rows)), np.log(classes / 4), np.log(each / 8), left - 0.5], 1)  # (N, 4)
+    harmful, spread, linear = 0.05, float(gains.std()), np.array([float(np.median(gains)), 0.0, 0.0, 0.0])
+    for _ in range(200):
+        usual = (1 - harmful) * norm.pdf(gains, known @ linear, spread)
+        harm = harmful * norm.pdf(gains, HARM, HARM_SPREAD)
+        share = usual / (usual + harm)  # (N,) how far each draw went as usual
+        shrunk = np.diag([0.0, *3 * [(spread / DOUBT) ** 2]])
+        linear = np.linalg.solve(known.T @ (share[:, None] * known) + shrunk, known.T @ (share * gains))
+        spread = float(np.sqrt((share * (gains - known @ linear) ** 2).sum() / share.sum()))
+        harmful = float((1 + (1 - share).sum()) / (len(rows) + 2))
+    level, by_classes, by_rows, by_left = (round(float(part), 3) for part in linear)
+    better = int((gains > 0).sum())
+    prior = Prior(level, round(spread, 3), round(harmful, 3), HARM, HARM_SPREAD, better, len(rows))
+    return Experience(level, by_classes, by_rows, by_left, prior)
 
 
 def dealt(pool: Pool, draw: int) -> tuple[np.ndarray, np.ndarray]:
