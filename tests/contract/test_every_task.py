@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
+from handful.api import tune
 from handful.backbones.toy import ToyText
 from handful.data.dataset import Dataset
 from handful.engines import Inline
 from handful.evaluation.curves import Needs
 from handful.evaluation.metrics import Metric
 from handful.evaluation.protocol import draw_folds, protocol_for
+from handful.evaluation.scores import Scores
 from handful.evaluation.verdicts import assemble
 from handful.explanation import explain
 from handful.export.bundle import Bundle
@@ -381,3 +383,19 @@ def test_rows_that_a_model_answers_are_checked_and_explained_in_its_own_words(ta
 def written_rows(file, texts):
     file.write_text("\n".join(["text", *texts]) + "\n", encoding="utf-8")
     return file
+
+
+def test_a_whole_run_of_it_has_scores_a_page_and_a_model(task, tmp_path, monkeypatch):
+    """From rows to the folder of a run, as ``handful tune`` does it."""
+    monkeypatch.setitem(TASKS, task.name, task)
+    texts = [f"{'ants' if i % 2 == 0 else 'bees'} {'late' if i // 2 % 2 == 0 else 'soon'} row {i}" for i in range(40)]
+    data = Dataset(tuple(texts), "text", labels=tuple(column(task)), task=task.name)
+    run = tune(data, backbone="toy-text", budget=1)
+    folder = run.save(tmp_path / "run")
+    assert Scores.read(folder / "scores.json").task == task.name
+    page = (folder / "report.html").read_text()
+    assert all(f'<th scope="row">{arm.name}</th>' in page for arm in run.scores.arms)
+    assert len((folder / "predictions.csv").read_text().splitlines()) == 41
+    model = Bundle.load(folder)
+    assert model.predict(texts[:4]) == run.model.predict(texts[:4])
+    assert "How good it is" in (folder / "model" / "README.md").read_text()
