@@ -164,17 +164,17 @@ def _group(columns: Columns, source: str, wanted: Wanted, taken: Collection[str]
     if wanted.group is not None:
         return wanted.group
     # A group of its own for every row, or one for all rows, says nothing; "document" is then most likely the text.
-    found = [
+    candidates = [
         name
         for name in columns.cells
         if name.lower() in GROUP_NAMES
         and name not in taken
         and 1 < len({cell for cell in columns.cells[name] if isinstance(cell, str)}) < len(columns)
     ]
-    if len(found) > 1:
+    if len(candidates) > 1:
         names = all_names(columns.cells)
-        raise OptionError(f"the group of {source} could be {either(found)} ({names}). Choose with --group.")
-    return found[0] if found else ""
+        raise OptionError(f"the group of {source} could be {either(candidates)} ({names}). Choose with --group.")
+    return candidates[0] if candidates else ""
 
 
 def _no_group(columns: Columns, name: str, wanted: Wanted, taken: Collection[str]) -> str:

@@ -26,7 +26,7 @@ class Rows:
 
     items: tuple[Row, ...]
     """M rows, all instructions or all preferences."""
-    kept: tuple[int, ...]
+    positions: tuple[int, ...]
     """Position among the good rows of the table of each of them."""
     unreadable: dict[int, str]
     """Zero-based position in the table of every other row → why it is none."""
@@ -114,14 +114,14 @@ def rows_of(columns: Columns, fields: Fields, source: str) -> Rows:
     """
     names = [name for name in astuple(fields) if name]
     items: list[Row] = []
-    kept, unreadable = [], dict(columns.broken)
+    positions, unreadable = [], dict(columns.broken)
     for position, row in enumerate(columns.rows):
         item, why = read_row({name: columns.cells[name][position] for name in names}, fields)
         if item is None:
             unreadable[row] = f"row {row}: {why}"
             continue
         items.append(item)
-        kept.append(position)
+        positions.append(position)
     kinds = Counter(type(item) for item in items)
     if len(kinds) > 1:
         raise DataError(
@@ -129,7 +129,7 @@ def rows_of(columns: Columns, fields: Fields, source: str) -> Rows:
             "are learned in different ways. Put each kind into a file of its own."
         )
     used = replace(fields, messages="", answer="") if kinds[Preference] else replace(fields, chosen="", rejected="")
-    return Rows(tuple(items), tuple(kept), unreadable, used)
+    return Rows(tuple(items), tuple(positions), unreadable, used)
 
 
 def unused(columns: Columns, used: Fields, *others: str) -> tuple[str, ...]:

@@ -183,13 +183,13 @@ def pieces(text: str) -> list[str]:
 
     Where words do not split a sentence would be one word, and no two of them would have anything in common.
     """
-    found = []
+    tokens = []
     for piece in _PIECE.findall(text.lower()):
         if _RUN.match(piece):
-            found += [*piece, *(piece[i : i + 2] for i in range(len(piece) - 1))]
+            tokens += [*piece, *(piece[i : i + 2] for i in range(len(piece) - 1))]
         else:
-            found.append(piece)
-    return found
+            tokens.append(piece)
+    return tokens
 
 
 def plain_prompt(row: Row) -> str:
@@ -310,9 +310,9 @@ def _joined(parts: Sequence[Any], name: str) -> str:
 
 
 def _text(value: Any, name: str) -> str:
-    found = cell_text(value)
-    if is_missing(found):
+    text = cell_text(value)
+    if is_missing(text):
         raise _UnfitError(f"{name} is empty")
-    if not isinstance(found, str):
+    if not isinstance(text, str):
         raise _UnfitError(f"{name} must be a text, got {type(value).__name__}")
-    return found
+    return text

@@ -64,15 +64,15 @@ class Delimited:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is unusual about how the file is written, one sentence each."""
-        found = []
+        notes = []
         if not self.encoding.usual:
-            found.append(f"{self.path.name} is read as {self.encoding.name}, because it is not UTF-8")
+            notes.append(f"{self.path.name} is read as {self.encoding.name}, because it is not UTF-8")
         usual = "\t" if self.path.suffix.lower() in (".tsv", ".tab") else ","
         if self.dialect.delimiter not in (usual, _NO_DELIMITER):
-            found.append(f"columns in {self.path.name} are separated by {DELIMITERS[self.dialect.delimiter]}")
+            notes.append(f"columns in {self.path.name} are separated by {DELIMITERS[self.dialect.delimiter]}")
         if not self.dialect.quoted:
-            found.append(f"quotation marks in {self.path.name} are read as ordinary characters")
-        return tuple(found)
+            notes.append(f"quotation marks in {self.path.name} are read as ordinary characters")
+        return tuple(notes)
 
     def records(self) -> Iterator[dict[str, str] | Broken]:
         """Read the rows, one after the other, from the start.
@@ -131,7 +131,7 @@ def sniff(sample: str, whole: bool = True) -> Dialect:
     Returns:
         The dialect; a file without any delimiter has one column.
     """
-    best, found = 0.0, Dialect(_NO_DELIMITER)
+    best, chosen = 0.0, Dialect(_NO_DELIMITER)
     for delimiter in DELIMITERS:
         dialect = Dialect(delimiter, spaced=f'{delimiter} "' in sample.split("\n", 1)[0])
         widths = _widths(sample, dialect, whole)
@@ -139,16 +139,16 @@ def sniff(sample: str, whole: bool = True) -> Dialect:
             # The width breaks ties: rows like 'a;b|c' agree with every delimiter, and with the commonest one most.
             score = sum(width == widths[0] for width in widths) / len(widths) + widths[0] / 1e6
             if score > best:
-                best, found = score, dialect
-    if len(set(_widths(sample, found, whole))) == 1:
-        return found
-    plain = replace(found, quoted=False)
+                best, chosen = score, dialect
+    if len(set(_widths(sample, chosen, whole))) == 1:
+        return chosen
+    plain = replace(chosen, quoted=False)
     if len(set(_widths(sample, plain, whole))) != 1:
-        return found
+        return chosen
     # Tab-separated files by their standard quote nothing; elsewhere one properly quoted cell shows that marks count.
-    mark = re.escape(found.delimiter)
+    mark = re.escape(chosen.delimiter)
     closed = re.search(rf'(?:^|{mark})"[^"\n]*"(?:{mark}|\r?$)', sample, re.MULTILINE)
-    return found if closed and found.delimiter != "\t" else plain
+    return chosen if closed and chosen.delimiter != "\t" else plain
 
 
 def _widths(sample: str, dialect: Dialect, whole: bool) -> list[int]:
@@ -167,13 +167,13 @@ def _rows(
     lines: Iterable[str], dialect: Dialect, name: str, columns: Sequence[str] = ()
 ) -> Iterator[tuple[int, list[str] | Broken]]:
     """(line the row starts in, its cells), blank lines left out."""
-    ended, seen, begun = False, 0, list[str]()
+    ended, lines_read, begun = False, 0, list[str]()
 
     def watched() -> Iterator[str]:
-        nonlocal ended, seen
+        nonlocal ended, lines_read
         whole = True
         for piece in lines:
-            seen += whole
+            lines_read += whole
             whole = piece.endswith(("\n", "\r"))
             begun.append(piece)
             yield piece
@@ -189,7 +189,7 @@ def _rows(
         strict=True,
     )
     while True:
-        line = seen + 1
+        line = lines_read + 1
         begun.clear()
         try:
             with _long_cells():
@@ -207,7 +207,7 @@ def _rows(
                     f"line {line} of {name} opens a quotation mark that is never closed. "
                     "Close it, or write every quotation mark inside a cell twice."
                 ) from error
-            last = "" if seen == line else f" to {seen}"
+            last = "" if lines_read == line else f" to {lines_read}"
             yield line, Broken(f"line{'s' * bool(last)} {line}{last}: a quotation mark inside a cell is not doubled")
             continue
         if cells is None:

@@ -101,11 +101,11 @@ def read_folder(root: Path, modality: str | None = None) -> Dataset:
         MachineError: a folder cannot be opened.
     """
     walk = Walk(root)
-    found = list(walk.files())
-    modality = modality or _only_modality(root, found)
-    paths = [path for path, kind in found if kind == modality]
+    media = list(walk.files())
+    modality = modality or _only_modality(root, media)
+    paths = [path for path, kind in media if kind == modality]
     if not paths:
-        raise DataError(_no_media(walk, modality, len(found)))
+        raise DataError(_no_media(walk, modality, len(media)))
     parts = [path.relative_to(root).parts[:-1] for path in paths]
     split = _splits(root, paths, parts)
     labels = [part[1:2] if split else part[:1] for part in parts]
@@ -119,7 +119,7 @@ def read_folder(root: Path, modality: str | None = None) -> Dataset:
         split=tuple(split[i] for i in placed) if split and "test" in split else None,
         rows=tuple(placed),
         source=shown(str(root)),
-        notes=tuple(_notes(walk, found, modality, parts, len(paths) - len(placed), split)),
+        notes=tuple(_notes(walk, media, modality, parts, len(paths) - len(placed), split)),
     )
     problems = {i: why for i, path in enumerate(dataset.items) if (why := media_problem(path, modality))}
     dataset = dataset.without(problems)
@@ -186,7 +186,7 @@ def _one_class_remedy(root: Path) -> str:
 
 def _notes(
     walk: Walk,
-    found: Sequence[tuple[Path, str]],
+    media: Sequence[tuple[Path, str]],
     modality: str,
     parts: Sequence[tuple[str, ...]],
     loose: int,
@@ -205,13 +205,13 @@ def _notes(
         )
     if loose:
         yield f"{loose} {PLURAL[modality]} outside the class folders left out"
-    if len(found) > len(parts):
-        yield f"{len(found) - len(parts)} files of another kind than {modality} left out"
+    if len(media) > len(parts):
+        yield f"{len(media) - len(parts)} files of another kind than {modality} left out"
     if walk.others:
         names = [suffix or "no suffix" for suffix, _ in walk.others.most_common()]
         yield f"{sum(walk.others.values())} other files left out ({', '.join(names[:3])})"
     depth = 2 if split else 1
-    filled = {path.relative_to(walk.root).parts[:depth] for path, _ in found}
+    filled = {path.relative_to(walk.root).parts[:depth] for path, _ in media}
     for folder in walk.entered:
         place = folder.relative_to(walk.root).parts
         if len(place) == depth and place not in filled:

@@ -52,12 +52,12 @@ def choose_input(
     texts = [name for name in texts if modality in (None, "text")]
     best = _best_texts(columns, texts)
     well_known = [name for name in best if any(name.lower() in tier for tier in TEXT_NAMES)]
-    found = media + well_known if media else best
-    if len(found) == 1:
-        return found[0], modality or kinds[found[0]]
+    candidates = media + well_known if media else best
+    if len(candidates) == 1:
+        return candidates[0], modality or kinds[candidates[0]]
     names = all_names(columns.cells)
-    if found:
-        raise OptionError(f"the input of {source} could be {either(found)} ({names}). Choose with --input.")
+    if candidates:
+        raise OptionError(f"the input of {source} could be {either(candidates)} ({names}). Choose with --input.")
     what = _MISSING.get(modality or "", "texts or names of files")
     raise DataError(f"{source} has no column with {what} ({names}). Add one, or name it with --input.")
 

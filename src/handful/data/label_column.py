@@ -45,19 +45,19 @@ def guess_label(columns: Columns, source: str, taken: Collection[str], unlikely:
             raise _ambiguous_label(columns, source, known)
         if known:
             return known[0]
-    found = [name for name in columns.cells if name not in taken and _could_be_label(columns, name)]
+    candidates = [name for name in columns.cells if name not in taken and _could_be_label(columns, name)]
     # A well-known text column is that, even if few different values make it look like a label.
     others = {*unlikely, *(name for tier in TEXT_NAMES for name in tier)}
-    found = [name for name in found if name.lower() not in others] or found
-    found = found or _later(columns, [name for name in columns.cells if name not in taken])
-    if len(found) > 1:
-        raise _ambiguous_label(columns, source, found)
-    if not found:
+    candidates = [name for name in candidates if name.lower() not in others] or candidates
+    candidates = candidates or _later(columns, [name for name in columns.cells if name not in taken])
+    if len(candidates) > 1:
+        raise _ambiguous_label(columns, source, candidates)
+    if not candidates:
         raise DataError(
             f"{source} has no column that can be the label ({all_names(columns.cells)}). "
             "Add a column with the class of each row, or name it with --label."
         )
-    return found[0]
+    return candidates[0]
 
 
 def check_header(columns: Columns, source: str) -> None:

@@ -52,21 +52,21 @@ def measured(text: Iterable[str], delimiter: str, quoted: bool, spaced: bool = F
     for piece in text:
         at = 0
         while at < len(piece):
-            found = (within if inside else outside).search(piece, at)
-            end = found.start() if found else len(piece)
+            match = (within if inside else outside).search(piece, at)
+            end = match.start() if match else len(piece)
             if end > at:
                 sizes[-1] += end - at
                 begun = begun or not spaced or bool(piece[at:end].strip(" "))
                 closed = False
             at = end + 1
-            if found is None:
+            if match is None:
                 break
-            if found[0] == '"':
+            if match[0] == '"':
                 if not inside and begun:  # the second of a doubled one, or one in the middle of a cell
                     sizes[-1] += 1
                 inside, closed = not inside and (closed or not begun), inside
                 begun = True
-            elif found[0] == delimiter:
+            elif match[0] == delimiter:
                 sizes.append(0)
                 begun = closed = False
             else:

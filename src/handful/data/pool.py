@@ -44,18 +44,18 @@ def read_pool(
     """
     path = that_exists(source)
     _check_kind(path, modality)
-    kept: list[tuple[int, Any]] = []
-    seen = 0
+    reservoir: list[tuple[int, Any]] = []
+    count = 0
     for chunk in stream(path, modality=modality, input=input):
         for i in chunk.readable:
-            seen += 1
-            if len(kept) < most:
-                kept.append((chunk.rows[i], chunk.items[i]))
-            elif (at := int(rng.integers(seen))) < most:
-                kept[at] = (chunk.rows[i], chunk.items[i])
-    kept.sort(key=lambda pair: pair[0])
-    rows = tuple(row for row, _ in kept)
-    return Dataset([item for _, item in kept], modality, rows=rows, source=shown(str(path))), seen
+            count += 1
+            if len(reservoir) < most:
+                reservoir.append((chunk.rows[i], chunk.items[i]))
+            elif (at := int(rng.integers(count))) < most:
+                reservoir[at] = (chunk.rows[i], chunk.items[i])
+    reservoir.sort(key=lambda pair: pair[0])
+    rows = tuple(row for row, _ in reservoir)
+    return Dataset([item for _, item in reservoir], modality, rows=rows, source=shown(str(path))), count
 
 
 def _check_kind(path: Path, modality: str) -> None:

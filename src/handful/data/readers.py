@@ -288,27 +288,27 @@ def _choose(columns: Columns, source: str, wanted: Wanted, headed: bool) -> Choi
 def _build_rows(columns: Columns, fields: Fields, wanted: Wanted, table: Table) -> Dataset:
     source = table.source
     group, split, guessed = choose_parts(columns, source, wanted)
-    found = rows_of(columns, fields, source)
-    _check_share(found.unreadable, len(columns) + len(columns.broken), source)
+    rows = rows_of(columns, fields, source)
+    _check_share(rows.unreadable, len(columns) + len(columns.broken), source)
     asked = fields.prompt or fields.messages or fields.chosen
     choice = Choice((asked,), "language", "", (), group, split, guessed)
-    parts = tuple(_split(columns.cells[split][i], columns.rows[i]) for i in found.kept) if split else ()
+    parts = tuple(_split(columns.cells[split][i], columns.rows[i]) for i in rows.positions) if split else ()
     dataset = Dataset(
-        items=found.items,
+        items=rows.items,
         modality="language",
-        groups=_groups(columns, group, found.kept) if group else None,
+        groups=_groups(columns, group, rows.positions) if group else None,
         split=parts if "test" in parts else None,
-        rows=tuple(columns.rows[i] for i in found.kept),
+        rows=tuple(columns.rows[i] for i in rows.positions),
         source=source,
         input=choice.input,
         notes=(
             *table.notes,
-            found.note,
+            rows.note,
             *guessed,
-            *unused(columns, found.used, group, split),
-            *_split_notes(columns, choice, found.kept),
+            *unused(columns, rows.used, group, split),
+            *_split_notes(columns, choice, rows.positions),
         ),
-        unreadable=found.unreadable,
+        unreadable=rows.unreadable,
     )
     training = len(dataset.part("train")) if dataset.split else len(dataset)
     if training < _FEWEST_ROWS:
@@ -330,28 +330,28 @@ def _as_language(dataset: Dataset) -> Dataset:
 
 def _build(columns: Columns, choice: Choice, table: Table, column: Column, where: str, remedy: str) -> Dataset:
     cells, rows, source, names = columns.cells, columns.rows, table.source, column.cells
-    kept = [i for i, name in enumerate(names) if name]
-    if not kept and not column.wrong:
+    labelled = [i for i, name in enumerate(names) if name]
+    if not labelled and not column.wrong:
         raise DataError(f"{source} has no labels: {where} is empty in every row. {remedy}")
     unreadable = dict(columns.broken)
     why = {i: column.wrong.get(i, "the label is empty") for i, name in enumerate(names) if not name}
     unreadable.update({rows[i]: f"row {rows[i]}: {reason}" for i, reason in why.items()})
     _check_share(unreadable, len(rows) + len(columns.broken), source)
-    values = [cells[choice.inputs[0]][i] for i in kept]
+    values = [cells[choice.inputs[0]][i] for i in labelled]
     if len(choice.inputs) > 1:
-        values = [tuple(cells[name][i] for name in choice.inputs) for i in kept]
+        values = [tuple(cells[name][i] for name in choice.inputs) for i in labelled]
     items, failed = make_items(values, choice.modality, table.folder)
-    split = [_split(cells[choice.split][i], rows[i]) for i in kept] if choice.split else []
+    split = [_split(cells[choice.split][i], rows[i]) for i in labelled] if choice.split else []
     dataset = Dataset(
         items=items,
         modality=choice.modality,
-        labels=tuple(names[i] for i in kept),
-        groups=_groups(columns, choice.group, kept) if choice.group else None,
+        labels=tuple(names[i] for i in labelled),
+        groups=_groups(columns, choice.group, labelled) if choice.group else None,
         split=tuple(split) if "test" in split else None,
-        rows=tuple(rows[i] for i in kept),
+        rows=tuple(rows[i] for i in labelled),
         source=source,
         task=column.task,
-        notes=(*table.notes, *choice.notes, *column.notes, *_split_notes(columns, choice, kept)),
+        notes=(*table.notes, *choice.notes, *column.notes, *_split_notes(columns, choice, labelled)),
         unreadable=unreadable,
     )
     dataset = dataset.without(failed)

@@ -237,12 +237,12 @@ def _list_in(cell: Any) -> list[str] | None:
 
 def _listed_labels(raw: Sequence[Any], lists: Sequence[list[str] | None], name: str, task: str | None) -> Column:
     cells, wrong = [], {}
-    for i, (cell, found) in enumerate(zip(raw, lists, strict=True)):
-        if found is None and not is_missing(cell):
+    for i, (cell, labels) in enumerate(zip(raw, lists, strict=True)):
+        if labels is None and not is_missing(cell):
             wrong[i] = f"{name} must be a list of labels, as in other rows, got {shown(label_text(cell))!r}"
-        for part in found or ():
+        for part in labels or ():
             _check_name(part)
-        cells.append("" if found is None else join_labels(found))
+        cells.append("" if labels is None else join_labels(labels))
     if task is None and all(cell == "" or len(labels_in(cell)) == 1 for cell in cells):
         note = f'each list of column "{name}" holds one label: taken as classes; use --task multilabel for several'
         return Column(CLASSES, cells, wrong, (note,))

@@ -62,13 +62,13 @@ def traits_of(dataset: Dataset, decode: bool = True) -> list[dict[str, Trait]]:
         dataset: N items.
         decode: whether sounds may be decoded to measure their level.
     """
-    found: list[dict[str, Trait]] = []
+    all_traits: list[dict[str, Trait]] = []
     for item in dataset.items:
         try:
-            found.append(traits(item, dataset.modality, decode))
+            all_traits.append(traits(item, dataset.modality, decode))
         except DataError:
-            found.append({})
-    return found
+            all_traits.append({})
+    return all_traits
 
 
 def _name(path: Path) -> dict[str, Trait]:
@@ -85,15 +85,15 @@ def _picture(item: Any) -> dict[str, Trait]:
     try:
         with pillow_muted(), open_ordinary(item, MEDIA_BYTES) as file, Image.open(file) as picture:
             width, height = picture.size
-            found: dict[str, Trait] = {"format": str(picture.format)}
+            facts: dict[str, Trait] = {"format": str(picture.format)}
             tables = getattr(picture, "quantization", None)
             size = os.fstat(file.fileno()).st_size
     except Exception as error:  # headers of damaged files make decoders raise almost anything
         raise DataError(f"{item} cannot be read as a picture ({error}). Repair or remove it.") from error
-    found |= {"width": float(width), "height": float(height), "bytes per pixel": size / max(1, width * height)}
+    facts |= {"width": float(width), "height": float(height), "bytes per pixel": size / max(1, width * height)}
     if tables:
-        found["compression"] = float(np.mean(tables[min(tables)]))
-    return found
+        facts["compression"] = float(np.mean(tables[min(tables)]))
+    return facts
 
 
 def _sound(item: Any) -> dict[str, Trait]:
@@ -103,17 +103,17 @@ def _sound(item: Any) -> dict[str, Trait]:
     try:
         with opened_file(Path(item)) as about:
             seconds = about.frames / about.samplerate
-            found: dict[str, Trait] = {
+            facts: dict[str, Trait] = {
                 "duration": seconds,
                 "rate": float(about.samplerate),
                 "channels": float(about.channels),
                 "format": f"{about.format} {about.subtype}",
             }
             if about.subtype.startswith(_LOSSY):
-                found["bytes per second"] = Path(item).stat().st_size / max(seconds, 1e-3)
+                facts["bytes per second"] = Path(item).stat().st_size / max(seconds, 1e-3)
     except (soundfile.LibsndfileError, OSError) as error:
         raise DataError(f"{item} cannot be read as a sound ({error}). Repair or remove it.") from error
-    return found
+    return facts
 
 
 def _level(item: Any, rate: int) -> float:

@@ -168,13 +168,13 @@ def _negates(word: str) -> bool:
 
 
 def _synonym(word: str, rng: np.random.Generator) -> str:
-    found = _BARE.search(word)
-    others = SYNONYMS.get(found[0].lower()) if found else None
-    if not found or not others:
+    bare = _BARE.search(word)
+    others = SYNONYMS.get(bare[0].lower()) if bare else None
+    if not bare or not others:
         return word
     new = others[rng.integers(len(others))]
-    if found[0].isupper():
+    if bare[0].isupper():
         new = new.upper()
-    elif found[0][0].isupper():
+    elif bare[0][0].isupper():
         new = new.capitalize()
-    return word[: found.start()] + new + word[found.end() :]
+    return word[: bare.start()] + new + word[bare.end() :]
