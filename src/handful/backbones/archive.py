@@ -92,7 +92,7 @@ def _opened(file: Path) -> zipfile.ZipFile:
 def _checked(archive: zipfile.ZipFile, file: Path) -> list[Entry]:
     """What an archive holds, by the names and sizes of its members alone."""
     known = {entry.name: entry for entry in owners()}
-    found: dict[str, list[zipfile.ZipInfo]] = {}
+    members_of: dict[str, list[zipfile.ZipInfo]] = {}
     for member in archive.infolist():
         name, _, part = member.filename.partition("/")
         if name in known and not part and member.is_dir():  # tools that pack folders name them too
@@ -101,12 +101,12 @@ def _checked(archive: zipfile.ZipFile, file: Path) -> list[Entry]:
             raise _unusable(file, f"{member.filename!r} in it is none of the files of such a bundle")
         if member.flag_bits & _ENCRYPTED or member.compress_type not in _PACKED:
             raise _unusable(file, f"{member.filename} is encrypted or packed in a way that is not read")
-        found.setdefault(name, []).append(member)
-    if not found:
+        members_of.setdefault(name, []).append(member)
+    if not members_of:
         raise _unusable(file, "it holds no weights")
-    for name, members in found.items():
+    for name, members in members_of.items():
         _check_entry(archive, file, known[name], members)
-    return [known[name] for name in found]
+    return [known[name] for name in members_of]
 
 
 def _check_entry(archive: zipfile.ZipFile, file: Path, entry: Entry, members: list[zipfile.ZipInfo]) -> None:

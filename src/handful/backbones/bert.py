@@ -72,7 +72,7 @@ class BertBlock(nn.Module):
         x, padding = state.x, _Padding.of(state)  # (B, T, D)
         rows = padding.without(x)  # (M, D) of the M real tokens
         q, k, v = (self._split(padding.put_back(part(rows))) for part in (self.query, self.key, self.value))
-        mixed = _attend(q, k, v, padding.seen, self.attention_dropout if self.training else 0.0)
+        mixed = _attend(q, k, v, padding.visible, self.attention_dropout if self.training else 0.0)
         mixed = padding.without(mixed.transpose(1, 2).flatten(2))  # (M, D)
         rows = self.attended_norm(rows + self.dropout(self.attended(mixed)))
         y = self.narrow(functional.gelu(self.wide(rows)))
@@ -99,7 +99,7 @@ class _Padding:
     """B and T."""
     at: Tensor | None
     """(M,) the places, counted through; None where all are real."""
-    seen: Tensor | None
+    visible: Tensor | None
     """(B, 1, 1, T) what attention may look at; None where that is everything."""
 
     @classmethod

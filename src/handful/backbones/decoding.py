@@ -64,7 +64,7 @@ class Reply(Iterator[str]):
 
     def _spoken(self, backbone: LanguageBackbone, sampling: Sampling) -> Iterator[str]:
         ids: list[int] = []
-        told = ""
+        emitted = ""
         for (token,) in steps(backbone, [self.prompt], sampling):
             if token is None:
                 self.ended = True
@@ -73,9 +73,9 @@ class Reply(Iterator[str]):
             self.tokens = len(ids)
             text = backbone.chat.text(ids)
             if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # half a letter waits for its other half
-                yield text[len(told) :]
-                told = text
-        rest = backbone.chat.text(ids)[len(told) :]
+                yield text[len(emitted) :]
+                emitted = text
+        rest = backbone.chat.text(ids)[len(emitted) :]
         if rest:
             yield rest
 

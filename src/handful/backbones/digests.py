@@ -145,18 +145,18 @@ def _spans(stream: BinaryIO) -> tuple[int, dict[str, tuple[str, list[int], int, 
     try:
         header = plain_json(stream.read(length))
         header.pop("__metadata__", None)
-        found = {}
+        spans = {}
         for name, about in header.items():
             begin, end = _whole(about["data_offsets"])
-            found[name] = str(about["dtype"]), _whole(about["shape"]), begin, end
+            spans[name] = str(about["dtype"]), _whole(about["shape"]), begin, end
         at = 0
-        for begin, end in sorted((begin, end) for _, _, begin, end in found.values()):
+        for begin, end in sorted((begin, end) for _, _, begin, end in spans.values()):
             if begin != at or end < begin:
                 return None
             at = end
     except FAILURES:
         return None
-    return (8 + length, found) if at == size - 8 - length else None
+    return (8 + length, spans) if at == size - 8 - length else None
 
 
 def _whole(numbers: list[Any]) -> list[int]:

@@ -99,17 +99,17 @@ class LanguageBackbone(Backbone):
         self.name, self.chat, self.fingerprint = name, chat, fingerprint
         self.config: Any = model.config
         self.anatomy = _known(name, model)
-        found = {field: part(model, path) for field, path in self.anatomy.parts}
-        self.embedding: Any = found["embedding"]
-        self.positions: Any = found.get("positions")
-        rotary = found.get("rotary")
+        parts = {field: part(model, path) for field, path in self.anatomy.parts}
+        self.embedding: Any = parts["embedding"]
+        self.positions: Any = parts.get("positions")
+        rotary = parts.get("rotary")
         several = hasattr(rotary, "layer_types")  # angles of their own for each kind of layer
         self.blocks = tuple(
             Block(layer, i, rotary, self.anatomy.past, *([self.config.layer_types[i]] if several else []))
-            for i, layer in enumerate(found["layers"])
+            for i, layer in enumerate(parts["layers"])
         )
-        self.norm: nn.Module = found["norm"]
-        self.head: Any = found["head"]
+        self.norm: nn.Module = parts["norm"]
+        self.head: Any = parts["head"]
         positions: int = self.config.max_position_embeddings
         # A layer that looks back less far than this is asked about no more: blocks here look back to the start.
         window: int = getattr(self.config, "sliding_window", None) or positions

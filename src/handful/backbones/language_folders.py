@@ -206,15 +206,15 @@ def _cut(name: str, source: str | Path, what: str = "") -> LanguageBackbone:
 
 
 @torch.inference_mode()
-def _check_cut(found: LanguageBackbone, model: nn.Module) -> None:
-    ids = torch.arange(1, 1 + min(12, found.config.vocab_size - 1))[None]
+def _check_cut(backbone: LanguageBackbone, model: nn.Module) -> None:
+    ids = torch.arange(1, 1 + min(12, backbone.config.vocab_size - 1))[None]
     whole = model(input_ids=ids).logits
-    cut = found.scores(found.run((ids, torch.ones(ids.shape)), len(found.blocks)).x)
+    cut = backbone.scores(backbone.run((ids, torch.ones(ids.shape)), len(backbone.blocks)).x)
     apart = float((whole - cut).abs().max())
     if not apart < _CLOSE:
         raise WeightsError(
-            f"backbone {found.name!r} must give the same scores cut into blocks as in one piece, got {apart:.3g} "
-            f"apart: models of the kind {found.config.model_type} cannot be cut here. Choose another, for example "
+            f"backbone {backbone.name!r} must give the same scores cut into blocks as in one piece, got {apart:.3g} "
+            f"apart: models of the kind {backbone.config.model_type} cannot be cut here. Choose another, for example "
             "smollm2-135m."
         )
 

@@ -57,12 +57,12 @@ def of(entry: Entry) -> Manifest:
 def parse(text: str | bytes) -> Manifest | None:
     """Read a manifest; None where it is none."""
     try:
-        found = Manifest(**plain_json(text))
+        manifest = Manifest(**plain_json(text))
     except FAILURES:
         return None
-    words = (found.name, found.wheel, found.wheel_sha256, found.licence)
-    sound = all(isinstance(word, str) for word in words) and isinstance(found.files, dict)
-    return found if sound and type(found.format) is int else None
+    words = (manifest.name, manifest.wheel, manifest.wheel_sha256, manifest.licence)
+    sound = all(isinstance(word, str) for word in words) and isinstance(manifest.files, dict)
+    return manifest if sound and type(manifest.format) is int else None
 
 
 def read(folder: Path) -> Manifest | None:

@@ -154,7 +154,7 @@ def from_onnx(mel: Path, embedding: Path) -> dict[str, Tensor]:
     used = np.flatnonzero(bands.any(1))  # most bins lie above the highest band
     used = np.arange(used[0], used[-1] + 1)
     waves = [front[f"0.stft.conv_{part}.weight"][used, 0].T for part in ("real", "imag")]
-    found = {"stem.mel.kernels": np.concatenate(waves, axis=1), "stem.mel.bands": bands[used]}
+    weights = {"stem.mel.kernels": np.concatenate(waves, axis=1), "stem.mel.bands": bands[used]}
     norm = "model/batch_normalization/"
     names = {
         "weight": f"{norm}ReadVariableOp:0",
@@ -162,19 +162,19 @@ def from_onnx(mel: Path, embedding: Path) -> dict[str, Tensor]:
         "running_mean": f"{norm}FusedBatchNormV3/ReadVariableOp:0",
         "running_var": f"{norm}FusedBatchNormV3/ReadVariableOp_1:0",
     }
-    found |= {f"stem.norm.{ours}": net[theirs] for ours, theirs in names.items()}
-    found["stem.norm.num_batches_tracked"] = np.array(0)
+    weights |= {f"stem.norm.{ours}": net[theirs] for ours, theirs in names.items()}
+    weights["stem.norm.num_batches_tracked"] = np.array(0)
     first = "model/conv2d/StatefulPartitionedCall/StatefulPartitionedCall/Conv2D/ReadVariableOp:0"
-    found["stem.conv.conv.weight"] = net[first]
+    weights["stem.conv.conv.weight"] = net[first]
     for block, numbers in enumerate(_BLOCKS):
         for place, number in enumerate(numbers):
             ours, theirs = f"blocks.{block}.{place}.conv", f"model/conv2d_{number}/Conv2D"
             if number == len(_KERNELS) - 1:
-                found[f"{ours}.weight"] = net[f"{theirs}/ReadVariableOp:0"]
+                weights[f"{ours}.weight"] = net[f"{theirs}/ReadVariableOp:0"]
             else:
-                found[f"{ours}.weight"] = net[f"{theirs}_weights_fused_bn"]
-                found[f"{ours}.bias"] = net[f"{theirs}_bias_fused_bn"]
-    return {name: torch.tensor(values) for name, values in found.items()}
+                weights[f"{ours}.weight"] = net[f"{theirs}_weights_fused_bn"]
+                weights[f"{ours}.bias"] = net[f"{theirs}_bias_fused_bn"]
+    return {name: torch.tensor(values) for name, values in weights.items()}
 
 
 def build(weights: Mapping[str, Tensor]) -> SpeechEmbedding:

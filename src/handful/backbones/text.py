@@ -80,11 +80,11 @@ class TextBackbone(Backbone):
 
     def prepare(self, items: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids (B, T) and the mask (B, T) of B texts."""
-        found = self.tokenise(items)
-        longest = max([1, *(len(ids) for ids in found)])
-        ids = np.full((len(found), longest), self.pad, np.int64)
-        mask = np.zeros((len(found), longest), np.float32)
-        for row, tokens in enumerate(found):
+        token_ids = self.tokenise(items)
+        longest = max([1, *(len(ids) for ids in token_ids)])
+        ids = np.full((len(token_ids), longest), self.pad, np.int64)
+        mask = np.zeros((len(token_ids), longest), np.float32)
+        for row, tokens in enumerate(token_ids):
             ids[row, : len(tokens)], mask[row, : len(tokens)] = tokens, 1
         return torch.from_numpy(ids), torch.from_numpy(mask)
 

@@ -43,11 +43,11 @@ class _Toy(Backbone):
         raise NotImplementedError
 
     def prepare(self, items: Sequence[Any]) -> tuple[Tensor, Tensor]:
-        found = [self.vectors(item) for item in items]
-        longest = max(len(v) for v in found)
-        x = np.zeros((len(found), longest, WIDTH), np.float32)  # (B, T, D)
-        mask = np.zeros((len(found), longest), np.float32)  # (B, T)
-        for i, v in enumerate(found):
+        sequences = [self.vectors(item) for item in items]
+        longest = max(len(v) for v in sequences)
+        x = np.zeros((len(sequences), longest, WIDTH), np.float32)  # (B, T, D)
+        mask = np.zeros((len(sequences), longest), np.float32)  # (B, T)
+        for i, v in enumerate(sequences):
             x[i, : len(v)], mask[i, : len(v)] = v, 1
         return torch.from_numpy(x), torch.from_numpy(mask)
 
