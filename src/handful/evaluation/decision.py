@@ -104,29 +104,29 @@ class Expected:
     """How likely it is above zero."""
 
 
-def expected(found: Estimate, below: float, prior: Prior | None) -> Expected:
+def expected(estimate: Estimate, below: float, prior: Prior | None) -> Expected:
     """The gain to expect, given the held-out rows and what is known from other sets.
 
     Each part of the prior and the rows are two normal distributions: the mean of both, each weighted by its precision;
     parts count by how well they foretold the rows. Without a prior the rows speak alone.
 
     Args:
-        found: the gain on the rows, with its interval.
+        estimate: the gain on the rows, with its interval.
         below: mean loss of the arm that has to be beaten.
         prior: what is known, or None.
     """
-    error = float((found.high - found.low) / 2 / ndtri(0.5 + LEVEL / 2))
+    error = float((estimate.high - estimate.low) / 2 / ndtri(0.5 + LEVEL / 2))
     if prior is None or below <= 0 or error == 0:  # nothing else is known, or every row gains the same
-        chance = (
-            0.5 if not np.isfinite(error) else float(ndtr(found.value / error)) if error else float(found.value > 0)
-        )
-        return Expected(found.value, chance)
+        if not np.isfinite(error):
+            return Expected(estimate.value, 0.5)
+        chance = float(ndtr(estimate.value / error)) if error else float(estimate.value > 0)
+        return Expected(estimate.value, chance)
     logs, means, chances = [], [], []
     for weight, mean, spread in prior.parts:
         known, varies = mean * below, spread * below
         trust = varies**2 / (error**2 + varies**2) if np.isfinite(error) else 0.0  # in what the rows say
-        middle, deviation = trust * found.value + (1 - trust) * known, varies * np.sqrt(1 - trust)
-        foretold = norm.logpdf(found.value, known, np.hypot(error, varies)) if np.isfinite(error) else 0.0
+        middle, deviation = trust * estimate.value + (1 - trust) * known, varies * np.sqrt(1 - trust)
+        foretold = norm.logpdf(estimate.value, known, np.hypot(error, varies)) if np.isfinite(error) else 0.0
         logs.append(np.log(weight) + foretold)
         means.append(middle)
         chances.append(ndtr(middle / max(deviation, 1e-12)))
@@ -172,15 +172,15 @@ def decide(
     first, second = (targets.task.losses(answers, targets) for answers in (below, above))  # (N,)
 
     def judged(rows: NDArray[np.bool_]) -> tuple[Estimate, Expected]:
-        found = gain(first[rows], second[rows], None if groups is None else groups[rows])
-        return found, expected(found, float(first[rows].mean()), prior)
+        estimate = gain(first[rows], second[rows], None if groups is None else groups[rows])
+        return estimate, expected(estimate, float(first[rows].mean()), prior)
 
     def passes(outlook: Expected) -> bool:
         return outlook.mean > 0 and (prior is not None or outlook.chance >= SURE)
 
-    found, outlook = judged(np.ones(len(targets), bool))
+    estimate, outlook = judged(np.ones(len(targets), bool))
     whole = below.copy()
     for k in np.unique(folds):
         if passes(judged(folds != k)[1]):
             whole[folds == k] = above[folds == k]
-    return Decided(found, outlook, passes(outlook), whole)
+    return Decided(estimate, outlook, passes(outlook), whole)

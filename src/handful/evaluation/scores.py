@@ -165,7 +165,7 @@ class Scores:
 
     @classmethod
     def _from_dict(cls, raw: dict[str, Any]) -> Scores:
-        found = cls(
+        scores = cls(
             task=raw["task"],
             metric=raw["metric"],
             scale=Scale(**raw["scale"]),
@@ -185,10 +185,10 @@ class Scores:
             stability=tuple(Changed.from_dict(change) for change in raw.get("stability", ())),
             kept=Kept.from_dict(raw["kept"]) if "kept" in raw else None,
         )
-        if found.chosen not in [arm.name for arm in found.arms]:
-            raise ValueError(f"no arm is called {shortened(found.chosen)}")
-        str(checked(found))  # numbers that cannot be told are none that a run gives
-        return found
+        if scores.chosen not in [arm.name for arm in scores.arms]:
+            raise ValueError(f"no arm is called {shortened(scores.chosen)}")
+        str(checked(scores))  # numbers that cannot be told are none that a run gives
+        return scores
 
     def __str__(self) -> str:
         """The arms as an aligned table, the result in a sentence, what more labels are worth, and what to beware of."""

@@ -128,28 +128,30 @@ def slices(
         Every part with enough rows, kind by kind, the weakest of a kind first.
     """
     right, scale = measured.scores, measured.metric.scale
-    found: list[Slice] = []
+    unadjusted: list[Slice] = []
     asked: list[tuple[float, list[int]]] = []
     for kind, names in kinds.items():
         parts, index = np.unique(np.asarray(names, object).astype(str), return_inverse=True)
         sizes = np.bincount(index)
         large = np.sort(np.argsort(-sizes, kind="stable")[:_PARTS]).tolist()
-        kept = [i for i in large if min(sizes[i], len(right) - sizes[i]) >= FEWEST]
-        member = index[:, None] == np.array(kept, int)  # (N, S)
+        testable = [i for i in large if min(sizes[i], len(right) - sizes[i]) >= FEWEST]
+        member = index[:, None] == np.array(testable, int)  # (N, S)
         chance = _chances(right, member, None if kind == "group" else groups, rng)
-        at = np.arange(len(kept)) + len(found)
-        for i, p, own in zip(kept, chance, member.T, strict=True):
+        at = np.arange(len(testable)) + len(unadjusted)
+        for i, p, own in zip(testable, chance, member.T, strict=True):
             accuracy = interval(measured.take(own), None if groups is None or kind == "group" else groups[own])
-            found.append(Slice(kind, str(parts[i]), int(sizes[i]), accuracy, float(right[~own].mean()), p, scale))
+            unadjusted.append(Slice(kind, str(parts[i]), int(sizes[i]), accuracy, float(right[~own].mean()), p, scale))
         same = len(parts) == 2
         asked += (
-            [(chance[0], at.tolist())] if same and kept else [(p, [int(i)]) for p, i in zip(chance, at, strict=True)]
+            [(chance[0], at.tolist())]
+            if same and testable
+            else [(p, [int(i)]) for p, i in zip(chance, at, strict=True)]
         )
     corrected = holm([p for p, _ in asked])
     p_of = {i: p for p, (_, members) in zip(corrected, asked, strict=True) for i in members}
-    told = [replace(part, p=p_of[i]) for i, part in enumerate(found)]
+    adjusted = [replace(part, p=p_of[i]) for i, part in enumerate(unadjusted)]
     order, side = list(kinds), 1 if scale.higher_is_better else -1
-    return tuple(sorted(told, key=lambda s: (order.index(s.kind), side * s.accuracy.value, s.name)))
+    return tuple(sorted(adjusted, key=lambda s: (order.index(s.kind), side * s.accuracy.value, s.name)))
 
 
 def named(found: Sequence[Slice]) -> list[Slice]:

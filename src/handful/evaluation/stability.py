@@ -58,29 +58,29 @@ class Changed:
     @property
     def sentences(self) -> list[str]:
         """What is worth telling, beyond doubt; empty where the change does little."""
-        told = []
+        lines = []
         if self.same.high < STEADY:
-            told.append(
+            lines.append(
                 f"{self.name}: {1 - self.same.value:.0%} of the answers to {self.rows} training rows change "
                 f"({1 - self.same.high:.0%} to {1 - self.same.low:.0%})."
             )
         if self.difference is not None and self.difference.high < 0:
             less = _points(self.difference)
-            told.append(f"{self.name}: the tuned model keeps fewer of its answers than the frozen one, by {less}.")
+            lines.append(f"{self.name}: the tuned model keeps fewer of its answers than the frozen one, by {less}.")
         if self.loss is not None and self.loss.low > 0:
-            told.append(f"{self.name}: accuracy on {self.test_rows} test rows falls by {_points(self.loss)}.")
-        return told
+            lines.append(f"{self.name}: accuracy on {self.test_rows} test rows falls by {_points(self.loss)}.")
+        return lines
 
     def as_dict(self) -> dict[str, Any]:
         """The change as it stands in ``scores.json``."""
-        found: dict[str, Any] = {"name": self.name, "rows": self.rows, "same": self.same.as_dict()}
+        entry: dict[str, Any] = {"name": self.name, "rows": self.rows, "same": self.same.as_dict()}
         if self.test_rows:
-            found["test_rows"] = self.test_rows
+            entry["test_rows"] = self.test_rows
         for name in _OPTIONAL:
             estimate = getattr(self, name)
             if estimate is not None:
-                found[name] = estimate.as_dict()
-        return found
+                entry[name] = estimate.as_dict()
+        return entry
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Changed:
