@@ -92,15 +92,15 @@ def audit(dataset: Dataset, sight: FeatureSet | None, seed: int = 0, total: int 
     last = {name: sight.items[name, depths[0]] for name, depths in sight.depths.items()} if sight else {}
     alike = [cosines(view) for view in last.values()]
     pairs = near_pairs(some, np.max(alike, axis=0) if alike else None)
-    found = [*near_copies(some, pairs, duplicate_groups(some)), *shortcuts(some, generator(seed, "shortcuts"))]
+    problems = [*near_copies(some, pairs, duplicate_groups(some)), *shortcuts(some, generator(seed, "shortcuts"))]
     fits: tuple[Match, ...] = ()
     if sight is not None:
-        found += outliers(some, remoteness(np.mean(alike, axis=0)))
+        problems += outliers(some, remoteness(np.mean(alike, axis=0)))
         if some.labels and some.one_class_each and len(some.classes) > 1:
             fits = tuple(matches(last, some.labels))
             if _can_be_asked(some):
-                found += _doubted(some, sight, fits, list(last))
-    return Audit(tuple(by_cost(stated(found, len(some), total or len(dataset), seed))), fits)
+                problems += _doubted(some, sight, fits, list(last))
+    return Audit(tuple(by_cost(stated(problems, len(some), total or len(dataset), seed))), fits)
 
 
 def _can_be_asked(data: Dataset) -> bool:
@@ -143,16 +143,16 @@ def examine(
     """
     if pool is not None:
         check_pool(dataset, pool[0])
-    seen, sight = sample(dataset, seed), None
-    whole = seen is dataset
+    sampled, sight = sample(dataset, seed), None
+    whole = sampled is dataset
     if backbones:
-        seen, sight = extract_all(seen, backbones, progress)
-    found = [*findings(seen if whole else replace(dataset, unreadable=seen.unreadable))]
-    audited = audit(seen, sight, seed, len(seen) if whole else len(dataset))
+        sampled, sight = extract_all(sampled, backbones, progress)
+    problems = [*findings(sampled if whole else replace(dataset, unreadable=sampled.unreadable))]
+    audited = audit(sampled, sight, seed, len(sampled) if whole else len(dataset))
     if pool is not None and sight is not None:
         new, new_sight = extract_all(pool[0], backbones, progress)
-        found += audit_shift(seen, sight, new, new_sight, seed, pool[1])
-    return replace(audited, findings=tuple(by_cost([*found, *audited.findings])))
+        problems += audit_shift(sampled, sight, new, new_sight, seed, pool[1])
+    return replace(audited, findings=tuple(by_cost([*problems, *audited.findings])))
 
 
 def audit_shift(

@@ -95,26 +95,26 @@ def cosines(features: NDArray[np.floating]) -> Array:
     return np.asarray(x @ x.T)
 
 
-def label_errors(dataset: Dataset, found: Doubts) -> Iterator[Finding]:
+def label_errors(dataset: Dataset, evidence: Doubts) -> Iterator[Finding]:
     """Rows whose label looks wrong.
 
     Rows that would only move between two classes that cannot be told apart are left out: nothing speaks against them.
 
     Args:
         dataset: the N rows.
-        found: the doubts about them.
+        evidence: the doubts about them.
     """
-    others = found.logs.copy()
-    others[np.arange(len(others)), found.index] = -np.inf
+    others = evidence.logs.copy()
+    others[np.arange(len(others)), evidence.index] = -np.inf
     better = others.argmax(1)  # (N,)
-    mixed = {(a, b) for _, a, b in _mixed_up(found)}
-    rows = [i for i in found.doubtful if tuple(sorted((int(found.index[i]), int(better[i])))) not in mixed]
+    mixed = {(a, b) for _, a, b in _mixed_up(evidence)}
+    rows = [i for i in evidence.doubtful if tuple(sorted((int(evidence.index[i]), int(better[i])))) not in mixed]
     if not rows:
         return
-    sure = 1 - 1 / (1 + np.exp(found.margins[rows]))
+    sure = 1 - 1 / (1 + np.exp(evidence.margins[rows]))
     first = (
-        f"row {dataset.rows[rows[0]]} is labelled {listed([found.classes[found.index[rows[0]]]])} and looks like "
-        f"{listed([found.classes[better[rows[0]]]])}"
+        f"row {dataset.rows[rows[0]]} is labelled {listed([evidence.classes[evidence.index[rows[0]]]])} and looks like "
+        f"{listed([evidence.classes[better[rows[0]]]])}"
     )
     yield Finding(
         "label_error",
@@ -126,7 +126,7 @@ def label_errors(dataset: Dataset, found: Doubts) -> Iterator[Finding]:
     )
 
 
-def confusable(dataset: Dataset, found: Doubts) -> Iterator[Finding]:
+def confusable(dataset: Dataset, evidence: Doubts) -> Iterator[Finding]:
     """Classes that the other rows cannot tell apart.
 
     Two classes are named where the share of their rows that are nearer to their own class than to the other, each class
@@ -135,37 +135,37 @@ def confusable(dataset: Dataset, found: Doubts) -> Iterator[Finding]:
 
     Args:
         dataset: the N rows.
-        found: the doubts about them.
+        evidence: the doubts about them.
     """
     groups: list[tuple[set[int], list[float]]] = []
-    for share, a, b in _mixed_up(found):
+    for share, a, b in _mixed_up(evidence):
         touched = [group for group in groups if group[0] & {a, b}]
         groups = [group for group in groups if group not in touched]
         classes = {a, b}.union(*(names for names, _ in touched))
         groups.append((classes, [share, *(old for _, shares in touched for old in shares)]))
     for classes, shares in groups:
-        rows = np.flatnonzero(np.isin(found.index, list(classes)))
+        rows = np.flatnonzero(np.isin(evidence.index, list(classes)))
         share = float(np.mean(shares))
         pairs = "" if len(shares) == 1 else f", on the mean of the {len(shares)} pairs that are mixed up"
         yield Finding(
             "confusable",
             tuple(dataset.rows[i] for i in rows),
-            f"classes {listed([found.classes[c] for c in sorted(classes)])} cannot be told apart: {share:.0%} of their "
-            f"{len(rows)} rows are nearer to their own class than to the other{pairs}, and a coin would get 50%",
+            f"classes {listed([evidence.classes[c] for c in sorted(classes)])} cannot be told apart: {share:.0%} of "
+            f"their {len(rows)} rows are nearer to their own class than to the other{pairs}, and a coin would get 50%",
             "Join them, or say what divides them and check these rows; more rows alone will hardly help.",
             severity=(1 - share) * len(rows) / len(dataset),
         )
 
 
-def _mixed_up(found: Doubts) -> list[tuple[float, int, int]]:
+def _mixed_up(evidence: Doubts) -> list[tuple[float, int, int]]:
     """Pairs of classes that cannot be told apart: the share that is right, and the two, the worst first."""
-    counts = np.bincount(found.index, minlength=len(found.classes))
+    counts = np.bincount(evidence.index, minlength=len(evidence.classes))
     enough = np.flatnonzero(counts >= _FEWEST)
     pairs = []
     # above[i, j]: share of the rows of class i that are nearer to it than to class j; below: to j than to it.
     above, below = (np.zeros((len(enough), len(enough))) for _ in range(2))
     for i, c in enumerate(enough):
-        logs = found.logs[found.index == c]
+        logs = evidence.logs[evidence.index == c]
         own, others = logs[:, [c]], logs[:, enough]
         above[i], below[i] = (own > others).mean(0), (others > own).mean(0)
     shares = (above + 1 - below.T) / 2

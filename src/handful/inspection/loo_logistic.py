@@ -80,7 +80,7 @@ def _scores(z: Array, index: NDArray[np.int64], classes: int) -> Array:
     z = z @ axes  # orthogonal columns: the bounded Newton step is a division
     step = 1 / (_PENALTY + 0.5 * np.maximum(values, 0))
     weights = np.zeros((z.shape[1], classes))
-    targets, found = given, np.tile(share, (len(z), 1))
+    targets, loo_scores = given, np.tile(share, (len(z), 1))
     for _ in range(_ROUNDS):
         for _ in range(_STEPS):
             gradient = z.T @ (targets - softmax(z @ weights, axis=1)) - _PENALTY * weights
@@ -90,6 +90,6 @@ def _scores(z: Array, index: NDArray[np.int64], classes: int) -> Array:
         curvature = np.maximum((proba * (1 - proba)).mean(1), _FLAT)  # (N,)
         inner = np.linalg.inv(_PENALTY * np.eye(len(values)) + z.T @ (curvature[:, None] * z))
         leverage = np.einsum("nr,rs,ns->n", z, inner, z, optimize=True)
-        found = scores - (leverage / (1 - curvature * leverage))[:, None] * (targets - proba)
-        targets = 0.5 * given + 0.5 * softmax(prior + found, axis=1)
-    return np.asarray(found)
+        loo_scores = scores - (leverage / (1 - curvature * leverage))[:, None] * (targets - proba)
+        targets = 0.5 * given + 0.5 * softmax(prior + loo_scores, axis=1)
+    return np.asarray(loo_scores)

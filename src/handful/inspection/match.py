@@ -83,10 +83,10 @@ def _agreement(x: Array, index: NDArray[np.int64], classes: int) -> float:
     return float(np.mean([right[index == c].mean() for c in range(classes)]))
 
 
-def suited(found: Sequence[Match]) -> list[str]:
+def suited(ranked: Sequence[Match]) -> list[str]:
     """The backbones that may vote: the best one and those not clearly behind it."""
-    if not found:
+    if not ranked:
         return []
-    best = found[0]
+    best = ranked[0]
     error = np.sqrt(max(best.agreement * (1 - best.agreement), 0.25 / best.rows) / best.rows)
-    return [match.backbone for match in found if match.agreement >= best.agreement - _BEHIND * error]
+    return [match.backbone for match in ranked if match.agreement >= best.agreement - _BEHIND * error]

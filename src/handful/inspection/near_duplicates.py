@@ -50,10 +50,12 @@ def _best_window(whole: Array, part: Array) -> float:
         mean = windows.mean((2, 3))
         power = np.einsum("ijkl,ijkl->ij", windows, windows) - cells * cells * mean**2
         norms = np.sqrt(np.maximum(power, 0) * float((small**2).sum()))
-        found = np.where(norms > _LITTLE, np.einsum("ijkl,kl->ij", windows, small) / np.maximum(norms, _LITTLE), 0)
-        if found.max() > best:
-            top, left = np.unravel_index(int(found.argmax()), found.shape)
-            best, window = float(found.max()), (float(top), float(left), cells / side)
+        correlation = np.where(
+            norms > _LITTLE, np.einsum("ijkl,kl->ij", windows, small) / np.maximum(norms, _LITTLE), 0
+        )
+        if correlation.max() > best:
+            top, left = np.unravel_index(int(correlation.argmax()), correlation.shape)
+            best, window = float(correlation.max()), (float(top), float(left), cells / side)
     return best if best < _PROMISING else max(best, _refined(whole, part, window))
 
 
@@ -72,13 +74,13 @@ def _refined(whole: Array, part: Array, window: tuple[float, float, float]) -> f
     best = 0.0
     for _ in range(_STEPS):
         at = np.stack([edges[0] + down * edges[2] - 0.5, edges[1] + across * edges[3] - 0.5])
-        seen = map_coordinates(whole, at, order=1, mode="nearest")
-        spread = float(seen.std()) or 1.0
-        best = max(best, float(np.mean(_standard(seen) * target)))
+        resampled = map_coordinates(whole, at, order=1, mode="nearest")
+        spread = float(resampled.std()) or 1.0
+        best = max(best, float(np.mean(_standard(resampled) * target)))
         along = [map_coordinates(slope, at, order=1, mode="nearest") / spread for slope in slopes]
         moves = np.stack([along[0], along[1], along[0] * down, along[1] * across], axis=1)  # (cells, 4)
         moves -= moves.mean(0)
-        step, *_ = np.linalg.lstsq(moves, target - _standard(seen), rcond=1e-6)
+        step, *_ = np.linalg.lstsq(moves, target - _standard(resampled), rcond=1e-6)
         edges = edges + np.clip(step, -2, 2)
     return best
 
@@ -107,10 +109,10 @@ def sounds_alike(first: Array, second: Array) -> float:
     if not enough.any():
         return 0.0
     shift, norms = shift[enough], np.sqrt(power[enough])
-    found = products[shift] / norms
-    if found.max() < _LIKELY:
-        return float(found.max())
-    top = np.argsort(-found)[:_PEAKS]
+    correlation = products[shift] / norms
+    if correlation.max() < _LIKELY:
+        return float(correlation.max())
+    top = np.argsort(-correlation)[:_PEAKS]
     return float(max(_between(spectrum, size, float(shift[i])) / norms[i] for i in top))
 
 

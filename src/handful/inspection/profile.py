@@ -87,18 +87,18 @@ def _row_facts(dataset: Dataset, some: Dataset) -> dict[str, Any]:
 
 
 def _file_facts(some: Dataset) -> dict[str, Any]:
-    found = [row for row in traits_of(some, decode=False) if row]
-    if not found:
+    traits = [row for row in traits_of(some, decode=False) if row]
+    if not traits:
         return {}
     if some.modality == "image":
-        sides = [min(float(row["width"]), float(row["height"])) for row in found]
-        return {"pixels": [int(side) for side in _quantiles(sides)], "formats": _counts(found, "format")}
-    seconds = [float(row["duration"]) for row in found]
+        sides = [min(float(row["width"]), float(row["height"])) for row in traits]
+        return {"pixels": [int(side) for side in _quantiles(sides)], "formats": _counts(traits, "format")}
+    seconds = [float(row["duration"]) for row in traits]
     return {
         "seconds": [round(length, 2) for length in _quantiles(seconds)],
         "duration": round(sum(seconds), 2),
-        "rates": _counts(found, "rate"),
-        "formats": _counts(found, "format"),
+        "rates": _counts(traits, "rate"),
+        "formats": _counts(traits, "format"),
     }
 
 

@@ -76,22 +76,22 @@ def _discrepancy(kernel: Array, deals: Array) -> Array:
     )
 
 
-def shifts(pool: Dataset, found: Shift) -> Iterator[Finding]:
+def shifts(pool: Dataset, shift: Shift) -> Iterator[Finding]:
     """What a shift means.
 
     Args:
         pool: the M new rows.
-        found: how they compare.
+        shift: how they compare.
     """
-    if found.p > LEVEL:
+    if shift.p > LEVEL:
         return
-    first = [int(i) for i in np.argsort(-found.strangeness, kind="stable")[:NAMED]]
+    first = [int(i) for i in np.argsort(-shift.strangeness, kind="stable")[:NAMED]]
     yield Finding(
         "shift",
         tuple(pool.rows[i] for i in first),
-        f"the rows of {pool.source} differ from the training rows (p {found.p:.3f}; {found.unusual:.0%} are stranger "
+        f"the rows of {pool.source} differ from the training rows (p {shift.p:.3f}; {shift.unusual:.0%} are stranger "
         f"than 95% of these); those that differ most: {'; '.join(as_shown(pool, i) for i in first[:3])}",
         "Label some of the rows that differ most and add them: the score on the training rows says little about these.",
-        tuple(round(float(found.strangeness[i]), 4) for i in first),
-        severity=0.5 * max(0.0, found.unusual - _RARE) / (1 - _RARE),
+        tuple(round(float(shift.strangeness[i]), 4) for i in first),
+        severity=0.5 * max(0.0, shift.unusual - _RARE) / (1 - _RARE),
     )
