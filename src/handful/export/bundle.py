@@ -180,13 +180,13 @@ class Bundle:
         known = self.known_rows()
         features, failed = self._read(items, tuple(dict.fromkeys(self.view.parts + known.view.parts)), cache)
         outputs = self._answered(items, features, failed)
-        seen = known.view.matrix(features)
-        if len(failed) < len(items) and seen.shape[1] != known.rows.shape[1]:
+        matrix = known.view.matrix(features)
+        if len(failed) < len(items) and matrix.shape[1] != known.rows.shape[1]:
             raise BundleError(
                 f"the features of the training rows are {known.rows.shape[1]} wide, but {known.view.name} gives "
-                f"{seen.shape[1]}. Restore the model or tune again."
+                f"{matrix.shape[1]}. Restore the model or tune again."
             )
-        return Judged(outputs, seen, failed)
+        return Judged(outputs, matrix, failed)
 
     def known_rows(self) -> Reference:
         """What is kept of the training rows.
@@ -229,19 +229,19 @@ class Bundle:
         if name not in self.loaded:
             if self.moved is not None and name.endswith(MOVED):
                 base = self.backbone(name.removesuffix(MOVED))
-                found = with_moved(base, self.moved.tuner, self.moved.first, self.moved.delta)
+                backbone = with_moved(base, self.moved.tuner, self.moved.first, self.moved.delta)
             else:
                 files = self.carried.get(name)
                 copy = None if files is None or self.place is None else carried.place_of(self.place, name, files)
-                found = untouched(name, self.modality, self.fingerprints[name], copy)
-            depths = range(len(found.blocks) + 1) if found.blocks else found.search_depths
+                backbone = untouched(name, self.modality, self.fingerprints[name], copy)
+            depths = range(len(backbone.blocks) + 1) if backbone.blocks else backbone.search_depths
             views = [self.view] if self.reference is None else [self.view, self.reference.view]
             if any(depth not in depths for view in views for depth in view.depths_of(name)):
                 raise BundleError(
-                    f"the model reads {self.view.name}, but backbone {found.name!r} has no such depth. "
+                    f"the model reads {self.view.name}, but backbone {backbone.name!r} has no such depth. "
                     "Restore the model or tune again."
                 )
-            self.loaded[name] = self._tested(name, found.to(default_device()))
+            self.loaded[name] = self._tested(name, backbone.to(default_device()))
         return self.loaded[name]
 
     def _tested(self, name: str, backbone: Backbone) -> Backbone:

@@ -119,18 +119,18 @@ class LanguageModel:
         return None if self.shots is None else Examples(self.rows, self.shots)
 
     def _load(self) -> LanguageBackbone:
-        found = untouched(self.backbone_name, LANGUAGE, self.fingerprint)
+        backbone = untouched(self.backbone_name, LANGUAGE, self.fingerprint)
         if self.moved is not None:
-            found = with_moved(found, self.moved.tuner, self.moved.first, self.moved.delta)
-        assert isinstance(found, LanguageBackbone)
-        found.to(default_device())
-        if self.specimen is not None and not specimens.alike_loss(specimens.loss_of(found), self.specimen):
+            backbone = with_moved(backbone, self.moved.tuner, self.moved.first, self.moved.delta)
+        assert isinstance(backbone, LanguageBackbone)
+        backbone.to(default_device())
+        if self.specimen is not None and not specimens.alike_loss(specimens.loss_of(backbone), self.specimen):
             raise BundleError(
                 f"backbone {self.backbone_name!r} with what moved in it must find a test answer as likely as when the "
                 "model was saved, got something else: its weights were changed, or this machine counts differently. "
                 "Restore the model or tune again."
             )
-        return found
+        return backbone
 
     @property
     def columns(self) -> tuple[str, str]:
@@ -222,12 +222,12 @@ class LanguageModel:
             return BundleError(f"{place / RECORD} has a missing or wrong entry ({why}). Restore it or tune again.")
 
         with damage_is(refusal):
-            found = checked(cls._of(place, record))
-            if found.shots is not None and (found.shots.kind not in KINDS or found.shots.count < 1 or not found.rows):
+            model = checked(cls._of(place, record))
+            if model.shots is not None and (model.shots.kind not in KINDS or model.shots.count < 1 or not model.rows):
                 raise ValueError("shots")
-            if not 1 <= found.longest <= _LONGEST:
+            if not 1 <= model.longest <= _LONGEST:
                 raise ValueError("longest")
-        return found
+        return model
 
     @classmethod
     def _of(cls, place: Path, record: dict[str, Any]) -> LanguageModel:

@@ -36,18 +36,18 @@ def untouched(name: str, modality: str, fingerprint: str, copy: Path | None = No
     """
     try:
         place = _fetched(name) if copy is None else copy
-        found = catalog.load(name, modality, place=place)
+        backbone = catalog.load(name, modality, place=place)
     except FAILURES as error:  # a name may also be no path at all
         raise BundleError(
             f"backbone {name!r}, which the model was made with, cannot be loaded: {reason(error)}. Tune again, or get "
             "the weights used then."
         ) from error
-    if found.fingerprint != fingerprint:
+    if backbone.fingerprint != fingerprint:
         raise BundleError(
-            f"backbone {name!r} must be the one that the model was made with ({fingerprint}), got {found.fingerprint}. "
-            "Tune again, or get the weights used then."
+            f"backbone {name!r} must be the one that the model was made with ({fingerprint}), got "
+            f"{backbone.fingerprint}. Tune again, or get the weights used then."
         )
-    return found
+    return backbone
 
 
 def _fetched(name: str) -> Path | None:

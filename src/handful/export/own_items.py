@@ -35,15 +35,15 @@ def short_items(items: Sequence[Any], modality: str) -> tuple[Any, ...]:
     if modality == "text":
         some = sorted(dict.fromkeys(item[:_CHARACTERS] for item in items if item.strip()), key=len)
         return tuple(some[:COUNT])
-    found = []
+    short = []
     for item in items:
         try:
-            found.append(_small_picture(item) if modality == "image" else _short_sound(item))
+            short.append(_small_picture(item) if modality == "image" else _short_sound(item))
         except DataError:
             continue
-        if len(found) == COUNT:
+        if len(short) == COUNT:
             break
-    return tuple(found)
+    return tuple(short)
 
 
 def packed(items: Sequence[Any]) -> dict[str, NDArray[Any]]:

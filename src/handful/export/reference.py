@@ -106,12 +106,12 @@ class Reference:
         Returns:
             Positions of other rows; none for a row that was not kept.
         """
-        kept = spread_out(len(self.misfit), len(self.rows))
-        if position not in kept:
+        sampled = spread_out(len(self.misfit), len(self.rows))
+        if position not in sampled:
             return []
-        rows, own = self.rows.astype(np.float32), int(np.searchsorted(kept, position))
+        rows, own = self.rows.astype(np.float32), int(np.searchsorted(sampled, position))
         order = np.argsort(-(rows @ rows[own]), kind="stable")
-        return [int(kept[i]) for i in order if i != own][:count]
+        return [int(sampled[i]) for i in order if i != own][:count]
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """The reference as tensors for a file."""
@@ -142,7 +142,7 @@ class Reference:
         Raises:
             BundleError: one of them cannot be what it must be.
         """
-        width, strata, rows, kept = (
+        width, strata, rows, sampled = (
             tensors[name].shape[axis] if name in tensors and tensors[name].ndim > axis else 0
             for name, axis in (("means", 1), ("means", 0), ("strange", 0), ("rows", 0))
         )
@@ -151,18 +151,18 @@ class Reference:
             "usual": ((2, 2), np.float32),
             "strange": ((rows,), np.float32),
             "misfit": ((rows,), np.float32),
-            "rows": ((kept, width), np.float16),
-            "answered": ((kept,), np.int64),
-            "places": ((kept,), np.int64),
+            "rows": ((sampled, width), np.float16),
+            "answered": ((sampled,), np.int64),
+            "places": ((sampled,), np.int64),
         }
         for name, (shape, kind) in must.items():
-            found = tensors.get(name)
+            tensor = tensors.get(name)
             if (
-                found is None
-                or found.shape != shape
-                or found.dtype != kind
+                tensor is None
+                or tensor.shape != shape
+                or tensor.dtype != kind
                 or 0 in shape
-                or not np.isfinite(found).all()
+                or not np.isfinite(tensor).all()
             ):
                 raise BundleError(
                     f"{where}: {name} must be finite {np.dtype(kind).name} numbers of shape {shape}. "
@@ -175,7 +175,7 @@ class Reference:
             or (tensors["usual"][:, 1] <= 0).any()
             or (tensors["answered"] < 0).any()
             or (tensors["places"] < 0).any()
-            or len(targets) != kept
+            or len(targets) != sampled
             or not task.holds(targets)
         ):
             raise BundleError(f"{where} holds numbers that no training rows can give. Restore it or tune again.")

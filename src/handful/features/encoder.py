@@ -58,14 +58,14 @@ class Encoder(TransformerMixin, BaseEstimator):
             self.fit(items)
         depth = self.backbone_.search_depths[0] if self.depth is None else self.depth
         cache = user_cache() if self.cache else None
-        seen = extract(self.backbone_, list(items), (depth,), cache)
+        features = extract(self.backbone_, list(items), (depth,), cache)
         if cache is not None:
             cache.close()
-        if seen.failed:
-            at, why = next(iter(seen.failed.items()))
+        if features.failed:
+            at, why = next(iter(features.failed.items()))
             name = items[at] if isinstance(items[at], Path) else f"item {at}"
             raise DataError(f"{name} cannot be read: {why}.")
-        return seen.matrices[depth]
+        return features.matrices[depth]
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

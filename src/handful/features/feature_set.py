@@ -64,16 +64,16 @@ def extract_all(
         def report(done: int, total: int, name: str = name) -> None:
             progress(f"looking with {name}", done, total)
 
-        seen = extract(backbone, data.items, backbone.search_depths, cache, report)
-        items.update({(name, depth): x for depth, x in seen.matrices.items()})
-        failed.update(seen.failed)
+        features = extract(backbone, data.items, backbone.search_depths, cache, report)
+        items.update({(name, depth): x for depth, x in features.matrices.items()})
+        failed.update(features.failed)
         if names:
-            seen = extract(backbone, names, backbone.search_depths, cache)
-            named.update({(name, depth): x for depth, x in seen.matrices.items()})
+            features = extract(backbone, names, backbone.search_depths, cache)
+            named.update({(name, depth): x for depth, x in features.matrices.items()})
     cache.close()
-    kept = [i for i in range(len(data)) if i not in failed]
+    readable = [i for i in range(len(data)) if i not in failed]
     depths = {name: tuple(backbone.search_depths) for name, backbone in backbones.items()}
-    return data.without(failed), FeatureSet(items, named, depths).take(kept)
+    return data.without(failed), FeatureSet(items, named, depths).take(readable)
 
 
 def telling_names(classes: Sequence[str], modality: str) -> list[str]:
