@@ -70,7 +70,9 @@ def timed(backbone: Backbone, items: Sequence[Any], truth: np.ndarray, share: fl
     assert kept.cached
     assert not full.cached
     logs = [adapt(way, at, classed(truth), recipe).log[WARM:] for way in (kept, full)]
-    size = sum(part.numel() * part.element_size() for found in kept.kept if found for part in found if part is not None)
+    size = sum(
+        part.numel() * part.element_size() for found in kept.slices if found for part in found if part is not None
+    )
     return [
         {
             "frozen": first,

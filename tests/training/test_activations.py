@@ -49,7 +49,7 @@ def both(backbone, items, depth):
     kept, full = (Activations.of(backbone, [items], depth, most=most) for most in (1 << 30, 0))
     assert kept.cached
     assert not full.cached
-    assert full.kept == [None] * len(items)
+    assert full.slices == [None] * len(items)
     return kept, full
 
 
@@ -102,7 +102,7 @@ def test_real_ones_learn_the_same(real):
 
 def test_nothing_that_is_kept_is_padding(small):
     backbone, items = small
-    for item, (x, mask) in zip(items, Activations.of(backbone, [items], 1).kept, strict=True):
+    for item, (x, mask) in zip(items, Activations.of(backbone, [items], 1).slices, strict=True):
         alone = backbone.run(backbone.prepare([item]), 1)
         assert x.shape == (alone.x.shape if alone.owner is not None else alone.x.shape[1:])
         torch.testing.assert_close(x, alone.x if alone.owner is not None else alone.x[0], **CLOSE)
@@ -150,9 +150,9 @@ def test_versions_of_a_row_are_found_by_number(most):
 def test_activations_that_are_kept_do_not_change_while_a_body_learns(small):
     backbone, items = small
     activations = Activations.of(backbone, [items], 1)
-    before = [x.clone() for x, _ in activations.kept]
+    before = [x.clone() for x, _ in activations.slices]
     learned(activations, 1)
-    assert all(torch.equal(x, was) for (x, _), was in zip(activations.kept, before, strict=True))
+    assert all(torch.equal(x, was) for (x, _), was in zip(activations.slices, before, strict=True))
 
 
 def test_the_limit_is_in_bytes():

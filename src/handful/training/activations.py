@@ -33,7 +33,7 @@ class Activations:
     """V sequences of N items."""
     depth: int
     """After how many blocks."""
-    kept: list[Slice | None] = field(default_factory=list)
+    slices: list[Slice | None] = field(default_factory=list)
     """V · N slices, None where they have to be computed again each time."""
     names: int = 0
     """How many of the items, the last ones, are the names of the classes, in the order of their numbers."""
@@ -64,12 +64,12 @@ class Activations:
         bytes_kept = 0
         for at in batches(backbone, items, range(len(items))):
             for i, found in zip(at, _slices(made._run([items[i] for i in at]), len(at)), strict=True):
-                made.kept[i] = found
+                made.slices[i] = found
                 bytes_kept += sum(part.numel() * part.element_size() for part in found if part is not None)
             if bytes_kept > most:
-                made.kept = [None] * len(items)
+                made.slices = [None] * len(items)
                 break
-            progress(sum(part is not None for part in made.kept), len(items))
+            progress(sum(part is not None for part in made.slices), len(items))
         return made
 
     def __len__(self) -> int:
@@ -82,7 +82,7 @@ class Activations:
             state["versions"] = [range(len(self)) for _ in self.versions]
         if self.backbone.device.type != "cpu":
             state["backbone"] = copy.deepcopy(self.backbone).to("cpu")
-            state["kept"] = _placed(self.kept, torch.device("cpu"))
+            state["slices"] = _placed(self.slices, torch.device("cpu"))
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -90,7 +90,7 @@ class Activations:
         vars(self).update(state)
         device = default_device()
         if device.type != "cpu":
-            self.backbone, self.kept = self.backbone.to(device), _placed(self.kept, device)
+            self.backbone, self.slices = self.backbone.to(device), _placed(self.slices, device)
 
     @property
     def texts(self) -> bool:
@@ -100,7 +100,7 @@ class Activations:
     @property
     def cached(self) -> bool:
         """Whether an update costs only the blocks that move."""
-        return all(part is not None for part in self.kept)
+        return all(part is not None for part in self.slices)
 
     def state(self, rows: Sequence[int], versions: Sequence[int] | None = None, tokens: int | None = None) -> State:
         """The activations of some items as one batch.
@@ -111,7 +111,7 @@ class Activations:
             tokens: how many tokens of a text at most; all by default.
         """
         at = [row + len(self) * version for row, version in zip(rows, versions or [0] * len(rows), strict=True)]
-        found = [self.kept[i] for i in at]
+        found = [self.slices[i] for i in at]
         if any(part is None for part in found):
             flat = [self.versions[i // len(self)][i % len(self)] for i in at]
             return self._first(self._run(flat), tokens)
@@ -129,7 +129,7 @@ class Activations:
         The longest of a group is at most half as long again as the shortest, or so short that padding costs next to
         nothing; where nothing is kept, or nothing is padded, all rows are one group.
         """
-        parts = [self.kept[row] for row in rows]
+        parts = [self.slices[row] for row in rows]
         if any(part is None or part[1] is None or part[1].dim() == 2 for part in parts):
             return [list(range(len(rows)))]
         lengths = [0 if part is None or part[1] is None else len(part[1]) for part in parts]
@@ -180,10 +180,11 @@ class Activations:
             return State(state.x, state.mask, state.owner)
 
 
-def _placed(kept: Sequence[Slice | None], device: torch.device) -> list[Slice | None]:
+def _placed(slices: Sequence[Slice | None], device: torch.device) -> list[Slice | None]:
     """Slices on a device."""
     return [
-        None if part is None else (part[0].to(device), None if part[1] is None else part[1].to(device)) for part in kept
+        None if part is None else (part[0].to(device), None if part[1] is None else part[1].to(device))
+        for part in slices
     ]
 
 

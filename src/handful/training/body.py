@@ -82,10 +82,10 @@ class Body(nn.Module):
     @torch.no_grad()
     def _passed(self) -> list[State]:
         """That batch below the first block and after each."""
-        found = [] if self._example is None else [self._example]
-        for block in self.blocks if found else ():
-            found.append(block(found[-1]))
-        return found
+        states = [] if self._example is None else [self._example]
+        for block in self.blocks if states else ():
+            states.append(block(states[-1]))
+        return states
 
     @property
     def device(self) -> torch.device:

@@ -249,18 +249,18 @@ def _resume(
     try:
         with safe_open(file, framework="pt") as opened:
             about = opened.metadata()
-            found = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  # not a mapping
+            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  # not a mapping
         log, over = [Update(**entry) for entry in json.loads(about["log"])], bool(json.loads(about["over"]))
         if json.loads(about["settings"]) != asdict(settings):
             return [], False
-        if any(found[f"{i}.weight"].shape != weight.shape for i, weight in enumerate(weights)):
+        if any(tensors[f"{i}.weight"].shape != weight.shape for i, weight in enumerate(weights)):
             return [], False
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         logger.warning("%s cannot be read; the training starts anew", file.name)
         return [], False
     for i, weight in enumerate(weights):
-        weight.data.copy_(found[f"{i}.weight"])
-        state = {key.split(".", 1)[1]: value for key, value in found.items() if key.startswith(f"{i}.")}
+        weight.data.copy_(tensors[f"{i}.weight"])
+        state = {key.split(".", 1)[1]: value for key, value in tensors.items() if key.startswith(f"{i}.")}
         state.pop("weight")
         if state:
             optimizer.state[weight] = {

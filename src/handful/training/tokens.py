@@ -137,12 +137,16 @@ def pieces(lengths: Sequence[int], most: int, parts: int = 1) -> list[list[int]]
         The positions in each piece, longest first.
     """
     count = math.ceil(len(lengths) / min(parts, len(lengths)))
-    found: list[list[int]] = []
+    micro_batches: list[list[int]] = []
     for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if not found or len(found[-1]) == count or (len(found[-1]) + 1) * lengths[found[-1][0]] > most:
-            found.append([])
-        found[-1].append(i)
-    return found
+        if (
+            not micro_batches
+            or len(micro_batches[-1]) == count
+            or (len(micro_batches[-1]) + 1) * lengths[micro_batches[-1][0]] > most
+        ):
+            micro_batches.append([])
+        micro_batches[-1].append(i)
+    return micro_batches
 
 
 def asked_batch(activations: Activations, tokens: Sequence[Tokens], rows: NDArray[np.int64]) -> Batch:
