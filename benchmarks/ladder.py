@@ -80,17 +80,17 @@ class Looked:
     """Whose blocks run."""
     data: Dataset
     """The rows."""
-    kept: dict[tuple[int, int], tuple[Activations, float]] = field(default_factory=dict)
+    activations: dict[tuple[int, int], tuple[Activations, float]] = field(default_factory=dict)
     """Depth and augmented versions → activations, and the seconds that they took."""
 
     def ready(self, recipe: Recipe) -> tuple[Activations, float]:
         """What a recipe learns from."""
         key = (recipe.first(self.backbone), recipe.versions)
-        if key not in self.kept:
+        if key not in self.activations:
             start = time.perf_counter()
             found = activations_for(self.backbone, self.data.items, self.data.classes, recipe)
-            self.kept[key] = (found, time.perf_counter() - start)
-        return self.kept[key]
+            self.activations[key] = (found, time.perf_counter() - start)
+        return self.activations[key]
 
     def features(self, body: Body, recipe: Recipe) -> np.ndarray:
         """What a body sees in all rows as they are, (N, D)."""

@@ -58,15 +58,15 @@ class Training:
     @classmethod
     def of(cls, rung: Rung) -> Training:
         """The part of a rung that a report shows."""
-        curves = tuple(tuple(update.loss for update in curve) for curve in rung.found.curves)
+        curves = tuple(tuple(update.loss for update in curve) for curve in rung.cross_fit.curves)
         return cls(
             rung.name,
             curves,
-            rung.found.train,
-            rung.found.held,
-            rung.found.moved,
+            rung.cross_fit.train,
+            rung.cross_fit.held,
+            rung.cross_fit.moved,
             rung.decided.passed,
-            rung.found.scale,
+            rung.cross_fit.scale,
         )
 
 

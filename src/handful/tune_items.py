@@ -81,11 +81,11 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
     # The names of classes that only test rows have are left out: there is nothing to learn them from.
     named = [i for i, name in enumerate(data.classes) if name in set(learning.classes)]
 
-    seen = sight.take(train).take_classes(named)
+    train_features = sight.take(train).take_classes(named)
     targets = task.read(learning.labels or (), learning.source)
     with budget.stage("select"):
         terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, partial(progress, "comparing heads"))
-        frozen = run_frozen(targets, learning, seen, terms)
+        frozen = run_frozen(targets, learning, train_features, terms)
     base = frozen.model.view.backbones[0]
     with budget.stage("train"):
         wanted = [name for name in plan.strategies if name in MOVERS]
@@ -95,9 +95,9 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
         )  # fmt: skip
         above = run_ladder(learning, backbones[base], frozen, above_terms)
     with budget.stage("curve"):
-        curve = forecast(frozen, seen, generator(plan.seed, "curve"))
+        curve = forecast(frozen, train_features, generator(plan.seed, "curve"))
     with budget.stage("fit"):
-        model = packed_winner(above, frozen, learning, seen, backbones)
+        model = packed_winner(above, frozen, learning, train_features, backbones)
         tested = _test(model, data.take(test), sight.take(test), plan) if test else None
         whole = frozen.whole if above.whole is None else above.whole
         chosen = frozen.arm if above.chosen is None else above.chosen.name
@@ -109,7 +109,7 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
     scores = scores if tested is None else scores.tested(tested, len(test))
     model = with_reference(model, frozen, whole, backbones, learning.items if plan.carry_items else ())
     answers = task.held_out(whole, targets, frozen.rows.positions)
-    notes = [f"{len(frozen.found.outcomes)} settings were compared on the same folds.", *above.notes]
+    notes = [f"{len(frozen.search.outcomes)} settings were compared on the same folds.", *above.notes]
     # What changes and hidden parts do to answers is told to the percent, for which rounded products will do.
     with budget.stage("checks"), mixed_precision_of(backbones[base]):
         scores = replace(scores, slices=slices_of(learning, whole, frozen.rows, plan.seed))

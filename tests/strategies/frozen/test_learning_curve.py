@@ -30,7 +30,7 @@ def searched(labels, seed=0, apart=2.0, strategies=QUICK, names=False):
 
 def test_sizes_are_parts_of_what_a_fold_leaves():
     frozen, sight = searched(["a", "b"] * 30)
-    sizes, right = learning_curve(frozen.found, sight, np.random.default_rng(0))
+    sizes, right = learning_curve(frozen.search, sight, np.random.default_rng(0))
     np.testing.assert_allclose(sizes, [12, 24, 48], rtol=0.1)
     assert right.shape == (3, 60)
     assert ((right >= 0) & (right <= 1)).all()
@@ -39,9 +39,9 @@ def test_sizes_are_parts_of_what_a_fold_leaves():
 def test_one_fit_is_read_at_a_time():
     """All fits of all rows for all classes at once would be 30 tables."""
     frozen, sight = searched([f"class {i}" for i in range(16)] * 20)
-    learning_curve(frozen.found, sight, np.random.default_rng(0))
+    learning_curve(frozen.search, sight, np.random.default_rng(0))
     tracemalloc.start()
-    learning_curve(frozen.found, sight, np.random.default_rng(0))
+    learning_curve(frozen.search, sight, np.random.default_rng(0))
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 4 * 90 * 8 * 320 * 16
@@ -49,20 +49,20 @@ def test_one_fit_is_read_at_a_time():
 
 def test_more_rows_are_better_where_there_is_something_to_learn():
     frozen, sight = searched(["a", "b", "c", "d"] * 25)
-    _, right = learning_curve(frozen.found, sight, np.random.default_rng(0))
+    _, right = learning_curve(frozen.search, sight, np.random.default_rng(0))
     assert right.mean(1)[2] > right.mean(1)[0] + 0.03
 
 
 def test_rows_are_answered_by_fits_that_did_not_see_them():
     """On noise a curve that peeked would rise to 1."""
     frozen, sight = searched(["a", "b"] * 40, apart=0)
-    _, right = learning_curve(frozen.found, sight, np.random.default_rng(0))
+    _, right = learning_curve(frozen.search, sight, np.random.default_rng(0))
     assert right.mean(1).max() < 0.75
 
 
 def test_a_class_of_two_rows_is_never_without_one():
     frozen, sight = searched(["a"] * 30 + ["b"] * 2)
-    sizes, right = learning_curve(frozen.found, sight, np.random.default_rng(0))
+    sizes, right = learning_curve(frozen.search, sight, np.random.default_rng(0))
     assert np.isfinite(right).all()
     assert sizes[0] >= 2
 
@@ -70,7 +70,7 @@ def test_a_class_of_two_rows_is_never_without_one():
 @pytest.mark.parametrize("strategies", [("zero-shot",), ("zero-shot", *QUICK)])
 def test_label_names_take_part(strategies):
     frozen, sight = searched(["ants", "bees"] * 15, strategies=strategies, names=True)
-    _, right = learning_curve(frozen.found, sight, np.random.default_rng(0))
+    _, right = learning_curve(frozen.search, sight, np.random.default_rng(0))
     assert right[2].mean() > 0.8
     if strategies == ("zero-shot",):  # it learns nothing from rows
         np.testing.assert_allclose(right[0], right[2])
@@ -79,11 +79,11 @@ def test_label_names_take_part(strategies):
 def test_many_rows_are_asked_once(monkeypatch):
     monkeypatch.setattr(module, "MANY", 20)
     frozen, sight = searched(["a", "b"] * 20)
-    _, right = learning_curve(frozen.found, sight, np.random.default_rng(0))
+    _, right = learning_curve(frozen.search, sight, np.random.default_rng(0))
     assert set(np.unique(right)) <= {0, 1}
 
 
 def test_the_same_dice_give_the_same_curve():
     frozen, sight = searched(["a", "b"] * 20)
-    first, second = (learning_curve(frozen.found, sight, np.random.default_rng(3)) for _ in range(2))
+    first, second = (learning_curve(frozen.search, sight, np.random.default_rng(3)) for _ in range(2))
     np.testing.assert_array_equal(first[1], second[1])

@@ -65,7 +65,7 @@ def test_rows_with_the_same_content_share_a_fold():
     data, sight = seen(40, 2)
     items = [f"Text  {i // 2}" if i % 2 else f"text {i // 2}" for i in range(40)]
     data = Dataset(items, "text", data.labels, source="t.csv")
-    folds = climbed(data, sight).found.folds
+    folds = climbed(data, sight).search.folds
     assert (folds[:, ::2] == folds[:, 1::2]).all()
 
 
@@ -75,7 +75,7 @@ def test_rows_of_a_group_share_a_fold_even_where_repeats_join_groups():
     items = list(data.items)
     items[39] = items[0]  # joins the first group to the last
     data = Dataset(items, "text", data.labels, tuple(groups), source="t.csv")
-    folds = climbed(data, sight).found.folds
+    folds = climbed(data, sight).search.folds
     assert all(len(set(folds[r, i : i + 4])) == 1 for r in range(len(folds)) for i in range(0, 40, 4))
     assert (folds[:, 0] == folds[:, 39]).all()
 

@@ -118,8 +118,8 @@ def test_a_training_whose_answers_grow_beyond_the_chosen_ones_is_stopped(toy, mo
 @pytest.mark.parametrize(
     ("alarm", "said"),
     [
-        (Alarm(seen=[-0.3, -0.2]), ""),
-        (Alarm(seen=[-0.2, -0.3]), "the chosen answers themselves became less likely, by 0.30 nats per token"),
+        (Alarm(gained=[-0.3, -0.2]), ""),
+        (Alarm(gained=[-0.2, -0.3]), "the chosen answers themselves became less likely, by 0.30 nats per token"),
         (Alarm(forgot=[Estimate(0.9, 0.4, 1.4)]), ""),
         (Alarm(forgot=[Estimate(0.9, 0.6, 1.2)]), "the loss on general questions rose by 0.90 nats per token"),
         (Alarm(grown=[Estimate(1.0, 0.2, 1.8)]), ""),

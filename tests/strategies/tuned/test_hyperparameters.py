@@ -39,7 +39,7 @@ def fit(right: float):
 def test_the_worse_half_is_given_up_early():
     race = Race()
     found = [race.run(SupCon(learning_rate=right), fit(right), losses) for right in (0.7, 0.9, 0.6, 0.95, 0.8)]
-    assert [trial.found is not None for trial in found] == [True, True, False, True, False]
+    assert [trial.cross_fit is not None for trial in found] == [True, True, False, True, False]
     assert [trial.folds for trial in found] == [3, 3, 2, 3, 3]  # the last one after the third fold
     assert race.finished() == [found[0], found[1], found[3]]
 
@@ -51,9 +51,9 @@ def test_a_trial_that_fails_counts_and_stops_nothing(kind):
 
     race = Race()
     trial = race.run(SupCon(), run, losses)
-    assert (trial.loss, trial.folds, trial.found) == (np.inf, 0, None)
+    assert (trial.loss, trial.folds, trial.cross_fit) == (np.inf, 0, None)
     assert trial.record()["loss"] is None
-    assert race.run(SupCon(), fit(0.9), losses).found is not None
+    assert race.run(SupCon(), fit(0.9), losses).cross_fit is not None
 
 
 def test_what_is_near_differs_from_the_start_in_one_or_two_options():

@@ -86,8 +86,8 @@ def test_where_moving_weights_helps_it_is_chosen_and_fitted_on_all_rows(helpful)
     np.testing.assert_allclose(found.whole.sum(2), 1)
     assert len(found.final.log) == rung.strategy.updates
     assert [arm.name for arm in found.arms] == [*(arm.name for arm in helpful.frozen.arms), "contrastive"]
-    folds = len(rung.found.curves)
-    assert found.arms[-1].setting["names of classes"] == f"learned from in {rung.found.named} of {folds} folds"
+    folds = len(rung.cross_fit.curves)
+    assert found.arms[-1].setting["names of classes"] == f"learned from in {rung.cross_fit.named} of {folds} folds"
     assert re.fullmatch(
         r"contrastive replaces the arm below: the held-out loss is \d\.\d\d lower "
         r"\(gain \+\d\.\d\d to \+\d\.\d\d\), and with what it did on other sets the chance that it helps is 100%\.",

@@ -41,29 +41,29 @@ def forecast(frozen: Frozen, sight: FeatureSet, rng: np.random.Generator) -> Cur
         rng: decides which rows are learned from.
     """
     targets, metric = frozen.rows.targets, frozen.rows.targets.task.headline
-    sizes, scores = learning_curve(frozen.found, sight, rng)
+    sizes, scores = learning_curve(frozen.search, sight, rng)
     now, needs = metric.of(frozen.whole, targets).value, targets.task.needs(frozen.whole, targets)
     return curve_of(sizes.tolist(), [ratio(metric, some) for some in scores], now, needs, frozen.rows.groups)
 
 
-def learning_curve(found: Search, sight: FeatureSet, rng: np.random.Generator) -> tuple[Scores, Scores]:
+def learning_curve(search: Search, sight: FeatureSet, rng: np.random.Generator) -> tuple[Scores, Scores]:
     """Answer every row by models that learned from a quarter, a half and all of the rows outside its fold.
 
     A larger part holds the smaller one of the same draw, and every stratum keeps its share, and one row at least. The
     setting is the one that all rows chose, so that levels are a little high; slopes are what the curve is for.
 
     Args:
-        found: all settings on the same folds.
+        search: all settings on the same folds.
         sight: features of the N rows and of the names of the classes.
         rng: decides which rows are learned from.
 
     Returns:
         (J,) mean numbers of rows learned from, and (J, N) the headline score of each row, mean over draws.
     """
-    task, targets, count = found.targets.task, found.targets, len(found.targets)
+    task, targets, count = search.targets.task, search.targets, len(search.targets)
     few = count <= MANY
-    members = found.members(range(len(found.settings)))[: _MEMBERS if few else 1]
-    repeats = [found.folds[d % len(found.folds)] for d in range(DRAWS if few else 1)]
+    members = search.members(range(len(search.settings)))[: _MEMBERS if few else 1]
+    repeats = [search.folds[d % len(search.folds)] for d in range(DRAWS if few else 1)]
     weights = np.stack([_parts(fold, task.strata(targets), rng) for fold in repeats])  # (S, F, J, N)
     fits = weights.reshape(-1, count)
     design = task.design(targets)

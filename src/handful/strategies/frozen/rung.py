@@ -57,7 +57,7 @@ class Few:
 class Frozen:
     """The outcome of rung 0."""
 
-    found: Search
+    search: Search
     """Every setting on the same folds."""
     arm: str
     """What the model is called in the scores: ``ensemble``, or the one family of heads that was asked for."""
@@ -139,19 +139,19 @@ def run_frozen(targets: Targets, data: Dataset, sight: FeatureSet, terms: Search
     grid, repeats = affordable(heads, tuple(views), shape, protocol, allowed, alone)
     protocol = replace(protocol, repeats=repeats)
     folds = draw_folds(protocol, task.shares(targets), groups, generator(terms.seed, "folds"))
-    found = search(targets, views, names, folds, grid, terms.engine, terms.progress)
+    searched = search(targets, views, names, folds, grid, terms.engine, terms.progress)
 
     def again() -> tuple[str, Search]:
         few = protocol.fewest
         dealt = draw_folds(few, task.shares(targets), groups, generator(terms.seed, "few folds"))
         return few.name, search(targets, views, names, dealt, grid, terms.engine)
 
-    model = pooled(found.members(range(len(found.settings))), sight.items, sight.names, design)
-    families, arms = list(dict.fromkeys(setting.arm for setting in found.settings)), _every(found)
+    model = pooled(searched.members(range(len(searched.settings))), sight.items, sight.names, design)
+    families, arms = list(dict.fromkeys(setting.arm for setting in searched.settings)), _every(searched)
     arm = families[0] if len(families) == 1 else ENSEMBLE
     independent = len(np.unique(groups)) == len(groups)
     return Frozen(
-        found=found,
+        search=searched,
         arm=arm,
         model=model,
         whole=next(held.outputs for held in arms if held.name == arm),
@@ -188,21 +188,21 @@ def _reference(targets: Targets, repeats: int) -> Held:
     return Held(targets.task.reference.name, np.broadcast_to(constant, (repeats, len(targets), len(constant))))
 
 
-def _every(found: Search) -> list[Held]:
+def _every(searched: Search) -> list[Held]:
     """One arm per family of heads, one per way to look where there are several, and one that pools all heads."""
     by_head: dict[str, list[int]] = {}
     by_backbone: dict[str, list[int]] = {}
-    for q, setting in enumerate(found.settings):
+    for q, setting in enumerate(searched.settings):
         by_head.setdefault(setting.arm, []).append(q)
         look = setting.view.backbones[0] if len(setting.view.backbones) == 1 else "joined"
         by_backbone.setdefault(look, []).append(q)
     arms = {**by_head, **(by_backbone if len(by_backbone) > 1 else {})}
     if len(by_head) > 1:
-        arms[ENSEMBLE] = list(range(len(found.settings)))
+        arms[ENSEMBLE] = list(range(len(searched.settings)))
     return [
         Held(
-            name, found.nested(at), seconds=sum(found.outcomes[q].seconds for q in at),
-            setting=describe(found.members(at)),
+            name, searched.nested(at), seconds=sum(searched.outcomes[q].seconds for q in at),
+            setting=describe(searched.members(at)),
         )
         for name, at in arms.items()
     ]  # fmt: skip

@@ -180,7 +180,7 @@ def _with_invented(
     Returns:
         The tokens of all rows, and for each fold, None for the last, where those are that were made up for it.
     """
-    found, more = list(stage.tokens), dict[int | None, list[int]]()
+    tokens, more = list(stage.tokens), dict[int | None, list[int]]()
     tried, left_out = 0, Counter[str]()
     for fold in (*range(stage.used), None) if recipe.invents else ():
         rows = [row for row, at in zip(stage.rows, stage.folds, strict=True) if at != fold]
@@ -188,8 +188,8 @@ def _with_invented(
         stage.terms.say("making up rows", stage.used if fold is None else fold, stage.used + 1)
         tried, left_out = tried + made.tried, left_out + Counter(dict(made.left_out))
         if made.rows:
-            more[fold] = list(range(len(found), len(found) + len(made.rows)))
-            found += tokens_of(made.rows, stage.backbone.chat, stage.backbone.context, None)
+            more[fold] = list(range(len(tokens), len(tokens) + len(made.rows)))
+            tokens += tokens_of(made.rows, stage.backbone.chat, stage.backbone.context, None)
     if recipe.invents:
         why = "; ".join(f"{count} {reason}" for reason, count in left_out.most_common())
         notes.append(
@@ -197,7 +197,7 @@ def _with_invented(
             + (f", left out: {why}." if why else ".")
             + ("" if more else f" {recipe.name} was not tried.")
         )
-    return found, more
+    return tokens, more
 
 
 def _finished(stage: Stage, tried: _Tried, notes: list[str]) -> tuple[TunedLanguage, Estimate]:

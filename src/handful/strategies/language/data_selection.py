@@ -78,15 +78,15 @@ def covering(
     Returns:
         (n,) positions, the most useful first.
     """
-    kept = np.array([i for i in range(len(alike)) if i not in last], np.int64)
-    near, counts = alike[np.ix_(kept, kept)], weight[kept]
-    covered, found = np.zeros(len(kept)), list[int]()
-    while len(found) < min(n, len(kept)):
+    candidates = np.array([i for i in range(len(alike)) if i not in last], np.int64)
+    near, counts = alike[np.ix_(candidates, candidates)], weight[candidates]
+    covered, chosen = np.zeros(len(candidates)), list[int]()
+    while len(chosen) < min(n, len(candidates)):
         gains = counts @ np.maximum(near - covered[:, None], 0.0)  # (K,)
-        gains[found] = -1.0
-        found.append(int(gains.argmax()))
-        covered = np.maximum(covered, near[:, found[-1]])
-    picked = kept[np.array(found, np.int64)]
+        gains[chosen] = -1.0
+        chosen.append(int(gains.argmax()))
+        covered = np.maximum(covered, near[:, chosen[-1]])
+    picked = candidates[np.array(chosen, np.int64)]
     return np.concatenate([picked, np.array(sorted(last), np.int64)[: n - len(picked)]])
 
 

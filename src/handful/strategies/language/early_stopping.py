@@ -44,7 +44,7 @@ class Alarm:
     """Nats per token by which the loss on general questions may rise, beyond doubt."""
     grows: float = 0.5
     """By what share answers may be longer than both before and the chosen ones, beyond doubt."""
-    seen: list[float] = field(default_factory=list)
+    gained: list[float] = field(default_factory=list)
     """Nats per token that chosen answers had gained, each time somebody looked."""
     forgot: list[Estimate] = field(default_factory=list)
     """What was forgotten, each time somebody asked."""
@@ -56,14 +56,16 @@ class Alarm:
     @property
     def reasons(self) -> list[str]:
         """What went wrong, in words."""
-        found = []
-        if self.seen and self.seen[-1] < -self.limit:
-            found.append(f"the chosen answers themselves became less likely, by {-self.seen[-1]:.2f} nats per token")
+        reasons = []
+        if self.gained and self.gained[-1] < -self.limit:
+            reasons.append(
+                f"the chosen answers themselves became less likely, by {-self.gained[-1]:.2f} nats per token"
+            )
         if self.forgot and self.forgot[-1].low > self.forgets:
-            found.append(f"the loss on general questions rose by {self.forgot[-1].value:.2f} nats per token")
+            reasons.append(f"the loss on general questions rose by {self.forgot[-1].value:.2f} nats per token")
         if self.grown and self.grown[-1].low > self.grows:
-            found.append(f"answers grew longer than the chosen ones are, by {self.grown[-1].value:.0%}")
-        return found
+            reasons.append(f"answers grew longer than the chosen ones are, by {self.grown[-1].value:.0%}")
+        return reasons
 
     @property
     def rang(self) -> bool:
@@ -116,7 +118,7 @@ class Guard:
 
         def look(update: Update, body: TokenBody) -> bool:
             if (update.number + 1) % _LOOK == 0:
-                alarm.seen.append(chosen_gain(body, some, update.number // _LOOK))
+                alarm.gained.append(chosen_gain(body, some, update.number // _LOOK))
             if update.number + 1 in asks:
                 now = self.backbone.with_top(list(body.blocks))
                 assert isinstance(now, LanguageBackbone)

@@ -63,13 +63,13 @@ class LanguageEstimator(BaseEstimator):
 
     def _start(self, rows: Sequence[Conversation]) -> LanguageBackbone:
         """The model as it is, and how long answers may get."""
-        found = self.backbone
-        if not isinstance(found, LanguageBackbone):
-            name = catalog.defaults("language")[0] if found == "auto" else str(found)
-            found = catalog.load(name, "language").to(default_device())
-        assert isinstance(found, LanguageBackbone)
-        self.longest_ = found.room(rows)
-        return found
+        backbone = self.backbone
+        if not isinstance(backbone, LanguageBackbone):
+            name = catalog.defaults("language")[0] if backbone == "auto" else str(backbone)
+            backbone = catalog.load(name, "language").to(default_device())
+        assert isinstance(backbone, LanguageBackbone)
+        self.longest_ = backbone.room(rows)
+        return backbone
 
 
 @dataclass

@@ -93,13 +93,13 @@ class Examples:
         if self._vectors is None:
             return np.arange(count)
         near = (self._vectors @ self._vectors.T).toarray()  # (N, N)
-        found = [int(near.sum(1).argmax())]
-        nearest = near[:, found[0]].copy()
-        while len(found) < count:
-            nearest[found[-1]] = np.inf
-            found.append(int(nearest.argmin()))
-            nearest = np.maximum(nearest, near[:, found[-1]])
-        return np.array(found)
+        picked = [int(near.sum(1).argmax())]
+        nearest = near[:, picked[0]].copy()
+        while len(picked) < count:
+            nearest[picked[-1]] = np.inf
+            picked.append(int(nearest.argmin()))
+            nearest = np.maximum(nearest, near[:, picked[-1]])
+        return np.array(picked)
 
 
 def best_count(

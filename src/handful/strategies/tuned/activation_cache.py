@@ -21,15 +21,15 @@ class ActivationCache:
     """The rows."""
     backbone: Backbone
     """Whose blocks run."""
-    kept: dict[tuple[int, int, bool], Activations] = field(default_factory=dict)
+    activations: dict[tuple[int, int, bool], Activations] = field(default_factory=dict)
     """(frozen blocks, augmented versions, whether strongly changed) → what they gave."""
 
     def of(self, recipe: Recipe) -> Activations:
         """The activations that a recipe starts from."""
         key = (recipe.first(self.backbone), recipe.versions, recipe.strong_augment)
-        if key not in self.kept:
-            self.kept[key] = activations_for(self.backbone, self.data.items, self.data.classes, recipe)
-        return self.kept[key]
+        if key not in self.activations:
+            self.activations[key] = activations_for(self.backbone, self.data.items, self.data.classes, recipe)
+        return self.activations[key]
 
 
 def activations_for(backbone: Backbone, items: Sequence[Any], classes: Sequence[str], recipe: Recipe) -> Activations:

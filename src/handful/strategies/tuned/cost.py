@@ -67,11 +67,11 @@ def offers(
         The offers, and what was left out and why, one sentence each.
     """
     notes: list[str] = []
-    found: list[Offer] = []
+    offers_made: list[Offer] = []
     if budget <= 0:
-        return found, ["Weights stay as they are: the budget leaves no time to move them."] if named else notes
+        return offers_made, ["Weights stay as they are: the budget leaves no time to move them."] if named else notes
     if shelf.data.pairs:
-        return found, ["Weights stay as they are: what moves them reads one text, got pairs."] if named else notes
+        return offers_made, ["Weights stay as they are: what moves them reads one text, got pairs."] if named else notes
     targets = frozen.rows.targets
     score = targets.task.headline.of(frozen.whole[:1], targets)
     errors = len(targets) * (1 - score.value) if targets.task.headline.scale.percent else 0.0
@@ -98,10 +98,10 @@ def offers(
         except HandfulError as error:
             notes.append(f"{name} failed and was given up: {error}")
             continue
-        found.append(Offer(strategy, seconds, fits, worth, prior))
+        offers_made.append(Offer(strategy, seconds, fits, worth, prior))
     # Not by the measured time: a resumed run must try them in the same order.
-    found.sort(key=lambda offer: -offer.worth)
-    return found, notes
+    offers_made.sort(key=lambda offer: -offer.worth)
+    return offers_made, notes
 
 
 def _measured(activations: Activations, targets: Targets, recipe: Recipe) -> float:

@@ -259,14 +259,16 @@ def swept(
     Returns:
         Rate → loss, infinite where the training ran away.
     """
-    found = {}
+    losses = {}
     for rate in rates:
         settings = replace(recipe.settings, rate=rate, updates=updates, schedule="constant")
         try:
-            found[rate] = _once(activations, rows, targets, replace(recipe, settings=settings, batch=_ALL)).log[-1].loss
+            losses[rate] = (
+                _once(activations, rows, targets, replace(recipe, settings=settings, batch=_ALL)).log[-1].loss
+            )
         except TrainingError:
-            found[rate] = math.inf
-    return found
+            losses[rate] = math.inf
+    return losses
 
 
 def at_best_rate(activations: Activations, rows: NDArray[np.int64], targets: Targets, recipe: Recipe) -> Recipe:

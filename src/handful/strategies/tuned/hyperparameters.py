@@ -31,7 +31,7 @@ class Trial:
     ran out."""
     folds: int
     """How many folds were run."""
-    found: CrossFit | None
+    cross_fit: CrossFit | None
     """The held-out answers, where all folds were run."""
 
     def record(self) -> dict[str, Any]:
@@ -63,29 +63,29 @@ class Race:
             fit: runs it fold by fold, asking after each whether to go on.
             losses_of: (N, K) held-out answers → (N,) what they cost.
         """
-        seen = (np.inf, 0)
+        latest = (np.inf, 0)
 
         def go_on(done: int, losses: NDArray[np.float64]) -> bool:
-            nonlocal seen
-            seen = (float(losses.mean()), done)
+            nonlocal latest
+            latest = (float(losses.mean()), done)
             others = self._reached.setdefault(done, [])
-            others.append(seen[0])
-            return seen[0] <= float(np.median(others))
+            others.append(latest[0])
+            return latest[0] <= float(np.median(others))
 
         try:
-            found = fit(strategy, go_on)
+            cross_fit = fit(strategy, go_on)
         except (TrainingError, MachineError):  # it ran away, or took more memory than there is
-            trial = Trial(strategy, np.inf, seen[1], None)
+            trial = Trial(strategy, np.inf, latest[1], None)
         else:
-            loss = seen[0] if found is None else float(losses_of(found.outputs).mean())
-            folds = seen[1] if found is None else len(found.curves)
-            trial = Trial(strategy, loss, folds, found)
+            loss = latest[0] if cross_fit is None else float(losses_of(cross_fit.outputs).mean())
+            folds = latest[1] if cross_fit is None else len(cross_fit.curves)
+            trial = Trial(strategy, loss, folds, cross_fit)
         self.trials.append(trial)
         return trial
 
     def finished(self) -> list[Trial]:
         """The trials of which all folds were run."""
-        return [trial for trial in self.trials if trial.found is not None]
+        return [trial for trial in self.trials if trial.cross_fit is not None]
 
 
 def near(strategy: Tuned) -> Iterator[Tuned]:

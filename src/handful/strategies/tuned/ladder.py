@@ -41,7 +41,7 @@ class Rung:
     """How the arm is called."""
     strategy: Tuned
     """What was tried."""
-    found: CrossFit
+    cross_fit: CrossFit
     """Its own held-out answers."""
     outputs: NDArray[np.float64]
     """(N, K) held-out answers of the frozen model and this one pooled: what would be shipped."""
@@ -172,7 +172,7 @@ def shipped(rung: Rung, frozen: Frozen, base: str, depth: int, seen: Matrix) -> 
     """
     part = base + MOVED, depth
     head = fitted(seen, frozen.rows.targets, rung.strategy.recipe().penalty)
-    coef, intercept = (rung.found.sharpness * part for part in head)
+    coef, intercept = (rung.cross_fit.sharpness * part for part in head)
     tuned = Linear.of(View((part,)), {part: seen}, coef, intercept)
     return pooled_with(frozen.model, tuned, rung.share)
 
@@ -280,13 +280,13 @@ def _race(
     finished = race.finished()
     if not finished:
         return None, tuple(race.trials)
-    answers = [trial.found.outputs for trial in finished if trial.found is not None]
+    answers = [trial.cross_fit.outputs for trial in finished if trial.cross_fit is not None]
     at, whole = composed(answers, rows.targets, folds)
     best = finished[at]
-    assert best.found is not None
+    assert best.cross_fit is not None
     # What is known is about a strategy with its own settings: others are judged by the rows alone.
     name = f"{best.strategy.name}, searched"
-    return _faced(name, best.strategy, best.found, whole, frozen, below, None), tuple(race.trials)
+    return _faced(name, best.strategy, best.cross_fit, whole, frozen, below, None), tuple(race.trials)
 
 
 def _file(terms: Terms, name: str, part: str) -> Path | None:
@@ -315,14 +315,14 @@ def _judged(rung: Rung) -> str:
 
 
 def _arm(rung: Rung) -> Held:
-    strategy, told = rung.strategy, rung.found.scale.told
+    strategy, told = rung.strategy, rung.cross_fit.scale.told
     setting = {
-        "weights moved": f"{rung.found.moved:,}",
+        "weights moved": f"{rung.cross_fit.moved:,}",
         "updates": strategy.updates,
         "rate": strategy.learning_rate,
         "share of the way": f"{strategy.wise_alpha:.0%}",
-        "names of classes": f"learned from in {rung.found.named} of {len(rung.found.curves)} folds",
-        "on rows learned from": told(rung.found.train),
-        "on held-out rows": told(rung.found.held),
+        "names of classes": f"learned from in {rung.cross_fit.named} of {len(rung.cross_fit.curves)} folds",
+        "on rows learned from": told(rung.cross_fit.train),
+        "on held-out rows": told(rung.cross_fit.held),
     }
-    return Held(rung.name, rung.outputs[None], 1, rung.found.seconds, setting, _judged(rung), rung.outputs[None])
+    return Held(rung.name, rung.outputs[None], 1, rung.cross_fit.seconds, setting, _judged(rung), rung.outputs[None])

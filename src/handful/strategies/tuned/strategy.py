@@ -160,10 +160,10 @@ class Tuned(ClassifierMixin, BaseEstimator):
     def _modality(self, items: Sequence[Any]) -> str:
         if isinstance(self.backbone, Backbone):
             return self.backbone.modality
-        found = kind_of(items)
-        if found not in ("text", "image", "sound"):
-            raise DataError(f"items must be texts, pictures or sounds, all of one kind, got {found or 'none'}.")
-        return found
+        modality = kind_of(items)
+        if modality not in ("text", "image", "sound"):
+            raise DataError(f"items must be texts, pictures or sounds, all of one kind, got {modality or 'none'}.")
+        return modality
 
     def _backbone(self, items: Sequence[Any]) -> Backbone:
         if isinstance(self.backbone, Backbone):
