@@ -58,13 +58,13 @@ def check(
 
     from handful.monitoring.check import check as compared
 
-    found = compared(run, source, label=label, input=input, seed=seed, tell=_say)
+    checkup = compared(run, source, label=label, input=input, seed=seed, tell=_say)
     if json:
-        put_json(found.as_dict())
-    put_line(found.sentence, sys.stderr if json else sys.stdout)
-    if found.furthest and found.verdict != "as promised" and not json:
-        put(f"rows that differ most: {', '.join(map(str, found.furthest[:10]))}")
-    if found.needs_attention:
+        put_json(checkup.as_dict())
+    put_line(checkup.sentence, sys.stderr if json else sys.stdout)
+    if checkup.furthest and checkup.verdict != "as promised" and not json:
+        put(f"rows that differ most: {', '.join(map(str, checkup.furthest[:10]))}")
+    if checkup.needs_attention:
         sys.stdout.flush()
         sys.exit(ATTENTION)
 

@@ -28,7 +28,7 @@ class Mark:
     """Where it begins, as a share of the whole: across and down for pictures, along otherwise."""
     end: tuple[float, ...]
     """Where it ends."""
-    told: str
+    fall: str
     """The fall with its sign, in points of 100 or in the unit of the answer."""
 
     @property
@@ -80,8 +80,8 @@ def _mark(part: Carried, strongest: float, task: HeadTask) -> Mark:
     strong = abs(points) >= _LEAST
     share = abs(part.weight) / strongest if strong else 0.0
     text = words.printable(part.part.name)
-    told = task.told_mark(part.weight).replace("-", "\N{MINUS SIGN}")
-    return Mark(text, points if strong else 0, round(share, 2), part.part.start, part.part.end, told)
+    fall = task.told_mark(part.weight).replace("-", "\N{MINUS SIGN}")
+    return Mark(text, points if strong else 0, round(share, 2), part.part.start, part.part.end, fall)
 
 
 def _place(mark: Mark) -> tuple[float, ...]:

@@ -111,13 +111,13 @@ def setting(options: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     return [(name.replace("_", " "), option(found)) for name, found in (options or {}).items() if found is not None]
 
 
-def option(found: Any) -> str:
+def option(option_value: Any) -> str:
     """The value of an option as a reader would write it."""
-    if isinstance(found, float):
-        return f"{found:g}"
-    if isinstance(found, list | tuple):
-        return ", ".join(option(part) for part in found)
-    return "–" if found in (None, "") else str(found)
+    if isinstance(option_value, float):
+        return f"{option_value:g}"
+    if isinstance(option_value, list | tuple):
+        return ", ".join(option(part) for part in option_value)
+    return "–" if option_value in (None, "") else str(option_value)
 
 
 def printable(text: str) -> str:

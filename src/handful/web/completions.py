@@ -80,13 +80,13 @@ class _Answer:
     """When it was asked for, in seconds since 1970."""
     reply: Reply
     """The answer itself."""
-    told: Told
+    pieces: Told
     """Its pieces up to the first stop."""
 
     @property
     def reason(self) -> str:
         """Why it is over: it ended, or reached the most tokens."""
-        return "stop" if self.told.stopped or self.reply.ended else "length"
+        return "stop" if self.pieces.stopped or self.reply.ended else "length"
 
     @property
     def usage(self) -> dict[str, int]:
@@ -124,8 +124,8 @@ class _Service:
         usual = replace(self._usual, seed=next(self._seeds))
         question = read_question(await _body(request), self.name, usual)
         reply = await run_in_threadpool(self._reply, question)
-        told = Told(reply, question.stops)
-        answer = _Answer(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), reply, told)
+        pieces = Told(reply, question.stops)
+        answer = _Answer(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), reply, pieces)
         if question.stream:
             return _Events(
                 self._events(request, answer, question.usage),
@@ -229,7 +229,7 @@ class _Ending:
 async def _pieces(request: Request, answer: _Answer) -> AsyncIterator[str]:
     """Compute an answer, each piece in another thread, as long as somebody waits for it."""
     await _check_wanted(request)
-    async for piece in iterate_in_threadpool(answer.told):
+    async for piece in iterate_in_threadpool(answer.pieces):
         yield piece
         await _check_wanted(request)
 
@@ -246,14 +246,14 @@ def _stopped() -> RefusedError:
 
 
 async def _body(request: Request) -> bytes:
-    found = bytearray()
+    body = bytearray()
     async for part in request.stream():
-        found += part
-        if len(found) > MOST_BYTES:
+        body += part
+        if len(body) > MOST_BYTES:
             raise RefusedError(
                 f"the body must have at most {MOST_BYTES:,} bytes, got more. Shorten the conversation.", status=413
             )
-    return bytes(found)
+    return bytes(body)
 
 
 def _delta(delta: dict[str, str], reason: str | None = None) -> dict[str, Any]:

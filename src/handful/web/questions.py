@@ -97,16 +97,16 @@ def no_model(name: Any, model: str) -> RefusedError:
 
 def _fields(body: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(body)
+        payload = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise RefusedError(
             f"the body must be JSON, but it cannot be read ({error}). Send an object with model and messages."
         ) from error
-    if not isinstance(found, dict):
+    if not isinstance(payload, dict):
         raise RefusedError(
-            f"the body must be a JSON object, got {_shown(found)}. Send an object with model and messages."
+            f"the body must be a JSON object, got {_shown(payload)}. Send an object with model and messages."
         )
-    return found
+    return payload
 
 
 def _messages(fields: Mapping[str, Any]) -> tuple[Message, ...]:

@@ -39,15 +39,15 @@ def take_port(host: str, port: int) -> socket.socket:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (socket.gaierror, UnicodeError) as error:
         raise _no_host(host) from error
-    found = socket.socket(family, kind, proto)
+    listener = socket.socket(family, kind, proto)
     if os.name == "posix":  # elsewhere it would let two programs have one port
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        found.bind(address)
+        listener.bind(address)
     except OSError as error:
-        found.close()
+        listener.close()
         raise _not_taken(host, port, error) from error
-    return found
+    return listener
 
 
 def _not_taken(host: str, port: int, error: OSError) -> MachineError | OptionError:
