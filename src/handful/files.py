@@ -105,11 +105,11 @@ class _Limited(io.FileIO):
             raise self._refused(_too_large(self._path, f"more than {_size(self._limit)}", self._limit))
 
 
-def _check(path: Path, found: os.stat_result, limit: int, refused: Refusal) -> None:
-    if kind := _kind(found):
+def _check(path: Path, status: os.stat_result, limit: int, refused: Refusal) -> None:
+    if kind := _kind(status):
         raise refused(not_ordinary(path, kind))
-    if found.st_size > limit:
-        raise refused(_too_large(path, _size(found.st_size), limit))
+    if status.st_size > limit:
+        raise refused(_too_large(path, _size(status.st_size), limit))
 
 
 def not_ordinary(path: Path, kind: str) -> str:

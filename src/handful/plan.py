@@ -150,17 +150,17 @@ def seconds_of(budget: float | str) -> float:
     Raises:
         OptionError: it is not a time, or below 0.
     """
-    found = float("nan")
+    seconds = float("nan")
     if isinstance(budget, str):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", budget.lower())
         unit = _UNITS.get(match[2].removesuffix("s")) if match else None
         if match and unit:
-            found = float(match[1]) * unit
+            seconds = float(match[1]) * unit
     elif isinstance(budget, Real):
-        found = float(budget)
-    if not 0 <= found < float("inf"):
+        seconds = float(budget)
+    if not 0 <= seconds < float("inf"):
         raise OptionError(f"budget must be a time such as 30s, '1 min' or 0, got {budget!r}. Try '1 min'.")
-    return found
+    return seconds
 
 
 def _typed(value: Any) -> str:
@@ -172,15 +172,15 @@ def _typed(value: Any) -> str:
 
 def _strategies(names: Iterable[str]) -> tuple[tuple[str, ...], list[str]]:
     """The names as they are known, with the heads where only what moves weights is named, and what is wrong."""
-    found = tuple(str(name).replace("_", "-") for name in names)
-    problems = list(_unknown("strategies", found, _EVERY))
-    if set(found) and set(found) <= set(SPEAKERS) and set(found) - set(STRATEGIES):
-        return found, problems
-    if not set(found) - set(HEADS[:1]):  # the reference alone
+    wanted = tuple(str(name).replace("_", "-") for name in names)
+    problems = list(_unknown("strategies", wanted, _EVERY))
+    if set(wanted) and set(wanted) <= set(SPEAKERS) and set(wanted) - set(STRATEGIES):
+        return wanted, problems
+    if not set(wanted) - set(HEADS[:1]):  # the reference alone
         problems.append(f"strategies must name at least one of {', '.join(STRATEGIES[1:])}.")
-    elif not set(found) & set(HEADS[1:]):  # what moves weights has something to beat: frozen heads are always tried
-        found = (*HEADS, *found)
-    return found, problems
+    elif not set(wanted) & set(HEADS[1:]):  # what moves weights has something to beat: frozen heads are always tried
+        wanted = (*HEADS, *wanted)
+    return wanted, problems
 
 
 def _metric(name: str) -> list[str]:

@@ -116,18 +116,18 @@ def _children(value: Any) -> list[Any]:
     return [child for child in inner if isinstance(child, dict | list)]
 
 
-def checked(found: T) -> T:
+def checked(instance: T) -> T:
     """A dataclass whose fields are of the kinds that its annotations say, however deep; its arrays only are arrays.
 
     Raises:
         ValueError: one is of another kind.
     """
-    kinds = get_type_hints(type(found))
-    for part in fields(found):  # type: ignore[arg-type]
-        value = getattr(found, part.name)
+    kinds = get_type_hints(type(instance))
+    for part in fields(instance):  # type: ignore[arg-type]
+        value = getattr(instance, part.name)
         if not _is(value, kinds[part.name]):
             raise ValueError(f"{part.name} cannot be {shortened(value)}")
-    return found
+    return instance
 
 
 def _is(value: Any, kind: Any) -> bool:

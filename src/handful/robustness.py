@@ -55,16 +55,16 @@ def kinds_of(data: Dataset) -> dict[str, Sequence[str]]:
         "sound": ("duration", "duration", "s", 1),
     }
     kind, trait, unit, digits = sized[data.modality]
-    found: dict[str, Sequence[str] | None] = {}
+    kinds: dict[str, Sequence[str] | None] = {}
     known = traits_of(data, decode=False) if data.modality == "text" or len(data) <= _HEADERS else [{}]
     if data.modality == "image":
         known = [{"pixels": float(k["width"]) * float(k["height"])} if "width" in k else {} for k in known]
     if all(trait in k for k in known):
-        found[kind] = parts_by_size([float(k[trait]) for k in known], unit, digits)
-    found["group"], found["source"] = data.groups, _sources(data)
+        kinds[kind] = parts_by_size([float(k[trait]) for k in known], unit, digits)
+    kinds["group"], kinds["source"] = data.groups, _sources(data)
     if data.one_class_each:  # of ratings the outermost are always missed by more
-        found["class"] = data.labels
-    return {kind: names for kind, names in found.items() if names is not None and len(set(names)) > 1}
+        kinds["class"] = data.labels
+    return {kind: names for kind, names in kinds.items() if names is not None and len(set(names)) > 1}
 
 
 def _sources(data: Dataset) -> list[str] | None:

@@ -197,11 +197,11 @@ def _leads_away(name: str) -> bool:
 
 def _free(place: Path) -> Path:
     """A name that nothing has yet: this one, or one like it."""
-    number, found = 1, place
-    while os.path.lexists(found):
+    number, candidate = 1, place
+    while os.path.lexists(candidate):
         number += 1
-        found = place.with_name(f"{place.stem} ({number}){place.suffix}")
-    return found
+        candidate = place.with_name(f"{place.stem} ({number}){place.suffix}")
+    return candidate
 
 
 def _remove(path: Path) -> None:
