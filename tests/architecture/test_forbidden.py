@@ -12,6 +12,8 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 BETWEEN_PROCESSES = ["engines", "local"]
 PICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 OWN_GENERATORS = {"default_rng", "Generator", "SeedSequence", "BitGenerator", "PCG64"}
+# Words that point at a thing without saying what it is.
+PRONOUNS = {"found", "told", "kept", "seen"}
 TORCH_DICE = {
     "torch.bernoulli",
     "torch.multinomial",
@@ -179,6 +181,22 @@ def homeless(module) -> list[str]:
     return [part for part in module.parts if part.strip("_") in FORBIDDEN_NAMES or re.search(r"_utils?$", part)]
 
 
+def pronouns(module) -> list[str]:
+    """A name like ``found`` is clear while the line that gives it is in sight: beyond three lines it must be a noun.
+
+    A reader who meets it further down has to look up what was found, and a search for the thing does not lead there.
+    """
+    found = []
+    for function in module.functions():
+        lines: dict[str, set[int]] = {}
+        for node in ast.walk(function):
+            name = node.id if isinstance(node, ast.Name) else node.arg if isinstance(node, ast.arg) else ""
+            if name in PRONOUNS:
+                lines.setdefault(name, set()).add(node.lineno)
+        found += [f"{function.name}: {name} on {len(at)} lines" for name, at in lines.items() if len(at) > 3]
+    return found
+
+
 @pytest.mark.parametrize(
     "rule",
     [
@@ -192,6 +210,7 @@ def homeless(module) -> list[str]:
         stars,
         swallowed,
         homeless,
+        pronouns,
     ],
 )
 def test_no_module_does_it(rule, problems):
@@ -244,6 +263,7 @@ def test_no_module_does_it(rule, problems):
         (swallowed, "try:\n    f()\nexcept ValueError:\n    pass"),
         (swallowed, "try:\n    f()\nexcept:\n    raise"),
         (swallowed, "import contextlib\nwith contextlib.suppress(Exception):\n    f()"),
+        (pronouns, "def f(found):\n    g(found)\n    g(found)\n    g(found)"),
     ],
 )
 def test_the_rule_bites(rule, text, written):
@@ -295,6 +315,7 @@ def test_a_forbidden_name_is_found(written):
             "try:\n    f()\nexcept ValueError as error:\n    raise DataError('x') from error",
             "handful.data.x",
         ),
+        (pronouns, "def f(self, found):\n    g(found)\n    g(self.found)\n    return found", "handful.data.x"),
     ],
 )
 def test_what_is_allowed_is_not_flagged(rule, text, name, written):
