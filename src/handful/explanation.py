@@ -1,4 +1,4 @@
-"""Explanations: which words, fields or seconds of an item an answer hangs on, and which training rows are like it."""
+"""Occlusion attribution: which words, fields or seconds of an item an answer hangs on, and which rows are like it."""
 
 from __future__ import annotations
 

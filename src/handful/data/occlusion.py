@@ -1,4 +1,4 @@
-"""Covering: copies of an item with one part hidden in each, to see which parts an answer hangs on."""
+"""Occlusion attribution: copies of an item with one part hidden in each, to see which parts an answer hangs on."""
 
 from __future__ import annotations
 

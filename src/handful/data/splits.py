@@ -1,4 +1,4 @@
-"""Folds for tiny sets: stratified and grouped at once, as pure functions of labels, groups and a generator."""
+"""Cross-validation folds for tiny sets, stratified and grouped: pure functions of labels, groups and a generator."""
 
 from __future__ import annotations
 

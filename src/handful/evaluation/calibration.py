@@ -1,4 +1,4 @@
-"""Calibration: one sharpness, fitted on held-out scores, that makes confidence mean what it says."""
+"""Calibration by temperature scaling: one sharpness, from held-out scores, that makes confidence mean what it says."""
 
 from __future__ import annotations
 

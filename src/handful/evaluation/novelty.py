@@ -1,4 +1,7 @@
-"""Novelty: how unlike the training rows a new input is, and how often a row like theirs would look as strange."""
+"""Novelty: how unlike the training rows a new input is, and how often a row like theirs would look as strange.
+
+The field calls it out-of-distribution detection.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The protocol: how many folds and repeats a number of rows deserves, and what it is called."""
+"""The protocol of cross-validation: how many folds and repeats a number of rows deserves, and what it is called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels that look wrong, and classes that cannot be told apart: what the other rows say about each row."""
+"""Label noise: labels that look wrong, and classes that cannot be told apart, by what the other rows say about each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shift: whether new rows look like the training rows, with a p-value, and which of them differ most."""
+"""Dataset shift: whether new rows look like the training rows, with a p-value, and which of them differ most."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drift: whether new rows look like the training rows that are answered alike, with a permutation p-value."""
+"""Drift (covariate shift): whether new rows look like the training rows answered alike, with a permutation p-value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Picking: the n of many rows that are most worth learning from: clean, hard, and standing for many others."""
+"""Data selection: the n of many rows that are most worth learning from: clean, hard, and standing for many others."""
 
 from __future__ import annotations
 

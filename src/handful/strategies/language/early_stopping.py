@@ -1,4 +1,4 @@
-"""Alarms: what ends a training on preferences that makes chosen answers unlikely, forgets, or grows long-winded."""
+"""Early stopping of a training on preferences that makes chosen answers unlikely, forgets, or grows long-winded."""
 
 from __future__ import annotations
 

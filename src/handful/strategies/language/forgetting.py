@@ -1,4 +1,4 @@
-"""Forgetting: what a model lost whose weights moved, measured on general questions, and what holds it back."""
+"""Catastrophic forgetting: what a model lost whose weights moved, by general questions, and what holds it back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strategy ``soup``: the mean of several trainings."""
+"""The strategy ``soup``: the mean of several trainings (weight-space ensembling)."""
 
 from __future__ import annotations
 

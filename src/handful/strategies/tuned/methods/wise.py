@@ -1,4 +1,4 @@
-"""The strategy ``wise``: half of the way."""
+"""The strategy ``wise``: half of the way (weight-space ensembling)."""
 
 from __future__ import annotations
 
