@@ -72,7 +72,9 @@ def one_draw(
     inside = sets(proba, threshold(misfits(frozen.whole, frozen.rows.targets.values)))
     name, depths = next(iter(sight.depths.items()))
     probe = Setting("logistic", LOGISTIC, View(((name, depths[0]),)), PENALTY)
-    raw = pooled([Member(probe, 1.0, 1.0)], sight.items, sight.names, frozen.seen.design)
+    raw = pooled(
+        [Member(probe, 1.0, 1.0)], sight.items, sight.names, frozen.rows.targets.task.design(frozen.rows.targets)
+    )
     return {
         "set": pool.task.name,
         "per_class": size,
