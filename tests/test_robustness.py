@@ -17,7 +17,7 @@ from small_backbones import Muted
 def test_a_run_tells_how_its_parts_fare_even_without_a_budget(table):
     run = handful.tune(table(), backbone="toy-text", budget=0)
     assert {(part.kind, part.name) for part in run.scores.slices} >= {("class", "ants"), ("class", "bees")}
-    assert all(part.accuracy.low < part.accuracy.value < part.accuracy.high + 1e-9 for part in run.scores.slices)
+    assert all(part.score.low < part.score.value < part.score.high + 1e-9 for part in run.scores.slices)
     assert run.scores.stability == ()
     assert run.scores.kept is None
 

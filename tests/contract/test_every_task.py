@@ -310,7 +310,7 @@ def test_noise_is_not_yet_better_than_the_reference(task):
 def test_the_learning_curve_rises(task):
     data, sight = seen(40, noise=1.5)
     curve = forecast(climbed(task, data, sight), sight, np.random.default_rng(0))
-    assert gain(task, curve.points[-1].accuracy.value, curve.points[0].accuracy.value) > 0
+    assert gain(task, curve.points[-1].score.value, curve.points[0].score.value) > 0
     again = type(curve).from_dict(json.loads(json.dumps(curve.as_dict())))
     assert again.sentence == curve.sentence and again.gain(40) == curve.gain(40)
     assert curve.doubled > 0

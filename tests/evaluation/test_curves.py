@@ -118,7 +118,7 @@ def test_a_group_counts_once():
     groups = np.arange(120) // 10
     alone, grouped = (curve_of(SIZES, right, 0.7, TABLE, NAMES, g) for g in (None, groups))
     assert grouped.unsure > alone.unsure
-    assert grouped.points[0].accuracy.low < alone.points[0].accuracy.low
+    assert grouped.points[0].score.low < alone.points[0].score.low
 
 
 def test_a_gain_in_points():

@@ -46,7 +46,7 @@ def test_a_slice_that_is_worse_is_named_with_its_figures():
     right = [0.0] * 15 + [1.0] * 5 + [1.0] * 40
     short, long = looked(right, {"length": ["up to 9 characters"] * 20 + ["10 characters or more"] * 40})
     assert (short.name, short.rows, short.rest) == ("up to 9 characters", 20, 1.0)
-    assert short.accuracy == wilson(0.25, 20)
+    assert short.score == wilson(0.25, 20)
     assert short.differs
     assert long.differs
     assert short.p == long.p < 0.001

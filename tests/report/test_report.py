@@ -435,9 +435,9 @@ def test_a_model_without_any_error_has_a_page_too(rating, tmp_path):
     )
     nothing = Estimate(0.0, 0.0, 0.0)
     arms = tuple(replace(arm, estimate=nothing) for arm in run.scores.arms)
-    slices = tuple(replace(part, accuracy=nothing) for part in run.scores.slices)
+    slices = tuple(replace(part, score=nothing) for part in run.scores.slices)
     curve = run.scores.curve and replace(
-        run.scores.curve, points=tuple(replace(point, accuracy=nothing) for point in run.scores.curve.points)
+        run.scores.curve, points=tuple(replace(point, score=nothing) for point in run.scores.curve.points)
     )
     perfect = replace(run, scores=replace(run.scores, arms=arms, estimate=nothing, slices=slices, curve=curve))
     assert "<html" in render(perfect, tmp_path)

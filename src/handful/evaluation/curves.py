@@ -58,7 +58,7 @@ class Point:
 
     rows: int
     """How many rows were learned from, on the mean."""
-    accuracy: Estimate
+    score: Estimate
     """Of the rows that were held out, with its 95 % interval; the intervals share these rows."""
 
 
@@ -71,7 +71,7 @@ class Curve:
     points: tuple[Point, ...]
     """From few labels to many."""
     doubled: float
-    """What twice the labels are expected to add to the accuracy."""
+    """What twice the labels are expected to add to the score."""
     unsure: float
     """Standard deviation of that expectation."""
     luck: float
@@ -113,7 +113,7 @@ class Curve:
     @property
     def flat(self) -> bool:
         """Whether twice the labels are expected to add next to nothing."""
-        last = self.points[-1].accuracy.value
+        last = self.points[-1].score.value
         return self.doubled < FLAT * (1.0 if self.scale.percent else abs(last))
 
     @property
@@ -125,7 +125,7 @@ class Curve:
             said = f"{self.n} more labels, {alike}, are worth {worth}."
             return f"{said} {self.needs[0]} needs them most." if self.needs else said
         said = f"More labels will not help: twice as many are worth {worth}."
-        if self.scale.percent and self.points[-1].accuracy.value > 1 - RARE:
+        if self.scale.percent and self.points[-1].score.value > 1 - RARE:
             return f"{said} There is little left to gain."
         if self.mixed is None:
             return said
@@ -135,7 +135,7 @@ class Curve:
         """The curve as it stands in ``scores.json``."""
         return {
             "n": self.n,
-            "points": [{"rows": p.rows, **p.accuracy.as_dict()} for p in self.points],
+            "points": [{"rows": p.rows, **p.score.as_dict()} for p in self.points],
             "doubled": self.doubled,
             "unsure": self.unsure,
             "luck": self.luck,

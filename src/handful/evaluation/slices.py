@@ -36,10 +36,10 @@ class Slice:
     """Which part, for example ``up to 41 characters``."""
     rows: int
     """How many rows it has."""
-    accuracy: Estimate
-    """The share of them that was answered right while held out."""
+    score: Estimate
+    """Of these rows, in the first metric of the task, while they were held out."""
     rest: float
-    """The same share of all other rows."""
+    """The same of all other rows."""
     p: float
     """How often a part drawn at random differs from the rest as much, corrected for the number of parts looked at."""
     scale: Scale = field(default_factory=Scale)
@@ -47,13 +47,13 @@ class Slice:
 
     @property
     def differs(self) -> bool:
-        """Whether its accuracy differs from that of the rest beyond doubt."""
+        """Whether its score differs from that of the rest beyond doubt."""
         return self.p < 1 - LEVEL
 
     @property
     def sentence(self) -> str:
         """The difference in words."""
-        value, low, high = map(self.scale.told, (self.accuracy.value, self.accuracy.low, self.accuracy.high))
+        value, low, high = map(self.scale.told, (self.score.value, self.score.low, self.score.high))
         what = "right" if self.scale.title == "accuracy" else self.scale.title
         return (
             f"A part that differs: {self.kind} {self.name}, {value} {what} ({low} to {high}, {self.rows} rows held "
@@ -62,15 +62,15 @@ class Slice:
 
     def as_dict(self) -> dict[str, Any]:
         """The slice as it stands in ``scores.json``."""
-        told = {"kind": self.kind, "name": self.name, "rows": self.rows, "accuracy": self.accuracy.as_dict()}
+        told = {"kind": self.kind, "name": self.name, "rows": self.rows, "score": self.score.as_dict()}
         rest = {"rest": round(self.rest, 6), "p": round(self.p, 6), "differs": self.differs}
         return {**told, **rest, "scale": asdict(self.scale)}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Slice:
         """Read back what ``as_dict`` wrote."""
-        accuracy = Estimate(**raw["accuracy"])
-        return cls(raw["kind"], raw["name"], raw["rows"], accuracy, raw["rest"], raw["p"], Scale(**raw["scale"]))
+        score = Estimate(**raw["score"])
+        return cls(raw["kind"], raw["name"], raw["rows"], score, raw["rest"], raw["p"], Scale(**raw["scale"]))
 
 
 def parts_by_size(values: Sequence[float], unit: str, digits: int = 0) -> list[str] | None:
@@ -139,8 +139,8 @@ def slices(
         chance = _chances(right, member, None if kind == "group" else groups, rng)
         at = np.arange(len(testable)) + len(unadjusted)
         for i, p, own in zip(testable, chance, member.T, strict=True):
-            accuracy = interval(measured.take(own), None if groups is None or kind == "group" else groups[own])
-            unadjusted.append(Slice(kind, str(parts[i]), int(sizes[i]), accuracy, float(right[~own].mean()), p, scale))
+            score = interval(measured.take(own), None if groups is None or kind == "group" else groups[own])
+            unadjusted.append(Slice(kind, str(parts[i]), int(sizes[i]), score, float(right[~own].mean()), p, scale))
         same = len(parts) == 2
         asked += (
             [(chance[0], at.tolist())]
@@ -151,7 +151,7 @@ def slices(
     p_of = {i: p for p, (_, members) in zip(corrected, asked, strict=True) for i in members}
     adjusted = [replace(part, p=p_of[i]) for i, part in enumerate(unadjusted)]
     order, side = list(kinds), 1 if scale.higher_is_better else -1
-    return tuple(sorted(adjusted, key=lambda s: (order.index(s.kind), side * s.accuracy.value, s.name)))
+    return tuple(sorted(adjusted, key=lambda s: (order.index(s.kind), side * s.score.value, s.name)))
 
 
 def named(found: Sequence[Slice]) -> list[Slice]:
@@ -161,8 +161,8 @@ def named(found: Sequence[Slice]) -> list[Slice]:
 
 def _mirrored(better: Slice, other: Slice) -> bool:
     """Whether the other part is all the other rows, and fares worse."""
-    same = better.kind == other.kind and better.rest == other.accuracy.value and better.accuracy.value == other.rest
-    ahead = better.accuracy.value - other.accuracy.value
+    same = better.kind == other.kind and better.rest == other.score.value and better.score.value == other.rest
+    ahead = better.score.value - other.score.value
     return same and (ahead if better.scale.higher_is_better else -ahead) > 0
 
 

@@ -51,8 +51,8 @@ def render(run: Run, place: Path) -> str:
     curves = [drawn for training in run.trainings if (drawn := curve(training)) is not None]
     parts = sections.parts(run, place, curves)
     shown = [part for part in scores.slices if part.kind != "class" or part.differs]
-    part_limit = _limit([part.accuracy for part in shown])
-    curve_limit = _limit([point.accuracy for point in scores.curve.points] if scores.curve else [])
+    part_limit = _limit([part.score for part in shown])
+    curve_limit = _limit([point.score for point in scores.curve.points] if scores.curve else [])
     bundle = run.model if isinstance(run.model, Bundle) else None
     context: dict[str, Any] = {}
     for part in parts:
@@ -165,7 +165,7 @@ def _promised(scores: Scores) -> Estimate | None:
     """The score that twice as many labels promise, with the interval of the forecast."""
     if scores.curve is None:
         return None
-    now, gain = scores.curve.points[-1].accuracy.value, scores.curve.gain(scores.curve.n)
+    now, gain = scores.curve.points[-1].score.value, scores.curve.gain(scores.curve.n)
     if scores.curve.scale.percent:
         return Estimate(*(float(np.clip(now + more, 0, 1)) for more in (gain.value, gain.low, gain.high)))
     if scores.curve.scale.higher_is_better:
