@@ -2,7 +2,9 @@
 
     python benchmarks/decision.py --draws 60 --out benchmarks/results/decision.csv
     python benchmarks/decision.py --table --out benchmarks/results/decision.csv --fit
-    python benchmarks/decision.py --sets banking77,cuad_clauses,masakhanews_swa --draws 10 --out confirmed.csv
+    python benchmarks/decision.py --sets banking77,cuad_clauses,masakhanews_swa --draws 6 --decide
+        --out benchmarks/results/decision_confirmed.csv
+    python benchmarks/decision.py --kind shuffled --draws 5 --decide --out benchmarks/results/decision_harm.csv
 
 A draw has two to ten classes of a set, chosen by chance, and 3 to 32 rows of each, at most 96 in all. ``contrastive``
 is trained as in ``handful tune``: on three folds, pooled with the frozen model, and on all rows. Told are held-out
@@ -20,7 +22,7 @@ import numpy as np
 from scipy.stats import norm
 
 from handful.data.dataset import Dataset
-from handful.evaluation.decision import Prior, gain
+from handful.evaluation.decision import Prior, decide, gain
 from handful.evaluation.intervals import better
 from handful.evaluation.selection import halved
 from handful.features.feature_set import FeatureSet
@@ -30,6 +32,7 @@ from handful.strategies.tuned.activation_cache import ActivationCache, activatio
 from handful.strategies.tuned.cross_fit import cross_fit
 from handful.strategies.tuned.fit import adapt
 from handful.strategies.tuned.known import Experience
+from handful.strategies.tuned.known import known as known_of
 from handful.strategies.tuned.ladder import Rung, shipped
 from handful.strategies.tuned.methods.contrastive import Contrastive
 from handful.tasks.classification import CLASSIFICATION
@@ -49,7 +52,7 @@ USUAL = Prior(0.15, 0.12)
 """Decides how much of the pool is tuned while the prior is measured."""
 FIELDS = (
     "kind", "set", "draw", "classes", "rows", "frozen_loss", "gain", "error", "share", "true_frozen_loss",
-    "true_pool_loss", "true_tuned_loss", "frozen", "pool", "tuned", "called_better",
+    "true_pool_loss", "true_tuned_loss", "frozen", "pool", "tuned", "called_better", "ships",
 )  # fmt: skip
 
 
@@ -57,6 +60,7 @@ def main() -> None:
     """Run the draws, print and write one line per draw."""
     parser = options(__doc__, ALL, 60, "decision.csv")
     parser.add_argument("--kind", default=KINDS[0], choices=KINDS, help="how the draws are harmed")
+    parser.add_argument("--decide", action="store_true", help="by what is known of contrastive, as handful tune does")
     parser.add_argument("--fit", action="store_true", help="print what is known of contrastive after these draws")
     args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, ("kind", "set", "draw"))
@@ -64,7 +68,9 @@ def main() -> None:
     for draw in range(args.draws):
         for name, pool in pools.items():
             if not ledger.has(kind=args.kind, set=name, draw=draw):
-                ledger.add({"kind": args.kind, "set": name, "draw": draw, **one_draw(pool, draw, args.kind)})
+                ledger.add(
+                    {"kind": args.kind, "set": name, "draw": draw, **one_draw(pool, draw, args.kind, args.decide)}
+                )
                 print(ledger.rows[-1], flush=True)
     print(table(ledger.rows))
     if args.fit:
@@ -131,7 +137,7 @@ def harmed(data: Dataset, sight: FeatureSet, kind: str, draw: int) -> tuple[Data
     return replace(data, labels=tuple(labels.tolist())), sight
 
 
-def one_draw(pool: Pool, draw: int, kind: str) -> Row:
+def one_draw(pool: Pool, draw: int, kind: str, decides: bool) -> Row:
     """The frozen model, contrastive alone, and their pool: held out, and on the rows left over."""
     train, test = dealt(pool, draw)
     data = pool.data.take(train)
@@ -144,8 +150,11 @@ def one_draw(pool: Pool, draw: int, kind: str) -> Row:
     recipe, shelf, rows = strategy.recipe(), ActivationCache(data, backbone), frozen.rows
     held = cross_fit(rows.targets, shelf.of(recipe), frozen.few.folds, recipe)
     assert held is not None
-    prior = USUAL if kind == KINDS[0] else None
+    answers = CLASSIFICATION.constant(rows.targets)[None].repeat(len(data), 0)
+    losses = [float(CLASSIFICATION.losses(one, rows.targets).mean()) for one in (frozen.few.whole, answers)]
+    prior = known_of(strategy, "text", rows.targets, *losses) if decides else USUAL
     whole, share = halved(frozen.few.whole, held.outputs, rows.targets, frozen.few.folds, rows.groups, prior)
+    decided = decide(frozen.few.whole, whole, rows.targets, frozen.few.folds, rows.groups, prior)
     below, above = (rows.targets.task.losses(one, rows.targets) for one in (frozen.few.whole, whole))
     found = gain(below, above, rows.groups)
     error = (found.high - found.low) / 2 / 1.6449
@@ -176,18 +185,36 @@ def one_draw(pool: Pool, draw: int, kind: str) -> Row:
         "error": round(error, 4),
         "share": round(share, 3),
         "called_better": int(called.low > 0),
+        "ships": int(decided.passed) if decides else "",
         **figures,
     }
 
 
 def table(rows: Sequence[Row]) -> str:
     """Mean gains in accuracy and loss on rows left over, per kind and set."""
-    lines = [f"{'kind':<18}{'set':<18}{'draws':>6}   pool - frozen, points              worse by 5  tuned - frozen"]
+    lines = [
+        f"{'kind':<18}{'set':<18}{'draws':>6}   pool - frozen, points           tuned - frozen                  decided"
+    ]
     for (kind, name), some in cells(rows, "kind", "set").items():
         pool, tuned = (100 * (values(some, arm) - values(some, "frozen")) for arm in ("pool", "tuned"))
-        figures = f"{over_draws(pool, 2):<32}{(pool < -5).mean():>10.0%}  {over_draws(tuned, 2)}"
-        lines.append(f"{kind:<18}{name:<18}{len(some):>6}   {figures}")
+        figures = f"{over_draws(pool, 2):<32}{over_draws(tuned, 2):<32}"
+        lines.append(f"{kind:<18}{name:<18}{len(some):>6}   {figures}{_decided(some, pool)}".rstrip())
+    for (kind,), some in cells([row for row in rows if row.get("ships")], "kind").items():
+        pool = 100 * (values(some, "pool") - values(some, "frozen"))
+        lines.append(f"{kind:<18}{'all sets':<18}{len(some):>6}   {_decided(some, pool)}")
     return "\n".join(lines)
+
+
+def _decided(rows: Sequence[Row], pool: np.ndarray) -> str:
+    """What shipped, against frozen and against the best in hindsight; how often it lost much, or was called better."""
+    if not all(row.get("ships") not in (None, "") for row in rows):
+        return ""
+    shipped = pool * values(rows, "ships")
+    short = np.maximum(pool, 0) - shipped
+    return (
+        f"shipped in {values(rows, 'ships').mean():.0%}: {over_draws(shipped, 2)}, {short.mean():.2f} below the best; "
+        f"loses 5 in {(shipped < -5).mean():.0%}, called better in {values(rows, 'called_better').mean():.0%}"
+    )
 
 
 if __name__ == "__main__":
