@@ -214,3 +214,23 @@ def test_groups_are_kept_apart_within_the_decision_of_a_fold():
         lone = decide(below[rest], above[rest], truth[rest], folds[rest], groups[rest])
         expected = above if lone.passed else below
         np.testing.assert_array_equal(found.whole[folds == k], expected[folds == k])
+
+
+def test_being_less_wrong_than_an_arm_that_knows_nothing_is_no_gain():
+    """Labels that mean nothing: the arm below is surer of itself than it should be, its rival knows as little."""
+    truth = np.tile([0, 1], 30)
+    below = np.where(np.arange(60)[:, None] // 2 % 2 == [[0, 1]], 0.8, 0.2)  # right and wrong in turn, and sure of it
+    above = np.full((60, 2), 0.5)
+    found = decide(below, above, truth, np.arange(60) % 3, None, Prior(0.2, 0.15, 0.05, -0.5, 0.5))
+    assert found.gain.low > 0 and found.expected.mean > 0
+    assert not found.passed
+    assert (found.whole == below).all()
+
+
+def test_a_gain_has_to_be_worth_the_price_of_another_model():
+    truth = np.tile([0, 1], 30)
+    below = np.stack([1 - truth, truth], 1) * 0.5 + 0.25  # 0.75 for the right class
+    prior = Prior(0.2, 0.15, 0.05, -0.5, 0.5)
+    for lift, ships in ((0.001, False), (0.05, True)):
+        above = below + lift * (2 * np.stack([1 - truth, truth], 1) - 1)
+        assert decide(below, above, truth, np.arange(60) % 3, None, prior).passed == ships

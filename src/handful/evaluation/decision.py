@@ -27,6 +27,9 @@ Floats = NDArray[np.floating]
 LEVEL = 0.90
 """The interval of a gain; that it lies above zero happens to a worthless rival in one case of twenty."""
 
+PRICE = 0.02
+"""Of the loss an arm has to save so much to be worth a model, or a backbone, more at every prediction."""
+
 SURE = 0.95
 """How likely a rival must be to help where only the rows speak for it."""
 
@@ -158,8 +161,9 @@ def decide(
 ) -> Decided:
     """Let one arm try to replace another.
 
-    Where other sets speak for it, it ships if its loss is expected to be lower; where the rows speak alone, if it is
-    lower beyond doubt. Whether labels mean anything is no reason to refuse: where they do not, both are at chance.
+    Where other sets speak for it, it ships if its loss is expected to be so much lower that it is worth its price;
+    where the rows speak alone, if it is lower beyond doubt. What lies above the loss of an answer that looks at no item
+    is no gain: where labels mean nothing, an arm that is less sure of itself has learned nothing either.
 
     Args:
         below: (N, K) held-out answers of the arm that stays unless it is beaten.
@@ -171,16 +175,19 @@ def decide(
     """
     first, second = (targets.task.losses(answers, targets) for answers in (below, above))  # (N,)
 
-    def judged(rows: NDArray[np.bool_]) -> tuple[Estimate, Expected]:
+    def judged(rows: NDArray[np.bool_]) -> tuple[Estimate, Expected, bool]:
         estimate = gain(first[rows], second[rows], None if groups is None else groups[rows])
-        return estimate, expected(estimate, float(first[rows].mean()), prior)
+        loss, some = float(first[rows].mean()), targets.take(rows)
+        outlook = expected(estimate, loss, prior)
+        knows_nothing = np.broadcast_to(targets.task.constant(some), below[rows].shape)
+        worth = outlook.mean - max(0.0, loss - float(targets.task.losses(knows_nothing, some).mean()))
+        if prior is None:
+            return estimate, outlook, worth > 0 and outlook.chance >= SURE
+        return estimate, outlook, worth > PRICE * loss
 
-    def passes(outlook: Expected) -> bool:
-        return outlook.mean > 0 and (prior is not None or outlook.chance >= SURE)
-
-    estimate, outlook = judged(np.ones(len(targets), bool))
+    estimate, outlook, passed = judged(np.ones(len(targets), bool))
     whole = below.copy()
     for k in np.unique(folds):
-        if passes(judged(folds != k)[1]):
+        if judged(folds != k)[2]:
             whole[folds == k] = above[folds == k]
-    return Decided(estimate, outlook, passes(outlook), whole)
+    return Decided(estimate, outlook, passed, whole)

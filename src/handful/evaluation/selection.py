@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtri, softmax
 
-from handful.evaluation.decision import Prior, expected, gain
+from handful.evaluation.decision import PRICE, Prior, expected, gain
 
 if TYPE_CHECKING:
     from handful.tasks.base import HeadTask, Targets
@@ -26,8 +26,6 @@ TEMPER = 0.5
 # Before any row is seen, a setting that reads the last layer, which the backbone was trained to give, counts for as
 # much as this many others.
 LAST = 3.0
-# A pool of two backbones runs both at every prediction: it has to lower the loss by this share of it for that.
-PRICE = 0.02
 # A setting that ends up with less than this is left out.
 LEAST = 0.002
 

@@ -309,6 +309,8 @@ def _judged(rung: Rung) -> str:
     if prior is not None:
         draws = f" (better in {prior.better} of {prior.of} draws)" if prior.of else ""
         said += f", and with what it did on other sets{draws} the chance that it helps is {decided.expected.chance:.0%}"
+        if not decided.passed and gain.value > 0:
+            said += ", too little to be worth a model of its own"
     elif not decided.passed and gain.value > 0:
         said += ", which is not beyond doubt"
     return said
