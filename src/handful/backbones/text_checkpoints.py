@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from handful.backbones import e5_file
 from handful.backbones.onnx_file import float_tensors
 from handful.readback import parsed
 
@@ -46,8 +47,22 @@ def _from_onnx(members: Mapping[str, Path], folder: Path) -> None:
     _write_settings(folder, pooling="cls", max_length=parsed(members["config.json"])["max_position_embeddings"])
 
 
+def _from_e5(members: Mapping[str, Path], folder: Path) -> None:
+    """The multilingual model of the E5 family; its model card says to write this before texts that are compared."""
+    (file,) = members.values()
+    found = e5_file.read(file)
+    _write_json(found.config, folder / "config.json")
+    _write_json(found.tokenizer, folder / "tokenizer.json")
+    _write_tensors(folder, found.tensors)
+    _write_settings(folder, pooling="mean", max_length=found.config["max_position_embeddings"], prefix="query: ")
+
+
 def _write_settings(folder: Path, **settings: object) -> None:
-    (folder / "text.json").write_text(json.dumps(settings), "utf-8")
+    _write_json(settings, folder / "text.json")
+
+
+def _write_json(value: object, file: Path) -> None:
+    file.write_text(json.dumps(value, ensure_ascii=False), "utf-8")
 
 
 def _write_tensors(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
@@ -56,4 +71,4 @@ def _write_tensors(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
     save_file(plain, folder / "model.safetensors", {"format": "pt"})
 
 
-_WRITERS = {"model.safetensors": _from_safetensors, "model.onnx": _from_onnx}
+_WRITERS = {"model.safetensors": _from_safetensors, "model.onnx": _from_onnx, "e5-small-q4.bin": _from_e5}
