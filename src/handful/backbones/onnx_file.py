@@ -36,15 +36,15 @@ def float_tensors(file: Path) -> dict[str, np.ndarray]:
     """
     graph = _graph(file)
     stored = _stored(graph)
-    found = {name: values for name, values in stored.items() if not name.endswith((_WHOLE, _SCALE, _ZERO))}
+    plain = {name: values for name, values in stored.items() if not name.endswith((_WHOLE, _SCALE, _ZERO))}
     for name in stored:
         if name.endswith(_WHOLE):
-            found[name.removesuffix(_WHOLE)] = _plain(stored, name.removesuffix(_WHOLE))
+            plain[name.removesuffix(_WHOLE)] = _plain(stored, name.removesuffix(_WHOLE))
     for node in graph.node:
         if node.op_type == "MatMulInteger":
             layer = node.output[0].partition("/MatMul_")[0].strip("/").replace("/", ".")
-            found[f"{layer}.weight"] = found.pop(node.input[1].removesuffix(_WHOLE)).T
-    return found
+            plain[f"{layer}.weight"] = plain.pop(node.input[1].removesuffix(_WHOLE)).T
+    return plain
 
 
 def _plain(stored: Mapping[str, np.ndarray], name: str) -> np.ndarray:

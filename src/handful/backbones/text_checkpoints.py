@@ -50,11 +50,11 @@ def _from_onnx(members: Mapping[str, Path], folder: Path) -> None:
 def _from_e5(members: Mapping[str, Path], folder: Path) -> None:
     """The multilingual model of the E5 family; its model card says to write this before texts that are compared."""
     (file,) = members.values()
-    found = e5_file.read(file)
-    _write_json(found.config, folder / "config.json")
-    _write_json(found.tokenizer, folder / "tokenizer.json")
-    _write_tensors(folder, found.tensors)
-    _write_settings(folder, pooling="mean", max_length=found.config["max_position_embeddings"], prefix="query: ")
+    original = e5_file.read(file)
+    _write_json(original.config, folder / "config.json")
+    _write_json(original.tokenizer, folder / "tokenizer.json")
+    _write_tensors(folder, original.tensors)
+    _write_settings(folder, pooling="mean", max_length=original.config["max_position_embeddings"], prefix="query: ")
 
 
 def _write_settings(folder: Path, **settings: object) -> None:
