@@ -206,10 +206,12 @@ def load(name: str, folder: Path) -> TextBackbone:
         config = parsed(folder / "config.json")
         bottom, blocks = bert.build(config, load_file(folder / "model.safetensors"))
         tokenizer = _tokenizer(folder / "tokenizer.json")
-        tokenise = fast_tokeniser(tokenizer, settings["max_length"], settings.get("prefix", ""))
-        pooling = settings["pooling"]
+        pooling, prefix = settings["pooling"], settings.get("prefix", "")
+        tokenise = fast_tokeniser(tokenizer, settings["max_length"], prefix)
         if pooling not in POOLINGS:
             raise ValueError(f"text.json names the pooling {pooling!r}")
+        if not isinstance(prefix, str):
+            raise TypeError(f"text.json names the prefix {prefix!r}")
     except Exception as error:  # settings of another kind make torch and the tokenizer raise almost anything
         reason = " ".join((str(error) or type(error).__name__).split())
         raise damaged(name, folder, f"they cannot be loaded ({reason})") from error
