@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from handful.backbones import catalog, language_folders
+from handful.backbones import catalog, language_folders, memory
 from handful.backbones.chat import Chat
 from handful.backbones.decoding import Reply, answers, steps
 from handful.backbones.language import LanguageBackbone, Sampling
@@ -242,7 +242,7 @@ def test_a_file_that_is_no_gguf_is_refused(tmp_path):
 
 
 def test_too_little_memory_is_said_before_loading_with_what_would_fit(folder, monkeypatch):
-    monkeypatch.setattr(language_folders, "free_memory", lambda: 1 << 30)
+    monkeypatch.setattr(memory, "free_memory", lambda: 1 << 30)
     with pytest.raises(MachineError, match=r"must have about 2\.0 GB of memory to learn, but 1\.0 GB are free"):
         catalog.load(str(folder), "language")
 

@@ -207,6 +207,12 @@ def test_a_pooling_that_there_is_none_of_is_damage(folder):
         text.load("minilm-l6", folder)
 
 
+def test_a_prefix_that_is_no_text_is_damage(folder):
+    (folder / "text.json").write_text(json.dumps({"pooling": "mean", "max_length": LONGEST, "prefix": 3}))
+    with pytest.raises(WeightsError, match=re.escape("they cannot be loaded (text.json names the prefix 3)")):
+        text.load("minilm-l6", folder)
+
+
 def cut_header(folder):
     file = folder / "model.safetensors"
     file.write_bytes(b"\xff" * 8 + file.read_bytes()[8:])

@@ -15,9 +15,9 @@ from numpy.testing import assert_allclose
 from safetensors.torch import load, save
 from tiny_text import SMALL, TEXTS, WORDS, add_sentence_transformers, bert, hidden_states, model, write_model
 
-from handful.backbones import catalog, text_hub
+from handful.backbones import catalog, memory, text_hub
 from handful.backbones.base import State
-from handful.errors import OptionError, WeightsError
+from handful.errors import MachineError, OptionError, WeightsError
 from junk import junk
 
 POSITIONS = {"max_position_embeddings": 40}
@@ -49,7 +49,7 @@ def test_an_encoder_is_cut_and_gives_the_same_numbers(kind, tmp_path):
     found = catalog.load(str(write_model(encoder, tmp_path)), "text")
     assert len(found.blocks) == 3
     assert found.search_depths == (3, 2)
-    assert found.parameters() == sum(p.numel() for p in encoder.parameters())
+    assert found.parameters() == sum(p.numel() for name, p in encoder.named_parameters() if "pooler" not in name)
     vectors = found.encode(TEXTS, [3, 2])
     assert_allclose(vectors[3], last_means(encoder), atol=1e-5)
     second = torch.stack([hidden_states(encoder, item)[2].mean(0) for item in TEXTS])
@@ -113,6 +113,51 @@ def test_what_a_checkpoint_lacks_and_nothing_uses_does_not_depend_on_dice(kind, 
     assert_allclose(found[0].encode(TEXTS, [0])[0], expected)
 
 
+def test_a_checkpoint_without_a_pooler_is_the_same_encoder_and_loads_without_a_word(folder, capfd):
+    whole = text_hub.load_pretrained(str(folder))
+    other = write_model(bert(), folder.parent / "other")
+    without(other, "pooler")
+    capfd.readouterr()
+    found = text_hub.load_pretrained(str(other))
+    assert capfd.readouterr() == ("", "")
+    assert found.fingerprint == whole.fingerprint
+    assert found.parameters() == whole.parameters()
+
+
+def test_a_run_on_a_checkpoint_without_a_pooler_is_loaded_again(folder, table, handful, tmp_path):
+    without(folder, "pooler")
+    rows = [
+        (text, label) for label, text in (("pay", "card was charged"), ("post", "where is my parcel")) for _ in range(6)
+    ]
+    data = table([(f"{text} {i % 3}", label) for i, (text, label) in enumerate(rows)])
+    run = tmp_path / "run"
+    assert handful("tune", data, "--backbone", folder, "--out", run).code == 0
+    answers = handful("predict", run, data)
+    assert (answers.code, answers.err) == (0, "")
+
+
+def test_a_tokenizer_with_more_entries_than_word_vectors_is_refused(folder):
+    write_model(bert(vocab_size=len(WORDS) - 1), folder)
+    expected = (
+        f"backbone {str(folder)!r} must have a word vector for every entry of its tokenizer, got {len(WORDS) - 1} "
+        f"vectors and {len(WORDS)} entries. Put the tokenizer beside it that the model was saved with."
+    )
+    with pytest.raises(WeightsError, match=f"^{re.escape(expected)}$"):
+        text_hub.load_pretrained(str(folder))
+
+
+def test_word_vectors_that_no_entry_uses_do_no_harm(folder):
+    write_model(bert(vocab_size=len(WORDS) + 4), folder)
+    assert len(text_hub.load_pretrained(str(folder)).blocks) == 3
+
+
+def test_too_little_memory_is_said_before_loading(folder, monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda: 1 << 28)
+    monkeypatch.setattr(text_hub, "read_model", lambda *args, **named: pytest.fail("loaded"))
+    with pytest.raises(MachineError, match=r"must have about 0\.5 GB of memory to learn, but 0\.2 GB are free"):
+        text_hub.load_pretrained(str(folder))
+
+
 @pytest.mark.parametrize("part", ["encoder.layer.1.output.dense.weight", "embeddings.word_embeddings"])
 def test_a_checkpoint_that_lacks_what_is_used_is_refused(folder, part):
     without(folder, part)
@@ -137,11 +182,11 @@ def test_the_encoder_of_a_model_with_a_decoder_is_enough(tmp_path):
 
 
 def flip(folder):
-    """One bit of a weight."""
+    """One bit of a weight that is used."""
     file = folder / "model.safetensors"
-    content = bytearray(file.read_bytes())
-    content[-3] ^= 1
-    file.write_bytes(content)
+    tensors = load(file.read_bytes())
+    tensors["encoder.layer.2.output.dense.weight"].view(torch.int32)[0, 0] ^= 1
+    file.write_bytes(save(tensors, {"format": "pt"}))
 
 
 def other_heads(folder):

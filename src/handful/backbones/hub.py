@@ -99,7 +99,7 @@ def read_model(kind: Any, place: str, part: str = "", **named: Any) -> Any:
     Raises:
         OSError: it cannot be loaded, or asks for code, or for another model.
     """
-    with _only_os_errors():
+    with _quiet(), _only_os_errors():
         _check_settings(place, part)
         return kind.from_pretrained(
             place, subfolder=part, trust_remote_code=False, use_safetensors=True, local_files_only=_is_folder(place),
@@ -109,7 +109,7 @@ def read_model(kind: Any, place: str, part: str = "", **named: Any) -> Any:
 
 def read_beside(kind: Any, place: str, part: str = "", **named: Any) -> Any:
     """Load what belongs to a model, its tokenizer or image processor; arguments and errors as of ``read_model``."""
-    with _only_os_errors():
+    with _quiet(), _only_os_errors():
         return kind.from_pretrained(
             place, subfolder=part, trust_remote_code=False, local_files_only=_is_folder(place), **named
         )
@@ -156,6 +156,22 @@ def _entries(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
             yield from _entries(inner, key if key.endswith(_ATTENTION) else str(name))
     else:
         yield key, value
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep progress bars and load reports to ourselves: what matters in them is checked and said in one sentence."""
+    from transformers.utils import logging
+
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()
 
 
 @contextlib.contextmanager

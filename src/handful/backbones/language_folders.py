@@ -17,8 +17,9 @@ from handful.backbones.base import weights_fingerprint
 from handful.backbones.chat import Chat
 from handful.backbones.hub import located, read_beside, read_model, settings_digest
 from handful.backbones.language import Block, LanguageBackbone
+from handful.backbones.memory import require_memory
 from handful.backbones.weights import damaged, identity
-from handful.errors import HandfulError, MachineError, OptionError, WeightsError
+from handful.errors import HandfulError, OptionError, WeightsError
 from handful.readback import reason
 
 # How far a model cut into blocks may be from the uncut one, in scores.
@@ -189,7 +190,7 @@ def _cut(name: str, source: str | Path, what: str = "") -> LanguageBackbone:
         what: the identity of the files, where it is known; otherwise what was loaded is hashed.
     """
     transformers = _quiet()
-    _check_memory(name, Path(source))
+    require_memory(name, Path(source), _WORKING)
     tokenizer = read_beside(transformers.AutoTokenizer, str(source))
     model, told = read_model(
         transformers.AutoModelForCausalLM, str(source), dtype=torch.float32, output_loading_info=True
@@ -217,29 +218,3 @@ def _check_cut(backbone: LanguageBackbone, model: nn.Module) -> None:
             f"apart: models of the kind {backbone.config.model_type} cannot be cut here. Choose another, for example "
             "smollm2-135m."
         )
-
-
-def _check_memory(name: str, folder: Path) -> None:
-    """Refuse beforehand what would not fit, with what would be needed."""
-    config = folder / "config.json"
-    if not config.is_file():  # a hub id: its size is known once it has arrived
-        return
-    settings = json.loads(config.read_text("utf-8"))
-    has = settings.get("dtype") or settings.get("torch_dtype")
-    stored = sum(part.stat().st_size for part in folder.glob("*.safetensors"))
-    wanted = stored * (1 if has in (None, "float32") else 2) + _WORKING  # in single precision
-    free = free_memory()
-    if free is not None and wanted > free:
-        raise MachineError(
-            f"backbone {name!r} must have about {wanted / 2**30:.1f} GB of memory to learn, but {free / 2**30:.1f} GB "
-            f"are free. A model of at most {max(0.0, (free - _WORKING) / 4 / 1e6):.0f} million weights would fit."
-        )
-
-
-def free_memory() -> int | None:
-    """Bytes of memory that are free here; None where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")), None)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from handful.backbones.base import State
+from handful.backbones.onnx_file import tensors
 
 RATE = 16_000  # samples per second
 FRAME, HOP = 512, 160  # samples per frame and from frame to frame
@@ -149,7 +150,7 @@ def from_onnx(mel: Path, embedding: Path) -> dict[str, Tensor]:
     Raises:
         KeyError: a graph lacks one of the tensors.
     """
-    front, net = _tensors(mel), _tensors(embedding)
+    front, net = tensors(mel), tensors(embedding)
     bands = front["1.melW"]  # (257, 32)
     used = np.flatnonzero(bands.any(1))  # most bins lie above the highest band
     used = np.arange(used[0], used[-1] + 1)
@@ -191,11 +192,3 @@ def build(weights: Mapping[str, Tensor]) -> SpeechEmbedding:
         if parameter.dim() == 4:  # the layout that convolutions run fastest in
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return network.eval()
-
-
-def _tensors(file: Path) -> dict[str, np.ndarray]:
-    import onnx  # only a conversion needs it, and it takes a tenth of a second
-    from onnx import numpy_helper
-
-    graph = onnx.load(str(file), load_external_data=False).graph
-    return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}

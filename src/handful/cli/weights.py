@@ -30,12 +30,13 @@ def models_list(*, verify: Flag = False) -> None:
     from handful.backbones.entries import ENTRIES
 
     here, broken = weights.present(), weights.problems(anew=verify)
-    put(f"{'name':<20}{'for':<7}{'here':<10}{'licence':<32}what")
+    wide, use = 2 + max(len(entry.name) for entry in ENTRIES), 2 + max(len(entry.modality) for entry in ENTRIES)
+    put(f"{'name':<{wide}}{'for':<{use}}{'here':<10}{'licence':<32}what")
     for entry in ENTRIES:
         size = "damaged" if entry.weights in broken else _size(here.get(entry.weights))
-        put(f"{entry.name:<20}{entry.modality:<7}{size:<10}{entry.licence:<32}{entry.what}")
+        put(f"{entry.name:<{wide}}{entry.modality:<{use}}{size:<10}{entry.licence:<32}{entry.what}")
         if entry.licence_note:
-            put(f"{'':<37}{entry.licence_note}")
+            put(f"{'':<{wide + use + 10}}{entry.licence_note}")
     put(f"feature cache: {_size(weights.other_bytes())}, in {weights.cache_folder()}; deleting it is always safe")
     if broken:
         name, problem = next(iter(broken.items()))

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from handful.backbones.base import Backbone
-from handful.backbones.language_folders import free_memory
+from handful.backbones.memory import free_memory
 
 # The name of the setting in malloc.h, and from how many bytes on a piece counts as large.
 _MMAP_THRESHOLD, _LARGE = -3, 4 << 20
