@@ -90,7 +90,8 @@ def test_where_moving_weights_helps_it_is_chosen_and_fitted_on_all_rows(helpful)
     assert found.arms[-1].setting["names of classes"] == f"learned from in {rung.cross_fit.named} of {folds} folds"
     assert re.fullmatch(
         r"contrastive replaces the arm below: the held-out loss is \d\.\d\d lower "
-        r"\(gain \+\d\.\d\d to \+\d\.\d\d\), and with what it did on other sets \(better in \d+ of \d+ draws\) the chance that it helps is 100%\.",
+        r"\(gain \+\d\.\d\d to \+\d\.\d\d\), and with what it did on other sets "
+        r"\(better in \d+ of \d+ draws\) the chance that it helps is 100%\.",
         found.notes[-1],
     )
 
