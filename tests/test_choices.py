@@ -46,5 +46,12 @@ def test_what_looks_at_no_item_stands_first():
 
 
 def test_every_name_stands_once():
-    for names in (choices.HEADS, choices.MOVERS, choices.STRATEGIES, choices.SPEAKERS, choices.METRICS, choices.TASKS):
+    for names in (
+        choices.HEADS,
+        choices.MOVERS,
+        choices.STRATEGIES,
+        choices.LANGUAGE_ARMS,
+        choices.METRICS,
+        choices.TASKS,
+    ):
         assert len(set(names)) == len(names)

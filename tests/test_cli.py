@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from handful import cli, progress
-from handful.choices import METRICS, SPEAKERS, STRATEGIES, TASKS
+from handful.choices import LANGUAGE_ARMS, METRICS, STRATEGIES, TASKS
 from handful.plan import ENGINES, REMEDIES
 
 FAST = ("--backbone", "toy-text", "--strategies", "centroid")
@@ -125,7 +125,7 @@ def test_help_and_wrong_options_answer_without_loading_a_model_library():
 
 def test_the_help_names_whatever_an_option_can_be_given():
     known = set(re.findall(r"[a-z0-9_-]+", cli.tune.__doc__))
-    assert {*STRATEGIES, *SPEAKERS, *METRICS, *TASKS, *ENGINES, *REMEDIES} <= known
+    assert {*STRATEGIES, *LANGUAGE_ARMS, *METRICS, *TASKS, *ENGINES, *REMEDIES} <= known
 
 
 def test_the_help_says_what_each_task_is_measured_by_and_what_only_ratings_have():

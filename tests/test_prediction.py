@@ -72,9 +72,9 @@ def test_a_column_per_class(tmp_path, answer):
 
 def test_cells_that_a_spreadsheet_would_run_are_defused(tmp_path, answer):
     model = model_of(labels=("+bees", "=ants()"))
-    texts = ["=1+1", "-2", "@x", "+3", "plain", "\tx", "5 - 3"]
+    texts = ["=1+1", "-2+1", "@x", "+3", "plain", "\tx", "5 - 3"]
     found, _, _ = answer(lines(tmp_path / "new.txt", *texts), model, probabilities=True)
-    assert [row[0] for row in found[1:]] == ["'=1+1", "'-2", "'@x", "'+3", "plain", "'\tx", "5 - 3"]
+    assert [row[0] for row in found[1:]] == ["'=1+1", "'-2+1", "'@x", "'+3", "plain", "'\tx", "5 - 3"]
     assert {row[1] for row in found[1:]} <= {"'=ants()", "'+bees"}
     assert found[0][3:] == ["'+bees", "'=ants()"]
 

@@ -79,6 +79,11 @@ def audited(
     if data.modality == "language":
         if against is not None:
             raise OptionError("against= compares texts, images or sounds, got rows of language. Leave it out.")
+        if backbone not in ("auto", "none"):
+            raise OptionError(
+                f"backbone {backbone} must look at texts, images or sounds, got rows of language, of which "
+                "everything is said without a model. Leave it out."
+            )
         return Audit(tuple(findings_of(data)), ())
     pool = None
     if isinstance(against, Dataset):
@@ -139,6 +144,13 @@ def tune(
         OptionError: an option cannot work.
         WeightsError: a backbone is not there and cannot be fetched.
     """
+    else_given = {
+        "seed": seed, "backbone": backbone, "strategies": strategies, "anti_forgetting": anti_forgetting,
+        "carry_items": carry_items,
+    }  # fmt: skip
+    twice = [name for name, value in else_given.items() if value is not None]
+    if plan is not None and twice:
+        raise OptionError(f"{', '.join(twice)} must be given in the plan, got both. Leave them out, or the plan.")
     if plan is None:
         named = metric if isinstance(metric, str) else None
         spend = budget.seconds if isinstance(budget, Budget) else budget

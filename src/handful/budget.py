@@ -13,6 +13,10 @@ _AFTERWARDS = 0.1
 _GRACE, _GRACE_SHARE = 1.0, 0.02
 
 
+# What is spent between stages is told from so many seconds on.
+_SEEN = 0.1
+
+
 class Budget:
     """How long a run may take, and what each of its stages took."""
 
@@ -56,15 +60,23 @@ class Budget:
         return 0 < seconds <= self.left
 
     @property
+    def accounted(self) -> dict[str, float]:
+        """What each stage took, and what was spent between them; together all that went by."""
+        between = self.elapsed - sum(self.taken.values())
+        return {**self.taken, "other": between} if between >= _SEEN else dict(self.taken)
+
+    @property
     def passed(self) -> str:
         """By how much the run passed its budget, and with what, in a sentence; empty where it did not."""
         over = self.elapsed - self.seconds
         if not self.seconds or over <= _GRACE + _GRACE_SHARE * self.seconds or not self.taken:
             return ""
-        longest = max(self.taken, key=lambda name: self.taken[name])
+        taken = self.accounted
+        longest = max(taken, key=lambda name: taken[name])
+        share = "most of it" if taken[longest] > self.elapsed / 2 else "the largest part of it"
         return (
-            f"The run took {self.elapsed:.0f} s, {over:.0f} s more than its budget of {self.seconds:.0f} s; most of it "
-            f"went into this stage: {_STAGES.get(longest, longest)} ({self.taken[longest]:.0f} s)."
+            f"The run took {self.elapsed:.0f} s, {over:.0f} s more than its budget of {self.seconds:.0f} s; {share} "
+            f"went into this stage: {_STAGES.get(longest, longest)} ({taken[longest]:.0f} s)."
         )
 
 
@@ -79,5 +91,7 @@ _STAGES = {
     "checks": "what unsettles the model",
     "compare": "comparing prompts and trainings",
     "test": "the test rows",
+    "start": "loading the program's own libraries",
+    "other": "what lies between the stages",
 }
 """Stage → what it is, in words."""

@@ -96,4 +96,4 @@ ANSWERING: tuple[str, ...] = tuple(_TABLE["language"]["answers"])
 """What can be named for rows with answers."""
 PREFERRING: tuple[str, ...] = tuple(_TABLE["language"]["preferences"])
 """What can be named for rows with a chosen and a rejected answer."""
-SPEAKERS = _each_once([ANSWERING, PREFERRING])
+LANGUAGE_ARMS = _each_once([ANSWERING, PREFERRING])

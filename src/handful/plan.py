@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from handful.choices import HEADS, METRICS, SPEAKERS, STRATEGIES, TASKS
+from handful.choices import HEADS, LANGUAGE_ARMS, METRICS, STRATEGIES, TASKS
 from handful.errors import OptionError, suggestion
 
 PATTERN = "regex:"
@@ -18,7 +18,7 @@ REMEDIES = ("fade", "l2sp", "replay")
 """What holds a language model back from forgetting."""
 ENGINES = ("inline", "processes", "ray")
 
-_EVERY = tuple(dict.fromkeys(STRATEGIES + SPEAKERS))
+_EVERY = tuple(dict.fromkeys(STRATEGIES + LANGUAGE_ARMS))
 # Without the s of the plural, or of seconds.
 _UNITS = {"": 1.0, "sec": 1.0, "second": 1.0, "m": 60.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0}
 
@@ -174,7 +174,7 @@ def _strategies(names: Iterable[str]) -> tuple[tuple[str, ...], list[str]]:
     """The names as they are known, with the heads where only what moves weights is named, and what is wrong."""
     wanted = tuple(str(name).replace("_", "-") for name in names)
     problems = list(_unknown("strategies", wanted, _EVERY))
-    if set(wanted) and set(wanted) <= set(SPEAKERS) and set(wanted) - set(STRATEGIES):
+    if set(wanted) and set(wanted) <= set(LANGUAGE_ARMS) and set(wanted) - set(STRATEGIES):
         return wanted, problems
     if not set(wanted) - set(HEADS[:1]):  # the reference alone
         problems.append(f"strategies must name at least one of {', '.join(STRATEGIES[1:])}.")

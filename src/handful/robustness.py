@@ -195,8 +195,8 @@ def _changed(change: Change, item: Any, rng: np.random.Generator) -> Any:
 
 
 def _equal(old: Any, new: Any) -> bool:
-    """Whether a text came out as it went in; other items always change."""
-    return isinstance(old, str) and old == new
+    """Whether a text, or a pair of texts, came out as it went in; other items always change."""
+    return isinstance(old, str | Pair) and bool(old == new)
 
 
 def forgotten(model: Bundle, data: Dataset, seed: int) -> Kept | None:

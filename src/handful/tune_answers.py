@@ -129,11 +129,12 @@ def tune_answers(data: Dataset, plan: Plan, budget: Budget, say: Say, judge: Jud
     if result.forgetting is not None:
         answers = {**scores.details["answers"], "forgetting": result.forgetting.as_dict()}
         scores = replace(scores, details={"answers": answers})
+    untested: list[str] = []
     if len(test):
         with budget.stage("test"):
-            scores = scores.tested(_tested(model, test, terms, backbone), len(test))
-    scores = replace(scores, seconds=dict(budget.taken))
-    notes = (*memory, *result.notes, *([budget.passed] if budget.passed else []))
+            scores, untested = scores.tested(_tested(model, test, terms, backbone), len(test))
+    scores = replace(scores, seconds=budget.accounted)
+    notes = (*memory, *result.notes, *untested, *([budget.passed] if budget.passed else []))
     return Run(
         data, plan, findings, scores, task.held_out(outputs, stage.targets, positions), model, notes,
         tuple(_training(result, name) for name in result.curves),
@@ -192,7 +193,10 @@ def _check_follows(plan: Plan, pairs: bool) -> None:
 
 def _again(plan: Plan, data: Dataset, **options: Any) -> str:
     """What to type for the same run with other options."""
-    given: dict[str, Any] = {"as_": "language"} if data.labels is not None else {}
+    typed = "command line" in plan.origins.values()
+    given: dict[str, Any] = {}
+    if data.labels is not None:
+        given["as_" if typed else "modality"] = "language"
     if "strategies" in plan.origins:
         given["strategies"] = ",".join(name for name in plan.strategies if name not in (*HEADS, "base"))
     return plan.again(**given, **options)

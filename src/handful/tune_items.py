@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
 from handful.budget import Budget
@@ -106,10 +108,12 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
             metric=task.metrics[plan.metric], protocol=frozen.protocol if above.whole is None else frozen.few.protocol,
             rng=generator(plan.seed, "bootstrap"), curve=curve,
         )  # fmt: skip
-    scores = scores if tested is None else scores.tested(tested, len(test))
-    model = with_reference(model, frozen, whole, backbones, learning.items if plan.carry_items else ())
-    answers = task.held_out(whole, targets, frozen.rows.positions)
     notes = [f"{len(frozen.search.outcomes)} settings were compared on the same folds.", *above.notes]
+    if tested is not None:
+        scores, untested = scores.tested(tested, len(test))
+        notes += untested
+    model = with_reference(model, frozen, whole, backbones, learning.items if plan.carry_items else ())
+    answers = targets.task.held_out(whole, targets, frozen.rows.positions)
     # What changes and hidden parts do to answers is told to the percent, for which rounded products will do.
     with budget.stage("checks"), mixed_precision_of(backbones[base]):
         scores = replace(scores, slices=slices_of(learning, whole, frozen.rows, plan.seed))
@@ -120,7 +124,7 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
         explained = explain_doubtful(model, learning, answers) if budget.left > 0 else {}
     notes += [budget.passed] if budget.passed else []
     return Run(
-        learning, plan, tuple(findings), replace(scores, seconds=dict(budget.taken)), answers, model, tuple(notes),
+        learning, plan, tuple(findings), replace(scores, seconds=budget.accounted), answers, model, tuple(notes),
         tuple(Training.of(rung) for rung in above.rungs), tuple(trial.record() for trial in above.trials), explained,
     )  # fmt: skip
 
@@ -196,7 +200,10 @@ def _check_classes(before: Sequence[str], learning: Dataset) -> None:
 
 
 def _test(model: Bundle, data: Dataset, sight: FeatureSet, plan: Plan) -> Estimate:
+    """The score on the rows that the source keeps for a test, of which those of one group count as they are worth."""
     moved = model.moved is not None
     outputs = model.answer(data.items)[0] if moved else model.outputs_of(model.view.matrix(sight.items))
     answers, targets = model.task.against(outputs, data.labels or (), model.labels)
-    return interval(model.task.metrics[plan.metric].of(answers[None], targets), rng=generator(plan.seed, "test"))
+    groups = None if data.groups is None else np.unique(data.groups, return_inverse=True)[1]
+    measured = model.task.metrics[plan.metric].of(answers[None], targets)
+    return interval(measured, groups, rng=generator(plan.seed, "test"))

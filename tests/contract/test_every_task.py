@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -395,7 +396,9 @@ def test_a_whole_run_of_it_has_scores_a_page_and_a_model(task, tmp_path, monkeyp
     assert Scores.read(folder / "scores.json").task == task.name
     page = (folder / "report.html").read_text()
     assert all(f'<th scope="row">{arm.name}</th>' in page for arm in run.scores.arms)
-    assert len((folder / "predictions.csv").read_text().splitlines()) == 41
+    with (folder / "predictions.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["predicted"] for row in rows] == [answer.predicted for answer in run.held_out]
     model = Bundle.load(folder)
     assert model.predict(texts[:4]) == run.model.predict(texts[:4])
     assert "How good it is" in (folder / "model" / "README.md").read_text()

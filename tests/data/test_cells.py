@@ -63,3 +63,13 @@ def test_other_cells_stay_as_they_are(cell):
 
 def test_a_tab_before_anything():
     assert defuse("\ta") == "'\ta"
+
+
+@pytest.mark.parametrize("number", ["-0.3", "-12", "-1.5e-07"])
+def test_a_number_below_zero_stays_a_number(number):
+    assert defuse(number) == number
+
+
+@pytest.mark.parametrize("formula", ["-1+2", "-A1", "-", "--1", "-1)", "-0x1"])
+def test_what_only_begins_like_a_number_below_zero_is_defused(formula):
+    assert defuse(formula) == "'" + formula

@@ -92,7 +92,7 @@ def test_arms_are_set_against_the_whole_procedure_and_it_against_the_reference()
     assert found["ridge"].reason == (
         "Taken for its held-out loss, better than always answering the same class by 50 points (+20 to +71)."
     )
-    assert found["majority"].reason == "Worse than ridge by 50 points (−71 to −20)."
+    assert found["majority"].reason == "Worse than ridge by 50 points (+20 to +71)."
 
 
 def test_what_moved_weights_is_compared_on_the_folds_that_it_was_trained_on():
@@ -141,7 +141,7 @@ def test_a_chosen_arm_that_is_worse_than_the_reference_is_not_called_better():
     rows, wrong = rows_of(truth), answered([1] * 9 + [0] * 9 + [0, 0])
     arms = [Held("majority", answered([0] * 20)), Held("ridge", wrong)]
     assert verdicts(arms, wrong, "ridge", rows)["ridge"].reason == (
-        "Taken for its held-out loss, but worse than always answering the same class by 45 points (−66 to −15)."
+        "Taken for its held-out loss, but worse than always answering the same class by 45 points (+15 to +66)."
     )
     scores = assemble(arms, wrong, "ridge", rows, metric=METRICS["accuracy"], protocol="5x5", rng=rng())
     assert "not yet better than always answering the same class" in scores.sentence

@@ -1,5 +1,7 @@
 """Tests of the headline: it says what was measured, how sure that is, and calls a tie a tie."""
 
+from dataclasses import replace
+
 import pytest
 
 from handful.data.names import in_a_row
@@ -48,7 +50,10 @@ def test_other_metrics_are_named(make_run, metric, title):
 
 
 def test_groups_change_what_the_score_is_for(make_run):
-    head = headline(make_run(TEXTS, LABELS, protocol="nested 5x5 stratified grouped"))
+    run = make_run(TEXTS, LABELS)
+    named = replace(run, data=replace(run.data, groups=("anna", "ben") * (len(run.data) // 2)))
+    head = headline(named)
+    assert headline(run).lead.startswith("For items like these")
     assert head.lead.startswith("For items from groups it has never met")
 
 

@@ -128,8 +128,9 @@ def tune(
         _say(data.notes)
 
         # What is wrong with the rows is said before the seconds that these take.
-        from handful import api
-        from handful.training.devices import spare_the_compiler
+        with spent.stage("start"):
+            from handful import api
+            from handful.training.devices import spare_the_compiler
 
         spare_the_compiler()
         run = api.tune(data, plan=plan, budget=spent, progress=bars)

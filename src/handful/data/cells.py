@@ -105,12 +105,18 @@ def shown_json(value: object) -> str:
     return _CONTROL.sub(lambda mark: mark[0] if mark[0] == "\n" else f"\\u{ord(mark[0]):04x}", plain)
 
 
+_NUMBER = re.compile(r"-[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+
+
 def defuse(cell: str) -> str:
     """A cell that can be shown, and that no spreadsheet runs: one that looks like a formula begins with an apostrophe.
 
-    Spreadsheets may leave out blanks and marks without width before it, and take wide signs for narrow ones.
+    Spreadsheets may leave out blanks and marks without width before it, and take wide signs for narrow ones. A number
+    below zero is none: it runs nothing, and an apostrophe would make a text of it.
     """
     plain = shown_lines(cell)
+    if _NUMBER.fullmatch(plain):
+        return plain
     first = next((mark for mark in plain if mark.isprintable() and not mark.isspace()), "")
     runs = plain.startswith("\t") or unicodedata.normalize("NFKC", first).startswith(_FORMULA)
     return "'" + plain if runs else plain

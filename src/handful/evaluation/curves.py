@@ -99,7 +99,8 @@ class Curve:
         # Draws that grow share their rows: the luck of the added ones is what is left, 1 / n - 1 / (n + more).
         spread = np.hypot(part * self.unsure, self.luck * np.sqrt(2 * (1 - 1 / grown)))
         value, half = part * self.doubled, ndtri(0.5 + LEVEL / 2) * spread
-        return Estimate(float(value), float(value - half), float(value + half))
+        most = np.inf if self.scale.higher_is_better else self.points[-1].score.value  # no error falls below nothing
+        return Estimate(*(float(min(gain, most)) for gain in (value, value - half, value + half)))
 
     def unseen(self, folds: int = 0) -> float:
         """What a model of all rows is expected to be above the models of the folds, which learned from fewer.
@@ -114,7 +115,13 @@ class Curve:
     def flat(self) -> bool:
         """Whether twice the labels are expected to add next to nothing."""
         last = self.points[-1].score.value
-        return self.doubled < FLAT * (1.0 if self.scale.percent else abs(last))
+        return self.doubled < FLAT * (1.0 if self.scale.percent else abs(last)) or self.perfect
+
+    @property
+    def perfect(self) -> bool:
+        """Whether there is hardly an error left."""
+        last = self.points[-1].score.value
+        return last > 1 - RARE if self.scale.percent else not self.scale.higher_is_better and last == 0
 
     @property
     def sentence(self) -> str:
@@ -125,7 +132,7 @@ class Curve:
             said = f"{self.n} more labels, {alike}, are worth {worth}."
             return f"{said} {self.needs[0]} needs them most." if self.needs else said
         said = f"More labels will not help: twice as many are worth {worth}."
-        if self.scale.percent and self.points[-1].score.value > 1 - RARE:
+        if self.perfect:
             return f"{said} There is little left to gain."
         if self.mixed is None:
             return said

@@ -86,7 +86,8 @@ def interval(
         right = measured.scores
         return wilson(float(right.mean()), independent_rows(right, groups), level)
     if measured.metric.kind is Kind.RATIO:
-        return _stepped(measured, _student(measured.value, _pulls(measured), groups, level), groups, level)
+        plain = _student(measured.value, _pulls(measured), groups, level)
+        return plain if measured.metric.higher_is_better else _stepped(measured, plain, groups, level)
     assert rng is not None, "a function of several sums needs draws"
     values = _drawn((measured,), groups, rng)[0]
     return _percentiles(measured.value, values, level)
@@ -190,11 +191,14 @@ def _stepped(measured: Measured, estimate: Estimate, groups: Groups, level: floa
 
     Where no item of a handful has one the spread is nothing, which is not certainty: Wilson's interval of their share.
     """
+    if not np.isfinite(estimate.high):  # too few items to say anything
+        return estimate
+    estimate = replace(estimate, low=max(0.0, estimate.low))  # no error is below nothing
     if not measured.least:
         return estimate
     wrong = (measured.scores > 0).astype(float)
     share = wilson(float(wrong.mean()), independent_rows(wrong, groups), level)
-    return Estimate(estimate.value, max(0.0, estimate.low), max(estimate.high, measured.least * share.high))
+    return replace(estimate, high=max(estimate.high, measured.least * share.high))
 
 
 def _pulls(measured: Measured) -> Floats:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.plan import PATTERN
+
 Floats = NDArray[np.float64]
 
 
@@ -114,10 +116,14 @@ class Metric:
     there is none."""
     plain: str = ""
     """What it is, in a few plain words."""
+    headline: str = ""
+    """What a score says on top of a page, with ``{}`` for the figure, where there are better words than its name."""
 
     @property
     def title(self) -> str:
         """Its name as it is read: ``macro F1``."""
+        if self.name.startswith(PATTERN):  # as it was typed
+            return self.name
         return "R²" if self.name == "r2" else self.name.replace("_", " ").replace("f1", "F1")
 
     @property

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from handful.errors import BundleError
 from handful.evaluation.curves import Curve
 from handful.evaluation.intervals import LEVEL, Estimate
@@ -33,7 +35,7 @@ class Arm:
     estimate: Estimate
     """Its out-of-fold score."""
     verdict: str
-    """``chosen``, ``tie``, ``worse``, ``better`` or ``reference``: how it compares with the chosen arm."""
+    """``chosen``, ``tie``, ``worse`` or ``better``: how it compares with the chosen arm."""
     reason: str
     """The verdict in one sentence."""
     versus: str | None = None
@@ -121,11 +123,18 @@ class Scores:
             told.append((scale.title, scale.told(estimate.value), scale.between(estimate.low, estimate.high, "to")))
         return told
 
-    def tested(self, estimate: Estimate, rows: int) -> Scores:
-        """The same with the score on so many test rows, which the sentence begins with."""
+    def tested(self, estimate: Estimate, rows: int) -> tuple[Scores, list[str]]:
+        """The same with the score on so many test rows, which the sentence begins with, and notes.
+
+        Of too few rows for an interval nothing is told but that.
+        """
+        word = "test row" if rows == 1 else "test rows"
+        if not np.isfinite([estimate.low, estimate.high]).all():
+            few = f"The {rows} {word} {'is' if rows == 1 else 'are'} too few for an interval of {self.scale.title}"
+            return self, [f"{few}: nothing is told of {'it' if rows == 1 else 'them'}."]
         told = self.scale.between(estimate.low, estimate.high, "to")
-        said = f"On the {rows} test rows: {self.scale.told(estimate.value)} ({told}). Held out in turn: {self.sentence}"
-        return replace(self, test=estimate, test_n=rows, sentence=said)
+        said = f"On the {rows} {word}: {self.scale.told(estimate.value)} ({told}). Held out in turn: {self.sentence}"
+        return replace(self, test=estimate, test_n=rows, sentence=said), []
 
     def as_dict(self) -> dict[str, Any]:
         """What ``scores.json`` holds."""

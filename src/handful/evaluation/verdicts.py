@@ -81,7 +81,7 @@ def promised(estimate: Estimate, curve: Curve | None, scale: Scale, folds: int =
         scale: of the metric that was measured.
         folds: how many folds were measured on, where they are others than those of the curve.
     """
-    if curve is None or curve.scale.percent != scale.percent:
+    if curve is None or curve.scale != scale:
         return estimate
     return widened(estimate, curve.unseen(folds), scale)
 
@@ -135,8 +135,9 @@ def _judge(name: str, chosen: str, apart: Estimate | None, metric: Metric, task:
         return "chosen", "Taken since nothing that was tried is better beyond doubt."
     if apart is None:
         return "chosen", f"{taken}; there is no reference arm to compare with."
-    size = metric.scale.apart(apart.value, apart.low, apart.high)
     gain = apart if metric.higher_is_better else -apart
+    told = apart if apart.holds_zero else gain if gain.value > 0 else -gain  # above zero where a side is named
+    size = metric.scale.apart(told.value, told.low, told.high)
     if name == chosen:
         if apart.holds_zero:
             return "chosen", f"{taken}, but a tie with {reference.words}: {size}."

@@ -132,10 +132,6 @@ class Bundle:
             raise DataError(f"predict needs a list of items, got one {type(items).__name__}. Wrap it: [item].")
         values, failed = make_items(list(items), self.modality, None)
         outputs = np.zeros((0, len(self.intercept)))
-        odd = next((i for i, value in enumerate(values) if isinstance(value, Pair) != self.pairs), None)
-        if not failed and odd is not None:
-            must, got = ("two texts, as (first, second)", "one") if self.pairs else ("one text", "two")
-            raise DataError(f"item {odd} must be {must}, got {got}. Give items like those that were learned from.")
         if not failed:
             outputs, failed = self.answer(values)
         if failed:
@@ -204,6 +200,13 @@ class Bundle:
         self, items: Sequence[Any], parts: Sequence[tuple[str, int]], cache: FeatureCache | None
     ) -> tuple[dict[tuple[str, int], NDArray[np.float32]], dict[int, str]]:
         """(backbone, depth) → (N, D), and position → reason of what cannot be read."""
+        odd = next((i for i, item in enumerate(items) if isinstance(item, Pair) != self.pairs), None)
+        if odd is not None:
+            must, got = ("two texts, as (first, second)", "one") if self.pairs else ("one text", "two")
+            raise DataError(
+                f"item {odd} must be {must}, got {got}. Give items like those that were learned from; of a table "
+                "--input names the column, or both of them joined by a comma."
+            )
         features, failed = {}, {}
         for name in dict.fromkeys(name for name, _ in parts):
             seen = extract(self.backbone(name), items, [depth for other, depth in parts if other == name], cache)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from handful.choices import METHODS
+from handful.choices import METHODS, MOVERS
 from handful.data.dataset import Dataset
 from handful.data.targets import RATINGS
 
@@ -122,6 +122,7 @@ def advice(dataset: Dataset) -> list[Advice]:
     return [
         Advice(rule.strategies, fits, rule.why if fits else rule.otherwise)
         for rule in RULES
+        if not (dataset.pairs and set(rule.strategies) <= set(MOVERS))  # what moves weights reads one text
         if rule.task in (None, dataset.task)
         for fits in (rule.holds(dataset.modality, smallest),)
     ]

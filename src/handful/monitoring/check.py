@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from handful.data.targets import counts_of
-from handful.errors import DataError
+from handful.errors import BundleError, DataError
 from handful.evaluation.intervals import interval
 from handful.evaluation.scores import Scores
 from handful.export.bundle import Bundle, Judged
@@ -18,6 +18,7 @@ from handful.export.reference import Reference, spread_out
 from handful.monitoring.checkup import USUAL, Checkup
 from handful.monitoring.drift import compare
 from handful.monitoring.new_rows import Row, rows_of_list, rows_of_source
+from handful.readback import shortened
 from handful.run import Run
 from handful.seeding import generator
 
@@ -102,7 +103,12 @@ def _compared(
     novelty = reference.novelty
     rarity = novelty.rarity(novelty.scores(judged.features, task.confidence(outputs)))
     enough = len(novelty.strange) + 1 >= 1 / USUAL
-    metric = task.metrics[task.headline.name if scores is None else scores.metric]
+    metric = task.headline if scores is None else task.metrics.get(scores.metric)
+    if metric is None:
+        raise BundleError(
+            f"the scores of the run must be in a metric of {task.name} ({', '.join(task.metrics)}), got "
+            f"{shortened(scores.metric if scores else '')}. Restore scores.json or tune again."
+        )
     measured = None
     if labels is not None:
         answers, targets = task.against(outputs, labels, model.labels)

@@ -67,8 +67,8 @@ def headline(run: Run) -> Headline:
     frequent, always = _one_answer(scores, baseline)
     verdict, beaten = _against_one_answer(scores, task, estimate, always, frequent)
     return Headline(
-        title=_title(scores, baseline, estimate, rows),
-        lead=_lead(scores, estimate, rows),
+        title=_title(scores, task, estimate, rows),
+        lead=_lead(run, estimate, rows),
         estimate=estimate,
         always=always,
         without=f"always “{words.shortened(words.printable(frequent), 24)}”" if frequent else baseline.short,
@@ -87,21 +87,22 @@ def _limit(scores: Scores) -> float:
     """Where a scale ends on which every arm can be seen: at 1 for shares, and for what is at most 1."""
     if scores.scale.percent or scores.scale.higher_is_better:
         return 1.0
-    highest = max([arm.estimate.high for arm in scores.arms] + [scores.estimate.high])
+    ends = [arm.estimate.high for arm in scores.arms] + [scores.estimate.high]
+    highest = max((end for end in ends if math.isfinite(end)), default=1.0)
     step = 10.0 ** math.floor(math.log10(max(highest, 1e-9)))
     return float(
         next(step * factor for factor in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * factor >= highest * (1 - 1e-9))
     )
 
 
-def _title(scores: Scores, baseline: Baseline, estimate: Estimate, rows: int) -> str:
+def _title(scores: Scores, task: Task, estimate: Estimate, rows: int) -> str:
     if scores.metric in _COMPARED:
-        return _compared(scores, baseline)
+        return _compared(scores, task.reference)
     digits = words.decimals(estimate)
     about = words.hundredths(estimate.value, digits)
-    if scores.metric in _TITLES:
-        figure = about if scores.scale.percent else f"{estimate.value:.2g}"
-        return _TITLES[scores.metric].format(figure)
+    headline = _headline_of(scores, task)
+    if headline:
+        return headline.format(about if scores.scale.percent else f"{estimate.value:.2g}")
     if scores.metric != "accuracy":
         return (
             f"{scores.scale.title[0].upper()}{scores.scale.title[1:]} of about {_plain(estimate.value, scores, digits)}"
@@ -129,30 +130,26 @@ def _compared(scores: Scores, baseline: Baseline) -> str:
     return f"{how} {taken.name}: not shown to beat {baseline.words}"
 
 
-# What a score says in a few words, where there are better ones than its name.
-_TITLES = {
-    "balanced_accuracy": "Finds about {} of 100 items of a class, averaged over the classes",
-    "samples_f1": "Its labels match about {} of 100 of what is right",
-    "exact_match": "All labels right on about {} of 100 new items",
-    "mean_absolute_error": "Off by about {} on the mean",
-    "r2": "Explains a share of about {} of what makes the numbers differ",
-}
-
-
 def _plain(value: float, scores: Scores, digits: int) -> str:
     """A score that is called by its name: F1 as a number from 0 to 1."""
     return f"{value:.{digits + 2}f}" if scores.scale.percent else scores.scale.told(value)
 
 
-def _lead(scores: Scores, estimate: Estimate, rows: int) -> str:
+def _headline_of(scores: Scores, task: Task) -> str:
+    """What a score says in a few words, where there are better ones than its name; with room for the figure."""
+    return task.metrics[scores.metric].headline if scores.metric in task.metrics else ""
+
+
+def _lead(run: Run, estimate: Estimate, rows: int) -> str:
+    scores = run.scores
     digits, scale = words.decimals(estimate), scores.scale
     low, high = words.hundredths(estimate.low, digits), words.hundredths(estimate.high, digits)
     true = f"between {low} and {high} of 100"
-    if not scale.percent or (scores.metric not in _TITLES and scores.metric != "accuracy"):
+    if not scale.percent or (not _headline_of(scores, run.model.task) and scores.metric != "accuracy"):
         true = f"between {_plain(estimate.low, scores, digits)} and {_plain(estimate.high, scores, digits)}"
     elif estimate.value == 1:
         true = f"at {low} of 100 or above"
-    new = "items from groups it has never met" if "group" in scores.protocol else "items like these"
+    new = "items from groups it has never met" if run.data.groups is not None else "items like these"
     wide = estimate.high - estimate.low > (_WIDE if scale.percent else _WIDE * _limit(scores))
     why = f": {words.plural(rows, 'row')} cannot say it more exactly" if wide else ""
     basis = "Each row was answered by a model that had not seen it."
@@ -250,7 +247,8 @@ def _forgot(forgetting: Estimate | None) -> str:
     side = "rose" if forgetting.value > 0 else "fell"
     return (
         f"On {len(QUESTIONS)} general questions the loss {side} by {abs(forgetting.value):.2f} nats per token "
-        f"({forgetting.low:+.2f} to {forgetting.high:+.2f}): this is what the model forgot."
+        f"({forgetting.low:+.2f} to {forgetting.high:+.2f}): "
+        + ("this is what the model forgot." if forgetting.value > 0 else "the model forgot nothing that they ask.")
     )
 
 

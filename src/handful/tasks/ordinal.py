@@ -62,6 +62,14 @@ def _disagreement(outputs: Floats, targets: Targets) -> Statistics:
     return np.stack(columns, 1)
 
 
+def _spare(targets: Targets) -> Statistics:
+    """(1, 2, 6): a row more of the highest rating that is right, and one that is taken for the rating below."""
+    worth = values_of(targets.names)
+    top, below = np.sort(worth - worth.mean())[[-1, -2]]
+    added = [[(said - top) ** 2, top**2, top, said**2, said, 1.0] for said in (top, below)]
+    return np.array([added])
+
+
 def kappa(sums: Statistics) -> Statistics:
     """Quadratic weighted kappa (Cohen 1968): one minus disagreement by that of chance. (..., 6) → (...)."""
     error, squares, total, said_squares, said, count = np.moveaxis(sums, -1, 0)
@@ -81,6 +89,7 @@ METRICS: Mapping[str, Metric] = {
             percent=False,
             least=_step,
             plain="how far off a rating is",
+            headline="Off by about {} on the mean",
         ),  # fmt: skip
         # Agreement beyond chance, where a far miss counts more than a near one.
         Metric(
@@ -89,6 +98,7 @@ METRICS: Mapping[str, Metric] = {
             Kind.FUNCTION,
             kappa,
             percent=False,
+            spare=_spare,
             plain="agreement beyond chance, far misses counting more",
         ),  # fmt: skip
         # Share of rows that are answered right.

@@ -69,6 +69,7 @@ METRICS: Mapping[str, Metric] = {
             higher_is_better=False,
             percent=False,
             plain="how far off an answer is",
+            headline="Off by about {} on the mean",
         ),  # fmt: skip
         # Share of the variance that is explained.
         Metric(
@@ -78,6 +79,7 @@ METRICS: Mapping[str, Metric] = {
             explained,
             percent=False,
             plain="the share of what makes the numbers differ that is explained",
+            headline="Explains a share of about {} of what makes the numbers differ",
         ),  # fmt: skip
     )
 }
@@ -117,7 +119,13 @@ class Regression(HeadTask):
     def read(self, column: Sequence[Any], source: str = "items") -> Targets:
         """Numbers as they are, with what answers need to know of them."""
         values = np.array([float(cell) for cell in column], np.float64)
-        scale = float(values.std())
+        with np.errstate(over="ignore", invalid="ignore"):
+            scale = float(values.std())
+        if not np.isfinite(scale):
+            raise DataError(
+                f"the numbers of {source} must be of a size that can be squared, got {float(np.abs(values).max()):g}. "
+                "Write them in another unit."
+            )
         if not scale > 1e-12 * max(1.0, float(np.abs(values).max(initial=0))):
             got = f"{values[0]:g} in every row" if len(values) else "none"
             raise DataError(f"the numbers of {source} must differ, got {got}. Add rows with other numbers.")

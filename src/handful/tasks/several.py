@@ -78,7 +78,12 @@ def _spare(targets: Targets) -> Statistics:
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("samples_f1", _overlap, plain="how far the labels of a row are the right ones"),
+        Metric(
+            "samples_f1",
+            _overlap,
+            plain="how far the labels of a row are the right ones",
+            headline="Its labels match about {} of 100 of what is right",
+        ),
         Metric("micro_f1", _micro, Kind.FUNCTION, quotient, plain="how far labels are right, all counted together"),
         Metric(
             "macro_f1",
@@ -88,7 +93,12 @@ METRICS: Mapping[str, Metric] = {
             spare=_spare,
             plain="how far labels are right, every label counting the same",
         ),  # fmt: skip
-        Metric("exact_match", _exact, plain="the share of rows of which all labels are right"),
+        Metric(
+            "exact_match",
+            _exact,
+            plain="the share of rows of which all labels are right",
+            headline="All labels right on about {} of 100 new items",
+        ),
     )
 }
 """Name in ``--metric`` → metric; the first one is the headline."""

@@ -75,7 +75,7 @@ def test_rows_of_one_group_are_held_out_together(toy):
 
 
 def test_one_group_alone_cannot_be_held_out(toy):
-    with pytest.raises(OptionError, match="all of one group, or near copies of each other"):
+    with pytest.raises(OptionError, match="must be of at least 3 groups that are unlike each other, got 1"):
         compare_answers(toy, ROWS, np.zeros(len(ROWS), int), terms())
 
 

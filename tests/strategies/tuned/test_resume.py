@@ -18,7 +18,7 @@ from handful.strategies.language.stage import LanguageTerms
 from handful.strategies.resume import Decisions
 
 JUNK = [b"", b"{", b"[]", b"3", b"null", b'{"lora": 1}', b'["lo"]', b"\xff\xfe", b"[" * 100_000, b"9" * 5000]
-DECIDED = {"used": 2, "updates": {"lora": 40}, "counts": [1, 2], "choosing": 5}
+DECIDED = {"used": 2, "updates": {"lora": 40}, "counts": [1, 2], "choosing": 5, "notes": ["lora: 40 updates."]}
 SETTINGS = {
     "hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 32, "vocab_size": 99,
 }  # fmt: skip

@@ -53,16 +53,11 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
     decided = _earlier(decisions, terms, stage.used)
     if decided is not None:  # a resumed run does what it began, however fast the machine is now
         stage.used, stage.counts, stage.choosing = decided.used, decided.counts, decided.choosing
+        notes += decided.notes
         return dict(decided.updates)
+    before = len(notes)
     wanted = terms.updates or int(np.clip(2 * len(stage.rows), 40, 200))
-    refused: dict[str, str] = {}
-    for name in [name for name in terms.wanted if name in terms.recipes]:
-        why = terms.recipes[name].tuner.refusal(stage.backbone)
-        if terms.budget == 0:
-            why = "with a budget of 0 weights stay as they are"
-        elif wanted < LEAST_UPDATES:
-            why = f"{wanted} updates move nothing far enough to be seen; it needs at least {LEAST_UPDATES}"
-        refused.update({} if why is None else {name: why})
+    refused = _impossible(stage, wanted)
     tried = [name for name in terms.wanted if name in terms.recipes and name not in refused]
     shows = "in-context" in terms.wanted
     once, row = _pass(stage) if terms.budget and (tried or shows) else (0.0, 0.0)
@@ -102,9 +97,29 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
         notes.append(f"{name} was not tried: {why}.")
     updates = dict.fromkeys(tried, wanted)
     decisions.keep(
-        _PLANNED, {"used": stage.used, "updates": updates, "counts": list(stage.counts), "choosing": stage.choosing}
+        _PLANNED,
+        {
+            "used": stage.used,
+            "updates": updates,
+            "counts": list(stage.counts),
+            "choosing": stage.choosing,
+            "notes": notes[before:],
+        },
     )
     return updates
+
+
+def _impossible(stage: Stage, updates: int) -> dict[str, str]:
+    """The recipes that cannot be tried whatever the time, by name, with the reason."""
+    refused: dict[str, str] = {}
+    for name in [name for name in stage.terms.wanted if name in stage.terms.recipes]:
+        why = stage.terms.recipes[name].tuner.refusal(stage.backbone)
+        if stage.terms.budget == 0:
+            why = "with a budget of 0 weights stay as they are"
+        elif updates < LEAST_UPDATES:
+            why = f"{updates} updates move nothing far enough to be seen; it needs at least {LEAST_UPDATES}"
+        refused.update({} if why is None else {name: why})
+    return refused
 
 
 @dataclass(frozen=True)
@@ -115,13 +130,16 @@ class _Decided:
     updates: dict[str, int]
     counts: tuple[int, ...]
     choosing: int
+    notes: tuple[str, ...]
 
 
 def _earlier(decisions: Decisions, terms: LanguageTerms, most: int) -> _Decided | None:
     """What an earlier try decided on, of at most so many folds; None where it is damaged, and is decided anew."""
     raw: Any = decisions.made.get(_PLANNED)
     try:
-        plan = checked(_Decided(raw["used"], raw["updates"], tuple(raw["counts"]), raw["choosing"]))
+        plan = checked(
+            _Decided(raw["used"], raw["updates"], tuple(raw["counts"]), raw["choosing"], tuple(raw["notes"]))
+        )
     except FAILURES:  # none yet, or damaged when the machine went down
         return None
     known = set(plan.updates) <= set(terms.recipes) and all(count > 0 for count in plan.updates.values())

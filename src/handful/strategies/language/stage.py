@@ -31,6 +31,9 @@ from handful.training.tokens import TokenBody
 
 FOLDS = 4
 
+# Fewer parts that can be held out give no interval.
+_LEAST_FOLDS = 3
+
 
 @dataclass(frozen=True)
 class LanguageTerms:
@@ -215,10 +218,11 @@ def stage_of(
         notes.append(f"{backbone.name} has no chat template; a plain one is used.")
     number = np.arange(len(rows)) if groups is None else groups
     folds = min(FOLDS, len(np.unique(number)))
-    if folds < 2:
+    if folds < _LEAST_FOLDS:
         raise OptionError(
-            f"the {len(rows)} rows are all of one group, or near copies of each other: what is held out must be unlike "
-            "what is learned from. Add rows that are unlike these."
+            f"the {len(rows)} rows must be of at least {_LEAST_FOLDS} groups that are unlike each other, got {folds}: "
+            "near copies count as one, and what is held out must be unlike what is learned from. Add rows that are "
+            "unlike these."
         )
     kinds = np.unique([row.answer for row in rows], return_inverse=True)[1] if terms.choices else number * 0
     dealt = fold_ids(kinds, number, folds, generator(terms.seed, "folds"))

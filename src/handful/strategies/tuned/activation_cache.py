@@ -1,4 +1,4 @@
-"""The shelf: what the frozen blocks gave, kept while a climb lasts, once per depth and number of versions."""
+"""The activation cache: what the frozen blocks gave, kept while a ladder runs, once per depth and number of versions."""
 
 from __future__ import annotations
 

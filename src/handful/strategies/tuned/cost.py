@@ -51,12 +51,12 @@ class Offer:
 
 
 def offers(
-    shelf: ActivationCache, frozen: Frozen, wanted: Sequence[str], named: bool, budget: float, seed: int
+    cache: ActivationCache, frozen: Frozen, wanted: Sequence[str], named: bool, budget: float, seed: int
 ) -> tuple[list[Offer], list[str]]:
     """The strategies that fit the backbone and are worth a try, most promising first.
 
     Args:
-        shelf: the rows, and the backbone that would move.
+        cache: the rows, and the backbone that would move.
         frozen: the outcome of rung 0.
         wanted: names of strategies that move weights.
         named: whether the user named them; otherwise only those are offered that benchmarks say are worth it.
@@ -70,7 +70,7 @@ def offers(
     offers_made: list[Offer] = []
     if budget <= 0:
         return offers_made, ["Weights stay as they are: the budget leaves no time to move them."] if named else notes
-    if shelf.data.pairs:
+    if cache.data.pairs:
         return offers_made, ["Weights stay as they are: what moves them reads one text, got pairs."] if named else notes
     targets = frozen.rows.targets
     score = targets.task.headline.of(frozen.whole[:1], targets)
@@ -79,8 +79,8 @@ def offers(
     losses = [float(targets.task.losses(one, targets).mean()) for one in (frozen.whole[0], constant)]
     for name in wanted:
         strategy = movers()[name](seed=seed)
-        why = strategy.refusal(shelf.backbone)
-        prior = known(strategy, shelf.data.modality, targets, *losses)
+        why = strategy.refusal(cache.backbone)
+        prior = known(strategy, cache.data.modality, targets, *losses)
         worth = 0.0 if prior is None else errors * prior.mean
         if not named and worth < _WORTH:
             if prior is not None:
@@ -91,7 +91,7 @@ def offers(
             notes.append(f"{name} was left out: {why}.")
             continue
         recipe = strategy.recipe()
-        activations = shelf.of(recipe)
+        activations = cache.of(recipe)
         fits = frozen.few.count + 1
         try:
             seconds = fits * _measured(activations, targets, recipe)

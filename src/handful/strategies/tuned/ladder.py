@@ -76,7 +76,7 @@ class LadderResult:
 
 @dataclass(frozen=True)
 class Terms:
-    """Under which terms a run_frozen takes place."""
+    """Under which terms a ladder is run."""
 
     wanted: Sequence[str]
     """Names of strategies that move weights."""
@@ -112,8 +112,8 @@ def run_ladder(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) 
         What was tried, and what ships.
     """
     ends = time.perf_counter() + terms.budget
-    shelf = ActivationCache(data, backbone)
-    offered, notes = offers(shelf, frozen, terms.wanted, terms.named, terms.budget, terms.seed)
+    cache = ActivationCache(data, backbone)
+    offered, notes = offers(cache, frozen, terms.wanted, terms.named, terms.budget, terms.seed)
     unsearched = f"The search for {terms.trials} further settings was left out: no weights were moved before it."
     if not offered:
         notes += [unsearched] * bool(terms.trials)
@@ -127,7 +127,7 @@ def run_ladder(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) 
             notes.append(f"{offer} was left out: {max(0.0, left):.0f} s of the budget were left.")
             continue
         try:
-            rung = _try(offer, shelf, frozen, below, terms)
+            rung = _try(offer, cache, frozen, below, terms)
         except HandfulError as error:
             notes.append(f"{offer.strategy.name} failed and was given up: {error}")
             continue
@@ -139,7 +139,7 @@ def run_ladder(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) 
         notes.append(unsearched)
     if rungs and (terms.trials or terms.near):
         go = decided.within(ends)
-        searched, trials = _race(offered, shelf, rungs, frozen, below, terms, go)
+        searched, trials = _race(offered, cache, rungs, frozen, below, terms, go)
         if searched is not None:
             rungs.append(searched)
             notes.append(_told(searched))
@@ -148,7 +148,7 @@ def run_ladder(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) 
     final = None
     if chosen is not None:
         try:
-            final = _refit(shelf, frozen, chosen, terms)
+            final = _refit(cache, frozen, chosen, terms)
         except HandfulError as error:
             notes.append(f"{chosen.name} failed on all rows, so the frozen model stays: {error}")
             chosen, below = None, _Below(frozen.few.whole, None)
@@ -182,13 +182,13 @@ def _standing(rungs: Sequence[Rung]) -> Rung | None:
     return next((rung for rung in reversed(rungs) if rung.decided.passed), None)
 
 
-def _refit(shelf: ActivationCache, frozen: Frozen, chosen: Rung, terms: Terms) -> Moved:
+def _refit(cache: ActivationCache, frozen: Frozen, chosen: Rung, terms: Terms) -> Moved:
     """Fit the chosen strategy on all rows, with the number of updates that the folds had."""
     recipe, targets = chosen.strategy.recipe(), frozen.rows.targets
     stage = f"{chosen.name} on all rows"
     everything = Part(np.arange(len(targets)), checkpoint=_file(terms, chosen.name, "all"))
     (final,) = trained(
-        terms.engine, moved, Setup(targets, shelf.of(recipe), recipe), [everything],
+        terms.engine, moved, Setup(targets, cache.of(recipe), recipe), [everything],
         lambda part, update: terms.say(stage, update.number + 1, recipe.settings.updates),
     )  # fmt: skip
     return final
@@ -218,7 +218,7 @@ class _Below:
         return _Below(rung.outputs if rung.decided.passed else self.best, rung.decided.whole)
 
 
-def _try(offer: Offer, shelf: ActivationCache, frozen: Frozen, below: _Below, terms: Terms) -> Rung:
+def _try(offer: Offer, cache: ActivationCache, frozen: Frozen, below: _Below, terms: Terms) -> Rung:
     """Fit the strategy without each fold in turn, and decide."""
     strategy, rows = offer.strategy, frozen.rows
     done = itertools.count(1)
@@ -228,7 +228,7 @@ def _try(offer: Offer, shelf: ActivationCache, frozen: Frozen, below: _Below, te
 
     recipe = strategy.recipe()
     found = cross_fit(
-        rows.targets, shelf.of(recipe), frozen.few.folds, recipe,
+        rows.targets, cache.of(recipe), frozen.few.folds, recipe,
         file=lambda fold: _file(terms, strategy.name, str(fold)), progress=progress, engine=terms.engine,
     )  # fmt: skip
     assert found is not None
@@ -249,7 +249,7 @@ def _faced(
 
 def _race(
     offered: Sequence[Offer],
-    shelf: ActivationCache,
+    cache: ActivationCache,
     tried: Sequence[Rung],
     frozen: Frozen,
     below: _Below,
@@ -264,7 +264,7 @@ def _race(
         settings = suggested(list(of_kind), terms.trials, terms.seed, lambda: race.trials[-1])
     for number, strategy in enumerate(settings):
         offer = of_kind[type(strategy)]
-        updates, known = (one.recipe().updates(shelf.backbone) for one in (strategy, offer.strategy))
+        updates, known = (one.recipe().updates(cache.backbone) for one in (strategy, offer.strategy))
         if not go(f"trial {number}", offer.seconds * updates / known):
             break
 
@@ -272,7 +272,7 @@ def _race(
             # Trials keep no state of their trainings: a resumed run does them again, in the same order.
             recipe, stage = strategy.recipe(), f"trial {number + 1}: {strategy.name}"
             return cross_fit(
-                rows.targets, shelf.of(recipe), folds, recipe, go_on=go_on, engine=terms.engine,
+                rows.targets, cache.of(recipe), folds, recipe, go_on=go_on, engine=terms.engine,
                 progress=lambda fold, update: terms.say(stage, update.number + 1, strategy.updates),
             )  # fmt: skip
 

@@ -75,6 +75,7 @@ METRICS: Mapping[str, Metric] = {
         Metric(
             "balanced_accuracy", _recalled, Kind.FUNCTION, mean_quotient,
             spare=lambda targets: _spare((1, 1), (0, 1), targets), plain="recall, every class counting the same",
+            headline="Finds about {} of 100 items of a class, averaged over the classes",
         ),
         # Mean over classes of the harmonic mean of precision and recall; a class never met counts as absent.
         Metric(

@@ -97,7 +97,11 @@ LOSS = replace(
 """Minus the log probability of the wanted answers, per token."""
 ACCURACY = Metric("accuracy", _of_points("likeliest"))
 """The share of rows whose own label is the likeliest of all labels; where answers are labels."""
-EXACT_MATCH = Metric("exact_match", _of_texts(exact_match))
+EXACT_MATCH = Metric(
+    "exact_match",
+    _of_texts(exact_match),
+    headline="Answers about {} of 100 prompts to the letter",
+)
 TOKEN_F1 = Metric("token_f1", _of_texts(token_f1))
 JUDGED = Metric("judge", _of_points("judged"))
 """What a function of the user says, or the share of answers that a pattern fits."""

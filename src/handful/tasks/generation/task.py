@@ -80,8 +80,10 @@ class PreferenceTask(Generation):
     nothing_shown: ClassVar[str] = "these rows do not show that tuning helps"
 
     def beside_metric(self, outputs: Answered, metric: Metric) -> Sequence[Metric]:
-        """Every other metric: they are all known."""
-        return [other for other in (PREFERRED, GAINED, LOSS) if other.name != metric.name]
+        """Every other metric: they are all known, but for what was gained where nothing moved."""
+        moved = outputs.gained is not None and bool((outputs.gained != 0.5).any())  # of the model as it was nothing
+        known = (PREFERRED, GAINED, LOSS) if moved else (PREFERRED, LOSS)
+        return [other for other in known if other.name != metric.name]
 
     def details(self, outputs: Answered, targets: AnyTargets, groups: NDArray[np.integer] | None) -> dict[str, Any]:
         """That answers are the chosen ones of pairs."""
