@@ -1,4 +1,4 @@
-"""The activation cache: what the frozen blocks gave, kept while a ladder runs, once per depth and number of versions."""
+"""The activation cache: what the frozen blocks gave, for as long as a ladder runs, by depth and number of versions."""
 
 from __future__ import annotations
 
