@@ -121,7 +121,8 @@ def test_a_run_on_pairs_is_saved_answers_and_explains(source, tmp_path):
     with pytest.raises(DataError) as caught:
         model.predict(["one text"])
     assert str(caught.value) == (
-        "item 0 must be two texts, as (first, second), got one. Give items like those that were learned from."
+        "item 0 must be two texts, as (first, second), got one. Give items like those that were learned from; of a "
+        "table --input names the column, or both of them joined by a comma."
     )
 
 
