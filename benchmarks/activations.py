@@ -18,7 +18,7 @@ from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
 from handful.data.images import load_image
 from handful.strategies.tuned.fit import adapt
-from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.recipe import ItemRecipe
 from handful.training.activations import Activations
 from handful.training.loop import Settings
 from handful.training.objectives.contrast import PairwiseCosine
@@ -64,7 +64,8 @@ def rows_of(task: Set, folder: Path, count: int) -> Iterator[tuple[int, list[Any
 
 def timed(backbone: Backbone, items: Sequence[Any], truth: np.ndarray, share: float, updates: int) -> list[Row]:
     """Both ways, one after the other."""
-    recipe = Recipe(PairwiseCosine(), trainable_fraction=share, batch=BATCH, settings=Settings(updates=WARM + updates))
+    settings = Settings(updates=WARM + updates)
+    recipe = ItemRecipe(objective=PairwiseCosine(), trainable_fraction=share, batch=BATCH, settings=settings)
     first, at = recipe.first(backbone), np.arange(len(items))
     kept, full = Activations.of(backbone, [items], first), Activations.of(backbone, [items], first, most=0)
     assert kept.cached

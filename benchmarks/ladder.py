@@ -29,7 +29,7 @@ from handful.strategies.tuned.activation_cache import activations_for
 from handful.strategies.tuned.fit import adapt
 from handful.strategies.tuned.fit import start as untouched
 from handful.strategies.tuned.ladder import Terms, run_ladder, shipped
-from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.recipe import ItemRecipe
 from handful.strategies.tuned.strategy import Tuned
 from handful.training.activations import Activations
 from handful.training.body import Body, features_of
@@ -83,7 +83,7 @@ class Looked:
     activations: dict[tuple[int, int], tuple[Activations, float]] = field(default_factory=dict)
     """Depth and augmented versions → activations, and the seconds that they took."""
 
-    def ready(self, recipe: Recipe) -> tuple[Activations, float]:
+    def ready(self, recipe: ItemRecipe) -> tuple[Activations, float]:
         """What a recipe learns from."""
         key = (recipe.first(self.backbone), recipe.versions)
         if key not in self.activations:
@@ -92,7 +92,7 @@ class Looked:
             self.activations[key] = (found, time.perf_counter() - start)
         return self.activations[key]
 
-    def features(self, body: Body, recipe: Recipe) -> np.ndarray:
+    def features(self, body: Body, recipe: ItemRecipe) -> np.ndarray:
         """What a body sees in all rows as they are, (N, D)."""
         return features_of(body, self.ready(replace(recipe, versions=0))[0], np.arange(len(self.data)))
 

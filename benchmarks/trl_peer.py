@@ -122,10 +122,10 @@ def ours(task: str, data: Path, updates: int, rounded: bool, seed: int) -> Row:
     backbone = catalog.load("smollm2-135m", "language")
     assert isinstance(backbone, LanguageBackbone)
     rows = rows_of(task, data, backbone)
-    recipe = TokenRecipe("lora", LoRA(RANK, ALPHA), learning_rate=RATE, batch=BATCH)
+    recipe = TokenRecipe(name="lora", tuner=LoRA(RANK, ALPHA), learning_rate=RATE, batch=BATCH)
     told = [row for row in rows if isinstance(row, Conversation)]
     if task == "dpo":
-        recipe = TokenRecipe("dpo", LoRA(RANK, ALPHA), DPO(0.1), learning_rate=RATE, batch=BATCH)
+        recipe = TokenRecipe(name="dpo", tuner=LoRA(RANK, ALPHA), objective=DPO(0.1), learning_rate=RATE, batch=BATCH)
         pairs = [row for row in rows if isinstance(row, Preference)]
         told = [row.chosen_row for row in pairs] + [row.rejected_row for row in pairs]
     start = time.perf_counter()

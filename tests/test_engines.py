@@ -23,7 +23,7 @@ from handful.strategies.frozen.rung import SearchTerms, run_frozen
 from handful.strategies.tuned import cost
 from handful.strategies.tuned.cross_fit import cross_fit
 from handful.strategies.tuned.ladder import Terms, run_ladder
-from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.recipe import ItemRecipe
 from handful.tasks.classification import CLASSIFICATION
 from handful.training.activations import Activations
 from handful.training.loop import Settings
@@ -192,7 +192,7 @@ def test_a_process_that_ends_in_the_midst_of_a_job_is_an_error_of_the_machine():
 TEXTS = [f"{word} {i}" for i in range(12) for word in ("ants march", "bees hum")]
 TRUTH = np.arange(24) % 2
 FOLDS = np.arange(24) // 2 % 3
-RECIPE = Recipe(CrossEntropy(), settings=Settings(updates=10, rate=1e-3))
+RECIPE = ItemRecipe(objective=CrossEntropy(), settings=Settings(updates=10, rate=1e-3))
 
 
 @pytest.fixture(scope="module")

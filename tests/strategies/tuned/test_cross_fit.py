@@ -8,7 +8,7 @@ import pytest
 from classified import targets_of
 from handful.strategies.tuned.cross_fit import cross_fit
 from handful.strategies.tuned.fit import adapt, scored
-from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.recipe import ItemRecipe
 from handful.training.activations import Activations
 from handful.training.loop import Settings
 from handful.training.objectives.classify import CrossEntropy
@@ -19,7 +19,7 @@ THINGS = ["house", "tree", "car", "boat", "cup", "hat", "bird", "stone"]
 TEXTS = [f"{colour} {thing}" for colour in ("red", "green", "blue") for thing in THINGS]
 TRUTH = np.arange(24) % 2
 FOLDS = np.arange(24) // 2 % 3
-RECIPE = Recipe(PairwiseCosine(), settings=Settings(updates=3, rate=1e-3))
+RECIPE = ItemRecipe(objective=PairwiseCosine(), settings=Settings(updates=3, rate=1e-3))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from handful.data.splits import fold_ids
 from handful.seeding import generator
 from handful.strategies.frozen.solver import ABSENT
 from handful.strategies.tuned.fit import adapt, scored, start, swept, with_names
-from handful.strategies.tuned.recipe import Recipe, versions_of
+from handful.strategies.tuned.recipe import ItemRecipe, versions_of
 from handful.training.activations import Activations
 from handful.training.apply_delta import arrays_of, installed
 from handful.training.body import features_of
@@ -26,7 +26,7 @@ from small_backbones import SmallText, texts
 FEW = Settings(updates=3, rate=1e-3)
 TRUTH = np.arange(6) % 2
 ROWS = np.arange(6)
-RECIPE = Recipe(PairwiseCosine(), settings=FEW)
+RECIPE = ItemRecipe(objective=PairwiseCosine(), settings=FEW)
 
 
 def kept(recipe=RECIPE, backbone=None):
@@ -45,7 +45,7 @@ def seen(found, activations):
 def test_a_share_of_the_blocks_from_the_top_and_at_least_one(share, blocks, first):
     backbone = ToyText()
     backbone.blocks = tuple(backbone.blocks[0] for _ in range(blocks))
-    assert Recipe(PairwiseCosine(), trainable_fraction=share).first(backbone) == first
+    assert ItemRecipe(objective=PairwiseCosine(), trainable_fraction=share).first(backbone) == first
 
 
 def test_where_it_starts_is_the_untouched_backbone():
@@ -144,7 +144,7 @@ def test_a_student_learns_what_members_answer_to_rows_that_each_did_not_see():
     expected = np.zeros((6, 2), np.float32)
     for m in range(3):
         at, settings = np.flatnonzero(left_out != m), replace(FEW, seed=FEW.seed + m)
-        one = adapt(kept(), at, targets_of(TRUTH).take(at), Recipe(CrossEntropy(), settings=settings))
+        one = adapt(kept(), at, targets_of(TRUTH).take(at), ItemRecipe(objective=CrossEntropy(), settings=settings))
         answers = scored(one.body, kept(), left_out != m, targets_of(TRUTH), recipe.penalty)
         expected[left_out == m] = answers[left_out == m]
     # Rows of about equal length come together in a batch.

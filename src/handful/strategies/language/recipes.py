@@ -15,15 +15,16 @@ from handful.backbones.chat import Tokens
 from handful.backbones.language import LanguageBackbone
 from handful.training.activations import Activations
 from handful.training.apply_delta import arrays_of, installed
-from handful.training.body import first_moving, trainable
+from handful.training.body import trainable
 from handful.training.devices import give_back, give_back_at_once, hold_rounded
 from handful.training.loop import Penalty, Settings, Update, train
 from handful.training.model_penalties import NearStart
 from handful.training.objectives import Objective
 from handful.training.objectives.classify import CrossEntropy
 from handful.training.objectives.preference import DPO, IPO
+from handful.training.recipe import Recipe
 from handful.training.tokens import LONG, AnswerBatches, PairBatches, TokenBody
-from handful.training.tuners import IA3, Adapter, Bias, Blocks, LoRA, Prefix, Prompt, Tuner
+from handful.training.tuners import IA3, Adapter, Bias, Blocks, LoRA, Prefix, Prompt
 from handful.training.tuners.base import Delta
 
 LEAST_UPDATES = 16
@@ -33,26 +34,18 @@ LEAST_UPDATES = 16
 _TIDY = 4
 
 
-@dataclass(frozen=True)
-class TokenRecipe:
+@dataclass(frozen=True, kw_only=True)
+class TokenRecipe(Recipe):
     """One way to move the weights of a language model."""
 
     name: str
     """As the arm is called."""
-    tuner: Tuner
-    """Which weights may move."""
     objective: Objective = field(default_factory=CrossEntropy)
     """What is minimised."""
-    trainable_fraction: float = 1.0
-    """The share of the blocks, from the top, that take part; those below stay frozen and run once."""
     learning_rate: float = 5e-4
     """The highest learning rate."""
     batch: int = 4
-    """Rows (or pairs) per update."""
-    l2_sp: float = 0.0
-    """How strongly what moves is drawn back to where it began."""
-    wise_alpha: float = 1.0
-    """How far to go from the weights as they were to the tuned ones, 0 to 1 (WiSE-FT)."""
+    """Rows, or pairs, per update."""
     replay: float = 0.0
     """How many answers of the model as it was go with each row of an update."""
     invents: float = 0.0
@@ -62,10 +55,6 @@ class TokenRecipe:
     def pairs(self) -> bool:
         """Whether it learns from preferences."""
         return isinstance(self.objective, DPO | IPO)
-
-    def first(self, backbone: LanguageBackbone) -> int:
-        """How many blocks stay frozen."""
-        return first_moving(len(backbone.blocks), self.trainable_fraction)
 
     @property
     def beside(self) -> int:
@@ -82,26 +71,26 @@ class TokenRecipe:
 RECIPES: dict[str, TokenRecipe] = {
     recipe.name: recipe
     for recipe in (
-        TokenRecipe("lora", LoRA(rank=8)),
-        TokenRecipe("bias", Bias(), learning_rate=2e-3),
-        TokenRecipe("ia3", IA3(), learning_rate=1e-3),
-        TokenRecipe("prefix", Prefix(), learning_rate=5e-3),
-        TokenRecipe("prompt", Prompt(), learning_rate=1e-2),
-        TokenRecipe("adapters", Adapter(), learning_rate=1e-3),
-        TokenRecipe("partial", Blocks(), trainable_fraction=0.2, learning_rate=1e-4),
-        TokenRecipe("full", Blocks(), learning_rate=3e-5),
+        TokenRecipe(name="lora", tuner=LoRA(rank=8)),
+        TokenRecipe(name="bias", tuner=Bias(), learning_rate=2e-3),
+        TokenRecipe(name="ia3", tuner=IA3(), learning_rate=1e-3),
+        TokenRecipe(name="prefix", tuner=Prefix(), learning_rate=5e-3),
+        TokenRecipe(name="prompt", tuner=Prompt(), learning_rate=1e-2),
+        TokenRecipe(name="adapters", tuner=Adapter(), learning_rate=1e-3),
+        TokenRecipe(name="partial", tuner=Blocks(), trainable_fraction=0.2, learning_rate=1e-4),
+        TokenRecipe(name="full", tuner=Blocks(), learning_rate=3e-5),
     )
 }
 """What can be asked for by name; ``lora`` is tried by default."""
 
-INVENTING: dict[str, TokenRecipe] = {"synthetic": TokenRecipe("synthetic", LoRA(rank=8), invents=1.0)}
+INVENTING: dict[str, TokenRecipe] = {"synthetic": TokenRecipe(name="synthetic", tuner=LoRA(rank=8), invents=1.0)}
 """What learns from rows that the model made up itself, beside those of the user."""
 
 PREFERENCES: dict[str, TokenRecipe] = {
     recipe.name: recipe
     for recipe in (
-        TokenRecipe("dpo", LoRA(rank=8), DPO(0.1, supervised=0.2), learning_rate=1e-4),
-        TokenRecipe("ipo", LoRA(rank=8), IPO(0.1, supervised=0.2), learning_rate=1e-4),
+        TokenRecipe(name="dpo", tuner=LoRA(rank=8), objective=DPO(0.1, supervised=0.2), learning_rate=1e-4),
+        TokenRecipe(name="ipo", tuner=LoRA(rank=8), objective=IPO(0.1, supervised=0.2), learning_rate=1e-4),
     )
 }
 """The same for rows with a chosen and a rejected answer."""

@@ -9,7 +9,7 @@ from typing import Any
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
 from handful.features.feature_set import telling_names
-from handful.strategies.tuned.recipe import Recipe, versions_of
+from handful.strategies.tuned.recipe import ItemRecipe, versions_of
 from handful.training.activations import Activations
 
 
@@ -24,7 +24,7 @@ class ActivationCache:
     activations: dict[tuple[int, int, bool], Activations] = field(default_factory=dict)
     """(frozen blocks, augmented versions, whether strongly changed) → what they gave."""
 
-    def of(self, recipe: Recipe) -> Activations:
+    def of(self, recipe: ItemRecipe) -> Activations:
         """The activations that a recipe starts from."""
         key = (recipe.first(self.backbone), recipe.versions, recipe.strong_augment)
         if key not in self.activations:
@@ -32,7 +32,9 @@ class ActivationCache:
         return self.activations[key]
 
 
-def activations_for(backbone: Backbone, items: Sequence[Any], classes: Sequence[str], recipe: Recipe) -> Activations:
+def activations_for(
+    backbone: Backbone, items: Sequence[Any], classes: Sequence[str], recipe: ItemRecipe
+) -> Activations:
     """What the frozen blocks give for items, for the versions of each that a recipe asks for, and for class names.
 
     Args:

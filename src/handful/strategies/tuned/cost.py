@@ -15,7 +15,7 @@ from handful.strategies.registry import movers
 from handful.strategies.tuned.activation_cache import ActivationCache
 from handful.strategies.tuned.fit import adapt
 from handful.strategies.tuned.known import known
-from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.recipe import ItemRecipe
 from handful.strategies.tuned.strategy import Tuned
 from handful.tasks.base import Targets
 from handful.training.activations import Activations
@@ -104,7 +104,7 @@ def offers(
     return offers_made, notes
 
 
-def _measured(activations: Activations, targets: Targets, recipe: Recipe) -> float:
+def _measured(activations: Activations, targets: Targets, recipe: ItemRecipe) -> float:
     """Seconds of one fit here, from two short ones on some of the rows, by whatever was faster in either.
 
     The first of all has to warm up, and both may be held up by whatever else runs here.

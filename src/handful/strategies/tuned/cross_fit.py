@@ -16,7 +16,7 @@ from handful.evaluation.calibration import calibrated
 from handful.evaluation.metrics import Scale
 from handful.strategies.frozen.search import SHARPNESS
 from handful.strategies.frozen.solver import ABSENT
-from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.recipe import ItemRecipe
 from handful.strategies.tuned.trainings import Part, Setup, answered, trained
 from handful.tasks.base import Targets
 from handful.training.activations import Activations
@@ -53,7 +53,7 @@ def cross_fit(
     targets: Targets,
     activations: Activations,
     folds: NDArray[np.int64],
-    recipe: Recipe,
+    recipe: ItemRecipe,
     *,
     file: Callable[[int], Path | None] = lambda fold: None,
     progress: Callable[[int, Update], None] = lambda fold, update: None,

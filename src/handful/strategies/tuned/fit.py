@@ -15,7 +15,7 @@ from handful.errors import TrainingError
 from handful.features.view import unit_rows
 from handful.seeding import generator
 from handful.strategies.frozen.solver import ABSENT, fit_head
-from handful.strategies.tuned.recipe import SWEEP, SWEPT, Recipe
+from handful.strategies.tuned.recipe import SWEEP, SWEPT, ItemRecipe
 from handful.tasks.base import Targets
 from handful.tasks.heads import Head
 from handful.training.activations import Activations
@@ -56,7 +56,7 @@ def adapt(
     activations: Activations,
     rows: NDArray[np.int64],
     targets: Targets,
-    recipe: Recipe,
+    recipe: ItemRecipe,
     *,
     checkpoint: Path | None = None,
     progress: Callable[[Update, int], None] = lambda update, total: None,
@@ -110,7 +110,7 @@ def _once(
     activations: Activations,
     rows: NDArray[np.int64],
     targets: Targets,
-    recipe: Recipe,
+    recipe: ItemRecipe,
     checkpoint: Path | None = None,
     progress: Callable[[Update, int], None] = lambda update, total: None,
     teacher: NDArray[np.float32] | None = None,
@@ -242,7 +242,7 @@ def swept(
     activations: Activations,
     rows: NDArray[np.int64],
     targets: Targets,
-    recipe: Recipe,
+    recipe: ItemRecipe,
     rates: Sequence[float],
     updates: int = SWEPT,
 ) -> dict[float, float]:
@@ -271,13 +271,13 @@ def swept(
     return losses
 
 
-def at_best_rate(activations: Activations, rows: NDArray[np.int64], targets: Targets, recipe: Recipe) -> Recipe:
+def at_best_rate(activations: Activations, rows: NDArray[np.int64], targets: Targets, recipe: ItemRecipe) -> ItemRecipe:
     """The recipe at the rate, of five around its own, with which a few updates lower the loss the most."""
     losses = swept(activations, rows, targets, recipe, [factor * recipe.settings.rate for factor in SWEEP])
     return replace(recipe, sweep=False, settings=replace(recipe.settings, rate=min(losses, key=losses.__getitem__)))
 
 
-def unfrozen(activations: Activations, rows: NDArray[np.int64], targets: Targets, recipe: Recipe) -> Recipe:
+def unfrozen(activations: Activations, rows: NDArray[np.int64], targets: Targets, recipe: ItemRecipe) -> ItemRecipe:
     """How many blocks may move: one more at a time, top block first, a step back when held-out rows get worse.
 
     Gradual unfreezing (Howard & Ruder 2018) with a stop that is measured, on a fifth of the rows that are held out
@@ -299,7 +299,7 @@ def unfrozen(activations: Activations, rows: NDArray[np.int64], targets: Targets
     return replace(recipe, gradual=False, tuner=Blocks(top=max(1, blocks)))
 
 
-def start(activations: Activations, recipe: Recipe, example: int = 0) -> Body:
+def start(activations: Activations, recipe: ItemRecipe, example: int = 0) -> Body:
     """The untouched blocks that a recipe moves.
 
     Args:

@@ -15,7 +15,7 @@ from handful.errors import DataError, OptionError
 from handful.seeding import generator
 from handful.strategies.tuned.fit import adapt, start
 from handful.strategies.tuned.methods.supcon import SupCon
-from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.recipe import ItemRecipe
 from handful.tasks.base import Targets
 from handful.tasks.classification import CLASSIFICATION
 from handful.training.activations import Activations
@@ -51,7 +51,7 @@ class Episodes:
     """Fixes the episodes."""
 
 
-def meta_start(backbone: Backbone, related: Sequence[Related], recipe: Recipe, episodes: Episodes) -> Delta:
+def meta_start(backbone: Backbone, related: Sequence[Related], recipe: ItemRecipe, episodes: Episodes) -> Delta:
     """Weights from which a few updates on a few rows of a new task go further.
 
     Reptile moves the start toward what an episode's training ends with. First-order MAML moves it along the one
@@ -64,7 +64,7 @@ def meta_start(backbone: Backbone, related: Sequence[Related], recipe: Recipe, e
         episodes: how many, and of what size.
 
     Returns:
-        What to give to ``Recipe.begin``.
+        What to give to ``ItemRecipe.begin``.
 
     Raises:
         OptionError: the recipe has another tuner, or the method is unknown.
@@ -103,7 +103,7 @@ class Meta(SupCon):
     episodes: Episodes = field(default_factory=Episodes)
     """How the start is learned."""
 
-    def recipe_for(self, backbone: Backbone) -> Recipe:
+    def recipe_for(self, backbone: Backbone) -> ItemRecipe:
         """The recipe with the learned start.
 
         Raises:
@@ -114,7 +114,7 @@ class Meta(SupCon):
         return replace(self.recipe(), begin=meta_start(backbone, self.related, self.recipe(), self.episodes))
 
 
-def _set(backbone: Backbone, one: Related, number: int, recipe: Recipe) -> tuple[Activations, Targets]:
+def _set(backbone: Backbone, one: Related, number: int, recipe: ItemRecipe) -> tuple[Activations, Targets]:
     _, counts = np.unique(np.asarray(one.labels), return_counts=True)
     if (counts > 1).sum() < 2:
         raise DataError(f"related set {number} must have at least 2 classes of 2 rows, got fewer. Leave it out.")

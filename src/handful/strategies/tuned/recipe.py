@@ -1,4 +1,4 @@
-"""A recipe: one way to move weights (objective × tuner × settings), as data."""
+"""Recipes for items: what moving the weights of a backbone needs beside objective and tuner, as data."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from handful.backbones.base import Backbone
 from handful.data.augment.choice import views
 from handful.data.augment.options import BOLD, Augmentation
 from handful.seeding import generator
-from handful.training.body import first_moving
 from handful.training.loop import Settings
-from handful.training.objectives import Objective
 from handful.training.objectives.classify import Distillation
-from handful.training.tuners import Blocks, Tuner
+from handful.training.recipe import Recipe
 from handful.training.tuners.base import Delta
 
 SWEEP = (0.1, 0.3, 1.0, 3.0, 10.0)
@@ -24,30 +22,20 @@ SWEPT = 5
 """How many updates each rate of a sweep gets."""
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """One way to move weights."""
+@dataclass(frozen=True, kw_only=True)
+class ItemRecipe(Recipe):
+    """One way to move the weights of a backbone, so that rows of one label look alike or are told apart."""
 
-    objective: Objective
-    """What is minimised."""
-    tuner: Tuner = field(default_factory=Blocks)
-    """Which weights may move."""
     trainable_fraction: float = 0.5
     """The share of the blocks, from the top, that take part; those below stay frozen and run once."""
     settings: Settings = field(default_factory=Settings)
     """The options of the loop."""
-    batch: int = 16
-    """About how many rows an update sees, as many of each class."""
     layer_decay: float = 1.0
     """Factor on the rate from each block to the one below it."""
     penalty: float = 0.1
     """λ of the logistic head that is fitted on the tuned features in the end."""
-    wise_alpha: float = 1.0
-    """Which share of the way from the frozen weights to the tuned ones is gone (WiSE-FT)."""
     dropout: bool = False
     """Whether the backbone's dropout is on while it learns."""
-    l2_sp: float = 0.0
-    """How strongly what moves is drawn back to where it began."""
     r_drop: float = 0.0
     """How strongly two dropout passes of a row have to agree; needs scores, and costs a second pass."""
     adversary: float = 0.0
@@ -78,10 +66,6 @@ class Recipe:
         """Whether dropout is on."""
         return self.dropout or bool(self.r_drop)
 
-    def first(self, backbone: Backbone) -> int:
-        """How many blocks stay frozen."""
-        return first_moving(len(backbone.blocks), self.trainable_fraction)
-
     def size(self, rows: int, classes: int) -> int:
         """How many rows an update sees of so many: one piece, with a share of every class, and at most ``batch``."""
         return min(self.batch, rows, math.ceil(rows / self.pieces / classes) * classes)
@@ -96,7 +80,7 @@ class Recipe:
         return self.trainings(backbone) * self.settings.updates + (len(SWEEP) * SWEPT if self.sweep else 0)
 
 
-def versions_of(items: Sequence[Any], modality: str, recipe: Recipe) -> list[list[Any]]:
+def versions_of(items: Sequence[Any], modality: str, recipe: ItemRecipe) -> list[list[Any]]:
     """The items, and as many augmented versions of each as the recipe asks for."""
     if not recipe.versions:
         return [list(items)]

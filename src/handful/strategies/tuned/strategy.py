@@ -20,7 +20,7 @@ from handful.strategies.frozen.heads import Logistic
 from handful.strategies.labels import all_readable, numbered, one_each
 from handful.strategies.tuned.activation_cache import activations_for
 from handful.strategies.tuned.fit import adapt
-from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.recipe import ItemRecipe
 from handful.tasks.base import Targets
 from handful.tasks.classification import CLASSIFICATION
 from handful.training.apply_delta import arrays_of, installed
@@ -90,17 +90,18 @@ class Tuned(ClassifierMixin, BaseEstimator):
         """Which weights may move."""
         return Blocks()
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> ItemRecipe:
         """The strategy as data."""
         settings = Settings(updates=self.updates, rate=self.learning_rate, schedule=self.schedule, seed=self.seed)
-        return Recipe(
-            self.objective(), self.tuner(), self.trainable_fraction, settings, self.batch, self.layer_decay,
-            self.penalty, self.wise_alpha, pieces=self.pieces, tokens=self.tokens, versions=self.augment,
+        return ItemRecipe(
+            objective=self.objective(), tuner=self.tuner(), trainable_fraction=self.trainable_fraction,
+            settings=settings, batch=self.batch, layer_decay=self.layer_decay, penalty=self.penalty,
+            wise_alpha=self.wise_alpha, pieces=self.pieces, tokens=self.tokens, versions=self.augment,
             strong_augment=self.strong_augment, label_name_weight=self.label_name_weight, l2_sp=self.l2_sp,
             adversary=self.adversary, sweep=self.sweep,
         )  # fmt: skip
 
-    def recipe_for(self, backbone: Backbone) -> Recipe:
+    def recipe_for(self, backbone: Backbone) -> ItemRecipe:
         """The recipe on a backbone; the same for all, unless the strategy learns its start first."""
         return self.recipe()
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from handful.engines import Engine
 from handful.strategies.tuned.fit import Adapted, adapt, scored
-from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.recipe import ItemRecipe
 from handful.tasks.base import Targets
 from handful.training.activations import Activations
 from handful.training.devices import spare_the_compiler
@@ -30,7 +30,7 @@ class Setup:
     """What is wanted of the N rows."""
     activations: Activations
     """Of all N rows, at the depth of the recipe."""
-    recipe: Recipe
+    recipe: ItemRecipe
     """How weights move."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from handful.strategies.tuned.methods.partial import Partial
-from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.recipe import ItemRecipe
 from handful.training.objectives.classify import Distillation
 
 
@@ -23,6 +23,6 @@ class Distilled(Partial):
     weight: float = 0.5
     """Share of the teachers in what is minimised; the rest are the labels."""
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> ItemRecipe:
         """As partial, several times, and once more."""
         return replace(super().recipe(), members=self.members, student=Distillation(self.temperature, self.weight))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from handful.strategies.tuned.methods.partial import Partial
-from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.recipe import ItemRecipe
 
 
 @dataclass
@@ -16,6 +16,6 @@ class Gradual(Partial):
     family = "blocks"
     order = 51
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> ItemRecipe:
         """As partial, with the number of blocks left to the rows."""
         return replace(super().recipe(), gradual=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.recipe import ItemRecipe
 from handful.strategies.tuned.strategy import Tuned
 from handful.training.objectives import Objective
 from handful.training.objectives.classify import CrossEntropy
@@ -34,6 +34,6 @@ class Partial(Tuned):
         """Cross-entropy with smoothed labels."""
         return CrossEntropy(self.smoothing)
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> ItemRecipe:
         """As all others, with R-Drop where it is asked for."""
         return replace(super().recipe(), r_drop=self.r_drop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from handful.strategies.tuned.methods.supcon import SupCon
-from handful.strategies.tuned.recipe import Recipe
+from handful.strategies.tuned.recipe import ItemRecipe
 
 
 @dataclass
@@ -18,6 +18,6 @@ class Soup(SupCon):
     members: int = 3
     """How many trainings are averaged; a prediction costs as much as with one."""
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> ItemRecipe:
         """As supcon, several times."""
         return replace(super().recipe(), members=self.members)
