@@ -12,9 +12,8 @@ _AFTERWARDS = 0.1
 # A run may pass its budget by so many seconds, or this share of it, without a word.
 _GRACE, _GRACE_SHARE = 1.0, 0.02
 
-
 # What is spent between stages is told from so many seconds on.
-_SEEN = 0.1
+_BETWEEN = 0.1
 
 
 class Budget:
@@ -63,7 +62,7 @@ class Budget:
     def accounted(self) -> dict[str, float]:
         """What each stage took, and what was spent between them; together all that went by."""
         between = self.elapsed - sum(self.taken.values())
-        return {**self.taken, "other": between} if between >= _SEEN else dict(self.taken)
+        return {**self.taken, "other": between} if between >= _BETWEEN else dict(self.taken)
 
     @property
     def passed(self) -> str:

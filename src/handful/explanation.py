@@ -16,6 +16,7 @@ from handful.data.occlusion import PARTS, Part, covered
 from handful.errors import DataError, OptionError, suggestion
 from handful.evaluation.scores import HeldOut, most_doubtful
 from handful.export.bundle import Bundle
+from handful.export.reference import Near
 from handful.tasks.base import HeadTask
 from handful.tasks.classification import CLASSIFICATION
 
@@ -48,26 +49,6 @@ class Carried:
 
 
 @dataclass(frozen=True)
-class Alike:
-    """A training row that is like an item."""
-
-    row: int
-    """Its zero-based position in the source."""
-    label: str
-    """What the source says."""
-    similarity: float
-    """The cosine of what the frozen model sees in the two: 1 for the same item."""
-
-    def record(self) -> dict[str, Any]:
-        """The row as plain values."""
-        return {"row": self.row, "label": self.label, "similarity": round(self.similarity, 6)}
-
-    def told(self, inputs: Mapping[int, str]) -> str:
-        """The row in words, with its text or file name where that is known."""
-        return f"row {self.row}, labelled {self.label}" + (f": {inputs[self.row]}" if self.row in inputs else "")
-
-
-@dataclass(frozen=True)
 class Explanation:
     """An answer, and what it hangs on."""
 
@@ -77,7 +58,7 @@ class Explanation:
     """What speaks for it in the whole item: its probability; of a number, the number."""
     parts: tuple[Carried, ...]
     """The parts, heaviest first; empty for an item that cannot be cut."""
-    alike: tuple[Alike, ...] = ()
+    alike: tuple[Near, ...] = ()
     """The training rows most like the item, the most similar first; empty where the model does not keep them."""
     task: HeadTask = CLASSIFICATION
     """What was answered."""
@@ -162,11 +143,11 @@ def explain_all(
     return found
 
 
-def _alike(model: Bundle, items: Sequence[Any]) -> list[tuple[Alike, ...]]:
+def _alike(model: Bundle, items: Sequence[Any]) -> list[tuple[Near, ...]]:
     if model.reference is None:
         return [()] * len(items)
     near = model.reference.like(model.judge(items).features, NEAREST)
-    return [tuple(Alike(row.row, row.label, row.similarity) for row in rows) for rows in near]
+    return [tuple(rows) for rows in near]
 
 
 def explain_doubtful(model: Bundle, data: Dataset, answers: Sequence[HeldOut]) -> dict[int, Explanation]:

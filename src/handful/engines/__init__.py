@@ -7,14 +7,13 @@ from typing import Protocol, Self, TypeVar
 
 from handful.engines.local import Inline, Processes
 from handful.errors import OptionError, suggestion
+from handful.plan import ENGINES
 
 __all__ = ["Engine", "Inline", "Processes", "engine"]
 
 Shared = TypeVar("Shared")
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-
-_NAMES = ("inline", "processes", "ray")
 
 
 class Engine(Protocol):
@@ -75,7 +74,7 @@ def engine(name: str) -> Engine:
     if name == "processes":
         return Processes()
     if name != "ray":
-        raise OptionError(f"engine must be one of {', '.join(_NAMES)}, got {name!r}.{suggestion(name, _NAMES)}")
+        raise OptionError(f"engine must be one of {', '.join(ENGINES)}, got {name!r}.{suggestion(name, ENGINES)}")
     try:
         from handful.engines.ray import Ray
     except ModuleNotFoundError as error:

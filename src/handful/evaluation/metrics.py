@@ -173,6 +173,22 @@ class Measured:
         return replace(self, sums=self.sums[rows])
 
 
+def mean_absolute_error(
+    statistics: Callable[[Any, Any], Floats], plain: str, least: Callable[[Any], float] | None = None
+) -> Metric:
+    """How far off answers are on the mean, of numbers or of ratings.
+
+    Args:
+        statistics: outputs and targets → (N, 2): the error of each item, and one.
+        plain: what it is, in a few plain words.
+        least: targets → the smallest error, where errors come in steps.
+    """
+    return Metric(
+        "mean_absolute_error", statistics, Kind.RATIO, higher_is_better=False, percent=False, least=least, plain=plain,
+        headline="Off by about {} on the mean",
+    )  # fmt: skip
+
+
 def no_outputs(outputs: Any, targets: Any) -> Floats:
     """The statistics of a metric whose sums were counted elsewhere, as those of answers in words are."""
     raise TypeError("this metric is made of what was counted elsewhere")

@@ -31,6 +31,14 @@ class Near:
     similarity: float
     """The cosine of what is read in the two, 1 for the same item."""
 
+    def record(self) -> dict[str, Any]:
+        """The row as plain values."""
+        return {"row": self.row, "label": self.label, "similarity": round(self.similarity, 6)}
+
+    def told(self, inputs: Mapping[int, str]) -> str:
+        """The row in words, with its text or file name where that is known."""
+        return f"row {self.row}, labelled {self.label}" + (f": {inputs[self.row]}" if self.row in inputs else "")
+
 
 @dataclass(frozen=True)
 class Reference:

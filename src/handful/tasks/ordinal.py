@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from handful.data.targets import JOIN, NOUNS, RATINGS, rating_order
 from handful.errors import DataError
 from handful.evaluation.curves import Needs
-from handful.evaluation.metrics import Kind, Metric, each
+from handful.evaluation.metrics import Kind, Metric, each, mean_absolute_error
 from handful.seeding import generator
 from handful.tasks.base import Baseline, Floats, Targets
 from handful.tasks.classification.details import ClassDetails
@@ -81,16 +81,7 @@ METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
         # Mean absolute error, in ratings.
-        Metric(
-            "mean_absolute_error",
-            _absolute,
-            Kind.RATIO,
-            higher_is_better=False,
-            percent=False,
-            least=_step,
-            plain="how far off a rating is",
-            headline="Off by about {} on the mean",
-        ),  # fmt: skip
+        mean_absolute_error(_absolute, "how far off a rating is", _step),
         # Agreement beyond chance, where a far miss counts more than a near one.
         Metric(
             "quadratic_kappa",

@@ -14,7 +14,7 @@ from scipy.special import ndtr
 from handful.errors import DataError
 from handful.evaluation.conformal import LEVEL, limit_of
 from handful.evaluation.curves import Needs
-from handful.evaluation.metrics import Kind, Metric, each
+from handful.evaluation.metrics import Kind, Metric, each, mean_absolute_error
 from handful.seeding import generator
 from handful.tasks.base import Baseline, Floats, HeadTask, Targets
 from handful.tasks.heads import DISTANCE, Head
@@ -62,15 +62,7 @@ METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
         # Mean absolute error, in the unit of the numbers.
-        Metric(
-            "mean_absolute_error",
-            _absolute,
-            Kind.RATIO,
-            higher_is_better=False,
-            percent=False,
-            plain="how far off an answer is",
-            headline="Off by about {} on the mean",
-        ),  # fmt: skip
+        mean_absolute_error(_absolute, "how far off an answer is"),
         # Share of the variance that is explained.
         Metric(
             "r2",
