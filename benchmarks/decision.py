@@ -37,9 +37,8 @@ from handful.strategies.tuned.ladder import Rung, shipped
 from handful.strategies.tuned.methods.contrastive import Contrastive
 from handful.tasks.classification import CLASSIFICATION
 from handful.training.body import features_of
-from handful.tune_items import load_backbones
 from ledger import Ledger, Row, cells, options, over_draws, values
-from pools import DEVELOPMENT, Pool, by_name, fitted, open_pool
+from pools import DEVELOPMENT, Pool, by_name, fitted, load_backbones, open_pool
 
 ALL = ",".join(one.name for one in DEVELOPMENT if one.name != "masakhanews_swa")
 MOST_ROWS, TEST_ROWS = 96, 250

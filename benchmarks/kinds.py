@@ -22,8 +22,8 @@ from handful.strategies.frozen.rung import Frozen, SearchTerms, run_frozen
 from handful.tasks.base import Targets
 from handful.tasks.ordinal import METRICS as RATINGS
 from handful.tasks.registry import TASKS
-from handful.tune_items import load_backbones
 from ledger import Ledger, Row, cells, options, over_draws, values
+from pools import load_backbones
 
 RATED, PAIRED = (40, 80, 200), (20, 40, 200)
 TEST = 1500

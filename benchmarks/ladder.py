@@ -33,9 +33,8 @@ from handful.strategies.tuned.recipe import ItemRecipe
 from handful.strategies.tuned.strategy import Tuned
 from handful.training.activations import Activations
 from handful.training.body import Body, features_of
-from handful.tune_items import load_backbones
 from ledger import Ledger, Row, cells, mean, numbers, options
-from pools import Pool, answered, by_name, classed, draws, fitted, held_apart, open_pool
+from pools import Pool, answered, by_name, classed, draws, fitted, held_apart, load_backbones, open_pool
 
 FIELDS = ("set", "per_class", "draw", "arm", "accuracy", "seconds", "chosen")
 SIZES = {"text": (8, 32), "image": (5, 20), "sound": (5, 20)}

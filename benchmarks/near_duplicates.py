@@ -21,14 +21,13 @@ import soundfile
 import soxr
 from PIL import Image
 
-from handful import api
 from handful.data.dataset import Dataset
 from handful.features.feature_set import extract_all
 from handful.inspection.copies import near_pairs
 from handful.inspection.labels import cosines
 from handful.inspection.profile import duplicate_groups
 from ledger import Ledger, Row, cells, mean, options
-from pools import Set, open_pool
+from pools import Set, load_backbones, open_pool
 
 SETS = (
     Set("agnews", "agnews.csv", "text", ()),
@@ -67,7 +66,7 @@ def one_draw(task: Set, data: Dataset, draw: int) -> Row:
     folder = Path(tempfile.mkdtemp())
     copies = [changed(rows.items[i], kind, folder / str(i), rng) for i, kind in enumerate(kinds)]
     both = Dataset([*rows.items, *copies], task.modality)
-    both, sight = extract_all(both, api.load_backbones("auto", task.modality))
+    both, sight = extract_all(both, load_backbones("auto", task.modality))
     ids = duplicate_groups(both)
     alike = np.max([cosines(sight.items[name, at[0]]) for name, at in sight.depths.items()], axis=0)
     found = {(a, b) for a, b, _ in near_pairs(both, alike)}

@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from handful import api
+from handful.backbones.base import Backbone
 from handful.choices import HEADS
 from handful.data.dataset import Dataset
 from handful.engines import Inline
+from handful.features import bases
 from handful.features.feature_set import FeatureSet, extract_all
 from handful.strategies.frozen.rung import Frozen, SearchTerms, run_frozen
 from handful.tasks.base import Targets
 from handful.tasks.classification import CLASSIFICATION
-from handful.tune_items import load_backbones
 
 DATA = Path(os.environ.get("HANDFUL_BENCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
 """Where the files lie, unless --data says otherwise."""
@@ -102,8 +104,14 @@ def open_pool(task: Set, folder: Path = DATA, backbone: str = "auto", most: int 
         if task.label:
             data = replace(data, labels=speakers)
     data = data.take([i for i, c in enumerate(data.labels or ()) if not any(part in c for part in task.without)])
-    data, sight = extract_all(_some(data, most), load_backbones(backbone, task.modality))
+    data = _some(data, most)
+    data, sight = extract_all(data, load_backbones(backbone, task.modality, data.items))
     return Pool(task, data, sight)
+
+
+def load_backbones(wanted: str, modality: str, items: Sequence[Any] = ()) -> dict[str, Backbone]:
+    """What ``--backbone`` names, ready: all that ``auto`` may look with at such items, whatever the time."""
+    return bases.load(bases.named(wanted, modality, items), modality, lambda stage, done, total: None)
 
 
 def _some(data: Dataset, most: int) -> Dataset:

@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from handful import api
 from handful.evaluation.novelty import Novelty
 from handful.features.feature_set import extract_all
 from ledger import Ledger, Row, cells, mean, numbers, options
-from pools import Pool, Set, by_name, draws, fitted, held_apart, open_pool
+from pools import Pool, Set, by_name, draws, fitted, held_apart, load_backbones, open_pool
 
 FIELDS = ("task", "per_class", "draw", "rows", "novelty", "baseline", "refused_own", "refused_other", "view")
 TASKS = {
@@ -55,7 +54,7 @@ def strangers(pool: Pool, folder: Path, name: str, label: str) -> Pool:
     task = Set(name, f"{name}.csv", "text", ()) if pool.task.modality == "text" else by_name(name)[0]
     found = open_pool(replace(task, modality=pool.task.modality), folder, most=100_000)
     at = [i for i, c in enumerate(found.data.labels or ()) if label in ("", c)]
-    data, sight = extract_all(found.data.take(at), api.load_backbones("auto", pool.task.modality))
+    data, sight = extract_all(found.data.take(at), load_backbones("auto", pool.task.modality))
     return Pool(task, data, sight)
 
 

@@ -18,10 +18,9 @@ import numpy as np
 from handful.strategies.tuned.methods.contrastive import Contrastive
 from handful.strategies.tuned.methods.lora import LoRA
 from handful.strategies.tuned.strategy import Tuned
-from handful.tune_items import load_backbones
 from ladder import Looked, alone
 from ledger import Ledger, Row, cells, mean, options, over_draws, spread, values
-from pools import by_name, draws, open_pool
+from pools import by_name, draws, load_backbones, open_pool
 
 FIELDS = ("set", "classes", "per_class", "draw", "setting", "accuracy", "first", "seconds")
 FALLING = Contrastive(updates=5, learning_rate=7e-4, pieces=1, wise_alpha=1.0, label_name_weight=0)

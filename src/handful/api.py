@@ -12,6 +12,7 @@ from handful.data.dataset import Dataset
 from handful.data.pool import read_pool
 from handful.data.readers import load
 from handful.errors import OptionError, WeightsError
+from handful.features import bases
 from handful.inspection.audit import Audit, examine, sample
 from handful.inspection.dialogue import findings_of
 from handful.inspection.findings import Finding
@@ -20,7 +21,7 @@ from handful.plan import Plan
 from handful.progress import Say
 from handful.run import Run
 from handful.seeding import generator
-from handful.tune_items import load_backbones, tune_items
+from handful.tune_items import tune_items
 
 if TYPE_CHECKING:
     from handful.tasks.generation.metrics import Judge
@@ -91,7 +92,7 @@ def audited(
     elif against is not None:
         pool = read_pool(against, data.modality, MOST, generator(seed, "pool"), data.input)
     try:
-        backbones = {} if backbone == "none" else load_backbones(backbone, data.modality)
+        backbones = {} if backbone == "none" else bases.cheapest(backbone, data.modality, data.items, progress)
     except WeightsError as error:
         if backbone != "auto" or against is not None:
             raise

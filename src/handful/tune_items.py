@@ -8,8 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from handful.backbones import catalog
-from handful.backbones.base import Backbone, default_device
+from handful.backbones.base import Backbone
 from handful.budget import Budget
 from handful.choices import HEADS, MOVERS, STRATEGIES
 from handful.data.dataset import Dataset
@@ -22,6 +21,7 @@ from handful.evaluation.verdicts import assemble
 from handful.explanation import explain_doubtful
 from handful.export.bundle import Bundle
 from handful.export.packing import packed_frozen, packed_winner, with_reference
+from handful.features import bases
 from handful.features.feature_set import FeatureSet, extract_all
 from handful.inspection.audit import audit
 from handful.inspection.findings import by_cost
@@ -71,7 +71,7 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
     train, test = _parts(data)
     task.read(data.take(train).labels or (), data.source)  # what nothing can be learned from is refused at once
     with budget.stage("load"):
-        backbones = load_backbones(plan.backbone, data.modality)
+        backbones, unasked = bases.affordable(plan.backbone, data, budget, progress)
     with budget.stage("extract"):
         given_classes = data.take(train).classes
         data, sight = extract_all(data, backbones, progress)
@@ -88,7 +88,7 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
     with budget.stage("select"):
         terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, partial(progress, "comparing heads"))
         frozen = run_frozen(targets, learning, train_features, terms)
-    base = frozen.model.view.backbones[0]
+    base = frozen.base(backbones)
     with budget.stage("train"):
         wanted = [name for name in plan.strategies if name in MOVERS]
         above_terms = Terms(
@@ -108,7 +108,7 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
             metric=task.metrics[plan.metric], protocol=frozen.protocol if above.whole is None else frozen.few.protocol,
             rng=generator(plan.seed, "bootstrap"), curve=curve,
         )  # fmt: skip
-    notes = [f"{len(frozen.search.outcomes)} settings were compared on the same folds.", *above.notes]
+    notes = [f"{len(frozen.search.outcomes)} settings were compared on the same folds.", *unasked, *above.notes]
     if tested is not None:
         scores, untested = scores.tested(tested, len(test))
         notes += untested
@@ -172,14 +172,6 @@ def _unsettled(
     below = None if model.moved is None else packed_frozen(frozen, data, backbones)
     changes = unsettled(model, below, data, test, frozen.rows.groups, seed)
     return replace(scores, stability=changes, kept=forgotten(model, data, seed))
-
-
-def load_backbones(wanted: str, modality: str) -> dict[str, Backbone]:
-    """Load what ``--backbone`` names: one, several joined by commas, or ``auto`` for the default ones."""
-    given = [name.strip() for name in wanted.split(",") if name.strip()]
-    names = catalog.defaults(modality) if wanted == "auto" else [catalog.located(name) for name in given]
-    device = default_device()
-    return {name: catalog.load(name, modality).to(device) for name in names}
 
 
 def _parts(data: Dataset) -> tuple[list[int], list[int]]:

@@ -38,8 +38,8 @@ DOORS = {
     "huggingface_hub": ("backbones",),
     "safetensors": ("backbones", "training", "export"),
     "peft": ("training.tuners",),
-    "sklearn": RIGHT_OF_FEATURES,
-    "scipy": RIGHT_OF_FEATURES,
+    "sklearn": (*RIGHT_OF_FEATURES, "backbones.char_ngrams"),  # its hashed counts are a backbone
+    "scipy": (*RIGHT_OF_FEATURES, "backbones.char_ngrams"),
     "threadpoolctl": ("engines", "strategies"),
     "PIL": ("data", "backbones"),
     "soundfile": ("data", "backbones"),

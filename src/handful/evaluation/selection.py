@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -132,27 +132,38 @@ def composed(
     return best, whole
 
 
-def choose(losses: Floats, costs: Sequence[int]) -> int:
-    """Pick the candidate with the lowest mean loss, unless what is cheaper is as good within the noise.
+def choose(losses: Floats, prices: Sequence[float], known: Sequence[Mapping[int, Prior]] = ()) -> int:
+    """Pick the candidate whose loss is expected to be lowest, as far as that is worth its price.
+
+    Of candidates at one price the lowest mean loss counts. What costs more at every prediction has to be better beyond
+    doubt, where the rows speak alone; where other sets speak for it, its loss has to be expected to be so much lower
+    that it is worth a backbone more.
 
     Args:
         losses: (Q, N) loss of each candidate on each row.
-        costs: Q numbers, what a prediction costs.
+        prices: Q numbers, what a prediction costs.
+        known: of each candidate what other sets say of it: position of a cheaper one → its gain over that; empty where
+            nothing is known of any.
 
     Returns:
         The position of the chosen candidate.
     """
-    price, means = np.asarray(costs), losses.mean(1)
+    price, means = np.asarray(prices), losses.mean(1)
     chosen: int | None = None
     for level in np.unique(price):
         at = np.flatnonzero(price == level)
         best = int(at[np.argmin(means[at])])
-        chosen = best if chosen is None else _better(losses, chosen, best)
+        prior = known[best].get(chosen) if known and chosen is not None else None
+        chosen = best if chosen is None else _better(losses, chosen, best, prior)
     assert chosen is not None
     return chosen
 
 
-def _better(losses: Floats, kept: int, rival: int) -> int:
-    """The rival, if its mean gain over the kept one is beyond doubt; otherwise the kept one."""
-    gain = losses[kept] - losses[rival]
-    return rival if gain.mean() > SURE * gain.std(ddof=1) / np.sqrt(len(gain)) else kept
+def _better(losses: Floats, standing: int, rival: int, prior: Prior | None) -> int:
+    """The rival, if it is expected to be worth its price; otherwise the one that stands."""
+    saved, loss = losses[standing] - losses[rival], float(losses[standing].mean())
+    if prior is None:
+        worth = saved.mean() > SURE * saved.std(ddof=1) / np.sqrt(len(saved))
+    else:
+        worth = expected(gain(losses[standing], losses[rival]), loss, prior).mean > PRICE * loss
+    return rival if worth else standing

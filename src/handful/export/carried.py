@@ -28,14 +28,14 @@ def carry(names: list[str], modality: str, folder: Path) -> dict[str, dict[str, 
         folder: the bundle; each backbone gets a folder with a number in ``backbones``.
 
     Returns:
-        Name → file within the bundle → the digest of what it says.
+        Name → file within the bundle → the digest of what it says; one without weights has no files, and is left out.
 
     Raises:
         OptionError: a backbone has no files here that could be copied, or its weights are in no file of tensors.
         WeightsError: its weights cannot be had.
     """
     found = {}
-    for number, name in enumerate(names):
+    for number, name in enumerate(name for name in names if not catalog.is_weightless(name)):
         source, target = catalog.files_of(name, modality), folder / FOLDER / str(number)
         parts = _parts(name, source)
         for part in parts:

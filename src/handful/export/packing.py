@@ -37,7 +37,7 @@ def packed_winner(
     if above.chosen is None:
         return packed_frozen(frozen, data, backbones)
     assert above.final is not None
-    base, recipe = frozen.model.view.backbones[0], above.chosen.strategy.recipe()
+    base, recipe = frozen.base(backbones), above.chosen.strategy.recipe()
     first, depth = recipe.first(backbones[base]), len(backbones[base].blocks)
     delta = arrays_of(above.final.delta)
     moved = installed(backbones[base], recipe.tuner.name, first, delta)

@@ -51,7 +51,7 @@ def extract(
         backbone: the frozen model.
         items: N items of its modality.
         depths: where to read; one pass serves all.
-        cache: where vectors are looked up and kept; None computes all.
+        cache: where vectors are looked up and kept, all but those of a backbone that counts; None computes all.
         progress: called with the number of items done and in all.
 
     Returns:
@@ -63,6 +63,7 @@ def extract(
         )
         failed = {i % len(items): why for i, why in both.failed.items()}
         return Features({d: paired(*np.split(x, 2)) for d, x in both.matrices.items()}, failed, both.computed)
+    cache = None if backbone.counts else cache
     hashes, failed = _hashes(items)
     known: dict[int, dict[str, Matrix]] = {d: {} for d in depths}
     if cache is not None:

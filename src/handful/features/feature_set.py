@@ -25,10 +25,17 @@ class FeatureSet:
     """(backbone, depth) → (C, D) of the sorted class names; empty where names say nothing."""
     depths: Mapping[str, tuple[int, ...]]
     """Backbone → the depths that were read, last first."""
+    counts: frozenset[str] = frozenset()
+    """The backbones that count what stands in an item."""
 
     def take(self, index: Sequence[int]) -> FeatureSet:
         """The same for some of the rows."""
         return replace(self, items={part: x[list(index)] for part, x in self.items.items()})
+
+    def learned(self) -> FeatureSet | None:
+        """What backbones see that learned to, by which likeness can be told; None where all of them count."""
+        depths = {name: at for name, at in self.depths.items() if name not in self.counts}
+        return replace(self, depths=depths) if depths else None
 
     def take_classes(self, index: Sequence[int]) -> FeatureSet:
         """The same for some of the classes."""
@@ -73,7 +80,8 @@ def extract_all(
     cache.close()
     readable = [i for i in range(len(data)) if i not in failed]
     depths = {name: tuple(backbone.search_depths) for name, backbone in backbones.items()}
-    return data.without(failed), FeatureSet(items, named, depths).take(readable)
+    counts = frozenset(name for name, backbone in backbones.items() if backbone.counts)
+    return data.without(failed), FeatureSet(items, named, depths, counts).take(readable)
 
 
 def telling_names(classes: Sequence[str], modality: str) -> list[str]:

@@ -43,6 +43,16 @@ class View:
         """Where a backbone is read."""
         return tuple(depth for name, depth in self.parts if name == backbone)
 
+    def counted(self, counts: frozenset[str], features: Mapping[tuple[str, int], Matrix]) -> NDArray[np.bool_] | None:
+        """Which columns of ``matrix`` are counts: (sum of widths,); None where none are.
+
+        Args:
+            counts: the backbones that count what stands in an item.
+            features: (backbone, depth) → (N, D).
+        """
+        columns = np.concatenate([np.full(features[part].shape[1], part[0] in counts) for part in self.parts])
+        return columns if columns.any() else None
+
     def matrix(self, features: Mapping[tuple[str, int], Matrix]) -> Matrix:
         """Join the parts, each row of each part scaled to length one, so that no backbone outshouts another.
 

@@ -75,8 +75,8 @@ def audit(dataset: Dataset, sight: FeatureSet | None, seed: int = 0, total: int 
 
     Args:
         dataset: N rows, labelled or not; more than 2,000 are audited on a seeded sample, and the findings say so.
-        sight: what backbones see in these rows, from ``extract_all``; without it only near copies of texts and
-            shortcuts can be found.
+        sight: what backbones see in these rows, from ``extract_all``; without it, or where all of them count, only near
+            copies of texts and shortcuts can be found.
         seed: fixes the sample and the shuffles.
         total: how many rows there were, where ``dataset`` is a sample already.
 
@@ -86,6 +86,7 @@ def audit(dataset: Dataset, sight: FeatureSet | None, seed: int = 0, total: int 
     some = sample(dataset, seed)
     if len(some) < 2:
         return Audit((), ())
+    sight = None if sight is None else sight.learned()
     if sight is not None and some is not dataset:
         place = {row: i for i, row in enumerate(dataset.rows)}
         sight = sight.take([place[row] for row in some.rows])
@@ -201,7 +202,7 @@ def check_pool(known: Dataset, pool: Dataset) -> None:
 def _joined(sight: FeatureSet) -> NDArray[np.float32]:
     """(N, sum of widths) the last layers of all backbones, each of length one."""
     views: Mapping[tuple[str, int], NDArray[np.float32]] = sight.items
-    last = [views[name, depths[0]] for name, depths in sight.depths.items()]
+    last = [views[name, depths[0]] for name, depths in (sight.learned() or sight).depths.items()]
     return np.concatenate([x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in last], axis=1)
 
 

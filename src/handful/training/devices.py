@@ -41,8 +41,8 @@ def mixed_precision(model: nn.Module) -> AbstractContextManager[Any]:
 
 
 def mixed_precision_of(backbone: Backbone) -> AbstractContextManager[Any]:
-    """The same for all blocks of a backbone."""
-    return mixed_precision(nn.ModuleList(backbone.blocks))
+    """The same for all blocks of a backbone; nothing where it has none."""
+    return mixed_precision(nn.ModuleList(backbone.blocks)) if backbone.blocks else nullcontext()
 
 
 def hold_rounded(model: nn.Module) -> None:

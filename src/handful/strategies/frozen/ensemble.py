@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from handful.features.view import Matrix, View, unit_rows
 from handful.strategies.frozen.search_space import Setting
-from handful.strategies.frozen.solver import decompose, fit_head, rotate
+from handful.strategies.frozen.spaces import Rows, spaces
 from handful.tasks.heads import Array
 
 Floats = NDArray[np.floating]
@@ -66,6 +66,7 @@ def pooled(
     items: Mapping[tuple[str, int], Matrix],
     names: Mapping[tuple[str, int], Matrix],
     design: Matrix,
+    counts: frozenset[str] = frozenset(),
 ) -> Linear:
     """Fit every member on all rows and add up what they say: a weighted mean of linear scores is a linear score.
 
@@ -74,6 +75,7 @@ def pooled(
         items: (backbone, depth) → (N, D) features.
         names: (backbone, depth) → (C, D) features of the sorted label names; empty where there are none.
         design: (N, K) what a linear map is fitted to.
+        counts: the backbones that count.
 
     Returns:
         One map on all views of the members, joined.
@@ -83,7 +85,8 @@ def pooled(
         alike.setdefault((member.setting.view, member.setting.name_weight), []).append(member)
     parts = []
     for (view, weight), some in alike.items():
-        coef, intercept = _together(some, view.matrix(items), view.matrix(names) if names else None, design, weight)
+        named, counted = view.matrix(names) if names else None, view.counted(counts, items)
+        coef, intercept = _together(some, view.matrix(items), named, design, weight, counted)
         parts.append(Linear.of(view, items, coef, intercept))
     return added([1.0] * len(parts), parts)
 
@@ -121,29 +124,31 @@ def added(weights: Sequence[float], parts: Sequence[Linear]) -> Linear:
 
 
 def _together(
-    members: Sequence[Member], features: Matrix, names: Matrix | None, design: Matrix, name_weight: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    members: Sequence[Member], features: Matrix, names: Matrix | None, design: Matrix, name_weight: float,
+    counted: NDArray[np.bool_] | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
     """The sum of what members on the same rows say, (D, K) and (K,): one decomposition pays for all of them."""
     shares = {member.setting: member.weight * member.sharpness for member in members}
     if np.isinf(name_weight):  # zero-shot is the cosine with a name: a linear map whose columns are the names
         assert names is not None
         return sum(shares.values()) * unit_rows(names).T.astype(np.float64), np.zeros(len(names))
-    rows, targets, weights = training_rows(features, names, design, name_weight)
-    z, back = rotate(rows)
-    basis = decompose(z, weights[None]) if any(setting.head.steps for setting in shares) else None
-    coef, intercept = np.zeros((z.shape[1], targets.shape[1])), np.zeros(targets.shape[1])
-    for head in dict.fromkeys(setting.head for setting in shares):
+    rows, weights = training_rows(features, names, design, name_weight, counted)
+    (space,) = spaces(rows, weights[None])
+    heads = list(dict.fromkeys(setting.head for setting in shares))
+    basis = space.basis(heads)
+    coef, intercept = np.zeros((space.z.shape[1], design.shape[1])), np.zeros(design.shape[1])
+    for head in heads:
         own = [setting for setting in shares if setting.head == head]
-        maps, constants = fit_head(head, z, targets, weights[None], [setting.penalty for setting in own], basis)
+        maps, constants = space.fit(head, [setting.penalty for setting in own], basis)
         share = np.array([shares[setting] for setting in own])
         coef += np.tensordot(maps[0], share, (1, 0))  # (R, S, K) and S → (R, K)
         intercept += share @ constants[0]
-    return back @ coef, intercept
+    return space.back @ coef, intercept
 
 
 def training_rows(
-    features: Matrix, names: Matrix | None, design: Matrix, name_weight: float
-) -> tuple[Array, Array, Array]:
+    features: Matrix, names: Matrix | None, design: Matrix, name_weight: float, counted: NDArray[np.bool_] | None = None
+) -> tuple[Rows, Array]:
     """What a head learns from: the items, then the label names, each counting for so many rows.
 
     Args:
@@ -151,16 +156,18 @@ def training_rows(
         names: (K, D), or None where there are none.
         design: (N, K) what a linear map is fitted to.
         name_weight: how many rows a name counts for; 0 leaves the names out.
+        counted: (D,) which columns are counts; None where none are.
 
     Returns:
-        Rows of length one (M, D), their targets (M, K) and weights (M,).
+        M rows and their weights (M,).
     """
     ones = np.ones(len(design), np.float32)
     if not name_weight or names is None:
-        return unit_rows(features), design, ones
+        return Rows(unit_rows(features), design, len(design), counted), ones
     rows = np.concatenate([unit_rows(features), unit_rows(names)])
     weights = np.concatenate([ones, np.full(len(names), name_weight, np.float32)])
-    return rows, np.concatenate([design, np.eye(design.shape[1], dtype=np.float32)]), weights
+    targets = np.concatenate([design, np.eye(design.shape[1], dtype=np.float32)])
+    return Rows(rows, targets, len(design), counted), weights
 
 
 def describe(members: Sequence[Member]) -> dict[str, object]:

@@ -18,7 +18,7 @@ from handful.features.view import View
 from handful.strategies.frozen.ensemble import Member, training_rows
 from handful.strategies.frozen.rung import Frozen
 from handful.strategies.frozen.search import Search, zero_shot_scores
-from handful.strategies.frozen.solver import ABSENT, decompose, fit_head, rotate
+from handful.strategies.frozen.spaces import scores_of, spaces
 from handful.tasks.heads import Array
 
 SHARES = (0.25, 0.5, 1.0)
@@ -107,15 +107,18 @@ def _readers(
         assert names is not None
         scores = zero_shot_scores(features, names)
         return [partial(_named, scores, m.sharpness) for m in members]
-    rows, targets, counts = training_rows(features, names, design, name_weight)
-    extra = np.broadcast_to(counts[len(design) :], (len(fits), len(rows) - len(design)))
-    weights = np.concatenate([fits, extra], 1)
-    z, _ = rotate(rows)
-    basis = decompose(z, weights) if any(m.setting.head.steps for m in members) else None
+    counted = view.counted(sight.counts, sight.items)
+    rows, weight = training_rows(features, names, design, name_weight, counted)
+    extra = np.broadcast_to(weight[rows.items :], (len(fits), len(rows.x) - rows.items))
+    solved = spaces(rows, np.concatenate([fits, extra], 1))
+    bases = [space.basis([m.setting.head for m in members]) for space in solved]
     out: list[Reader] = []
     for member in members:
-        coef, intercept = fit_head(member.setting.head, z, targets, weights, [member.setting.penalty], basis)
-        out.append(partial(_linear, z[: len(design)], coef[:, :, 0], intercept[:, 0], member.sharpness))
+        each = []
+        for space, basis in zip(solved, bases, strict=True):
+            coef, intercept = space.fit(member.setting.head, [member.setting.penalty], basis)
+            each += [(space.z[: rows.items], coef[f : f + 1, :, 0], intercept[f : f + 1]) for f in range(len(coef))]
+        out.append(partial(_linear, each, member.sharpness))
     return out
 
 
@@ -124,6 +127,6 @@ def _named(scores: Array, sharpness: float, fit: int, rows: NDArray[np.int64]) -
 
 
 def _linear(
-    z: Array, coef: Array, intercept: Array, sharpness: float, fit: int, rows: NDArray[np.int64]
+    each: Sequence[tuple[Array, Array, Array]], sharpness: float, fit: int, rows: NDArray[np.int64]
 ) -> NDArray[np.floating]:
-    return np.asarray(sharpness * np.maximum(z[rows] @ coef[fit] + intercept[fit], ABSENT))
+    return np.asarray(sharpness * scores_of(each[fit : fit + 1], rows)[0])

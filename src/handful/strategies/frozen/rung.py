@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
 from handful.data.splits import merge_groups
 from handful.engines import Engine
@@ -80,6 +81,11 @@ class Frozen:
         """What the model answers to other items. (backbone, depth) → (Q, D) to (Q, K)."""
         return self.rows.targets.task.outputs(self.model.scores(self.model.view.matrix(features)))
 
+    def base(self, backbones: Mapping[str, Backbone]) -> str:
+        """The backbone of the model whose weights may move: the first that can be cut, by name."""
+        read = self.model.view.backbones
+        return next((name for name in read if backbones[name].blocks), read[0])
+
     @cached_property
     def few(self) -> Few:
         """What faces a model whose weights moved."""
@@ -125,6 +131,7 @@ def run_frozen(targets: Targets, data: Dataset, sight: FeatureSet, terms: Search
     strata, design = task.strata(targets), task.design(targets)
     views = {view: view.matrix(sight.items) for view in views_of(sight.depths)}
     names = {view: view.matrix(sight.names) for view in views} if sight.names else {}
+    counted = {v: columns for v in views if (columns := v.counted(sight.counts, sight.items)) is not None}
     groups = _together(data)
     protocol = protocol_for(strata, groups, data.groups is not None)
     heads = [head for name, head in task.heads.items() if name in terms.strategies]
@@ -139,14 +146,14 @@ def run_frozen(targets: Targets, data: Dataset, sight: FeatureSet, terms: Search
     grid, repeats = affordable(heads, tuple(views), shape, protocol, allowed, alone)
     protocol = replace(protocol, repeats=repeats)
     folds = draw_folds(protocol, task.shares(targets), groups, generator(terms.seed, "folds"))
-    searched = search(targets, views, names, folds, grid, terms.engine, terms.progress)
+    searched = search(targets, views, names, folds, grid, terms.engine, terms.progress, counted)
 
     def again() -> tuple[str, Search]:
         few = protocol.fewest
         dealt = draw_folds(few, task.shares(targets), groups, generator(terms.seed, "few folds"))
-        return few.name, search(targets, views, names, dealt, grid, terms.engine)
+        return few.name, search(targets, views, names, dealt, grid, terms.engine, counted=counted)
 
-    model = pooled(searched.members(range(len(searched.settings))), sight.items, sight.names, design)
+    model = pooled(searched.members(range(len(searched.settings))), sight.items, sight.names, design, sight.counts)
     families, arms = list(dict.fromkeys(setting.arm for setting in searched.settings)), _every(searched)
     arm = families[0] if len(families) == 1 else ENSEMBLE
     independent = len(np.unique(groups)) == len(groups)

@@ -13,17 +13,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from handful.backbones.entries import price_of
 from handful.engines import Engine
 from handful.evaluation.selection import choose, pool, weigh
 from handful.features.view import View, unit_rows
 from handful.strategies.frozen.ensemble import Member, training_rows
+from handful.strategies.frozen.known_looks import known
 from handful.strategies.frozen.search_space import Grid, Setting
-from handful.strategies.frozen.solver import ABSENT, decompose, fit_head, rotate
+from handful.strategies.frozen.spaces import Rows, scores_of, spaces
 from handful.tasks.base import Targets
 from handful.tasks.heads import Array, Head
 
@@ -106,7 +109,8 @@ class Search:
     def _shares(self, among: Sequence[int], losses: Sequence[NDArray[np.floating]]) -> dict[int, float]:
         """Position → weight of the settings that count, all reading the same backbones.
 
-        Which backbones those are is chosen by the weighted mean of the losses, which a pool never exceeds.
+        Which backbones those are is chosen by the weighted mean of the losses, which a pool never exceeds, by what is
+        known of them, and by what they cost.
         """
         looks: dict[tuple[str, ...], list[int]] = {}
         for position, q in enumerate(among):
@@ -115,7 +119,7 @@ class Search:
         last = [self.settings[q].last for q in among]
         weights = {look: weigh(table[at], [last[i] for i in at]) for look, at in looks.items()}
         means = np.stack([weights[look] @ table[at] for look, at in looks.items()])  # (looks, n)
-        look = list(looks)[choose(means, [len(look) for look in looks])]
+        look = list(looks)[choose(means, [price_of(look) for look in looks], known(list(looks)))]
         return {among[at]: float(w) for at, w in zip(looks[look], weights[look], strict=True) if w > 0}
 
 
@@ -161,6 +165,7 @@ def search(
     grid: Grid,
     engine: Engine,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    counted: Mapping[View, NDArray[np.bool_]] = MappingProxyType({}),
 ) -> Search:
     """Score every setting of a grid on the same folds.
 
@@ -172,6 +177,7 @@ def search(
         grid: what to try.
         engine: where the fits run.
         progress: called with the number of settings done and in all.
+        counted: view → (D,) which of its columns are counts, of those that have any.
 
     Returns:
         The outcome of every setting.
@@ -180,7 +186,10 @@ def search(
     weights = grid.name_weights if names else (0.0,)
     looks = [(v, w) for v in grid.views for w in weights]
     last = {v.backbones: v for v in reversed(grid.views)}  # the first view of each, since last layers come first
-    jobs = [_Job(targets, plan, features[v], names.get(v), grid, v, w, v == last[v.backbones]) for v, w in looks]
+    jobs = [
+        _Job(targets, plan, features[v], names.get(v), grid, v, w, v == last[v.backbones], counted.get(v))
+        for v, w in looks
+    ]
     outcomes: list[Outcome] = []
     total = len(grid) if names else len(replace(grid, name_weights=(0.0,), zero_shot=False))
     for some in engine.map(_settings, jobs):
@@ -201,6 +210,7 @@ class _Job:
     view: View
     name_weight: float
     last: bool
+    counted: NDArray[np.bool_] | None = None
 
     def __repr__(self) -> str:
         return f"view {self.view.name}, label names counting {self.name_weight:g} rows"
@@ -208,18 +218,21 @@ class _Job:
 
 def _settings(job: _Job) -> list[Outcome]:
     items = len(job.targets)
-    rows, targets, weights = _training_rows(job)
     out = []
     # Small decompositions lose more than they gain by being shared among cores; the engine has one job per core.
     with threadpool_limits(1, user_api="blas"):
-        z, _ = rotate(rows)
-        basis = decompose(z, weights) if any(head.steps for head in job.grid.heads) else None
+        solved = spaces(*_training_rows(job))
+        bases = [space.basis(job.grid.heads) for space in solved]
         for head in job.grid.heads:
             start, penalties = time.perf_counter(), job.grid.penalties_of(head)
-            coef, intercept = fit_head(head, z, targets, weights, penalties, basis)  # (F, R, S, C), (F, S, C)
+            fits = [space.fit(head, penalties, basis) for space, basis in zip(solved, bases, strict=True)]
             share = (time.perf_counter() - start) / len(penalties)
             for s, penalty in enumerate(penalties):
-                scores = partial(_linear, z[:items], coef[:, :, s], intercept[:, None, s])
+                each = [
+                    (space.z[:items], coef[:, :, s], intercept[:, None, s])  # (N, R), (F, R, K), (F, 1, K)
+                    for space, (coef, intercept) in zip(solved, fits, strict=True)
+                ]
+                scores = partial(scores_of, each)
                 setting = Setting(head.name, head, job.view, penalty, job.name_weight, job.last)
                 out.append(_outcome(job, setting, scores, share))
     if job.grid.zero_shot and job.names is not None and job.name_weight == job.grid.name_weights[0]:
@@ -228,10 +241,6 @@ def _settings(job: _Job) -> list[Outcome]:
         setting = Setting(ZERO_SHOT.name, ZERO_SHOT, job.view, name_weight=np.inf, last=job.last)
         out.append(_outcome(job, setting, everywhere, 0.0))
     return out
-
-
-def _linear(z: Array, coef: Array, intercept: Array, rows: slice) -> Array:
-    return np.asarray(np.maximum(z[rows] @ coef + intercept, ABSENT))
 
 
 def _named(scores: Array, fits: int, rows: slice) -> Array:
@@ -289,10 +298,9 @@ def zero_shot_scores(features: Array, names: Array) -> Array:
     return np.asarray(unit_rows(features) @ unit_rows(names).T, np.float32)
 
 
-def _training_rows(job: _Job) -> tuple[Array, Array, Array]:
-    """Rows (M, D), their targets (M, K) and weights per fit (F, M): the items, then the label names."""
-    rows, targets, weight = training_rows(
-        job.features, job.names, job.targets.task.design(job.targets), job.name_weight
-    )
-    extra = np.broadcast_to(weight[len(job.targets) :], (len(job.plan.weights), len(rows) - len(job.targets)))
-    return rows, targets, np.concatenate([job.plan.weights, extra], 1)
+def _training_rows(job: _Job) -> tuple[Rows, Array]:
+    """M rows, the items and then the label names, and their weights per fit (F, M)."""
+    design = job.targets.task.design(job.targets)
+    rows, weight = training_rows(job.features, job.names, design, job.name_weight, job.counted)
+    extra = np.broadcast_to(weight[rows.items :], (len(job.plan.weights), len(rows.x) - rows.items))
+    return rows, np.concatenate([job.plan.weights, extra], 1)
