@@ -59,7 +59,9 @@ def _reads(entries: Sequence[Entry]) -> str:
     """What the backbones read, in words."""
     names = in_a_row([entry.name for entry in entries])
     codes = sorted({code for entry in entries for code in entry.languages})
-    what = in_a_row([Language(code).name for code in codes]) if len(codes) <= _NAMED else f"{len(codes)} others"
+    what = (
+        in_a_row([Language(code).name for code in codes]) if len(codes) <= _NAMED else f"{len(codes)} other languages"
+    )
     return f"{names} {'reads' if len(entries) == 1 else 'read'} {what}"
 
 
