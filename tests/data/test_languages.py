@@ -192,5 +192,6 @@ def test_samples_of_real_texts(name, language, count):
     if not path.exists():
         pytest.skip(f"{path} is not there; set HANDFUL_BENCH_DATA to the folder with the benchmark data")
     for texts in draws(path, count):
-        assert main_language(texts).name == language
-        assert all_english(texts) == (language == "English")
+        judged = languages_of(texts)
+        assert judged.main.name == language
+        assert judged.all_english == (language == "English")
