@@ -88,6 +88,16 @@ def test_rows_are_parted_by_length_group_class_and_folder():
     assert "source" not in kinds_of(Dataset(flat, "image", ("a",) * 3 + ("b",) * 3, source="photos"))
 
 
+def test_rows_are_parted_by_language_where_two_have_enough_rows():
+    english = [f"The courier did not bring parcel number {i}, where is it now?" for i in range(8)]
+    german = [f"Der Bote hat das Paket Nummer {i} nicht gebracht, wo ist es jetzt?" for i in range(8)]
+    labels = ("a", "b") * 8
+    kinds = kinds_of(Dataset([*english, *german, "1234"], "text", (*labels, "a")))
+    assert kinds["language"] == ["English"] * 8 + ["German"] * 8 + ["unclear or rare"]
+    assert "language" not in kinds_of(Dataset([*english, *german[1:], "1234"], "text", labels))
+    assert "language" not in kinds_of(Dataset(english * 2, "text", labels))
+
+
 def test_pictures_are_parted_by_size_and_sounds_by_duration():
     rng = np.random.default_rng(0)
     shapes = [rng.integers(0, 255, (8 + i, 8, 3)).astype(np.uint8) for i in range(24)]

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from handful.data.augment.slight import SLIGHT, Change
 from handful.data.costs import affordable
 from handful.data.dataset import Dataset, item_hash
+from handful.data.languages import language_of_each
 from handful.data.pairs import Pair
 from handful.data.traits import traits_of
 from handful.errors import DataError
 from handful.evaluation.probes import SENTENCES
-from handful.evaluation.slices import Slice, parts_by_size, slices
+from handful.evaluation.slices import Slice, parts_by_name, parts_by_size, slices
 from handful.evaluation.stability import Changed, Kept, accuracies, kept, stability
 from handful.evaluation.verdicts import HeadRows
 from handful.export.bundle import Bundle
@@ -30,12 +31,13 @@ Outputs = NDArray[np.float64]
 MOST = 60
 """At most this many rows are changed, of the training rows and of the test rows each."""
 
-# The headers of so many files are read to learn how large their pictures or how long their sounds are.
+# The headers of so many files are read to learn how large their pictures or how long their sounds are, and so many
+# texts are asked for their languages.
 _HEADERS = 5_000
 
 
 def slices_of(data: Dataset, whole: NDArray[np.float64], rows: HeadRows, seed: int) -> tuple[Slice, ...]:
-    """How the whole procedure fares on parts of the rows: by length, group, source and class.
+    """How the whole procedure fares on parts of the rows: by length, language, group, source and class.
 
     Args:
         data: N rows to learn from.
@@ -61,6 +63,9 @@ def kinds_of(data: Dataset) -> dict[str, Sequence[str]]:
         known = [{"pixels": float(k["width"]) * float(k["height"])} if "width" in k else {} for k in known]
     if all(trait in k for k in known):
         kinds[kind] = parts_by_size([float(k[trait]) for k in known], unit, digits)
+    if data.modality == "text" and len(data) <= _HEADERS:
+        languages = [None if own is None else own.name for own in language_of_each(data.items)]
+        kinds["language"] = parts_by_name(languages, "unclear or rare")
     kinds["group"], kinds["source"] = data.groups, _sources(data)
     if data.one_class_each:  # of ratings the outermost are always missed by more
         kinds["class"] = data.labels

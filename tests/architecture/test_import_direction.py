@@ -47,6 +47,7 @@ DOORS = {
     "pandas": ("data",),
     "pyarrow": ("data",),
     "datasets": ("data",),
+    "py3langid": ("data.languages",),
     "cyclopts": ("cli",),
     "rich": ("cli", "progress"),
     # Chat templates are written by transformers with jinja2, and say what they refuse with its error.

@@ -13,7 +13,7 @@ import handful
 # Libraries that only an extra installs.
 EXTRAS = ("ray",)
 
-HEAVY = ("torch", "transformers", "sklearn", "scipy", "pandas", "PIL", "soundfile", "onnx", "pyarrow")
+HEAVY = ("torch", "transformers", "sklearn", "scipy", "pandas", "PIL", "soundfile", "onnx", "pyarrow", "py3langid")
 
 
 def loaded_by(code: str, folder=None) -> set[str]:

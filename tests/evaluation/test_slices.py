@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from handful.evaluation import slices as module
 from handful.evaluation.intervals import wilson
 from handful.evaluation.metrics import ratio
-from handful.evaluation.slices import FEWEST, Slice, holm, named, parts_by_size, slices
+from handful.evaluation.slices import FEWEST, Slice, holm, named, parts_by_name, parts_by_size, slices
 from handful.tasks.classification.metrics import METRICS
 
 
@@ -137,3 +137,11 @@ def test_a_slice_is_read_back():
     back = Slice.from_dict(one.as_dict())
     assert (back.kind, back.name, back.rows, back.differs) == (one.kind, one.name, one.rows, one.differs)
     assert back.p == pytest.approx(one.p, abs=1e-6)
+
+
+def test_parts_by_name_need_two_names_with_enough_rows():
+    names = ["a"] * 8 + ["b"] * 9 + ["c"] * 7 + [None]
+    assert parts_by_name(names, "other") == ["a"] * 8 + ["b"] * 9 + ["other"] * 8
+    assert parts_by_name(names[1:], "other") is None
+    assert parts_by_name([None] * 20, "other") is None
+    assert parts_by_name([], "other") is None

@@ -307,6 +307,7 @@ def test_another_format(saved, version):
         ("carried", {"toy-text": {"backbones/0/C:a": SHA}}), ("carried", {"toy-text": {"backbones/0/a\\b": SHA}}),
         ("carried", {"toy-text": {"backbones/0/a": "0"}}), ("carried", {"toy-text": {"backbones/0/a": 3}}),
         ("input", ["text"]), ("head", 3), ("files", []), ("files", {"head.safetensors": 3}),
+        ("language", "English"), ("language", 3), ("language", "\x1b[2J"),
     ],
 )  # fmt: skip
 def test_a_forged_record(saved, name, value):
@@ -318,6 +319,13 @@ def test_what_is_said_before_the_hash_is_compared_cannot_steer_a_terminal(saved)
     edit(saved, format=99, written_by="\x1b[2J" + "x" * 2000)
     assert refusal(saved).isprintable()
     assert len(refusal(saved)) < 400
+
+
+def test_the_language_of_the_training_texts_comes_back_and_may_be_missing(saved):
+    edit(saved, language="sw")
+    assert Bundle.load(saved).language == "sw"
+    edit(saved, language=None)
+    assert Bundle.load(saved).language is None
 
 
 def test_entries_that_are_missing_are_named_together(saved):

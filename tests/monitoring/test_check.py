@@ -54,6 +54,20 @@ def test_rows_like_the_training_rows(run):
     assert found.measured is None
 
 
+def test_rows_in_another_language_than_the_training_rows(tmp_path):
+    parcel = [f"The courier did not bring parcel number {i}, where is it now?" for i in range(8)]
+    invoice = [f"Please send me the invoice of order {i} again" for i in range(8)]
+    run = handful.tune([*parcel, *invoice], labels=["parcel"] * 8 + ["invoice"] * 8, **QUICK)
+    assert run.bundle.language == "en"
+    run.save(tmp_path / "run")
+    german = [f"Der Bote hat das Paket Nummer {i} nicht gebracht, wo ist es jetzt?" for i in range(8)]
+    assert check(tmp_path / "run", german).languages == ("German", "English")
+    assert check(tmp_path / "run", parcel).languages is None
+    assert check(tmp_path / "run", [f"no {i}-{i}" for i in range(8)]).languages is None
+    run.bundle.language = None  # as in a model that was written before it was recorded
+    assert check(run, german).languages is None
+
+
 def test_rows_from_elsewhere_have_drifted(run):
     found = check(run, strange(30))
     assert found.verdict == "drifted"

@@ -75,6 +75,13 @@ def test_labels_outweigh_drift():
     assert found.verdict == "as promised"
 
 
+def test_rows_in_another_language_are_told():
+    found = checkup(drift=Drift(0.4, ()), languages=("German", "English"))
+    assert found.sentence.endswith("as promised. New rows look German, the training rows English.")
+    assert found.as_dict()["languages"] == ["German", "English"]
+    assert checkup(drift=Drift(0.4, ())).as_dict()["languages"] is None
+
+
 def test_what_a_job_reads():
     found = checkup(drift=Drift(0.00123, (3,)), furthest=tuple(range(50)), promised=PROMISED)
     told = json.loads(json.dumps(found.as_dict()))

@@ -46,6 +46,8 @@ class Entry:
     """What a user must know about the licence beyond its name."""
     price: float = 1.0
     """What it takes to look at an item, in that of the first default of its modality; measured on one core."""
+    languages: tuple[str, ...] = ()
+    """Codes of the languages that it was made to read, as its model card lists them; empty for pictures and sounds."""
 
     @property
     def weights(self) -> str:
@@ -60,11 +62,22 @@ class Entry:
 
 _LITE_LICENCE = "Apache-2.0"
 
+_ENGLISH = ("en",)
+# The languages on the model card of multilingual-e5-small.
+_MANY = (
+    "af", "am", "ar", "as", "az", "be", "bg", "bn", "br", "bs", "ca", "cs", "cy", "da", "de", "el", "en", "eo", "es",
+    "et", "eu", "fa", "fi", "fr", "fy", "ga", "gd", "gl", "gu", "ha", "he", "hi", "hr", "hu", "hy", "id", "is", "it",
+    "ja", "jv", "ka", "kk", "km", "kn", "ko", "ku", "ky", "la", "lo", "lt", "lv", "mg", "mk", "ml", "mn", "mr", "ms",
+    "my", "ne", "nl", "no", "om", "or", "pa", "pl", "ps", "pt", "ro", "ru", "sa", "sd", "si", "sk", "sl", "so", "sq",
+    "sr", "su", "sv", "sw", "ta", "te", "th", "tl", "tr", "ug", "uk", "ur", "uz", "vi", "xh", "yi", "zh",
+)  # fmt: skip
+
 ENTRIES: tuple[Entry, ...] = (
     Entry(
         name="minilm-l6",
         modality="text",
         what="all-MiniLM-L6-v2: English sentences, 6 layers, 384 numbers",
+        languages=_ENGLISH,
         licence="Apache-2.0",
         parameters=22_713_216,
         module="text",
@@ -91,6 +104,7 @@ ENTRIES: tuple[Entry, ...] = (
         name="bge-small-en",
         modality="text",
         what="bge-small-en-v1.5: English texts, 12 layers, 384 numbers, eight bits per weight",
+        languages=_ENGLISH,
         licence="MIT",
         parameters=33_212_160,
         module="text",
@@ -114,6 +128,7 @@ ENTRIES: tuple[Entry, ...] = (
         name="multilingual-e5-small",
         modality="text",
         what="multilingual-e5-small: texts in 100 languages, 12 layers, 384 numbers, four bits per weight",
+        languages=_MANY,
         licence="MIT",
         parameters=117_505_920,
         module="text",
@@ -250,6 +265,7 @@ ENTRIES: tuple[Entry, ...] = (
         name="smollm2-135m",
         modality="language",
         what="SmolLM2-135M-Instruct: answers in English, 30 layers, 576 numbers, four bits per weight",
+        languages=_ENGLISH,
         licence="Apache-2.0",
         parameters=134_515_008,
         module="language_folders",

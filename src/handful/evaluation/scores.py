@@ -104,7 +104,7 @@ class Scores:
     curve: Curve | None = None
     """Accuracy of the frozen rung against the number of labels, and what more are worth; None in runs of old."""
     slices: tuple[Slice, ...] = ()
-    """How parts of the rows fare: by length, group, source and class."""
+    """How parts of the rows fare: by length, language, group, source and class."""
     stability: tuple[Changed, ...] = ()
     """How many answers survive each slight change of the items; empty at budget 0."""
     kept: Kept | None = None

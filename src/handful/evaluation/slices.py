@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -31,7 +32,7 @@ class Slice:
     """A part of the rows."""
 
     kind: str
-    """By what the rows were parted: ``length``, ``duration``, ``size``, ``group``, ``source`` or ``class``."""
+    """What parted the rows: ``length``, ``language``, ``duration``, ``size``, ``group``, ``source``, ``class``."""
     name: str
     """Which part, for example ``up to 41 characters``."""
     rows: int
@@ -103,6 +104,21 @@ def _range(low: float, high: float, i: int, count: int, unit: str, digits: int) 
     if i == count - 1:
         return f"{low:,.{digits}f} {unit} or more"
     return f"{low:,.{digits}f} to {high:,.{digits}f} {unit}"
+
+
+def parts_by_name(names: Sequence[str | None], other: str) -> list[str] | None:
+    """Part rows by a name that not every row has.
+
+    Args:
+        names: the name of each row; None where it has none.
+        other: the name of the part of all rows without a name, or with one that too few rows share.
+
+    Returns:
+        The name of each row's part; None where no two names have enough rows.
+    """
+    counts = Counter(name for name in names if name is not None)
+    large = {name for name, count in counts.items() if count >= FEWEST}
+    return [name if name in large else other for name in names] if len(large) > 1 else None
 
 
 def slices(

@@ -105,6 +105,8 @@ class Bundle:
     """The folder that the bundle was read from."""
     reference: Reference | None = None
     """What is kept of the training rows; None in a bundle that was made by hand."""
+    language: str | None = None
+    """Code of the language of at least half of the training texts; None where that is not clear, or not known."""
 
     @property
     def backbones(self) -> tuple[tuple[str, int], ...]:
@@ -332,6 +334,7 @@ class Bundle:
             "input": self.input,
             "target": self.target,
             "pairs": self.pairs,
+            "language": self.language,
             "backbones": [self._part(name, depth) for name, depth in self.view.parts],
             "head": self.head,
             "moved": self.moved and self.moved.entry,
@@ -372,7 +375,7 @@ class Bundle:
             tensors["witness"],
             tuple(tensors[f"{SPECIMEN}{i}"] for i in range(len(view.parts)) if f"{SPECIMEN}{i}" in tensors),
             items=items_of(place, record), moved=moved_part(place, record), carried=record["carried"], place=place,
-            reference=reference_of(place, record, task),
+            reference=reference_of(place, record, task), language=record["language"],
         )  # fmt: skip
         with np.errstate(over="ignore", invalid="ignore"):  # what is out of range is not what was written
             same = np.allclose(bundle.outputs_of(bundle.witness), tensors["witness_proba"], atol=_CLOSE)

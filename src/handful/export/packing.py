@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
+from handful.data.languages import main_language
 from handful.evaluation.verdicts import HeadRows
 from handful.export.bundle import WITNESSES, Bundle
 from handful.export.kept_parts import Moved
@@ -58,6 +59,7 @@ def _packed(
 ) -> Bundle:
     """A linear map as a bundle: (N, D) what it reads of the rows, the first of which become its witnesses."""
     used = {name: backbones[name] for name in model.view.backbones}
+    language = main_language(data.items) if data.modality == "text" else None
     return Bundle(
         task=rows.targets.task,
         modality=data.modality,
@@ -72,6 +74,7 @@ def _packed(
         pairs=data.pairs,
         witness=matrix[:WITNESSES],
         loaded=used,
+        language=None if language is None else language.code,
     )
 
 

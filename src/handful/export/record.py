@@ -41,9 +41,10 @@ MOVED_WEIGHTS = "moved.safetensors"
 # More blocks than any model has, and longer than any path.
 _DEEPEST, _LONGEST = 10_000, 1_024
 
-# A file of a backbone within the bundle, what no name has, and a SHA-256.
+# A file of a backbone within the bundle, what no name has, the code of a language, and a SHA-256.
 _CARRIED = re.compile(r"backbones/[0-9]{1,4}(/[^/\\:\x00-\x1f]{1,255})+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CODE = re.compile(r"[a-z]{2,3}")
 _SHA = re.compile(r"[0-9a-f]{64}")
 
 SPECIMEN = "specimen."
@@ -107,7 +108,7 @@ def read_record(place: Path) -> dict[str, Any]:
     if wrong:
         file = place / RECORD
         raise BundleError(f"{file} has a missing or wrong entry ({', '.join(wrong)}). Restore it or tune again.")
-    return {"input": None, "target": None, "moved": None, "reference": None, **record}
+    return {"input": None, "target": None, "moved": None, "reference": None, "language": None, **record}
 
 
 def _misfits(record: dict[str, Any]) -> list[str]:
@@ -224,6 +225,8 @@ _ENTRIES: dict[str, Callable[[Any], bool]] = {
     "input": lambda value: value is None or isinstance(value, str),
     "target": lambda value: value is None or isinstance(value, str),
     "pairs": lambda value: isinstance(value, bool),
+    # Models that were written before it was recorded have none.
+    "language": lambda value: value is None or (isinstance(value, str) and _CODE.fullmatch(value) is not None),
     "backbones": lambda value: isinstance(value, list) and len(value) > 0 and all(map(_is_part, value)),
     "head": lambda value: isinstance(value, str),
     "files": lambda value: isinstance(value, dict) and all(isinstance(sha, str) for sha in value.values()),

@@ -28,7 +28,7 @@ AUTO = "auto"
 
 # Of the time that is left a further backbone may take this share; where it takes no more than so many seconds, it looks
 # whatever the budget, so that small sets are treated alike on slow and on fast machines.
-SHARE, LEAST = 0.2, 3.0
+SHARE, LEAST = 0.25, 5.0
 # What a backbone takes is measured on so many rows.
 TRIED = 16
 # Counts are as wide as they are: heads on those of more rows than this take minutes.
@@ -59,11 +59,12 @@ def load(names: Sequence[str], modality: str, say: Say) -> dict[str, Backbone]:
 
 
 def cheapest(wanted: str, modality: str, items: Sequence[Any], say: Say) -> dict[str, Backbone]:
-    """The backbones for a quick look: those that are named, or the defaults that cost no more than the first one."""
+    """The backbones for a quick look: those that are named, or the cheapest of the defaults that learned to see."""
     names = named(wanted, modality, items)
     if wanted == AUTO:
-        price = price_of(names[:1])
-        names = tuple(name for name in names if price_of([name]) <= price)
+        learned = [name for name in names if not catalog.is_weightless(name)]
+        price = min(price_of([name]) for name in learned)
+        names = tuple(name for name in learned if price_of([name]) == price)
     return load(names, modality, say)
 
 

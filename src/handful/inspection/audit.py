@@ -14,6 +14,7 @@ from handful.errors import DataError
 from handful.features.feature_set import FeatureSet, extract_all
 from handful.inspection.copies import near_copies, near_pairs
 from handful.inspection.findings import Finding, by_cost
+from handful.inspection.foreign import foreign
 from handful.inspection.labels import confusable, cosines, doubts, label_errors
 from handful.inspection.match import Match, matches, suited
 from handful.inspection.outliers import outliers, remoteness
@@ -71,7 +72,7 @@ def sample(dataset: Dataset, seed: int, most: int = MOST_ROWS) -> Dataset:
 
 
 def audit(dataset: Dataset, sight: FeatureSet | None, seed: int = 0, total: int | None = None) -> Audit:
-    """Look for wrong labels, near copies, outliers, classes that cannot be told apart, and shortcuts.
+    """Look for wrong labels, near copies, outliers, classes that cannot be told apart, shortcuts, and foreign texts.
 
     Args:
         dataset: N rows, labelled or not; more than 2,000 are audited on a seeded sample, and the findings say so.
@@ -96,6 +97,7 @@ def audit(dataset: Dataset, sight: FeatureSet | None, seed: int = 0, total: int 
     problems = [*near_copies(some, pairs, duplicate_groups(some)), *shortcuts(some, generator(seed, "shortcuts"))]
     fits: tuple[Match, ...] = ()
     if sight is not None:
+        problems += foreign(some, list(last))
         problems += outliers(some, remoteness(np.mean(alike, axis=0)))
         if some.labels and some.one_class_each and len(some.classes) > 1:
             fits = tuple(matches(last, some.labels))

@@ -8,7 +8,7 @@ from typing import Any
 
 KINDS = (
     "label_error", "duplicate", "near_duplicate", "conflict", "leak", "outlier", "confusable", "imbalance", "shortcut",
-    "shift", "unreadable", "too_few",
+    "shift", "foreign", "unreadable", "too_few",
 )  # fmt: skip
 
 

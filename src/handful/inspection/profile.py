@@ -12,12 +12,12 @@ import numpy as np
 from handful.data.classes import ENOUGH_ROWS
 from handful.data.conversations import Conversation, Preference, plain_prompt, words
 from handful.data.dataset import Dataset, item_hash
+from handful.data.languages import UNKNOWN, counts_of_languages, language_of_each
 from handful.data.names import listed
 from handful.data.targets import CLASSES, NOUNS, names_in
 from handful.data.traits import Trait, traits_of
 from handful.errors import DataError
 from handful.inspection.findings import Finding, by_cost
-from handful.inspection.languages import languages
 
 # A class this many times rarer than the most frequent one is easily forgotten.
 _IMBALANCE = 5
@@ -36,7 +36,7 @@ def profile(dataset: Dataset) -> dict[str, Any]:
     Returns:
         ``rows``, ``unreadable``, ``modality``, ``classes``, ``counts`` (rows per class, most frequent first),
         ``numbers`` (of a regression, quantiles), ``groups`` (how many, or None), ``split`` (rows per part, or None);
-        for texts ``characters`` and ``languages`` (texts per language, a guess from scripts and common words), for
+        for texts ``characters`` and ``languages`` (texts per language, where it is clear), for
         pictures ``pixels`` (of the shorter side) and ``formats``, for sounds ``seconds``, ``duration`` (of all
         together), ``rates`` and ``formats``; for rows of a language model ``kind`` (instruction rows or preference
         pairs), ``turns`` (of a prompt), ``prompt words``, ``answer words`` or ``chosen words`` and ``rejected words``,
@@ -68,7 +68,7 @@ def profile(dataset: Dataset) -> dict[str, Any]:
 
 def _text_facts(dataset: Dataset, some: Dataset) -> dict[str, Any]:
     lengths = [len(text) for text in dataset.items]
-    return {"characters": [int(length) for length in _quantiles(lengths)], "languages": languages(some.items)}
+    return {"characters": [int(length) for length in _quantiles(lengths)], "languages": _languages(some.items)}
 
 
 def _row_facts(dataset: Dataset, some: Dataset) -> dict[str, Any]:
@@ -82,8 +82,15 @@ def _row_facts(dataset: Dataset, some: Dataset) -> dict[str, Any]:
     return {
         "kind": "preference pairs" if preferred else "instruction rows",
         **{name: [int(count) for count in _quantiles(found)] for name, found in counts.items()},
-        "languages": languages([plain_prompt(row) for row in some.items]),
+        "languages": _languages([plain_prompt(row) for row in some.items]),
     }
+
+
+def _languages(texts: Sequence[str]) -> dict[str, int]:
+    """Texts per language, most frequent first, and at the end those of which it is not clear."""
+    each = language_of_each(texts)
+    counts = {language.name: count for language, count in counts_of_languages(each).items()}
+    return counts | ({UNKNOWN: each.count(None)} if None in each else {})
 
 
 def _file_facts(some: Dataset) -> dict[str, Any]:

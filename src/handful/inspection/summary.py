@@ -7,6 +7,7 @@ from typing import Any
 
 from handful.data.cells import shown
 from handful.data.dataset import Dataset
+from handful.data.languages import UNKNOWN, is_material
 from handful.data.targets import CLASSES, NOUNS
 from handful.inspection.advice import advice
 from handful.inspection.audit import Audit
@@ -45,6 +46,12 @@ def summary(dataset: Dataset, found: Audit) -> list[str]:
     return [shown(line) for line in lines]
 
 
+def _mixed(languages: Mapping[str, int]) -> bool:
+    """Whether a material share of the texts is in another language than the most frequent one."""
+    counts = sorted(count for name, count in languages.items() if name != UNKNOWN)
+    return is_material(sum(counts[:-1]), sum(languages.values()))
+
+
 def _facts(facts: Mapping[str, Any]) -> list[str]:
     lines = []
     if "numbers" in facts:
@@ -62,7 +69,8 @@ def _facts(facts: Mapping[str, Any]) -> list[str]:
         lines.append(f"in all {facts['duration']:g} seconds")
     for name in ("languages", "formats", "rates", "split"):
         if facts.get(name):
-            lines.append(f"{name}: {', '.join(f'{value} {count}' for value, count in facts[name].items())}")
+            title = "languages, mixed" if name == "languages" and _mixed(facts[name]) else name
+            lines.append(f"{title}: {', '.join(f'{value} {count}' for value, count in facts[name].items())}")
     if facts["groups"]:
         lines.append(f"groups: {facts['groups']}")
     if "looked at" in facts:

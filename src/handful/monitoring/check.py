@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from handful.data.languages import Language, main_language
 from handful.data.targets import counts_of
 from handful.errors import BundleError, DataError
 from handful.evaluation.intervals import interval
@@ -126,7 +127,16 @@ def _compared(
         metric=metric.name,
         scale=metric.scale,
         unknown=unknown,
+        languages=_languages(model, [row.item for row in rows]),
     )
+
+
+def _languages(model: Bundle, items: Sequence[Any]) -> tuple[str, str] | None:
+    """What most new texts and what most training texts are in, where both are clear and differ."""
+    if model.language is None:
+        return None
+    new, old = main_language(items), Language(model.language)
+    return None if new is None or new == old else (new.name, old.name)
 
 
 def _opened(folder: Path) -> tuple[Bundle, Scores | None]:

@@ -45,6 +45,9 @@ class Checkup:
     unknown: Mapping[str, int] = field(default_factory=dict)
     """Classes of the new rows that the run has never seen → how many rows they have; they count as wrong."""
 
+    languages: tuple[str, str] | None = None
+    """What most new texts and what most training texts are in, where both are clear and differ: ``German, English``."""
+
     @property
     def fallen(self) -> float:
         """How far the score has fallen for sure: the lower end of the 95 % interval of promised minus measured.
@@ -73,7 +76,7 @@ class Checkup:
 
     @property
     def sentence(self) -> str:
-        """The verdict in one or two sentences."""
+        """The verdict in one to three sentences."""
         said = [f"{self._promise()}: {_ADVICE[self.verdict]}." if self.measured is not None else self._drifted()]
         if self.unknown:
             count = sum(self.unknown.values())
@@ -81,6 +84,8 @@ class Checkup:
                 f"{count} rows are of classes that the run has never seen: {listed(list(self.unknown))}. "
                 "Add such rows to those it learns from, and tune again."
             )
+        if self.languages:
+            said.append("New rows look {}, the training rows {}.".format(*self.languages))
         return " ".join(said)
 
     def _rising(self, estimate: Estimate) -> Estimate:
@@ -128,6 +133,7 @@ class Checkup:
             "promised": None if self.promised is None else self.promised.as_dict(),
             "measured": None if self.measured is None else self.measured.as_dict(),
             "unknown": dict(self.unknown),
+            "languages": None if self.languages is None else list(self.languages),
         }
 
 
