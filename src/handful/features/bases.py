@@ -13,7 +13,7 @@ import numpy as np
 from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
 from handful.backbones.entries import price_of
-from handful.backbones.weights import bytes_to_fetch, refused_lately
+from handful.backbones.weights import bytes_to_fetch, refused_lately, remember_refusal
 from handful.budget import Budget
 from handful.data.dataset import Dataset
 from handful.data.languages import all_english
@@ -99,6 +99,8 @@ def affordable(wanted: str, data: Dataset, budget: Budget, say: Say) -> tuple[di
             try:
                 backbone = _loaded(name, modality, say)
             except WeightsError as error:
+                if backbones:
+                    remember_refusal(name)
                 failure, why = failure or error, str(error)
             else:
                 why = _too_slow(backbone, data, budget, first=not backbones)
