@@ -2,6 +2,7 @@
 
     python benchmarks/decision.py --draws 60 --out benchmarks/results/decision.csv
     python benchmarks/decision.py --table --out benchmarks/results/decision.csv --fit
+    python benchmarks/decision.py --backbone bge-small-en --draws 14 --out benchmarks/results/decision_bge.csv --fit
     python benchmarks/decision.py --sets banking77,cuad_clauses,masakhanews_swa --draws 6 --decide
         --out benchmarks/results/decision_confirmed.csv
     python benchmarks/decision.py --kind shuffled --draws 5 --decide --out benchmarks/results/decision_harm.csv
@@ -40,7 +41,7 @@ from handful.training.body import features_of
 from ledger import Ledger, Row, cells, options, over_draws, values
 from pools import DEVELOPMENT, Pool, by_name, fitted, load_backbones, open_pool
 
-ALL = ",".join(one.name for one in DEVELOPMENT if one.name != "masakhanews_swa")
+ALL = ",".join(one.name for one in DEVELOPMENT if one.modality == "text" and one.name != "masakhanews_swa")
 MOST_ROWS, TEST_ROWS = 96, 250
 KINDS = ("as they are", "shuffled", "20 % flipped", "40 % flipped", "names dealt anew", "30 times the rate")
 HARM, HARM_SPREAD = -0.5, 0.5
@@ -59,11 +60,12 @@ def main() -> None:
     """Run the draws, print and write one line per draw."""
     parser = options(__doc__, ALL, 60, "decision.csv")
     parser.add_argument("--kind", default=KINDS[0], choices=KINDS, help="how the draws are harmed")
+    parser.add_argument("--backbone", default="minilm-l6", help="what moves; name another file for another one")
     parser.add_argument("--decide", action="store_true", help="by what is known of contrastive, as handful tune does")
     parser.add_argument("--fit", action="store_true", help="print what is known of contrastive after these draws")
     args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, ("kind", "set", "draw"))
-    pools = {} if args.table else {task.name: open_pool(task, args.data) for task in by_name(args.sets)}
+    pools = {} if args.table else {task.name: open_pool(task, args.data, args.backbone) for task in by_name(args.sets)}
     for draw in range(args.draws):
         for name, pool in pools.items():
             if not ledger.has(kind=args.kind, set=name, draw=draw):
@@ -151,7 +153,7 @@ def one_draw(pool: Pool, draw: int, kind: str, decides: bool) -> Row:
     assert held is not None
     answers = CLASSIFICATION.constant(rows.targets)[None].repeat(len(data), 0)
     losses = [float(CLASSIFICATION.losses(one, rows.targets).mean()) for one in (frozen.few.whole, answers)]
-    prior = known_of(strategy, "text", rows.targets, *losses) if decides else USUAL
+    prior = known_of(strategy, base, "text", rows.targets, *losses) if decides else USUAL
     whole, share = halved(frozen.few.whole, held.outputs, rows.targets, frozen.few.folds, rows.groups, prior)
     decided = decide(frozen.few.whole, whole, rows.targets, frozen.few.folds, rows.groups, prior)
     below, above = (rows.targets.task.losses(one, rows.targets) for one in (frozen.few.whole, whole))

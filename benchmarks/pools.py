@@ -68,6 +68,7 @@ DEVELOPMENT = (
     Set("masakhanews_eng", "masakhanews_eng.csv", "text", (8,)),
     Set("masakhanews_swa", "masakhanews_swa.csv", "text", (8,)),
     Set("clinc150", "clinc150_oos.csv", "text", (8,), without=("oos",)),
+    Set("omniglot", "omniglot_small1.zip", "image", (5,)),
 )
 """Sets on which constants are found, so that no set of a table above has been looked at."""
 

@@ -57,7 +57,7 @@ def case(labels=None, n=32):
 def expect(monkeypatch, mean):
     """So large a gain of the contrastive strategy on texts is known from elsewhere."""
     found = known.Experience(mean, 0.0, 0.0, 0.0, Prior(mean, 0.1))
-    monkeypatch.setattr(known, "EXPERIENCE", {("classification", "text", "contrastive"): found})
+    monkeypatch.setattr(known, "EXPERIENCE", {("classification", "contrastive", "text"): found})
 
 
 @pytest.fixture
@@ -161,9 +161,9 @@ def test_only_what_is_promising_is_tried_unless_it_is_named(helpful, monkeypatch
 def test_a_strategy_with_settings_of_its_own_is_judged_by_the_rows_alone(helpful):
     """What is known is about the settings that were measured."""
     targets = helpful.frozen.rows.targets
-    assert known.known(Contrastive(seed=5), "text", targets, 0.5, 0.7) is not None
-    assert known.known(Contrastive(learning_rate=1e-3), "text", targets, 0.5, 0.7) is None
-    assert known.known(Contrastive(), "image", targets, 0.5, 0.7) is None
+    assert known.known(Contrastive(seed=5), "my/model", "text", targets, 0.5, 0.7) is not None
+    assert known.known(Contrastive(learning_rate=1e-3), "my/model", "text", targets, 0.5, 0.7) is None
+    assert known.known(Contrastive(), "my/model", "image", targets, 0.5, 0.7) is None
 
 
 def test_what_is_known_depends_on_what_is_seen_beforehand():

@@ -80,7 +80,7 @@ def offers(
     for name in wanted:
         strategy = movers()[name](seed=seed)
         why = strategy.refusal(cache.backbone)
-        prior = known(strategy, cache.data.modality, targets, *losses)
+        prior = known(strategy, cache.backbone.name, cache.data.modality, targets, *losses)
         worth = 0.0 if prior is None else errors * prior.mean
         if not named and worth < _WORTH:
             if prior is not None:
