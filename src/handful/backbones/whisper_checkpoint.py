@@ -71,8 +71,10 @@ def write(members: Mapping[str, Path], folder: Path) -> None:
         raise ValueError(f"model.bin must hold {_KIND} {_REVISION}, got {model.kind} {model.revision}")
     tensors = dict(_renamed(model.tensors))
     words = _special_words(members["tokenizer.json"])
-    _write_json(_config(model.tensors, tensors, words), folder / "config.json")
-    _write_json(_generation(parsed(members["config.json"]), words), folder / "generation_config.json")
+    config = _config(model.tensors, tensors, words)
+    generation = _generation(parsed(members["config.json"]), words, config["max_target_positions"])
+    _write_json(config, folder / "config.json")
+    _write_json(generation, folder / "generation_config.json")
     shutil.copyfile(members["tokenizer.json"], folder / "tokenizer.json")
     save_file(
         {name: np.ascontiguousarray(x) for name, x in tensors.items()}, folder / "model.safetensors", {"format": "pt"}
@@ -148,7 +150,7 @@ def _config(
     }
 
 
-def _generation(settings: Mapping[str, Any], words: Mapping[str, int]) -> dict[str, Any]:
+def _generation(settings: Mapping[str, Any], words: Mapping[str, int], longest: int) -> dict[str, Any]:
     """How speech becomes words: what is never said, or not at the start, and which heads look where a word is heard."""
     return {
         "suppress_tokens": settings["suppress_ids"],
@@ -156,7 +158,7 @@ def _generation(settings: Mapping[str, Any], words: Mapping[str, int]) -> dict[s
         "alignment_heads": settings["alignment_heads"],
         "no_timestamps_token_id": words["<|notimestamps|>"],
         "is_multilingual": False,
-        "max_length": 448,
+        "max_length": longest,
         "return_timestamps": False,
         **_ends(words),
     }
