@@ -5,11 +5,10 @@ python benchmarks/sound_backbones.py --draws 10 --out benchmarks/results/sound_b
 
 from __future__ import annotations
 
-import argparse
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -18,8 +17,8 @@ from handful.backbones import catalog
 from handful.backbones.base import Backbone
 from handful.features.feature_set import FeatureSet
 from handful.features.view import unit_rows
-from ledger import Ledger, Row, cells, mean, spread
-from pools import DATA, Pool, answered, by_name, draws, fitted, held_apart, open_pool
+from ledger import Ledger, Row, cells, mean, options, spread
+from pools import Pool, answered, by_name, draws, fitted, held_apart, open_pool
 
 FIELDS = ("set", "draw", "what", "accuracy", "view")
 SETS = "fsdd_digits,fsdd_speakers,esc10"
@@ -28,14 +27,13 @@ CLIPS = 32  # that are timed
 
 def main() -> None:
     """Measure, write one line per draw and way, print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--sets", default=SETS)
+    parser = options(__doc__, SETS, 10, "sound_backbones.csv")
     parser.add_argument("--more", default="whisper-tiny-en", help="the backbone beside the default ones")
-    parser.add_argument("--draws", type=int, default=10)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/sound_backbones.csv"))
     args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, ("set", "draw", "what"))
+    if args.table:
+        print("\n".join(table(ledger.rows, task.name, args.more) for task in by_name(args.sets)))
+        return
     names = (*(name for name in catalog.defaults("sound") if name != args.more), args.more)
     backbones = {name: catalog.load(name, "sound") for name in names}
     for task in by_name(args.sets):
@@ -89,9 +87,11 @@ def table(rows: list[Row], task: str, more: str) -> str:
     for (what,), some in by_what.items():
         paired = [{**row, "base": base[row["draw"]]} for row in some]
         named = f"default ones and {more}" if what == "with" else "default ones" if what == "without" else what
-        views = sorted({str(row["view"]) for row in some if row.get("view")})
+        views = Counter(str(row["view"]) for row in some if row.get("view")).most_common()
         gain = "" if what == "without" else spread(paired, "accuracy", "base")
-        lines.append(f"{task:<14} {named:<30}{100 * mean(some, 'accuracy'):6.1f}  {gain}  {', '.join(views)}")
+        lines.append(
+            f"{task:<14} {named:<31}{100 * mean(some, 'accuracy'):6.1f}  {gain}  {', '.join(f'{view} {n}' for view, n in views)}"
+        )
     return "\n".join(lines)
 
 
