@@ -39,21 +39,21 @@ def main() -> None:
     for task in by_name(args.sets):
         pool = open_pool(task, args.data, ",".join(names))
         for name, backbone in backbones.items():
-            print(f"{task.name:<14} {name:<18} {1000 * seconds(backbone, pool):6.1f} ms per clip", flush=True)
+            print(f"{task.name:<14} {name:<18} {1000 * seconds(backbone, pool):6.1f} ms of a core per clip", flush=True)
         for draw in draws(pool, 5, args.draws):
             ledger.extend(list(one_draw(pool, args.more, *draw)))
         print(table(ledger.rows, task.name, args.more), flush=True)
 
 
 def seconds(backbone: Backbone, pool: Pool) -> float:
-    """How long a clip takes from file to features, evenly chosen ones, the best of three rounds."""
+    """Seconds of one processor core from file to features, per clip: evenly chosen ones, the best of three rounds."""
     items = pool.data.items[:: max(1, len(pool.data) // CLIPS)][:CLIPS]
     rounds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         for at in range(0, len(items), backbone.batch_items):
             backbone.encode(items[at : at + backbone.batch_items], backbone.search_depths)
-        rounds.append((time.perf_counter() - start) / len(items))
+        rounds.append((time.process_time() - start) / len(items))
     return min(rounds)
 
 
@@ -88,10 +88,9 @@ def table(rows: list[Row], task: str, more: str) -> str:
         paired = [{**row, "base": base[row["draw"]]} for row in some]
         named = f"default ones and {more}" if what == "with" else "default ones" if what == "without" else what
         views = Counter(str(row["view"]) for row in some if row.get("view")).most_common()
+        chosen = ", ".join(f"{view} {count}" for view, count in views)
         gain = "" if what == "without" else spread(paired, "accuracy", "base")
-        lines.append(
-            f"{task:<14} {named:<31}{100 * mean(some, 'accuracy'):6.1f}  {gain}  {', '.join(f'{view} {n}' for view, n in views)}"
-        )
+        lines.append(f"{task:<14} {named:<31}{100 * mean(some, 'accuracy'):6.1f}  {gain}  {chosen}".rstrip())
     return "\n".join(lines)
 
 
