@@ -1,4 +1,4 @@
-"""Tests of the three sound backbones with their real weights: what they hear, and what they tell apart."""
+"""Tests of the sound backbones with their real weights: what they hear, and what they tell apart."""
 
 import os
 import zipfile
@@ -14,7 +14,7 @@ from handful.backbones import audio, catalog
 from handful.errors import WeightsError
 from handful.features.view import unit_rows
 
-NAMES = ("speech-embedding", "spectrogram-lite0", "voice-encoder")
+NAMES = ("speech-embedding", "spectrogram-lite0", "voice-encoder", "whisper-tiny-en")
 DATA = Path(os.environ.get("HANDFUL_BENCH_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
@@ -58,7 +58,7 @@ def test_an_unreadable_sound_has_a_size_because_its_error_comes_when_it_is_read(
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("name", ["speech-embedding", "spectrogram-lite0"])
+@pytest.mark.parametrize("name", ["speech-embedding", "spectrogram-lite0", "whisper-tiny-en"])
 def test_the_distance_to_the_microphone_does_not_matter(name):
     backbone = catalog.load(name, "sound")
     depth = len(backbone.blocks)
@@ -93,10 +93,12 @@ def clips(name, folder, per_class, label):
 @pytest.mark.parametrize(
     ("name", "data", "label", "at_least"),
     [
-        # Plain logistic probe on unit rows of the best depth, 5 per class; means over ten draws are 0.97, 0.97, 0.85.
+        # Plain logistic probe on unit rows of the best depth, 5 per class; means over ten draws are 0.97, 0.97, 0.85,
+        # 0.96.
         ("speech-embedding", "fsdd", lambda path: path.parent.name, 0.9),
         ("voice-encoder", "fsdd", lambda path: path.stem.split("_")[1], 0.9),
         ("spectrogram-lite0", "esc10", lambda path: path.parent.name, 0.75),
+        ("whisper-tiny-en", "fsdd", lambda path: path.parent.name, 0.9),
     ],
 )
 def test_five_clips_per_class_are_enough_for_what_it_is_good_at(name, data, label, at_least, tmp_path):
@@ -127,12 +129,15 @@ def test_a_wheel_with_other_files_is_refused(tmp_path):
     graphs = {name: tmp_path / name for name in ("melspectrogram.onnx", "embedding_model.onnx")}
     with pytest.raises(WeightsError, match=r"embedding_model.onnx must hold the weights of speech-embedding, got some"):
         audio.convert("speech-embedding", graphs, tmp_path)
-    with pytest.raises(WeightsError, match=r"pretrained.pt must hold the weights of voice-encoder, got something else"):
+    with pytest.raises(
+        WeightsError,
+        match=r"pretrained.pt must hold the weights of voice-encoder, got something else \(\w+: .+\)\. Noth",
+    ):
         audio.convert("voice-encoder", {"pretrained.pt": tmp_path / "pretrained.pt"}, tmp_path)
     assert not (tmp_path / "model.safetensors").exists()
 
 
-@pytest.mark.parametrize("name", ["speech-embedding", "voice-encoder"])
+@pytest.mark.parametrize("name", ["speech-embedding", "voice-encoder", "whisper-tiny-en"])
 def test_damaged_weights_are_named_with_what_to_do(tmp_path, name):
     (tmp_path / "model.safetensors").write_bytes(b"cut off")
     with pytest.raises(

