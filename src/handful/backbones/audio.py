@@ -157,7 +157,7 @@ class WhisperTinyEn(Backbone):
     """Words and sounds: depth k is after k layers of the encoder of Whisper tiny.en.
 
     Features are the mean over the tokens of the clip. The original fills every sound up to 30 s; here half a second of
-    silence follows it, which attention looks at and the mean leaves out (docs/decisions/0042). Measured on spoken
+    silence follows it, which attention looks at and the mean leaves out (docs/decisions/0043). Measured on spoken
     digits, 5 per class, a speaker held out: without that silence 0.90, with it 0.95, averaged over it too 0.90.
     """
 
