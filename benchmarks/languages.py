@@ -1,6 +1,6 @@
 """What a backbone that reads the language of texts gains: the same few rows of news in three languages, two backbones.
 
-    python benchmarks/languages.py --draws 5
+    python benchmarks/languages.py --sets masakhanews_swa --draws 5
 
 Eight rows per class to learn from, a logistic regression on the last layer of the frozen backbone, 200 test rows.
 """
@@ -19,7 +19,7 @@ from handful.backbones import catalog
 from handful.features.extract import extract
 from handful.seeding import generator
 
-SETS = ("masakhanews_swa", "masakhanews_yor", "masakhanews_eng")
+SETS = "masakhanews_swa,masakhanews_yor,masakhanews_eng"
 BACKBONES = ("minilm-l6", "multilingual-e5-small")
 PER_CLASS, TEST_ROWS = 8, 200
 
@@ -27,10 +27,11 @@ PER_CLASS, TEST_ROWS = 8, 200
 def main() -> None:
     """Print the mean accuracy of each backbone on each set, and the standard error over the draws."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", default=SETS, help="names of sets, joined by commas")
     parser.add_argument("--draws", type=int, default=5, help="how many draws of training rows")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("HANDFUL_BENCH_DATA", "../shared/data")))
     args = parser.parse_args()
-    for name in SETS:
+    for name in args.sets.split(","):
         data = handful.load(args.data / f"{name}.csv")
         train, test = data.part("train"), data.part("test")
         rng, labels = generator(0, name), np.array(train.labels)
