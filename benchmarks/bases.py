@@ -45,7 +45,7 @@ def main() -> None:
     print(table(ledger.rows))
     if args.fit:
         for pair, prior in fit(ledger.rows).items():
-            print(f"    {pair}: {prior},")
+            print(f"{pair}: {prior}")
 
 
 def one_draw(pool: Pool, draw: int) -> Iterator[Row]:
@@ -109,7 +109,7 @@ def fit(rows: Sequence[Row]) -> dict[tuple[tuple[str, ...], tuple[str, ...]], Pr
         low, middle, high = np.quantile(gains, [0.25, 0.5, 0.75])
         spread = (high - low) / 1.349  # of a normal distribution
         better = int((gains > 0).sum())
-        prior = Prior(round(middle, 3), round(spread, 3), HARMFUL, HARM, HARM_SPREAD, better, len(gains))
+        prior = Prior(round(float(middle), 3), round(float(spread), 3), HARMFUL, HARM, HARM_SPREAD, better, len(gains))
         known[tuple(below.split("+")), tuple(above.split("+"))] = prior
     return known
 
