@@ -48,6 +48,15 @@ def test_no_weights_are_fetched_listed_as_missing_or_carried(backbone, tmp_path)
     assert carry(["char-ngrams"], "text", tmp_path) == {}
 
 
+@pytest.mark.parametrize("command", ["get", "repair", "remove"])
+def test_commands_about_weights_say_that_it_has_none(command, handful):
+    done = handful("models", command, "char-ngrams")
+    assert done.code == 1
+    assert done.err == (
+        "handful: char-ngrams has no weights: there is nothing to fetch, to repair or to remove. Use it as it is.\n"
+    )
+
+
 def test_the_cache_keeps_no_counts(backbone):
     class Refusing:
         def __getattr__(self, name):

@@ -18,7 +18,7 @@ from handful.backbones.digests import Digest, Memory, content_digest, joint_dige
 from handful.backbones.entries import ENTRIES, Entry, find, known
 from handful.backbones.manifest import MANIFEST
 from handful.backbones.wheels import Progress
-from handful.errors import MachineError, WeightsError
+from handful.errors import MachineError, OptionError, WeightsError
 
 _A_DAY = 24 * 3600.0
 
@@ -273,7 +273,10 @@ def _refusal(entry: Entry) -> Path:
 
 
 def _owner(name: str) -> Entry:
-    return find(find(name).weights)
+    entry = find(name)
+    if entry.weightless:
+        raise OptionError(f"{name} has no weights: there is nothing to fetch, to repair or to remove. Use it as it is.")
+    return find(entry.weights)
 
 
 def _bytes(path: Path) -> int:
