@@ -335,7 +335,10 @@ def test_rows_of_one_class_that_no_reader_has_seen():
 def test_a_backbone_for_something_else(table):
     with pytest.raises(OptionError) as error:
         handful.tune(table(), backbone="toy-image")
-    assert str(error.value) == "backbone 'toy-image' is for image, but the items are text: choose one of minilm-l6, bge-small-en."
+    assert (
+        str(error.value)
+        == "backbone 'toy-image' is for image, but the items are text: choose one of minilm-l6, bge-small-en."
+    )
 
 
 def test_columns_that_the_caller_names_stand_in_the_plan(table, sentences):

@@ -10,9 +10,8 @@ from handful.features.view import View, unit_rows
 from handful.seeding import generator
 from handful.strategies.frozen.ensemble import pooled
 from handful.strategies.frozen.search import search
-from handful.strategies.frozen.search_space import Grid
-from handful.strategies.frozen.solver import WIDE, rotate
-from handful.strategies.frozen.spaces import rarity
+from handful.strategies.frozen.search_space import Grid, Shape, seconds_of
+from handful.strategies.frozen.spaces import Rows, rarity, spaces
 from handful.tasks.classification.heads import RIDGE
 
 COUNTS = View((("counts", 0),))
@@ -81,12 +80,29 @@ def test_the_map_on_all_rows_carries_the_weights_of_counts():
     assert (with_weights.scores(matrix).argmax(1) == y).mean() > 0.9
 
 
-def test_wide_rows_keep_their_products():
-    rng = np.random.default_rng(0)
-    x = np.concatenate([rng.random((20, WIDE + 1)), np.zeros((1, WIDE + 1))]).astype(np.float32)
-    x = np.concatenate([x, x[:3]])  # copies add no direction
-    z, basis = rotate(x)
-    assert z.shape[1] <= 21
-    np.testing.assert_allclose(z @ z.T, x @ x.T, rtol=1e-3, atol=0.5)
-    np.testing.assert_allclose(basis.T @ basis, np.eye(z.shape[1]), atol=1e-3)
-    assert np.isfinite(rotate(np.zeros((3, WIDE + 1), np.float32))[0]).all()
+def test_the_space_of_a_fit_keeps_the_products_of_rows_and_leads_back():
+    x, y = counted(n=20, width=300)
+    x = np.concatenate([x, np.zeros((1, 300), np.float32), x[:3]])  # copies add no direction
+    rows = Rows(x, one_hot(np.concatenate([y, y[:4]])), len(x), np.ones(300, bool))
+    (space,) = spaces(rows, np.ones((1, len(x)), np.float32))
+    scale = rarity(x, rows.counted)
+    assert space.z.shape[1] <= 20
+    np.testing.assert_allclose(space.z @ space.z.T, (x * scale) @ (x * scale).T, rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(x @ space.back(), space.z, atol=1e-2)
+
+
+def test_rows_that_count_nothing_have_a_space():
+    rows = Rows(np.zeros((4, 300), np.float32), one_hot(np.arange(4) % 2), 4, np.ones(300, bool))
+    (space,) = spaces(rows, np.ones((1, 4), np.float32))
+    assert np.isfinite(space.z).all()
+    assert np.isfinite(space.back()).all()
+
+
+def test_views_of_counts_are_known_to_take_longer():
+    grid = Grid((RIDGE,), (COUNTS, BOTH))
+    without, with_one, with_two = (
+        seconds_of(grid, Shape(rows, 16_384, 4, False, counted), 5, 5, 2)
+        for rows, counted in ((60, 0), (60, 1), (60, 2))
+    )
+    assert without < with_one < with_two
+    assert with_two - with_one == pytest.approx(with_one - without)

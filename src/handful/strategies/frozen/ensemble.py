@@ -143,7 +143,7 @@ def _together(
         share = np.array([shares[setting] for setting in own])
         coef += np.tensordot(maps[0], share, (1, 0))  # (R, S, K) and S → (R, K)
         intercept += share @ constants[0]
-    return space.back @ coef, intercept
+    return space.back() @ coef, intercept
 
 
 def training_rows(

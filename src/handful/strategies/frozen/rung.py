@@ -141,7 +141,7 @@ def run_frozen(targets: Targets, data: Dataset, sight: FeatureSet, terms: Search
             f"strategies must name more than zero-shot for {data.source}, because zero-shot needs texts, and classes "
             "that are called by words. Add centroid or another."
         )
-    shape = Shape(len(data), max(x.shape[1] for x in views.values()), design.shape[1], bool(names))
+    shape = Shape(len(data), max(x.shape[1] for x in views.values()), design.shape[1], bool(names), len(counted))
     allowed = max(SEARCH_LEAST, SEARCH_SHARE * terms.budget)
     grid, repeats = affordable(heads, tuple(views), shape, protocol, allowed, alone)
     protocol = replace(protocol, repeats=repeats)

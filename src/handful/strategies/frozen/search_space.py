@@ -17,6 +17,7 @@ from handful.tasks.heads import Head
 PRODUCTS = 2e10  # multiplications and additions inside matrix products
 ELEMENTS = 1e9  # numbers touched by anything else
 DECOMPOSED = 4e8  # cubes of a width whose principal axes are found
+ALONE = 0.02  # seconds of a fit that shares nothing with others, beside its products
 
 NAME_WEIGHTS = (0.0, 1.0, 4.0)
 
@@ -79,6 +80,8 @@ class Shape:
     """C."""
     named: bool
     """Whether label names have features."""
+    counted: int = 0
+    """How many of the views hold counts, whose every fit has a space of its own."""
 
 
 def seconds_of(grid: Grid, shape: Shape, folds: int, repeats: int, cores: int) -> float:
@@ -100,8 +103,9 @@ def seconds_of(grid: Grid, shape: Shape, folds: int, repeats: int, cores: int) -
     fit = width**3 / DECOMPOSED + steps * step
     settings = sum(len(grid.penalties_of(head)) for head in grid.heads)
     reduce = settings * 60 * shape.rows * shape.classes * folds / ELEMENTS
-    each = repeats * (folds * (folds + 1) / 2 * fit + reduce)
-    return float(math.ceil(jobs / cores) * each)
+    fits = repeats * folds * (folds + 1) / 2
+    alone = min(shape.counted, len(grid.views)) * names * (ALONE + rows**2 * shape.width / PRODUCTS)
+    return float(math.ceil(jobs / cores) * (fits * fit + repeats * reduce) + fits * alone / cores)
 
 
 def affordable(

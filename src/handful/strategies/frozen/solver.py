@@ -25,10 +25,6 @@ from handful.tasks.heads import Array, Head, Loss
 # A class without a row in a fold's training part can only be scored below every class that has one.
 ABSENT = np.float32(-1e4)
 
-# Where rows are wider than this, their products with each other are cheaper than a basis; directions with less than so
-# large a share of the greatest variance are then rounding.
-WIDE, TINY = 4096, 1e-9
-
 # How many numbers one array of the solver may hold: about the share of a cache that one core has.
 CHUNK = 300_000
 
@@ -48,13 +44,7 @@ def rotate(x: Array, widest: int = 512) -> tuple[Array, Array]:
         ``z`` (M, R) and ``basis`` (D, R) with orthonormal columns, ``z = x @ basis``, R = min(M, D, widest).
     """
     rows, width = x.shape
-    if rows <= widest and width > WIDE:
-        products = (x @ x.T).astype(np.float64)  # (M, M), in a tenth of the time of an orthogonal basis of D
-        values, left = np.linalg.eigh(products)
-        varied = values > TINY * values[-1]
-        varied[-1] = True  # also where all rows are zero
-        basis = x.T @ (left[:, varied] / np.sqrt(np.maximum(values[varied], 1e-12))).astype(np.float32)
-    elif rows <= min(width, widest):
+    if rows <= min(width, widest):
         basis, _ = np.linalg.qr(x.T.astype(np.float64))  # (D, M)
     elif width <= widest:
         return x, np.eye(width, dtype=np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from handful.strategies.frozen.solver import ABSENT, Basis, decompose, fit_head, rotate
 from handful.tasks.heads import Array, Head
+
+# Directions with less than so large a share of the greatest variance are rounding.
+TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class Space:
     """(M, K)."""
     weights: Array
     """(F, M) of the rows in each fit."""
-    back: Array
-    """(D, R) from what is solved for R numbers to a map of D."""
+    back: Callable[[], Array]
+    """Gives (D, R), from what is solved for R numbers to a map of D."""
 
     def basis(self, heads: Sequence[Head]) -> Basis | None:
         """What all heads and penalties share; None where no head needs it."""
@@ -57,13 +60,26 @@ def spaces(rows: Rows, weights: Array) -> tuple[Space, ...]:
     """
     if rows.counted is None:
         z, back = rotate(rows.x)
-        return (Space(z, rows.targets, weights, back),)
-    out = []
-    for own in weights:
-        scale = rarity(rows.x[: rows.items][own[: rows.items] > 0], rows.counted)
-        z, back = rotate(rows.x * scale)
-        out.append(Space(z, rows.targets, own[None], scale[:, None] * back))
-    return tuple(out)
+        return (Space(z, rows.targets, weights, lambda: back),)
+    return tuple(_by_rarity(rows, rows.counted, own) for own in weights)
+
+
+def _by_rarity(rows: Rows, counted: NDArray[np.bool_], weights: Array) -> Space:
+    """The space of one fit with weights (M,).
+
+    Counts are far wider than there are rows, so that the products of rows with each other cost a tenth of a basis.
+    """
+    scale = rarity(rows.x[: rows.items][weights[: rows.items] > 0], counted)
+    scaled = rows.x * scale
+    values, left = np.linalg.eigh((scaled @ scaled.T).astype(np.float64))  # (M,), (M, M)
+    varied = values > TINY * values[-1]
+    varied[-1] = True  # also where all rows are zero
+    z = np.asarray(left[:, varied] * np.sqrt(np.maximum(values[varied], 0)), np.float32)  # (M, R)
+
+    def back() -> Array:
+        return np.asarray(scale[:, None] * ((rows.x * scale).T @ (z / np.maximum(np.square(z).sum(0), 1e-12))))
+
+    return Space(z, rows.targets, weights[None], back)
 
 
 def rarity(x: Array, counted: NDArray[np.bool_]) -> Array:
