@@ -4,7 +4,9 @@ Run it in the environment of benchmarks/README.md.
 
     python benchmarks/setfit_peer.py --sets agnews,trec6,cr,sst5 --draws 5 --out benchmarks/results/setfit.csv
     python benchmarks/setfit_peer.py --ours --draws 5 --out benchmarks/results/setfit.csv
+    python benchmarks/setfit_peer.py --backbone bge-small-en --draws 2 --out benchmarks/results/setfit_bge.csv
 
+handful runs as it is typed, and chooses among its default backbones; SetFit moves the one that ``--backbone`` names.
 ``--ours`` measures handful anew on the draws whose SetFit figures the file holds, and needs no SetFit.
 """
 
@@ -32,6 +34,7 @@ TEST_ROWS = 1000
 def main() -> None:
     """Run the draws, print and write one line per draw."""
     parser = options(__doc__, "agnews,trec6,cr,sst5", 5, "setfit.csv")
+    parser.add_argument("--backbone", default="minilm-l6", help="what SetFit moves")
     parser.add_argument("--classes", type=int, help="draw so many classes first, where a set has more")
     parser.add_argument("--ours", action="store_true", help="only handful, on draws that are there")
     args = parser.parse_args()
@@ -44,7 +47,7 @@ def main() -> None:
                 continue
             some = rest[np.random.default_rng(seed).permutation(len(rest))[:TEST_ROWS]]
             data, test = pool.data.take(train), pool.data.take(some)
-            theirs = {name: old[0][name] for name in THEIRS} if args.ours else peer(data, test, seed)
+            theirs = {name: old[0][name] for name in THEIRS} if args.ours else peer(data, test, seed, args.backbone)
             ledger.add({"set": task.name, "draw": seed, "rows": len(train), **ours(data, test, seed), **theirs})
             print(ledger.rows[-1], flush=True)
     print(table(ledger.rows))
@@ -79,12 +82,12 @@ def ours(data: Dataset, test: Dataset, seed: int) -> Row:
     }  # fmt: skip
 
 
-def peer(data: Dataset, test: Dataset, seed: int) -> Row:
+def peer(data: Dataset, test: Dataset, seed: int, backbone: str) -> Row:
     """SetFit with its defaults and 20 iterations, training alone."""
     from datasets import Dataset as Rows
     from setfit import SetFitModel, Trainer, TrainingArguments
 
-    model = SetFitModel.from_pretrained(str(peer_folder()), labels=list(data.classes))
+    model = SetFitModel.from_pretrained(str(peer_folder(backbone)), labels=list(data.classes))
     rows = Rows.from_dict({"text": list(data.items), "label": list(data.labels or ())})
     trainer = Trainer(
         model, TrainingArguments(num_iterations=20, seed=seed, report_to="none", save_strategy="no"), train_dataset=rows

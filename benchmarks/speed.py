@@ -132,20 +132,22 @@ def texts(data: Path, repeats: int) -> list[tuple[str, float]]:
     ]
 
 
-def peer_folder() -> Path:
+def peer_folder(name: str = "minilm-l6") -> Path:
     """A sentence-transformers folder with the same weights: the catalogue's, with the files that it leaves out."""
     import shutil
 
     from sentence_transformers import SentenceTransformer, models
 
-    target = Path(tempfile.gettempdir()) / "handful-benchmarks" / "minilm"
+    target = Path(tempfile.gettempdir()) / "handful-benchmarks" / f"peer-{name}"
     if not target.exists():
         source = Path(tempfile.mkdtemp())
-        for file in weights_folder("minilm-l6").rglob("*"):
+        settings = json.loads((weights_folder(name) / "text.json").read_text("utf-8"))
+        for file in weights_folder(name).rglob("*"):
             if file.is_file():
                 shutil.copy(file, source / file.name)
         word = models.Transformer(str(source), max_seq_length=256)
-        SentenceTransformer(modules=[word, models.Pooling(word.get_word_embedding_dimension())]).save(str(target))
+        pooling = models.Pooling(word.get_word_embedding_dimension(), pooling_mode=settings["pooling"])
+        SentenceTransformer(modules=[word, pooling]).save(str(target))
     return target
 
 

@@ -199,7 +199,7 @@ def test_inspect_against_a_pool_of_another_kind(handful, table, pictures):
 def test_inspect_says_so_where_there_are_no_weights(handful, table, monkeypatch, caplog):
     from handful.errors import WeightsError
 
-    def missing(*_):
+    def missing(*_, **__):
         raise WeightsError("the weights are not there.")
 
     monkeypatch.setattr("handful.backbones.catalog.load", missing)
