@@ -58,6 +58,7 @@ def tune(
     task: str | None = None,
     input: str | None = None,  # noqa: A002 - the name of the flag
     group: str | None = None,
+    unlabelled: str | None = None,
     out: str | None = None,
     budget: str | None = None,
     seed: int | None = None,
@@ -83,6 +84,8 @@ def tune(
         input: the column that holds the text or the file name, or two columns of texts that belong together, joined by
             a comma; guessed when the guess is safe.
         group: the column that says which rows belong together (speaker, patient, document).
+        unlabelled: a folder, table or text file with items like the labelled ones that have no labels: they are learned
+            from too, where held-out rows say that it helps; rows whose label is empty are taken without being asked.
         out: the run folder to write; by default runs/ and the name of the source.
         budget: how long you are willing to wait, for example 30s; by default 1 min, of a language
             model 10 min; 0: the smallest search, and no weight moves.
@@ -107,8 +110,8 @@ def tune(
         json: print scores.json on standard output, everything else on standard error.
     """
     given = dict(
-        source=source, label=label, task=task, input=input, group=group, out=out, budget=budget, seed=seed,
-        backbone=backbone, strategies=strategies, metric=metric, anti_forgetting=anti_forgetting,
+        source=source, label=label, task=task, input=input, group=group, unlabelled=unlabelled, out=out, budget=budget,
+        seed=seed, backbone=backbone, strategies=strategies, metric=metric, anti_forgetting=anti_forgetting,
         engine=engine, trials=trials,
         resume=resume or None, carry_items=carry_items or None,
     )  # fmt: skip

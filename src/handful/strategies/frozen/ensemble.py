@@ -66,6 +66,7 @@ def pooled(
     items: Mapping[tuple[str, int], Matrix],
     names: Mapping[tuple[str, int], Matrix],
     design: Matrix,
+    weights: Floats | None = None,
 ) -> Linear:
     """Fit every member on all rows and add up what they say: a weighted mean of linear scores is a linear score.
 
@@ -74,6 +75,7 @@ def pooled(
         items: (backbone, depth) → (N, D) features.
         names: (backbone, depth) → (C, D) features of the sorted label names; empty where there are none.
         design: (N, K) what a linear map is fitted to.
+        weights: (N,) how much each row counts; 1 by default.
 
     Returns:
         One map on all views of the members, joined.
@@ -83,7 +85,8 @@ def pooled(
         alike.setdefault((member.setting.view, member.setting.name_weight), []).append(member)
     parts = []
     for (view, weight), some in alike.items():
-        coef, intercept = _together(some, view.matrix(items), view.matrix(names) if names else None, design, weight)
+        named = view.matrix(names) if names else None
+        coef, intercept = _together(some, view.matrix(items), named, design, weight, weights)
         parts.append(Linear.of(view, items, coef, intercept))
     return added([1.0] * len(parts), parts)
 
@@ -121,14 +124,17 @@ def added(weights: Sequence[float], parts: Sequence[Linear]) -> Linear:
 
 
 def _together(
-    members: Sequence[Member], features: Matrix, names: Matrix | None, design: Matrix, name_weight: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    members: Sequence[Member], features: Matrix, names: Matrix | None, design: Matrix, name_weight: float,
+    row_weights: Floats | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
     """The sum of what members on the same rows say, (D, K) and (K,): one decomposition pays for all of them."""
     shares = {member.setting: member.weight * member.sharpness for member in members}
     if np.isinf(name_weight):  # zero-shot is the cosine with a name: a linear map whose columns are the names
         assert names is not None
         return sum(shares.values()) * unit_rows(names).T.astype(np.float64), np.zeros(len(names))
     rows, targets, weights = training_rows(features, names, design, name_weight)
+    if row_weights is not None:
+        weights = np.concatenate([row_weights, weights[len(design) :]]).astype(np.float32)
     z, back = rotate(rows)
     basis = decompose(z, weights[None]) if any(setting.head.steps for setting in shares) else None
     coef, intercept = np.zeros((z.shape[1], targets.shape[1])), np.zeros(targets.shape[1])

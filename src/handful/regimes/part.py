@@ -1,0 +1,90 @@
+"""A part: the rows that one fit may learn from, the pool beside them, and the settings of heads that are pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.features.view import Matrix, unit_rows
+from handful.strategies.frozen.ensemble import Linear, Member, pooled
+from handful.tasks.base import HeadTask, Targets
+
+Items = Mapping[tuple[str, int], Matrix]
+
+
+@dataclass(frozen=True)
+class Part:
+    """N rows with what is wanted of them, and M items of which nothing is known."""
+
+    targets: Targets
+    """Of the N rows."""
+    items: Items
+    """(backbone, depth) → (N, D) features of the rows."""
+    names: Items
+    """(backbone, depth) → (C, D) features of the label names; empty where there are none."""
+    pool: Items
+    """(backbone, depth) → (M, D) features of the pool."""
+    members: tuple[Member, ...]
+    """The settings that are pooled; chosen without the rows that the fit will answer."""
+    seed: int = 0
+    """Fixes whatever is drawn."""
+
+    @property
+    def count(self) -> int:
+        """How many items the pool has."""
+        return len(next(iter(self.pool.values()), ()))
+
+    @cached_property
+    def plain(self) -> Linear:
+        """The model that has not seen the pool."""
+        return self.fitted()
+
+    @cached_property
+    def answers(self) -> NDArray[np.float64]:
+        """(M, K) what that model answers to the pool."""
+        return self.answered(self.plain, self.pool)
+
+    @cached_property
+    def alike(self) -> tuple[Matrix, Matrix]:
+        """Rows (N, D) and pool (M, D) as that model reads them, each of length one: products are cosines."""
+        view = self.plain.view
+        return unit_rows(view.matrix(self.items)), unit_rows(view.matrix(self.pool))
+
+    def answered(self, model: Linear, items: Items) -> NDArray[np.float64]:
+        """What a model answers to items, by their features: (Q, K)."""
+        return self.targets.task.outputs(model.scores(model.view.matrix(items)))
+
+    def fitted(
+        self, more: Items | None = None, design: Matrix | None = None, weights: NDArray[np.floating] | None = None
+    ) -> Linear:
+        """Fit the members on the rows, and on further ones.
+
+        Args:
+            more: (backbone, depth) → (Q, D) features of further rows.
+            design: (Q, K) what a linear map is fitted to on these.
+            weights: (N + Q,) how much each row counts; 1 by default.
+        """
+        items, wanted = self.items, self.targets.task.design(self.targets)
+        if more is not None and design is not None:
+            items = {part: np.concatenate([x, more[part]]) for part, x in items.items()}
+            wanted = np.concatenate([wanted, design])
+        return pooled(self.members, items, self.names, wanted, weights)
+
+
+class PoolArm(Protocol):
+    """A way to learn from a pool: the rows of a part and its pool in, one linear model out."""
+
+    @property
+    def name(self) -> str:
+        """How the arm is called in the scores."""
+
+    def refuses(self, task: HeadTask) -> str:
+        """Why a task cannot be learned so, as the end of a sentence; empty where it can."""
+
+    def fit(self, part: Part) -> Linear:
+        """Learn from the rows and the pool."""

@@ -1,0 +1,124 @@
+"""A trial of an arm: its calibrated held-out answers on the few folds, and whether it replaces what stands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.evaluation.decision import Decided, Prior, decide
+from handful.evaluation.verdicts import HeadRows, Held
+from handful.regimes.part import Part, PoolArm
+from handful.strategies.frozen.ensemble import Linear, describe
+from handful.tasks.base import Targets
+
+Floats = NDArray[np.float64]
+
+FACTORS = np.geomspace(0.25, 2.0, 13)
+"""What scores may be multiplied by: an arm that learned from its own answers is surer of itself than it should be."""
+
+
+@dataclass(frozen=True)
+class Folds:
+    """The few folds that arms are compared on, each as what may be learned from without it."""
+
+    rows: HeadRows
+    """The N rows that are held out in turn."""
+    fold: NDArray[np.int64]
+    """(N,) fold of each row."""
+    parts: tuple[Part, ...]
+    """Of each fold: the other rows, the pool, and the settings chosen without the fold."""
+    held: tuple[Part, ...]
+    """Of each fold: its own rows."""
+
+    @property
+    def targets(self) -> Targets:
+        """Of the N rows."""
+        return self.rows.targets
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An arm on the few folds."""
+
+    arm: PoolArm
+    """What was tried."""
+    outputs: Floats
+    """(N, K) held-out answers, those of every fold calibrated on the others."""
+    factor: float
+    """What the scores of the arm are multiplied by, found on all rows."""
+    decided: Decided
+    """How it fared against what stood below it."""
+    prior: Prior | None
+    """What other sets say about it, if they do."""
+    seconds: float
+    """What its fits took."""
+
+    def model(self, part: Part) -> Linear:
+        """The arm fitted on all rows."""
+        linear, factor = self.arm.fit(part), np.float32(self.factor)
+        return replace(linear, coef=factor * linear.coef, intercept=factor * linear.intercept)
+
+    def held(self, part: Part) -> Held:
+        """The arm as it stands in the scores."""
+        setting = {"learned from": f"{part.count} unlabelled items", **describe(part.members)}
+        outputs = self.outputs[None]
+        return Held(self.arm.name, outputs, 1, self.seconds, setting, self.told, outputs)
+
+    @property
+    def told(self) -> str:
+        """What rows and other sets say, in words."""
+        gain, prior = self.decided.gain, self.prior
+        side = "lower" if gain.value >= 0 else "higher"
+        words = f"the held-out loss is {abs(gain.value):.2f} {side} (gain {gain.low:+.2f} to {gain.high:+.2f})"
+        if prior is not None:
+            chance = f"the chance that it helps is {self.decided.expected.chance:.0%}"
+            words += f", and with what it did on other sets (better in {prior.better} of {prior.of} draws) {chance}"
+        if not self.decided.passed and gain.value > 0:
+            words += ", too little to be taken" if prior is not None else ", which is not beyond doubt"
+        return words
+
+
+def tried(
+    arm: PoolArm, folds: Folds, below: Floats, prior: Prior | None = None, weights: Floats | None = None
+) -> Trial:
+    """Fit an arm without each fold in turn, calibrate it, and let it face what stands.
+
+    Args:
+        arm: what is tried.
+        folds: what may be learned from without each fold.
+        below: (N, K) held-out answers of what stands, on the same folds.
+        prior: what is known of the arm from other sets.
+        weights: (N,) how much each row counts, where what will be asked is another mixture than the rows.
+    """
+    start = time.perf_counter()
+    targets, task = folds.targets, folds.targets.task
+    scores = np.zeros_like(below, np.float32)
+    for k, (part, own) in enumerate(zip(folds.parts, folds.held, strict=True)):
+        model = arm.fit(part)
+        scores[folds.fold == k] = model.scores(model.view.matrix(own.items))
+    outputs = np.zeros_like(below)
+    for k in range(len(folds.parts)):
+        own_rows = folds.fold == k
+        factor = calibrated(scores[~own_rows], targets.take(~own_rows))
+        outputs[own_rows] = task.outputs(factor * scores[own_rows])
+    decided = decide(below, outputs, targets, folds.fold, folds.rows.groups, prior, weights)
+    return Trial(arm, outputs, calibrated(scores, targets), decided, prior, time.perf_counter() - start)
+
+
+def calibrated(scores: NDArray[np.float32], targets: Targets) -> float:
+    """What scores (N, K) are multiplied by, so that answers are as sure as they should be.
+
+    Smoothed as everywhere: rows that are all right would make it certain.
+    """
+    losses = targets.task.losses_at(scores, targets, FACTORS).mean(-1)  # (P,)
+    lead = float(targets.task.smoothing(scores, targets).mean())
+    return float(FACTORS[np.argmin(losses + FACTORS * lead / (len(targets) + 2))])
+
+
+def standing(trials: Sequence[Trial]) -> Trial | None:
+    """The last arm that replaced what stood below it, or None."""
+    return next((trial for trial in reversed(trials) if trial.decided.passed), None)

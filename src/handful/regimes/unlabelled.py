@@ -1,0 +1,165 @@
+"""Learning from a pool: arms that use items without labels face the frozen model, on the few folds, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.data.dataset import Dataset
+from handful.data.unlabelled import MOST
+from handful.features.feature_set import FeatureSet
+from handful.features.view import Matrix, unit_rows
+from handful.inspection.shift import Shift, shift_between
+from handful.regimes.known import known
+from handful.regimes.part import Items, Part, PoolArm
+from handful.regimes.self_training import SelfTraining
+from handful.regimes.trial import Folds, Trial, standing, tried
+from handful.seeding import generator
+from handful.strategies.frozen.rung import Few, Frozen
+
+SHARE, SMALLEST = 0.25, 100
+"""Looking at a pool may take this share of the budget, by the usual speed; a pool of so many items is never cut."""
+PER_SECOND = {"text": 20_000.0, "image": 20.0, "sound": 15.0}
+"""What a backbone looks at in a second on two cores: characters of texts, pictures, sounds."""
+
+LIKE = 0.5
+"""What is known from other sets counts for pools of which no larger share is stranger than 95 % of the rows."""
+
+ARMS: tuple[PoolArm, ...] = (SelfTraining(),)
+"""What is tried, in this order."""
+
+
+@dataclass(frozen=True)
+class PoolTerms:
+    """Under which terms a pool is learned from."""
+
+    modality: str
+    """Of the items."""
+    seed: int = 0
+    """Fixes whatever is drawn."""
+    progress: Callable[[int, int], None] = lambda done, total: None
+    """Called with arms done and arms in all."""
+    arms: Sequence[PoolArm] = ARMS
+    """What is tried."""
+    priors: bool = True
+    """Whether what is known from other sets counts."""
+
+
+def learn_from_pool(frozen: Frozen, sight: FeatureSet, pool: Items, terms: PoolTerms) -> tuple[Frozen, list[str]]:
+    """Let arms that learn from a pool try to replace the frozen model.
+
+    Args:
+        frozen: the outcome of rung 0.
+        sight: features of the N rows and of the names of the classes.
+        pool: (backbone, depth) → (M, D) features of the pool.
+        terms: what to try.
+
+    Returns:
+        The outcome with what the pool changed, and what happened, one sentence each.
+    """
+    task = frozen.rows.targets.task
+    refused = {arm.name: why for arm in terms.arms if (why := arm.refuses(task))}
+    notes = [f"{name} was left out: {why}." for name, why in refused.items()]
+    arms = [arm for arm in terms.arms if arm.name not in refused]
+    if not arms:
+        return frozen, notes
+    shift = compared(sight, pool, generator(terms.seed, "pool"))
+    like = shift.unusual <= LIKE
+    folds = folds_of(frozen, sight, pool, terms.seed)
+    trials: list[Trial] = []
+    below, whole = frozen.few.whole, frozen.few.whole
+    for done, arm in enumerate(arms):
+        terms.progress(done, len(arms))
+        vouched = terms.priors and like and below is frozen.few.whole
+        prior = known(arm, task.name, terms.modality) if vouched else None
+        trial = tried(arm, folds, below, prior)
+        stays = (trial.decided.whole == below).all(1)
+        whole = np.where(stays[:, None], whole, trial.decided.whole)
+        trials.append(trial)
+        notes.append(_told(trial))
+        below = trial.outputs if trial.decided.passed else below
+    if not like:
+        notes.append(
+            f"{shift.unusual:.0%} of the unlabelled items are stranger than 95 % of the rows: what learning from a "
+            "pool did on other sets does not count here, only the rows do."
+        )
+    return _settled(frozen, sight, pool, trials, whole, terms.seed), notes
+
+
+def affordable(rows: Dataset, seconds: float) -> int:
+    """How many items a pool may have, so that looking at them takes a part of the budget.
+
+    By the usual speed, not by the clock: the same run twice learns from the same items.
+
+    Args:
+        rows: the labelled items, which those of the pool are like.
+        seconds: for the whole run.
+    """
+    each = float(np.mean([len(item) for item in rows.items])) if rows.modality == "text" else 1.0
+    return int(np.clip(SHARE * seconds * PER_SECOND[rows.modality] / max(each, 1.0), SMALLEST, MOST))
+
+
+def reads(frozen: Frozen) -> list[str]:
+    """The backbones that any setting reads which is pooled, in a fold or on all rows."""
+    every, few = range(len(frozen.search.settings)), frozen.few
+    members = [*frozen.search.members(every)]
+    for k in range(few.count):
+        members += few.search.members_without(every, 0, k)
+    return list(dict.fromkeys(name for member in members for name in member.setting.view.backbones))
+
+
+def compared(sight: FeatureSet, pool: Items, rng: np.random.Generator) -> Shift:
+    """How a pool compares with the rows, by the last layers of all backbones."""
+    last = [(name, depths[0]) for name, depths in sight.depths.items() if (name, depths[0]) in pool]
+    rows, new = (np.concatenate([unit_rows(items[part]) for part in last], 1) for items in (sight.items, pool))
+    return shift_between(rows, new, rng)
+
+
+def folds_of(frozen: Frozen, sight: FeatureSet, pool: Items, seed: int) -> Folds:
+    """What may be learned from without each of the few folds."""
+    few, targets = frozen.few, frozen.rows.targets
+    every = range(len(few.search.settings))
+    parts: list[Part] = []
+    held: list[Part] = []
+    for k in range(few.count):
+        members = few.search.members_without(every, 0, k)
+        for rows, into in ((few.folds != k, parts), (few.folds == k, held)):
+            into.append(Part(targets.take(rows), _rows(sight.items, rows), sight.names, pool, members, seed))
+    return Folds(frozen.rows, few.folds, tuple(parts), tuple(held))
+
+
+def whole_part(frozen: Frozen, sight: FeatureSet, pool: Items, seed: int) -> Part:
+    """All rows, with the settings that they support."""
+    members = frozen.search.members(range(len(frozen.search.settings)))
+    return Part(frozen.rows.targets, sight.items, sight.names, pool, members, seed)
+
+
+def _rows(items: Mapping[tuple[str, int], Matrix], rows: NDArray[np.bool_]) -> Items:
+    return {part: x[rows] for part, x in items.items()}
+
+
+def _settled(
+    frozen: Frozen, sight: FeatureSet, pool: Items, trials: Sequence[Trial], whole: NDArray[np.float64], seed: int
+) -> Frozen:
+    """The frozen outcome with all trials among its arms, and with the one that stands as its model."""
+    part, few = whole_part(frozen, sight, pool, seed), frozen.few
+    arms = (*few.arms, *(trial.held(part) for trial in trials))
+    chosen = standing(trials)
+    settled: Few = replace(few, whole=whole, arms=arms)
+    if chosen is None and np.array_equal(whole, few.whole):
+        # Nothing passed, on all rows or in a fold: the frozen answers stand, of which all repeats count.
+        return replace(frozen, arms=arms, settled=settled)
+    rows = replace(frozen.rows, folds=few.count)
+    changed = replace(frozen, arms=arms, settled=settled, whole=whole[None], rows=rows, protocol=few.protocol)
+    if chosen is None:
+        return changed
+    model = chosen.model(part)
+    return replace(changed, arm=chosen.arm.name, model=model, matrix=model.view.matrix(sight.items))
+
+
+def _told(trial: Trial) -> str:
+    verb = "replaces the arm below" if trial.decided.passed else "stays a trial"
+    return f"{trial.arm.name} {verb}: {trial.told}."
