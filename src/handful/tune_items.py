@@ -101,8 +101,7 @@ def _compared(
     with budget.stage("select"):
         terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, partial(progress, "comparing heads"))
         frozen = run_frozen(targets, learning, train_features, terms)
-    with budget.stage("pool"):
-        frozen, notes = _with_pool(frozen, train_features, unlabelled, backbones, plan, progress)
+    frozen, notes = _with_pool(frozen, train_features, unlabelled, backbones, plan, budget, progress)
     base = frozen.model.view.backbones[0]
     with budget.stage("train"):
         above_terms = _ladder_terms(plan, learning, backbones[base], budget, progress, engine)
@@ -114,9 +113,9 @@ def _compared(
         tested = _test(model, data.take(test), sight.take(test), plan) if test else None
         whole = frozen.whole if above.whole is None else above.whole
         chosen = frozen.arm if above.chosen is None else above.chosen.name
+        rows = frozen.rows if above.whole is None else replace(frozen.rows, folds=frozen.few.count)
         scores = assemble(
-            above.arms, whole, chosen,
-            frozen.rows if above.whole is None else replace(frozen.rows, folds=frozen.few.count),
+            above.arms, whole, chosen, rows,
             metric=task.metrics[plan.metric], protocol=frozen.protocol if above.whole is None else frozen.few.protocol,
             rng=generator(plan.seed, "bootstrap"), curve=curve,
         )  # fmt: skip
@@ -154,18 +153,18 @@ def _ladder_terms(
 
 def _with_pool(
     frozen: Frozen, sight: FeatureSet, unlabelled: tuple[Dataset | None, Sequence[str]],
-    backbones: Mapping[str, Backbone], plan: Plan, progress: Say,
+    backbones: Mapping[str, Backbone], plan: Plan, budget: Budget, progress: Say,
 ) -> tuple[Frozen, list[str]]:  # fmt: skip
     """The frozen outcome after arms that learn from unlabelled items have faced it, and what happened."""
     pool, notes = unlabelled
     if pool is None:
         return frozen, list(notes)
-    names = reads(frozen)
-    pool, pool_sight = extract_all(pool, {name: backbones[name] for name in names}, progress)
-    terms = PoolTerms(pool.modality, plan.seed, partial(progress, "learning from unlabelled items"))
-    frozen, more = learn_from_pool(frozen, sight, pool_sight.items, terms)
+    with budget.stage("pool"):
+        pool, pool_sight = extract_all(pool, {name: backbones[name] for name in reads(frozen)}, progress)
+        terms = PoolTerms(pool.modality, plan.seed, partial(progress, "learning from unlabelled items"))
+        learned = learn_from_pool(frozen, sight, pool_sight.items, terms)
     lost = [f"{len(pool.unreadable)} unlabelled items cannot be read and are skipped."] * bool(pool.unreadable)
-    return frozen, [*notes, *lost, *more]
+    return learned.frozen, [*notes, *lost, *learned.notes]
 
 
 def _check_follows(plan: Plan, task: HeadTask, judged: bool) -> None:

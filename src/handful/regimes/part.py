@@ -83,8 +83,18 @@ class PoolArm(Protocol):
     def name(self) -> str:
         """How the arm is called in the scores."""
 
+    @property
+    def for_shift(self) -> bool:
+        """Whether it is for pools that are another mixture than the rows, and is judged by rows weighted like these."""
+
     def refuses(self, task: HeadTask) -> str:
         """Why a task cannot be learned so, as the end of a sentence; empty where it can."""
 
+    def applies(self, part: Part) -> bool:
+        """Whether there is anything for it to do with these rows and this pool."""
+
     def fit(self, part: Part) -> Linear:
         """Learn from the rows and the pool."""
+
+    def weights(self, part: Part) -> NDArray[np.float64] | None:
+        """(N,) how much each row counts where the pool is what will be asked, of mean 1; None: all alike."""

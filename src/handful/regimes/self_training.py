@@ -104,10 +104,20 @@ class SelfTraining:
     """Items further from all rows than this share of the rows is from the others are not learned from."""
     name: str = "self-training"
     """How the arm is called in the scores."""
+    for_shift: bool = False
+    """Not made for pools that are another mixture."""
 
     def refuses(self, task: HeadTask) -> str:
         """Answers of tasks without classes are never sure in the sense that is needed here."""
         return "" if task.self_trains else f"what is answered in {task.name} is no label to learn from"
+
+    def applies(self, part: Part) -> bool:
+        """Wherever there is a pool."""
+        return part.count > 0
+
+    def weights(self, part: Part) -> NDArray[np.float64] | None:
+        """What will be asked is like the rows."""
+        return None
 
     def fit(self, part: Part) -> Linear:
         """Answer the pool, take what is likely right, fit again."""

@@ -56,6 +56,8 @@ class Trial:
     """What other sets say about it, if they do."""
     seconds: float
     """What its fits took."""
+    weighted: bool = False
+    """Whether rows were weighted as the pool has them."""
 
     def model(self, part: Part) -> Linear:
         """The arm fitted on all rows."""
@@ -74,6 +76,8 @@ class Trial:
         gain, prior = self.decided.gain, self.prior
         side = "lower" if gain.value >= 0 else "higher"
         words = f"the held-out loss is {abs(gain.value):.2f} {side} (gain {gain.low:+.2f} to {gain.high:+.2f})"
+        if self.weighted:
+            words = f"with rows weighted as the pool has their like, {words}"
         if prior is not None:
             chance = f"the chance that it helps is {self.decided.expected.chance:.0%}"
             words += f", and with what it did on other sets (better in {prior.better} of {prior.of} draws) {chance}"
@@ -106,7 +110,8 @@ def tried(
         factor = calibrated(scores[~own_rows], targets.take(~own_rows))
         outputs[own_rows] = task.outputs(factor * scores[own_rows])
     decided = decide(below, outputs, targets, folds.fold, folds.rows.groups, prior, weights)
-    return Trial(arm, outputs, calibrated(scores, targets), decided, prior, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return Trial(arm, outputs, calibrated(scores, targets), decided, prior, seconds, weights is not None)
 
 
 def calibrated(scores: NDArray[np.float32], targets: Targets) -> float:

@@ -12,10 +12,12 @@ from handful.data.dataset import Dataset
 from handful.data.unlabelled import MOST
 from handful.features.feature_set import FeatureSet
 from handful.features.view import Matrix, unit_rows
-from handful.inspection.shift import Shift, shift_between
+from handful.inspection.shift import LEVEL, Shift, shift_between
+from handful.regimes.alignment import Coral, Importance, LabelShift, density_ratio
 from handful.regimes.known import known
 from handful.regimes.part import Items, Part, PoolArm
 from handful.regimes.self_training import SelfTraining
+from handful.regimes.synthetic_rows import SyntheticRows
 from handful.regimes.trial import Folds, Trial, standing, tried
 from handful.seeding import generator
 from handful.strategies.frozen.rung import Few, Frozen
@@ -28,7 +30,7 @@ PER_SECOND = {"text": 20_000.0, "image": 20.0, "sound": 15.0}
 LIKE = 0.5
 """What is known from other sets counts for pools of which no larger share is stranger than 95 % of the rows."""
 
-ARMS: tuple[PoolArm, ...] = (SelfTraining(),)
+ARMS: tuple[PoolArm, ...] = (SelfTraining(), SyntheticRows(), LabelShift(), Importance(), Coral())
 """What is tried, in this order."""
 
 
@@ -48,7 +50,21 @@ class PoolTerms:
     """Whether what is known from other sets counts."""
 
 
-def learn_from_pool(frozen: Frozen, sight: FeatureSet, pool: Items, terms: PoolTerms) -> tuple[Frozen, list[str]]:
+@dataclass(frozen=True)
+class Learned:
+    """What a pool taught."""
+
+    frozen: Frozen
+    """The outcome of rung 0 with what the pool changed."""
+    trials: tuple[Trial, ...]
+    """Every arm that was tried, in order."""
+    notes: tuple[str, ...]
+    """What happened, one sentence each."""
+    weights: NDArray[np.float64] | None = None
+    """(N,) how much each row counts where the pool is what will be asked; None where the two look alike."""
+
+
+def learn_from_pool(frozen: Frozen, sight: FeatureSet, pool: Items, terms: PoolTerms) -> Learned:
     """Let arms that learn from a pool try to replace the frozen model.
 
     Args:
@@ -56,37 +72,42 @@ def learn_from_pool(frozen: Frozen, sight: FeatureSet, pool: Items, terms: PoolT
         sight: features of the N rows and of the names of the classes.
         pool: (backbone, depth) → (M, D) features of the pool.
         terms: what to try.
-
-    Returns:
-        The outcome with what the pool changed, and what happened, one sentence each.
     """
-    task = frozen.rows.targets.task
-    refused = {arm.name: why for arm in terms.arms if (why := arm.refuses(task))}
-    notes = [f"{name} was left out: {why}." for name, why in refused.items()]
-    arms = [arm for arm in terms.arms if arm.name not in refused]
-    if not arms:
-        return frozen, notes
+    task, part = frozen.rows.targets.task, whole_part(frozen, sight, pool, terms.seed)
     shift = compared(sight, pool, generator(terms.seed, "pool"))
-    like = shift.unusual <= LIKE
+    arms, notes = _offered(terms.arms, part, shift)
     folds = folds_of(frozen, sight, pool, terms.seed)
     trials: list[Trial] = []
-    below, whole = frozen.few.whole, frozen.few.whole
+    below = whole = frozen.few.whole
     for done, arm in enumerate(arms):
         terms.progress(done, len(arms))
-        vouched = terms.priors and like and below is frozen.few.whole
+        vouched = terms.priors and shift.unusual <= LIKE and below is frozen.few.whole
         prior = known(arm, task.name, terms.modality) if vouched else None
-        trial = tried(arm, folds, below, prior)
+        trial = tried(arm, folds, below, prior, arm.weights(part) if arm.for_shift else None)
         stays = (trial.decided.whole == below).all(1)
         whole = np.where(stays[:, None], whole, trial.decided.whole)
         trials.append(trial)
-        notes.append(_told(trial))
         below = trial.outputs if trial.decided.passed else below
+    notes += [_told(trial) for trial in trials]
+    weights = density_ratio(*part.alike) if shift.p <= LEVEL else None
+    return Learned(_settled(frozen, part, trials, whole), tuple(trials), tuple(notes), weights)
+
+
+def _offered(arms: Sequence[PoolArm], part: Part, shift: Shift) -> tuple[list[PoolArm], list[str]]:
+    """The arms that have anything to do, and why others are left out, as far as that is worth a word."""
+    task = part.targets.task
+    refused = {arm.name: why for arm in arms if (why := arm.refuses(task))}
+    notes = [f"{name} was left out: {why}." for name, why in refused.items()]
+    alike, like = shift.p > LEVEL, shift.unusual <= LIKE
     if not like:
         notes.append(
             f"{shift.unusual:.0%} of the unlabelled items are stranger than 95 % of the rows: what learning from a "
-            "pool did on other sets does not count here, only the rows do."
+            "pool did on other sets does not count here, and the model is not put right for such items."
         )
-    return _settled(frozen, sight, pool, trials, whole, terms.seed), notes
+    elif not alike:
+        notes.append(f"The unlabelled items are another mixture than the rows (p {shift.p:.3f}).")
+    fits = [arm for arm in arms if arm.name not in refused and arm.applies(part)]
+    return [arm for arm in fits if not arm.for_shift or (like and not alike)], notes
 
 
 def affordable(rows: Dataset, seconds: float) -> int:
@@ -141,11 +162,9 @@ def _rows(items: Mapping[tuple[str, int], Matrix], rows: NDArray[np.bool_]) -> I
     return {part: x[rows] for part, x in items.items()}
 
 
-def _settled(
-    frozen: Frozen, sight: FeatureSet, pool: Items, trials: Sequence[Trial], whole: NDArray[np.float64], seed: int
-) -> Frozen:
+def _settled(frozen: Frozen, part: Part, trials: Sequence[Trial], whole: NDArray[np.float64]) -> Frozen:
     """The frozen outcome with all trials among its arms, and with the one that stands as its model."""
-    part, few = whole_part(frozen, sight, pool, seed), frozen.few
+    few = frozen.few
     arms = (*few.arms, *(trial.held(part) for trial in trials))
     chosen = standing(trials)
     settled: Few = replace(few, whole=whole, arms=arms)
@@ -157,7 +176,7 @@ def _settled(
     if chosen is None:
         return changed
     model = chosen.model(part)
-    return replace(changed, arm=chosen.arm.name, model=model, matrix=model.view.matrix(sight.items))
+    return replace(changed, arm=chosen.arm.name, model=model, matrix=model.view.matrix(part.items))
 
 
 def _told(trial: Trial) -> str:
