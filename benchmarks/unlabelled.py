@@ -6,10 +6,11 @@
     python benchmarks/unlabelled.py --draws 3
 
 A draw has a few rows per class (8 of texts, 5 of pictures), at most 1,000 other items as the pool, and at most 1,000
-further ones to measure on. Kinds of pool: ``like`` (the rest of the same set, as frequent as it comes), ``shifted``
-(classes four times as frequent or rare, and the items that are measured on too) and ``poisoned`` (items of another set).
-Told are accuracies on the items left over, and held-out losses as the decision sees them; ``together`` answers the items
-left over with the prior correction of ``handful predict --together``. Features of one backbone, so that it takes minutes.
+further ones to measure on. Kinds: ``like`` (the pool is the rest of the same set, as frequent as it comes), ``shifted``
+(half of the classes are a fourth as frequent in the pool, and among the items that are measured on), ``poisoned`` (the
+pool is of another set) and ``scarce`` (half of the classes have a fourth of their rows to learn from; the pool is like).
+Told are accuracies on the items left over, and held-out losses as the decision sees them; ``together`` answers the
+items left over with the prior correction of ``handful predict --together``. One backbone, so that it takes minutes.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ import numpy as np
 from handful.evaluation.decision import Prior
 from handful.features.feature_set import FeatureSet
 from handful.regimes.alignment import moved, shares_in
-from handful.regimes.unlabelled import ARMS, PoolTerms, learn_from_pool, whole_part
+from handful.regimes.unlabelled import PoolTerms, learn_from_pool, whole_part
 from handful.strategies.frozen.rung import Frozen
 from handful.tasks.base import Targets
 from handful.tasks.classification import CLASSIFICATION
 from ledger import Ledger, Row, cells, mean, options, over_draws, values
 from pools import Pool, by_name, draws, fitted, open_pool
 
-KINDS = ("like", "shifted", "poisoned")
+KINDS = ("like", "shifted", "poisoned", "scarce")
 MOST, TESTED = 1000, 1000
 POISON = {"text": ("agnews", "banking77"), "image": ("flowers12", "textile3"), "sound": ("esc10", "fsdd_digits")}
 """Where items of other sets come from: the first that is not the set itself."""
@@ -54,12 +55,8 @@ def main() -> None:
     ledger = Ledger(args.out, FIELDS, ("set", "draw", "kind", "arm"))
     backbone = {"text": "minilm-l6"}
     for task in () if args.table else by_name(args.sets):
-        wanted = [
-            (d, k)
-            for d in range(args.draws)
-            for k in args.kinds.split(",")
-            if not ledger.has(set=task.name, draw=d, kind=k)
-        ]
+        every = [(d, k) for d in range(args.draws) for k in args.kinds.split(",")]
+        wanted = [(d, k) for d, k in every if not ledger.has(set=task.name, draw=d, kind=k)]
         if not wanted:
             continue
         pool = open_pool(task, args.data, backbone=backbone.get(task.modality, "auto"))
@@ -69,10 +66,13 @@ def main() -> None:
             kinds = [k for d, k in wanted if d == draw]
             if not kinds:
                 continue
-            frozen = searched(pool, train, args.budget, draw)
+            full = searched(pool, train, args.budget, draw), train
             for kind in kinds:
-                at = {"set": task.name, "draw": draw, "kind": kind}
-                ledger.complete(at, one_draw(pool, poison, (frozen, train), rest, kind, draw, not args.open))
+                at, learned = {"set": task.name, "draw": draw, "kind": kind}, full
+                if kind == "scarce":
+                    few = thinned(pool, train, np.random.default_rng([draw, 8]))
+                    learned = searched(pool, few, args.budget, draw), few
+                ledger.complete(at, one_draw(pool, poison, learned, rest, kind, draw, not args.open))
     print(table(ledger.rows))
     if args.fit:
         print(fit([row for row in ledger.rows if row["kind"] == "like"]))
@@ -141,6 +141,17 @@ def measured(outputs: np.ndarray, targets: Targets) -> tuple[float, float]:
     """Accuracy in points, and loss."""
     accuracy = CLASSIFICATION.headline.of(outputs[None], targets).value
     return round(100 * accuracy, 3), round(float(CLASSIFICATION.losses(outputs, targets).mean()), 4)
+
+
+def thinned(pool: Pool, train: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Rows of which those of a random half of the classes stay, and of the others one of four, two at least."""
+    labels = np.asarray(pool.data.labels)[train]
+    names = rng.permutation(np.unique(labels))
+    stays = [train[labels == name] for name in names[len(names) // 2 :]]
+    for name in names[: len(names) // 2]:
+        rows = train[labels == name]
+        stays.append(rows[: max(2, int(len(rows) / TIMES))])
+    return np.sort(np.concatenate(stays))
 
 
 def shifted(labels: np.ndarray, rest: np.ndarray, rng: np.random.Generator) -> np.ndarray:

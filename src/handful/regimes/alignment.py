@@ -44,7 +44,7 @@ def shares_in(answers: Floats, before: Floats, strength: float, steps: int = 200
         own = odds * after
         own /= np.maximum(own.sum(1, keepdims=True), _TINY)
         after = (own.sum(0) + strength * before) / (len(answers) + strength)
-    return after / after.sum()
+    return np.asarray(after / after.sum())
 
 
 def moved(model: Linear, before: Floats, after: Floats) -> Linear:

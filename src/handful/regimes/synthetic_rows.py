@@ -81,7 +81,7 @@ class SyntheticRows:
     def scarce(self, part: Part) -> NDArray[np.int64]:
         """(S,) how many rows each class is short of, of what it can be given."""
         counts = np.bincount(part.targets.task.strata(part.targets))
-        return np.minimum(counts.max() - counts, (self.most * counts).astype(np.int64))
+        return np.asarray(np.minimum(counts.max() - counts, (self.most * counts).astype(np.int64)), np.int64)
 
     def fit(self, part: Part) -> Linear:
         """Fill scarce classes up, and fit."""
