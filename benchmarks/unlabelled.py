@@ -8,7 +8,8 @@
 A draw has a few rows per class (8 of texts, 5 of pictures), at most 1,000 other items as the pool, and at most 1,000
 further ones to measure on. Kinds: ``like`` (the pool is the rest of the same set, as frequent as it comes), ``shifted``
 (half of the classes are a fourth as frequent in the pool, and among the items that are measured on), ``poisoned`` (the
-pool is of another set) and ``scarce`` (half of the classes have a fourth of their rows to learn from; the pool is like).
+pool is of another set) and ``scarce`` (half of the classes have a fourth of their rows to learn from; a pool that is
+like).
 Told are accuracies on the items left over, and held-out losses as the decision sees them; ``together`` answers the
 items left over with the prior correction of ``handful predict --together``. One backbone, so that it takes minutes.
 """
@@ -21,7 +22,7 @@ import numpy as np
 
 from handful.evaluation.decision import Prior
 from handful.features.feature_set import FeatureSet
-from handful.regimes.alignment import moved, shares_in
+from handful.regimes.alignment import LabelShift, moved, shares_in
 from handful.regimes.unlabelled import PoolTerms, learn_from_pool, whole_part
 from handful.strategies.frozen.rung import Frozen
 from handful.tasks.base import Targets
@@ -36,6 +37,15 @@ POISON = {"text": ("agnews", "banking77"), "image": ("flowers12", "textile3"), "
 TIMES = 4.0
 """How much more frequent half of the classes of a shifted pool are."""
 MOST_CLASSES = 20
+MADE_FOR = {
+    "self-training": ("like", "shifted"),
+    "synthetic-rows": ("scarce",),
+    "label-shift": ("shifted",),
+    "importance": ("shifted",),
+}
+"""Arm → the kinds of draws that its prior is fitted on."""
+FEWEST = 10
+"""Fewer draws than this are no experience."""
 HARM, HARM_SPREAD = -0.3, 0.3
 """The gain of pools that do harm."""
 FIELDS = (
@@ -75,7 +85,7 @@ def main() -> None:
                 ledger.complete(at, one_draw(pool, poison, learned, rest, kind, draw, not args.open))
     print(table(ledger.rows))
     if args.fit:
-        print(fit([row for row in ledger.rows if row["kind"] == "like"]))
+        print(fit(ledger.rows))
 
 
 def searched(pool: Pool, train: np.ndarray, budget: float, draw: int) -> Frozen:
@@ -124,17 +134,13 @@ def one_draw(
         gain = trial.decided.gain
         share = float(frozen.rows.targets.task.losses(frozen.few.whole, frozen.rows.targets).mean())
         yield row(
-            trial.arm.name, part.answered(trial.model(part), test), gain=round(gain.value / share, 4),
+            trial.arm.name, part.answered(trial.arm.fit(part), test), gain=round(gain.value / share, 4),
             gain_low=round(gain.low / share, 4), passed=int(trial.decided.passed), seconds=round(trial.seconds, 2),
         )  # fmt: skip
     yield row("ships", learning.frozen.answers(test), passed=int(learning.frozen.arm != frozen.arm))
     before = CLASSIFICATION.constant(frozen.rows.targets)
-    together = moved(frozen.model, before, shares_in(frozen.answers(test), before, TOGETHER))
+    together = moved(frozen.model, before, shares_in(frozen.answers(test), before, LabelShift.strength * len(asked)))
     yield row("together", part.answered(together, test))
-
-
-TOGETHER = 50.0
-"""So many items of the old mixture stand beside those that are answered together."""
 
 
 def measured(outputs: np.ndarray, targets: Targets) -> tuple[float, float]:
@@ -165,8 +171,9 @@ def shifted(labels: np.ndarray, rest: np.ndarray, rng: np.random.Generator) -> n
 def fit(rows: Sequence[Row]) -> dict[str, Prior]:
     """What these draws say of the gain of every arm on new items, as a share of the frozen loss."""
     out = {}
-    for (arm,), some in cells(rows, "arm").items():
-        if arm in ("ships", "together"):
+    for arm, kinds in MADE_FOR.items():
+        some = [row for row in rows if row["arm"] == arm and row["kind"] in kinds]
+        if len(some) < FEWEST:
             continue
         gains = 1 - values(some, "loss") / values(some, "frozen_loss")
         better = int((gains > 0).sum())

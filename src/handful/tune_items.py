@@ -95,7 +95,6 @@ def _compared(
         _check_classes(given_classes, learning)
     # The names of classes that only test rows have are left out: there is nothing to learn them from.
     named = [i for i, name in enumerate(data.classes) if name in set(learning.classes)]
-
     train_features = sight.take(train).take_classes(named)
     targets = task.read(learning.labels or (), learning.source)
     with budget.stage("select"):
@@ -114,9 +113,9 @@ def _compared(
         whole = frozen.whole if above.whole is None else above.whole
         chosen = frozen.arm if above.chosen is None else above.chosen.name
         rows = frozen.rows if above.whole is None else replace(frozen.rows, folds=frozen.few.count)
+        protocol = (frozen if above.whole is None else frozen.few).protocol
         scores = assemble(
-            above.arms, whole, chosen, rows,
-            metric=task.metrics[plan.metric], protocol=frozen.protocol if above.whole is None else frozen.few.protocol,
+            above.arms, whole, chosen, rows, metric=task.metrics[plan.metric], protocol=protocol,
             rng=generator(plan.seed, "bootstrap"), curve=curve,
         )  # fmt: skip
     notes = [f"{len(frozen.search.outcomes)} settings were compared on the same folds.", *notes, *above.notes]

@@ -31,7 +31,7 @@ from handful.data.tables import (
 )
 from handful.data.target_column import Column, read_column, read_indicators
 from handful.data.targets import CLASSES, check_task
-from handful.data.unlabelled_rows import said, without_labels
+from handful.data.unlabelled_rows import left_out, said, without_labels
 from handful.errors import DataError, OptionError, advised, suggestion
 from handful.files import kind_of_file, not_ordinary
 
@@ -326,7 +326,8 @@ def _as_language(dataset: Dataset) -> Dataset:
     pairs = zip(dataset.items, labels, strict=True)
     items = tuple(Conversation((Message("user", text),), label) for text, label in pairs)
     note = f"a language model is to answer each text with one of {len(set(labels))} labels"
-    return replace(dataset, items=items, modality="language", unlabelled=(), notes=(*dataset.notes, note))
+    notes = (*left_out(dataset.notes, dataset.unlabelled), note)
+    return replace(dataset, items=items, modality="language", unlabelled=(), notes=notes)
 
 
 def _build(columns: Columns, choice: Choice, table: Table, column: Column, where: str, remedy: str) -> Dataset:

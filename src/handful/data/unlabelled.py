@@ -134,14 +134,12 @@ def _new(items: Sequence[Any], pool: Dataset, known: Dataset) -> tuple[list[Any]
         )
     notes = []
     if learned:
-        notes.append(f"{_items(learned)} of the pool are labelled rows too and are left out of it.")
+        what = "1 item of the pool is a labelled row too and is" if learned == 1 else ""
+        notes.append(f"{what or f'{learned:,} items of the pool are labelled rows too and are'} left out of it.")
     if twice:
-        notes.append(f"{_items(twice)} of the pool repeat others and are left out.")
+        what = "1 item of the pool repeats another and is" if twice == 1 else ""
+        notes.append(f"{what or f'{twice:,} items of the pool repeat others and are'} left out.")
     return list(new.values()), notes
-
-
-def _items(count: int) -> str:
-    return f"{count:,} {'item' if count == 1 else 'items'}"
 
 
 def _hash(item: Any) -> str | None:

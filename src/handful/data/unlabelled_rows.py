@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,19 @@ def without_labels(
     return tuple(item for _, item in usable), why
 
 
-def said(unlabelled: tuple[Any, ...]) -> list[str]:
+def said(unlabelled: Sequence[Any]) -> list[str]:
     """What to tell the user about rows without a label."""
-    count = len(unlabelled)
-    if not count:
+    if not unlabelled:
         return []
-    rows = "1 row without a label is" if count == 1 else f"{count:,} rows without a label are"
-    return [f"{rows} used as unlabelled {'item' if count == 1 else 'items'}"]
+    return [f"{_rows(unlabelled)} used as unlabelled {'item' if len(unlabelled) == 1 else 'items'}"]
+
+
+def left_out(notes: Sequence[str], unlabelled: Sequence[Any]) -> list[str]:
+    """The notes of a reader, where nothing can be learned from rows without a label after all."""
+    why = [f"{_rows(unlabelled)} left out: a language model learns from answers alone"] * bool(unlabelled)
+    return [*(note for note in notes if note not in said(unlabelled)), *why]
+
+
+def _rows(unlabelled: Sequence[Any]) -> str:
+    count = len(unlabelled)
+    return "1 row without a label is" if count == 1 else f"{count:,} rows without a label are"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from handful.features.view import Matrix, unit_rows
 from handful.regimes.part import Items, Part
@@ -45,6 +46,25 @@ def shares_in(answers: Floats, before: Floats, strength: float, steps: int = 200
         own /= np.maximum(own.sum(1, keepdims=True), _TINY)
         after = (own.sum(0) + strength * before) / (len(answers) + strength)
     return np.asarray(after / after.sum())
+
+
+def shares_differ(rows: Floats, strata: NDArray[np.integer], pool: Floats) -> float:
+    """Whether classes are as frequent in a pool as among the rows, by what is answered to both: a p-value.
+
+    Rows are drawn class by class, so that only what varies within a class is chance.
+
+    Args:
+        rows: (N, C) what was answered to the rows while they were held out.
+        strata: (N,) the class of each row.
+        pool: (M, C) what is answered to the pool.
+    """
+    within = np.zeros(rows.shape[1])
+    for c in np.unique(strata):
+        own = rows[strata == c]
+        within += own.var(0, ddof=1) * len(own) if len(own) > 1 else 0.25
+    error = within / len(rows) ** 2 + pool.var(0) / len(pool)
+    apart = (pool.mean(0) - rows.mean(0)) ** 2 / np.maximum(error, _TINY)
+    return float(chi2.sf(apart.sum() * (rows.shape[1] - 1) / rows.shape[1], rows.shape[1] - 1))
 
 
 def moved(model: Linear, before: Floats, after: Floats) -> Linear:
@@ -105,12 +125,14 @@ def _root(x: Matrix, power: float, trust: float) -> NDArray[np.float64]:
 class LabelShift:
     """Classes are as frequent as the pool says; what they look like stays."""
 
-    strength: float = 50.0
-    """So many items of the old mixture are added to the pool."""
+    strength: float = 1.0
+    """So many items of the old mixture stand beside each item of the pool."""
     name: str = "label-shift"
     """How the arm is called in the scores."""
     for_shift: bool = True
     """For pools that are another mixture."""
+    by_class: bool = True
+    """It puts right how frequent classes are."""
 
     def refuses(self, task: HeadTask) -> str:
         """Only of classes that shut each other out can be said how frequent they are."""
@@ -119,7 +141,7 @@ class LabelShift:
     def shares(self, part: Part) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(C,) how frequent classes are among the rows, and in the pool."""
         before = part.targets.task.constant(part.targets)
-        return before, shares_in(part.answers, before, self.strength)
+        return before, shares_in(part.answers, before, self.strength * part.count)
 
     def applies(self, part: Part) -> bool:
         """Wherever there is a pool."""
@@ -145,6 +167,8 @@ class Importance:
     """How the arm is called in the scores."""
     for_shift: bool = True
     """For pools that are another mixture."""
+    by_class: bool = False
+    """Of frequencies of classes it knows nothing."""
 
     def refuses(self, task: HeadTask) -> str:
         """Rows of any task can count for more."""
@@ -160,7 +184,7 @@ class Importance:
 
     def fit(self, part: Part) -> Linear:
         """Fit with these weights."""
-        return part.fitted(weights=self.weights(part))
+        return part.as_sure(part.fitted(weights=self.weights(part)))
 
 
 @dataclass(frozen=True)
@@ -173,6 +197,8 @@ class Coral:
     """How the arm is called in the scores."""
     for_shift: bool = True
     """For pools that are another mixture."""
+    by_class: bool = False
+    """Of frequencies of classes it knows nothing."""
 
     def refuses(self, task: HeadTask) -> str:
         """What is wanted of a row stays."""
@@ -188,7 +214,7 @@ class Coral:
         items: Items = {
             key: recoloured(unit_rows(part.items[key]), unit_rows(part.pool[key]), self.trust) for key in needed
         }
-        return replace(part, items=items).fitted()
+        return part.as_sure(replace(part, items=items).fitted())
 
     def weights(self, part: Part) -> NDArray[np.float64]:
         """(N,) by the density ratio."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from handful.features.view import Matrix, unit_rows
 from handful.strategies.frozen.ensemble import Linear, Member, pooled
 from handful.tasks.base import HeadTask, Targets
+
+FACTORS = np.geomspace(0.25, 4.0, 65)
+"""What scores may be multiplied by."""
 
 Items = Mapping[tuple[str, int], Matrix]
 
@@ -59,6 +62,25 @@ class Part:
         """What a model answers to items, by their features: (Q, K)."""
         return self.targets.task.outputs(model.scores(model.view.matrix(items)))
 
+    def as_sure(self, model: Linear, measure: Linear | None = None, asked: NDArray[np.bool_] | None = None) -> Linear:
+        """A model with its scores multiplied by what makes it as sure of the pool, on the mean, as the plain one.
+
+        Who learned from own answers, or from rows drawn up between others, is surer than right. The plain model is
+        calibrated on rows that it has not seen; few rows could not say anew how sure an arm may be.
+
+        Args:
+            model: what is made as sure.
+            measure: the same, but for some items of the pool that it has not learned from; the model itself by default.
+            asked: (M,) these items; all by default.
+        """
+        task, measure = self.targets.task, measure or model
+        some = np.ones(self.count, bool) if asked is None or not asked.any() else asked
+        scores = measure.scores(measure.view.matrix({part: x[some] for part, x in self.pool.items()}))
+        sure = np.array([float(task.confidence(task.outputs(factor * scores)).mean()) for factor in FACTORS])
+        wanted = float(task.confidence(self.answers[some]).mean())
+        factor = np.float32(FACTORS[np.abs(sure - wanted).argmin()])
+        return replace(model, coef=factor * model.coef, intercept=factor * model.intercept)
+
     def fitted(
         self, more: Items | None = None, design: Matrix | None = None, weights: NDArray[np.floating] | None = None
     ) -> Linear:
@@ -86,6 +108,10 @@ class PoolArm(Protocol):
     @property
     def for_shift(self) -> bool:
         """Whether it is for pools that are another mixture than the rows, and is judged by rows weighted like these."""
+
+    @property
+    def by_class(self) -> bool:
+        """Whether a pool with other frequencies of classes is enough of a shift for it."""
 
     def refuses(self, task: HeadTask) -> str:
         """Why a task cannot be learned so, as the end of a sentence; empty where it can."""

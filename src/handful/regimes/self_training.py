@@ -94,7 +94,7 @@ class SelfTraining:
     """How many labelled rows have a say about an answer."""
     agree: float = 0.3
     """How far they must agree with it, from 0 to 1."""
-    sure: float = 0.3
+    sure: float = 0.6
     """How sure an answer must be of itself, from 0 to 1."""
     most: float = 16.0
     """Items that are taken per labelled row of the same class."""
@@ -106,6 +106,8 @@ class SelfTraining:
     """How the arm is called in the scores."""
     for_shift: bool = False
     """Not made for pools that are another mixture."""
+    by_class: bool = False
+    """Of frequencies of classes it knows nothing."""
 
     def refuses(self, task: HeadTask) -> str:
         """Answers of tasks without classes are never sure in the sense that is needed here."""
@@ -120,17 +122,23 @@ class SelfTraining:
         return None
 
     def fit(self, part: Part) -> Linear:
-        """Answer the pool, take what is likely right, fit again."""
-        model = part.plain
+        """Answer the pool, take what is likely right, fit again; the half not learned from says how sure it may be."""
+        model, half = part.plain, np.arange(part.count) % 2 == 0
         for _ in range(self.rounds):
             at, answers = self.taken(part, part.answered(model, part.pool))
             if not len(at):
-                return model
-            task, picked = part.targets.task, {key: x[at] for key, x in part.pool.items()}
-            strata, rows = _classes(part.targets, answers)
-            weights = np.concatenate([np.ones(len(part.targets), np.float32), weights_of(strata, rows, self.share)])
-            model = part.fitted(picked, task.design(answers), weights)
-        return model
+                break
+            model = self._learned(part, at, answers)
+        if model is part.plain:
+            return model
+        return part.as_sure(model, self._learned(part, at[half[at]], answers.take(half[at])), ~half)
+
+    def _learned(self, part: Part, at: NDArray[np.int64], answers: Targets) -> Linear:
+        """Fit on the rows and on the items at some positions of the pool, with what was answered to these."""
+        strata, rows = _classes(part.targets, answers)
+        weights = np.concatenate([np.ones(len(part.targets), np.float32), weights_of(strata, rows, self.share)])
+        picked = {key: x[at] for key, x in part.pool.items()}
+        return part.fitted(picked, part.targets.task.design(answers), weights)
 
     def taken(self, part: Part, outputs: Floats) -> tuple[NDArray[np.int64], Targets]:
         """Positions of the items whose answers (M, K) are learned from, and these answers as targets."""

@@ -5,7 +5,7 @@ Interpolation between a row and one of its nearest neighbours of the same class 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,8 @@ class SyntheticRows:
     """How the arm is called in the scores."""
     for_shift: bool = False
     """Not made for pools that are another mixture."""
+    by_class: bool = False
+    """Of frequencies of classes it knows nothing."""
 
     def refuses(self, task: HeadTask) -> str:
         """Scarce are classes, and what lies between two rows of a class is of that class."""
@@ -94,7 +96,5 @@ class SyntheticRows:
         step = way[:, None].astype(np.float32)
         more = {key: (1 - step) * unit_rows(x[first]) + step * unit_rows(x[second]) for key, x in part.items.items()}
         counts = np.concatenate([np.ones(len(rows)), np.full(len(first), self.weight)])
-        items = {key: unit_rows(x) for key, x in part.items.items()}
-        return Part(part.targets, items, part.names, part.pool, part.members, part.seed).fitted(
-            more, task.design(part.targets)[first], counts
-        )
+        own = replace(part, items={key: unit_rows(x) for key, x in part.items.items()})
+        return part.as_sure(own.fitted(more, task.design(part.targets)[first], counts))

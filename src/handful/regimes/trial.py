@@ -1,10 +1,10 @@
-"""A trial of an arm: its calibrated held-out answers on the few folds, and whether it replaces what stands."""
+"""A trial of an arm: its held-out answers on the few folds, and whether it replaces what stands below it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 from handful.evaluation.decision import Decided, Prior, decide
 from handful.evaluation.verdicts import HeadRows, Held
 from handful.regimes.part import Part, PoolArm
-from handful.strategies.frozen.ensemble import Linear, describe
+from handful.strategies.frozen.ensemble import describe
 from handful.tasks.base import Targets
 
 Floats = NDArray[np.float64]
-
-FACTORS = np.geomspace(0.25, 2.0, 13)
-"""What scores may be multiplied by: an arm that learned from its own answers is surer of itself than it should be."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +44,7 @@ class Trial:
     arm: PoolArm
     """What was tried."""
     outputs: Floats
-    """(N, K) held-out answers, those of every fold calibrated on the others."""
-    factor: float
-    """What the scores of the arm are multiplied by, found on all rows."""
+    """(N, K) held-out answers."""
     decided: Decided
     """How it fared against what stood below it."""
     prior: Prior | None
@@ -58,11 +53,6 @@ class Trial:
     """What its fits took."""
     weighted: bool = False
     """Whether rows were weighted as the pool has them."""
-
-    def model(self, part: Part) -> Linear:
-        """The arm fitted on all rows."""
-        linear, factor = self.arm.fit(part), np.float32(self.factor)
-        return replace(linear, coef=factor * linear.coef, intercept=factor * linear.intercept)
 
     def held(self, part: Part) -> Held:
         """The arm as it stands in the scores."""
@@ -89,7 +79,7 @@ class Trial:
 def tried(
     arm: PoolArm, folds: Folds, below: Floats, prior: Prior | None = None, weights: Floats | None = None
 ) -> Trial:
-    """Fit an arm without each fold in turn, calibrate it, and let it face what stands.
+    """Fit an arm without each fold in turn, and let it face what stands.
 
     Args:
         arm: what is tried.
@@ -99,29 +89,12 @@ def tried(
         weights: (N,) how much each row counts, where what will be asked is another mixture than the rows.
     """
     start = time.perf_counter()
-    targets, task = folds.targets, folds.targets.task
-    scores = np.zeros_like(below, np.float32)
+    outputs, targets = np.zeros_like(below), folds.targets
     for k, (part, own) in enumerate(zip(folds.parts, folds.held, strict=True)):
-        model = arm.fit(part)
-        scores[folds.fold == k] = model.scores(model.view.matrix(own.items))
-    outputs = np.zeros_like(below)
-    for k in range(len(folds.parts)):
-        own_rows = folds.fold == k
-        factor = calibrated(scores[~own_rows], targets.take(~own_rows))
-        outputs[own_rows] = task.outputs(factor * scores[own_rows])
+        outputs[folds.fold == k] = part.answered(arm.fit(part), own.items)
     decided = decide(below, outputs, targets, folds.fold, folds.rows.groups, prior, weights)
     seconds = time.perf_counter() - start
-    return Trial(arm, outputs, calibrated(scores, targets), decided, prior, seconds, weights is not None)
-
-
-def calibrated(scores: NDArray[np.float32], targets: Targets) -> float:
-    """What scores (N, K) are multiplied by, so that answers are as sure as they should be.
-
-    Smoothed as everywhere: rows that are all right would make it certain.
-    """
-    losses = targets.task.losses_at(scores, targets, FACTORS).mean(-1)  # (P,)
-    lead = float(targets.task.smoothing(scores, targets).mean())
-    return float(FACTORS[np.argmin(losses + FACTORS * lead / (len(targets) + 2))])
+    return Trial(arm, outputs, decided, prior, seconds, weights is not None)
 
 
 def standing(trials: Sequence[Trial]) -> Trial | None:

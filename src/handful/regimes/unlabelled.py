@@ -13,7 +13,7 @@ from handful.data.unlabelled import MOST
 from handful.features.feature_set import FeatureSet
 from handful.features.view import Matrix, unit_rows
 from handful.inspection.shift import LEVEL, Shift, shift_between
-from handful.regimes.alignment import Coral, Importance, LabelShift, density_ratio
+from handful.regimes.alignment import Importance, LabelShift, density_ratio, shares_differ
 from handful.regimes.known import known
 from handful.regimes.part import Items, Part, PoolArm
 from handful.regimes.self_training import SelfTraining
@@ -30,7 +30,7 @@ PER_SECOND = {"text": 20_000.0, "image": 20.0, "sound": 15.0}
 LIKE = 0.5
 """What is known from other sets counts for pools of which no larger share is stranger than 95 % of the rows."""
 
-ARMS: tuple[PoolArm, ...] = (SelfTraining(), SyntheticRows(), LabelShift(), Importance(), Coral())
+ARMS: tuple[PoolArm, ...] = (SelfTraining(), SyntheticRows(), LabelShift(), Importance())
 """What is tried, in this order."""
 
 
@@ -75,7 +75,7 @@ def learn_from_pool(frozen: Frozen, sight: FeatureSet, pool: Items, terms: PoolT
     """
     task, part = frozen.rows.targets.task, whole_part(frozen, sight, pool, terms.seed)
     shift = compared(sight, pool, generator(terms.seed, "pool"))
-    arms, notes = _offered(terms.arms, part, shift)
+    arms, notes = _offered(terms.arms, part, frozen, shift)
     folds = folds_of(frozen, sight, pool, terms.seed)
     trials: list[Trial] = []
     below = whole = frozen.few.whole
@@ -93,21 +93,23 @@ def learn_from_pool(frozen: Frozen, sight: FeatureSet, pool: Items, terms: PoolT
     return Learned(_settled(frozen, part, trials, whole), tuple(trials), tuple(notes), weights)
 
 
-def _offered(arms: Sequence[PoolArm], part: Part, shift: Shift) -> tuple[list[PoolArm], list[str]]:
+def _offered(arms: Sequence[PoolArm], part: Part, frozen: Frozen, shift: Shift) -> tuple[list[PoolArm], list[str]]:
     """The arms that have anything to do, and why others are left out, as far as that is worth a word."""
     task = part.targets.task
     refused = {arm.name: why for arm in arms if (why := arm.refuses(task))}
     notes = [f"{name} was left out: {why}." for name, why in refused.items()]
-    alike, like = shift.p > LEVEL, shift.unusual <= LIKE
+    shifted, like = shift.p <= LEVEL, shift.unusual <= LIKE
+    frequent = task.exclusive and shares_differ(frozen.few.whole, task.strata(part.targets), part.answers) <= LEVEL
     if not like:
         notes.append(
             f"{shift.unusual:.0%} of the unlabelled items are stranger than 95 % of the rows: what learning from a "
             "pool did on other sets does not count here, and the model is not put right for such items."
         )
-    elif not alike:
-        notes.append(f"The unlabelled items are another mixture than the rows (p {shift.p:.3f}).")
-    fits = [arm for arm in arms if arm.name not in refused and arm.applies(part)]
-    return [arm for arm in fits if not arm.for_shift or (like and not alike)], notes
+    elif shifted or frequent:
+        which = "are another mixture than the rows" if shifted else "are of the same classes in other shares"
+        notes.append(f"The unlabelled items {which}.")
+    able = [arm for arm in arms if arm.name not in refused and arm.applies(part)]
+    return [arm for arm in able if not arm.for_shift or (like and (shifted or (frequent and arm.by_class)))], notes
 
 
 def affordable(rows: Dataset, seconds: float) -> int:
@@ -175,7 +177,7 @@ def _settled(frozen: Frozen, part: Part, trials: Sequence[Trial], whole: NDArray
     changed = replace(frozen, arms=arms, settled=settled, whole=whole[None], rows=rows, protocol=few.protocol)
     if chosen is None:
         return changed
-    model = chosen.model(part)
+    model = chosen.arm.fit(part)
     return replace(changed, arm=chosen.arm.name, model=model, matrix=model.view.matrix(part.items))
 
 
