@@ -30,7 +30,7 @@ from handful.inspection.findings import by_cost
 from handful.inspection.profile import findings as find_faults
 from handful.plan import Plan
 from handful.progress import Say
-from handful.regimes.unlabelled import PoolTerms, affordable, learn_from_pool, reads
+from handful.regimes.unlabelled import PoolTerms, affordable, learn_from_pool, reads, told_for_pool
 from handful.robustness import forgotten, slices_of, unsettled
 from handful.run import Run, Training, checkpoints_for
 from handful.seeding import generator
@@ -163,7 +163,9 @@ def _with_pool(
         terms = PoolTerms(pool.modality, plan.seed, partial(progress, "learning from unlabelled items"))
         learned = learn_from_pool(frozen, sight, pool_sight.items, terms)
     lost = [f"{len(pool.unreadable)} unlabelled items cannot be read and are skipped."] * bool(pool.unreadable)
-    return learned.frozen, [*notes, *lost, *learned.notes]
+    metric = frozen.rows.targets.task.metrics[plan.metric]
+    expected = told_for_pool(learned, metric, generator(plan.seed, "pool score"))
+    return learned.frozen, [*notes, *lost, *learned.notes, *expected]
 
 
 def _check_follows(plan: Plan, task: HeadTask, judged: bool) -> None:

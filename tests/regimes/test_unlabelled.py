@@ -14,7 +14,7 @@ from handful.errors import OptionError
 from handful.features.feature_set import FeatureSet
 from handful.regimes.part import Part
 from handful.regimes.self_training import SelfTraining
-from handful.regimes.unlabelled import PoolTerms, affordable, folds_of, learn_from_pool
+from handful.regimes.unlabelled import PoolTerms, affordable, folds_of, learn_from_pool, told_for_pool
 from handful.strategies.frozen.rung import SearchTerms, run_frozen
 from handful.tasks.registry import head_task
 from pool_parts import KEY, clouds, unit
@@ -149,6 +149,18 @@ def test_a_scarce_class_and_another_mixture_are_tried_where_there_are_any():
     assert any("unlabelled items are" in note for note in learned.notes)
 
 
+def test_the_score_for_a_shifted_pool_is_told_apart_from_that_of_the_rows():
+    rows, y = clouds([15, 15], spread=0.3)
+    pool, _ = clouds([490, 10], spread=0.3, seed=1)
+    _, _, learned = outcome(rows, y, pool)
+    assert learned.weights is not None
+    (said,) = told_for_pool(learned, head_task("classification").headline, np.random.default_rng(0))
+    assert said.startswith("With held-out rows weighted as the unlabelled items have their like (worth ")
+    assert said.endswith("; the scores are those of the rows as they are.")
+    _, _, alike = outcome(rows, y, clouds([100, 100], spread=0.3, seed=1)[0])
+    assert told_for_pool(alike, head_task("classification").headline, np.random.default_rng(0)) == []
+
+
 def test_the_same_seed_gives_the_same_numbers():
     first, second = tuned(), tuned()
     assert first.scores.arms[-1].estimate == second.scores.arms[-1].estimate
@@ -194,3 +206,12 @@ def test_the_command_line_learns_from_a_pool(handful, table, tmp_path):
         1,
         "handful: nowhere.txt does not exist. Did you mean 'new.txt'?",
     )
+
+
+def test_the_command_line_answers_together(handful, table, tmp_path):
+    table(list(zip(ROWS, LABELS, strict=True)))
+    handful("tune", "insects.csv", "--backbone", "toy-text", "--budget", "0", "--out", "out")
+    (tmp_path / "new.txt").write_text("\n".join(POOL))
+    ended = handful("predict", "out", "new.txt", "--together")
+    assert (ended.code, len(ended.out.splitlines())) == (0, 81)
+    assert "answered together: 80 inputs say how frequent the classes are" in ended.err

@@ -69,8 +69,13 @@ def shares_differ(rows: Floats, strata: NDArray[np.integer], pool: Floats) -> fl
 
 def moved(model: Linear, before: Floats, after: Floats) -> Linear:
     """A softmax model for classes that are as frequent as ``after``: the logarithm of each ratio joins its scores."""
+    return replace(model, intercept=model.intercept + log_ratio(before, after))
+
+
+def log_ratio(before: Floats, after: Floats) -> NDArray[np.float32]:
+    """(C,) the logarithm of how much more frequent each class became, never beyond what is trusted."""
     ratio = np.clip(np.maximum(after, _TINY) / np.maximum(before, _TINY), 1 / MOST, MOST)
-    return replace(model, intercept=(model.intercept + np.log(ratio)).astype(np.float32))
+    return np.asarray(np.log(ratio), np.float32)
 
 
 def density_ratio(rows: Matrix, pool: Matrix) -> NDArray[np.float64]:

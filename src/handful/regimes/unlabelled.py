@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from handful.data.dataset import Dataset
 from handful.data.unlabelled import MOST
+from handful.evaluation.intervals import interval
+from handful.evaluation.metrics import Kind, Metric
 from handful.features.feature_set import FeatureSet
 from handful.features.view import Matrix, unit_rows
 from handful.inspection.shift import LEVEL, Shift, shift_between
-from handful.regimes.alignment import Importance, LabelShift, density_ratio, shares_differ
+from handful.regimes.alignment import Importance, LabelShift, density_ratio, effective, shares_differ
 from handful.regimes.known import known
 from handful.regimes.part import Items, Part, PoolArm
 from handful.regimes.self_training import SelfTraining
@@ -91,6 +93,29 @@ def learn_from_pool(frozen: Frozen, sight: FeatureSet, pool: Items, terms: PoolT
     notes += [_told(trial) for trial in trials]
     weights = density_ratio(*part.alike) if shift.p <= LEVEL else None
     return Learned(_settled(frozen, part, trials, whole), tuple(trials), tuple(notes), weights)
+
+
+def told_for_pool(learned: Learned, metric: Metric, rng: np.random.Generator) -> list[str]:
+    """What the score is where the pool is what will be asked, in a sentence; none where the two look alike.
+
+    Args:
+        learned: what the pool taught.
+        metric: what is estimated.
+        rng: source of bootstrap draws.
+    """
+    rows, weights = learned.frozen.rows, learned.weights
+    if weights is None:
+        return []
+    # A weighted share is a ratio of two sums: no count of right and wrong rows that Wilson's interval could start from.
+    plain = replace(metric, kind=Kind.RATIO) if metric.kind is Kind.SHARE else metric
+    measured = plain.of(learned.frozen.whole, rows.targets)
+    estimate = interval(replace(measured, sums=weights[:, None] * measured.sums), rows.groups, rng=rng)
+    value, ends = metric.scale.told(estimate.value), metric.scale.between(estimate.low, estimate.high)
+    return [
+        f"With held-out rows weighted as the unlabelled items have their like (worth {effective(weights):.0f} of "
+        f"{len(weights)} rows), {metric.title} of the heads is {value}, between {ends}; the scores are those of the rows "
+        "as they are."
+    ]
 
 
 def _offered(arms: Sequence[PoolArm], part: Part, frozen: Frozen, shift: Shift) -> tuple[list[PoolArm], list[str]]:
