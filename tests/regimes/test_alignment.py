@@ -90,7 +90,6 @@ def test_weights_and_moments_leave_a_model_that_works(arm):
     new, truth = clouds([100, 100], spread=0.3, seed=2)
     part = part_of(rows, y, pool)
     assert right(arm.fit(part), new, truth) > 0.8
-    assert arm.weights(part).mean() == pytest.approx(1)
     assert arm.refuses(head_task("regression")) == ""
 
 

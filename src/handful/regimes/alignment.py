@@ -220,7 +220,3 @@ class Coral:
             key: recoloured(unit_rows(part.items[key]), unit_rows(part.pool[key]), self.trust) for key in needed
         }
         return part.as_sure(replace(part, items=items).fitted())
-
-    def weights(self, part: Part) -> NDArray[np.float64]:
-        """(N,) by the density ratio."""
-        return density_ratio(*part.alike)

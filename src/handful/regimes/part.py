@@ -107,11 +107,11 @@ class PoolArm(Protocol):
 
     @property
     def for_shift(self) -> bool:
-        """Whether it is for pools that are another mixture than the rows, and is judged by rows weighted like these."""
+        """Whether it is for pools that are another mixture than the rows, and for no others."""
 
     @property
     def by_class(self) -> bool:
-        """Whether a pool with other frequencies of classes is enough of a shift for it."""
+        """Whether it puts right how frequent classes are: what is known of it counts where a pool differs in that."""
 
     def refuses(self, task: HeadTask) -> str:
         """Why a task cannot be learned so, as the end of a sentence; empty where it can."""
@@ -121,6 +121,3 @@ class PoolArm(Protocol):
 
     def fit(self, part: Part) -> Linear:
         """Learn from the rows and the pool."""
-
-    def weights(self, part: Part) -> NDArray[np.float64] | None:
-        """(N,) how much each row counts where the pool is what will be asked, of mean 1; None: all alike."""

@@ -117,10 +117,6 @@ class SelfTraining:
         """Wherever there is a pool."""
         return part.count > 0
 
-    def weights(self, part: Part) -> NDArray[np.float64] | None:
-        """What will be asked is like the rows."""
-        return None
-
     def fit(self, part: Part) -> Linear:
         """Answer the pool, take what is likely right, fit again; the half not learned from says how sure it may be."""
         model, half = part.plain, np.arange(part.count) % 2 == 0

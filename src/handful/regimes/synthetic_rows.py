@@ -64,8 +64,8 @@ class SyntheticRows:
     """How the arm is called in the scores."""
     for_shift: bool = False
     """Not made for pools that are another mixture."""
-    by_class: bool = False
-    """Of frequencies of classes it knows nothing."""
+    by_class: bool = True
+    """It puts right how frequent classes are."""
 
     def refuses(self, task: HeadTask) -> str:
         """Scarce are classes, and what lies between two rows of a class is of that class."""
@@ -75,10 +75,6 @@ class SyntheticRows:
         """Where a class has less than half of the rows that the most frequent one has."""
         counts = np.bincount(part.targets.task.strata(part.targets))
         return bool(2 * counts[counts > 0].min() < counts.max()) and bool(self.scarce(part).any())
-
-    def weights(self, part: Part) -> NDArray[np.float64] | None:
-        """What will be asked is like the rows."""
-        return None
 
     def scarce(self, part: Part) -> NDArray[np.int64]:
         """(S,) how many rows each class is short of, of what it can be given."""

@@ -51,8 +51,8 @@ class Trial:
     """What other sets say about it, if they do."""
     seconds: float
     """What its fits took."""
-    weighted: bool = False
-    """Whether rows were weighted as the pool has them."""
+    weights: Floats | None = None
+    """(N,) how much each row counted, as the pool has its like; None: all alike."""
 
     def held(self, part: Part) -> Held:
         """The arm as it stands in the scores."""
@@ -66,7 +66,7 @@ class Trial:
         gain, prior = self.decided.gain, self.prior
         side = "lower" if gain.value >= 0 else "higher"
         words = f"the held-out loss is {abs(gain.value):.2f} {side} (gain {gain.low:+.2f} to {gain.high:+.2f})"
-        if self.weighted:
+        if self.weights is not None:
             words = f"with rows weighted as the pool has their like, {words}"
         if prior is not None:
             chance = f"the chance that it helps is {self.decided.expected.chance:.0%}"
@@ -93,10 +93,37 @@ def tried(
     for k, (part, own) in enumerate(zip(folds.parts, folds.held, strict=True)):
         outputs[folds.fold == k] = part.answered(arm.fit(part), own.items)
     decided = decide(below, outputs, targets, folds.fold, folds.rows.groups, prior, weights)
-    seconds = time.perf_counter() - start
-    return Trial(arm, outputs, decided, prior, seconds, weights is not None)
+    return Trial(arm, outputs, decided, prior, time.perf_counter() - start, weights)
 
 
-def standing(trials: Sequence[Trial]) -> Trial | None:
-    """The last arm that replaced what stood below it, or None."""
-    return next((trial for trial in reversed(trials) if trial.decided.passed), None)
+def best(trials: Sequence[Trial], folds: Folds, below: Floats, rows: NDArray[np.bool_]) -> Trial | None:
+    """The arm of which most is expected, of those that may replace what stands by some of the rows; None: it stays.
+
+    Args:
+        trials: every arm against what stands.
+        folds: what they were tried on.
+        below: (N, K) held-out answers of what stands.
+        rows: (N,) which rows have a say.
+    """
+    chosen, most = None, -np.inf
+    groups = folds.rows.groups
+    for trial in trials:
+        decided = decide(
+            below[rows], trial.outputs[rows], folds.targets.take(rows), folds.fold[rows],
+            None if groups is None else groups[rows], trial.prior,
+            None if trial.weights is None else trial.weights[rows],
+        )  # fmt: skip
+        if decided.passed and decided.expected.mean > most:
+            chosen, most = trial, decided.expected.mean
+    return chosen
+
+
+def whole_of(trials: Sequence[Trial], folds: Folds, below: Floats) -> Floats:
+    """(N, K) answers of the whole procedure: those of each fold by the arm that the other folds choose."""
+    whole = below.copy()
+    for k in range(len(folds.parts)):
+        own = folds.fold == k
+        chosen = best(trials, folds, below, ~own)
+        if chosen is not None:
+            whole[own] = chosen.outputs[own]
+    return whole

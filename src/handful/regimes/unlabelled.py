@@ -20,7 +20,7 @@ from handful.regimes.known import known
 from handful.regimes.part import Items, Part, PoolArm
 from handful.regimes.self_training import SelfTraining
 from handful.regimes.synthetic_rows import SyntheticRows
-from handful.regimes.trial import Folds, Trial, standing, tried
+from handful.regimes.trial import Folds, Trial, best, tried, whole_of
 from handful.seeding import generator
 from handful.strategies.frozen.rung import Few, Frozen
 
@@ -53,6 +53,58 @@ class PoolTerms:
 
 
 @dataclass(frozen=True)
+class Mixture:
+    """How a pool compares with the rows."""
+
+    unusual: float
+    """The share of its items that are stranger than 95 % of the rows."""
+    shifted: bool
+    """Whether its features are spread otherwise."""
+    frequent: bool
+    """Whether its classes are otherwise frequent, by what is answered to both."""
+    weights: NDArray[np.float64] | None
+    """(N,) how much each row counts where the pool is what will be asked; None where the two are alike, or where the
+    pool is of other things, which no weights of the rows can stand for."""
+
+    @classmethod
+    def of(cls, frozen: Frozen, sight: FeatureSet, part: Part, rng: np.random.Generator) -> Mixture:
+        """Compare the two: features first, then answers."""
+        task, shift = part.targets.task, compared(sight, part.pool, rng)
+        answers = frozen.few.whole
+        shifted, like = shift.p <= LEVEL, shift.unusual <= LIKE
+        frequent = task.exclusive and shares_differ(answers, task.strata(part.targets), part.answers) <= LEVEL
+        weights = None
+        if like and frequent:
+            weights = LabelShift().weights(part)
+        elif like and shifted:
+            weights = density_ratio(*part.alike)
+        return cls(shift.unusual, shifted, frequent, weights)
+
+    @property
+    def like(self) -> bool:
+        """Whether it is of the same kind of items at all."""
+        return self.unusual <= LIKE
+
+    @property
+    def told(self) -> str:
+        """What differs, in a sentence; empty where nothing does."""
+        if not self.like:
+            return (
+                f"{self.unusual:.0%} of the unlabelled items are stranger than 95 % of the rows: what learning from a "
+                "pool did on other sets does not count here, and the model is not put right for such items."
+            )
+        if self.frequent:
+            return (
+                "The unlabelled items are of the same classes in other shares: rows count as often as these have them."
+            )
+        if self.shifted:
+            return (
+                "The unlabelled items are another mixture than the rows: rows count as often as these have their like."
+            )
+        return ""
+
+
+@dataclass(frozen=True)
 class Learned:
     """What a pool taught."""
 
@@ -76,23 +128,19 @@ def learn_from_pool(frozen: Frozen, sight: FeatureSet, pool: Items, terms: PoolT
         terms: what to try.
     """
     task, part = frozen.rows.targets.task, whole_part(frozen, sight, pool, terms.seed)
-    shift = compared(sight, pool, generator(terms.seed, "pool"))
-    arms, notes = _offered(terms.arms, part, frozen, shift)
-    folds = folds_of(frozen, sight, pool, terms.seed)
+    mixture = Mixture.of(frozen, sight, part, generator(terms.seed, "pool"))
+    arms, notes = _offered(terms.arms, part, mixture)
+    folds, below = folds_of(frozen, sight, pool, terms.seed), frozen.few.whole
     trials: list[Trial] = []
-    below = whole = frozen.few.whole
     for done, arm in enumerate(arms):
         terms.progress(done, len(arms))
-        vouched = terms.priors and shift.unusual <= LIKE and below is frozen.few.whole
+        vouched = terms.priors and mixture.like and (arm.by_class or not mixture.frequent)
         prior = known(arm, task.name, terms.modality) if vouched else None
-        trial = tried(arm, folds, below, prior, arm.weights(part) if arm.for_shift else None)
-        stays = (trial.decided.whole == below).all(1)
-        whole = np.where(stays[:, None], whole, trial.decided.whole)
-        trials.append(trial)
-        below = trial.outputs if trial.decided.passed else below
-    notes += [_told(trial) for trial in trials]
-    weights = density_ratio(*part.alike) if shift.p <= LEVEL else None
-    return Learned(_settled(frozen, part, trials, whole), tuple(trials), tuple(notes), weights)
+        trials.append(tried(arm, folds, below, prior, mixture.weights))
+    chosen = best(trials, folds, below, np.ones(len(below), bool))
+    notes += [_told(trial, chosen) for trial in trials]
+    settled = _settled(frozen, part, trials, chosen, whole_of(trials, folds, below))
+    return Learned(settled, tuple(trials), tuple(notes), mixture.weights)
 
 
 def told_for_pool(learned: Learned, metric: Metric, rng: np.random.Generator) -> list[str]:
@@ -113,28 +161,20 @@ def told_for_pool(learned: Learned, metric: Metric, rng: np.random.Generator) ->
     value, ends = metric.scale.told(estimate.value), metric.scale.between(estimate.low, estimate.high)
     return [
         f"With held-out rows weighted as the unlabelled items have their like (worth {effective(weights):.0f} of "
-        f"{len(weights)} rows), {metric.title} of the heads is {value}, between {ends}; the scores are those of the rows "
-        "as they are."
+        f"{len(weights)} rows), {metric.title} of the heads is {value}, between {ends}; the scores are those of the "
+        "rows as they are."
     ]
 
 
-def _offered(arms: Sequence[PoolArm], part: Part, frozen: Frozen, shift: Shift) -> tuple[list[PoolArm], list[str]]:
+def _offered(arms: Sequence[PoolArm], part: Part, mixture: Mixture) -> tuple[list[PoolArm], list[str]]:
     """The arms that have anything to do, and why others are left out, as far as that is worth a word."""
-    task = part.targets.task
-    refused = {arm.name: why for arm in arms if (why := arm.refuses(task))}
+    refused = {arm.name: why for arm in arms if (why := arm.refuses(part.targets.task))}
     notes = [f"{name} was left out: {why}." for name, why in refused.items()]
-    shifted, like = shift.p <= LEVEL, shift.unusual <= LIKE
-    frequent = task.exclusive and shares_differ(frozen.few.whole, task.strata(part.targets), part.answers) <= LEVEL
-    if not like:
-        notes.append(
-            f"{shift.unusual:.0%} of the unlabelled items are stranger than 95 % of the rows: what learning from a "
-            "pool did on other sets does not count here, and the model is not put right for such items."
-        )
-    elif shifted or frequent:
-        which = "are another mixture than the rows" if shifted else "are of the same classes in other shares"
-        notes.append(f"The unlabelled items {which}.")
+    if mixture.told:
+        notes.append(mixture.told)
     able = [arm for arm in arms if arm.name not in refused and arm.applies(part)]
-    return [arm for arm in able if not arm.for_shift or (like and (shifted or (frequent and arm.by_class)))], notes
+    shifted = [arm for arm in able if arm.for_shift and (mixture.shifted or (mixture.frequent and arm.by_class))]
+    return [arm for arm in able if not arm.for_shift or (mixture.like and arm in shifted)], notes
 
 
 def affordable(rows: Dataset, seconds: float) -> int:
@@ -189,11 +229,12 @@ def _rows(items: Mapping[tuple[str, int], Matrix], rows: NDArray[np.bool_]) -> I
     return {part: x[rows] for part, x in items.items()}
 
 
-def _settled(frozen: Frozen, part: Part, trials: Sequence[Trial], whole: NDArray[np.float64]) -> Frozen:
-    """The frozen outcome with all trials among its arms, and with the one that stands as its model."""
+def _settled(
+    frozen: Frozen, part: Part, trials: Sequence[Trial], chosen: Trial | None, whole: NDArray[np.float64]
+) -> Frozen:
+    """The frozen outcome with all trials among its arms, and with the one that was chosen as its model."""
     few = frozen.few
     arms = (*few.arms, *(trial.held(part) for trial in trials))
-    chosen = standing(trials)
     settled: Few = replace(few, whole=whole, arms=arms)
     if chosen is None and np.array_equal(whole, few.whole):
         # Nothing passed, on all rows or in a fold: the frozen answers stand, of which all repeats count.
@@ -206,6 +247,10 @@ def _settled(frozen: Frozen, part: Part, trials: Sequence[Trial], whole: NDArray
     return replace(changed, arm=chosen.arm.name, model=model, matrix=model.view.matrix(part.items))
 
 
-def _told(trial: Trial) -> str:
-    verb = "replaces the arm below" if trial.decided.passed else "stays a trial"
-    return f"{trial.arm.name} {verb}: {trial.told}."
+def _told(trial: Trial, chosen: Trial | None) -> str:
+    name = trial.arm.name
+    if trial is chosen:
+        return f"{name} replaces the heads: {trial.told}."
+    if trial.decided.passed:
+        return f"{name} would replace the heads too, but less is expected of it: {trial.told}."
+    return f"{name} stays a trial: {trial.told}."

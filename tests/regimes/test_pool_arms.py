@@ -92,7 +92,7 @@ def test_a_pool_like_the_rows_ships_where_it_helps_beyond_doubt():
     pool, _ = clouds([200] * 4, spread=0.4, seed=1)
     frozen, _, learned = outcome(rows, y, pool)
     assert learned.frozen.arm == "self-training"
-    assert learned.notes[-1].startswith("self-training replaces the arm below: the held-out loss is ")
+    assert learned.notes[-1].startswith("self-training replaces the heads: the held-out loss is ")
     assert learned.frozen.whole.shape == (1, 24, 4)
     assert learned.frozen.protocol == frozen.few.protocol == learned.frozen.few.protocol
     assert learned.frozen.rows.folds == 3
