@@ -95,11 +95,11 @@ class Mixture:
             )
         if self.frequent:
             return (
-                "The unlabelled items are of the same classes in other shares: rows count as often as these have them."
+                "The unlabelled items are of the same classes in other shares: rows count as these have them."
             )
         if self.shifted:
             return (
-                "The unlabelled items are another mixture than the rows: rows count as often as these have their like."
+                "The unlabelled items are another mixture than the rows: rows count as these have their like."
             )
         return ""
 
