@@ -165,6 +165,7 @@ def decide(
     groups: NDArray[np.integer] | None,
     prior: Prior | None = None,
     weights: Floats | None = None,
+    price: float = PRICE,
 ) -> Decided:
     """Let one arm try to replace another.
 
@@ -180,6 +181,7 @@ def decide(
         groups: (N,) rows that are not independent share a number, or None.
         prior: what is known about the rival from other sets.
         weights: (N,) how much each row counts, where what will be asked is another mixture than the rows.
+        price: the share of the loss that the rival has to save, where other sets speak for it; 0: it costs nothing.
     """
     first, second = (targets.task.losses(answers, targets) for answers in (below, above))  # (N,)
 
@@ -193,7 +195,7 @@ def decide(
         worth = outlook.mean - max(0.0, loss - blind)
         if prior is None:
             return estimate, outlook, worth > 0 and outlook.chance >= SURE
-        return estimate, outlook, worth > PRICE * loss
+        return estimate, outlook, worth > price * loss
 
     estimate, outlook, passed = judged(np.ones(len(targets), bool))
     whole = below.copy()

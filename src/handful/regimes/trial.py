@@ -17,6 +17,9 @@ from handful.tasks.base import Targets
 
 Floats = NDArray[np.float64]
 
+FREE = 0.0
+"""What an arm has to save to be worth its price at prediction: one linear map answers, as before."""
+
 
 @dataclass(frozen=True)
 class Folds:
@@ -92,7 +95,7 @@ def tried(
     outputs, targets = np.zeros_like(below), folds.targets
     for k, (part, own) in enumerate(zip(folds.parts, folds.held, strict=True)):
         outputs[folds.fold == k] = part.answered(arm.fit(part), own.items)
-    decided = decide(below, outputs, targets, folds.fold, folds.rows.groups, prior, weights)
+    decided = decide(below, outputs, targets, folds.fold, folds.rows.groups, prior, weights, FREE)
     return Trial(arm, outputs, decided, prior, time.perf_counter() - start, weights)
 
 
@@ -111,7 +114,7 @@ def best(trials: Sequence[Trial], folds: Folds, below: Floats, rows: NDArray[np.
         decided = decide(
             below[rows], trial.outputs[rows], folds.targets.take(rows), folds.fold[rows],
             None if groups is None else groups[rows], trial.prior,
-            None if trial.weights is None else trial.weights[rows],
+            None if trial.weights is None else trial.weights[rows], FREE,
         )  # fmt: skip
         if decided.passed and decided.expected.mean > most:
             chosen, most = trial, decided.expected.mean

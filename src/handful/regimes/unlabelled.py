@@ -32,6 +32,9 @@ PER_SECOND = {"text": 20_000.0, "image": 20.0, "sound": 15.0}
 LIKE = 0.5
 """What is known from other sets counts for pools of which no larger share is stranger than 95 % of the rows."""
 
+DOUBT = 0.2
+"""Up to this p-value the classes of a pool may be otherwise frequent than among the rows: few rows hardly tell."""
+
 ARMS: tuple[PoolArm, ...] = (SelfTraining(), SyntheticRows(), LabelShift(), Importance())
 """What is tried, in this order."""
 
@@ -61,7 +64,9 @@ class Mixture:
     shifted: bool
     """Whether its features are spread otherwise."""
     frequent: bool
-    """Whether its classes are otherwise frequent, by what is answered to both."""
+    """Whether its classes are otherwise frequent beyond doubt, by what is answered to both."""
+    doubtful: bool
+    """Whether they may be: then what is known of pools with the same shares does not count."""
     weights: NDArray[np.float64] | None
     """(N,) how much each row counts where the pool is what will be asked; None where the two are alike, or where the
     pool is of other things, which no weights of the rows can stand for."""
@@ -72,13 +77,14 @@ class Mixture:
         task, shift = part.targets.task, compared(sight, part.pool, rng)
         answers = frozen.few.whole
         shifted, like = shift.p <= LEVEL, shift.unusual <= LIKE
-        frequent = task.exclusive and shares_differ(answers, task.strata(part.targets), part.answers) <= LEVEL
+        p = shares_differ(answers, task.strata(part.targets), part.answers) if task.exclusive else 1.0
+        frequent = p <= LEVEL
         weights = None
         if like and frequent:
             weights = LabelShift().weights(part)
         elif like and shifted:
             weights = density_ratio(*part.alike)
-        return cls(shift.unusual, shifted, frequent, weights)
+        return cls(shift.unusual, shifted, frequent, p <= DOUBT, weights)
 
     @property
     def like(self) -> bool:
@@ -94,13 +100,9 @@ class Mixture:
                 "pool did on other sets does not count here, and the model is not put right for such items."
             )
         if self.frequent:
-            return (
-                "The unlabelled items are of the same classes in other shares: rows count as these have them."
-            )
+            return "The unlabelled items are of the same classes in other shares: rows count as these have them."
         if self.shifted:
-            return (
-                "The unlabelled items are another mixture than the rows: rows count as these have their like."
-            )
+            return "The unlabelled items are another mixture than the rows: rows count as these have their like."
         return ""
 
 
@@ -134,7 +136,7 @@ def learn_from_pool(frozen: Frozen, sight: FeatureSet, pool: Items, terms: PoolT
     trials: list[Trial] = []
     for done, arm in enumerate(arms):
         terms.progress(done, len(arms))
-        vouched = terms.priors and mixture.like and (arm.by_class or not mixture.frequent)
+        vouched = terms.priors and mixture.like and (arm.by_class or not mixture.doubtful)
         prior = known(arm, task.name, terms.modality) if vouched else None
         trials.append(tried(arm, folds, below, prior, mixture.weights))
     chosen = best(trials, folds, below, np.ones(len(below), bool))
