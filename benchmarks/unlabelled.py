@@ -1,6 +1,6 @@
 """What items without labels are worth to heads on frozen features: every arm, and what ships, against the frozen model.
 
-    python benchmarks/unlabelled.py --sets goemotions,masakhanews_eng,masakhanews_swa,clinc150 --draws 6 --open
+    python benchmarks/unlabelled.py --sets goemotions,masakhanews_eng,masakhanews_swa,clinc150 --draws 4 --open
         --out benchmarks/results/unlabelled_development.csv
     python benchmarks/unlabelled.py --table --out benchmarks/results/unlabelled_development.csv --fit
     python benchmarks/unlabelled.py --draws 3

@@ -40,7 +40,7 @@ DOORS = {
     "peft": ("training.tuners",),
     "sklearn": RIGHT_OF_FEATURES,
     "scipy": RIGHT_OF_FEATURES,
-    "threadpoolctl": ("engines", "strategies"),
+    "threadpoolctl": ("engines", "strategies", "regimes"),
     "PIL": ("data", "backbones"),
     "soundfile": ("data", "backbones"),
     "soxr": ("data", "backbones"),
