@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import handful
 from handful import prediction
 from handful.backbones.toy import ToyImage, ToyText
 from handful.errors import BundleError, DataError, MachineError, OptionError
@@ -268,4 +269,33 @@ def test_what_is_no_share(text):
         share_of(text, "--reject")
     assert str(caught.value) == (
         f"--reject must be a share between 0 and 1, such as 5% or 0.05, got {text!r}. Correct it."
+    )
+
+
+def test_items_answered_together_say_how_frequent_classes_are(tmp_path):
+    labels = ["ants", "bees"] * 12
+    texts = [f"{'hill march' if i % 2 == 0 else 'hive buzz'} row {i}" for i in range(24)]
+    model = handful.tune(handful.load(texts, labels=labels), backbone="toy-text", budget=0).model
+    (tmp_path / "new.txt").write_text("\n".join(f"hill march {i}" for i in range(40)))
+    put_right, count = prediction.put_together(model, tmp_path / "new.txt")
+    assert count == 40
+    ants = list(model.labels).index("ants")
+    shift = put_right.intercept - model.intercept
+    assert shift[ants] > 0 > shift[1 - ants]
+    assert put_right.predict_proba(["row"])[0, ants] > model.predict_proba(["row"])[0, ants]
+    (tmp_path / "few.txt").write_text("hill march\nhive")
+    same, count = prediction.put_together(model, tmp_path / "few.txt")
+    assert (count, same.intercept.tolist()) == (2, model.intercept.tolist())
+
+
+def test_numbers_are_not_answered_together(tmp_path):
+    texts = [f"row {i} {'ants' * (i % 4)}" for i in range(24)]
+    data = handful.load(texts, labels=[i % 4 + 0.5 for i in range(24)], task="regression")
+    model = handful.tune(data, backbone="toy-text", budget=0).model
+    (tmp_path / "new.txt").write_text("one\n")
+    with pytest.raises(OptionError) as error:
+        prediction.put_together(model, tmp_path / "new.txt")
+    assert str(error.value) == (
+        "--together is for classes that shut each other out: regression has no classes whose frequency the items could "
+        "tell. Leave it out."
     )

@@ -99,7 +99,7 @@ def test_the_command_line_goes_from_rows_to_answers(rows, tmp_path, handful):
     assert (plain.code, "add --merge" in plain.err) == (1, True)
     assert handful("export", str(out), "--out", str(tmp_path / "x"), "--merge").code == 0
     refused = handful("predict", str(out), str(rows), "--probabilities")
-    assert "--probabilities, --reject and --conformal are for classifiers" in refused.err
+    assert "--probabilities, --reject, --conformal and --together are for classifiers" in refused.err
 
 
 def test_chat_messages_are_answered_as_they_stand(run, tmp_path, handful):

@@ -111,6 +111,7 @@ def tune(
     metric: str | Judge | None = None,
     anti_forgetting: str | None = None,
     carry_items: bool | None = None,
+    unlabelled: Any = None,
     plan: Plan | None = None,
     progress: Say = _silent,
     **options: Any,
@@ -133,7 +134,8 @@ def tune(
             default.
         carry_items: whether a few short training items go into the model, for its self-test on loading; whoever has the
             model can read them; false by default.
-        plan: the resolved options, in place of the seven above.
+        unlabelled: items like the labelled ones that have no labels, to learn from too: a path, a Dataset or a list.
+        plan: the resolved options, in place of the eight above.
         progress: called with stage, steps done and steps in all.
         options: passed to ``load``.
 
@@ -147,7 +149,7 @@ def tune(
     """
     else_given = {
         "seed": seed, "backbone": backbone, "strategies": strategies, "anti_forgetting": anti_forgetting,
-        "carry_items": carry_items,
+        "carry_items": carry_items, "unlabelled": unlabelled,
     }  # fmt: skip
     twice = [name for name, value in else_given.items() if value is not None]
     if plan is not None and twice:
@@ -158,6 +160,7 @@ def tune(
         given: dict[str, Any] = dict(budget=spend, seed=seed, backbone=backbone, strategies=strategies, metric=named)
         given |= dict(anti_forgetting=anti_forgetting, carry_items=carry_items or None)
         given["source"] = source if isinstance(source, str | Path) else None
+        given["unlabelled"] = unlabelled if isinstance(unlabelled, str | Path) else None
         columns = {name: options.get(name) for name in ("label", "input", "group", "task")}
         given.update({name: column for name, column in columns.items() if isinstance(column, str)})
         plan = Plan.resolve(given, "argument")
@@ -165,7 +168,12 @@ def tune(
     with clock.stage("read"):
         data = source if isinstance(source, Dataset) else load(source, **options)
     if data.modality == "language":
+        if unlabelled is not None or plan.unlabelled is not None:
+            raise OptionError(
+                "unlabelled items teach heads on frozen features, got rows for a language model. Leave unlabelled out."
+            )
         from handful.tune_answers import tune_answers  # items with labels do without language models
 
         return tune_answers(data, plan, clock, progress, metric if callable(metric) else None)
-    return tune_items(data, plan, clock, progress, callable(metric))
+    pool = plan.unlabelled if unlabelled is None else unlabelled
+    return tune_items(data, plan, clock, progress, callable(metric), pool)

@@ -84,6 +84,7 @@ _STAGES = {
     "load": "loading the backbones, which the first time also fetches them",
     "extract": "what the backbones see in the rows, which is kept for the next run",
     "select": "the search among frozen heads",
+    "pool": "looking at unlabelled items and learning from them",
     "train": "moving weights",
     "curve": "the learning curve",
     "fit": "fitting the model on all rows",

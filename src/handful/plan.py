@@ -37,6 +37,8 @@ class Plan:
     """The column that holds the text or the path of the file, or two whose texts belong together; guessed when safe."""
     group: str | None = None
     """The column that says which rows belong together (speaker, patient, document); never split across folds."""
+    unlabelled: str | None = None
+    """A folder, table or text file with items that have no labels, which are learned from too."""
     out: str | None = None
     """The run folder to write."""
     budget: float = 60.0
@@ -102,7 +104,7 @@ class Plan:
         trials = values.get("trials", 0)
         if not isinstance(trials, Integral) or isinstance(trials, bool) or trials < 0:
             problems.append(f"trials must be a whole number from 0 up, got {trials!r}. Try 20.")
-        for name in {"source", "out", "backbone"} & values.keys():
+        for name in {"source", "unlabelled", "out", "backbone"} & values.keys():
             values[name] = str(values[name])
         if not values.get("source", "items"):
             problems.append("source must be a folder or a file, got an empty text. Name one.")

@@ -6,7 +6,7 @@ import csv
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +22,12 @@ from handful.data.tables import TABLE_SUFFIXES, open_table
 from handful.errors import DataError, OptionError, suggestion
 from handful.evaluation.conformal import threshold
 from handful.export.bundle import Bundle
+from handful.regimes.together import correction, refusal
 
 CHUNK = 1024
+
+# Items of a source by which a model is put right for the whole of it.
+MOST_TOGETHER = 10_000
 
 # Prompts that are read ahead: answers take long, and one wants to see them come.
 PROMPTS = 16
@@ -116,6 +120,43 @@ def answers(
         tick(len(chunk.rows))
     if not some:
         raise DataError(f"{source} has no row that can be answered. See the reasons above.")
+
+
+def put_together(
+    model: Bundle,
+    source: str | Path,
+    input: str | None = None,
+    tick: Callable[[int], None] = lambda done: None,  # noqa: A002
+) -> tuple[Bundle, int]:
+    """A model that takes into account how frequent the classes are among the items of a source.
+
+    The source is answered once to learn that, so that answering it together takes twice as long; of each item its
+    C probabilities stay in memory, and of longer sources the first ``MOST_TOGETHER`` items count.
+
+    Args:
+        model: the fitted model.
+        source: what ``answers`` takes.
+        input: the column that holds the items; the one used in training by default.
+        tick: called with the number of rows just answered.
+
+    Returns:
+        The model for these items, and how many of them it was put right by.
+
+    Raises:
+        OptionError: the task has no classes.
+        BundleError: the model keeps nothing of its training rows.
+    """
+    if why := refusal(model.task):
+        raise OptionError(f"--together is for classes that shut each other out: {why}. Leave it out.")
+    targets, parts, count = model.known_rows().targets, [], 0
+    for chunk in answers(model, source, input, tick):
+        good = [i for i in range(len(chunk.names)) if i not in chunk.failed]
+        parts.append(chunk.outputs[good])
+        count += len(good)
+        if count >= MOST_TOGETHER:
+            break
+    shift = correction(targets, np.concatenate(parts))
+    return replace(model, intercept=model.intercept + shift), count
 
 
 def _check_column(path: Path, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from handful.backbones.base import Backbone
 from handful.budget import Budget
 from handful.choices import HEADS, MOVERS, STRATEGIES
 from handful.data.dataset import Dataset
+from handful.data.unlabelled import read_unlabelled
 from handful.engines import Engine
 from handful.engines import engine as engine_of
 from handful.errors import DataError, OptionError
@@ -28,6 +30,7 @@ from handful.inspection.findings import by_cost
 from handful.inspection.profile import findings as find_faults
 from handful.plan import Plan
 from handful.progress import Say
+from handful.regimes.unlabelled import PoolTerms, affordable, learn_from_pool, reads, told_for_pool
 from handful.robustness import forgotten, slices_of, unsettled
 from handful.run import Run, Training, checkpoints_for
 from handful.seeding import generator
@@ -40,7 +43,7 @@ from handful.tasks.registry import head_task
 from handful.training.devices import mixed_precision_of
 
 
-def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged: bool) -> Run:
+def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged: bool, unlabelled: Any = None) -> Run:
     """Compare ways to answer labelled items, and keep what is expected to be best.
 
     Args:
@@ -49,6 +52,8 @@ def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged:
         budget: the time of the run, of which reading was the first stage.
         progress: told how far things are.
         judged: whether a function was given as the metric, which no labels can follow.
+        unlabelled: a path, a Dataset or a list of items without labels, or None; rows of ``data`` whose label is empty
+            are such items in any case.
 
     Raises:
         DataError: the rows cannot be used.
@@ -62,12 +67,20 @@ def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged:
         plan = replace(plan, metric=task.headline.name)
     _check_follows(plan, task, judged)
     _check_reads(plan, data)
+    pool, notes = None, list[str]()
+    if unlabelled is not None or data.unlabelled:
+        with budget.stage("read"):
+            most = affordable(data, plan.budget)
+            pool, notes = read_unlabelled(unlabelled, data, most, generator(plan.seed, "unlabelled"))
     with engine_of(plan.engine) as engine:
-        return _compared(data, plan, task, budget, progress, engine)
+        return _compared(data, plan, task, budget, progress, engine, (pool, notes))
 
 
-def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progress: Say, engine: Engine) -> Run:
-    """The run of rows and options that fit each other."""
+def _compared(
+    data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progress: Say, engine: Engine,
+    unlabelled: tuple[Dataset | None, Sequence[str]],
+) -> Run:  # fmt: skip
+    """The run of rows and options that fit each other, with a pool and what was said of it."""
     train, test = _parts(data)
     task.read(data.take(train).labels or (), data.source)  # what nothing can be learned from is refused at once
     with budget.stage("load"):
@@ -82,19 +95,15 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
         _check_classes(given_classes, learning)
     # The names of classes that only test rows have are left out: there is nothing to learn them from.
     named = [i for i, name in enumerate(data.classes) if name in set(learning.classes)]
-
     train_features = sight.take(train).take_classes(named)
     targets = task.read(learning.labels or (), learning.source)
     with budget.stage("select"):
         terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, partial(progress, "comparing heads"))
         frozen = run_frozen(targets, learning, train_features, terms)
+    frozen, notes = _with_pool(frozen, train_features, unlabelled, backbones, plan, budget, progress)
     base = frozen.base(backbones)
     with budget.stage("train"):
-        wanted = [name for name in plan.strategies if name in MOVERS]
-        above_terms = Terms(
-            wanted, "strategies" in plan.origins, budget.for_training, plan.seed, progress, plan.trials,
-            plan.budget > Plan.budget, checkpoints_for(plan, learning, backbones[base].fingerprint), engine,
-        )  # fmt: skip
+        above_terms = _ladder_terms(plan, learning, backbones[base], budget, progress, engine)
         above = run_ladder(learning, backbones[base], frozen, above_terms)
     with budget.stage("curve"):
         curve = forecast(frozen, train_features, generator(plan.seed, "curve"))
@@ -103,12 +112,13 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
         tested = _test(model, data.take(test), sight.take(test), plan) if test else None
         whole = frozen.whole if above.whole is None else above.whole
         chosen = frozen.arm if above.chosen is None else above.chosen.name
+        rows = frozen.rows if above.whole is None else replace(frozen.rows, folds=frozen.few.count)
+        protocol = (frozen if above.whole is None else frozen.few).protocol
         scores = assemble(
-            above.arms, whole, chosen, replace(frozen.rows, folds=0 if above.whole is None else frozen.few.count),
-            metric=task.metrics[plan.metric], protocol=frozen.protocol if above.whole is None else frozen.few.protocol,
+            above.arms, whole, chosen, rows, metric=task.metrics[plan.metric], protocol=protocol,
             rng=generator(plan.seed, "bootstrap"), curve=curve,
         )  # fmt: skip
-    notes = [f"{len(frozen.search.outcomes)} settings were compared on the same folds.", *unasked, *above.notes]
+    notes = [f"{len(frozen.search.outcomes)} settings were compared on the same folds.", *unasked, *notes, *above.notes]
     if tested is not None:
         scores, untested = scores.tested(tested, len(test))
         notes += untested
@@ -127,6 +137,35 @@ def _compared(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progres
         learning, plan, tuple(findings), replace(scores, seconds=budget.accounted), answers, model, tuple(notes),
         tuple(Training.of(rung) for rung in above.rungs), tuple(trial.record() for trial in above.trials), explained,
     )  # fmt: skip
+
+
+def _ladder_terms(
+    plan: Plan, learning: Dataset, backbone: Backbone, budget: Budget, progress: Say, engine: Engine
+) -> Terms:
+    """What is tried of the strategies that move weights, and in how much time."""
+    return Terms(
+        [name for name in plan.strategies if name in MOVERS], "strategies" in plan.origins, budget.for_training,
+        plan.seed, progress, plan.trials, plan.budget > Plan.budget,
+        checkpoints_for(plan, learning, backbone.fingerprint), engine,
+    )  # fmt: skip
+
+
+def _with_pool(
+    frozen: Frozen, sight: FeatureSet, unlabelled: tuple[Dataset | None, Sequence[str]],
+    backbones: Mapping[str, Backbone], plan: Plan, budget: Budget, progress: Say,
+) -> tuple[Frozen, list[str]]:  # fmt: skip
+    """The frozen outcome after arms that learn from unlabelled items have faced it, and what happened."""
+    pool, notes = unlabelled
+    if pool is None:
+        return frozen, list(notes)
+    with budget.stage("pool"):
+        pool, pool_sight = extract_all(pool, {name: backbones[name] for name in reads(frozen)}, progress)
+        terms = PoolTerms(pool.modality, plan.seed, partial(progress, "learning from unlabelled items"))
+        learned = learn_from_pool(frozen, sight, pool_sight.items, terms)
+    lost = [f"{len(pool.unreadable)} unlabelled items cannot be read and are skipped."] * bool(pool.unreadable)
+    metric = frozen.rows.targets.task.metrics[plan.metric]
+    expected = told_for_pool(learned, metric, generator(plan.seed, "pool score"))
+    return learned.frozen, [*notes, *lost, *learned.notes, *expected]
 
 
 def _check_follows(plan: Plan, task: HeadTask, judged: bool) -> None:

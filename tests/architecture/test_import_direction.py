@@ -40,7 +40,7 @@ DOORS = {
     "peft": ("training.tuners",),
     "sklearn": (*RIGHT_OF_FEATURES, "backbones.char_ngrams"),  # its hashed counts are a backbone
     "scipy": (*RIGHT_OF_FEATURES, "backbones.char_ngrams"),
-    "threadpoolctl": ("engines", "strategies"),
+    "threadpoolctl": ("engines", "strategies", "regimes"),
     "PIL": ("data", "backbones"),
     "soundfile": ("data", "backbones"),
     "soxr": ("data", "backbones"),

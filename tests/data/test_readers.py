@@ -188,17 +188,36 @@ def test_words_that_other_readers_take_for_missing_are_labels(make):
     assert load(make(("text", "label"), rows)).classes == ("NA", "None", "nan", "null")
 
 
-def test_a_few_empty_labels_are_listed(make):
+def test_rows_without_a_label_are_unlabelled_items(make):
     data = load(make(("text", "label"), [*ANIMALS, ("who", " ")]))
-    assert data.unreadable == {12: "row 12: the label is empty"}
-    assert len(data) == 12
+    assert (len(data), data.unlabelled, dict(data.unreadable)) == (12, ("who",), {})
+    assert data.notes[-1] == "1 row without a label is used as unlabelled item"
+    many = load(make(("text", "label"), [*ANIMALS, *[(f"who {i}", "") for i in range(12)]]))
+    assert (len(many), len(many.unlabelled)) == (12, 12)
+    assert many.notes[-1] == "12 rows without a label are used as unlabelled items"
 
 
-def test_many_empty_labels_are_an_error(make, refusal):
-    assert refusal(make(("text", "label"), [*ANIMALS, ("who", ""), ("what", "")])) == (
-        "2 of 14 rows in t.csv cannot be used, more than a tenth; the first is row 12: the label is empty. "
-        "Repair or remove them."
+def test_rows_without_a_label_that_cannot_be_read_either_are_listed(make, refusal):
+    data = load(make(("text", "label"), [*ANIMALS, (" ", ""), ("who", "")]))
+    assert data.unreadable == {12: "row 12: the label is empty, and the text is empty"}
+    assert data.unlabelled == ("who",)
+    assert refusal(make(("text", "label"), [*ANIMALS, ("", ""), ("", "")])) == (
+        "2 of 14 rows in t.csv cannot be used, more than a tenth; the first is row 12: the label is empty, and the "
+        "text is empty. Repair or remove them."
     )
+
+
+def test_a_test_row_without_a_label_is_left_out(make):
+    rows = [(text, label, "test" if i % 3 == 2 else "train") for i, (text, label) in enumerate(ANIMALS)]
+    data = load(make(("text", "label", "split"), [*rows, ("who", "", "test"), ("what", "", "train")]))
+    assert data.unreadable == {12: "row 12: the label is empty"}
+    assert data.unlabelled == ("what",)
+
+
+def test_a_language_model_learns_nothing_from_rows_without_a_label(make):
+    data = load(make(("text", "label"), [*ANIMALS, ("who", "")]), modality="language")
+    assert (len(data), data.unlabelled) == (12, ())
+    assert "1 row without a label is left out: a language model learns from answers alone" in data.notes
 
 
 def test_no_labels_at_all(make, refusal):
@@ -248,7 +267,7 @@ def test_many_ragged_rows_are_an_error(animals, refusal):
 
 def test_ragged_rows_and_empty_labels_count_together(animals, refusal):
     with animals.open("a") as file:
-        file.write("one,too,many\ntwo,\n")
+        file.write("one,too,many\n,\n")
     assert refusal(animals).startswith("2 of 14 rows in animals.csv cannot be used")
 
 
@@ -583,7 +602,7 @@ def test_hugging_face_data():
     part = hub.Dataset.from_dict(rows, features=features)
     data = load(part)
     assert data.counts == {"no": 10, "yes": 10}
-    assert data.unreadable == {20: "row 20: the label is empty"}
+    assert data.unlabelled == ("some words 20",)
     assert data.source == "the datasets.Dataset"
     both = load(hub.DatasetDict({"train": part, "validation": part, "test": part}))
     assert len(both.part("test")) == 20

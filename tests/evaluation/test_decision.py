@@ -234,3 +234,26 @@ def test_a_gain_has_to_be_worth_the_price_of_another_model():
     for lift, ships in ((0.001, False), (0.05, True)):
         above = below + lift * (2 * np.stack([1 - truth, truth], 1) - 1)
         assert decide(below, above, truth, np.arange(60) % 3, None, prior).passed == ships
+
+
+def test_rows_that_count_more_decide():
+    below, above = np.full((40, 2), 0.5), np.full((40, 2), 0.5)
+    above[:20], above[20:] = [0.8, 0.2], [0.3, 0.7]  # right in the first half, wrong in the second
+    truth, folds = np.zeros(40, np.int64), np.arange(40) % 4
+    weights = np.where(np.arange(40) < 20, 1.9, 0.1)
+    targets = targets_of(truth, classes=2)
+    plain = decision.decide(below, above, targets, folds, None)
+    weighted = decision.decide(below, above, targets, folds, None, None, weights)
+    losses = [hedged_losses(one, truth) for one in (below, above)]
+    by_hand = np.average(losses[0], weights=weights) - np.average(losses[1], weights=weights)
+    assert weighted.gain.value == pytest.approx(by_hand)
+    assert weighted.gain.value > plain.gain.value
+
+
+def test_an_arm_that_costs_nothing_needs_no_gain_beyond_none():
+    truth = np.tile([0, 1], 30)
+    below = np.stack([1 - truth, truth], 1) * 0.5 + 0.25
+    above = below + 0.001 * (2 * np.stack([1 - truth, truth], 1) - 1)
+    prior, targets, folds = Prior(0.2, 0.15, 0.05, -0.5, 0.5), targets_of(truth), np.arange(60) % 3
+    assert not decision.decide(below, above, targets, folds, None, prior).passed
+    assert decision.decide(below, above, targets, folds, None, prior, price=0.0).passed

@@ -108,3 +108,12 @@ def test_the_scripts_run(script, capsys):
     spec.loader.exec_module(module)
     module.main()
     assert "accuracy" in capsys.readouterr().out or script == "sklearn_pipeline"
+
+
+def test_the_tickets_learn_from_those_without_a_topic(tmp_path):
+    import handful
+
+    run = handful.tune(EXAMPLES / "tickets.csv", unlabelled=EXAMPLES / "tickets_new.csv", backbone="toy-text", budget=0)
+    assert "self-training" in [arm.name for arm in run.scores.arms]
+    assert run.plan.unlabelled == str(EXAMPLES / "tickets_new.csv")
+    assert "unlabelled" in (run.save(tmp_path / "run") / "plan.yaml").read_text()

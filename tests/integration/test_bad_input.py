@@ -116,17 +116,16 @@ def test_a_label_per_row(refused, table):
     )
 
 
-def test_a_few_empty_labels_are_left_out(accepted, table, sentences):
-    found, _ = accepted(table([*sentences({"ants": 10, "bees": 10}), ("who knows", " ")]), *TEXT)
-    assert found == {
-        "unreadable": ("1 of 21 rows cannot be read and is left out: row 20: the label is empty", [20])
-    }  # fmt: skip
+def test_a_few_empty_labels_and_texts_are_left_out(accepted, table, sentences):
+    found, _ = accepted(table([*sentences({"ants": 10, "bees": 10}), ("", " ")]), *TEXT)
+    why = "row 20: the label is empty, and the text is empty"
+    assert found == {"unreadable": (f"1 of 21 rows cannot be read and is left out: {why}", [20])}
 
 
-def test_many_empty_labels(refused, table, sentences):
-    assert refused(table([*sentences({"ants": 10, "bees": 10}), *[("who knows", "")] * 4]), *TEXT) == (
-        "4 of 24 rows in here/insects.csv cannot be used, more than a tenth; the first is row 20: the label is empty. "
-        "Repair or remove them."
+def test_many_empty_rows(refused, table, sentences):
+    assert refused(table([*sentences({"ants": 10, "bees": 10}), *[(" ", "")] * 4]), *TEXT) == (
+        "4 of 24 rows in here/insects.csv cannot be used, more than a tenth; the first is row 20: the label is empty, "
+        "and the text is empty. Repair or remove them."
     )
 
 

@@ -58,6 +58,7 @@ def tune(
     task: str | None = None,
     input: str | None = None,  # noqa: A002 - the name of the flag
     group: str | None = None,
+    unlabelled: str | None = None,
     out: str | None = None,
     budget: str | None = None,
     seed: int | None = None,
@@ -83,6 +84,8 @@ def tune(
         input: the column that holds the text or the file name, or two columns of texts that belong together, joined by
             a comma; guessed when the guess is safe.
         group: the column that says which rows belong together (speaker, patient, document).
+        unlabelled: a folder, table or text file with items like the labelled ones that have no labels: they are learned
+            from too, where held-out rows say that it helps; rows whose label is empty are taken without being asked.
         out: the run folder to write; by default runs/ and the name of the source.
         budget: how long you are willing to wait, for example 30s; by default 1 min, of a language
             model 10 min; 0: the smallest search, and no weight moves.
@@ -107,8 +110,8 @@ def tune(
         json: print scores.json on standard output, everything else on standard error.
     """
     given = dict(
-        source=source, label=label, task=task, input=input, group=group, out=out, budget=budget, seed=seed,
-        backbone=backbone, strategies=strategies, metric=metric, anti_forgetting=anti_forgetting,
+        source=source, label=label, task=task, input=input, group=group, unlabelled=unlabelled, out=out, budget=budget,
+        seed=seed, backbone=backbone, strategies=strategies, metric=metric, anti_forgetting=anti_forgetting,
         engine=engine, trials=trials,
         resume=resume or None, carry_items=carry_items or None,
     )  # fmt: skip
@@ -198,6 +201,7 @@ def predict(
     probabilities: Flag = False,
     reject: str | None = None,
     conformal: str | None = None,
+    together: Flag = False,
 ) -> None:
     """Answer new items: one row per input, in input order: input, answer, confidence (of numbers: an interval).
 
@@ -211,6 +215,8 @@ def predict(
             label is empty, and a column says so.
         conformal: add a column with all that an answer may be (classes, or an interval of numbers), so that the right
             one is among it this often, for example 90%.
+        together: take into account how frequent the classes are among the inputs themselves, which are read twice; good
+            where the training rows were picked class by class and the inputs come as they come.
     """
     from handful.data.readers import that_exists
 
@@ -218,7 +224,7 @@ def predict(
 
     from handful.export.bundle import Bundle
     from handful.export.record import is_language
-    from handful.prediction import Doubts, answers, share_of, write_answers, write_texts
+    from handful.prediction import Doubts, answers, put_together, share_of, write_answers, write_texts
 
     doubts = Doubts(
         None if reject is None else share_of(reject, "--reject"),
@@ -229,9 +235,10 @@ def predict(
     if file and file.exists() and Path(source).exists() and file.samefile(source):
         raise OptionError(f"--out must be another file than {source}, whose rows would be lost. Choose another name.")
     speaks, done = is_language(run), 0
-    if speaks and (probabilities or reject or conformal):
+    if speaks and (probabilities or reject or conformal or together):
         raise OptionError(
-            "--probabilities, --reject and --conformal are for classifiers, got a language model. Leave them."
+            "--probabilities, --reject, --conformal and --together are for classifiers, got a language model. "
+            "Leave them."
         )
     with Bars() as bars:
 
@@ -248,6 +255,9 @@ def predict(
                 raise OptionError(
                     "--probabilities is for classes, labels and ratings, got a model of numbers. Leave it."
                 )
+            if together:
+                model, asked = put_together(model, source, input, tick)
+                _say([f"answered together: {asked} inputs say how frequent the classes are"])
             found = answers(model, source, input, tick, doubts)
             rows, missed = write_answers(found, model.columns[0], file, probabilities, lambda line: _say([line]))
     if file:

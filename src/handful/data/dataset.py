@@ -61,6 +61,8 @@ class Dataset:
     """What the reader guessed, skipped or changed, one sentence each."""
     unreadable: Mapping[int, str] = field(default_factory=dict)
     """Row in the source → why it could not be read."""
+    unlabelled: tuple[Any, ...] = ()
+    """Items of the source whose label is empty: nothing is wanted of them, and yet they show what there is."""
 
     def __post_init__(self) -> None:
         if not self.rows and len(self.items):

@@ -1,4 +1,4 @@
-"""A pool: items without labels to compare the labelled ones with, as a seeded sample of a source of any length."""
+"""A pool: items without labels, to compare or to learn from, as a seeded sample of a source of any length."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from handful.data.cells import shown
+from handful.data.conversation_columns import recognise
 from handful.data.dataset import Dataset
 from handful.data.folders import Walk
+from handful.data.input_column import named_columns
 from handful.data.items import PLURAL, media_kind
 from handful.data.readers import that_exists
 from handful.data.streams import stream
+from handful.data.tables import SAMPLE_ROWS, TABLE_SUFFIXES, collect, open_table
 from handful.errors import DataError
 
 # Files of a folder that are looked at to say what it holds.
@@ -45,8 +48,11 @@ def read_pool(
     path = that_exists(source)
     _check_kind(path, modality)
     reservoir: list[tuple[int, Any]] = []
-    count = 0
+    count = failed = 0
+    first = ""
     for chunk in stream(path, modality=modality, input=input):
+        failed += len(chunk.failed)
+        first = first or next(iter(chunk.failed.values()), "")
         for i in chunk.readable:
             count += 1
             if len(reservoir) < most:
@@ -55,7 +61,32 @@ def read_pool(
                 reservoir[at] = (chunk.rows[i], chunk.items[i])
     reservoir.sort(key=lambda pair: pair[0])
     rows = tuple(row for row, _ in reservoir)
-    return Dataset([item for _, item in reservoir], modality, rows=rows, source=shown(str(path))), count
+    notes = (skipped(failed, shown(str(path)), first),) if failed else ()
+    return Dataset([item for _, item in reservoir], modality, rows=rows, source=shown(str(path)), notes=notes), count
+
+
+def skipped(count: int, source: str, first: str) -> str:
+    """What to tell the user about items of a pool that cannot be read."""
+    items = "1 item" if count == 1 else f"{count:,} items"
+    return f"{items} of {source} cannot be read and {'is' if count == 1 else 'are'} skipped; the first: {shown(first)}"
+
+
+def check_table(path: Path, column: str | None) -> None:
+    """Refuse a table of rows for a language model, of which a pool has no use.
+
+    Args:
+        path: the pool.
+        column: the input of the labelled rows; where the table has it, that is what is read.
+    """
+    if path.is_dir() or path.suffix.lower() not in TABLE_SUFFIXES:
+        return
+    start = collect(open_table(path), SAMPLE_ROWS)
+    there = column is not None and all(name in start.cells for name in named_columns(column, start.cells))
+    if not there and recognise(start):
+        raise DataError(
+            f"unlabelled items of {shown(str(path))} must be items like the labelled ones, got rows for a language "
+            "model (prompts, answers or messages). Name a table with a column of items."
+        )
 
 
 def _check_kind(path: Path, modality: str) -> None:

@@ -31,6 +31,7 @@ from handful.data.tables import (
 )
 from handful.data.target_column import Column, read_column, read_indicators
 from handful.data.targets import CLASSES, check_task
+from handful.data.unlabelled_rows import left_out, said, without_labels
 from handful.errors import DataError, OptionError, advised, suggestion
 from handful.files import kind_of_file, not_ordinary
 
@@ -325,7 +326,8 @@ def _as_language(dataset: Dataset) -> Dataset:
     pairs = zip(dataset.items, labels, strict=True)
     items = tuple(Conversation((Message("user", text),), label) for text, label in pairs)
     note = f"a language model is to answer each text with one of {len(set(labels))} labels"
-    return replace(dataset, items=items, modality="language", notes=(*dataset.notes, note))
+    notes = (*left_out(dataset.notes, dataset.unlabelled), note)
+    return replace(dataset, items=items, modality="language", unlabelled=(), notes=notes)
 
 
 def _build(columns: Columns, choice: Choice, table: Table, column: Column, where: str, remedy: str) -> Dataset:
@@ -334,7 +336,7 @@ def _build(columns: Columns, choice: Choice, table: Table, column: Column, where
     if not labelled and not column.wrong:
         raise DataError(f"{source} has no labels: {where} is empty in every row. {remedy}")
     unreadable = dict(columns.broken)
-    why = {i: column.wrong.get(i, "the label is empty") for i, name in enumerate(names) if not name}
+    unlabelled, why = without_labels(columns, choice, column, table.folder)
     unreadable.update({rows[i]: f"row {rows[i]}: {reason}" for i, reason in why.items()})
     _check_share(unreadable, len(rows) + len(columns.broken), source)
     values = [cells[choice.inputs[0]][i] for i in labelled]
@@ -351,8 +353,9 @@ def _build(columns: Columns, choice: Choice, table: Table, column: Column, where
         rows=tuple(rows[i] for i in labelled),
         source=source,
         task=column.task,
-        notes=(*table.notes, *choice.notes, *column.notes, *_split_notes(columns, choice, labelled)),
+        notes=(*table.notes, *choice.notes, *column.notes, *_split_notes(columns, choice, labelled), *said(unlabelled)),
         unreadable=unreadable,
+        unlabelled=unlabelled,
     )
     dataset = dataset.without(failed)
     return replace(dataset, notes=(*dataset.notes, *check_targets(dataset, where, remedy)))

@@ -16,7 +16,7 @@ from scipy.stats import norm
 
 from handful.evaluation.intervals import LEVEL as _CLAIMED
 from handful.evaluation.intervals import Estimate, better, difference
-from handful.evaluation.metrics import Measured
+from handful.evaluation.metrics import LOSS, Measured, ratio
 from handful.evaluation.metrics import losses as losses_of
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ class Prior:
         return (usual, (self.harmful, self.harm, self.harm_spread)) if self.harmful else (usual,)
 
 
-def gain(below: Floats, above: Floats, groups: NDArray[np.integer] | None = None) -> Estimate:
+def gain(
+    below: Floats, above: Floats, groups: NDArray[np.integer] | None = None, weights: Floats | None = None
+) -> Estimate:
     """By how much the held-out loss falls, with Student's interval of the paired difference.
 
     The loss, since accuracy on forty rows moves in steps; the arm below is paired with the one above row by row.
@@ -72,8 +74,12 @@ def gain(below: Floats, above: Floats, groups: NDArray[np.integer] | None = None
         below: (N,) loss of the arm that has to be beaten.
         above: (N,) loss of its rival.
         groups: (N,) rows that are not independent share a number; None where all are.
+        weights: (N,) how much each row counts; alike by default.
     """
-    return difference(losses_of(below), losses_of(above), groups, LEVEL)
+    if weights is None:
+        return difference(losses_of(below), losses_of(above), groups, LEVEL)
+    first, second = (ratio(LOSS, weights * losses, weights) for losses in (below, above))
+    return difference(first, second, groups, LEVEL)
 
 
 def best_beyond_doubt(arms: Sequence[Measured], groups: NDArray[np.integer] | None) -> int:
@@ -158,6 +164,8 @@ def decide(
     folds: NDArray[np.integer],
     groups: NDArray[np.integer] | None,
     prior: Prior | None = None,
+    weights: Floats | None = None,
+    price: float = PRICE,
 ) -> Decided:
     """Let one arm try to replace another.
 
@@ -172,18 +180,22 @@ def decide(
         folds: (N,) fold of each row.
         groups: (N,) rows that are not independent share a number, or None.
         prior: what is known about the rival from other sets.
+        weights: (N,) how much each row counts, where what will be asked is another mixture than the rows.
+        price: the share of the loss that the rival has to save, where other sets speak for it; 0: it costs nothing.
     """
     first, second = (targets.task.losses(answers, targets) for answers in (below, above))  # (N,)
 
     def judged(rows: NDArray[np.bool_]) -> tuple[Estimate, Expected, bool]:
-        estimate = gain(first[rows], second[rows], None if groups is None else groups[rows])
-        loss, some = float(first[rows].mean()), targets.take(rows)
+        counts = None if weights is None else weights[rows]
+        estimate = gain(first[rows], second[rows], None if groups is None else groups[rows], counts)
+        loss, some = float(np.average(first[rows], weights=counts)), targets.take(rows)
         outlook = expected(estimate, loss, prior)
         knows_nothing = np.broadcast_to(targets.task.constant(some), below[rows].shape)
-        worth = outlook.mean - max(0.0, loss - float(targets.task.losses(knows_nothing, some).mean()))
+        blind = float(np.average(targets.task.losses(knows_nothing, some), weights=counts))
+        worth = outlook.mean - max(0.0, loss - blind)
         if prior is None:
             return estimate, outlook, worth > 0 and outlook.chance >= SURE
-        return estimate, outlook, worth > PRICE * loss
+        return estimate, outlook, worth > price * loss
 
     estimate, outlook, passed = judged(np.ones(len(targets), bool))
     whole = below.copy()

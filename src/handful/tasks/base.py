@@ -131,6 +131,12 @@ class HeadTask(Task):
     distils: ClassVar[bool] = False
     """Whether scores are those of a softmax, which a student can learn from a teacher (the strategy ``distilled``)."""
 
+    self_trains: ClassVar[bool] = False
+    """Whether what is answered surely to an item can be learned from as if it had been wanted of it."""
+    exclusive: ClassVar[bool] = False
+    """Whether outputs are probabilities of K classes of which one is right, by a softmax of the scores: items without
+    labels then say how frequent the classes are."""
+
     # What the user wrote -------------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -67,6 +67,7 @@ def pooled(
     names: Mapping[tuple[str, int], Matrix],
     design: Matrix,
     counts: frozenset[str] = frozenset(),
+    weights: Floats | None = None,
 ) -> Linear:
     """Fit every member on all rows and add up what they say: a weighted mean of linear scores is a linear score.
 
@@ -76,6 +77,7 @@ def pooled(
         names: (backbone, depth) → (C, D) features of the sorted label names; empty where there are none.
         design: (N, K) what a linear map is fitted to.
         counts: the backbones that count.
+        weights: (N,) how much each row counts; 1 by default.
 
     Returns:
         One map on all views of the members, joined.
@@ -86,7 +88,7 @@ def pooled(
     parts = []
     for (view, weight), some in alike.items():
         named, counted = view.matrix(names) if names else None, view.counted(counts, items)
-        coef, intercept = _together(some, view.matrix(items), named, design, weight, counted)
+        coef, intercept = _together(some, view.matrix(items), named, design, weight, counted, weights)
         parts.append(Linear.of(view, items, coef, intercept))
     return added([1.0] * len(parts), parts)
 
@@ -126,6 +128,7 @@ def added(weights: Sequence[float], parts: Sequence[Linear]) -> Linear:
 def _together(
     members: Sequence[Member], features: Matrix, names: Matrix | None, design: Matrix, name_weight: float,
     counted: NDArray[np.bool_] | None,
+    row_weights: Floats | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
     """The sum of what members on the same rows say, (D, K) and (K,): one decomposition pays for all of them."""
     shares = {member.setting: member.weight * member.sharpness for member in members}
@@ -133,6 +136,8 @@ def _together(
         assert names is not None
         return sum(shares.values()) * unit_rows(names).T.astype(np.float64), np.zeros(len(names))
     rows, weights = training_rows(features, names, design, name_weight, counted)
+    if row_weights is not None:
+        weights = np.concatenate([row_weights, weights[len(design) :]]).astype(np.float32)
     (space,) = spaces(rows, weights[None])
     heads = list(dict.fromkeys(setting.head for setting in shares))
     basis = space.basis(heads)

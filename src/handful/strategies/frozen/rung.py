@@ -47,6 +47,8 @@ class Few:
     """Each family of settings on all repeats, and on these folds."""
     protocol: str
     """How rows were held out."""
+    search: Search
+    """Every setting on these folds."""
 
     @property
     def count(self) -> int:
@@ -76,6 +78,8 @@ class Frozen:
     """(N, D) the features that the model reads."""
     again: Callable[[], tuple[str, Search]]
     """The same settings on few folds, and how these are called."""
+    settled: Few | None = None
+    """What was decided on the few folds after the search, where anything was."""
 
     def answers(self, features: Mapping[tuple[str, int], Matrix]) -> NDArray[np.float64]:
         """What the model answers to other items. (backbone, depth) → (Q, D) to (Q, K)."""
@@ -89,10 +93,12 @@ class Frozen:
     @cached_property
     def few(self) -> Few:
         """What faces a model whose weights moved."""
+        if self.settled is not None:
+            return self.settled
         protocol, found = self.again()
         on_few = {arm.name: arm.outputs for arm in _every(found)}
         arms = tuple(replace(arm, on_few=on_few.get(arm.name)) for arm in self.arms)
-        return Few(found.folds[0], on_few[self.arm][0], arms, protocol)
+        return Few(found.folds[0], on_few[self.arm][0], arms, protocol, found)
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,13 @@ class Search:
         order = sorted(shares, key=lambda q: -shares[q])
         return tuple(Member(self.settings[q], shares[q], self.outcomes[q].sharpness) for q in order)
 
+    def members_without(self, among: Sequence[int], repeat: int, fold: int) -> tuple[Member, ...]:
+        """The settings that the rows outside one fold support, calibrated on these: what answers that fold."""
+        shares = self._shares(among, [self.outcomes[q].inner_losses[repeat, fold] for q in among])
+        order = sorted(shares, key=lambda q: -shares[q])
+        sharp = {q: float(self.outcomes[q].inner_sharpness[repeat, fold]) for q in order}
+        return tuple(Member(self.settings[q], shares[q], sharp[q]) for q in order)
+
     def _shares(self, among: Sequence[int], losses: Sequence[NDArray[np.floating]]) -> dict[int, float]:
         """Position → weight of the settings that count, all reading the same backbones.
 

@@ -35,6 +35,8 @@ class Classification(HeadTask):
     about: ClassVar = "the most probable class"
     named_alone: ClassVar = True
     distils: ClassVar = True
+    self_trains: ClassVar = True
+    exclusive: ClassVar = True
 
     def read(self, column: Sequence[Any], source: str = "items") -> Targets:
         """Class names of N items as numbers of the sorted classes."""
