@@ -151,3 +151,10 @@ def test_unreadable_items_are_skipped_and_counted(rows, texts, pictures):
     assert read([*NEW, None], rows)[1] == [
         "1 item of the list cannot be read and is skipped; the first: the text is empty"
     ]
+
+
+def test_a_pool_in_another_language_is_said():
+    rows = Dataset(["where is my parcel, it should be here", "the invoice is wrong again"] * 5, "text")
+    german = [f"Mein Paket ist noch nicht angekommen und ich warte seit {i} Tagen darauf" for i in range(12)]
+    _, notes = read_unlabelled(german, rows, 100, np.random.default_rng(0))
+    assert notes == ["The unlabelled items look German, the labelled rows English: little can be learned from these."]

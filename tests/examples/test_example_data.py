@@ -32,7 +32,7 @@ def written_again(script: str, folder: Path) -> Path:
 
 
 def files(folder: Path, ending: str) -> dict[str, Path]:
-    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.glob(f"*/*{ending}"))}
+    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob(f"*{ending}"))}
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -65,9 +65,16 @@ def test_the_digits_are_twenty_small_pictures():
     assert {pixels(path).shape for path in pictures.values()} == {(64, 64)}
 
 
-def test_the_digits_are_what_their_script_writes(tmp_path):
-    again = files(written_again("make_digits", tmp_path) / "digits", ".png")
-    there = files(EXAMPLES / "digits", ".png")
+def test_the_new_digits_are_forty_other_pictures():
+    new, sorted_ones = list((EXAMPLES / "digits_new").glob("*.png")), (EXAMPLES / "digits").rglob("*.png")
+    assert len(new) == 40
+    assert not {path.name for path in new} & {path.name for path in sorted_ones}
+
+
+@pytest.mark.parametrize("folder", ["digits", "digits_new"])
+def test_the_digits_are_what_their_script_writes(folder, tmp_path):
+    again = files(written_again("make_digits", tmp_path) / folder, ".png")
+    there = files(EXAMPLES / folder, ".png")
     assert list(again) == list(there)
     for name, path in again.items():
         assert np.array_equal(pixels(path), pixels(there[name]))
@@ -95,7 +102,7 @@ def test_making_words_without_a_speaker_says_what_to_install(tmp_path, monkeypat
         written_again("make_words", tmp_path)
 
 
-@pytest.mark.parametrize("folder", ["digits", "words"])
+@pytest.mark.parametrize("folder", ["digits", "digits_new", "words"])
 def test_each_folder_is_small(folder):
     assert sum(path.stat().st_size for path in (EXAMPLES / folder).rglob("*") if path.is_file()) < 1_000_000
 

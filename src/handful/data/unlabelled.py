@@ -11,6 +11,7 @@ import numpy as np
 
 from handful.data.dataset import Dataset, item_hash
 from handful.data.items import PLURAL, kind_of, make_items
+from handful.data.languages import main_language
 from handful.data.pairs import Pair
 from handful.data.pool import check_table, read_pool, skipped
 from handful.data.readers import that_exists
@@ -58,7 +59,19 @@ def read_unlabelled(
         return None, notes
     if len(items) < total:
         notes.append(f"{len(items):,} of about {total:,} unlabelled items are learned from, drawn by chance.")
+    if known.modality == "text":
+        notes += _other_language(items, known.items)
     return replace(pool, items=items, rows=tuple(range(len(items))), notes=()), notes
+
+
+def _other_language(items: Sequence[str], rows: Sequence[str]) -> list[str]:
+    """A sentence where the pool is in another language than the rows; whether it teaches anything, the arms show."""
+    theirs, ours = main_language(items), main_language(rows)
+    if theirs is None or ours is None or theirs == ours:
+        return []
+    return [
+        f"The unlabelled items look {theirs.name}, the labelled rows {ours.name}: little can be learned from these."
+    ]
 
 
 def _opened(source: Any, known: Dataset, most: int, rng: np.random.Generator) -> tuple[Dataset, int]:
