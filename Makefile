@@ -4,7 +4,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-DEMO_BACKBONES := minilm-l6 efficientnet-lite0 speech-embedding voice-encoder
 # Each library that computes is kept to what any x86-64 processor has, and to one thread: other roundings than a new one's.
 OLDEST := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OPENBLAS_CORETYPE=Nehalem \
   NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4" OMP_NUM_THREADS=1
@@ -27,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 demo: $(STAMP) ## get the default weights, tune the example texts, images and sounds, say where the reports are
-	@for name in $(DEMO_BACKBONES); do $(BIN)/handful models get $$name || exit 1; done
+	$(BIN)/handful models get
 	$(BIN)/handful tune examples/tickets.csv --out runs/tickets
 	$(BIN)/handful tune examples/digits --out runs/digits
 	$(BIN)/handful tune examples/words --out runs/words

@@ -97,7 +97,8 @@ def test_it_can_go_to_another_process(backbone, items):
         pytest.skip("trainings of language models stay in this process")
     there = pickle.loads(pickle.dumps(backbone))  # noqa: S301 - made here
     assert there.fingerprint == backbone.fingerprint
-    assert_close(there.encode(items, [1])[1], backbone.encode(items, [1])[1])
+    depth = backbone.search_depths[0]
+    assert_close(there.encode(items, [depth])[depth], backbone.encode(items, [depth])[depth])
 
 
 def test_the_depths_worth_trying_exist_last_layer_first(backbone):
