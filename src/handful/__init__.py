@@ -62,6 +62,7 @@ if TYPE_CHECKING:
 # Public name → the module it lives in, imported when the name is first used: `import handful` answers at
 # once, and torch is loaded only by those who need it (docs/decisions/0001).
 _HOMES = {
+    "AdaptedBase": "regimes.domain_adaptive",
     "Backbone": "backbones.base",
     "Bundle": "export.bundle",
     "BundleError": "errors",
@@ -89,6 +90,7 @@ _HOMES = {
     "Scores": "evaluation.scores",
     "TrainingError": "errors",
     "WeightsError": "errors",
+    "adapt": "regimes.domain_adaptive",
     "check": "monitoring.check",
     "explain": "explanation",
     "inspect": "api",

@@ -1,0 +1,179 @@
+"""Training on a pool: how weights move without labels, within a budget, from where an interrupted training stood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from handful.backbones.base import Backbone
+from handful.budget import Budget
+from handful.errors import OptionError
+from handful.progress import Say
+from handful.regimes.pool_items import FEWEST, PoolItems
+from handful.regimes.pool_views import PoolViews, pool_views
+from handful.strategies.resume import Decisions
+from handful.training.body import Body, first_moving
+from handful.training.loop import Settings, Update, train
+from handful.training.model_penalties import NearStart
+from handful.training.objectives import Objective
+from handful.training.objectives.info_nce import InfoNCE
+from handful.training.tuners import Blocks
+from handful.training.tuners.base import Delta
+from handful.training.view_pairs import ViewPairs
+
+FEWEST_UPDATES = 10
+"""Fewer updates than this change next to nothing: a budget that leaves no time for them is refused."""
+
+# Of the time of a run this share may go into the frozen blocks; items that they have not seen by then are left out.
+_LOOKING = 0.5
+# So many updates are timed before it is said how many there will be; the first one has to warm up.
+_TIMED = 2
+
+
+@dataclass(frozen=True)
+class PoolRecipe:
+    """How weights move without labels."""
+
+    objective: Objective = field(default_factory=InfoNCE)
+    """What is minimised."""
+    trainable_fraction: float = 0.5
+    """The share of the blocks, from the top, that move."""
+    views: int = 0
+    """How many changed versions of each item there are; 0: the item itself, twice."""
+    dropout: bool = True
+    """Whether the backbone's dropout is on, which makes two views of one version."""
+    updates: int = 300
+    """How many times weights move at most."""
+    rate: float = 3e-5
+    """The highest learning rate."""
+    batch: int = 32
+    """Items per update, each in two views."""
+    l2_sp: float = 0.01
+    """How strongly what moves is drawn back to where it began, so that little is forgotten."""
+    tokens: int | None = 64
+    """How many tokens of a text an update sees at most."""
+
+    def first(self, backbone: Backbone) -> int:
+        """How many blocks stay frozen."""
+        return first_moving(len(backbone.blocks), self.trainable_fraction)
+
+
+_MEDIA = PoolRecipe(InfoNCE(0.1), trainable_fraction=0.34, views=4, dropout=False)
+RECIPES: Mapping[str, PoolRecipe] = {"text": PoolRecipe(), "image": _MEDIA, "sound": _MEDIA}
+"""Modality → how its backbones learn from a pool."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training on a pool."""
+
+    delta: Delta
+    """The weights that moved."""
+    log: tuple[Update, ...]
+    """Every update."""
+    items: int
+    """How many items were learned from."""
+    notes: tuple[str, ...]
+    """What was left out, one sentence each."""
+
+
+def train_on_pool(
+    backbone: Backbone, pool: PoolItems, recipe: PoolRecipe, seed: int, budget: Budget, state: Path, progress: Say
+) -> Trained:
+    """Let the upper blocks of a backbone learn from a pool.
+
+    Args:
+        backbone: as it is; it stays so.
+        pool: N items.
+        recipe: how weights move.
+        seed: fixes batches, views and dropout.
+        budget: of the run.
+        state: a folder that holds where the training is; one that was interrupted goes on from there.
+        progress: called with stage, steps done and in all.
+
+    Raises:
+        OptionError: the budget leaves no time for updates.
+        TrainingError: the training ran away.
+    """
+    decisions = Decisions.read(state)
+    with budget.stage("extract"):
+        seen = _seen(backbone, pool, recipe, seed, budget, decisions, progress)
+    count = len(seen.at)
+    settings = Settings(updates=recipe.updates, rate=recipe.rate, seed=seed, dropout=recipe.dropout)
+    source = ViewPairs(seen.activations, recipe.batch, seed, recipe.tokens, backbone.device)
+    with budget.stage("train"):
+        settings = replace(settings, updates=_affordable(backbone, source, recipe, settings, budget, decisions))
+
+        def tick(update: Update, total: int) -> bool:
+            progress("moving weights", update.number + 1, total)
+            return budget.for_training <= 0
+
+        delta, log = _once(backbone, source, recipe, settings, state / "updates", tick)
+    notes = [f"{pool.items[i]} cannot be read: {why}." for i, why in list(seen.unreadable.items())[:1]]
+    if len(seen.unreadable) > 1:
+        notes.append(f"In all {len(seen.unreadable)} items cannot be read.")
+    if count + len(seen.unreadable) < len(pool.items):
+        notes.append(f"{count:,} of {len(pool.items):,} items are learned from: time or memory was left for no more.")
+    if len(log) < recipe.updates:
+        notes.append(f"{len(log)} of {recipe.updates} updates fitted into the budget.")
+    return Trained(delta, log, count, tuple(notes))
+
+
+def _seen(
+    backbone: Backbone, pool: PoolItems, recipe: PoolRecipe, seed: int, budget: Budget, decisions: Decisions,
+    progress: Say,
+) -> PoolViews:  # fmt: skip
+    """What the frozen blocks give; how many items there was time for is kept, so that a resumed run has the same."""
+    before = decisions.made.get("items")
+
+    def goes_on(count: int) -> bool:
+        if isinstance(before, int):
+            return count < before
+        return count < FEWEST or budget.elapsed < _LOOKING * budget.seconds
+
+    seen = pool_views(
+        backbone, pool.items, recipe.first(backbone), recipe.views, seed, goes_on, partial(progress, "looking at items")
+    )
+    decisions.keep("items", len(seen.at))
+    return seen
+
+
+def _affordable(
+    backbone: Backbone, source: ViewPairs, recipe: PoolRecipe, settings: Settings, budget: Budget, decisions: Decisions
+) -> int:
+    """How many updates there is time for; decided once, so that a resumed training ends where it would have ended."""
+    before = decisions.made.get("updates")
+    if isinstance(before, int):
+        return before
+    timed = _once(backbone, source, recipe, replace(settings, updates=_TIMED))[1]
+    each = min(update.seconds for update in timed)
+    count = min(recipe.updates, int(budget.for_training / each))
+    if count < FEWEST_UPDATES:
+        raise OptionError(
+            f"budget must leave time for at least {FEWEST_UPDATES} updates of {each:.2g} s after "
+            f"{budget.elapsed:.0f} s for everything before, got {budget.seconds:g} s. Give more, such as --budget 5min."
+        )
+    decisions.keep("updates", count)
+    return count
+
+
+def _once(
+    backbone: Backbone,
+    source: ViewPairs,
+    recipe: PoolRecipe,
+    settings: Settings,
+    checkpoint: Path | None = None,
+    tick: Callable[[Update, int], bool | None] = lambda update, total: None,
+) -> tuple[Delta, tuple[Update, ...]]:
+    """One training of a copy of the upper blocks."""
+    body, tuner = Body(backbone, recipe.first(backbone)), Blocks()
+    groups = tuner.prepare(body)
+    near = NearStart.of([weight for group in groups for weight in group.weights], recipe.l2_sp)
+    body.dropout = settings.dropout
+    with body.learning():
+        log = train(
+            body, recipe.objective, source, groups, settings, penalties=[near], checkpoint=checkpoint, progress=tick
+        )
+    return tuner.delta(body), log

@@ -1,0 +1,88 @@
+"""The views of a pool go through the frozen blocks: a few items at a time, so that no pool fills the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from handful.backbones.base import Backbone
+from handful.data.augment.choice import views
+from handful.data.augment.options import Augmentation
+from handful.errors import DataError
+from handful.seeding import generator
+from handful.training.activations import Activations, Slice
+
+MOST_BYTES = 1 << 30
+"""Activations of more bytes than this are not kept: the items that would bring them are left out."""
+
+# Decoded views of so many items lie in memory at a time.
+_CHUNK = 32
+# Activations of a chunk are kept whatever their size; what is too much is found after it.
+_NO_LIMIT = 1 << 62
+
+
+@dataclass(frozen=True)
+class PoolViews:
+    """What the frozen blocks gave for the views of N items."""
+
+    activations: Activations
+    """V versions of the N items."""
+    at: tuple[int, ...]
+    """(N,) their positions in the pool."""
+    unreadable: dict[int, str]
+    """Position → why an item cannot be read."""
+
+
+def pool_views(
+    backbone: Backbone,
+    items: Sequence[Any],
+    first: int,
+    count: int,
+    seed: int,
+    goes_on: Callable[[int], bool],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> PoolViews:
+    """Run the frozen blocks over the views of items, for as long as there is time and memory.
+
+    Args:
+        backbone: whose blocks run.
+        items: a pool in an order by chance: what is left out are the last ones.
+        first: how many blocks stay frozen.
+        count: how many changed versions of an item are made; 0: the item itself is the only version.
+        seed: fixes the changes.
+        goes_on: told how many items there are, says whether more are wanted.
+        progress: called with items done and in all.
+    """
+    slices: list[list[Slice | None]] = [[] for _ in range(max(1, count))]
+    at: list[int] = []
+    unreadable: dict[int, str] = {}
+    size = 0
+    for start in range(0, len(items), _CHUNK):
+        if start and (size >= MOST_BYTES or not goes_on(len(at))):
+            break
+        chunk: dict[int, list[Any]] = {}
+        for i in range(start, min(start + _CHUNK, len(items))):
+            try:
+                chunk[i] = _versions(items[i], backbone.modality, count, seed, i)
+            except DataError as error:
+                unreadable[i] = str(error).rstrip(".")
+        if not chunk:
+            continue
+        made = Activations.of(backbone, list(zip(*chunk.values(), strict=True)), first, _NO_LIMIT)
+        size += sum(
+            part.numel() * part.element_size() for one in made.slices if one for part in one if part is not None
+        )
+        for v, version in enumerate(slices):
+            version += made.slices[v * len(chunk) : (v + 1) * len(chunk)]
+        at += chunk
+        progress(len(at), len(items))
+    kept = Activations(
+        backbone, [range(len(at))] * len(slices), first, [part for version in slices for part in version]
+    )
+    return PoolViews(kept, tuple(at), unreadable)
+
+
+def _versions(item: Any, modality: str, count: int, seed: int, number: int) -> list[Any]:
+    """The versions of one item; they do not depend on what other items there are."""
+    return views(item, modality, Augmentation(), count, generator(seed, f"view {number}")) if count else [item]
