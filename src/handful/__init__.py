@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from handful.inspection.findings import Finding as Finding
     from handful.monitoring.check import check as check
     from handful.plan import Plan as Plan
+    from handful.regimes.domain_adaptive import AdaptedBase as AdaptedBase
+    from handful.regimes.domain_adaptive import adapt as adapt
     from handful.run import Run as Run
     from handful.strategies.frozen.heads import Centroid as Centroid
     from handful.strategies.frozen.heads import LinearSVM as LinearSVM

@@ -116,18 +116,20 @@ def items_of(pool: Dataset | str | Path, modality: str, seed: int, column: str |
         data, total = pool, len(pool)
     else:
         data, total = read_pool(pool, modality, MOST[modality], rng, column)
-    notes = []
+    unreadable, notes = [], []
     chosen: dict[str, Any] = {}
     for i in rng.permutation(len(data))[: MOST[modality]]:
         try:
             chosen.setdefault(item_hash(data.items[i]), data.items[i])
         except (DataError, OSError) as error:
-            notes.append(f"{shown(str(data.items[i]))} cannot be read ({str(error).rstrip('.')}).")
+            unreadable.append(f"{shown(str(data.items[i]))} ({str(error).rstrip('.')})")
     if len(chosen) < FEWEST:
         raise DataError(
             f"pool {data.source} must hold at least {FEWEST} different {PLURAL[modality]} to learn from, got "
             f"{len(chosen)}. Add some, or tune with the backbone as it is."
         )
+    if unreadable:
+        notes.append(f"{len(unreadable)} of {len(data):,} items cannot be opened; the first: {unreadable[0]}.")
     if total > MOST[modality]:
         notes.append(f"Of {total:,} {PLURAL[modality]} an even sample of {MOST[modality]:,} is learned from.")
     return PoolItems(list(chosen.values()), list(chosen), data.source, tuple(notes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from handful.budget import Budget
 from handful.errors import OptionError
 from handful.progress import Say
 from handful.regimes.pool_items import FEWEST, PoolItems
-from handful.regimes.pool_views import PoolViews, pool_views
+from handful.regimes.pool_views import Changes, PoolViews, pool_views
 from handful.strategies.resume import Decisions
 from handful.training.body import Body, first_moving
 from handful.training.loop import Settings, Update, train
@@ -40,11 +40,11 @@ class PoolRecipe:
     """What is minimised."""
     trainable_fraction: float = 0.5
     """The share of the blocks, from the top, that move."""
-    views: int = 0
-    """How many changed versions of each item there are; 0: the item itself, twice."""
+    changes: Changes = field(default_factory=Changes)
+    """What makes the views of an item; nothing but dropout where there is one version only."""
     dropout: bool = True
     """Whether the backbone's dropout is on, which makes two views of one version."""
-    updates: int = 300
+    updates: int = 200
     """How many times weights move at most."""
     rate: float = 3e-5
     """The highest learning rate."""
@@ -52,7 +52,7 @@ class PoolRecipe:
     """Items per update, each in two views."""
     l2_sp: float = 0.01
     """How strongly what moves is drawn back to where it began, so that little is forgotten."""
-    tokens: int | None = 64
+    tokens: int | None = 32
     """How many tokens of a text an update sees at most."""
 
     def first(self, backbone: Backbone) -> int:
@@ -60,7 +60,7 @@ class PoolRecipe:
         return first_moving(len(backbone.blocks), self.trainable_fraction)
 
 
-_MEDIA = PoolRecipe(InfoNCE(0.1), trainable_fraction=0.34, views=4, dropout=False)
+_MEDIA = PoolRecipe(InfoNCE(0.1), trainable_fraction=0.34, changes=Changes(4), dropout=False)
 RECIPES: Mapping[str, PoolRecipe] = {"text": PoolRecipe(), "image": _MEDIA, "sound": _MEDIA}
 """Modality → how its backbones learn from a pool."""
 
@@ -99,29 +99,32 @@ def train_on_pool(
     """
     decisions = Decisions.read(state)
     with budget.stage("extract"):
-        seen = _seen(backbone, pool, recipe, seed, budget, decisions, progress)
-    count = len(seen.at)
+        views = _views(backbone, pool, recipe, seed, budget, decisions, progress)
     settings = Settings(updates=recipe.updates, rate=recipe.rate, seed=seed, dropout=recipe.dropout)
-    source = ViewPairs(seen.activations, recipe.batch, seed, recipe.tokens, backbone.device)
+    source = ViewPairs(views.activations, recipe.batch, seed, recipe.tokens, backbone.device)
+
+    def tick(update: Update, total: int) -> bool:
+        progress("moving weights", update.number + 1, total)
+        return budget.for_training <= 0
+
     with budget.stage("train"):
         settings = replace(settings, updates=_affordable(backbone, source, recipe, settings, budget, decisions))
-
-        def tick(update: Update, total: int) -> bool:
-            progress("moving weights", update.number + 1, total)
-            return budget.for_training <= 0
-
         delta, log = _once(backbone, source, recipe, settings, state / "updates", tick)
-    notes = [f"{pool.items[i]} cannot be read: {why}." for i, why in list(seen.unreadable.items())[:1]]
-    if len(seen.unreadable) > 1:
-        notes.append(f"In all {len(seen.unreadable)} items cannot be read.")
-    if count + len(seen.unreadable) < len(pool.items):
-        notes.append(f"{count:,} of {len(pool.items):,} items are learned from: time or memory was left for no more.")
-    if len(log) < recipe.updates:
-        notes.append(f"{len(log)} of {recipe.updates} updates fitted into the budget.")
-    return Trained(delta, log, count, tuple(notes))
+    return Trained(delta, log, len(views.at), tuple(_left_out(views, pool, len(log), recipe)))
 
 
-def _seen(
+def _left_out(views: PoolViews, pool: PoolItems, updates: int, recipe: PoolRecipe) -> Iterator[str]:
+    """What was not learned from, and which updates were not made, one sentence each."""
+    unreadable, count = views.unreadable, len(views.at)
+    if unreadable:
+        yield f"{len(unreadable)} of {len(pool.items):,} items cannot be read; the first: {unreadable[0]}."
+    if count + len(unreadable) < len(pool.items):
+        yield f"{count:,} of {len(pool.items):,} items are learned from: time or memory was left for no more."
+    if updates < recipe.updates:
+        yield f"{updates} of {recipe.updates} updates fitted into the budget."
+
+
+def _views(
     backbone: Backbone, pool: PoolItems, recipe: PoolRecipe, seed: int, budget: Budget, decisions: Decisions,
     progress: Say,
 ) -> PoolViews:  # fmt: skip
@@ -133,11 +136,17 @@ def _seen(
             return count < before
         return count < FEWEST or budget.elapsed < _LOOKING * budget.seconds
 
-    seen = pool_views(
-        backbone, pool.items, recipe.first(backbone), recipe.views, seed, goes_on, partial(progress, "looking at items")
+    views = pool_views(
+        backbone,
+        pool.items,
+        recipe.first(backbone),
+        recipe.changes,
+        seed,
+        goes_on,
+        partial(progress, "looking at items"),
     )
-    decisions.keep("items", len(seen.at))
-    return seen
+    decisions.keep("items", len(views.at))
+    return views
 
 
 def _affordable(

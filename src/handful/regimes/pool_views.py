@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from handful.backbones.base import Backbone
@@ -23,6 +23,16 @@ _NO_LIMIT = 1 << 62
 
 
 @dataclass(frozen=True)
+class Changes:
+    """What makes several views of one item."""
+
+    count: int = 0
+    """How many changed versions of each item there are; 0: the item itself is the only one."""
+    options: Augmentation = field(default_factory=Augmentation)
+    """Which changes are on, and how strong."""
+
+
+@dataclass(frozen=True)
 class PoolViews:
     """What the frozen blocks gave for the views of N items."""
 
@@ -30,15 +40,15 @@ class PoolViews:
     """V versions of the N items."""
     at: tuple[int, ...]
     """(N,) their positions in the pool."""
-    unreadable: dict[int, str]
-    """Position → why an item cannot be read."""
+    unreadable: tuple[str, ...]
+    """What is wrong with the items that cannot be read, one sentence each without its full stop."""
 
 
 def pool_views(
     backbone: Backbone,
     items: Sequence[Any],
     first: int,
-    count: int,
+    changes: Changes,
     seed: int,
     goes_on: Callable[[int], bool],
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -49,14 +59,14 @@ def pool_views(
         backbone: whose blocks run.
         items: a pool in an order by chance: what is left out are the last ones.
         first: how many blocks stay frozen.
-        count: how many changed versions of an item are made; 0: the item itself is the only version.
+        changes: what makes views of an item.
         seed: fixes the changes.
         goes_on: told how many items there are, says whether more are wanted.
         progress: called with items done and in all.
     """
-    slices: list[list[Slice | None]] = [[] for _ in range(max(1, count))]
+    slices: list[list[Slice | None]] = [[] for _ in range(max(1, changes.count))]
     at: list[int] = []
-    unreadable: dict[int, str] = {}
+    unreadable: list[str] = []
     size = 0
     for start in range(0, len(items), _CHUNK):
         if start and (size >= MOST_BYTES or not goes_on(len(at))):
@@ -64,9 +74,9 @@ def pool_views(
         chunk: dict[int, list[Any]] = {}
         for i in range(start, min(start + _CHUNK, len(items))):
             try:
-                chunk[i] = _versions(items[i], backbone.modality, count, seed, i)
+                chunk[i] = _versions(items[i], backbone.modality, changes, seed, i)
             except DataError as error:
-                unreadable[i] = str(error).rstrip(".")
+                unreadable.append(str(error).rstrip("."))
         if not chunk:
             continue
         made = Activations.of(backbone, list(zip(*chunk.values(), strict=True)), first, _NO_LIMIT)
@@ -80,9 +90,11 @@ def pool_views(
     kept = Activations(
         backbone, [range(len(at))] * len(slices), first, [part for version in slices for part in version]
     )
-    return PoolViews(kept, tuple(at), unreadable)
+    return PoolViews(kept, tuple(at), tuple(unreadable))
 
 
-def _versions(item: Any, modality: str, count: int, seed: int, number: int) -> list[Any]:
+def _versions(item: Any, modality: str, changes: Changes, seed: int, number: int) -> list[Any]:
     """The versions of one item; they do not depend on what other items there are."""
-    return views(item, modality, Augmentation(), count, generator(seed, f"view {number}")) if count else [item]
+    if not changes.count:
+        return [item]
+    return views(item, modality, changes.options, changes.count, generator(seed, f"view {number}"))
