@@ -62,7 +62,7 @@ def test_a_base_of_real_weights_travels_with_its_model(handful, tmp_path, monkey
     (tmp_path / "pool.txt").write_text("\n".join(f"{word} number {i}" for i in range(50) for word in WORDS), "utf-8")
     done = handful("adapt", "pool.txt", "--out", "bases/mine", "--budget", "40s")
     assert done.code == 0, done.err
-    assert done.out.startswith("bases/mine is minilm-l6 with the upper 3 of 6 blocks moved by ")
+    assert done.out.startswith("bases/mine is minilm-l6 with the upper 2 of 6 blocks moved by ")
     data = api.load(
         [f"{word} {i}" for i in range(7) for word in WORDS], labels=["refund", "refund", "lost", "lost"] * 7
     )

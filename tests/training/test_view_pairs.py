@@ -56,8 +56,3 @@ def test_items_have_their_turn_before_one_comes_again():
     source = ViewPairs(Activations.of(ToyText(), [TEXTS], 1), 5)
     rows = [state.x for update in range(4) for batch in source(update, 1) for state in batch.state]
     assert len({tuple(x.flatten(1)[i].tolist()) for x in rows for i in range(len(x))}) == len(TEXTS)
-
-
-def test_texts_are_cut_to_so_many_tokens():
-    (batch,) = ViewPairs(Activations.of(ToyText(), [TEXTS], 1), 20, tokens=2)(0, 1)
-    assert {state.x.shape[1] for state in batch.state} <= {1, 2}

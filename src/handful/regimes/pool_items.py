@@ -24,7 +24,7 @@ from handful.seeding import generator
 FEWEST = 100
 """Fewer different items than this would soon be learned by heart, every update showing a third of them."""
 
-MOST = {"text": 5_000, "image": 1_000, "sound": 1_000}
+MOST = {"text": 2_000, "image": 1_000, "sound": 1_000}
 """At most so many items are learned from, of a longer pool an even sample."""
 
 # The first files of a folder say what it holds.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from handful.backbones.base import Backbone
 from handful.budget import Budget
+from handful.data.augment.options import Augmentation, TextChanges
 from handful.errors import OptionError
 from handful.progress import Say
 from handful.regimes.pool_items import FEWEST, PoolItems
@@ -38,15 +39,15 @@ class PoolRecipe:
 
     objective: Objective = field(default_factory=InfoNCE)
     """What is minimised."""
-    trainable_fraction: float = 0.5
-    """The share of the blocks, from the top, that move."""
     changes: Changes = field(default_factory=Changes)
     """What makes the views of an item; nothing but dropout where there is one version only."""
+    trainable_fraction: float = 0.33
+    """The share of the blocks, from the top, that move."""
     dropout: bool = True
     """Whether the backbone's dropout is on, which makes two views of one version."""
-    updates: int = 200
+    updates: int = 100
     """How many times weights move at most."""
-    rate: float = 3e-5
+    rate: float = 1e-4
     """The highest learning rate."""
     batch: int = 32
     """Items per update, each in two views."""
@@ -60,8 +61,12 @@ class PoolRecipe:
         return first_moving(len(backbone.blocks), self.trainable_fraction)
 
 
-_MEDIA = PoolRecipe(InfoNCE(0.1), trainable_fraction=0.34, changes=Changes(4), dropout=False)
-RECIPES: Mapping[str, PoolRecipe] = {"text": PoolRecipe(), "image": _MEDIA, "sound": _MEDIA}
+# Words are left out: under dropout alone a sentence encoder finds the other view from the start (loss 0.001, measured).
+_WORDS = Augmentation(text=TextChanges(synonyms=0.2, swaps=0.0, drops=0.4))
+_MEDIA = PoolRecipe(InfoNCE(0.1), Changes(4), dropout=False, tokens=None)
+RECIPES: Mapping[str, PoolRecipe] = {
+    "text": PoolRecipe(InfoNCE(0.05), Changes(4, _WORDS)), "image": _MEDIA, "sound": _MEDIA,
+}  # fmt: skip
 """Modality → how its backbones learn from a pool."""
 
 
@@ -101,7 +106,7 @@ def train_on_pool(
     with budget.stage("extract"):
         views = _views(backbone, pool, recipe, seed, budget, decisions, progress)
     settings = Settings(updates=recipe.updates, rate=recipe.rate, seed=seed, dropout=recipe.dropout)
-    source = ViewPairs(views.activations, recipe.batch, seed, recipe.tokens, backbone.device)
+    source = ViewPairs(views.activations, recipe.batch, seed, backbone.device)
 
     def tick(update: Update, total: int) -> bool:
         progress("moving weights", update.number + 1, total)
@@ -137,14 +142,9 @@ def _views(
         return count < FEWEST or budget.elapsed < _LOOKING * budget.seconds
 
     views = pool_views(
-        backbone,
-        pool.items,
-        recipe.first(backbone),
-        recipe.changes,
-        seed,
-        goes_on,
-        partial(progress, "looking at items"),
-    )
+        backbone, pool.items, recipe.first(backbone), recipe.changes, seed, goes_on,
+        partial(progress, "looking at items"), recipe.tokens,
+    )  # fmt: skip
     decisions.keep("items", len(views.at))
     return views
 

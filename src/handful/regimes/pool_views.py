@@ -52,6 +52,7 @@ def pool_views(
     seed: int,
     goes_on: Callable[[int], bool],
     progress: Callable[[int, int], None] = lambda done, total: None,
+    tokens: int | None = None,
 ) -> PoolViews:
     """Run the frozen blocks over the views of items, for as long as there is time and memory.
 
@@ -63,6 +64,7 @@ def pool_views(
         seed: fixes the changes.
         goes_on: told how many items there are, says whether more are wanted.
         progress: called with items done and in all.
+        tokens: how many tokens of a text are kept at most; all by default.
     """
     slices: list[list[Slice | None]] = [[] for _ in range(max(1, changes.count))]
     at: list[int] = []
@@ -79,18 +81,24 @@ def pool_views(
                 unreadable.append(str(error).rstrip("."))
         if not chunk:
             continue
-        made = Activations.of(backbone, list(zip(*chunk.values(), strict=True)), first, _NO_LIMIT)
-        size += sum(
-            part.numel() * part.element_size() for one in made.slices if one for part in one if part is not None
-        )
+        made = Activations.of(backbone, list(zip(*chunk.values(), strict=True)), first, _NO_LIMIT).slices
+        if backbone.modality == "text" and tokens is not None:
+            made = [None if one is None else _shortened(one, tokens) for one in made]
+        parts = [part for one in made if one is not None for part in one if part is not None]
+        size += sum(part.numel() * part.element_size() for part in parts)
         for v, version in enumerate(slices):
-            version += made.slices[v * len(chunk) : (v + 1) * len(chunk)]
+            version += made[v * len(chunk) : (v + 1) * len(chunk)]
         at += chunk
         progress(len(at), len(items))
-    kept = Activations(
-        backbone, [range(len(at))] * len(slices), first, [part for version in slices for part in version]
-    )
-    return PoolViews(kept, tuple(at), tuple(unreadable))
+    flat = [part for version in slices for part in version]
+    activations = Activations(backbone, [range(len(at))] * len(slices), first, flat)
+    return PoolViews(activations, tuple(at), tuple(unreadable))
+
+
+def _shortened(one: Slice, tokens: int) -> Slice:
+    """The first tokens of a text; copied, so that the memory of the others is given back."""
+    x, mask = one
+    return x[:tokens].clone(), None if mask is None else mask[:tokens].clone()
 
 
 def _versions(item: Any, modality: str, changes: Changes, seed: int, number: int) -> list[Any]:

@@ -25,8 +25,6 @@ class ViewPairs:
     """Items per update."""
     seed: int = 0
     """Fixes the draws."""
-    tokens: int | None = None
-    """How many tokens of a text are seen at most; all by default."""
     device: torch.device = torch.device("cpu")
     """Where the model is."""
 
@@ -40,11 +38,9 @@ class ViewPairs:
         ]
 
     def _batch(self, rows: NDArray[np.int64], versions: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Batch:
-        groups = self.activations.alike(rows.tolist(), self.tokens)
+        groups = self.activations.alike(rows.tolist())
         states = [
-            self.activations.state(rows[group].tolist(), own[group].tolist(), self.tokens)
-            for own in versions
-            for group in groups
+            self.activations.state(rows[group].tolist(), own[group].tolist()) for own in versions for group in groups
         ]
         return Batch(states, torch.zeros(len(rows), 0, device=self.device))
 
