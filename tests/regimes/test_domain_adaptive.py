@@ -165,6 +165,7 @@ def test_a_budget_without_time_for_updates_is_refused(pool, out, clock):
         refused(OptionError, pool, out=out, budget=1_000_000),
     )
     assert not out.exists()
+    assert not list(out.parent.glob(".*"))  # nothing was learned that could be gone on with
 
 
 def test_only_as_many_updates_as_the_budget_has_time_for(pool, out, clock):
@@ -266,6 +267,22 @@ def test_a_backbone_that_cannot_be_cut(pool, out, monkeypatch):
     assert refused(OptionError, pool, out=out) == expected.format("toy-text")
 
 
+def test_pairs_of_texts(table, out):
+    source = table([(f"one {i}", f"two {i}") for i in range(120)], header=("first", "second"))
+    assert refused(DataError, source, out=out, input="first,second") == (
+        f"pool {source} must hold one text per item, got pairs of texts. Name one column."
+    )
+
+
+def test_the_default_backbone_has_weights_and_reads_the_items():
+    assert pool_items.default_backbone("text", ["The courier did not bring the parcel, where is it now?"] * 9) == (
+        "minilm-l6"
+    )
+    german = [f"Der Bote hat das Paket Nummer {i} nicht gebracht, wo ist es jetzt?" for i in range(9)]
+    assert pool_items.default_backbone("text", german) == "multilingual-e5-small"
+    assert pool_items.default_backbone("image", []) == "efficientnet-lite0"
+
+
 def test_a_backbone_of_language(pool, out):
     assert refused(OptionError, pool, out=out, backbone="smollm2-135m") == (
         "backbone 'smollm2-135m' must read texts, images or sounds to be adapted, got one for language. Choose "
@@ -303,19 +320,14 @@ def test_a_model_on_a_base_is_saved_and_loads_again(modality, table, pictures, c
     source = {
         "text": lambda: table(sentences(counts)), "image": lambda: pictures(counts), "sound": lambda: clips(counts),
     }[modality]()  # fmt: skip
-    original = f"toy-{modality}"
-    adapt(source, out=out, backbone=original, input="text" if modality == "text" else None)
+    adapt(source, out=out, backbone=f"toy-{modality}", input="text" if modality == "text" else None)
     data = api.load(source)
     data = data.take([i for i in range(len(data)) if i % 6 == 0])
-    run = api.tune(data, backbone=f"{original},{out}", budget=0)
+    run = api.tune(data, backbone=str(out), budget=0)
     run.model.save(tmp_path / "model")
     copy = Bundle.load(tmp_path / "model")
-    np.testing.assert_array_equal(copy.outputs(data.items), run.model.outputs(data.items))
-    alone = api.tune(data, backbone=str(out), budget=0)
-    alone.model.save(tmp_path / "alone")
-    copy = Bundle.load(tmp_path / "alone")
     assert copy.view.backbones == (str(out),)
-    np.testing.assert_array_equal(copy.outputs(data.items), alone.model.outputs(data.items))
+    np.testing.assert_array_equal(copy.outputs(data.items), run.model.outputs(data.items))
 
 
 def test_weights_move_further_on_a_base(table, pool, out, tmp_path):

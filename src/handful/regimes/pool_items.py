@@ -116,6 +116,8 @@ def items_of(pool: Dataset | str | Path, modality: str, seed: int, column: str |
         data, total = pool, len(pool)
     else:
         data, total = read_pool(pool, modality, MOST[modality], rng, column)
+    if data.pairs:
+        raise DataError(f"pool {data.source} must hold one text per item, got pairs of texts. Name one column.")
     unreadable, notes = [], []
     chosen: dict[str, Any] = {}
     for i in rng.permutation(len(data))[: MOST[modality]]:

@@ -114,6 +114,8 @@ def train_on_pool(
 
     with budget.stage("train"):
         settings = replace(settings, updates=_affordable(backbone, source, recipe, settings, budget, decisions))
+        decisions.keep("items", len(views.at))
+        decisions.keep("updates", settings.updates)
         delta, log = _once(backbone, source, recipe, settings, state / "updates", tick)
     return Trained(delta, log, len(views.at), tuple(_left_out(views, pool, len(log), recipe)))
 
@@ -141,12 +143,10 @@ def _views(
             return count < before
         return count < FEWEST or budget.elapsed < _LOOKING * budget.seconds
 
-    views = pool_views(
+    return pool_views(
         backbone, pool.items, recipe.first(backbone), recipe.changes, seed, goes_on,
         partial(progress, "looking at items"), recipe.tokens,
     )  # fmt: skip
-    decisions.keep("items", len(views.at))
-    return views
 
 
 def _affordable(
@@ -164,7 +164,6 @@ def _affordable(
             f"budget must leave time for at least {FEWEST_UPDATES} updates of {each:.2g} s after "
             f"{budget.elapsed:.0f} s for everything before, got {budget.seconds:g} s. Give more, such as --budget 5min."
         )
-    decisions.keep("updates", count)
     return count
 
 
