@@ -21,7 +21,7 @@ from handful.regimes.domain_adaptive import AdaptedBase, adapt
 from ledger import Ledger, Row, cells, mean, options, spread
 from pools import Pool, Set, answered, by_name, draws, fitted, load_backbones, rows_of
 
-SETS = "cuad_clauses,banking77,esc10"
+SETS = "agnews,trec6,banking77,cuad_clauses,esc10"
 FIELDS = ("set", "draw", "what", "accuracy", "view", "pool", "updates", "seconds", "kept")
 POOL, LEFT = 1000, 2000
 ORIGINALS = {"text": "minilm-l6", "image": "efficientnet-lite0", "sound": "spectrogram-lite0"}
