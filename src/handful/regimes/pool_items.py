@@ -113,12 +113,13 @@ def items_of(pool: Dataset | str | Path, modality: str, seed: int, column: str |
     """
     rng = generator(seed, "pool")
     if isinstance(pool, Dataset):
-        data, total = pool, len(pool)
+        data, total, notes = pool, len(pool), []
     else:
         data, total = read_pool(pool, modality, MOST[modality], rng, column)
+        notes = list(data.notes)
     if data.pairs:
         raise DataError(f"pool {data.source} must hold one text per item, got pairs of texts. Name one column.")
-    unreadable, notes = [], []
+    unreadable: list[str] = []
     chosen: dict[str, Any] = {}
     for i in rng.permutation(len(data))[: MOST[modality]]:
         try:
