@@ -90,6 +90,13 @@ def by_name(names: str) -> tuple[Set, ...]:
 
 def open_pool(task: Set, folder: Path = DATA, backbone: str = "auto", most: int = POOL) -> Pool:
     """Read a set, keep at most so many rows (seeded, every class), and look at each once."""
+    data = _some(rows_of(task, folder), most)
+    data, sight = extract_all(data, load_backbones(backbone, task.modality, data.items))
+    return Pool(task, data, sight)
+
+
+def rows_of(task: Set, folder: Path = DATA) -> Dataset:
+    """All rows of a set, with what they are to be told apart by."""
     file = folder / task.file
     if task.modality == "text":
         data = replace(api.load(file, label="label", split="", task="classification"), split=None)
@@ -104,10 +111,7 @@ def open_pool(task: Set, folder: Path = DATA, backbone: str = "auto", most: int 
         data = replace(data, split=None, groups=speakers if task.group else None)
         if task.label:
             data = replace(data, labels=speakers)
-    data = data.take([i for i, c in enumerate(data.labels or ()) if not any(part in c for part in task.without)])
-    data = _some(data, most)
-    data, sight = extract_all(data, load_backbones(backbone, task.modality, data.items))
-    return Pool(task, data, sight)
+    return data.take([i for i, c in enumerate(data.labels or ()) if not any(part in c for part in task.without)])
 
 
 def load_backbones(wanted: str, modality: str, items: Sequence[Any] = ()) -> dict[str, Backbone]:

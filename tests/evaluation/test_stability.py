@@ -65,7 +65,7 @@ def test_neighbours_that_stay_are_kept_and_others_are_lost():
     )
     assert not same.lost
     assert other.lost
-    assert "most of what it knew has changed: use it for nothing but these classes." in other.sentence
+    assert "most of what it knew has changed: use it for nothing but what it learned from." in other.sentence
     assert worth_telling([], other) == [other.sentence]
     assert worth_telling([], same) == []
     assert "part of what it knew has changed" in Kept("items", 60, Estimate(0.7, 0.6, 0.8)).sentence

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from handful.backbones.adapted_record import Record
 from handful.data.dataset import Dataset
 from handful.features.feature_set import FeatureSet
 from handful.inspection.audit import audit
@@ -94,3 +95,10 @@ def test_the_profile_says_that_languages_are_mixed():
     assert "languages, mixed: English 10, German 10, unknown 1" in lines
     lines = summary(Dataset(GERMAN, "text"), audit(Dataset(GERMAN, "text"), None))
     assert "languages: German 10" in lines
+
+
+def test_an_adapted_base_reads_what_its_original_reads(tmp_path):
+    file = tmp_path / "adapted.json"
+    known = Record("text", "minilm-l6", "f" * 16, "blocks", 4, "InfoNCE()", 5, 100, 0, "0" * 64)
+    file.write_text(known.text(), "utf-8")
+    assert told([*ENGLISH, *GERMAN * 3], str(tmp_path)) == told([*ENGLISH, *GERMAN * 3], "minilm-l6")

@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from handful.backbones.adapted_record import is_base
 from handful.backbones.entries import ENTRIES, known
 from handful.backbones.weights import weights_folder
 from handful.errors import OptionError, suggestion
@@ -91,6 +92,8 @@ def is_hub_id(name: str) -> bool:
 def located(name: str) -> str:
     """The name of a backbone, a folder by its whole path, so that the model finds it again from any other folder."""
     folder = Path(name).expanduser()
+    if known(name) is None and is_base(folder):
+        return str(folder.resolve())
     return str(folder.resolve()) if "/" in name and folder.is_dir() else name
 
 
@@ -101,7 +104,8 @@ def load(name: str, modality: str, *, place: Path | None = None, progress: Progr
 
     Args:
         name: a catalogue name, ``toy-text``, ``toy-image``, ``toy-sound`` or ``toy-language``, a folder written by
-            transformers or sentence-transformers, or a hub id ``owner/model`` (all but sound).
+            ``handful adapt``, or (all but sound) one written by transformers or sentence-transformers, or a hub id
+            ``owner/model``.
         modality: what the items are: text, image, sound or language.
         place: a copy of the files to use in place of the ones of this machine, as a bundle carries it.
         progress: told how many bytes of missing weights have arrived and how many there are.
@@ -127,6 +131,11 @@ def load(name: str, modality: str, *, place: Path | None = None, progress: Progr
         if place is None and not entry.weightless:
             folder = weights_folder(entry.weights, progress=progress)
         return cast("Backbone", module.load(name, folder))
+    base = Path(name).expanduser() if place is None else place
+    if is_base(base):
+        from handful.backbones.adapted import load as load_adapted  # imports torch, which names alone do without
+
+        return load_adapted(base, name, modality, load)
     if modality in _FOLDERS and (place or Path(name).expanduser().is_dir() or is_hub_id(name)):
         module = importlib.import_module(f"handful.backbones.{_FOLDERS[modality]}")
         return cast("Backbone", module.load_pretrained(name if place is None else str(place)))

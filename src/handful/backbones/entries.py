@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from handful.backbones.adapted_record import original_of
 from handful.errors import OptionError, suggestion
 
 
@@ -314,8 +315,11 @@ def known(name: str) -> Entry | None:
 
 
 def price_of(names: Iterable[str]) -> float:
-    """What a look with some backbones takes, each counting as its entry says; those without one count as 1."""
-    entries = map(known, names)
+    """What a look with some backbones takes, each counting as its entry says; those without one count as 1.
+
+    An adapted base counts as its original does.
+    """
+    entries = map(known, map(original_of, names))
     return sum(entry.price if entry else 1.0 for entry in entries)
 
 

@@ -16,6 +16,7 @@ import cyclopts
 from cyclopts import App, Parameter
 
 from handful.atomic import check_replaceable
+from handful.cli.adapting import adapt
 from handful.cli.ending import drop_output, heed_signals, leave_interrupted, memory_ran_out, ready_streams
 from handful.cli.language import chat, serve
 from handful.cli.names import with_names
@@ -43,6 +44,7 @@ app = App(
     suppress_keyboard_interrupt=False,  # main() says what an interruption leaves
 )
 app.command(models)
+app.command(adapt)
 app.command(chat)
 app.command(serve)
 app.command(explain)

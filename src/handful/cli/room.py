@@ -8,7 +8,7 @@ import os
 from handful.errors import MachineError
 
 # The commands that load them.
-_LOADING = ("tune", "inspect", "predict", "explain", "check", "export", "chat", "serve")
+_LOADING = ("tune", "inspect", "predict", "explain", "check", "export", "chat", "serve", "adapt")
 
 # Bytes of address space: 1.35 GB were taken at most by a run of a toy backbone with two threads (measured), and more
 # threads take more, since each has buffers and a stack in every library.

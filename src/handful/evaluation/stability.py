@@ -153,7 +153,7 @@ class Kept:
         extent = (
             "what it knew is mostly kept"
             if overlap.low > _MOSTLY
-            else "most of what it knew has changed: use it for nothing but these classes"
+            else "most of what it knew has changed: use it for nothing but what it learned from"
             if overlap.high < _HALF
             else "part of what it knew has changed"
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from handful.backbones import catalog, entries, manifest
+from handful.backbones.adapted_record import ORIGINAL, PARTS, is_base, original_of
 from handful.backbones.digests import TENSORS, content_digest
 from handful.backbones.weights import memory
 from handful.errors import BundleError, OptionError
@@ -36,11 +37,10 @@ def carry(names: list[str], modality: str, folder: Path) -> dict[str, dict[str, 
     """
     found = {}
     for number, name in enumerate(name for name in names if not catalog.is_weightless(name)):
-        source, target = catalog.files_of(name, modality), folder / FOLDER / str(number)
-        parts = _parts(name, source)
-        for part in parts:
+        target, parts = folder / FOLDER / str(number), _sources(name, modality)
+        for part, source in parts.items():
             (target / part).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / part, target / part)
+            shutil.copyfile(source, target / part)
         found[name] = {f"{FOLDER}/{number}/{part}": content_digest(target / part) for part in parts}
     return found
 
@@ -79,6 +79,17 @@ def place_of(folder: Path, name: str, carried: Mapping[str, str]) -> Path:
             f"{place} must hold the weights that the catalogue knows as {name!r}, but {problem}. Export again."
         )
     return place
+
+
+def _sources(name: str, modality: str) -> dict[str, Path]:
+    """File in the folder of a carried backbone → what it is copied from; of an adapted base the original's as well."""
+    place = catalog.files_of(name, modality)
+    if not is_base(place):
+        return {part: place / part for part in _parts(name, place)}
+    original = original_of(str(place))
+    below = catalog.files_of(original, modality)
+    copies = {f"{ORIGINAL}/{part}": below / part for part in _parts(original, below)}
+    return {part: place / part for part in PARTS} | copies
 
 
 def _parts(name: str, source: Path) -> list[str]:

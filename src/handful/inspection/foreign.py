@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from handful.backbones.adapted_record import original_of
 from handful.backbones.entries import ENTRIES, Entry, known
 from handful.data.dataset import Dataset
 from handful.data.languages import Language, counts_of_languages, is_material, language_of_each
@@ -26,7 +27,7 @@ def foreign(dataset: Dataset, backbones: Sequence[str]) -> Iterator[Finding]:
         dataset: N rows.
         backbones: the names of those that look at them.
     """
-    entries = [known(name) for name in backbones]
+    entries = [known(original_of(name)) for name in backbones]
     read = [entry.languages for entry in entries if entry is not None and entry.languages]
     if dataset.modality != "text" or not read or len(read) < len(entries):
         return
