@@ -72,6 +72,9 @@ DEVELOPMENT = (
 )
 """Sets on which constants are found, so that no set of a table above has been looked at."""
 
+FURTHER = (Set("masakhanews_yor", "masakhanews_yor.csv", "text", (8,)),)
+"""Sets on which nothing was found, and that no table of all sets has."""
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -85,7 +88,7 @@ class Pool:
 def by_name(names: str) -> tuple[Set, ...]:
     """The sets of a comma-separated list, or all."""
     wanted = [name for name in names.split(",") if name]
-    return tuple(s for s in (*SETS, *DEVELOPMENT) if s.name in wanted or (not wanted and s in SETS))
+    return tuple(s for s in (*SETS, *DEVELOPMENT, *FURTHER) if s.name in wanted or (not wanted and s in SETS))
 
 
 def open_pool(task: Set, folder: Path = DATA, backbone: str = "auto", most: int = POOL) -> Pool:
