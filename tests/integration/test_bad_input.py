@@ -599,7 +599,7 @@ def test_weights_cut_off_or_with_a_wrong_hash(refused, table, shelf, own_cache, 
 def test_a_backbone_that_is_not_there(refused, table):
     assert refused(table(), "--backbone", "minilm") == (
         "backbone for text must be one of minilm-l6, bge-small-en, "
-        "multilingual-e5-small, toy-text, a local folder or a Hugging Face id such as owner/"
+        "multilingual-e5-small, char-ngrams, toy-text, a local folder or a Hugging Face id such as owner/"
         "model, got 'minilm'. Did you mean 'minilm-l6'?"
     )
 
