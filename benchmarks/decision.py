@@ -2,7 +2,7 @@
 
     python benchmarks/decision.py --draws 60 --out benchmarks/results/decision.csv
     python benchmarks/decision.py --table --out benchmarks/results/decision.csv --fit
-    python benchmarks/decision.py --backbone bge-small-en --draws 14 --out benchmarks/results/decision_bge.csv --fit
+    python benchmarks/decision.py --backbone bge-small-en --draws 6 --out benchmarks/results/decision_bge.csv --fit
     python benchmarks/decision.py --sets banking77,cuad_clauses,masakhanews_swa --draws 6 --decide
         --out benchmarks/results/decision_confirmed.csv
     python benchmarks/decision.py --kind shuffled --draws 5 --decide --out benchmarks/results/decision_harm.csv
