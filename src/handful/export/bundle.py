@@ -107,6 +107,10 @@ class Bundle:
     """What is kept of the training rows; None in a bundle that was made by hand."""
     language: str | None = None
     """Code of the language of at least half of the training texts; None where that is not clear, or not known."""
+    targets: tuple[str, ...] = ()
+    """The columns of 0 and 1 that held what was wanted in training, where these were several."""
+    group: str | None = None
+    """The column that said what belongs together in training; None where none did."""
 
     @property
     def backbones(self) -> tuple[tuple[str, int], ...]:
@@ -333,6 +337,8 @@ class Bundle:
             "labels": list(self.labels),
             "input": self.input,
             "target": self.target,
+            "targets": list(self.targets),
+            "group": self.group,
             "pairs": self.pairs,
             "language": self.language,
             "backbones": [self._part(name, depth) for name, depth in self.view.parts],
@@ -376,6 +382,7 @@ class Bundle:
             tuple(tensors[f"{SPECIMEN}{i}"] for i in range(len(view.parts)) if f"{SPECIMEN}{i}" in tensors),
             items=items_of(place, record), moved=moved_part(place, record), carried=record["carried"], place=place,
             reference=reference_of(place, record, task), language=record["language"],
+            targets=tuple(record["targets"] or ()), group=record["group"],
         )  # fmt: skip
         with np.errstate(over="ignore", invalid="ignore"):  # what is out of range is not what was written
             same = np.allclose(bundle.outputs_of(bundle.witness), tensors["witness_proba"], atol=_CLOSE)

@@ -71,6 +71,8 @@ def _packed(
         intercept=model.intercept,
         input=data.input,
         target=data.target,
+        targets=data.targets,
+        group=data.group,
         pairs=data.pairs,
         witness=matrix[:WITNESSES],
         loaded=used,

@@ -39,8 +39,8 @@ def check(
 ) -> Checkup:
     """Compare new rows with the rows a run was made from, and labelled ones with the score that it promised.
 
-    A table is labelled where ``label`` names a column or a column is called like one; a folder, where one of its
-    sub-folders is called like a class.
+    A table is labelled where ``label`` names a column, or one is called as in training or like a label; a folder,
+    where one of its sub-folders is called like a class.
 
     Args:
         run: a Run, or the folder of one; of a model folder alone no promise is known.
@@ -52,7 +52,8 @@ def check(
         tell: called with what was guessed about the source, and how much of it was looked at.
 
     Returns:
-        The checkup; its ``verdict`` is ``as promised``, ``unsure``, ``drifted`` or ``retrain``.
+        The checkup; its ``verdict`` is ``as promised``, ``unsure``, ``drifted``, ``retrain``, or, of
+        what cannot be held against a promise, ``not measured`` or ``no promise``.
 
     Raises:
         DataError: the source cannot be read, is of another modality, or all its rows are the same.

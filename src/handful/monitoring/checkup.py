@@ -61,13 +61,18 @@ class Checkup:
 
     @property
     def verdict(self) -> str:
-        """``retrain``, ``unsure``, ``drifted`` or ``as promised``."""
+        """``retrain``, ``unsure``, ``as promised``, ``drifted``, ``not measured`` or ``no promise``.
+
+        Only what was measured, and had been promised, is called as promised.
+        """
         if self.unknown or self.fallen > 0:
             return "retrain"
         if self.promised is not None and self.measured is not None:
             within = self._rising(self.measured).value >= self._rising(self.promised).low
             return "as promised" if within else "unsure"
-        return "drifted" if self.drift is not None and self.drift.beyond_chance else "as promised"
+        if self.drift is not None and self.drift.beyond_chance:
+            return "drifted"
+        return "not measured" if self.measured is None else "no promise"
 
     @property
     def needs_attention(self) -> bool:
@@ -78,6 +83,8 @@ class Checkup:
     def sentence(self) -> str:
         """The verdict in one to three sentences."""
         said = [f"{self._promise()}: {_ADVICE[self.verdict]}." if self.measured is not None else self._drifted()]
+        if self.verdict == "not measured":
+            said.append(f"No label says how many answers are right: {_UNMEASURED}.")
         if self.unknown:
             count = sum(self.unknown.values())
             said.append(
@@ -115,7 +122,7 @@ class Checkup:
                 f"The new rows differ from the training rows ({p}{strange}): drifted. Label some of those that differ "
                 "most and check again with their labels."
             )
-        return f"The new rows look like the training rows ({p}, below {ALARM} would be drift{strange}): as promised."
+        return f"The new rows look like the training rows ({p}, below {ALARM} would be drift{strange})."
 
     def as_dict(self) -> dict[str, Any]:
         """What ``handful check --json`` prints."""
@@ -141,4 +148,7 @@ _ADVICE = {
     "retrain": "retrain",
     "unsure": "worse, but too few rows to be sure; label more and check again",
     "as promised": "as promised",
+    "drifted": "what the run promised is not known, and the rows differ from the training rows: drifted",
+    "no promise": "what the run promised is not known, so that nothing says whether it is kept",
 }
+_UNMEASURED = "whether the promise is kept was not measured. Name the column of labels with --label, or label some rows"
