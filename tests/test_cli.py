@@ -327,6 +327,21 @@ def test_without_out_a_run_goes_to_runs(handful, table, tmp_path):
     assert names(tmp_path / "runs/insects") == RUN
 
 
+def test_predict_says_how_many_rows_were_refused_and_that_most_are_strange(handful, run, tmp_path):
+    (tmp_path / "new.txt").write_text("".join(f"quarterly {i} invoice overdue payment\n" for i in range(40)))
+    ended = handful("predict", run, "new.txt", "--reject", "5%", "--out", "answers.csv")
+    assert ended.out == "0 of 40 rows answered, 40 refused as too unlike the training rows: answers.csv\n"
+    assert ended.err.count("\n") == 1
+    printed = handful("predict", run, "new.txt", "--reject", "5%")
+    assert printed.err.endswith("0 of 40 rows answered, 40 refused as too unlike the training rows.\n")
+    unasked = handful("predict", run, "new.txt", "--out", "answers.csv")
+    assert unasked.out == "40 of 40 rows answered: answers.csv\n"
+    assert unasked.err == (
+        "40 of 40 rows look stranger than 95% of the training rows: the model has learned from nothing like them, and "
+        "what it answers to them is a guess; --reject 5% refuses such rows.\n"
+    )
+
+
 def test_a_tilde_that_the_shell_left_alone_is_the_home_folder(handful, run, tmp_path, monkeypatch):
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

@@ -226,7 +226,7 @@ def predict(
 
     from handful.export.bundle import Bundle
     from handful.export.record import is_language
-    from handful.prediction import Doubts, answers, put_together, share_of, write_answers, write_texts
+    from handful.prediction import Doubts, Written, answers, put_together, share_of, write_answers, write_texts
 
     doubts = Doubts(
         None if reject is None else share_of(reject, "--reject"),
@@ -250,7 +250,7 @@ def predict(
             bars("answering", done, 0)
 
         if speaks:
-            rows, missed = write_texts(run, source, file, input, tick, lambda line: _say([line]))
+            written = Written(*write_texts(run, source, file, input, tick, lambda line: _say([line])))
         else:
             model = Bundle.load(run)
             if probabilities and not model.labels:
@@ -261,9 +261,12 @@ def predict(
                 model, asked = put_together(model, source, input, tick)
                 _say([f"answered together: {asked} inputs say how frequent the classes are"])
             found = answers(model, source, input, tick, doubts)
-            rows, missed = write_answers(found, model.columns[0], file, probabilities, lambda line: _say([line]))
+            written = write_answers(found, model.columns[0], file, probabilities, lambda line: _say([line]))
+    _say([written.warning] if written.warning else [])
     if file:
-        put(f"{rows - missed} of {rows} rows answered: {file}")
+        put(f"{written.sentence}: {file}")
+    elif written.refused:
+        _say([f"{written.sentence}."])
 
 
 @app.command

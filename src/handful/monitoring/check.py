@@ -13,10 +13,11 @@ from handful.data.languages import Language, main_language
 from handful.data.targets import counts_of
 from handful.errors import BundleError, DataError
 from handful.evaluation.intervals import interval
+from handful.evaluation.novelty import USUAL
 from handful.evaluation.scores import Scores
 from handful.export.bundle import Bundle, Judged
 from handful.export.reference import Reference, spread_out
-from handful.monitoring.checkup import USUAL, Checkup
+from handful.monitoring.checkup import Checkup
 from handful.monitoring.drift import compare
 from handful.monitoring.new_rows import Row, rows_of_list, rows_of_source
 from handful.readback import shortened

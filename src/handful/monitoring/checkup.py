@@ -13,8 +13,6 @@ from handful.evaluation.intervals import Estimate
 from handful.evaluation.metrics import Scale
 from handful.monitoring.drift import ALARM, Drift
 
-USUAL = 0.05
-"""Inputs stranger than all but this share of the training rows are counted as strange."""
 _NAMED = 10
 
 
@@ -29,7 +27,7 @@ class Checkup:
     answered: Mapping[str, int]
     """Class → how many new rows are answered with it, most frequent first."""
     strange: float | None = None
-    """Share of new rows that are stranger than all but ``USUAL`` of the training rows; None: too few rows to tell."""
+    """Share of new rows that are stranger than all but 5 % of the training rows; None: too few rows to tell."""
     drift: Drift | None = None
     """How new rows differ from training rows that are answered alike; None where nothing can be compared."""
     furthest: tuple[int, ...] = ()
