@@ -19,6 +19,7 @@ from handful.errors import BundleError, DataError, OptionError
 from handful.evaluation.conformal import limit_of
 from handful.evaluation.scores import Scores
 from handful.export import carried, own_items, reference, specimens
+from handful.export.card import model_card, with_weights
 from handful.export.kept_parts import Moved, items_of, moved_part, reference_of, view_of
 from handful.export.loading import untouched, with_moved
 from handful.export.record import (
@@ -290,8 +291,6 @@ class Bundle:
 
     def card(self, scores: Scores, source: str) -> str:
         """The model card, in Markdown, with what a run on this source measured."""
-        from handful.export.card import model_card
-
         return model_card(self, scores, source)
 
     def save(self, folder: str | Path, card: str = "", merge: bool = False) -> None:
@@ -348,9 +347,8 @@ class Bundle:
             "carried": carried.carry(names, self.modality, folder) if merge else {},
         }
         write_record(folder, HEAD, self.task, entries, files)
-        (folder / "README.md").write_text(
-            card or f"# {self.modality.capitalize()} {self.task.name}\n", encoding="utf-8"
-        )
+        plain = f"# {self.modality.capitalize()} {self.task.name}\n"
+        (folder / "README.md").write_text(with_weights(card, self, merge) if card else plain, encoding="utf-8")
         copy = Bundle.load(folder)
         if not np.array_equal(copy.coef, self.coef) or not np.array_equal(copy.intercept, self.intercept):
             raise BundleError("the model was read back differently from what was written. Save it again.")
