@@ -110,6 +110,25 @@ class Scores:
     kept: Kept | None = None
     """How much of what it knew the backbone kept; None where no weights moved, and at budget 0."""
 
+    def beats(self, reference: str) -> bool | None:
+        """Whether rows show the model to be better than an arm that any model has to beat; None where it was not tried.
+
+        Row by row where both were measured on the same rows; on test rows, where the source has any, by their interval.
+
+        Args:
+            reference: the arm, as the task names it.
+        """
+        if self.chosen == reference:
+            return False
+        arms = {arm.name: arm for arm in self.arms}
+        if reference not in arms:
+            return None
+        apart, better = arms[self.chosen].difference, self.scale.higher_is_better
+        if self.test is None and apart is not None:
+            return (apart if better else -apart).low > 0
+        score, always = self.test or self.estimate, arms[reference].estimate.value
+        return score.low > always if better else score.high < always
+
     @property
     def cautions(self) -> list[str]:
         """What to know before the model is used: parts that differ, changes that unsettle it, what it forgot."""

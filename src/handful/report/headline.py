@@ -65,7 +65,7 @@ def headline(run: Run) -> Headline:
     forgetting = raw and Estimate(**raw)
     baseline = task.reference
     frequent, always = _one_answer(scores, baseline)
-    verdict, beaten = _against_one_answer(scores, task, estimate, always, frequent)
+    verdict, beaten = _against_one_answer(scores, task, always, frequent)
     return Headline(
         title=_title(scores, task, estimate, rows),
         lead=_lead(run, estimate, rows),
@@ -172,28 +172,18 @@ def _how_often(level: float) -> str:
     return f"{words.percent(level)} of the time"
 
 
-def _against_one_answer(
-    scores: Scores, task: Task, estimate: Estimate, figure: float, frequent: str
-) -> tuple[str, bool]:
+def _against_one_answer(scores: Scores, task: Task, figure: float, frequent: str) -> tuple[str, bool]:
     scale, baseline = scores.scale, task.reference
     always = f"always answering “{words.shortened(frequent, 40)}”" if frequent else baseline.words
     if scores.chosen == baseline.name:
         return f"Nothing that was tried is better than {always} beyond doubt: {task.nothing_shown}.", False
     reached = f"{words.hundredths(figure)} of 100" if scale.percent else f"a {scale.title} of {scale.told(figure)}"
     verb = "scores" if scale.percent else "has"
-    if _beats(scores, estimate, figure):
+    if scores.beats(baseline.name):
         return f"Clearly better than {always}, which {verb} {reached}.", True
     return (
         f"Not shown to be better than {always}, which {verb} {reached}: more rows or clearer labels are needed."
     ), False
-
-
-def _beats(scores: Scores, estimate: Estimate, figure: float) -> bool:
-    """Whether it clearly does: row by row where both were measured on the same rows, else by its interval."""
-    apart = next(arm.difference for arm in scores.arms if arm.name == scores.chosen)
-    if scores.test is None and apart is not None:
-        return (apart if scores.scale.higher_is_better else -apart).low > 0
-    return estimate.low > figure if scores.scale.higher_is_better else estimate.high < figure
 
 
 def _one_answer(scores: Scores, baseline: Baseline) -> tuple[str, float]:
