@@ -263,7 +263,9 @@ def test_the_interval_reaches_up_by_what_the_rows_left_out_are_expected_to_add()
     assert few.estimate.high == measured.high + curve.unseen(3) > scores.estimate.high
     assert f"between 30% and {measured.high + curve.unseen():.0%}" in scores.sentence
     assert scores.curve is curve
-    assert scores.arms[-1].estimate == measured  # arms are compared as they were measured
+    assert scores.arms[-1].estimate == scores.estimate  # one score has one interval
+    other = verdicts([*arms, Held("svm", half)], half, "ridge")["svm"]
+    assert other.estimate == measured  # the other arms stand as they were measured
 
 
 def test_no_interval_reaches_beyond_one():

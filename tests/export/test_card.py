@@ -42,13 +42,12 @@ def card_of(
 
 def test_the_card_tells_score_interval_rows_and_protocol():
     assert (
-        "- accuracy: **0.800 (95% interval 0.652 to 0.895)**, "
-        "measured on 40 rows by nested 5x5 stratified cross-validation"
+        "- accuracy: **80% (95% interval 65% to 90%)**, measured on 40 rows by nested 5x5 stratified cross-validation"
     ) in card_of()
 
 
 def test_the_card_tells_the_test_score_where_there_is_one():
-    assert "- on 9 test rows, used once: **0.500 (95% interval" in card_of(test=wilson(0.5, 9), test_n=9)
+    assert "- on 9 test rows, used once: **50% (95% interval" in card_of(test=wilson(0.5, 9), test_n=9)
 
 
 def test_the_card_tells_what_always_answering_the_same_would_score():

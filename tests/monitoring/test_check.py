@@ -87,7 +87,7 @@ def test_labelled_rows_are_held_against_the_promise(run):
     swapped = ["bees" if name == "ants" else "ants" for name in labels]
     found = check(run, texts, labels=swapped)
     assert found.verdict == "retrain"
-    assert found.sentence.startswith(f"promised {found.promised.low:.2f}–1.00, measured 0.00 (0.00–0.09) on 40 rows: ")
+    assert found.sentence.startswith(f"promised {found.promised.low:.0%} to 100%, measured 0% (0% to 9%) on 40 rows: ")
 
 
 def test_classes_never_seen_are_named(run):

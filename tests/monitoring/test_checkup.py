@@ -19,13 +19,13 @@ def test_a_score_that_fell_says_retrain():
     found = checkup(promised=PROMISED, measured=wilson(0.74, 200))
     assert found.verdict == "retrain"
     assert found.needs_attention
-    assert found.sentence == "promised 0.81–0.93, measured 0.74 (0.68–0.80) on 200 rows: retrain."
+    assert found.sentence == "promised 81% to 93%, measured 74% (68% to 80%) on 200 rows: retrain."
 
 
 def test_a_score_within_the_promise():
     found = checkup(promised=PROMISED, measured=wilson(0.86, 200))
     assert (found.verdict, found.needs_attention) == ("as promised", False)
-    assert found.sentence == "promised 0.81–0.93, measured 0.86 (0.81–0.90) on 200 rows: as promised."
+    assert found.sentence == "promised 81% to 93%, measured 86% (81% to 90%) on 200 rows: as promised."
 
 
 def test_a_low_score_on_few_rows_is_unsure():
@@ -87,7 +87,7 @@ def test_a_score_without_a_promise_is_told_as_that():
     found = checkup(measured=wilson(0.86, 200), drift=Drift(0.4, ()))
     assert (found.verdict, found.needs_attention) == ("no promise", False)
     assert found.sentence == (
-        "measured 0.86 (0.81\N{EN DASH}0.90) on 200 rows: what the run promised is not known, so that nothing says "
+        "measured 86% (81% to 90%) on 200 rows: what the run promised is not known, so that nothing says "
         "whether it is kept."
     )
     found = checkup(measured=wilson(0.86, 200), drift=Drift(0.001, (3,)))

@@ -11,6 +11,7 @@ from handful.backbones.catalog import is_hub_id, is_weightless
 from handful.backbones.entries import ENTRIES, known
 from handful.data.cells import shown
 from handful.evaluation.intervals import Estimate
+from handful.evaluation.metrics import Scale
 from handful.evaluation.scores import Scores
 from handful.export.carried import FOLDER
 from handful.tasks.name_scores import NameScore
@@ -70,16 +71,18 @@ def _front_matter(model: Bundle) -> str:
 
 
 def _score(scores: Scores) -> str:
-    metric, figure = scores.scale.title, _interval(scores.estimate, scores.level)
+    metric, figure = scores.scale.title, _interval(scores.estimate, scores)
     lines = [f"- {metric}: **{figure}**, measured on {scores.n:,} rows by {scores.protocol} cross-validation"]
     if scores.test is not None:
-        lines.append(f"- on {scores.test_n:,} test rows, used once: **{_interval(scores.test, scores.level)}**")
+        lines.append(f"- on {scores.test_n:,} test rows, used once: **{_interval(scores.test, scores)}**")
     if "classes" in scores.details and scores.metric == "accuracy":
         most = max(score.rows for score in _names(scores)) / scores.n
-        lines.append(f"- always answering the most frequent class would be right on {most:.0%} of these rows")
+        lines.append(
+            f"- always answering the most frequent class would be right on {scores.scale.told(most)} of these rows"
+        )
     elif scores.arms:
         first = scores.arms[0]
-        lines.append(f"- {first.name}, which looks at no item: {_interval(first.estimate, scores.level)}")
+        lines.append(f"- {first.name}, which looks at no item: {_interval(first.estimate, scores)}")
     return "\n".join(lines)
 
 
@@ -205,11 +208,12 @@ def _limits(model: Bundle, scores: Scores) -> str:
 
 
 def _share(estimate: Estimate) -> str:
-    return f"{estimate.value:.0%} ({estimate.low:.0%} to {estimate.high:.0%})"
+    return f"{estimate.told(Scale())} ({Scale().between(estimate.low, estimate.high, 'to')})"
 
 
-def _interval(estimate: Estimate, level: float) -> str:
-    return f"{estimate.value:.3f} ({level:.0%} interval {estimate.low:.3f} to {estimate.high:.3f})"
+def _interval(estimate: Estimate, scores: Scores) -> str:
+    between = scores.scale.between(estimate.low, estimate.high, "to")
+    return f"{estimate.told(scores.scale)} ({scores.level:.0%} interval {between})"
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:

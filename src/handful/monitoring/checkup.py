@@ -101,14 +101,11 @@ class Checkup:
         assert self.measured is not None
         what = "" if self.metric == "accuracy" else f"{self.scale.title} "
         before = f"{what}promised {self._range(self.promised)}, " if self.promised is not None else what
-        value = self._figure(self.measured.value)
+        value = self.measured.told(self.scale)
         return f"{before}measured {value} ({self._range(self.measured)}) on {self.rows} rows"
 
-    def _figure(self, value: float) -> str:
-        return f"{value:.2f}" if self.scale.percent else self.scale.told(value)
-
     def _range(self, estimate: Estimate) -> str:
-        return f"{self._figure(estimate.low)}\N{EN DASH}{self._figure(estimate.high)}"
+        return self.scale.between(estimate.low, estimate.high, "to")
 
     def _drifted(self) -> str:
         if self.drift is None:

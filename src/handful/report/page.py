@@ -16,7 +16,7 @@ from markupsafe import Markup
 from handful.data.conversations import Conversation, Preference, plain_prompt
 from handful.data.dataset import Dataset
 from handful.evaluation.intervals import Estimate
-from handful.evaluation.metrics import Scale
+from handful.evaluation.metrics import Scale, hundredths
 from handful.evaluation.scores import Scores
 from handful.evaluation.slices import named
 from handful.evaluation.stability import worth_telling
@@ -119,7 +119,7 @@ def environment() -> Environment:
     )
     chosen = (
         words.percent, words.span, words.value, words.count, words.plural, words.time_taken,
-        words.protocol, words.setting, words.option, words.printable, words.shortened, words.hundredths,
+        words.protocol, words.setting, words.option, words.printable, words.shortened, hundredths,
         words.rows_numbered, words.figure, words.figures,
     )  # fmt: skip
     made.filters.update({function.__name__: function for function in chosen})
