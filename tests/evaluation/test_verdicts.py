@@ -285,8 +285,7 @@ def test_the_sentence_names_ties():
 def test_the_sentence_says_when_nothing_was_learned():
     assert put_together(SAME, Held("ridge", SAME)).sentence == (
         "accuracy 50%, between 30% and 70% (95 % interval, 20 rows held out); "
-        "not yet better than always answering the same class: nothing shows yet that these labels can be learned. "
-        "Collect more rows."
+        "not yet better than always answering the same class: nothing shows yet that these labels can be learned."
     )
 
 

@@ -113,3 +113,10 @@ def test_no_tie_says_nothing(make_run):
 @pytest.mark.parametrize(("names", "shown"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")])
 def test_names_are_listed_as_in_a_sentence(names, shown):
     assert in_a_row(names) == shown
+
+
+def test_advice_on_more_rows_comes_from_the_curve_alone(make_run):
+    run = make_run(TEXTS, ["a"] * 45 + ["b"] * 15, skill=0.2)
+    for said in (headline(run).verdict, run.scores.sentence):
+        assert "nothing shows yet that these labels can be learned" in said
+        assert "more rows" not in said.lower()

@@ -185,12 +185,13 @@ def inspect(
 
         from handful import api
         from handful.inspection.summary import summary
+        from handful.strategies.tuned.known import tried_unasked
 
         found = api.audited(data, against=against, backbone=backbone, progress=bars)
     if json:
         put_json([finding.record() for finding in found.findings])
     else:
-        put("\n".join(summary(data, found)))
+        put("\n".join(summary(data, found, tried_unasked(data.task, data.modality))))
 
 
 @app.command

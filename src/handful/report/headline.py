@@ -172,9 +172,7 @@ def _against_one_answer(scores: Scores, task: Task, figure: float, frequent: str
     verb = "scores" if scale.percent else "has"
     if scores.beats(baseline.name):
         return f"Clearly better than {always}, which {verb} {reached}.", True
-    return (
-        f"Not shown to be better than {always}, which {verb} {reached}: more rows or clearer labels are needed."
-    ), False
+    return (f"Not shown to be better than {always}, which {verb} {reached}: {task.nothing_shown}."), False
 
 
 def _one_answer(scores: Scores, baseline: Baseline) -> tuple[str, float]:
