@@ -308,7 +308,7 @@ def test_another_format(saved, version):
         ("carried", {"toy-text": {"backbones/0/a": "0"}}), ("carried", {"toy-text": {"backbones/0/a": 3}}),
         ("input", ["text"]), ("head", 3), ("files", []), ("files", {"head.safetensors": 3}),
         ("language", "English"), ("language", 3), ("language", "\x1b[2J"),
-        ("targets", "a"), ("targets", [3]), ("group", 3),
+        ("targets", "a"), ("targets", [3]), ("group", 3), ("beats_reference", 1),
     ],
 )  # fmt: skip
 def test_a_forged_record(saved, name, value):
@@ -326,7 +326,13 @@ def test_the_columns_of_the_training_come_back_and_may_be_missing(tmp_path):
     made(target="kind", targets=("a", "b"), group="speaker").save(tmp_path / "model")
     copy = Bundle.load(tmp_path / "model")
     assert (copy.target, copy.targets, copy.group) == ("kind", ("a", "b"), "speaker")
-    edit(tmp_path / "model", targets=None, group=None)
+    assert (copy.beats_reference, copy.warning) == (None, "")
+    made(beats_reference=False).save(tmp_path / "coin")
+    assert Bundle.load(tmp_path / "coin").warning == (
+        "The model is not shown to be better than always answering the same class: nothing shows yet that these labels "
+        "can be learned."
+    )
+    edit(tmp_path / "model", targets=None, group=None, beats_reference=None)
     copy = Bundle.load(tmp_path / "model")
     assert (copy.targets, copy.group) == ((), None)
 

@@ -120,3 +120,11 @@ def test_advice_on_more_rows_comes_from_the_curve_alone(make_run):
     for said in (headline(run).verdict, run.scores.sentence):
         assert "nothing shows yet that these labels can be learned" in said
         assert "more rows" not in said.lower()
+
+
+def test_the_page_says_first_that_a_model_is_not_shown_to_be_better_than_a_guess(make_run):
+    head = headline(make_run(TEXTS, ["a"] * 45 + ["b"] * 15, skill=0.2))
+    assert head.title == "Not shown to be better than always answering “a”"
+    assert head.lead.startswith("Right on about ")
+    assert not head.beaten
+    assert headline(make_run(TEXTS, LABELS, skill=0.95)).title.startswith("Right on ")

@@ -149,7 +149,12 @@ def tune(
     put(f"\n{run.scores}\n\nreport: {folder / 'report.html'}", to=show)
     name = shlex.quote(str(folder))
     use = f"handful chat {name}" if data.modality == "language" else f"handful predict {name} NEW"
-    put(f"use it: {use}", to=show)
+    reference = run.model.task.reference
+    unshown = run.scores.beats(reference.name) is False
+    put(
+        f"not shown to be better than {reference.words}; to use it anyway: {use}" if unshown else f"use it: {use}",
+        to=show,
+    )
 
 
 @app.command
@@ -261,6 +266,7 @@ def predict(
             if together:
                 model, asked = put_together(model, source, input, tick)
                 _say([f"answered together: {asked} inputs say how frequent the classes are"])
+            _say([model.warning] * bool(model.warning))
             found = answers(model, source, input, tick, doubts)
             written = write_answers(found, model.columns[0], file, probabilities, lambda line: _say([line]))
     _say([written.warning] if written.warning else [])

@@ -241,6 +241,17 @@ class Scores:
         return "\n".join([*lines, self.sentence, *worth, *self.cautions])
 
 
+def unproven(who: str, reference: str, nothing_shown: str) -> str:
+    """The sentence on a model that cannot be told from a guess.
+
+    Args:
+        who: what it is about, as the sentence begins.
+        reference: what any model has to beat, after "than".
+        nothing_shown: what it means, as the task says it.
+    """
+    return f"{who} is not shown to be better than {reference}: {nothing_shown}."
+
+
 @dataclass(frozen=True)
 class HeldOut:
     """The out-of-fold answer for one training row."""

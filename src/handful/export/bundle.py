@@ -17,7 +17,7 @@ from handful.data.items import make_items
 from handful.data.pairs import Pair
 from handful.errors import BundleError, DataError, OptionError
 from handful.evaluation.conformal import limit_of
-from handful.evaluation.scores import Scores
+from handful.evaluation.scores import Scores, unproven
 from handful.export import carried, own_items, reference, specimens
 from handful.export.card import model_card, with_weights
 from handful.export.kept_parts import Moved, items_of, moved_part, reference_of, view_of
@@ -112,6 +112,8 @@ class Bundle:
     """The columns of 0 and 1 that held what was wanted in training, where these were several."""
     group: str | None = None
     """The column that said what belongs together in training; None where none did."""
+    beats_reference: bool | None = None
+    """Whether held-out rows show it to be better than an answer that looks at no item; None where that is not known."""
 
     @property
     def backbones(self) -> tuple[tuple[str, int], ...]:
@@ -289,6 +291,12 @@ class Bundle:
         taken = {"row", "input", "predicted", "refused", "set", *self.task.columns}
         return "label" if self.target is None or self.target in taken else self.target, "predicted"
 
+    @property
+    def warning(self) -> str:
+        """What to know before its answers are used: that it is not shown to be better than a guess; else empty."""
+        reference = self.task.reference.words
+        return unproven("The model", reference, self.task.nothing_shown) if self.beats_reference is False else ""
+
     def card(self, scores: Scores, source: str) -> str:
         """The model card, in Markdown, with what a run on this source measured."""
         return model_card(self, scores, source)
@@ -338,6 +346,7 @@ class Bundle:
             "target": self.target,
             "targets": list(self.targets),
             "group": self.group,
+            "beats_reference": self.beats_reference,
             "pairs": self.pairs,
             "language": self.language,
             "backbones": [self._part(name, depth) for name, depth in self.view.parts],
@@ -381,6 +390,7 @@ class Bundle:
             items=items_of(place, record), moved=moved_part(place, record), carried=record["carried"], place=place,
             reference=reference_of(place, record, task), language=record["language"],
             targets=tuple(record["targets"] or ()), group=record["group"],
+            beats_reference=record["beats_reference"],
         )  # fmt: skip
         with np.errstate(over="ignore", invalid="ignore"):  # what is out of range is not what was written
             same = np.allclose(bundle.outputs_of(bundle.witness), tensors["witness_proba"], atol=_CLOSE)

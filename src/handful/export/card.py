@@ -12,12 +12,13 @@ from handful.backbones.entries import ENTRIES, known
 from handful.data.cells import shown
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.metrics import Scale
-from handful.evaluation.scores import Scores
+from handful.evaluation.scores import Scores, unproven
 from handful.export.carried import FOLDER
 from handful.tasks.name_scores import NameScore
 
 if TYPE_CHECKING:
     from handful.export.bundle import Bundle
+    from handful.tasks.base import Task
 
 INSTALL = "pip install -c constraints.txt -e ."
 """What installs handful: from a clone, in which the exact versions of all libraries stand."""
@@ -53,7 +54,7 @@ def model_card(model: Bundle, scores: Scores, source: str) -> str:
         f"# {task}: {_listed(model.labels)}" if model.labels else f"# {task}: {_plain(model.target or 'a number')}",
         f"Learned from {scores.n:,} labelled rows ({_plain(PurePath(source).name or source)}) with handful.",
         "## How good it is",
-        _score(scores),
+        _score(scores, model.task),
         *_tables(model, scores),
         "## What it is made of",
         _parts(model),
@@ -70,11 +71,13 @@ def _front_matter(model: Bundle) -> str:
     return f"---\nlibrary_name: handful\npipeline_tag: {task}\ntags:\n- handful\n- few-shot\n---"
 
 
-def _score(scores: Scores) -> str:
+def _score(scores: Scores, task: Task) -> str:
     metric, figure = scores.scale.title, _interval(scores.estimate, scores)
     lines = [f"- {metric}: **{figure}**, measured on {scores.n:,} rows by {scores.protocol} cross-validation"]
     if scores.test is not None:
         lines.append(f"- on {scores.test_n:,} test rows, used once: **{_interval(scores.test, scores)}**")
+    if scores.beats(task.reference.name) is False:
+        lines.insert(0, f"- **{unproven('It', task.reference.words, task.nothing_shown)}**")
     if "classes" in scores.details and scores.metric == "accuracy":
         most = max(score.rows for score in _names(scores)) / scores.n
         lines.append(

@@ -108,7 +108,10 @@ def read_record(place: Path) -> dict[str, Any]:
     if wrong:
         file = place / RECORD
         raise BundleError(f"{file} has a missing or wrong entry ({', '.join(wrong)}). Restore it or tune again.")
-    return {**dict.fromkeys(("input", "target", "group", "moved", "reference", "language", "targets")), **record}
+    return {
+        **dict.fromkeys(("input", "target", "group", "beats_reference", "moved", "reference", "language", "targets")),
+        **record,
+    }
 
 
 def _misfits(record: dict[str, Any]) -> list[str]:
@@ -224,7 +227,8 @@ _ENTRIES: dict[str, Callable[[Any], bool]] = {
     "labels": _are_labels,
     "input": lambda value: value is None or isinstance(value, str),
     "target": lambda value: value is None or isinstance(value, str),
-    # Models that were written before they were recorded have none of these three.
+    # Models that were written before they were recorded have none of these four.
+    "beats_reference": lambda value: value is None or isinstance(value, bool),
     "targets": lambda value: value is None or (isinstance(value, list) and all(isinstance(x, str) for x in value)),
     "group": lambda value: value is None or isinstance(value, str),
     "language": lambda value: value is None or (isinstance(value, str) and _CODE.fullmatch(value) is not None),

@@ -65,9 +65,12 @@ def headline(run: Run) -> Headline:
     baseline = task.reference
     frequent, always = _one_answer(scores, baseline)
     verdict, beaten = _against_one_answer(scores, task, always, frequent)
+    title, lead = _title(scores, task, estimate, rows), _lead(run, estimate, rows)
+    if not beaten and scores.metric not in _COMPARED:  # nothing else matters as much to whoever would use the model
+        title, lead = f"Not shown to be better than {_always(task, frequent)}", f"{title}. {lead}"
     return Headline(
-        title=_title(scores, task, estimate, rows),
-        lead=_lead(run, estimate, rows),
+        title=title,
+        lead=lead,
         estimate=estimate,
         always=always,
         without=f"always “{words.shortened(words.printable(frequent), 24)}”" if frequent else baseline.short,
@@ -163,9 +166,14 @@ def _how_often(level: float) -> str:
     return f"{words.percent(level)} of the time"
 
 
+def _always(task: Task, frequent: str) -> str:
+    """What any model has to beat, after "than"."""
+    return f"always answering “{words.shortened(words.printable(frequent), 40)}”" if frequent else task.reference.words
+
+
 def _against_one_answer(scores: Scores, task: Task, figure: float, frequent: str) -> tuple[str, bool]:
     scale, baseline = scores.scale, task.reference
-    always = f"always answering “{words.shortened(frequent, 40)}”" if frequent else baseline.words
+    always = _always(task, frequent)
     if scores.chosen == baseline.name:
         return f"Nothing that was tried is better than {always} beyond doubt: {task.nothing_shown}.", False
     reached = f"{hundredths(figure)} of 100" if scale.percent else f"a {scale.title} of {scale.told(figure)}"
