@@ -256,7 +256,7 @@ def test_predict_takes_the_column_of_the_training(handful, table, sentences, tmp
     assert handful("tune", source, *FAST, "--out", "run", "--input", "subject").code == 0
     ended = handful("predict", "run", source)
     assert ended.out.splitlines()[1].startswith("subject 0,")
-    assert ended.err == ""
+    assert "is taken as" not in ended.err
 
 
 @pytest.mark.parametrize("place", [".", "nowhere", "insects.csv"])
@@ -325,6 +325,37 @@ def test_without_out_a_run_goes_to_runs(handful, table, tmp_path):
     assert handful("tune", table(), *FAST).code == 0
     assert names(tmp_path / "runs") == {"insects"}
     assert names(tmp_path / "runs/insects") == RUN
+
+
+def test_predict_says_how_many_rows_were_refused_and_that_most_are_strange(handful, run, tmp_path):
+    (tmp_path / "new.txt").write_text("".join(f"quarterly {i} invoice overdue payment\n" for i in range(40)))
+    ended = handful("predict", run, "new.txt", "--reject", "5%", "--out", "answers.csv")
+    assert ended.out == "0 of 40 rows answered, 40 refused as too unlike the training rows: answers.csv\n"
+    assert ended.err.count("\n") == 1
+    printed = handful("predict", run, "new.txt", "--reject", "5%")
+    assert printed.err.endswith("0 of 40 rows answered, 40 refused as too unlike the training rows.\n")
+    unasked = handful("predict", run, "new.txt", "--out", "answers.csv")
+    assert unasked.out == "40 of 40 rows answered: answers.csv\n"
+    assert unasked.err == (
+        "40 of 40 rows look stranger than 95% of the training rows: the model has learned from nothing like them, and "
+        "what it answers to them is a guess; --reject 5% refuses such rows.\n"
+    )
+
+
+def test_a_model_like_a_coin_is_not_offered_like_any_other(handful, tmp_path):
+    rows = "".join(f"row {i} of {i * 7 % 5} words,{'ab'[(i * i + i // 3) % 2]}\n" for i in range(40))
+    (tmp_path / "coin.csv").write_text("text,label\n" + rows)
+    ended = handful("tune", "coin.csv", "--backbone", "toy-text", "--budget", "0", "--out", "coin")
+    reference = "always answering the same class"
+    assert ended.out.endswith(
+        f"\nnot shown to be better than {reference}; to use it anyway: handful predict coin NEW\n"
+    )
+    assert "use it: " not in ended.out
+    said = f"is not shown to be better than {reference}: nothing shows yet that these labels can be learned."
+    assert f"- **It {said}**\n- accuracy: **" in (tmp_path / "coin/model/README.md").read_text("utf-8")
+    (tmp_path / "new.txt").write_text("row 3 of 2 words\n")
+    assert f"The model {said}\n" in handful("predict", "coin", "new.txt").err
+    assert "not shown to be better" in (tmp_path / "coin/report.html").read_text("utf-8").split("</h1>")[0].lower()
 
 
 def test_a_tilde_that_the_shell_left_alone_is_the_home_folder(handful, run, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from handful.backbones.toy import ToyImage, ToyText
 from handful.errors import BundleError, DataError, MachineError, OptionError
 from handful.export.bundle import Bundle
 from handful.features.view import View
-from handful.prediction import Doubts, answers, share_of, write_answers
+from handful.prediction import Doubts, Written, answers, share_of, write_answers
 from handful.tasks.classification import CLASSIFICATION
 
 
@@ -36,9 +36,10 @@ def answer(tmp_path):
     def run(source, model=None, probabilities=False, **options):
         said = []
         model = model or model_of()
-        counts = write_answers(
+        written = write_answers(
             answers(model, source, **options), "label", tmp_path / "out.csv", probabilities, said.append
         )
+        counts = (written.rows, written.missed)
         with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
             return list(csv.reader(file)), said, counts
 
@@ -226,6 +227,53 @@ def test_strange_rows_are_refused(tmp_path, answer, tuned):
     assert found[1][1::2] == ["ants", ""]
     assert found[2][1:] == ["", "", "yes"]
     assert counts == (2, 0)
+
+
+STRANGE = [f"quarterly {i} invoice overdue payment {i % 7} number" for i in range(40)]
+USUAL = [f"{'ants on a hill' if i % 2 else 'honey of bees'} number {i}" for i in range(40)]
+
+
+def counted(model, source, doubts=Doubts(), out=None):  # noqa: B008 - frozen
+    found = answers(model, source, doubts=doubts)
+    return write_answers(found, "label", out, False, print)
+
+
+def test_refused_rows_are_not_counted_as_answered(tmp_path, tuned, capsys):
+    written = counted(tuned, lines(tmp_path / "new.txt", *STRANGE), Doubts(reject=0.05))
+    assert written.sentence == "0 of 40 rows answered, 40 refused as too unlike the training rows"
+    assert written.warning == (
+        "40 of 40 rows look stranger than 95% of the training rows: the model has learned from nothing like them, and "
+        "what it answers to them is a guess."
+    )
+
+
+def test_a_batch_that_is_mostly_strange_is_said_unasked(tmp_path, tuned, capsys):
+    written = counted(tuned, lines(tmp_path / "new.txt", *STRANGE))
+    assert written.sentence == "40 of 40 rows answered"
+    assert written.warning.endswith("to them is a guess; --reject 5% refuses such rows.")
+    usual = counted(tuned, lines(tmp_path / "usual.txt", *USUAL))
+    assert (usual.sentence, usual.warning) == ("40 of 40 rows answered", "")
+
+
+def test_one_strange_row_may_be_chance_and_so_few_training_rows_call_nothing_strange(tmp_path, capsys):
+    assert Written(rows=1, strange=1, level=0.05).warning == ""
+    assert Written(rows=2, strange=2, level=0.05).warning.startswith("2 of 2 rows")
+    assert Written(rows=40, strange=20, level=0.05).warning == ""
+    ten = Written(rows=40, strange=40, level=1 / 11)
+    assert "stranger than 91% of the training rows" in ten.warning
+    assert "--reject 10% refuses" in ten.warning
+    assert counted(model_of(), lines(tmp_path / "new.txt", *STRANGE)).warning == ""
+
+
+def test_every_answer_knows_how_unlike_the_training_rows_its_row_is(tmp_path, tuned, table):
+    source = table([[text] for text in (STRANGE[0], "", USUAL[1])], ["text"])
+    source.write_text(f"text,n\n{STRANGE[0]},1\n,2\n{USUAL[1]},3\n")
+    strange, failed, usual = next(answers(tuned, source)).rarity
+    assert strange <= 0.05 < usual
+    assert failed == 1
+    asked = next(answers(tuned, source, doubts=Doubts(reject=0.05))).refused
+    assert asked.tolist() == [True, False, False]
+    assert next(answers(model_of(), source)).rarity is None
 
 
 def test_sets_hold_the_answer_first(tmp_path, answer, tuned):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ from handful.data.streams import stream
 from handful.data.tables import TABLE_SUFFIXES, open_table
 from handful.errors import DataError, OptionError, suggestion
 from handful.evaluation.conformal import threshold
+from handful.evaluation.novelty import mostly_strange
 from handful.export.bundle import Bundle
 from handful.regimes.together import correction, refusal
 
@@ -57,6 +60,55 @@ class Answers:
     """Name → (B,) how probable it is; empty where answers have no names."""
     notes: tuple[str, ...] = field(default=())
     """What was guessed about the source."""
+    rarity: NDArray[np.float64] | None = None
+    """(B,) the share of rows like the training rows that look as strange, 1 of rows that failed; None where the model
+    keeps nothing of its training rows."""
+    strange_below: float = 1.0
+    """Rows that are as rare as this, or rarer, are called strange; 1: none can be."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of the rows of a source."""
+
+    rows: int = 0
+    """How many were written."""
+    missed: int = 0
+    """How many of them could not be read, and have no answer."""
+    refused: int = 0
+    """How many of them are too unlike the training rows, and have no answer."""
+    strange: int = 0
+    """How many of them are rarer than ``level``, whether that was asked or not."""
+    level: float = 1.0
+    """The share of rows like the training rows that are called strange; 1 where nothing can be called so."""
+
+    def with_chunk(self, chunk: Answers) -> Written:
+        """The same with one chunk more."""
+        return Written(
+            self.rows + len(chunk.names),
+            self.missed + len(chunk.failed),
+            self.refused + (0 if chunk.refused is None else int(chunk.refused.sum())),
+            self.strange + (0 if chunk.rarity is None else int((chunk.rarity <= chunk.strange_below).sum())),
+            chunk.strange_below,
+        )
+
+    @property
+    def sentence(self) -> str:
+        """How many rows have an answer, and how many were refused."""
+        refused = f", {self.refused} refused as too unlike the training rows" if self.refused else ""
+        return f"{self.rows - self.missed - self.refused} of {self.rows} rows answered{refused}"
+
+    @property
+    def warning(self) -> str:
+        """That most rows are unlike the training rows; empty where few are, or where so few may be so by chance."""
+        read = self.rows - self.missed
+        if not mostly_strange(self.strange, read, self.level):
+            return ""
+        said = (
+            f"{self.strange} of {read} rows look stranger than {1 - self.level:.0%} of the training rows: the model "
+            "has learned from nothing like them, and what it answers to them is a guess"
+        )
+        return f"{said}." if self.refused else f"{said}; --reject {math.ceil(100 * self.level)}% refuses such rows."
 
 
 @dataclass(frozen=True)
@@ -99,27 +151,39 @@ def answers(
     for chunk in stream(source, modality=model.modality, input=input or model.input, chunk=CHUNK):
         readable = chunk.readable
         failed = {i: chunk.failed[row] for i, row in enumerate(chunk.rows) if row in chunk.failed}
-        outputs, refused = np.ones((len(chunk.rows), len(model.intercept))), np.zeros(len(chunk.rows), bool)
+        outputs, rarity = np.ones((len(chunk.rows), len(model.intercept))), np.ones(len(chunk.rows))
         if readable:
-            items = [chunk.items[i] for i in readable]
-            if doubts.reject is None:
-                outputs[readable], worse = model.answer(items)
-            else:
-                judged = model.judge(items)
-                outputs[readable], worse = judged.outputs, judged.failed
-                sure = model.task.confidence(judged.outputs)
-                refused[readable] = model.known_rows().novelty.refused(judged.features, sure, doubts.reject)
+            outputs[readable], rarity[readable], worse = _with_rarity(model, [chunk.items[i] for i in readable])
             failed.update({readable[i]: why for i, why in worse.items()})
+        rarity[list(failed)] = 1.0
         some = some or len(failed) < len(chunk.rows)
         task, names = model.task, model.labels
         yield Answers(
             chunk.names, outputs, task.words(outputs, names), task.confidence(outputs), failed,
-            None if doubts.reject is None else refused, None if limit is None else task.within(outputs, limit, names),
+            None if doubts.reject is None else rarity <= doubts.reject,
+            None if limit is None else task.within(outputs, limit, names),
             task.beside(outputs, model.limit), task.probabilities(outputs, names), chunk.notes,
+            None if model.reference is None else rarity,
+            1.0 if model.reference is None else model.reference.novelty.level,
         )  # fmt: skip
         tick(len(chunk.rows))
     if not some:
         raise DataError(f"{source} has no row that can be answered. See the reasons above.")
+
+
+def _with_rarity(model: Bundle, items: list[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64], Mapping[int, str]]:
+    """(B, K) answers, (B,) how rare such items are among rows like the training rows, and why some cannot be read.
+
+    A model that keeps nothing of its training rows calls nothing rare.
+    """
+    if model.reference is None:
+        outputs, failed = model.answer(items)
+        return outputs, np.ones(len(items)), failed
+    judged, novelty = model.judge(items), model.reference.novelty
+    if len(judged.failed) == len(items):
+        return judged.outputs, np.ones(len(items)), judged.failed
+    scores = novelty.scores(judged.features, model.task.confidence(judged.outputs))
+    return judged.outputs, novelty.rarity(scores), judged.failed
 
 
 def put_together(
@@ -237,7 +301,7 @@ def write_answers(
     file: Path | None,
     probabilities: bool,
     say: Callable[[str], None],
-) -> tuple[int, int]:
+) -> Written:
     """Write the input, the answer and what stands beside it per row; rows that cannot be read have an empty answer.
 
     Where it was asked, ``refused`` says ``yes`` for rows that are too unlike the training rows, whose answer is empty
@@ -251,20 +315,20 @@ def write_answers(
         say: called with what the user should know: guesses and rows that could not be read.
 
     Returns:
-        How many rows were written, and how many of them have no answer.
+        How many rows were written, and how many of them have no answer, and why.
 
     Raises:
         DataError: the source cannot be read, or none of its rows.
         OptionError: ``file`` is a folder.
         MachineError: ``file`` cannot be written, or the disk is full.
     """
-    written = missed = 0
+    written = Written()
     with ExitStack() as stack:
         target = stack.enter_context(replaced_file(file)) if file else None
         out = stack.enter_context(target.open("w", newline="", encoding="utf-8")) if target else sys.stdout
         writer = csv.writer(out, lineterminator="\n")
         for chunk in found:
-            if not written:
+            if not written.rows:
                 asked = ["refused"] * (chunk.refused is not None) + ["set"] * (chunk.sets is not None)
                 classes = list(map(defuse, chunk.probabilities)) if probabilities else []
                 writer.writerow(["input", defuse(column), *chunk.beside, *asked, *classes])
@@ -273,10 +337,9 @@ def write_answers(
             for i, name in enumerate(chunk.names):
                 writer.writerow(_cells(chunk, i, name, probabilities))
                 if i in chunk.failed:
-                    say(f"not answered: {name.strip() or f'row {written + i}'}: {chunk.failed[i]}")
-            written += len(chunk.names)
-            missed += len(chunk.failed)
-    return written, missed
+                    say(f"not answered: {name.strip() or f'row {written.rows + i}'}: {chunk.failed[i]}")
+            written = written.with_chunk(chunk)
+    return written
 
 
 def _cells(chunk: Answers, i: int, name: str, probabilities: bool) -> list[str]:

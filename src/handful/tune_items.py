@@ -122,7 +122,7 @@ def _compared(
     if tested is not None:
         scores, untested = scores.tested(tested, len(test))
         notes += untested
-    model = with_reference(model, frozen, whole, backbones, learning.items if plan.carry_items else ())
+    model = with_reference(model, frozen, whole, backbones, learning.items if plan.carry_items else (), scores)
     answers = targets.task.held_out(whole, targets, frozen.rows.positions)
     # What changes and hidden parts do to answers is told to the percent, for which rounded products will do.
     with budget.stage("checks"), mixed_precision_of(backbones[base]):

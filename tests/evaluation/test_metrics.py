@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handful.evaluation.metrics import LOSS, SHARE, Kind, Metric, losses, ratio, share
+from handful.evaluation.metrics import LOSS, SHARE, Kind, Metric, Scale, losses, ratio, share
 
 
 def test_a_share_is_the_mean_and_a_ratio_one_sum_over_another():
@@ -30,3 +30,25 @@ def test_a_function_of_several_sums():
 def test_what_was_counted_elsewhere_is_not_counted_again():
     with pytest.raises(TypeError, match="counted elsewhere"):
         SHARE.of(np.zeros((1, 2)), None)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.867, 0, "87%"),
+        (0.996, 0, "99.6%"),
+        (1.0, 0, "100%"),
+        (0.004, 0, "0.4%"),
+        (0.0, 1, "0%"),
+        (0.8521, 1, "85.2%"),
+    ],
+)
+def test_a_share_is_told_in_one_way_and_never_as_a_certainty_that_it_is_not(value, digits, text):
+    assert Scale().told(value, digits) == text
+
+
+def test_an_interval_that_is_narrow_is_told_more_exactly():
+    assert Scale().between(0.846, 0.858) == "84.6% and 85.8%"
+    assert Scale().between(0.73, 0.996, "to") == "73% to 99.6%"
+    loss = Scale("loss", False, False, "nats per token")
+    assert loss.between(1.2345, 1.2501) == "1.23 and 1.25 nats per token"

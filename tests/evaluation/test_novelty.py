@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handful.errors import OptionError
-from handful.evaluation.novelty import Novelty
+from handful.evaluation.novelty import Novelty, mostly_strange
 
 
 def rows(rng, count, classes=3, width=20):
@@ -100,3 +100,11 @@ def test_what_so_few_rows_cannot_say_is_refused(share):
         f"the share to reject must lie between 9.1% and 100%, got {share:.1%}: with the 10 rows that the "
         "model has seen, nothing can be called rarer than 1 in 11. Choose a share between them."
     )
+
+
+@pytest.mark.parametrize(
+    ("strange", "count", "level", "said"),
+    [(1, 1, 0.05, False), (2, 2, 0.05, True), (20, 40, 0.05, False), (21, 40, 0.05, True), (40, 40, 1.0, False)],
+)
+def test_inputs_are_mostly_strange_where_it_is_no_chance(strange, count, level, said):
+    assert mostly_strange(strange, count, level) is said

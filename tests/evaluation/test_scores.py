@@ -124,7 +124,7 @@ def test_the_table_is_aligned_whatever_the_names():
     lines = str(scores(arms=(*scores().arms, long), metric="balanced_accuracy")).splitlines()
     assert len({line.index(" to ") for line in lines[1:-1]}) == 1
     assert lines[0].split() == ["arm", "balanced_accuracy", "95%", "interval", "verdict"]
-    assert lines[-2].split() == ["speech-embedding+voice-encoder", "0.900", "0.700", "to", "1.000", "tie"]
+    assert lines[-2].split() == ["speech-embedding+voice-encoder", "90%", "70%", "to", "100%", "tie"]
     assert lines[-1] == "accuracy 33%."
 
 

@@ -308,6 +308,7 @@ def test_another_format(saved, version):
         ("carried", {"toy-text": {"backbones/0/a": "0"}}), ("carried", {"toy-text": {"backbones/0/a": 3}}),
         ("input", ["text"]), ("head", 3), ("files", []), ("files", {"head.safetensors": 3}),
         ("language", "English"), ("language", 3), ("language", "\x1b[2J"),
+        ("targets", "a"), ("targets", [3]), ("group", 3), ("beats_reference", 1),
     ],
 )  # fmt: skip
 def test_a_forged_record(saved, name, value):
@@ -319,6 +320,21 @@ def test_what_is_said_before_the_hash_is_compared_cannot_steer_a_terminal(saved)
     edit(saved, format=99, written_by="\x1b[2J" + "x" * 2000)
     assert refusal(saved).isprintable()
     assert len(refusal(saved)) < 400
+
+
+def test_the_columns_of_the_training_come_back_and_may_be_missing(tmp_path):
+    made(target="kind", targets=("a", "b"), group="speaker").save(tmp_path / "model")
+    copy = Bundle.load(tmp_path / "model")
+    assert (copy.target, copy.targets, copy.group) == ("kind", ("a", "b"), "speaker")
+    assert (copy.beats_reference, copy.warning) == (None, "")
+    made(beats_reference=False).save(tmp_path / "coin")
+    assert Bundle.load(tmp_path / "coin").warning == (
+        "The model is not shown to be better than always answering the same class: nothing shows yet that these labels "
+        "can be learned."
+    )
+    edit(tmp_path / "model", targets=None, group=None, beats_reference=None)
+    copy = Bundle.load(tmp_path / "model")
+    assert (copy.targets, copy.group) == ((), None)
 
 
 def test_the_language_of_the_training_texts_comes_back_and_may_be_missing(saved):

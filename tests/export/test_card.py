@@ -1,12 +1,14 @@
 """Tests of the model card: it tells the score with its interval, and no label can format it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from handful.evaluation.intervals import wilson
 from handful.evaluation.scores import Scores
 from handful.export.bundle import Bundle
-from handful.export.card import model_card
+from handful.export.card import INSTALL, model_card, weights_note, with_weights
 from handful.export.kept_parts import Moved
 from handful.features.view import MOVED, View
 from handful.tasks.classification import CLASSIFICATION
@@ -40,13 +42,12 @@ def card_of(
 
 def test_the_card_tells_score_interval_rows_and_protocol():
     assert (
-        "- accuracy: **0.800 (95% interval 0.652 to 0.895)**, "
-        "measured on 40 rows by nested 5x5 stratified cross-validation"
+        "- accuracy: **80% (95% interval 65% to 90%)**, measured on 40 rows by nested 5x5 stratified cross-validation"
     ) in card_of()
 
 
 def test_the_card_tells_the_test_score_where_there_is_one():
-    assert "- on 9 test rows, used once: **0.500 (95% interval" in card_of(test=wilson(0.5, 9), test_n=9)
+    assert "- on 9 test rows, used once: **50% (95% interval" in card_of(test=wilson(0.5, 9), test_n=9)
 
 
 def test_the_card_tells_what_always_answering_the_same_would_score():
@@ -127,3 +128,50 @@ def test_a_backbone_of_a_hub_is_fetched_by_whoever_uses_the_model():
     assert "a saved model asks no hub for them. Get them with:\n\n```\nhf download owner/model\n```" in said
     assert "handful gets them when they are missing" not in said
     assert "hf download" not in card_of(backbone="minilm-l6")
+
+
+NOT_HERE = "The weights of the backbone are not in this folder; handful gets them when they are missing."
+HERE = "The weights of the backbone are in this folder, under `backbones/`: nothing is fetched when the model is used."
+
+
+@pytest.mark.parametrize(
+    ("backbone", "merged", "said"),
+    [
+        ("minilm-l6", False, NOT_HERE),
+        ("minilm-l6", True, HERE),
+        ("owner/model", True, HERE),
+        ("char-ngrams", False, "The backbone has no weights: this folder and handful are all that is needed."),
+        ("char-ngrams", True, "The backbone has no weights: this folder and handful are all that is needed."),
+        (
+            "/models/encoder",
+            False,
+            "The weights of the backbone are not in this folder; they are in a folder of the machine that the model "
+            "was made on. To use it elsewhere, export it with its weights: `handful export RUN --merge --out FOLDER`.",
+        ),
+    ],
+)
+def test_the_card_says_where_the_weights_are_in_each_kind_of_export(backbone, merged, said):
+    model = bundle_of(("a", "b"), backbone=backbone)
+    card = model_card(model, scores_of(("a", "b"), 20), "t.csv")
+    copy = with_weights(card, model, merged)
+    assert copy.count("weights of the backbone") + copy.count("backbone has no weights") == 1
+    assert f"\n\n{said}\n\n## How to use it\n" in copy
+    assert with_weights(with_weights(card, model, merged=True), model, merged=False) == card
+    assert with_weights("# My own words\n", model, merged) == "# My own words\n"
+
+
+def test_weights_of_a_hub_and_of_a_folder_are_both_told():
+    model = bundle_of(("a", "b"), backbone="owner/model")
+    model.fingerprints["/models/encoder"] = "0"
+    assert weights_note(model, merged=False).endswith(
+        "--out FOLDER`. A saved model asks no hub for them. Get them with:\n\n```\nhf download owner/model\n```"
+    )
+
+
+def test_the_line_that_installs_handful_works_in_a_clone():
+    clone = Path(__file__).parents[2]
+    assert f"```\n{INSTALL}\n```" in card_of()
+    assert "{" not in INSTALL
+    assert INSTALL in (clone / "README.md").read_text("utf-8")
+    assert (clone / "constraints.txt").is_file()
+    assert (clone / "pyproject.toml").is_file()

@@ -28,7 +28,7 @@ def merged(tmp_path_factory):
     """A tuned model on real weights, exported with its backbone."""
     folder = tmp_path_factory.mktemp("merged") / "model"
     run = api.tune(api.load(TEXTS, labels=LABELS), backbone="minilm-l6", budget=0)
-    run.model.save(folder, merge=True)
+    run.model.save(folder, card=run.card(), merge=True)
     return run.model, folder
 
 
@@ -42,6 +42,19 @@ def test_a_merged_model_needs_no_weights_of_this_machine(merged, monkeypatch):
     monkeypatch.setattr(weights, "weights_folder", gone)
     copy = Bundle.load(folder)
     np.testing.assert_array_equal(copy.predict_proba(TEXTS), model.predict_proba(TEXTS))
+
+
+@pytest.mark.integration
+def test_the_card_of_a_merged_model_says_that_its_weights_are_there(merged, tmp_path):
+    model, folder = merged
+    card = (folder / "README.md").read_text("utf-8")
+    assert "The weights of the backbone are in this folder, under `backbones/`" in card
+    assert "not in this folder" not in card
+    Bundle.load(folder).save(tmp_path / "plain", card=card)
+    assert not (tmp_path / "plain" / "backbones").exists()
+    assert "The weights of the backbone are not in this folder; handful gets" in (
+        tmp_path / "plain" / "README.md"
+    ).read_text("utf-8")
 
 
 @pytest.mark.integration

@@ -46,9 +46,15 @@ def write(path, texts, labels=None, header="text"):
     return path
 
 
+def table(path, names, *columns):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([names, *zip(*columns, strict=True)])
+    return path
+
+
 def test_rows_like_the_training_rows(run):
     found = check(run, [text for text, _ in alike(15)])
-    assert found.verdict == "as promised"
+    assert found.verdict == "not measured"
     assert found.rows == 30
     assert set(found.answered) == {"ants", "bees"}
     assert found.measured is None
@@ -81,7 +87,7 @@ def test_labelled_rows_are_held_against_the_promise(run):
     swapped = ["bees" if name == "ants" else "ants" for name in labels]
     found = check(run, texts, labels=swapped)
     assert found.verdict == "retrain"
-    assert found.sentence.startswith(f"promised {found.promised.low:.2f}–1.00, measured 0.00 (0.00–0.09) on 40 rows: ")
+    assert found.sentence.startswith(f"promised {found.promised.low:.0%} to 100%, measured 0% (0% to 9%) on 40 rows: ")
 
 
 def test_classes_never_seen_are_named(run):
@@ -102,6 +108,28 @@ def test_tables_with_and_without_labels(run, tmp_path):
     assert labelled.measured.value == 1
     assert labelled.promised.as_dict() == run.scores.estimate.as_dict()
     assert told[0] == "column \"label\" is taken as the labels; use --label '' to check without them"
+
+
+def test_the_label_columns_of_the_training_are_looked_for_however_they_are_called(tmp_path):
+    texts, labels = zip(*alike(15, start=0), strict=True)
+    table(tmp_path / "old.csv", ["text", "Kind of animal", "speaker"], texts, labels, [f"s{i % 5}" for i in range(30)])
+    run = handful.tune(handful.load(tmp_path / "old.csv"), **QUICK)
+    assert (run.model.target, run.model.group, run.model.targets) == ("Kind of animal", "speaker", ())
+    run.save(tmp_path / "run")
+    new, told = table(tmp_path / "new.csv", ["text", "kind of Animal"], texts, labels), []
+    found = check(tmp_path / "run", new, tell=told.append)
+    assert (found.verdict, found.measured.value) == ("as promised", 1)
+    assert "column \"kind of Animal\" is taken as the labels; use --label '' to check without them" in told
+
+
+def test_several_label_columns_of_the_training_are_looked_for(tmp_path):
+    texts, labels = zip(*alike(15, start=0), strict=True)
+    ones = [[int(label == name) for label in labels] for name in ("ants", "bees")]
+    file = table(tmp_path / "old.csv", ["text", "ants", "bees"], texts, *ones)
+    handful.tune(handful.load(file, label="ants,bees"), **{**QUICK, "strategies": "ridge"}).save(tmp_path / "run")
+    assert handful.Bundle.load(tmp_path / "run").targets == ("ants", "bees")
+    assert check(tmp_path / "run", file).measured.value == 1
+    assert check(tmp_path / "run", table(tmp_path / "new.csv", ["text", "ants"], texts, ones[0])).measured is None
 
 
 def test_rows_without_a_label_and_unreadable_ones_are_counted(run, tmp_path):

@@ -149,7 +149,12 @@ def tune(
     put(f"\n{run.scores}\n\nreport: {folder / 'report.html'}", to=show)
     name = shlex.quote(str(folder))
     use = f"handful chat {name}" if data.modality == "language" else f"handful predict {name} NEW"
-    put(f"use it: {use}", to=show)
+    reference = run.model.task.reference
+    unshown = run.scores.beats(reference.name) is False
+    put(
+        f"not shown to be better than {reference.words}; to use it anyway: {use}" if unshown else f"use it: {use}",
+        to=show,
+    )
 
 
 @app.command
@@ -185,12 +190,13 @@ def inspect(
 
         from handful import api
         from handful.inspection.summary import summary
+        from handful.strategies.tuned.known import tried_unasked
 
         found = api.audited(data, against=against, backbone=backbone, progress=bars)
     if json:
         put_json([finding.record() for finding in found.findings])
     else:
-        put("\n".join(summary(data, found)))
+        put("\n".join(summary(data, found, tried_unasked(data.task, data.modality))))
 
 
 @app.command
@@ -226,7 +232,7 @@ def predict(
 
     from handful.export.bundle import Bundle
     from handful.export.record import is_language
-    from handful.prediction import Doubts, answers, put_together, share_of, write_answers, write_texts
+    from handful.prediction import Doubts, Written, answers, put_together, share_of, write_answers, write_texts
 
     doubts = Doubts(
         None if reject is None else share_of(reject, "--reject"),
@@ -250,7 +256,7 @@ def predict(
             bars("answering", done, 0)
 
         if speaks:
-            rows, missed = write_texts(run, source, file, input, tick, lambda line: _say([line]))
+            written = Written(*write_texts(run, source, file, input, tick, lambda line: _say([line])))
         else:
             model = Bundle.load(run)
             if probabilities and not model.labels:
@@ -260,10 +266,14 @@ def predict(
             if together:
                 model, asked = put_together(model, source, input, tick)
                 _say([f"answered together: {asked} inputs say how frequent the classes are"])
+            _say([model.warning] * bool(model.warning))
             found = answers(model, source, input, tick, doubts)
-            rows, missed = write_answers(found, model.columns[0], file, probabilities, lambda line: _say([line]))
+            written = write_answers(found, model.columns[0], file, probabilities, lambda line: _say([line]))
+    _say([written.warning] if written.warning else [])
     if file:
-        put(f"{rows - missed} of {rows} rows answered: {file}")
+        put(f"{written.sentence}: {file}")
+    elif written.refused:
+        _say([f"{written.sentence}."])
 
 
 @app.command

@@ -11,6 +11,7 @@ from handful.data.cells import shown
 
 ATTENTION = 3
 """The exit code of a check that failed."""
+_DIFFERENT = ("retrain", "drifted", "unsure")
 
 
 def explain(run: str, item: str, *, label: str | None = None, json: Flag = False) -> None:
@@ -47,7 +48,8 @@ def check(
     Args:
         run: the run folder that `handful tune` wrote.
         source: new rows, with labels or without: what `handful predict` takes.
-        label: the column that holds the labels; by default one that is called like it; '' for none.
+        label: the column that holds the labels; by default the one used in training, or one that is
+            called like a label; '' for none.
         input: the column that holds the text or the file name; by default the one used in training.
         seed: fixes how rows are dealt anew in the test for drift.
         json: print the verdict as JSON on standard output, everything else on standard error.
@@ -62,7 +64,7 @@ def check(
     if json:
         put_json(checkup.as_dict())
     put_line(checkup.sentence, sys.stderr if json else sys.stdout)
-    if checkup.furthest and checkup.verdict != "as promised" and not json:
+    if checkup.furthest and checkup.verdict in _DIFFERENT and not json:
         put(f"rows that differ most: {', '.join(map(str, checkup.furthest[:10]))}")
     if checkup.needs_attention:
         sys.stdout.flush()

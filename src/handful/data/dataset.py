@@ -57,6 +57,10 @@ class Dataset:
     """The name of the task that reads the labels."""
     target: str | None = None
     """The column of a table that the labels came from; None for folders, lists and several columns."""
+    targets: tuple[str, ...] = ()
+    """The columns of 0 and 1 that the labels came from, where these were several."""
+    group: str | None = None
+    """The column of a table that the groups came from."""
     notes: tuple[str, ...] = ()
     """What the reader guessed, skipped or changed, one sentence each."""
     unreadable: Mapping[int, str] = field(default_factory=dict)

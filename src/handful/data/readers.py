@@ -258,7 +258,8 @@ def _read_table(table: Table, wanted: Wanted, headed: bool) -> Dataset:
         )
     where = f'column "{choice.label}"' if choice.label else f"columns {listed(choice.labels)}"
     dataset = _build(columns, choice, table, column, where, remedy)
-    dataset = replace(dataset, input=choice.input, target=choice.label or None)
+    dataset = replace(dataset, input=choice.input, target=choice.label or None, targets=choice.labels)
+    dataset = replace(dataset, group=choice.group or None)
     return _as_language(dataset) if wanted.modality == "language" else dataset
 
 

@@ -66,6 +66,18 @@ class Estimate:
         """Whether zero lies in the interval: for a difference, whether the two arms are tied."""
         return self.low <= 0 <= self.high
 
+    def figure(self, scale: Scale) -> str:
+        """The number as it stands in a table, ``85%`` or without its unit ``0.42``; as exact as its interval allows."""
+        return scale.figure(self.value, self.digits(scale))
+
+    def told(self, scale: Scale) -> str:
+        """The number with its unit: ``85%`` or ``0.42 nats``."""
+        return scale.told(self.value, self.digits(scale))
+
+    def digits(self, scale: Scale) -> int:
+        """How many decimals of a percent it deserves."""
+        return scale.digits(self.low, self.high)
+
     def as_dict(self) -> dict[str, float]:
         """``value``, ``low`` and ``high``, rounded to six digits."""
         return {key: round(number, 6) for key, number in asdict(self).items()}

@@ -41,10 +41,26 @@ def mean_quotient(sums: Floats) -> Floats:
 
 _MINUS = "\N{MINUS SIGN}"
 
+# Below this width of an interval, in shares, whole percents would hide what was measured.
+_NARROW = 0.03
+
+
+def hundredths(share: float, digits: int = 0) -> str:
+    """A share as a number out of 100; never rounded to a 0 or a 100 that it is not.
+
+    Args:
+        share: between 0 and 1.
+        digits: decimals to show.
+    """
+    if 0.0005 <= share < 0.005 or 0.995 <= share < 0.9995:
+        digits = max(digits, 1)
+    text = f"{100 * share:.{digits}f}"
+    return text.removesuffix(".0") if digits == 1 and share in (0.0, 1.0) else text
+
 
 @dataclass(frozen=True)
 class Scale:
-    """How the values of a metric, and differences of them, are told."""
+    """How the values of a metric, and differences of them, are told: the one place where scores are rounded."""
 
     title: str = "accuracy"
     """What is measured."""
@@ -55,9 +71,17 @@ class Scale:
     unit: str = ""
     """What it is counted in; empty for shares and plain numbers."""
 
-    def told(self, value: float) -> str:
-        """A value: ``85%``, ``0.42`` or ``1.3 nats per token``."""
-        return f"{value:.0%}" if self.percent else f"{self.plain(value)}{self._unit}"
+    def told(self, value: float, digits: int = 0) -> str:
+        """A value: ``85%``, ``0.42`` or ``1.3 nats per token``; of a share so many decimals of a percent."""
+        return f"{self.figure(value, digits)}{self._unit}"
+
+    def figure(self, value: float, digits: int = 0) -> str:
+        """The same without its unit, but for that of a share."""
+        return f"{hundredths(value, digits)}%" if self.percent else self.plain(value)
+
+    def digits(self, low: float, high: float) -> int:
+        """How many decimals of a percent a score deserves: none, unless its interval is very narrow."""
+        return 1 if self.percent and high - low < _NARROW else 0
 
     @staticmethod
     def plain(value: float) -> str:
@@ -66,9 +90,8 @@ class Scale:
 
     def between(self, low: float, high: float, word: str = "and") -> str:
         """The ends of an interval: ``73% and 93%``, or ``1.2 and 1.4 nats per token``."""
-        if self.percent:
-            return f"{self.told(low)} {word} {self.told(high)}"
-        return f"{self.plain(low)} {word} {self.plain(high)}{self._unit}"
+        digits = self.digits(low, high)
+        return f"{self.figure(low, digits)} {word} {self.told(high, digits)}"
 
     def apart(self, value: float, low: float, high: float) -> str:
         """A difference with its interval: ``5 points (−21 to +12)``, or in the unit."""

@@ -9,11 +9,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from handful.errors import OptionError
 from handful.features.view import Matrix, unit_rows
 
 Floats = NDArray[np.floating]
+
+USUAL = 0.05
+"""Inputs stranger than all but this share of the training rows are counted as strange."""
+
+CHANCE = 0.01
+"""Most inputs are called strange only where as many like the training rows would look so more rarely than this."""
 
 # How much a lack of confidence counts beside the distance. Distance alone misses what lies between two classes;
 # measured on benchmarks/reject.py's sets, both together are at least as good as either.
@@ -84,6 +91,11 @@ class Novelty:
         self.check_share(share)
         return np.asarray(self.rarity(self.scores(features, confidence)) <= share)
 
+    @property
+    def level(self) -> float:
+        """The rarity up to which inputs are called strange: ``USUAL``, or the smallest that so few rows can tell."""
+        return max(USUAL, 1 / (len(self.strange) + 1))
+
     def check_share(self, share: float) -> None:
         """Refuse a share that so few training rows cannot tell.
 
@@ -97,6 +109,17 @@ class Novelty:
                 f"{rows} rows that the model has seen, nothing can be called rarer than 1 in {rows + 1}. "
                 "Choose a share between them."
             )
+
+
+def mostly_strange(strange: int, count: int, level: float) -> bool:
+    """Whether more than half of the inputs are strange, and so many that it is no chance.
+
+    Args:
+        strange: how many inputs are as rare as ``level``, or rarer.
+        count: how many there are.
+        level: the share of rows like the training rows that are; 1: nothing is known of them.
+    """
+    return level < 1 and 2 * strange > count and float(binom.sf(strange - 1, count, level)) < CHANCE
 
 
 def _joined(facts: Floats, usual: Floats) -> NDArray[np.float64]:

@@ -33,7 +33,7 @@ class Arm:
     rung: int
     """The rung of the ladder: 0 frozen, 1 and up moving weights."""
     estimate: Estimate
-    """Its out-of-fold score."""
+    """Its out-of-fold score; of the chosen arm what is claimed of the model, ``Scores.estimate``."""
     verdict: str
     """``chosen``, ``tie``, ``worse`` or ``better``: how it compares with the chosen arm."""
     reason: str
@@ -110,6 +110,25 @@ class Scores:
     kept: Kept | None = None
     """How much of what it knew the backbone kept; None where no weights moved, and at budget 0."""
 
+    def beats(self, reference: str) -> bool | None:
+        """Whether rows show the model to be better than an arm that any model has to beat; None where it was not tried.
+
+        Row by row where both were measured on the same rows; on test rows, where the source has any, by their interval.
+
+        Args:
+            reference: the arm, as the task names it.
+        """
+        if self.chosen == reference:
+            return False
+        arms = {arm.name: arm for arm in self.arms}
+        if reference not in arms:
+            return None
+        apart, better = arms[self.chosen].difference, self.scale.higher_is_better
+        if self.test is None and apart is not None:
+            return (apart if better else -apart).low > 0
+        score, always = self.test or self.estimate, arms[reference].estimate.value
+        return score.low > always if better else score.high < always
+
     @property
     def cautions(self) -> list[str]:
         """What to know before the model is used: parts that differ, changes that unsettle it, what it forgot."""
@@ -120,7 +139,7 @@ class Scores:
         told = []
         for name, raw in self.details.get("metrics", {}).items():
             scale, estimate = metrics[name].scale, Estimate(**raw)
-            told.append((scale.title, scale.told(estimate.value), scale.between(estimate.low, estimate.high, "to")))
+            told.append((scale.title, estimate.told(scale), scale.between(estimate.low, estimate.high, "to")))
         return told
 
     def tested(self, estimate: Estimate, rows: int) -> tuple[Scores, list[str]]:
@@ -133,7 +152,7 @@ class Scores:
             few = f"The {rows} {word} {'is' if rows == 1 else 'are'} too few for an interval of {self.scale.title}"
             return self, [f"{few}: nothing is told of {'it' if rows == 1 else 'them'}."]
         told = self.scale.between(estimate.low, estimate.high, "to")
-        said = f"On the {rows} {word}: {self.scale.told(estimate.value)} ({told}). Held out in turn: {self.sentence}"
+        said = f"On the {rows} {word}: {estimate.told(self.scale)} ({told}). Held out in turn: {self.sentence}"
         return replace(self, test=estimate, test_n=rows, sentence=said), []
 
     def as_dict(self) -> dict[str, Any]:
@@ -201,22 +220,36 @@ class Scores:
 
     def __str__(self) -> str:
         """The arms as an aligned table, the result in a sentence, what more labels are worth, and what to beware of."""
-        wide = max(len(arm.name) for arm in self.arms) + 2
-        column = max(len(self.metric), 5)
         further = list(dict.fromkeys(name for arm in self.arms for name in arm.metrics))
-        head = "".join(f"{name:>{max(len(name), 5)}}   " for name in further)
-        lines = [f"{'arm':<{wide}}{self.metric:>{column}}   {self.level:.0%} interval     {head}verdict"]
-        for arm in self.arms:
-            e = arm.estimate
-            cells = "".join(
-                f"{format(arm.metrics[name].value, '.3f') if name in arm.metrics else '':>{max(len(name), 5)}}   "
-                for name in further
-            )
-            lines.append(
-                f"{arm.name:<{wide}}{e.value:>{column}.3f}   {e.low:.3f} to {e.high:.3f}   {cells}{arm.verdict}"
-            )
+        table = [["arm", self.metric, f"{self.level:.0%} interval", *further, "verdict"]]
+        ends = [
+            [self.scale.figure(end, arm.estimate.digits(self.scale)) for end in (arm.estimate.low, arm.estimate.high)]
+            for arm in self.arms
+        ]
+        below = max(len(low) for low, _ in ends)
+        for arm, (low, high) in zip(self.arms, ends, strict=True):
+            beside = (f"{arm.metrics[name].value:.3f}" if name in arm.metrics else "" for name in further)
+            span = f"{low:>{below}} to {high}"
+            table.append([arm.name, arm.estimate.figure(self.scale), span, *beside, arm.verdict])
+        wide = [max(map(len, column)) for column in zip(*table, strict=True)]
+        left = {0, 2, len(wide) - 1}  # what is read as words; numbers end below each other
+        lines = [
+            "   ".join(cell.ljust(wide[i]) if i in left else cell.rjust(wide[i]) for i, cell in enumerate(row)).rstrip()
+            for row in table
+        ]
         worth = [] if self.curve is None else [self.curve.sentence]
         return "\n".join([*lines, self.sentence, *worth, *self.cautions])
+
+
+def unproven(who: str, reference: str, nothing_shown: str) -> str:
+    """The sentence on a model that cannot be told from a guess.
+
+    Args:
+        who: what it is about, as the sentence begins.
+        reference: what any model has to beat, after "than".
+        nothing_shown: what it means, as the task says it.
+    """
+    return f"{who} is not shown to be better than {reference}: {nothing_shown}."
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.evaluation.intervals import LEVEL, Estimate, difference, interval
-from handful.evaluation.metrics import share
+from handful.evaluation.metrics import Scale, share
 from handful.features.view import Matrix, unit_rows
 
 Whole = NDArray[np.integer]
@@ -60,9 +60,10 @@ class Changed:
         """What is worth telling, beyond doubt; empty where the change does little."""
         lines = []
         if self.same.high < STEADY:
+            turned = Estimate(1 - self.same.value, 1 - self.same.high, 1 - self.same.low)
             lines.append(
-                f"{self.name}: {1 - self.same.value:.0%} of the answers to {self.rows} training rows change "
-                f"({1 - self.same.high:.0%} to {1 - self.same.low:.0%})."
+                f"{self.name}: {turned.told(Scale())} of the answers to {self.rows} training rows change "
+                f"({Scale().between(turned.low, turned.high, 'to')})."
             )
         if self.difference is not None and self.difference.high < 0:
             less = _points(self.difference)
@@ -150,6 +151,7 @@ class Kept:
     def sentence(self) -> str:
         """The overlap, and what it means, in words."""
         overlap = self.overlap
+        span = Scale().between(overlap.low, overlap.high, "to")
         extent = (
             "what it knew is mostly kept"
             if overlap.low > _MOSTLY
@@ -158,8 +160,8 @@ class Kept:
             else "part of what it knew has changed"
         )
         return (
-            f"Of the {NEIGHBOURS} nearest neighbours of an item among {self.items} {self.about}, {overlap.value:.0%} "
-            f"({overlap.low:.0%} to {overlap.high:.0%}) were among the nearest before weights moved: {extent}."
+            f"Of the {NEIGHBOURS} nearest neighbours of an item among {self.items} {self.about}, "
+            f"{overlap.told(Scale())} ({span}) were among the nearest before weights moved: {extent}."
         )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -119,10 +119,10 @@ def compare(
         verdict, reason = _judge(arm.name, chosen, apart, metric, rows.targets.task)
         if arm.gate:
             reason = f"{reason} Against the arm below, {arm.gate}."
-        name = versus.name if versus else None
+        name, outputs = versus.name if versus else None, whole if arm.name == chosen else arm.outputs
         further = {
-            other.name: interval(other.of(arm.outputs, rows.targets), rows.groups, rng=rng)
-            for other in rows.targets.task.beside_metric(arm.outputs, metric)
+            other.name: interval(other.of(outputs, rows.targets), rows.groups, rng=rng)
+            for other in rows.targets.task.beside_metric(outputs, metric)
         }
         out.append(Arm(arm.name, arm.rung, measured, verdict, reason, name, apart, arm.seconds, arm.setting, further))
     return tuple(out)
@@ -152,7 +152,7 @@ def _judge(name: str, chosen: str, apart: Estimate | None, metric: Metric, task:
 def sentence(estimate: Estimate, arms: Sequence[Arm], rows: Rows, metric: Metric) -> str:
     """The cross-validated result in words, with what it does not show."""
     chosen, task = next(arm for arm in arms if arm.verdict == "chosen"), rows.targets.task
-    value = metric.scale.told(estimate.value)
+    value = estimate.told(metric.scale)
     between = metric.scale.between(estimate.low, estimate.high)
     plain = f" ({metric.plain})" if metric.plain else ""
     said = f"{metric.title}{plain} {value}, between {between} (95 % interval, {len(rows.targets)} rows held out)"
@@ -183,7 +183,11 @@ def assemble(
     """
     measured = interval(metric.of(whole, rows.targets), rows.groups, rng=rng)
     estimate = promised(measured, curve, metric.scale, rows.folds)
-    compared = compare(arms, whole, chosen, rows, metric, rng)
+    # What is claimed of the model stands in the row of its arm as well: one score has one interval.
+    compared = tuple(
+        replace(arm, estimate=estimate) if arm.name == chosen else arm
+        for arm in compare(arms, whole, chosen, rows, metric, rng)
+    )
     return Scores(
         task=rows.targets.task.name,
         metric=metric.name,

@@ -17,8 +17,9 @@ from handful.data.items import make_items
 from handful.data.pairs import Pair
 from handful.errors import BundleError, DataError, OptionError
 from handful.evaluation.conformal import limit_of
-from handful.evaluation.scores import Scores
+from handful.evaluation.scores import Scores, unproven
 from handful.export import carried, own_items, reference, specimens
+from handful.export.card import model_card, with_weights
 from handful.export.kept_parts import Moved, items_of, moved_part, reference_of, view_of
 from handful.export.loading import untouched, with_moved
 from handful.export.record import (
@@ -107,6 +108,12 @@ class Bundle:
     """What is kept of the training rows; None in a bundle that was made by hand."""
     language: str | None = None
     """Code of the language of at least half of the training texts; None where that is not clear, or not known."""
+    targets: tuple[str, ...] = ()
+    """The columns of 0 and 1 that held what was wanted in training, where these were several."""
+    group: str | None = None
+    """The column that said what belongs together in training; None where none did."""
+    beats_reference: bool | None = None
+    """Whether held-out rows show it to be better than an answer that looks at no item; None where that is not known."""
 
     @property
     def backbones(self) -> tuple[tuple[str, int], ...]:
@@ -284,10 +291,14 @@ class Bundle:
         taken = {"row", "input", "predicted", "refused", "set", *self.task.columns}
         return "label" if self.target is None or self.target in taken else self.target, "predicted"
 
+    @property
+    def warning(self) -> str:
+        """What to know before its answers are used: that it is not shown to be better than a guess; else empty."""
+        reference = self.task.reference.words
+        return unproven("The model", reference, self.task.nothing_shown) if self.beats_reference is False else ""
+
     def card(self, scores: Scores, source: str) -> str:
         """The model card, in Markdown, with what a run on this source measured."""
-        from handful.export.card import model_card
-
         return model_card(self, scores, source)
 
     def save(self, folder: str | Path, card: str = "", merge: bool = False) -> None:
@@ -333,6 +344,9 @@ class Bundle:
             "labels": list(self.labels),
             "input": self.input,
             "target": self.target,
+            "targets": list(self.targets),
+            "group": self.group,
+            "beats_reference": self.beats_reference,
             "pairs": self.pairs,
             "language": self.language,
             "backbones": [self._part(name, depth) for name, depth in self.view.parts],
@@ -342,9 +356,8 @@ class Bundle:
             "carried": carried.carry(names, self.modality, folder) if merge else {},
         }
         write_record(folder, HEAD, self.task, entries, files)
-        (folder / "README.md").write_text(
-            card or f"# {self.modality.capitalize()} {self.task.name}\n", encoding="utf-8"
-        )
+        plain = f"# {self.modality.capitalize()} {self.task.name}\n"
+        (folder / "README.md").write_text(with_weights(card, self, merge) if card else plain, encoding="utf-8")
         copy = Bundle.load(folder)
         if not np.array_equal(copy.coef, self.coef) or not np.array_equal(copy.intercept, self.intercept):
             raise BundleError("the model was read back differently from what was written. Save it again.")
@@ -376,6 +389,8 @@ class Bundle:
             tuple(tensors[f"{SPECIMEN}{i}"] for i in range(len(view.parts)) if f"{SPECIMEN}{i}" in tensors),
             items=items_of(place, record), moved=moved_part(place, record), carried=record["carried"], place=place,
             reference=reference_of(place, record, task), language=record["language"],
+            targets=tuple(record["targets"] or ()), group=record["group"],
+            beats_reference=record["beats_reference"],
         )  # fmt: skip
         with np.errstate(over="ignore", invalid="ignore"):  # what is out of range is not what was written
             same = np.allclose(bundle.outputs_of(bundle.witness), tensors["witness_proba"], atol=_CLOSE)

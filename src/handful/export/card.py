@@ -7,15 +7,21 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from handful.backbones.catalog import is_hub_id
-from handful.backbones.entries import ENTRIES
+from handful.backbones.catalog import is_hub_id, is_weightless
+from handful.backbones.entries import ENTRIES, known
 from handful.data.cells import shown
 from handful.evaluation.intervals import Estimate
-from handful.evaluation.scores import Scores
+from handful.evaluation.metrics import Scale
+from handful.evaluation.scores import Scores, unproven
+from handful.export.carried import FOLDER
 from handful.tasks.name_scores import NameScore
 
 if TYPE_CHECKING:
     from handful.export.bundle import Bundle
+    from handful.tasks.base import Task
+
+INSTALL = "pip install -c constraints.txt -e ."
+"""What installs handful: from a clone, in which the exact versions of all libraries stand."""
 
 # What a text may not do in Markdown: format, link, open a tag or end a cell of a table.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&])")
@@ -25,6 +31,9 @@ _FEW = 10
 _NAMED = 10
 # How the hub calls a task, by modality.
 _TASKS = {"text": "text-classification", "image": "image-classification", "sound": "audio-classification"}
+_WEIGHTS, _NO_WEIGHTS = "The weights of the backbone are", "The backbone has no weights"
+# The paragraph on where weights are, with the commands below it, up to the next heading.
+_NOTE = re.compile(rf"^(?:{_WEIGHTS}|{_NO_WEIGHTS}).*?(?=\n\n## |\s*\Z)", re.DOTALL | re.MULTILINE)
 _ITEMS = {"text": '"A new text"', "image": 'Path("new.jpg")', "sound": 'Path("new.wav")'}
 
 
@@ -45,7 +54,7 @@ def model_card(model: Bundle, scores: Scores, source: str) -> str:
         f"# {task}: {_listed(model.labels)}" if model.labels else f"# {task}: {_plain(model.target or 'a number')}",
         f"Learned from {scores.n:,} labelled rows ({_plain(PurePath(source).name or source)}) with handful.",
         "## How good it is",
-        _score(scores),
+        _score(scores, model.task),
         *_tables(model, scores),
         "## What it is made of",
         _parts(model),
@@ -62,17 +71,21 @@ def _front_matter(model: Bundle) -> str:
     return f"---\nlibrary_name: handful\npipeline_tag: {task}\ntags:\n- handful\n- few-shot\n---"
 
 
-def _score(scores: Scores) -> str:
-    metric, figure = scores.scale.title, _interval(scores.estimate, scores.level)
+def _score(scores: Scores, task: Task) -> str:
+    metric, figure = scores.scale.title, _interval(scores.estimate, scores)
     lines = [f"- {metric}: **{figure}**, measured on {scores.n:,} rows by {scores.protocol} cross-validation"]
     if scores.test is not None:
-        lines.append(f"- on {scores.test_n:,} test rows, used once: **{_interval(scores.test, scores.level)}**")
+        lines.append(f"- on {scores.test_n:,} test rows, used once: **{_interval(scores.test, scores)}**")
+    if scores.beats(task.reference.name) is False:
+        lines.insert(0, f"- **{unproven('It', task.reference.words, task.nothing_shown)}**")
     if "classes" in scores.details and scores.metric == "accuracy":
         most = max(score.rows for score in _names(scores)) / scores.n
-        lines.append(f"- always answering the most frequent class would be right on {most:.0%} of these rows")
+        lines.append(
+            f"- always answering the most frequent class would be right on {scores.scale.told(most)} of these rows"
+        )
     elif scores.arms:
         first = scores.arms[0]
-        lines.append(f"- {first.name}, which looks at no item: {_interval(first.estimate, scores.level)}")
+        lines.append(f"- {first.name}, which looks at no item: {_interval(first.estimate, scores)}")
     return "\n".join(lines)
 
 
@@ -105,10 +118,10 @@ def _name_table(scores: Sequence[NameScore], noun: str) -> str:
 
 
 def _parts(model: Bundle) -> str:
-    known = {entry.name: entry for entry in ENTRIES}
+    listed = {entry.name: entry for entry in ENTRIES}
     lines = []
     for name, depths, moved in model.view.reads:
-        entry = known.get(name)
+        entry = listed.get(name)
         about = (
             f": {entry.what}. Licence of its weights: {entry.licence}." if entry else ". Its licence is its owner's."
         )
@@ -118,15 +131,41 @@ def _parts(model: Bundle) -> str:
         lines.append(f"- {len(model.items)} of the training items, made short: to test the model when it is loaded")
     fitted = "fitted with the weights that moved" if model.moved else "the only part that was fitted"
     lines.append(f"- head: {_plain(model.head)}, {fitted}; its weights are in this folder")
-    published = dict.fromkeys(name for name, _, _ in model.view.reads if is_hub_id(name))
-    if not published:
-        away = ["The weights of the backbone are not in this folder; handful gets them when they are missing."]
-    else:
-        said = (
-            "The weights of the backbone are not in this folder, and a saved model asks no hub for them. Get them with:"
+    return "\n".join([*lines, "", weights_note(model, merged=False)])
+
+
+def weights_note(model: Bundle, merged: bool) -> str:
+    """Where the weights of the backbones are, in one paragraph, with what to type where they have to be fetched.
+
+    Args:
+        model: the bundle.
+        merged: whether they were written beside it.
+    """
+    names = [name for name in model.fingerprints if not is_weightless(name)]
+    if not names:
+        return f"{_NO_WEIGHTS}: this folder and handful are all that is needed."
+    if merged:
+        return f"{_WEIGHTS} in this folder, under `{FOLDER}/`: nothing is fetched when the model is used."
+    fetched = [name for name in names if is_hub_id(name)]
+    made_here = [name for name in names if name not in fetched and known(name) is None]
+    said = f"{_WEIGHTS} not in this folder"
+    if made_here:
+        said += (
+            "; they are in a folder of the machine that the model was made on. To use it elsewhere, export it with its "
+            "weights: `handful export RUN --merge --out FOLDER`."
         )
-        away = [said, "", "```", *(f"hf download {name}" for name in published), "```"]
-    return "\n".join([*lines, "", *away])
+    elif not fetched:
+        said += "; handful gets them when they are missing."
+    if fetched:
+        opening = " " if made_here else ", and a"
+        said += f"{opening}{'A' * bool(made_here)} saved model asks no hub for them. Get them with:"
+        said = "\n".join([said, "", "```", *(f"hf download {name}" for name in fetched), "```"])
+    return said
+
+
+def with_weights(card: str, model: Bundle, merged: bool) -> str:
+    """A card that says where the weights are in this copy of the model; one that says nothing of it stays as it is."""
+    return _NOTE.sub(lambda found: weights_note(model, merged), card, count=1)
 
 
 def reading(depths: Sequence[int]) -> str:
@@ -147,7 +186,10 @@ def _use(model: Bundle) -> str:
     )
     if model.labels:
         python += f"\nmodel.predict_proba([{item}])  # the probability of each"
-    return f"```python\n{python}\n```\n\n```\nhandful predict path/to/this/folder NEW --out answers.csv\n```"
+    install = f"In a clone of handful, with Python 3.11 or newer:\n\n```\n{INSTALL}\n```"
+    return (
+        f"{install}\n\n```python\n{python}\n```\n\n```\nhandful predict path/to/this/folder NEW --out answers.csv\n```"
+    )
 
 
 def _limits(model: Bundle, scores: Scores) -> str:
@@ -169,11 +211,12 @@ def _limits(model: Bundle, scores: Scores) -> str:
 
 
 def _share(estimate: Estimate) -> str:
-    return f"{estimate.value:.0%} ({estimate.low:.0%} to {estimate.high:.0%})"
+    return f"{estimate.told(Scale())} ({Scale().between(estimate.low, estimate.high, 'to')})"
 
 
-def _interval(estimate: Estimate, level: float) -> str:
-    return f"{estimate.value:.3f} ({level:.0%} interval {estimate.low:.3f} to {estimate.high:.3f})"
+def _interval(estimate: Estimate, scores: Scores) -> str:
+    between = scores.scale.between(estimate.low, estimate.high, "to")
+    return f"{estimate.told(scores.scale)} ({scores.level:.0%} interval {between})"
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:

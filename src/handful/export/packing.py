@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
 from handful.data.languages import main_language
+from handful.evaluation.scores import Scores
 from handful.evaluation.verdicts import HeadRows
 from handful.export.bundle import WITNESSES, Bundle
 from handful.export.kept_parts import Moved
@@ -71,6 +72,8 @@ def _packed(
         intercept=model.intercept,
         input=data.input,
         target=data.target,
+        targets=data.targets,
+        group=data.group,
         pairs=data.pairs,
         witness=matrix[:WITNESSES],
         loaded=used,
@@ -79,9 +82,13 @@ def _packed(
 
 
 def with_reference(
-    model: Bundle, frozen: Frozen, whole: NDArray[np.float64], backbones: Mapping[str, Backbone], items: Sequence[Any]
-) -> Bundle:
-    """The bundle with what it keeps of its training rows: (R, N, K) answers, frozen features, items that may travel."""
+    model: Bundle, frozen: Frozen, whole: NDArray[np.float64], backbones: Mapping[str, Backbone], items: Sequence[Any],
+    scores: Scores,
+) -> Bundle:  # fmt: skip
+    """The bundle with what it keeps of its training rows: (R, N, K) answers, frozen features, items that may travel.
+
+    It knows as well whether its scores show that it is better than an answer that looks at no item.
+    """
     view, rows = frozen.model.view, frozen.rows
     used = {name: backbones[name] for name in view.backbones}
     return replace(
@@ -90,4 +97,5 @@ def with_reference(
         fingerprints={**model.fingerprints, **{name: backbone.fingerprint for name, backbone in used.items()}},
         loaded={**model.loaded, **used},
         items=short_items(items, model.modality),
+        beats_reference=scores.beats(model.task.reference.name),
     )

@@ -108,7 +108,10 @@ def read_record(place: Path) -> dict[str, Any]:
     if wrong:
         file = place / RECORD
         raise BundleError(f"{file} has a missing or wrong entry ({', '.join(wrong)}). Restore it or tune again.")
-    return {"input": None, "target": None, "moved": None, "reference": None, "language": None, **record}
+    return {
+        **dict.fromkeys(("input", "target", "group", "beats_reference", "moved", "reference", "language", "targets")),
+        **record,
+    }
 
 
 def _misfits(record: dict[str, Any]) -> list[str]:
@@ -224,9 +227,12 @@ _ENTRIES: dict[str, Callable[[Any], bool]] = {
     "labels": _are_labels,
     "input": lambda value: value is None or isinstance(value, str),
     "target": lambda value: value is None or isinstance(value, str),
-    "pairs": lambda value: isinstance(value, bool),
-    # Models that were written before it was recorded have none.
+    # Models that were written before they were recorded have none of these four.
+    "beats_reference": lambda value: value is None or isinstance(value, bool),
+    "targets": lambda value: value is None or (isinstance(value, list) and all(isinstance(x, str) for x in value)),
+    "group": lambda value: value is None or isinstance(value, str),
     "language": lambda value: value is None or (isinstance(value, str) and _CODE.fullmatch(value) is not None),
+    "pairs": lambda value: isinstance(value, bool),
     "backbones": lambda value: isinstance(value, list) and len(value) > 0 and all(map(_is_part, value)),
     "head": lambda value: isinstance(value, str),
     "files": lambda value: isinstance(value, dict) and all(isinstance(sha, str) for sha in value.values()),

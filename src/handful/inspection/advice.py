@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from handful.choices import METHODS, MOVERS
 from handful.data.dataset import Dataset
+from handful.data.items import PLURAL
 from handful.data.targets import RATINGS
 
 ALL = ("text", "image", "sound")
@@ -81,7 +83,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         _family("contrast"), 4, 64,
-        "pairs turn few rows into many comparisons; in published tables they gain most over frozen features here",
+        "pairs turn few rows into many comparisons, and on other sets they gained most over frozen features",
         "pairs pay from 4 to 64 rows per class and on backbones whose weights can move",
         ("text", "image"),
     ),
@@ -111,18 +113,28 @@ RULES: tuple[Rule, ...] = (
 decision of ``tune``, which reads the rows themselves."""
 
 
-def advice(dataset: Dataset) -> list[Advice]:
+def advice(dataset: Dataset, tried: Collection[str] = ()) -> list[Advice]:
     """What the rules say about the training rows of a Dataset, in the order of the table.
 
     Args:
         dataset: labelled rows.
+        tried: the strategies that move weights which ``tune`` tries of such rows unasked: no others are recommended.
     """
     rows = dataset.part("train") if dataset.split else dataset
     smallest = min(rows.counts.values(), default=0)
-    return [
-        Advice(rule.strategies, fits, rule.why if fits else rule.otherwise)
-        for rule in RULES
-        if not (dataset.pairs and set(rule.strategies) <= set(MOVERS))  # what moves weights reads one text
-        if rule.task in (None, dataset.task)
-        for fits in (rule.holds(dataset.modality, smallest),)
-    ]
+    out: list[Advice] = []
+    for rule in RULES:
+        if rule.task not in (None, dataset.task):
+            continue
+        if dataset.pairs and set(rule.strategies) <= set(MOVERS):  # what moves weights reads one text
+            continue
+        if not rule.holds(dataset.modality, smallest):
+            out.append(Advice(rule.strategies, False, rule.otherwise))
+            continue
+        asked = tuple(name for name in rule.strategies if name in MOVERS and name not in tried)
+        unasked = tuple(name for name in rule.strategies if name not in asked)
+        out += [Advice(unasked, True, rule.why)] * bool(unasked)
+        items = PLURAL[dataset.modality]
+        why = f"that they help {items} was not shown on other sets: tune tries them where they are named"
+        out += [Advice(asked, False, why)] * bool(asked)
+    return out

@@ -152,7 +152,7 @@ def confusable(dataset: Dataset, evidence: Doubts) -> Iterator[Finding]:
             tuple(dataset.rows[i] for i in rows),
             f"classes {listed([evidence.classes[c] for c in sorted(classes)])} cannot be told apart: {share:.0%} of "
             f"their {len(rows)} rows are nearer to their own class than to the other{pairs}, and a coin would get 50%",
-            "Join them, or say what divides them and check these rows; more rows alone will hardly help.",
+            "Join them, or say what divides them and check these rows.",
             severity=(1 - share) * len(rows) / len(dataset),
         )
 

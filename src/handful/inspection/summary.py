@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from handful.data.cells import shown
@@ -17,12 +17,13 @@ from handful.inspection.profile import counted, profile
 _LISTED = 30
 
 
-def summary(dataset: Dataset, found: Audit) -> list[str]:
+def summary(dataset: Dataset, found: Audit, tried: Collection[str] = ()) -> list[str]:
     """Counts, what the rows are like, how well backbones suit them, what is wrong, and which strategies make sense.
 
     Args:
         dataset: the rows that were inspected.
         found: what was found.
+        tried: the strategies that move weights which ``tune`` tries of such rows unasked.
 
     Returns:
         Lines without control characters: a label must not move the cursor of a terminal.
@@ -41,7 +42,7 @@ def summary(dataset: Dataset, found: Audit) -> list[str]:
     if dataset.one_class_each and "kind" not in facts:
         least = counted(min(facts["counts"].values()), "row", "rows")
         lines.append(f"what makes sense with {least} in the smallest class:")
-        said = sorted(advice(dataset), key=lambda rule: not rule.sensible)
+        said = sorted(advice(dataset, tried), key=lambda rule: not rule.sensible)
         lines += [f"  {'yes' if a.sensible else 'no ':<4} {', '.join(a.strategies)}: {a.why}" for a in said]
     return [shown(line) for line in lines]
 

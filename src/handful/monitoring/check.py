@@ -13,10 +13,11 @@ from handful.data.languages import Language, main_language
 from handful.data.targets import counts_of
 from handful.errors import BundleError, DataError
 from handful.evaluation.intervals import interval
+from handful.evaluation.novelty import USUAL
 from handful.evaluation.scores import Scores
 from handful.export.bundle import Bundle, Judged
 from handful.export.reference import Reference, spread_out
-from handful.monitoring.checkup import USUAL, Checkup
+from handful.monitoring.checkup import Checkup
 from handful.monitoring.drift import compare
 from handful.monitoring.new_rows import Row, rows_of_list, rows_of_source
 from handful.readback import shortened
@@ -39,8 +40,8 @@ def check(
 ) -> Checkup:
     """Compare new rows with the rows a run was made from, and labelled ones with the score that it promised.
 
-    A table is labelled where ``label`` names a column or a column is called like one; a folder, where one of its
-    sub-folders is called like a class.
+    A table is labelled where ``label`` names a column, or one is called as in training or like a label; a folder,
+    where one of its sub-folders is called like a class.
 
     Args:
         run: a Run, or the folder of one; of a model folder alone no promise is known.
@@ -52,7 +53,8 @@ def check(
         tell: called with what was guessed about the source, and how much of it was looked at.
 
     Returns:
-        The checkup; its ``verdict`` is ``as promised``, ``unsure``, ``drifted`` or ``retrain``.
+        The checkup; its ``verdict`` is ``as promised``, ``unsure``, ``drifted``, ``retrain``, or, of
+        what cannot be held against a promise, ``not measured`` or ``no promise``.
 
     Raises:
         DataError: the source cannot be read, is of another modality, or all its rows are the same.

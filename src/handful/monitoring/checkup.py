@@ -13,8 +13,6 @@ from handful.evaluation.intervals import Estimate
 from handful.evaluation.metrics import Scale
 from handful.monitoring.drift import ALARM, Drift
 
-USUAL = 0.05
-"""Inputs stranger than all but this share of the training rows are counted as strange."""
 _NAMED = 10
 
 
@@ -29,7 +27,7 @@ class Checkup:
     answered: Mapping[str, int]
     """Class → how many new rows are answered with it, most frequent first."""
     strange: float | None = None
-    """Share of new rows that are stranger than all but ``USUAL`` of the training rows; None: too few rows to tell."""
+    """Share of new rows that are stranger than all but 5 % of the training rows; None: too few rows to tell."""
     drift: Drift | None = None
     """How new rows differ from training rows that are answered alike; None where nothing can be compared."""
     furthest: tuple[int, ...] = ()
@@ -61,13 +59,18 @@ class Checkup:
 
     @property
     def verdict(self) -> str:
-        """``retrain``, ``unsure``, ``drifted`` or ``as promised``."""
+        """``retrain``, ``unsure``, ``as promised``, ``drifted``, ``not measured`` or ``no promise``.
+
+        Only what was measured, and had been promised, is called as promised.
+        """
         if self.unknown or self.fallen > 0:
             return "retrain"
         if self.promised is not None and self.measured is not None:
             within = self._rising(self.measured).value >= self._rising(self.promised).low
             return "as promised" if within else "unsure"
-        return "drifted" if self.drift is not None and self.drift.beyond_chance else "as promised"
+        if self.drift is not None and self.drift.beyond_chance:
+            return "drifted"
+        return "not measured" if self.measured is None else "no promise"
 
     @property
     def needs_attention(self) -> bool:
@@ -78,6 +81,8 @@ class Checkup:
     def sentence(self) -> str:
         """The verdict in one to three sentences."""
         said = [f"{self._promise()}: {_ADVICE[self.verdict]}." if self.measured is not None else self._drifted()]
+        if self.verdict == "not measured":
+            said.append(f"No label says how many answers are right: {_UNMEASURED}.")
         if self.unknown:
             count = sum(self.unknown.values())
             said.append(
@@ -96,14 +101,11 @@ class Checkup:
         assert self.measured is not None
         what = "" if self.metric == "accuracy" else f"{self.scale.title} "
         before = f"{what}promised {self._range(self.promised)}, " if self.promised is not None else what
-        value = self._figure(self.measured.value)
+        value = self.measured.told(self.scale)
         return f"{before}measured {value} ({self._range(self.measured)}) on {self.rows} rows"
 
-    def _figure(self, value: float) -> str:
-        return f"{value:.2f}" if self.scale.percent else self.scale.told(value)
-
     def _range(self, estimate: Estimate) -> str:
-        return f"{self._figure(estimate.low)}\N{EN DASH}{self._figure(estimate.high)}"
+        return self.scale.between(estimate.low, estimate.high, "to")
 
     def _drifted(self) -> str:
         if self.drift is None:
@@ -115,7 +117,7 @@ class Checkup:
                 f"The new rows differ from the training rows ({p}{strange}): drifted. Label some of those that differ "
                 "most and check again with their labels."
             )
-        return f"The new rows look like the training rows ({p}, below {ALARM} would be drift{strange}): as promised."
+        return f"The new rows look like the training rows ({p}, below {ALARM} would be drift{strange})."
 
     def as_dict(self) -> dict[str, Any]:
         """What ``handful check --json`` prints."""
@@ -141,4 +143,7 @@ _ADVICE = {
     "retrain": "retrain",
     "unsure": "worse, but too few rows to be sure; label more and check again",
     "as promised": "as promised",
+    "drifted": "what the run promised is not known, and the rows differ from the training rows: drifted",
+    "no promise": "what the run promised is not known, so that nothing says whether it is kept",
 }
+_UNMEASURED = "whether the promise is kept was not measured. Name the column of labels with --label, or label some rows"

@@ -122,6 +122,19 @@ def rows_of_source(
     return NewRows(rows, failed, total, label, shown(str(path)))
 
 
+def _found_label(columns: Sequence[str], column: str | None, model: Bundle) -> str | None:
+    """The column of labels that nobody named: as in training, in any case of its letters, or with a well-known name.
+
+    Several columns of 0 and 1 are joined by commas, as ``--label`` names them.
+    """
+    items = named_columns(column, columns) if column else ()
+    free = {name.casefold(): name for name in columns if name not in items}
+    trained = model.targets or (() if model.target is None else (model.target,))
+    if trained and all(name.casefold() in free for name in trained):
+        return ",".join(name if name in columns else free[name.casefold()] for name in trained)
+    return next((free[name] for tier in LABEL_NAMES for name in free if name in tier), None)
+
+
 def _labels(
     path: Path, label: str | None, column: str | None, model: Bundle, tell: Callable[[str], None]
 ) -> tuple[str | None, Callable[[Any], Any] | None]:
@@ -138,9 +151,7 @@ def _labels(
         return None, None
     table = open_table(path)
     if label is None:
-        free = [name for name in table.columns if name != column]
-        usual = next((name for tier in LABEL_NAMES for name in free if name.lower() in tier), None)
-        label = model.target if model.target in free else usual
+        label = _found_label(table.columns, column, model)
         if label is None:
             return None, None
         tell(f"column \"{label}\" is taken as the labels; use --label '' to check without them")

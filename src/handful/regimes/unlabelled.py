@@ -160,7 +160,7 @@ def told_for_pool(learned: Learned, metric: Metric, rng: np.random.Generator) ->
     plain = replace(metric, kind=Kind.RATIO) if metric.kind is Kind.SHARE else metric
     measured = plain.of(learned.frozen.whole, rows.targets)
     estimate = interval(replace(measured, sums=weights[:, None] * measured.sums), rows.groups, rng=rng)
-    value, ends = metric.scale.told(estimate.value), metric.scale.between(estimate.low, estimate.high)
+    value, ends = estimate.told(metric.scale), metric.scale.between(estimate.low, estimate.high)
     return [
         f"With held-out rows weighted as the unlabelled items have their like (worth {effective(weights):.0f} of "
         f"{len(weights)} rows), {metric.title} of the heads is {value}, between {ends}; the scores are those of the "

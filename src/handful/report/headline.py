@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from handful.data.names import in_a_row
 from handful.evaluation.intervals import Estimate
+from handful.evaluation.metrics import hundredths
 from handful.evaluation.probes import FORGOTTEN, QUESTIONS
 from handful.evaluation.scores import Scores
 from handful.report import words
@@ -46,8 +47,6 @@ class Headline:
     """Whether it clearly does."""
     ties: str
     """Which arms cannot be told apart from the chosen one; empty where there are none."""
-    flattered: str
-    """Why the score of the chosen arm is not the score on top, where the two differ."""
     forgot: str
     """What a language model forgot when its weights moved; empty otherwise."""
     forgets: bool
@@ -65,10 +64,13 @@ def headline(run: Run) -> Headline:
     forgetting = raw and Estimate(**raw)
     baseline = task.reference
     frequent, always = _one_answer(scores, baseline)
-    verdict, beaten = _against_one_answer(scores, task, estimate, always, frequent)
+    verdict, beaten = _against_one_answer(scores, task, always, frequent)
+    title, lead = _title(scores, task, estimate, rows), _lead(run, estimate, rows)
+    if not beaten and scores.metric not in _COMPARED:  # nothing else matters as much to whoever would use the model
+        title, lead = f"Not shown to be better than {_always(task, frequent)}", f"{title}. {lead}"
     return Headline(
-        title=_title(scores, task, estimate, rows),
-        lead=_lead(run, estimate, rows),
+        title=title,
+        lead=lead,
         estimate=estimate,
         always=always,
         without=f"always “{words.shortened(words.printable(frequent), 24)}”" if frequent else baseline.short,
@@ -76,7 +78,6 @@ def headline(run: Run) -> Headline:
         verdict=verdict,
         beaten=beaten,
         ties=_ties(scores),
-        flattered=_flattered(scores),
         forgot=_forgot(forgetting),
         forgets=forgetting is not None and forgetting.low > 0 and forgetting.value > FORGOTTEN,
         second=_second(scores),
@@ -98,15 +99,12 @@ def _limit(scores: Scores) -> float:
 def _title(scores: Scores, task: Task, estimate: Estimate, rows: int) -> str:
     if scores.metric in _COMPARED:
         return _compared(scores, task.reference)
-    digits = words.decimals(estimate)
-    about = words.hundredths(estimate.value, digits)
+    about = hundredths(estimate.value, scores.scale.digits(estimate.low, estimate.high))
     headline = _headline_of(scores, task)
     if headline:
-        return headline.format(about if scores.scale.percent else f"{estimate.value:.2g}")
+        return headline.format(about if scores.scale.percent else scores.scale.plain(estimate.value))
     if scores.metric != "accuracy":
-        return (
-            f"{scores.scale.title[0].upper()}{scores.scale.title[1:]} of about {_plain(estimate.value, scores, digits)}"
-        )
+        return f"{scores.scale.title[0].upper()}{scores.scale.title[1:]} of about {estimate.told(scores.scale)}"
     if estimate.value == 1:
         return f"Right on all {rows:,} rows that were held out"
     if estimate.value == 0:
@@ -130,11 +128,6 @@ def _compared(scores: Scores, baseline: Baseline) -> str:
     return f"{how} {taken.name}: not shown to beat {baseline.words}"
 
 
-def _plain(value: float, scores: Scores, digits: int) -> str:
-    """A score that is called by its name: F1 as a number from 0 to 1."""
-    return f"{value:.{digits + 2}f}" if scores.scale.percent else scores.scale.told(value)
-
-
 def _headline_of(scores: Scores, task: Task) -> str:
     """What a score says in a few words, where there are better ones than its name; with room for the figure."""
     return task.metrics[scores.metric].headline if scores.metric in task.metrics else ""
@@ -142,11 +135,12 @@ def _headline_of(scores: Scores, task: Task) -> str:
 
 def _lead(run: Run, estimate: Estimate, rows: int) -> str:
     scores = run.scores
-    digits, scale = words.decimals(estimate), scores.scale
-    low, high = words.hundredths(estimate.low, digits), words.hundredths(estimate.high, digits)
+    scale = scores.scale
+    digits = scale.digits(estimate.low, estimate.high)
+    low, high = hundredths(estimate.low, digits), hundredths(estimate.high, digits)
     true = f"between {low} and {high} of 100"
     if not scale.percent or (not _headline_of(scores, run.model.task) and scores.metric != "accuracy"):
-        true = f"between {_plain(estimate.low, scores, digits)} and {_plain(estimate.high, scores, digits)}"
+        true = f"between {scale.between(estimate.low, estimate.high)}"
     elif estimate.value == 1:
         true = f"at {low} of 100 or above"
     new = "items from groups it has never met" if run.data.groups is not None else "items like these"
@@ -172,28 +166,21 @@ def _how_often(level: float) -> str:
     return f"{words.percent(level)} of the time"
 
 
-def _against_one_answer(
-    scores: Scores, task: Task, estimate: Estimate, figure: float, frequent: str
-) -> tuple[str, bool]:
+def _always(task: Task, frequent: str) -> str:
+    """What any model has to beat, after "than"."""
+    return f"always answering “{words.shortened(words.printable(frequent), 40)}”" if frequent else task.reference.words
+
+
+def _against_one_answer(scores: Scores, task: Task, figure: float, frequent: str) -> tuple[str, bool]:
     scale, baseline = scores.scale, task.reference
-    always = f"always answering “{words.shortened(frequent, 40)}”" if frequent else baseline.words
+    always = _always(task, frequent)
     if scores.chosen == baseline.name:
         return f"Nothing that was tried is better than {always} beyond doubt: {task.nothing_shown}.", False
-    reached = f"{words.hundredths(figure)} of 100" if scale.percent else f"a {scale.title} of {scale.told(figure)}"
+    reached = f"{hundredths(figure)} of 100" if scale.percent else f"a {scale.title} of {scale.told(figure)}"
     verb = "scores" if scale.percent else "has"
-    if _beats(scores, estimate, figure):
+    if scores.beats(baseline.name):
         return f"Clearly better than {always}, which {verb} {reached}.", True
-    return (
-        f"Not shown to be better than {always}, which {verb} {reached}: more rows or clearer labels are needed."
-    ), False
-
-
-def _beats(scores: Scores, estimate: Estimate, figure: float) -> bool:
-    """Whether it clearly does: row by row where both were measured on the same rows, else by its interval."""
-    apart = next(arm.difference for arm in scores.arms if arm.name == scores.chosen)
-    if scores.test is None and apart is not None:
-        return (apart if scores.scale.higher_is_better else -apart).low > 0
-    return estimate.low > figure if scores.scale.higher_is_better else estimate.high < figure
+    return (f"Not shown to be better than {always}, which {verb} {reached}: {task.nothing_shown}."), False
 
 
 def _one_answer(scores: Scores, baseline: Baseline) -> tuple[str, float]:
@@ -217,28 +204,6 @@ def _ties(scores: Scores) -> str:
     others = in_a_row(tied) if len(tied) <= _FEW_TIES else f"{len(tied)} of the {len(scores.arms) - 1} other arms"
     rows = words.plural(scores.n, "row")
     return f"A tie: {rows} cannot tell {scores.chosen} from {others}; any of them may be the best."
-
-
-def _flattered(scores: Scores) -> str:
-    own = next((arm.estimate for arm in scores.arms if arm.name == scores.chosen), scores.estimate)
-    scale = scores.scale
-    figure, overall = words.figure(own, scale), words.figure(scores.estimate, scale)
-    if figure == overall:
-        further = own.high < scores.estimate.high if scale.higher_is_better else own.low > scores.estimate.low
-        if not further or scores.test is not None:
-            return ""
-        end = scores.estimate.high if scale.higher_is_better else scores.estimate.low
-        side = "up" if scale.higher_is_better else "down"
-        told = words.percent(end) if scale.percent else scale.told(end)
-        return (
-            f"On top the interval of {scores.chosen} reaches {side} to {told}: the model that you get learned from all "
-            "rows, the arms of this table without those that they were scored on."
-        )
-    return (
-        f"The whole procedure, with the choice made anew inside every fold, scores {overall} "
-        f"({words.figures(scores.estimate, scale)}). That is the fairer figure: the {figure} of {scores.chosen} "
-        "helped to choose it."
-    )
 
 
 def _forgot(forgetting: Estimate | None) -> str:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from handful.data.conversations import Conversation, Preference, plain_prompt
 from handful.data.dataset import Dataset
 from handful.evaluation.intervals import Estimate
-from handful.evaluation.metrics import Scale
+from handful.evaluation.metrics import Scale, hundredths
 from handful.evaluation.scores import Scores
 from handful.evaluation.slices import named
 from handful.evaluation.stability import worth_telling
@@ -24,6 +24,7 @@ from handful.export.bundle import Bundle
 from handful.export.card import reading
 from handful.inspection.findings import Finding
 from handful.report import sections, words
+from handful.report.confidence import confidence_note
 from handful.report.curves import curve
 from handful.report.doubtful import doubtful, name_of
 from handful.report.headline import headline
@@ -70,6 +71,7 @@ def render(run: Run, place: Path) -> str:
             labels=() if bundle is None else bundle.labels,
             nouns=task.nouns,
             confident="classes" in scores.details,
+            confidence=_confidence(run, head.beaten),
             sets=scores.details.get("sets"),
             scales=_scales(run),
             ends=_ends(scores.scale, head.limit),
@@ -117,7 +119,7 @@ def environment() -> Environment:
     )
     chosen = (
         words.percent, words.span, words.value, words.count, words.plural, words.time_taken,
-        words.protocol, words.setting, words.option, words.printable, words.shortened, words.hundredths,
+        words.protocol, words.setting, words.option, words.printable, words.shortened, hundredths,
         words.rows_numbered, words.figure, words.figures,
     )  # fmt: skip
     made.filters.update({function.__name__: function for function in chosen})
@@ -140,6 +142,13 @@ def _backbones(run: Run) -> list[dict[str, str]]:
             }
         )
     return out
+
+
+def _confidence(run: Run, beaten: bool) -> str:
+    """What may be said of the confidence of its answers; nothing where answers are no classes."""
+    if "classes" not in run.scores.details:
+        return ""
+    return confidence_note(run.held_out, beaten, run.model.task.reference.words, run.data.groups)
 
 
 def _scales(run: Run) -> dict[str, Scale]:

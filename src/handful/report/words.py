@@ -7,31 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handful.evaluation.intervals import Estimate
-from handful.evaluation.metrics import Scale
-
-# Below this width of an interval, in shares, whole percents would hide what was measured.
-_NARROW = 0.03
+from handful.evaluation.metrics import Scale, hundredths
 
 # What HTML cannot carry, or would let a text rearrange the page around it.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
-
-
-def hundredths(share: float, digits: int = 0) -> str:
-    """A share as a number out of 100; never rounded to a 0 or a 100 that it is not.
-
-    Args:
-        share: between 0 and 1.
-        digits: decimals to show.
-    """
-    if 0.0005 <= share < 0.005 or 0.995 <= share < 0.9995:
-        digits = max(digits, 1)
-    text = f"{100 * share:.{digits}f}"
-    return text.removesuffix(".0") if digits == 1 and share in (0.0, 1.0) else text
-
-
-def decimals(estimate: Estimate) -> int:
-    """How many decimals of a percent an estimate deserves: none, unless its interval is very narrow."""
-    return 1 if estimate.high - estimate.low < _NARROW else 0
 
 
 def percent(share: float) -> str:
@@ -41,18 +20,18 @@ def percent(share: float) -> str:
 
 def span(estimate: Estimate) -> str:
     """``73–93%``, the interval of a share."""
-    digits = decimals(estimate)
+    digits = Scale().digits(estimate.low, estimate.high)
     return f"{hundredths(estimate.low, digits)}–{hundredths(estimate.high, digits)}%"
 
 
 def value(estimate: Estimate) -> str:
     """``85%``, the point estimate of a share, as exact as its interval allows."""
-    return f"{hundredths(estimate.value, decimals(estimate))}%"
+    return estimate.figure(Scale())
 
 
 def figure(estimate: Estimate, scale: Scale) -> str:
     """The point estimate of any score, without its unit: ``85%`` or ``0.42``."""
-    return value(estimate) if scale.percent else scale.plain(estimate.value)
+    return estimate.figure(scale)
 
 
 def figures(estimate: Estimate, scale: Scale) -> str:

@@ -87,7 +87,7 @@ class Task(ABC):
     """What stands beside each answer in a table of answers."""
     taken_for: ClassVar[str] = "its held-out loss"
     """What an arm is taken for."""
-    nothing_shown: ClassVar[str] = "nothing shows yet that these labels can be learned. Collect more rows"
+    nothing_shown: ClassVar[str] = "nothing shows yet that these labels can be learned"
     """What it means that no arm is better than the reference beyond doubt, as the end of a sentence."""
 
     @property

@@ -63,6 +63,11 @@ gain. What else is named is judged by the rows alone.
 """
 
 
+def tried_unasked(task: str, modality: str) -> tuple[str, ...]:
+    """The strategies that are tried of such items without being named, as far as rows and budget allow it."""
+    return tuple(dict.fromkeys(name for of, name, what in EXPERIENCE if (of, what) == (task, modality)))
+
+
 def known(
     strategy: Tuned, backbone: str, modality: str, targets: Targets, loss: float, constant: float
 ) -> Prior | None:
