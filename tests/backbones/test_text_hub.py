@@ -133,7 +133,9 @@ def test_a_run_on_a_checkpoint_without_a_pooler_is_loaded_again(folder, table, h
     run = tmp_path / "run"
     assert handful("tune", data, "--backbone", folder, "--out", run).code == 0
     answers = handful("predict", run, data)
-    assert (answers.code, answers.err) == (0, "")
+    said = "The model is not shown to be better than always answering the same class: "  # by random weights, rightly
+    assert answers.code == 0
+    assert [line for line in answers.err.splitlines() if not line.startswith(said)] == []
 
 
 def test_a_tokenizer_with_more_entries_than_word_vectors_is_refused(folder):
