@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from handful.features.view import Matrix, unit_rows
-from handful.regimes.part import Items, Part
+from handful.regimes.part import Items, Part, PoolArm
 from handful.strategies.frozen.ensemble import Linear
 from handful.strategies.frozen.solver import fit_head, rotate
 from handful.tasks.base import HeadTask
@@ -74,8 +74,12 @@ def moved(model: Linear, before: Floats, after: Floats) -> Linear:
 
 def log_ratio(before: Floats, after: Floats) -> NDArray[np.float32]:
     """(C,) the logarithm of how much more frequent each class became, never beyond what is trusted."""
-    ratio = np.clip(np.maximum(after, _TINY) / np.maximum(before, _TINY), 1 / MOST, MOST)
-    return np.asarray(np.log(ratio), np.float32)
+    return np.asarray(np.log(trusted_ratio(before, after)), np.float32)
+
+
+def trusted_ratio(before: Floats, after: Floats) -> NDArray[np.float64]:
+    """(C,) how much more frequent each class became, never beyond what is trusted."""
+    return np.asarray(np.clip(np.maximum(after, _TINY) / np.maximum(before, _TINY), 1 / MOST, MOST))
 
 
 def density_ratio(rows: Matrix, pool: Matrix) -> NDArray[np.float64]:
@@ -127,17 +131,14 @@ def _root(x: Matrix, power: float, trust: float) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class LabelShift:
+class LabelShift(PoolArm):
     """Classes are as frequent as the pool says; what they look like stays."""
 
     strength: float = 1.0
     """So many items of the old mixture stand beside each item of the pool."""
-    name: str = "label-shift"
-    """How the arm is called in the scores."""
-    for_shift: bool = True
-    """For pools that are another mixture."""
-    by_class: bool = True
-    """It puts right how frequent classes are."""
+    name = "label-shift"
+    for_shift = True
+    by_class = True
 
     def refuses(self, task: HeadTask) -> str:
         """Only of classes that shut each other out can be said how frequent they are."""
@@ -148,44 +149,26 @@ class LabelShift:
         before = part.targets.task.constant(part.targets)
         return before, shares_in(part.answers, before, self.strength * part.count)
 
-    def applies(self, part: Part) -> bool:
-        """Wherever there is a pool."""
-        return part.count > 0
-
     def fit(self, part: Part) -> Linear:
         """Move the intercepts."""
         return moved(part.plain, *self.shares(part))
 
     def weights(self, part: Part) -> NDArray[np.float64]:
         """(N,) how much each row counts where classes are as frequent as in the pool; of mean 1."""
-        before, after = self.shares(part)
-        ratio = np.clip(after / np.maximum(before, _TINY), 1 / MOST, MOST)
-        weights = part.targets.task.design(part.targets) @ ratio
+        weights = part.targets.task.design(part.targets) @ trusted_ratio(*self.shares(part))
         return np.asarray(weights / weights.mean(), np.float64)
 
 
 @dataclass(frozen=True)
-class Importance:
+class Importance(PoolArm):
     """Rows count as often as the pool has their like."""
 
-    name: str = "importance"
-    """How the arm is called in the scores."""
-    for_shift: bool = True
-    """For pools that are another mixture."""
-    by_class: bool = False
-    """Of frequencies of classes it knows nothing."""
-
-    def refuses(self, task: HeadTask) -> str:
-        """Rows of any task can count for more."""
-        return ""
+    name = "importance"
+    for_shift = True
 
     def weights(self, part: Part) -> NDArray[np.float64]:
         """(N,) of mean 1."""
         return density_ratio(*part.alike)
-
-    def applies(self, part: Part) -> bool:
-        """Wherever there is a pool."""
-        return part.count > 0
 
     def fit(self, part: Part) -> Linear:
         """Fit with these weights."""
@@ -193,25 +176,13 @@ class Importance:
 
 
 @dataclass(frozen=True)
-class Coral:
+class Coral(PoolArm):
     """The features of rows are spread as those of the pool."""
 
     trust: float = 0.5
     """How much of a covariance is its own; the rest is the same in all directions."""
-    name: str = "coral"
-    """How the arm is called in the scores."""
-    for_shift: bool = True
-    """For pools that are another mixture."""
-    by_class: bool = False
-    """Of frequencies of classes it knows nothing."""
-
-    def refuses(self, task: HeadTask) -> str:
-        """What is wanted of a row stays."""
-        return ""
-
-    def applies(self, part: Part) -> bool:
-        """Wherever there is a pool."""
-        return part.count > 0
+    name = "coral"
+    for_shift = True
 
     def fit(self, part: Part) -> Linear:
         """Recolour the rows of every view that is read, and fit."""

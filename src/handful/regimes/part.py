@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,26 +103,24 @@ class Part:
             return pooled(self.members, items, self.names, wanted, self.counts, weights)
 
 
-class PoolArm(Protocol):
+class PoolArm(ABC):
     """A way to learn from a pool: the rows of a part and its pool in, one linear model out."""
 
-    @property
-    def name(self) -> str:
-        """How the arm is called in the scores."""
-
-    @property
-    def for_shift(self) -> bool:
-        """Whether it is for pools that are another mixture than the rows, and for no others."""
-
-    @property
-    def by_class(self) -> bool:
-        """Whether it puts right how frequent classes are: what is known of it counts where a pool differs in that."""
+    name: ClassVar[str]
+    """How the arm is called in the scores."""
+    for_shift: ClassVar[bool] = False
+    """Whether it is for pools that are another mixture than the rows, and for no others."""
+    by_class: ClassVar[bool] = False
+    """Whether it puts right how frequent classes are: what is known of it counts where a pool differs in that."""
 
     def refuses(self, task: HeadTask) -> str:
         """Why a task cannot be learned so, as the end of a sentence; empty where it can."""
+        return ""
 
     def applies(self, part: Part) -> bool:
-        """Whether there is anything for it to do with these rows and this pool."""
+        """Whether there is anything for it to do with these rows and this pool; by default wherever there is a pool."""
+        return part.count > 0
 
+    @abstractmethod
     def fit(self, part: Part) -> Linear:
         """Learn from the rows and the pool."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.features.view import Matrix
-from handful.regimes.part import Part
+from handful.regimes.part import Part, PoolArm
 from handful.strategies.frozen.ensemble import Linear
 from handful.tasks.base import HeadTask, Targets
 
@@ -85,7 +85,7 @@ def weights_of(strata: NDArray[np.integer], rows: NDArray[np.integer], share: fl
 
 
 @dataclass(frozen=True)
-class SelfTraining:
+class SelfTraining(PoolArm):
     """Answers to the pool that are likely right are learned from, in rounds."""
 
     rounds: int = 1
@@ -102,20 +102,11 @@ class SelfTraining:
     """How much the items of a class count together, in labelled rows of that class."""
     rare: float = 0.05
     """Items further from all rows than this share of the rows is from the others are not learned from."""
-    name: str = "self-training"
-    """How the arm is called in the scores."""
-    for_shift: bool = False
-    """Not made for pools that are another mixture."""
-    by_class: bool = False
-    """Of frequencies of classes it knows nothing."""
+    name = "self-training"
 
     def refuses(self, task: HeadTask) -> str:
         """Answers of tasks without classes are never sure in the sense that is needed here."""
         return "" if task.self_trains else f"what is answered in {task.name} is no label to learn from"
-
-    def applies(self, part: Part) -> bool:
-        """Wherever there is a pool."""
-        return part.count > 0
 
     def fit(self, part: Part) -> Linear:
         """Answer the pool, take what is likely right, fit again; the half not learned from says how sure it may be."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.features.view import unit_rows
-from handful.regimes.part import Part
+from handful.regimes.part import Part, PoolArm
 from handful.seeding import generator
 from handful.strategies.frozen.ensemble import Linear
 from handful.tasks.base import HeadTask
@@ -51,7 +51,7 @@ def between(
 
 
 @dataclass(frozen=True)
-class SyntheticRows:
+class SyntheticRows(PoolArm):
     """Every class gets rows until it has as many as the most frequent one, at most so many times its own."""
 
     most: float = 5.0
@@ -60,12 +60,8 @@ class SyntheticRows:
     """A new row lies between a row and one of so many nearest ones."""
     weight: float = 1.0
     """How much a new row counts, in rows."""
-    name: str = "synthetic-rows"
-    """How the arm is called in the scores."""
-    for_shift: bool = False
-    """Not made for pools that are another mixture."""
-    by_class: bool = True
-    """It puts right how frequent classes are."""
+    name = "synthetic-rows"
+    by_class = True
 
     def refuses(self, task: HeadTask) -> str:
         """Scarce are classes, and what lies between two rows of a class is of that class."""
