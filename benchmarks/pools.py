@@ -19,6 +19,7 @@ from handful.data.dataset import Dataset
 from handful.engines import Inline
 from handful.features import bases
 from handful.features.feature_set import FeatureSet, extract_all
+from handful.progress import silent
 from handful.strategies.frozen.rung import Frozen, SearchTerms, run_frozen
 from handful.tasks.base import Targets
 from handful.tasks.classification import CLASSIFICATION
@@ -119,7 +120,7 @@ def rows_of(task: Set, folder: Path = DATA) -> Dataset:
 
 def load_backbones(wanted: str, modality: str, items: Sequence[Any] = ()) -> dict[str, Backbone]:
     """What ``--backbone`` names, ready: all that ``auto`` may look with at such items, whatever the time."""
-    return bases.load(bases.named(wanted, modality, items), modality, lambda stage, done, total: None)
+    return bases.load(bases.named(wanted, modality, items), modality, silent)
 
 
 def _some(data: Dataset, most: int) -> Dataset:

@@ -18,7 +18,7 @@ from handful.inspection.dialogue import findings_of
 from handful.inspection.findings import Finding
 from handful.inspection.shift import MOST
 from handful.plan import Plan
-from handful.progress import Say
+from handful.progress import Say, silent
 from handful.run import Run
 from handful.seeding import generator
 from handful.tune_items import tune_items
@@ -31,17 +31,13 @@ __all__ = ["inspect", "load", "tune"]
 logger = logging.getLogger(__name__)
 
 
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
-
-
 def inspect(
     source: Any,
     *,
     against: Dataset | str | Path | None = None,
     backbone: str = "auto",
     seed: int = 0,
-    progress: Say = _silent,
+    progress: Say = silent,
     **options: Any,
 ) -> list[Finding]:
     """Say what is wrong with labelled data, most costly first.
@@ -72,7 +68,7 @@ def audited(
     against: Dataset | str | Path | None = None,
     backbone: str = "auto",
     seed: int = 0,
-    progress: Say = _silent,
+    progress: Say = silent,
 ) -> Audit:
     """``inspect`` for a Dataset, with how well each backbone suits the rows."""
     if against is not None and backbone == "none":
@@ -113,7 +109,7 @@ def tune(
     carry_items: bool | None = None,
     unlabelled: Any = None,
     plan: Plan | None = None,
-    progress: Say = _silent,
+    progress: Say = silent,
     **options: Any,
 ) -> Run:
     """Make the best model that labelled items support, and say how good it is.

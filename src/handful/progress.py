@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 Say = Callable[[str, int, int], None]
 """Told how far things are: stage, steps done, steps in all; 0 in all means that nobody knows."""
 
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
 # Whatever takes less than this many seconds needs no bar.
 PATIENCE = 2.0
 # Seconds between plain lines where there is no terminal.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -91,12 +92,22 @@ def check_table(path: Path, column: str | None) -> None:
 
 def _check_kind(path: Path, modality: str) -> None:
     """Refuse a pool that plainly holds something else than the labelled rows."""
-    if path.is_dir():
-        kinds = {kind for _, kind in islice(Walk(path).files(), _LOOKED_AT)}
-    else:
-        kinds = {kind} if (kind := media_kind(path.name)) else set()
+    kinds = kinds_in(path)
     if kinds and modality not in kinds:
         raise DataError(
-            f"pool {shown(str(path))} must hold {PLURAL[modality]}, as the labelled rows do, got "
-            f"{' and '.join(PLURAL[kind] for kind in sorted(kinds))}. Name a pool of the same kind."
+            f"pool {shown(str(path))} must hold {PLURAL[modality]}, as the labelled rows do, got {named_kinds(kinds)}. "
+            "Name a pool of the same kind."
         )
+
+
+def kinds_in(path: Path) -> set[str]:
+    """The kinds of items that the names of files tell of; none for tables and texts."""
+    if path.is_dir():
+        return {kind for _, kind in islice(Walk(path).files(), _LOOKED_AT)}
+    kind = media_kind(path.name)
+    return {kind} if kind else set()
+
+
+def named_kinds(kinds: Collection[str]) -> str:
+    """Kinds of items in words: ``pictures and sounds``."""
+    return " and ".join(PLURAL[kind] for kind in sorted(kinds))

@@ -49,8 +49,7 @@ def read_unlabelled(
     items, sentences = _new([*pool.items, *known.unlabelled], pool, known)
     total = count - len(pool) + len(items)  # an estimate where the pool is a sample
     notes += sentences
-    if len(items) > most:
-        items = [items[i] for i in np.sort(rng.permutation(len(items))[:most]).tolist()]
+    items = _some(items, most, rng)
     if len(items) < FEWEST:
         notes.append(
             f"{len(items)} unlabelled {'item is' if len(items) == 1 else 'items are'} left, of which nothing can be "

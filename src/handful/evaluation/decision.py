@@ -156,6 +156,24 @@ class Decided:
     whole: NDArray[np.float64]
     """(N, K) answers when every fold is decided without its own rows."""
 
+    def told(self, prior: Prior | None, too_little: str) -> str:
+        """What rows and other sets say of the rival, in words.
+
+        Args:
+            prior: what the decision knew from other sets.
+            too_little: what a gain is that was expected and not taken, after "too little to".
+        """
+        side = "lower" if self.gain.value >= 0 else "higher"
+        gain = f"gain {self.gain.low:+.2f} to {self.gain.high:+.2f}"
+        said = f"the held-out loss is {abs(self.gain.value):.2f} {side} ({gain})"
+        if prior is not None:
+            draws = f" (better in {prior.better} of {prior.of} draws)" if prior.of else ""
+            chance = f"the chance that it helps is {self.expected.chance:.0%}"
+            said += f", and with what it did on other sets{draws} {chance}"
+        if self.passed or self.gain.value <= 0:
+            return said
+        return f"{said}, which is not beyond doubt" if prior is None else f"{said}, too little to {too_little}"
+
 
 def decide(
     below: NDArray[np.float64],

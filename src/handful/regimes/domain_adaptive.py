@@ -26,7 +26,7 @@ from handful.evaluation.stability import Kept, kept
 from handful.features import bases
 from handful.features.extract import extract
 from handful.plan import Plan
-from handful.progress import Say
+from handful.progress import Say, silent
 from handful.regimes.pool_items import PoolItems, backbone_for, cannot_be_cut, default_backbone, items_of
 from handful.regimes.pool_training import RECIPES, PoolRecipe, Trained, train_on_pool
 
@@ -72,10 +72,6 @@ class AdaptedBase:
         return [done, *([self.kept.sentence] if self.kept is not None else [])]
 
 
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
-
-
 def adapt(
     pool: Dataset | str | Path,
     *,
@@ -85,7 +81,7 @@ def adapt(
     seed: int = 0,
     resume: bool = False,
     input: str | None = None,  # noqa: A002 - the name of the option
-    progress: Say = _silent,
+    progress: Say = silent,
 ) -> AdaptedBase:
     """Let the upper blocks of a backbone learn from items without labels, and write a base that runs can start from.
 

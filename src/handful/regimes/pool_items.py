@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ from handful.backbones.adapted_record import is_base
 from handful.backbones.entries import known
 from handful.data.cells import shown
 from handful.data.dataset import CLASSIFIED, Dataset, item_hash
-from handful.data.folders import Walk
-from handful.data.items import PLURAL, media_kind
-from handful.data.pool import read_pool
+from handful.data.items import PLURAL
+from handful.data.pool import kinds_in, named_kinds, read_pool
 from handful.data.readers import that_exists
 from handful.errors import DataError, OptionError
 from handful.features.bases import AUTO, named
@@ -26,9 +24,6 @@ FEWEST = 100
 
 MOST = {"text": 2_000, "image": 1_000, "sound": 1_000}
 """At most so many items are learned from, of a longer pool an even sample."""
-
-# The first files of a folder say what it holds.
-_LOOKED_AT = 1_000
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,7 @@ def backbone_for(wanted: str, pool: Dataset | str | Path) -> tuple[str, str]:
     if "," in wanted:
         raise OptionError(f"backbone must be a single one to be adapted, got {wanted!r}. Name one of them.")
     name = catalog.located(wanted.strip())
-    kinds = {pool.modality} if isinstance(pool, Dataset) else _kinds(that_exists(pool))
+    kinds = {pool.modality} if isinstance(pool, Dataset) else kinds_in(that_exists(pool))
     source = pool.source if isinstance(pool, Dataset) else shown(str(pool))
     if name != AUTO and known(name) is None and is_base(Path(name).expanduser()):
         raise OptionError(
@@ -70,8 +65,8 @@ def backbone_for(wanted: str, pool: Dataset | str | Path) -> tuple[str, str]:
     modality = entry.modality if entry else name.removeprefix("toy-") if name.startswith("toy-") else None
     if modality is None and len(kinds) > 1:
         raise DataError(
-            f"pool {source} must hold items of one kind, got {_named(kinds)}. Name the backbone that is to learn from "
-            "them, such as --backbone efficientnet-lite0."
+            f"pool {source} must hold items of one kind, got {named_kinds(kinds)}. Name the backbone that is to learn "
+            "from them, such as --backbone efficientnet-lite0."
         )
     modality = modality or next(iter(kinds), "text")
     if modality not in CLASSIFIED:
@@ -81,8 +76,8 @@ def backbone_for(wanted: str, pool: Dataset | str | Path) -> tuple[str, str]:
         )
     if kinds and modality not in kinds:
         raise DataError(
-            f"pool {source} must hold {PLURAL[modality]}, which backbone {wanted} reads, got {_named(kinds)}. Name "
-            "another pool or another backbone."
+            f"pool {source} must hold {PLURAL[modality]}, which backbone {wanted} reads, got {named_kinds(kinds)}. "
+            "Name another pool or another backbone."
         )
     if catalog.is_weightless(name):
         raise cannot_be_cut(name)
@@ -136,15 +131,3 @@ def items_of(pool: Dataset | str | Path, modality: str, seed: int, column: str |
     if total > MOST[modality]:
         notes.append(f"Of {total:,} {PLURAL[modality]} an even sample of {MOST[modality]:,} is learned from.")
     return PoolItems(list(chosen.values()), list(chosen), data.source, tuple(notes))
-
-
-def _kinds(path: Path) -> set[str]:
-    """The kinds of items that the names of files tell of; none for tables and texts."""
-    if path.is_dir():
-        return {kind for _, kind in islice(Walk(path).files(), _LOOKED_AT)}
-    kind = media_kind(path.name)
-    return {kind} if kind else set()
-
-
-def _named(kinds: set[str]) -> str:
-    return " and ".join(PLURAL[kind] for kind in sorted(kinds))

@@ -66,17 +66,8 @@ class Trial:
     @property
     def told(self) -> str:
         """What rows and other sets say, in words."""
-        gain, prior = self.decided.gain, self.prior
-        side = "lower" if gain.value >= 0 else "higher"
-        words = f"the held-out loss is {abs(gain.value):.2f} {side} (gain {gain.low:+.2f} to {gain.high:+.2f})"
-        if self.weights is not None:
-            words = f"with rows weighted as the pool has their like, {words}"
-        if prior is not None:
-            chance = f"the chance that it helps is {self.decided.expected.chance:.0%}"
-            words += f", and with what it did on other sets (better in {prior.better} of {prior.of} draws) {chance}"
-        if not self.decided.passed and gain.value > 0:
-            words += ", too little to be taken" if prior is not None else ", which is not beyond doubt"
-        return words
+        words = self.decided.told(self.prior, "be taken")
+        return words if self.weights is None else f"with rows weighted as the pool has their like, {words}"
 
 
 def tried(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import combinations
 from types import MappingProxyType
 
@@ -103,15 +103,22 @@ class Search:
     def members(self, among: Sequence[int]) -> tuple[Member, ...]:
         """The settings that all rows support, heaviest first: what the refit pools."""
         shares = self._shares(among, [self.outcomes[q].losses for q in among])
-        order = sorted(shares, key=lambda q: -shares[q])
-        return tuple(Member(self.settings[q], shares[q], self.outcomes[q].sharpness) for q in order)
+        return self._pooled(shares, {q: self.outcomes[q].sharpness for q in shares})
 
     def members_without(self, among: Sequence[int], repeat: int, fold: int) -> tuple[Member, ...]:
         """The settings that the rows outside one fold support, calibrated on these: what answers that fold."""
         shares = self._shares(among, [self.outcomes[q].inner_losses[repeat, fold] for q in among])
+        return self._pooled(shares, {q: float(self.outcomes[q].inner_sharpness[repeat, fold]) for q in shares})
+
+    def _pooled(self, shares: Mapping[int, float], sharpness: Mapping[int, float]) -> tuple[Member, ...]:
+        """The settings with a weight, heaviest first, each with its calibration."""
         order = sorted(shares, key=lambda q: -shares[q])
-        sharp = {q: float(self.outcomes[q].inner_sharpness[repeat, fold]) for q in order}
-        return tuple(Member(self.settings[q], shares[q], sharp[q]) for q in order)
+        return tuple(Member(self.settings[q], shares[q], sharpness[q]) for q in order)
+
+    @cached_property
+    def _prices(self) -> dict[tuple[str, ...], float]:
+        """What a prediction costs by the backbones that it runs; asked once, since folders are looked up for it."""
+        return {look: price_of(look) for look in dict.fromkeys(setting.view.backbones for setting in self.settings)}
 
     def _shares(self, among: Sequence[int], losses: Sequence[NDArray[np.floating]]) -> dict[int, float]:
         """Position → weight of the settings that count, all reading the same backbones.
@@ -126,7 +133,7 @@ class Search:
         last = [self.settings[q].last for q in among]
         weights = {look: weigh(table[at], [last[i] for i in at]) for look, at in looks.items()}
         means = np.stack([weights[look] @ table[at] for look, at in looks.items()])  # (looks, n)
-        look = list(looks)[choose(means, [price_of(look) for look in looks], known(list(looks)))]
+        look = list(looks)[choose(means, [self._prices[look] for look in looks], known(list(looks)))]
         return {among[at]: float(w) for at, w in zip(looks[look], weights[look], strict=True) if w > 0}
 
 

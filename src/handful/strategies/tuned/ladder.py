@@ -303,17 +303,7 @@ def _told(rung: Rung) -> str:
 
 def _judged(rung: Rung) -> str:
     """What rows and other sets say, in words."""
-    decided, gain, prior = rung.decided, rung.decided.gain, rung.prior
-    side = "lower" if gain.value >= 0 else "higher"
-    said = f"the held-out loss is {abs(gain.value):.2f} {side} (gain {gain.low:+.2f} to {gain.high:+.2f})"
-    if prior is not None:
-        draws = f" (better in {prior.better} of {prior.of} draws)" if prior.of else ""
-        said += f", and with what it did on other sets{draws} the chance that it helps is {decided.expected.chance:.0%}"
-        if not decided.passed and gain.value > 0:
-            said += ", too little to be worth a model of its own"
-    elif not decided.passed and gain.value > 0:
-        said += ", which is not beyond doubt"
-    return said
+    return rung.decided.told(rung.prior, "be worth a model of its own")
 
 
 def _arm(rung: Rung) -> Held:
