@@ -1,5 +1,6 @@
 # Two commands for everybody:  make demo   make test
-# More for contributors:       make check  make oldest  make format  make docs  make clean
+# More for contributors:       make check  make oldest  make format  make docs  make site
+#                        make benchmark  make release  make clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,8 +9,11 @@ STAMP := .venv/.installed
 OLDEST := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OPENBLAS_CORETYPE=Nehalem \
   NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4" OMP_NUM_THREADS=1
 
+# Tests of one file share what they made, so that a file stays in one process; real weights in more than four want memory.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test check oldest format docs clean
+.PHONY: help demo test check oldest format docs site benchmark release clean
 
 help: ## say what the targets do
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /make \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
@@ -35,7 +39,7 @@ demo: $(STAMP) ## get the default weights, tune the example texts, images and so
 	@for name in tickets digits words; do echo "  $(CURDIR)/runs/$$name/report.html"; done
 
 test: check ## format check, lint, types and all tests
-	$(BIN)/python -m pytest -rs
+	$(PYTEST) -rs
 
 check: $(STAMP) ## format check, lint and types only
 	$(BIN)/ruff format --check .
@@ -44,16 +48,27 @@ check: $(STAMP) ## format check, lint and types only
 
 # Without the tests of numbers that take longest: those of rows that a model invents.
 oldest: $(STAMP) ## the tests of numbers again, computed as on the oldest processors
-	$(OLDEST) $(BIN)/python -m pytest -m 'not integration' tests/backbones tests/contract tests/export tests/features \
+	$(OLDEST) $(PYTEST) -m 'not integration' tests/backbones tests/contract tests/export tests/features \
 	  tests/inspection tests/strategies tests/training --ignore tests/strategies/language/test_synthetic.py
 
 format: $(STAMP) ## bring the code into the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(STAMP) ## write again what is made from the code: the README's tree, the command reference, tables of names
+docs: $(STAMP) ## write again what is made from the code: the tree of modules, the command reference, tables of names
 	$(BIN)/python docs/generate.py
 
+site: $(STAMP) ## write the reference of the Python interface from the docstrings, to open in a browser
+	$(BIN)/python -W error docs/site.py
+
+benchmark: $(STAMP) ## measure the quick tables anew, and say which others are out of date
+	$(BIN)/python benchmarks/living.py --renew
+
+release: $(STAMP) ## build the wheel and the source archive into dist/, and check what an index would refuse
+	rm -rf build dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
+
 clean: ## remove the environment, caches, builds; runs/ and downloaded weights stay
-	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
+	rm -rf .venv build dist site .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
 	find src tests examples benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -41,8 +41,8 @@ from torch import Tensor, nn
 from handful import api
 from handful.backbones import catalog
 from handful.backbones.base import Backbone
-from handful.backbones.weights import cache_folder
 from handful.data.images import load_image
+from handful.files import cache_folder
 from handful.seeding import generator
 from ledger import Ledger, Row, cells, mean, median, numbers, options, spread, values
 from pools import Pool, by_name, draws, open_pool

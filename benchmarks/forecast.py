@@ -1,4 +1,4 @@
-"""Forecasts: how often the gain from twice the labels lies in the 80 % interval that the first half promised.
+"""Forecasts: how often the gain from twice the labels lies in the 95 % interval that the first half promised.
 
 A draw is learned from, its learning curve read, and as many rows of every class are added. The gain is the difference
 of the two models' accuracies on the rows left over, their classes mixed as in the draw. The constants of the forecast

@@ -16,12 +16,13 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -46,13 +47,14 @@ def main() -> None:
     parser.add_argument("--others", type=int, default=20, help="how many of each other command")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/kills.csv"))
+    parser.add_argument("--only", default="", help="the commands to kill, joined by commas; all by default")
     parser.add_argument("--table", action="store_true", help="only print the table of the rows in --out")
     args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, ("command", "how", "number"))
     if not args.table:
         load_libraries()
         with tempfile.TemporaryDirectory(prefix="kills-", ignore_cleanup_errors=True) as folder:
-            for command in commands(Path(folder)):
+            for command in commands(Path(folder), args.only.split(",") if args.only else ()):
                 count = args.kills if command.name == "tune" else args.others
                 rng = np.random.default_rng([args.seed, len(command.name)])
                 measure(command, "random", count, rng, ledger)
@@ -72,7 +74,9 @@ def load_libraries() -> None:
     import handful.explanation
     import handful.export.carried
     import handful.prediction
-    import handful.report  # noqa: F401
+    import handful.report
+    import handful.updating.update
+    import handful.versions.comparison  # noqa: F401
 
 
 @dataclass
@@ -240,8 +244,46 @@ def contents(place: Path) -> Files:
     return found
 
 
-def commands(folder: Path) -> list[Command]:
-    """What is killed, with the data and the models that it needs."""
+def commands(folder: Path, only: Sequence[str] = ()) -> list[Command]:
+    """What is killed, with the data and the models that it needs; of all commands those that are named, if any are."""
+    known = [found for found in versioned(folder) if not only or found.name in only]
+    if only and len(known) == len(only):
+        return known
+    every = [*replacing(folder), *known]
+    return [found for found in every if not only or found.name in only]
+
+
+def versioned(folder: Path) -> list[Command]:
+    """Commands that keep what they replace: ``update``, and ``tune`` to a run; toys, so that writing counts."""
+    base = folder / "versions"
+    base.mkdir()
+    write_rows(base / "rows.csv", 30)
+    write_rows(base / "more.csv", 40)
+    toy = ["--backbone", "toy-text", "--strategies", "centroid", "--budget", "0"]
+    tune = ["tune", "rows.csv", *toy, "--out"]
+    for name in ("template", "run"):
+        made = Command("", base, lambda number: [], [], base / name, lambda: True)
+        assert wait(start(made, [*tune, name])) == 0, (base / "err").read_text()
+
+    def reset() -> None:
+        shutil.rmtree(base / "run", ignore_errors=True)
+        shutil.copytree(base / "template", base / "run")
+        with_own(base / "run")
+
+    def is_whole() -> bool:
+        parts = {"scores.json", "predictions.csv", "report.html", "run.log", "plan.yaml", "rows.json", "version.json"}
+        kept, old = base / "run/versions/0001", contents(base / "template")
+        return loads(base / "run", parts) and contents(kept) == old
+
+    words = {"tune to a run": [*tune, "run", "--seed", "1"], "update": ["update", "run", "more.csv"]}
+    return [
+        Command(name, base, lambda number, typed=typed: typed, ["versions", "run"], base / "run", is_whole, reset, OWN)
+        for name, typed in words.items()
+    ]
+
+
+def replacing(folder: Path) -> list[Command]:
+    """Commands that replace what is there."""
     base = folder / "work"
     base.mkdir()
     write_rows(base / "rows.csv", 30)

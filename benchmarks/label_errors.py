@@ -3,8 +3,8 @@
 A draw has 5, 10 or 25 rows per class as they are labelled, and in a tenth of the rows the item is one of another class,
 so that the sizes of the classes give nothing away. ``cleanlab``: its label quality scores (self confidence, its
 default) on out-of-fold probabilities of logistic regression on the last layer of the best-suited backbone, the usual
-way; ``on ours``: the same scores on the leave-one-out probabilities that our ranking starts from. ``flagged``: how
-many labels ``inspect`` would call wrong, and how many of these are.
+way; ``on ours``: the same scores on the leave-one-out probabilities that our ranking starts from. How many of the rows
+that ``inspect`` lists are wrong is measured in ``second_look.py``.
 
     .venv-peers/bin/python benchmarks/label_errors.py --draws 50 --out benchmarks/results/label_errors.csv
 """
@@ -36,7 +36,7 @@ CLASSES = 12
 """Sets with more classes are drawn with ten random ones per draw."""
 WRONG = 0.1
 FOLDS = 5
-FIELDS = ("set", "per_class", "draw", "rows", "wrong", "cleanlab", "on_ours", "ours", "flagged", "right")
+FIELDS = ("set", "per_class", "draw", "rows", "wrong", "cleanlab", "on_ours", "ours")
 
 
 def main() -> None:
@@ -81,7 +81,6 @@ def one_draw(pool: Pool, per_class: int, draw: int) -> Row:
     found = doubts([sight.items[name, d] for name in fits for d in sight.depths[name][:2]], given.tolist())
     x = unit_rows(sight.items[fits[0], sight.depths[fits[0]][0]])
     proba = out_of_fold(x, found.index, draw)
-    flagged = found.doubtful
     scores = {
         "cleanlab": get_label_quality_scores(found.index, proba),
         "on_ours": get_label_quality_scores(found.index, np.exp(found.logs)),
@@ -94,8 +93,6 @@ def one_draw(pool: Pool, per_class: int, draw: int) -> Row:
         "rows": len(rows),
         "wrong": int(wrong.sum()),
         **{name: round(float(average_precision_score(wrong, -score)), 4) for name, score in scores.items()},
-        "flagged": len(flagged),
-        "right": int(wrong[flagged].sum()),
     }
 
 
@@ -111,14 +108,14 @@ def out_of_fold(x: NDArray[np.float32], index: NDArray[np.int64], seed: int) -> 
 
 def table(rows: Sequence[Row]) -> str:
     """Mean average precision per cell and set, and of all."""
-    lines = ["set         rows  draws  cleanlab  on ours   ours   ours - cleanlab          flagged  right"]
+    lines = ["set         rows  draws  cleanlab  on ours   ours   ours - cleanlab"]
     means: dict[str, list[list[float]]] = {}
     for (name, per_class), some in cells(rows, "set", "per_class").items():
         cleanlab, on_ours, ours = (100 * mean(some, key) for key in ("cleanlab", "on_ours", "ours"))
         means.setdefault(name, []).append([cleanlab, on_ours, ours])
         lines.append(
             f"{name:<12}{per_class:>4}{len(some):>7}{cleanlab:>10.1f}{on_ours:>9.1f}{ours:>7.1f}"
-            f" {spread(some, 'ours', 'cleanlab'):<24}{mean(some, 'flagged'):>8.1f}{mean(some, 'right'):>7.1f}"
+            f" {spread(some, 'ours', 'cleanlab')}"
         )
     for name, some in [*means.items(), ("mean", [cell for cells_ in means.values() for cell in cells_])]:
         cleanlab, on_ours, ours = np.mean(some, axis=0)

@@ -73,8 +73,12 @@ DEVELOPMENT = (
 )
 """Sets on which constants are found, so that no set of a table above has been looked at."""
 
-FURTHER = (Set("masakhanews_yor", "masakhanews_yor.csv", "text", (8,)),)
-"""Sets on which nothing was found, and that no table of all sets has."""
+FURTHER = (
+    Set("masakhanews_yor", "masakhanews_yor.csv", "text", (8,)),
+    Set("tweets", "tweets.csv", "text", (8,)),
+    Set("editorials", "editorials.csv", "text", (8,)),
+)
+"""Sets on which nothing was found, and that no table of all sets has; the last two come from snippets.py."""
 
 
 @dataclass(frozen=True)

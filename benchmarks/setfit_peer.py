@@ -4,10 +4,12 @@ Run it in the environment of benchmarks/README.md.
 
     python benchmarks/setfit_peer.py --sets agnews,trec6,cr,sst5 --draws 5 --out benchmarks/results/setfit.csv
     python benchmarks/setfit_peer.py --ours --draws 5 --out benchmarks/results/setfit.csv
-    python benchmarks/setfit_peer.py --backbone bge-small-en --draws 2 --out benchmarks/results/setfit_bge.csv
+    python benchmarks/setfit_peer.py --backbone bge-small-en --sets trec6,cr,sst5 --draws 2
+        --out benchmarks/results/setfit_bge.csv
 
-handful runs as it is typed, and chooses among its default backbones; SetFit moves the one that ``--backbone`` names.
-``--ours`` measures handful anew on the draws whose SetFit figures the file holds, and needs no SetFit.
+handful runs as it is typed, and chooses among its default backbones; SetFit moves the one that ``--backbone`` names,
+and ``same_base`` is the accuracy of handful when it is given that one alone.
+``--ours`` measures handful anew, as it is typed, on the draws whose SetFit figures the file holds, and needs no SetFit.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ from ledger import Ledger, Row, cells, mean, median, options
 from pools import by_name, draws, open_pool
 from speed import peer_folder
 
-FIELDS = ("set", "draw", "rows", "handful", "chosen", "handful_seconds", "setfit", "setfit_training_seconds")
+FIELDS = (
+    "set", "draw", "rows", "handful", "chosen", "handful_seconds", "same_base", "setfit", "setfit_training_seconds",
+)  # fmt: skip
 THEIRS = ("setfit", "setfit_training_seconds")
 TEST_ROWS = 1000
 
@@ -48,31 +52,45 @@ def main() -> None:
             some = rest[np.random.default_rng(seed).permutation(len(rest))[:TEST_ROWS]]
             data, test = pool.data.take(train), pool.data.take(some)
             theirs = {name: old[0][name] for name in THEIRS} if args.ours else peer(data, test, seed, args.backbone)
-            ledger.add({"set": task.name, "draw": seed, "rows": len(train), **ours(data, test, seed), **theirs})
+            alone = "" if args.ours else ours(data, test, seed, args.backbone)["handful"]
+            typed = ours(data, test, seed, "auto")
+            ledger.add({"set": task.name, "draw": seed, "rows": len(train), **typed, "same_base": alone, **theirs})
             print(ledger.rows[-1], flush=True)
     print(table(ledger.rows))
 
 
 def table(rows: Sequence[Row]) -> str:
     """Means per set and over the sets, and how many times faster the whole run is than SetFit's training alone."""
-    lines = [f"{'set':<9}{'handful':>9}{'SetFit':>9}{'seconds':>10}{'SetFit s':>10}{'faster':>9}  chosen"]
+    lines = [
+        f"{'set':<11}{'handful':>9}{'same base':>11}{'SetFit':>9}{'seconds':>10}{'SetFit s':>10}{'faster':>9}  chosen"
+    ]
     means = []
     for (name,), some in cells(rows, "set").items():
-        means.append((mean(some, "handful"), mean(some, "setfit")))
+        means.append([share(some, column) for column in ("handful", "same_base", "setfit")])
         ours, theirs = median(some, "handful_seconds"), median(some, "setfit_training_seconds")
         kinds = Counter(str(row["chosen"]) for row in some).most_common()
         lines.append(
-            f"{name:<9}{100 * means[-1][0]:>9.1f}{100 * means[-1][1]:>9.1f}{ours:>10.1f}{theirs:>10.1f}"
+            f"{name:<11}{points(means[-1])}{ours:>10.1f}{theirs:>10.1f}"
             f"{theirs / ours:>8.1f}x  {', '.join(f'{kind} {count}' for kind, count in kinds)}"
         )
-    ours, theirs = np.mean(means, axis=0)
-    return "\n".join([*lines, f"{'mean':<9}{100 * ours:>9.1f}{100 * theirs:>9.1f}"])
+    return "\n".join([*lines, f"{'mean':<11}{points(np.mean(means, axis=0))}"])
 
 
-def ours(data: Dataset, test: Dataset, seed: int) -> Row:
+def share(rows: Sequence[Row], column: str) -> float:
+    """A mean accuracy; NaN where a row was measured before the column was."""
+    return mean(rows, column) if all(row.get(column) for row in rows) else float("nan")
+
+
+def points(shares: Sequence[float]) -> str:
+    """Three accuracies in points."""
+    typed, alone, theirs = ("-" if np.isnan(share) else f"{100 * share:.1f}" for share in shares)
+    return f"{typed:>9}{alone:>11}{theirs:>9}"
+
+
+def ours(data: Dataset, test: Dataset, seed: int, backbone: str) -> Row:
     """A whole run; frozen features lie in the cache (0.2 s for 32 rows, see speed.py)."""
     start = time.perf_counter()
-    run = api.tune(data, seed=seed)
+    run = api.tune(data, seed=seed, backbone=backbone)
     with tempfile.TemporaryDirectory() as folder:
         run.save(Path(folder) / "run")
     seconds = time.perf_counter() - start

@@ -23,11 +23,12 @@ import torch
 from handful import api
 from handful.backbones import catalog
 from handful.backbones.image import square
-from handful.backbones.weights import cache_folder, weights_folder
+from handful.backbones.weights import weights_folder
 from handful.data.splits import fold_ids
 from handful.engines import Inline
 from handful.features.extract import extract
 from handful.features.view import View
+from handful.files import cache_folder
 from handful.seeding import generator
 from handful.strategies.frozen.search import search
 from handful.strategies.frozen.search_space import Grid

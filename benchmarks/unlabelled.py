@@ -57,15 +57,17 @@ FIELDS = (
 def main() -> None:
     """Run the draws, write one line per arm, print the table."""
     parser = options(__doc__, "agnews,trec6,cr,sst5,banking77,cuad_clauses", 3, "unlabelled.csv")
+    parser.add_argument("--first", type=int, default=0, help="number of the first draw")
+    parser.add_argument("--backbone", default="minilm-l6", help="what texts are seen with; pictures by their default")
     parser.add_argument("--kinds", default=",".join(KINDS), help="kinds of pool")
     parser.add_argument("--budget", type=float, default=4.0, help="seconds of the search among heads")
     parser.add_argument("--open", action="store_true", help="without what is known from development sets")
     parser.add_argument("--fit", action="store_true", help="print what is known after these draws")
     args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, ("set", "draw", "kind", "arm"))
-    backbone = {"text": "minilm-l6"}
+    backbone = {"text": args.backbone}
     for task in () if args.table else by_name(args.sets):
-        every = [(d, k) for d in range(args.draws) for k in args.kinds.split(",")]
+        every = [(d, k) for d in range(args.first, args.draws) for k in args.kinds.split(",")]
         wanted = [(d, k) for d, k in every if not ledger.has(set=task.name, draw=d, kind=k)]
         if not wanted:
             continue

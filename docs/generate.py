@@ -1,4 +1,4 @@
-"""Write what is made from the code: the tree in the README, the command reference, tables of names, public imports.
+"""Write what is made from the code: the tree in CONTRIBUTING, the command reference, tables of names, public imports.
 
 A generated part stands between ``<!-- name -->`` and ``<!-- /name -->``, in Python behind ``#``; ``choices.json`` is
 generated as a whole. The tests compare what stands there with what these functions return, so that no list of names
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "README.md"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 COMMANDS = ROOT / "docs" / "reference" / "cli.md"
 MOVING = ROOT / "docs" / "how-to" / "moving-weights.md"
 TARGETS = ROOT / "docs" / "how-to" / "targets.md"
@@ -78,16 +78,21 @@ def commands(app: Any) -> str:
 
 def choices() -> str:
     """The names that tasks and language models know, as ``choices.json`` holds them."""
+    from handful.regimes.active.ways import ASKING
     from handful.strategies.language.answering import ANSWER_ARMS
     from handful.strategies.language.preferring import PREFERENCE_ARMS
     from handful.strategies.registry import frozen_names
+    from handful.tasks.defects import DEFECTS
     from handful.tasks.generation import GENERATION
     from handful.tasks.generation.metrics import ACCURACY
+    from handful.tasks.masks import MASKS
 
     tasks = {name: {"metrics": list(task.metrics), "heads": frozen_names(task)} for name, task in head_tasks().items()}
+    for other in (DEFECTS, MASKS):
+        tasks[other.name] = {"metrics": list(other.metrics), "heads": []}
     free = [name for name in GENERATION.metrics if name != ACCURACY.name]  # accuracy is for answers that are labels
     language = {"metrics": free, "answers": ANSWER_ARMS, "preferences": PREFERENCE_ARMS}
-    return json.dumps({"tasks": tasks, "language": language}, indent=1)
+    return json.dumps({"tasks": tasks, "language": language, "asking": ASKING}, indent=1)
 
 
 def head_tasks() -> dict[str, Any]:
@@ -165,7 +170,7 @@ def main() -> None:
         CHOICES.write_text(names, "utf-8")
         subprocess.run([sys.executable, __file__], check=True)  # what is imported by now has read the old names
         return
-    replace_part(README, "tree", tree())
+    replace_part(CONTRIBUTING, "tree", tree())
     replace_part(MOVING, "strategies", strategies())
     replace_part(TARGETS, "tasks", targets())
     replace_part(PUBLIC, "names", public_imports())

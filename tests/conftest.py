@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,21 +37,33 @@ def libraries() -> ThreadpoolController:
 
 
 @cache
-def usual_threads(library: str) -> int:
+def own_threads(library: str) -> int:
     """On how many threads torch or linear algebra computes by itself; asked before that is changed."""
     if library == "torch":
         return sys.modules["torch"].get_num_threads()
     return max((pool["num_threads"] for pool in libraries().info() if pool["user_api"] == "blas"), default=1)
 
 
+def usual_threads(library: str) -> int:
+    """On how many threads the tests of real weights compute: processes that share the tests share the cores."""
+    return max(1, own_threads(library) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Toys compute on one thread: their sums are over before a second one has woken up. Real weights have all."""
-    whole = item.path.name in ALL_THREADS or item.get_closest_marker("integration") is not None
-    usual = usual_threads("blas")
-    libraries().limit(limits=usual if whole else 1, user_api="blas")
-    if "torch" in sys.modules:
-        usual = usual_threads("torch")
-        sys.modules["torch"].set_num_threads(usual if whole else 1)
+    asked = item.path.name in ALL_THREADS
+    real = item.get_closest_marker("integration") is not None
+    for library in ("blas", "torch") if "torch" in sys.modules else ("blas",):
+        own, shared = own_threads(library), usual_threads(library)
+        set_threads(library, own if asked else shared if real else 1)
+
+
+def set_threads(library: str, count: int) -> None:
+    """Compute on so many threads from now on."""
+    if library == "torch":
+        sys.modules["torch"].set_num_threads(count)
+    else:
+        libraries().limit(limits=count, user_api="blas")
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +108,7 @@ def handful(monkeypatch, capsys, tmp_path, signals) -> Callable[..., Ended]:
         from handful.cli import main
 
         monkeypatch.setattr("handful.cli.ending.leave_at_once", sys.exit)  # or the tests would end with it
+        monkeypatch.setattr("handful.progress.PATIENCE", 600.0)  # how busy the machine is changes no output
         monkeypatch.setattr(sys, "argv", ["handful", *map(str, words)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
@@ -179,3 +193,15 @@ def clips(tmp_path) -> Callable[..., Path]:
 def leftovers(tmp_path) -> Callable[[], list[str]]:
     """List hidden files and folders anywhere in the folder of the test: what a half-written result would be."""
     return lambda: sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob(".*"))
+
+
+@pytest.fixture
+def toy(tmp_path) -> Path:
+    """A run folder with a toy language model, whose answers have at most twenty tokens."""
+    from handful.backbones import catalog
+    from handful.export.language_model import LanguageModel
+
+    fingerprint = catalog.load("toy-language", "language").fingerprint
+    (tmp_path / "toy").mkdir()
+    LanguageModel("base", "toy-language", fingerprint, longest=20).save(tmp_path / "toy" / "model")
+    return tmp_path / "toy"

@@ -34,7 +34,6 @@ def test_stages_are_counted_and_what_they_leave_is_left():
     assert budget.taken == {"read": 6.0, "train": 20.0}
     assert (budget.elapsed, budget.left) == (26.0, 34.0)
     assert budget.for_training == 28.0  # a tenth of all is for what comes afterwards
-    assert (budget.allows(34), budget.allows(35)) == (True, False)
 
 
 def test_a_stage_that_fails_is_counted_too():
@@ -54,7 +53,6 @@ def test_nothing_is_ever_left_beyond_what_there_was(spent, seconds):
         with budget.stage(str(number)):
             clock.now += took
     assert 0 <= budget.for_training <= budget.left <= seconds
-    assert not budget.allows(0) or budget.left > 0
 
 
 def test_a_run_that_passes_its_budget_says_by_how_much_and_in_which_stage():

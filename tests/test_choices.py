@@ -42,7 +42,7 @@ def test_a_file_is_one_strategy(folder, text, got):
 
 
 def test_what_looks_at_no_item_stands_first():
-    assert {heads[0] for heads in choices.HEADS_OF.values()} == {choices.HEADS[0]}
+    assert {heads[0] for heads in choices.HEADS_OF.values() if heads} == {choices.HEADS[0]}
 
 
 def test_every_name_stands_once():

@@ -13,10 +13,14 @@ import pytest
 
 from handful import cli, progress
 from handful.choices import LANGUAGE_ARMS, METRICS, STRATEGIES, TASKS
+from handful.cli.learning import default_name
 from handful.plan import ENGINES, REMEDIES
 
 FAST = ("--backbone", "toy-text", "--strategies", "centroid")
-RUN = {"scores.json", "findings.json", "plan.yaml", "predictions.csv", "model", "report.html", "run.log"}
+RUN = {
+    "scores.json", "findings.json", "plan.yaml", "predictions.csv", "model", "report.html", "run.log", "rows.json",
+    "version.json",
+}  # fmt: skip
 
 
 def names(folder: Path) -> set[str]:
@@ -47,10 +51,12 @@ def test_done(handful, table, tmp_path):
     ended = handful("tune", table(), *FAST, "--out", "my run")
     assert ended.code == 0
     assert names(tmp_path / "my run") == RUN
-    assert "centroid" in ended.out and "chosen" in ended.out
+    assert ended.out.startswith("\nRight on ")
+    assert "chosen" not in ended.out
     assert ended.out.endswith(
-        "\nreport: my run/report.html\nuse it: handful predict 'my run' NEW\n"
-    )  # fmt: skip
+        "\nreport: my run/report.html\ndetails: in the report, or here with handful report 'my run' --details\n"
+        "use it: handful predict 'my run' NEW\n"
+    )
     assert ended.err.splitlines() == [
         'column "label" is taken as the label: 2 different values in 20 rows; use --label to choose another',
         'column "text" is taken as the text; use --input to choose another',
@@ -74,13 +80,11 @@ def test_every_wrong_option_is_said_at_once_before_anything_is_read(handful):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["tune"], 'Command "tune" parameter --source requires an argument.'),
         (["tun", "x"], 'Unknown command "tun". Did you mean "tune"?'),
         (["tune", "x", "--lable", "y"], "Unknown option: --lable. Did you mean --label?"),
         (["tune", "x", "--seed", "one"], 'Invalid value for --seed: unable to convert "one" into int.'),
-        (["tune", "x", "y"], "Unused Tokens: ['y']."),
-        (["predict", "run"], 'parameter --source requires an argument.'),
-        (["report"], "requires an argument."),
+        (["inspect", "x", "y"], "Unused Tokens: ['y']."),
+        (["tune", "x", "--label"], 'parameter --label requires an argument.'),
         (["models", "list", "x"], "Unused Tokens: ['x']."),
     ],
 )  # fmt: skip
@@ -215,10 +219,38 @@ def test_report_prints_the_scores_again(handful, run):
     shown = handful("tune", "insects.csv", *FAST, "--out", "again").out.split("\n\nreport:")[0].strip()
     ended = handful("report", run)
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out == f"{shown}\n\nreport: {run}/report.html\n"
+    asked = f"details: in the report, or here with handful report {run} --details\n"
+    assert ended.out == f"{shown}\n\nreport: {run}/report.html\n{asked}"
 
 
-@pytest.mark.parametrize("place", [".", "nowhere", "insects.csv"])
+def test_details_are_told_where_they_are_asked_for(handful, run):
+    def without_energy(out: str) -> str:  # which no two runs take the same of
+        return re.sub(r"energy: .*?(?=\n\n|$)", "", out, flags=re.DOTALL)
+
+    shown = handful("tune", "insects.csv", *FAST, "--out", "again", "--details").out.split("\n\nreport:")[0].strip()
+    assert "centroid" in shown and "chosen" in shown
+    for flag in ("--details", "-v"):
+        ended = handful("report", run, flag)
+        assert ended.code == 0
+        assert without_energy(ended.out) == without_energy(f"{shown}\n\nreport: {run}/report.html\n")
+
+
+def test_a_damaged_run_is_no_report(handful, run):
+    (run / "findings.json").write_text("[{}]")
+    ended = handful("report", run)
+    assert (ended.code, ended.out) == (1, "")
+    assert "findings.json cannot be read" in ended.err
+    assert "Restore it, or delete it: then only findings are missing." in ended.err
+    (run / "findings.json").unlink()
+    (run / "predictions.csv").unlink()
+    assert handful("report", run).code == 0
+    file = run / "scores.json"
+    file.write_text(file.read_text().replace('"task": "classification"', '"task": "juggling"'))
+    ended = handful("report", run)
+    assert ended.err.endswith("(no task is called 'juggling'). Name another run folder, or tune again.\n")
+
+
+@pytest.mark.parametrize("place", [".", "nowhere"])
 def test_report_of_what_is_no_run(handful, table, place):
     table()
     ended = handful("report", place)
@@ -240,26 +272,26 @@ def test_predict_prints_rows_or_writes_them(handful, run, tmp_path):
     (tmp_path / "new.txt").write_text("ants march\nhoney bees\n")
     ended = handful("predict", run, "new.txt")
     assert (ended.code, ended.err) == (0, "")
-    assert [line.split(",")[:2] for line in ended.out.splitlines()] == [
-        ["input", "label"], ["ants march", "ants"], ["honey bees", "bees"],
+    assert [line.split(",")[:3] for line in ended.out.splitlines()] == [
+        ["line", "input", "label"], ["1", "ants march", "ants"], ["2", "honey bees", "bees"],
     ]  # fmt: skip
     written = handful("predict", run, "new.txt", "--out", "new/answers.csv", "--probabilities")
     assert (written.code, written.out) == (0, "2 of 2 rows answered: new/answers.csv\n")
     header, first, _ = (tmp_path / "new/answers.csv").read_text().splitlines()
-    assert header == "input,label,confidence,ants,bees"
-    assert first.startswith("ants march,ants,")
+    assert header == "line,input,label,confidence,ants,bees"
+    assert first.startswith("1,ants march,ants,")
 
 
 def test_predict_takes_the_column_of_the_training(handful, table, sentences, tmp_path):
     rows = [(f"subject {i}", text, label) for i, (text, label) in enumerate(sentences({"ants": 6, "bees": 6}))]
     source = table(rows, ("subject", "body", "label"))
     assert handful("tune", source, *FAST, "--out", "run", "--input", "subject").code == 0
-    ended = handful("predict", "run", source)
-    assert ended.out.splitlines()[1].startswith("subject 0,")
+    ended = handful("predict", "run", source, "--only", "answers")
+    assert ended.out.splitlines()[1].startswith("2,subject 0,")
     assert "is taken as" not in ended.err
 
 
-@pytest.mark.parametrize("place", [".", "nowhere", "insects.csv"])
+@pytest.mark.parametrize("place", [".", "nowhere"])
 def test_predict_with_what_is_no_run(handful, table, place):
     ended = handful("predict", place, table())
     assert (ended.code, ended.out) == (1, "")
@@ -311,14 +343,14 @@ def test_predict_with_a_damaged_model(handful, run):
     ],
 )  # fmt: skip
 def test_the_name_of_the_run_folder(handful, source, name):
-    assert cli.default_name(source) == name
+    assert default_name(source) == name
 
 
 @pytest.mark.parametrize("given", ["photos.v2", "photos.v2/", "./photos.v2", "."])
 def test_a_folder_keeps_its_whole_name(tmp_path, monkeypatch, given):
     (tmp_path / "photos.v2").mkdir()
     monkeypatch.chdir(tmp_path / "photos.v2" if given == "." else tmp_path)
-    assert cli.default_name(given) == "photos.v2"
+    assert default_name(given) == "photos.v2"
 
 
 def test_without_out_a_run_goes_to_runs(handful, table, tmp_path):
@@ -354,7 +386,8 @@ def test_a_model_like_a_coin_is_not_offered_like_any_other(handful, tmp_path):
     said = f"is not shown to be better than {reference}: nothing shows yet that these labels can be learned."
     assert f"- **It {said}**\n- accuracy: **" in (tmp_path / "coin/model/README.md").read_text("utf-8")
     (tmp_path / "new.txt").write_text("row 3 of 2 words\n")
-    assert f"The model {said}\n" in handful("predict", "coin", "new.txt").err
+    for command in (("predict", "coin", "new.txt"), ("explain", "coin", "row 3"), ("check", "coin", "coin.csv")):
+        assert handful(*command).err.count(f"The model {said}\n") == 1, command
     assert "not shown to be better" in (tmp_path / "coin/report.html").read_text("utf-8").split("</h1>")[0].lower()
 
 
@@ -373,7 +406,7 @@ def test_an_earlier_run_is_replaced_and_files_beside_it_stay(handful, run, tmp_p
     first = (run / "scores.json").read_text()
     assert handful("tune", "insects.csv", *FAST[:2], "--strategies", "ridge", "--out", "run").code == 0
     assert (run / "scores.json").read_text() != first
-    assert names(run) == RUN | {"answers.csv"}
+    assert names(run) == RUN | {"answers.csv", "versions"}
     assert names(tmp_path) == {"insects.csv", "run"}
     assert leftovers() == []
 
@@ -677,9 +710,10 @@ MOVING = ("--backbone", "toy-text", "--strategies", "centroid,supcon", "--budget
 
 
 def test_what_was_tried_above_the_frozen_rung_is_said(handful, table, tmp_path):
-    ended = handful("tune", table(), *MOVING, "--out", "run")
+    ended = handful("tune", table(), *MOVING, "--out", "run", "--details")
     assert ended.code == 0
-    assert re.search(r"^supcon (replaces the arm below|stays a trial): the held-out loss is ", ended.err, re.M)
+    assert re.search(r"^supcon (takes the place of the model before it|stays a trial)\.$", ended.err, re.M)
+    assert re.search(r"^supcon: .* its loss is \d", ended.out, re.M)
     arms = {arm["name"] for arm in json.loads((tmp_path / "run/scores.json").read_text())["arms"]}
     assert {"majority", "centroid", "supcon"} <= arms
     assert not list(tmp_path.glob(".*"))  # the state of the trainings is gone
@@ -724,7 +758,7 @@ def test_numbers_are_tuned_predicted_and_checked_by_name(handful, tmp_path):
     assert 'column "hours" holds numbers: a number is predicted' in ended.err
     assert "mean absolute error" in ended.out
     ended = handful("predict", "hours", "hours.csv")
-    assert ended.out.splitlines()[0] == "input,hours,low,high,outside"
+    assert ended.out.splitlines()[0] == "line,text,hours,predicted hours,low,high,outside"
     ended = handful("predict", "hours", "hours.csv", "--probabilities")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
@@ -753,13 +787,16 @@ def test_what_a_task_cannot_follow_is_refused(handful, tmp_path):
         "cumulative and those that move weights."
     )
     ended = handful("tune", "stars.csv", "--task", "ratings")
-    assert "task must be one of classification, multilabel, ordinal, regression, got 'ratings'" in ended.err
+    assert (
+        "task must be one of classification, multilabel, ordinal, regression, tagging, events, defects, masks, got "
+        "'ratings'" in ended.err
+    )
 
 
 def test_predict_takes_shares_for_doubts(handful, run, table):
-    ended = handful("predict", run, table(), "--reject", "5%", "--conformal", "90%")
+    ended = handful("predict", run, table(), "--reject", "5%", "--conformal", "90%", "--only", "answers")
     assert ended.code == 0
-    assert ended.out.splitlines()[0] == "input,label,confidence,refused,set"
+    assert ended.out.splitlines()[0] == "line,input,label,confidence,refused,set"
     ended = handful("predict", run, table(), "--reject", "5")
     assert (ended.code, ended.out) == (1, "")
     assert "--reject must be a share between 0 and 1, such as 5% or 0.05, got '5'" in ended.err
@@ -773,9 +810,7 @@ def test_an_explanation_names_the_words_that_an_answer_hangs_on(handful, table, 
     assert re.fullmatch(r"(ants|bees): \d+\.\d%", first)
     parts, alike = parts[:-3], parts[-3:]
     assert len(parts) == 5
-    assert all(
-        re.fullmatch(r" *-?[01]\.\d\d alike: row \d+, labelled (ants|bees): .* number \d+ \w+", x) for x in alike
-    )
+    assert all(re.fullmatch(r" *-?[01]\.\d\d alike: labelled (ants|bees): .* number \d+ \w+", x) for x in alike)
     assert all(re.fullmatch(r" *[+-]\d+\.\d points without: \w+", line) for line in parts)
     found = json.loads(handful("explain", "run", "ants march over the hill", "--json").out)
     assert sorted(found) == ["alike", "confidence", "label", "parts"]

@@ -15,7 +15,7 @@ from classified import targets_of
 from engine_jobs import ends, half, half_or_wait, share_of
 from handful.backbones.toy import ToyText
 from handful.data.dataset import Dataset
-from handful.engines import Inline, Processes, engine
+from handful.engines import Inline, Processes, advice, engine
 from handful.engines.large import cores_each
 from handful.errors import DataError, MachineError, OptionError, TrainingError
 from handful.features.feature_set import extract_all
@@ -74,6 +74,14 @@ def test_engines_by_name():
     assert str(error.value) == (
         "engine must be one of inline, processes, ray, got 'proceses'. Did you mean 'processes'?"
     )
+
+
+def test_when_an_engine_pays_is_said():
+    assert advice("processes", 40, 60) == (
+        "40 rows within 60 s: inline is faster, for what processes starts takes 5 to 10 s; it pays for budgets of "
+        "several minutes, on many cores or several machines"
+    )
+    assert advice("inline", 40, 60) == advice("ray", 40, 600) == ""
 
 
 def test_ray_is_an_extra_and_its_absence_says_how_to_install_it(monkeypatch):
@@ -212,7 +220,7 @@ def case(found):
 def ascended(found, **terms):
     """A run_frozen on these texts with an engine."""
     data, frozen = case(Inline())
-    return run_ladder(data, Muted(), frozen, Terms(("contrastive",), named=True, budget=60.0, engine=found, **terms))
+    return run_ladder(data, Muted(), frozen, Terms(("contrastive",), named=True, budget=600.0, engine=found, **terms))
 
 
 @functools.cache

@@ -18,7 +18,7 @@ from deaths import Death
 from handful.atomic import check_replaceable, locks, replaced_file, replaced_folder, tidy, workplace
 from handful.atomic import swaps as swapping
 from handful.atomic.workplaces import PREFIX
-from handful.export.record import model_folder
+from handful.run_folder import model_folder
 
 PARTS = ("done.json", "data.bin", "model")
 

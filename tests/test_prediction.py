@@ -12,11 +12,13 @@ from PIL import Image
 
 import handful
 from handful import prediction
+from handful.answer_files import Form, write_answers
 from handful.backbones.toy import ToyImage, ToyText
 from handful.errors import BundleError, DataError, MachineError, OptionError
 from handful.export.bundle import Bundle
 from handful.features.view import View
-from handful.prediction import Doubts, Written, answers, share_of, write_answers
+from handful.plan import share_of
+from handful.prediction import Doubts, Written, answers
 from handful.tasks.classification import CLASSIFICATION
 
 
@@ -31,17 +33,19 @@ def model_of(modality="text", labels=("ants", "bees"), input=None):  # noqa: A00
 
 @pytest.fixture
 def answer(tmp_path):
-    """Answer a source and give back the rows of the file, what was said, and the two counts."""
+    """Answer a source in the short form; the rows of the file without their lines, what was said, and two counts."""
 
-    def run(source, model=None, probabilities=False, **options):
+    def run(source, model=None, probabilities=False, short=True, **options):
         said = []
         model = model or model_of()
         written = write_answers(
-            answers(model, source, **options), "label", tmp_path / "out.csv", probabilities, said.append
+            answers(model, source, **options), "label", Form(tmp_path / "out.csv", probabilities, short), said.append
         )
         counts = (written.rows, written.missed)
         with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
-            return list(csv.reader(file)), said, counts
+            rows = list(csv.reader(file))
+        numbered = rows[0][0] == "line"
+        return [row[numbered:] for row in rows], said, counts
 
     return run
 
@@ -93,7 +97,7 @@ def test_rows_without_an_answer_keep_their_place_and_are_told(tmp_path, answer, 
     found, said, counts = answer(path, model_of(input="text"), probabilities=True)
     assert found[2] == [" ", "", "", "", ""]
     assert [bool(row[1]) for row in found[1:]] == [True, False, True, False]
-    assert said == ["not answered: row 1: the text is empty", "not answered: row 3: the text is empty"]
+    assert said == ["not answered: line 3: the text is empty", "not answered: line 5: the text is empty"]
     assert counts == (4, 2)
 
 
@@ -153,14 +157,14 @@ def test_nothing_is_written_where_nothing_can_be_answered(tmp_path, answer):
 
 def test_not_even_the_first_line_is_printed_where_the_source_is_missing(tmp_path, capsys):
     with pytest.raises(DataError):
-        write_answers(answers(model_of(), tmp_path / "gone.csv"), "label", None, False, print)
+        write_answers(answers(model_of(), tmp_path / "gone.csv"), "label", Form(), print)
     assert capsys.readouterr().out == ""
 
 
 def test_without_a_file_rows_are_printed(tmp_path, capsys):
     path = lines(tmp_path / "new.txt", "a b", "c d")
-    write_answers(answers(model_of(), path), "label", None, False, print)
-    assert [row[0] for row in csv.reader(io.StringIO(capsys.readouterr().out))] == ["input", "a b", "c d"]
+    write_answers(answers(model_of(), path), "label", Form(), print)
+    assert [row[1] for row in csv.reader(io.StringIO(capsys.readouterr().out))] == ["input", "a b", "c d"]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
@@ -195,7 +199,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path, monkeypatch):
     for count in (400, 4000):
         path = lines(tmp_path / f"{count}.txt", *(f"{i} " + 300 * "x" for i in range(count)))
         tracemalloc.start()
-        write_answers(answers(model, path), "label", tmp_path / "out.csv", False, print)
+        write_answers(answers(model, path), "label", Form(tmp_path / "out.csv"), print)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.3 * peaks[0]
@@ -235,7 +239,7 @@ USUAL = [f"{'ants on a hill' if i % 2 else 'honey of bees'} number {i}" for i in
 
 def counted(model, source, doubts=Doubts(), out=None):  # noqa: B008 - frozen
     found = answers(model, source, doubts=doubts)
-    return write_answers(found, "label", out, False, print)
+    return write_answers(found, "label", Form(out), print)
 
 
 def test_refused_rows_are_not_counted_as_answered(tmp_path, tuned, capsys):

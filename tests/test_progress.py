@@ -1,17 +1,21 @@
 """Progress: nothing for what is over at once, plain lines where there is no terminal, bars where there is one."""
 
 import io
+import re
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 
-from handful import progress
+from handful import budget, progress
 from handful.progress import Bars
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that is set by hand."""
+    """A clock that is set by hand; nobody looks at it on the side."""
+    monkeypatch.setattr(Bars, "_watch", lambda bars: None)
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
 
@@ -29,14 +33,15 @@ def test_what_is_over_within_two_seconds_is_not_shown(clock, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_without_a_terminal_a_line_every_ten_seconds(clock, capsys):
+def test_without_a_terminal_a_line_after_two_seconds_and_then_every_ten(clock, capsys):
     with Bars() as bars:
         for second in range(36):
             clock(second)
             bars("looking", second, 40)
     assert capsys.readouterr() == (
         "",
-        "looking: 10 of 40, about 30 s left\nlooking: 20 of 40, about 20 s left\nlooking: 30 of 40, about 10 s left\n",
+        "looking: 2 of 40, about 38 s left\nlooking: 12 of 40, about 28 s left\nlooking: 22 of 40, about 18 s left\n"
+        "looking: 32 of 40, about 8 s left\n",
     )
 
 
@@ -56,15 +61,83 @@ def test_without_a_total_only_what_is_done(clock, capsys):
     assert capsys.readouterr().err == "answering: 550\n"
 
 
-def test_every_stage_has_its_own_clock(clock, capsys):
+def test_a_stage_is_named_as_soon_as_nothing_was_told_for_two_seconds(clock, capsys):
     with Bars() as bars:
-        bars("looking", 0, 10)
-        clock(9)
-        bars("comparing", 0, 10)
+        for second, stage in enumerate(["reading", "looking", "looking", "comparing", "comparing", "fitting"]):
+            clock(second)
+            bars(stage, second, 10)
+    assert capsys.readouterr().err == "looking: 2 of 10, about 4 s left\ncomparing: 4 of 10, about 2 s left\n"
+
+
+def test_what_nobody_counts_is_told_too(clock, capsys):
+    with Bars() as bars:
+        bars.now("start")
+        for second in range(16):
+            clock(second)
+            bars.beat()
+        bars.now("a thing of our own")
+        clock(18)
+        bars.beat()
+    told = "loading the program's own libraries"
+    assert capsys.readouterr().err == f"{told}: 2 s so far\n{told}: 12 s so far\na thing of our own\n"
+
+
+def test_after_the_last_step_the_stage_around_it_goes_on(clock, capsys):
+    with Bars() as bars:
+        bars.now("extract")
+        bars("looking", 0, 4)
+        clock(3)
+        bars("looking", 4, 4)
+        clock(4.9)
+        bars.beat()
+        clock(5)
+        bars.beat()
+    assert capsys.readouterr().err == "looking at the items: 5 s so far\n"
+
+
+def test_a_step_that_takes_long_is_told_while_it_lasts(clock, capsys):
+    with Bars() as bars:
+        bars("answering", 7, 0)
+        clock(2)
+        bars.beat()
+        clock(11)
+        bars.beat()
         clock(12)
-        bars("looking", 5, 10)
-        bars("comparing", 5, 10)
-    assert capsys.readouterr().err == "looking: 5 of 10, about 12 s left\n"
+        bars.beat()
+    bars.beat()
+    assert capsys.readouterr().err == "answering: 7\nanswering: 7\n"
+
+
+def test_a_hidden_bar_comes_back_when_something_is_reported(clock, monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    with Bars() as bars:
+        bars("answering", 1, 0)
+        clock(3)
+        bars("answering", 2, 0)
+        bars.hide()
+        hidden = screen.getvalue()
+        assert hidden.endswith("\x1b[2K")
+        clock(9)
+        bars.beat()
+        assert screen.getvalue() == hidden
+        bars("answering", 3, 0)
+    assert "answering" in screen.getvalue()[len(hidden) :]
+
+
+def test_someone_looks_while_the_work_goes_on(monkeypatch):
+    looked = threading.Event()
+    monkeypatch.setattr(Bars, "beat", lambda bars: looked.set())
+    with Bars():
+        assert looked.wait(60)
+
+
+def test_every_stage_of_a_run_has_words():
+    from handful import tune_items
+
+    stages = set(re.findall(r'\.stage\("(\w+)"\)', Path(tune_items.__file__).read_text("utf-8")))
+    assert stages <= progress.WORDS.keys()
 
 
 class Terminal(io.StringIO):
@@ -96,3 +169,12 @@ def test_a_bar_stops_when_the_work_fails(clock, monkeypatch):
     assert bars._bars is not None
     assert bars._bars.finished is False
     assert not bars._bars.live.is_started
+
+
+def test_every_stage_of_a_runs_time_is_told_in_words():
+    assert set(progress.WORDS) == set(budget.STAGES) - {"other"}
+    source = Path(budget.__file__).parent
+    named = {
+        name for file in source.rglob("*.py") for name in re.findall(r'\.stage\("([^"]+)"\)', file.read_text("utf-8"))
+    }
+    assert named <= set(budget.STAGES)

@@ -30,7 +30,9 @@ def test_a_run_tells_how_slight_changes_unsettle_it(table, tmp_path):
     run.save(tmp_path / "run")
     back = Scores.read(tmp_path / "run/scores.json")
     assert [change.name for change in back.stability] == names
-    assert back.as_dict() == run.scores.as_dict()
+    told, known = back.as_dict(), run.scores.as_dict()
+    assert {**told, "energy": None} == {**known, "energy": None}  # which is told anew from what the file rounded
+    assert told["energy"]["joules"] == known["energy"]["joules"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ import handful
 from handful.errors import BundleError, MachineError, OptionError
 from handful.evaluation.scores import Scores
 from handful.export.bundle import Bundle
-from handful.run import PARTS, saved_inputs
+from handful.run import saved_inputs
+from handful.versions import PARTS
 
 QUICK = dict(backbone="toy-text", budget=0, strategies="centroid,ridge")
 
@@ -132,7 +133,8 @@ def test_saving_again_replaces_the_run_only(run, table, sentences, tmp_path):
     other = handful.tune(table(sentences({"ants": 9, "bees": 9}), name="b.csv"), **QUICK)
     other.save(tmp_path / "run")
     assert Scores.read(tmp_path / "run/scores.json").n == 18
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {*PARTS, "answers.csv"} - {"trials.json"}
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {*PARTS, "answers.csv", "versions"} - {"trials.json"}
 
 
 def test_a_folder_of_something_else_is_left_alone(run, tmp_path):

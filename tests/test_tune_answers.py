@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 import transformers
@@ -12,7 +13,7 @@ import handful
 from handful.errors import BundleError, OptionError
 from handful.evaluation.scores import Scores
 from handful.export.language_model import LanguageModel
-from handful.export.record import is_language
+from handful.run_folder import is_language
 
 WORDS = "cat dog sun sea car tree bee hat map pen cup box".split()  # noqa: SIM905
 
@@ -34,6 +35,7 @@ def run():
 def test_a_run_is_saved_read_back_and_says_the_same(run, tmp_path):
     folder = run.save(tmp_path / "run")
     parts = {"scores.json", "findings.json", "plan.yaml", "predictions.csv", "model", "report.html", "run.log"}
+    parts |= {"rows.json", "version.json"}
     assert {part.name for part in folder.iterdir()} == parts
     back = LanguageModel.load(folder)
     asked = ["say cat", [{"role": "user", "content": "say dog"}]]
@@ -76,12 +78,13 @@ def test_what_moved_merges_into_a_folder_that_transformers_loads(run, tmp_path):
     assert run.model.moved.tuner == "blocks"
     run.model.merged(tmp_path / "merged")
     model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    plain = replace(run.model, unrepeated=0)  # a folder holds weights: what keeps answers from repetition stays behind
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "merged")
     for word in WORDS[:4]:
         told = [{"role": "user", "content": f"say {word}"}]
         ids = tokenizer.apply_chat_template(told, add_generation_prompt=True, return_tensors="pt", return_dict=True)
         said = model.generate(**ids, max_new_tokens=run.model.longest, do_sample=False)[0, ids["input_ids"].shape[1] :]
-        assert tokenizer.decode(said, skip_special_tokens=True).strip() == run.model.predict([f"say {word}"])[0]
+        assert tokenizer.decode(said, skip_special_tokens=True).strip() == plain.predict([f"say {word}"])[0]
 
 
 def test_the_command_line_goes_from_rows_to_answers(rows, tmp_path, handful):
@@ -92,7 +95,7 @@ def test_the_command_line_goes_from_rows_to_answers(rows, tmp_path, handful):
     assert f"use it: handful chat {out}" in tuned.out
     answered = handful("predict", str(out), str(rows))
     assert answered.code == 0, answered.err
-    assert answered.out.splitlines()[0] == "input,answer"
+    assert answered.out.splitlines()[0] == "line,prompt,response,answer"
     assert len(answered.out.splitlines()) == 1 + len(WORDS)
     assert "nats per token" in handful("report", str(out)).out
     plain = handful("export", str(out), "--out", str(tmp_path / "x"))
@@ -108,13 +111,13 @@ def test_chat_messages_are_answered_as_they_stand(run, tmp_path, handful):
     file = tmp_path / "new.jsonl"
     asked = [{"messages": [*talk, {"role": "user", "content": "say dog"}]}, {"messages": talk}, {"messages": talk[1:]}]
     file.write_text("\n".join(map(json.dumps, asked)))
-    answered = handful("predict", str(folder), str(file))
+    answered = handful("predict", str(folder), str(file), "--only", "answers")
     assert answered.code == 0, answered.err
     written = list(csv.DictReader(answered.out.splitlines()))
-    assert [row["input"] for row in written] == ["say dog", "say cat", "row 2"]
+    assert [row["input"] for row in written] == ["say dog", "say cat", "line 3"]
     assert [row["answer"] for row in written[:2]] == run.model.predict([asked[0]["messages"], "say cat"])
     assert written[2]["answer"] == ""
-    assert 'not answered: row 2: "messages" must end with a message of the user' in answered.err
+    assert 'not answered: line 3: "messages" must end with a message of the user' in answered.err
 
 
 def test_a_run_that_was_killed_goes_on_to_the_same_model(rows, tmp_path):
@@ -253,9 +256,9 @@ def test_what_would_happen_anyway_may_be_said(rows, tmp_path, handful):
 
 def test_what_is_forgotten_is_said_with_the_whole_command(rows, tmp_path, handful, monkeypatch):
     from handful.evaluation.intervals import Estimate
-    from handful.strategies.language import answering
+    from handful.strategies.language import trying
 
-    monkeypatch.setattr(answering, "forgotten", lambda before, after: Estimate(0.4, 0.3, 0.5))
+    monkeypatch.setattr(trying, "forgotten", lambda before, after, tell: Estimate(0.4, 0.3, 0.5))
     given = f"{rows} --out {tmp_path / 'run'} --budget 120 --backbone toy-language --strategies full"
     tuned = handful("tune", *given.split())
     assert tuned.code == 0, tuned.err
@@ -330,3 +333,50 @@ def handful_shots():
     from handful.strategies.language.in_context import Shots
 
     return Shots()
+
+
+@pytest.mark.parametrize("who", ["tune", "chat"])
+def test_fetching_and_loading_are_told(monkeypatch, who):
+    from handful.backbones import catalog
+    from handful.tune_answers import load_language
+
+    told, real = [], catalog.load
+
+    def load(name, modality, *, place=None, progress=None):
+        progress(5, 10)
+        return real(name, modality, place=place)
+
+    fingerprint = real("toy-language", "language").fingerprint
+    monkeypatch.setattr(catalog, "load", load)
+    if who == "tune":
+        load_language("toy-language", lambda *said: told.append(said))
+    else:
+        LanguageModel("base", "toy-language", fingerprint).ready(lambda *said: told.append(said))
+    assert told == [("loading toy-language", 0, 0), ("fetching toy-language", 5, 10)]
+
+
+def test_a_run_begins_with_answers_on_the_terminal_and_on_the_page(run, tmp_path):
+    lines = str(run.scores).splitlines()
+    assert lines[0] == run.scores.lead.sentence
+    assert lines[0].startswith(f"Of 12 rows held out, {run.scores.chosen} answered ")
+    assert lines.index("Details:") > lines.index(run.scores.lead.rule)
+    folder = run.save(tmp_path / "run")
+    assert Scores.read(folder / "scores.json").lead == run.scores.lead
+    assert run.scores.lead.sentence in (folder / "model" / "README.md").read_text()
+    page = (folder / "report.html").read_text()
+    shown = [example.wanted for example in run.scores.lead.examples]
+    assert len(shown) == 3
+    assert page.index('<section id="wrong"') < page.index('id="arms"')
+    head, _, folded = page[page.index("What it answers") :].partition("<details>")
+    assert all(f">{wanted}</dd>" in head for wanted in shown)
+    assert "perplexity" not in head
+    assert "perplexity" in folded
+    assert run.scores.lead.sentence in page[: page.index("What it answers")]
+
+
+def test_long_answers_are_shown_beside_the_wanted_ones_too(tmp_path):
+    made = [{"prompt": f"say {word} at length", "response": f"{word} " * 20} for word in WORDS]
+    long = handful.tune(made, backbone="toy-language", budget=0)
+    assert long.scores.lead.sentence.startswith("Three of the 12 rows held out were answered for a look")
+    assert [example.kind for example in long.scores.lead.examples] == ["easiest", "hardest", "typical"]
+    assert sum(bool(row.predicted) for row in long.held_out) == 3

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 from handful.choices import METHODS
 
 if TYPE_CHECKING:
+    __version__: str
+    """The version of the package that is installed."""
     # What is public, for type checkers and editors; `make docs` writes it from what stands below.
     # <!-- names -->
     from handful.api import inspect as inspect
     from handful.api import load as load
+    from handful.api import predict as predict
     from handful.api import tune as tune
     from handful.backbones.base import Backbone as Backbone
     from handful.data.dataset import Dataset as Dataset
@@ -25,10 +29,13 @@ if TYPE_CHECKING:
     from handful.evaluation.scores import Scores as Scores
     from handful.explanation import explain as explain
     from handful.export.bundle import Bundle as Bundle
+    from handful.export.detector import Detector as Detector
     from handful.export.language_model import LanguageModel as LanguageModel
+    from handful.export.segmenter import Segmenter as Segmenter
     from handful.features.encoder import Encoder as Encoder
     from handful.features.extract import Features as Features
     from handful.inspection.findings import Finding as Finding
+    from handful.inspection.findings import Findings as Findings
     from handful.monitoring.check import check as check
     from handful.plan import Plan as Plan
     from handful.regimes.domain_adaptive import AdaptedBase as AdaptedBase
@@ -59,6 +66,8 @@ if TYPE_CHECKING:
     from handful.strategies.tuned.methods.soup import Soup as Soup
     from handful.strategies.tuned.methods.supcon import SupCon as SupCon
     from handful.strategies.tuned.methods.wise import WiSEFT as WiSEFT
+    from handful.updating.update import update as update
+    from handful.versions.rival import against as against
     # <!-- /names -->
 
 # Public name → the module it lives in, imported when the name is first used: `import handful` answers at
@@ -71,9 +80,11 @@ _HOMES = {
     "Centroid": "strategies.frozen.heads",
     "DataError": "errors",
     "Dataset": "data.dataset",
+    "Detector": "export.detector",
     "Encoder": "features.encoder",
     "Features": "features.extract",
     "Finding": "inspection.findings",
+    "Findings": "inspection.findings",
     "HandfulError": "errors",
     "Instructed": "strategies.language.estimators",
     "LanguageModel": "export.language_model",
@@ -90,15 +101,19 @@ _HOMES = {
     "Ridge": "strategies.frozen.heads",
     "Run": "run",
     "Scores": "evaluation.scores",
+    "Segmenter": "export.segmenter",
     "TrainingError": "errors",
     "WeightsError": "errors",
     "adapt": "regimes.domain_adaptive",
+    "against": "versions.rival",
     "check": "monitoring.check",
     "explain": "explanation",
     "inspect": "api",
     "load": "api",
     "pick": "strategies.language.data_selection",
+    "predict": "api",
     "tune": "api",
+    "update": "updating.update",
     **{method.kind: method.module for method in METHODS},
 }
 
@@ -106,6 +121,8 @@ __all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.metadata.version("handful")
     if name not in _HOMES:
         raise AttributeError(f"module 'handful' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"handful.{_HOMES[name]}"), name)
@@ -114,4 +131,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "__version__"])

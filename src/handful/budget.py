@@ -19,20 +19,27 @@ _BETWEEN = 0.1
 class Budget:
     """How long a run may take, and what each of its stages took."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        clock: Callable[[], float] = time.perf_counter,
+        tell: Callable[[str], None] = lambda stage: None,
+    ) -> None:
         """Begin to count.
 
         Args:
             seconds: how long the run may take in all; 0: the smallest search, and no weight moves.
             clock: gives the seconds since any moment.
+            tell: called with the name of each stage when it begins.
         """
         self.seconds = seconds
         self.taken: dict[str, float] = {}
-        self._clock, self._start = clock, clock()
+        self._clock, self._start, self._tell = clock, clock(), tell
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Count what is done inside as a stage of the run."""
+        self._tell(name)
         start = self._clock()
         try:
             yield
@@ -54,10 +61,6 @@ class Budget:
         """Seconds that are left for moving weights: a part is kept for what comes afterwards."""
         return max(0.0, self.left - _AFTERWARDS * self.seconds)
 
-    def allows(self, seconds: float) -> bool:
-        """Whether so many seconds are left."""
-        return 0 < seconds <= self.left
-
     @property
     def accounted(self) -> dict[str, float]:
         """What each stage took, and what was spent between them; together all that went by."""
@@ -75,17 +78,18 @@ class Budget:
         share = "most of it" if taken[longest] > self.elapsed / 2 else "the largest part of it"
         return (
             f"The run took {self.elapsed:.0f} s, {over:.0f} s more than its budget of {self.seconds:.0f} s; {share} "
-            f"went into this stage: {_STAGES.get(longest, longest)} ({taken[longest]:.0f} s)."
+            f"went into this stage: {STAGES.get(longest, longest)} ({taken[longest]:.0f} s)."
         )
 
 
-_STAGES = {
+STAGES = {
     "read": "reading the rows",
     "load": "loading the backbones, which the first time also fetches them",
     "extract": "what the backbones see in the rows, which is kept for the next run",
     "select": "the search among frozen heads",
     "pool": "looking at unlabelled items and learning from them",
     "train": "moving weights",
+    "evaluate": "scoring what was held out",
     "curve": "the learning curve",
     "fit": "fitting the model on all rows",
     "checks": "what unsettles the model",

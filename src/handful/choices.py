@@ -97,3 +97,5 @@ ANSWERING: tuple[str, ...] = tuple(_TABLE["language"]["answers"])
 PREFERRING: tuple[str, ...] = tuple(_TABLE["language"]["preferences"])
 """What can be named for rows with a chosen and a rejected answer."""
 LANGUAGE_ARMS = _each_once([ANSWERING, PREFERRING])
+ASKING: tuple[str, ...] = tuple(_TABLE["asking"])
+"""What can be given as a way of asking for labels; the default first."""

@@ -27,7 +27,7 @@ class HandfulError(Exception):
         return "\n".join(map(str, self.args))
 
 
-class DataError(HandfulError):
+class DataError(HandfulError, ValueError):
     """The rows, files or labels cannot be used as they are."""
 
 

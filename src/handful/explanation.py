@@ -17,6 +17,7 @@ from handful.errors import DataError, OptionError, suggestion
 from handful.evaluation.scores import HeldOut, most_doubtful
 from handful.export.bundle import Bundle
 from handful.export.reference import Near
+from handful.keywords import known_keywords
 from handful.tasks.base import HeadTask
 from handful.tasks.classification import CLASSIFICATION
 
@@ -79,6 +80,7 @@ class Explanation:
         return [self.task.told_answer(self.label, self.confidence), *parts, *alike]
 
 
+@known_keywords
 def explain(model: Bundle, item: Any, label: str | None = None, most: int = PARTS) -> Explanation:
     """Hide one part of an item after the other, and see how the answer changes (Zeiler & Fergus 2014, section 4.2).
 
@@ -99,6 +101,11 @@ def explain(model: Bundle, item: Any, label: str | None = None, most: int = PART
         DataError: the item cannot be read.
         OptionError: the model knows no such class.
     """
+    if model.task.grain:
+        raise OptionError(
+            f"explain hides parts of an item and sees how one answer to all of it changes, got {model.task.name}, "
+            "which answers each part. Look at the spans and their confidence instead."
+        )
     if label is not None and not model.task.can_answer(label, model.labels):
         must = (
             f"a class of the model ({listed(model.labels)})" if model.labels else "left out where numbers are answered"

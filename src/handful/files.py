@@ -1,14 +1,21 @@
-"""The one way to open a file that somebody else wrote: an ordinary one, no larger than it may be, and never a wait."""
+"""Files that somebody else wrote, opened in one way: ordinary ones, with a limit, never a wait; and our own cache."""
 
 from __future__ import annotations
 
 import io
 import os
+import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
 
 from handful.errors import DataError
+
+if TYPE_CHECKING:
+    import zipfile
 
 TABLE_BYTES = 16 << 30
 """The largest table or text file that is read."""
@@ -16,10 +23,21 @@ TABLE_BYTES = 16 << 30
 MEDIA_BYTES = 4 << 30
 """The largest picture or sound that is read: more than a whole day of speech."""
 
+UNPACKED_BYTES = 16 << 30
+"""The most bytes that an archive may hold, unpacked."""
+
 Refusal = Callable[[str], Exception]
 """Makes an error from a message."""
 
 _BUFFER = 1 << 16
+
+# Files of an archive: a disk of millions of files is slow for ever after.
+_MOST_FILES = 1_000_000
+
+# An archive that grows by this much is a trap; sound and pictures hardly shrink when they are packed, texts tenfold.
+_GROWTH = 200
+# A small archive may grow as it likes.
+_SMALL = 100_000_000
 
 # What is no ordinary file → what it is called.
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
@@ -33,6 +51,15 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
 # A pipe without a writer is opened at once (and then refused), and no terminal becomes that of the program. Windows
 # has neither, but would otherwise change line ends and hand the file to other programs that are started.
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY", "O_NOINHERIT"))
+
+
+def cache_folder() -> Path:
+    """Where handful keeps weights, features and what was unpacked: ``HANDFUL_CACHE``, else the user's cache folder.
+
+    It may not exist.
+    """
+    named = os.environ.get("HANDFUL_CACHE")
+    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("handful", appauthor=False))
 
 
 def kind_of_file(path: Path) -> str:
@@ -77,6 +104,61 @@ def read_ordinary(path: Path, limit: int, refused: Refusal = DataError) -> bytes
     """Read all bytes of a file, of which there may be ``limit``; everything else is as for ``open_ordinary``."""
     with open_ordinary(path, limit, refused) as file:
         return file.read()
+
+
+def check_growth(path: Path, archive: zipfile.ZipFile) -> None:
+    """Refuse an archive that would take far more room than it has itself.
+
+    Raises:
+        DataError: it would.
+    """
+    count = len(archive.infolist())
+    if count > _MOST_FILES:
+        raise DataError(f"{path} must hold at most {_MOST_FILES:,} files, got {count:,}. Cut it into several archives.")
+    size = sum(member.file_size for member in archive.infolist())
+    if why := too_large(size, UNPACKED_BYTES):
+        raise DataError(f"{path}, unpacked, {why}. Cut it into several archives.")
+    packed = max(1, sum(member.compress_size for member in archive.infolist()))
+    if size > _SMALL and size > _GROWTH * packed:
+        raise DataError(
+            f"{path} must grow at most {_GROWTH} times when it is unpacked, got {size / packed:,.0f} times. "
+            "Unpack it yourself if you trust it, and give the folder."
+        )
+
+
+def unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    """Write one file of an archive; no more bytes than the archive says that it has.
+
+    Raises:
+        zipfile.BadZipFile: it is not what the archive says.
+        OSError: it cannot be written.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with archive.open(member) as packed, target.open("xb") as file:
+        shutil.copyfileobj(packed, file, _BUFFER)
+
+
+def write_stream(pieces: Iterable[bytes], file: Path, limit: int, name: str) -> None:
+    """Write what comes in piece by piece, as by standard input, into a file of our own.
+
+    Args:
+        pieces: the bytes.
+        file: where to.
+        limit: how many bytes there may be.
+        name: what the source is called in messages.
+
+    Raises:
+        DataError: there are more.
+    """
+    size = 0
+    with file.open("wb") as out:
+        for piece in pieces:
+            size += len(piece)
+            if size > limit:
+                raise DataError(
+                    f"{name} must have at most {_size(limit)}, got more. Give less of it, or write it into files."
+                )
+            out.write(piece)
 
 
 class _Limited(io.FileIO):

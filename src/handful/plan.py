@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 from handful.choices import HEADS, LANGUAGE_ARMS, METRICS, STRATEGIES, TASKS
-from handful.errors import OptionError, suggestion
+from handful.errors import BundleError, OptionError, suggestion
+from handful.files import read_ordinary
+from handful.readback import checked, damage_is
 
 PATTERN = "regex:"
 REMEDIES = ("fade", "l2sp", "replay")
 """What holds a language model back from forgetting."""
 ENGINES = ("inline", "processes", "ray")
+
+# Bytes; what handful writes has about two thousand.
+_LARGEST = 1 << 20
 
 _EVERY = tuple(dict.fromkeys(STRATEGIES + LANGUAGE_ARMS))
 # Without the s of the plural, or of seconds.
@@ -29,6 +34,8 @@ class Plan:
 
     source: str = "items"
     """The folder, table or JSON-lines file with the labelled rows."""
+    sources: tuple[str, ...] = ()
+    """All folders and files with labelled rows, the earliest first, where there are several."""
     label: str | None = None
     """The column that holds the label, or several columns of 0 and 1 joined by commas; guessed when that is safe."""
     task: str | None = None
@@ -52,6 +59,10 @@ class Plan:
     metric: str = METRICS[0]
     """What arms are compared by: a metric of the task (``handful.choices.METRICS_OF``), its first one by default; of
     answers one of ``handful.choices.ANSWER_METRICS`` or regex:PATTERN."""
+    false_alarms: float | None = None
+    """Of defects: the share of normal items that may raise a false alarm; 5 % by default."""
+    must_find: str | None = None
+    """The share of bad items that must be found, such as ``95%``; of two classes with the name of one: ``bad=99%``."""
     anti_forgetting: str = ""
     """What holds a language model back from forgetting: fade, l2sp or replay; empty for nothing."""
     trials: int = 0
@@ -87,6 +98,7 @@ class Plan:
                 problems.append(str(error))
         if isinstance(values.get("strategies"), str):
             values["strategies"] = [name.strip() for name in values["strategies"].split(",") if name.strip()]
+        problems += _kept(values)
         if "strategies" in values:
             values["strategies"], wrong = _strategies(values["strategies"])
             problems += wrong
@@ -104,8 +116,7 @@ class Plan:
         trials = values.get("trials", 0)
         if not isinstance(trials, Integral) or isinstance(trials, bool) or trials < 0:
             problems.append(f"trials must be a whole number from 0 up, got {trials!r}. Try 20.")
-        for name in {"source", "unlabelled", "out", "backbone"} & values.keys():
-            values[name] = str(values[name])
+        values |= _named(values)
         if not values.get("source", "items"):
             problems.append("source must be a folder or a file, got an empty text. Name one.")
         if not values.get("backbone", "auto").strip(", "):
@@ -130,13 +141,14 @@ class Plan:
         Args:
             more: option → value, in place of what was given.
         """
-        given = {name: value for name, value, origin in self.items() if origin != "default" and name != "source"}
+        left = ("source", "sources")
+        given = {name: value for name, value, origin in self.items() if origin != "default" and name not in left}
         if not set(self.origins.values()) & {"command line"}:
             return ", ".join(["handful.tune(…", *(f"{name}={value!r}" for name, value in more.items())]) + ")"
         shown = {name: _typed(value) for name, value in {**given, **more}.items()}
         shown.pop("resume", None)  # another run begins anew
         flags = [f"--{name.rstrip('_').replace('_', '-')} {shlex.quote(value)}" for name, value in shown.items()]
-        return " ".join(["handful tune", shlex.quote(self.source), *flags])
+        return " ".join(["handful tune", *map(shlex.quote, self.sources or (self.source,)), *flags])
 
     def save(self, file: Path) -> None:
         """Write every option with its value and origin as YAML."""
@@ -144,6 +156,29 @@ class Plan:
 
         shown = {n: {"value": list(v) if isinstance(v, tuple) else v, "from": o} for n, v, o in self.items()}
         file.write_text(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def read_plan(file: Path) -> Plan:
+    """Read back what ``Plan.save`` wrote.
+
+    Raises:
+        BundleError: the file is missing, damaged, or holds what no plan does.
+    """
+    import yaml
+
+    def refusal(why: str) -> BundleError:
+        return BundleError(
+            f"{file} cannot be read ({why}). Restore it, or tune again with the old rows and the new ones together."
+        )
+
+    with damage_is(refusal, yaml.YAMLError):
+        raw = yaml.safe_load(read_ordinary(file, _LARGEST, OSError))
+        given = {name: entry["value"] for name, entry in raw.items() if entry["from"] != "default"}
+        try:
+            plan = Plan.resolve(given)
+        except OptionError as error:
+            raise ValueError(str(error)) from error
+        return checked(replace(plan, origins={name: str(raw[name]["from"]) for name in plan.origins}))
 
 
 def seconds_of(budget: float | str) -> float:
@@ -165,6 +200,44 @@ def seconds_of(budget: float | str) -> float:
     return seconds
 
 
+def share_of(text: str, option: str) -> float:
+    """Read a share such as ``5%`` or ``0.05``.
+
+    Raises:
+        OptionError: it is none.
+    """
+    number, sign, rest = text.strip().partition("%")
+    try:
+        share = float(number) / (100 if sign else 1)
+    except ValueError:
+        share = -1.0
+    if rest.strip() or not 0 < share < 1:
+        raise OptionError(f"{option} must be a share between 0 and 1, such as 5% or 0.05, got {text!r}. Correct it.")
+    return share
+
+
+def _named(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the values that are names of files, folders and models, as texts."""
+    several = {"sources": tuple(map(str, values["sources"]))} if "sources" in values else {}
+    one = {"source", "unlabelled", "out", "backbone"} & values.keys()
+    return several | {name: str(values[name]) for name in one}
+
+
+def must_find_of(text: str, option: str = "--must-find") -> tuple[str, float]:
+    """Read what must be found: a share such as ``95%``, or with a class ``bad=95%``.
+
+    Returns:
+        The class, empty where none is named, and the share.
+
+    Raises:
+        OptionError: it is none.
+    """
+    name, equals, share = text.rpartition("=")
+    if equals and not name.strip():
+        raise OptionError(f"{option} must be a share such as 95%, or bad=95%, got {text!r}. Name the class.")
+    return name.strip(), share_of(share, option)
+
+
 def _typed(value: Any) -> str:
     """A value as it is typed."""
     if isinstance(value, tuple):
@@ -183,6 +256,22 @@ def _strategies(names: Iterable[str]) -> tuple[tuple[str, ...], list[str]]:
     elif not set(wanted) & set(HEADS[1:]):  # what moves weights has something to beat: frozen heads are always tried
         wanted = (*HEADS, *wanted)
     return wanted, problems
+
+
+def _kept(values: dict[str, Any]) -> list[str]:
+    """Read what detectors are to keep, in place, and say what is wrong with it."""
+    problems = []
+    try:
+        if "false_alarms" in values:
+            values["false_alarms"] = share_of(str(values["false_alarms"]), "--false-alarms")
+    except OptionError as error:
+        problems.append(str(error))
+    try:
+        if "must_find" in values:
+            must_find_of(str(values["must_find"]))
+    except OptionError as error:
+        problems.append(str(error))
+    return problems
 
 
 def _metric(name: str) -> list[str]:

@@ -6,34 +6,39 @@ import csv
 import hashlib
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from handful.atomic import replaced_folder
+import numpy as np
+from numpy.typing import NDArray
+
 from handful.data.cells import defuse, shown, shown_json, shown_lines
-from handful.data.conversations import Conversation, Preference, plain_prompt
 from handful.data.dataset import Dataset, item_hash
+from handful.data.places import input_of
 from handful.errors import BundleError, OptionError
 from handful.evaluation.metrics import Scale
 from handful.evaluation.scores import HeldOut, Scores
 from handful.explanation import Explanation
 from handful.export.bundle import Bundle
-from handful.inspection.findings import Finding
+from handful.export.detector import Detector, Seen
+from handful.export.segmenter import Answered, Segmenter
+from handful.inspection.findings import Finding, Findings
+from handful.notebook_html import page, paragraph
 from handful.plan import Plan
 from handful.readback import damage_is
+from handful.run_folder import checkpoints_of, is_detector, is_language, is_segmenter
+from handful.run_rows import LearnedRows
 from handful.strategies.tuned.ladder import Rung
+from handful.versions import MADE_BY, keep, keep_beside
 
 if TYPE_CHECKING:
     from handful.export.language_model import LanguageModel
 
 logger = logging.getLogger(__name__)
 
-PARTS = (
-    "scores.json", "findings.json", "trials.json", "plan.yaml", "predictions.csv", "model", "report.html", "run.log",
-)  # fmt: skip
-"""What a run folder holds; the first shows that a folder is one."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,12 @@ class Training:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """What ``tune`` returns."""
+    """What ``tune`` returns: scores, findings and the model, which answers new items.
+
+    It pickles, for other processes and for programs of yours; ``save`` writes what others may open, which runs no code.
+    """
 
     data: Dataset
     """The rows that were read, without the unreadable ones."""
@@ -84,7 +92,7 @@ class Run:
     """Every arm with its interval, and the choice."""
     held_out: tuple[HeldOut, ...]
     """One out-of-fold answer per training row, in the order of the source."""
-    model: Bundle | LanguageModel
+    model: Bundle | LanguageModel | Detector | Segmenter
     """The chosen arm, fitted on all rows; heads are calibrated."""
     notes: tuple[str, ...] = ()
     """What happened on the way that the user should know, one sentence each."""
@@ -94,42 +102,83 @@ class Run:
     """Every other setting of these strategies that was tried, with its loss."""
     explained: Mapping[int, Explanation] = field(default_factory=dict)
     """Row in the source → what carries the answer that it got while held out, for the most doubtful rows."""
+    seen: Mapping[int, Seen] = field(default_factory=dict)
+    """Of defects: row in the source → what is seen in it, a normal one without its own parts; the most telling rows."""
+    answered: Mapping[int, Answered] = field(default_factory=dict)
+    """Of masks: row in the source → what is wanted and what was answered while it was held out; the worst rows."""
 
     @property
     def bundle(self) -> Bundle:
         """The model of labelled items.
 
         Raises:
-            OptionError: it is a language model.
+            OptionError: it is another kind of model.
         """
         if not isinstance(self.model, Bundle):
-            raise OptionError("this is for models of labelled items, got a run of a language model. Leave it out.")
+            kinds = {Detector: "defects", Segmenter: "masks"}
+            kind = kinds.get(type(self.model), "a language model")
+            raise OptionError(f"this is for models of labelled items, got a run of {kind}. Leave it out.")
         return self.model
 
-    def save(self, folder: str | Path) -> Path:
+    def predict(self, items: Sequence[Any]) -> list[Any]:
+        """The model's answer to each of N items (of a language model: prompts), as it was written in training.
+
+        Raises:
+            DataError: an item cannot be read.
+            WeightsError: a backbone is not there and cannot be fetched.
+        """
+        return list(self.model.predict(items))
+
+    def predict_proba(self, items: Sequence[Any]) -> NDArray[np.float64]:
+        """Calibrated probabilities of N items, (N, C), columns in the order of ``model.labels``.
+
+        Raises:
+            OptionError: the model answers with numbers or texts, which have no probabilities.
+            DataError, WeightsError: as ``predict``.
+        """
+        return self.bundle.predict_proba(items)
+
+    def __repr__(self) -> str:
+        """What was learned from what, and how good it is, on a few lines."""
+        found = [finding.kind.replace("_", " ") for finding in self.findings]
+        wrong = f"{len(found)} ({', '.join(dict.fromkeys(found))})" if found else "none"
+        notes = f"\n  notes: {len(self.notes)}, in run.notes" if self.notes else ""
+        return f"Run on {self.data!r}\n  {self.scores.sentence}\n  model: {self.model!r}\n  findings: {wrong}{notes}"
+
+    def _repr_html_(self) -> str:
+        about = paragraph(f"{self.model!r} from {self.data!r}")
+        findings = [Findings(self.findings)._repr_html_()] if self.findings else []
+        return page(self.scores._repr_html_(), about, *findings)
+
+    def save(self, folder: str | Path, *, reason: str = MADE_BY[0], beside: bool = False) -> Path:
         """Write the run folder: scores, findings, plan, predictions, report, log and model.
 
         It is written beside its place and renamed, so a kill leaves either the old folder or the new one.
 
         Args:
-            folder: where; an earlier run there is replaced, other files in it stay; any other folder is left alone.
+            folder: where; an earlier run there becomes a version of this one (``handful versions``), other files in it
+                stay; any other folder is left alone.
+            reason: how it came about, as its versions tell it.
+            beside: whether the run in the folder stays in use, and this one becomes a version of it.
 
         Returns:
-            The folder.
+            The folder of this run.
 
         Raises:
             OptionError: the folder exists and is not a run.
+            BundleError: the versions of the run that is there are damaged, or it is to lie beside none.
             MachineError: it cannot be written, or the disk is full.
         """
         from handful.report import render
 
-        with replaced_folder(Path(folder), PARTS) as target:
+        with (keep_beside if beside else keep)(Path(folder), reason) as target:
             write_json(target / "scores.json", self.scores.as_dict())
             write_json(target / "findings.json", [finding.record() for finding in self.findings])
             if self.trials:
                 write_json(target / "trials.json", self.trials)
             self.plan.save(target / "plan.yaml")
             self._write_predictions(target / "predictions.csv")
+            LearnedRows.of(self.data).write(target)
             (target / "model").mkdir()
             self.model.write(target / "model", card=self.card())
             (target / "report.html").write_text(shown_lines(render(self, place=Path(folder))), encoding="utf-8")
@@ -158,37 +207,68 @@ class Run:
                 writer.writerow([answer.row, *map(defuse, cells), *(answer.beside[column] for column in beside)])
 
 
-def input_of(item: Any, row: int) -> str:
-    """An item as it stands in a table: its text, its file, what is asked, or the number of its row."""
-    if isinstance(item, Conversation | Preference):
-        return plain_prompt(item)
-    return str(item) if isinstance(item, str | Path) else f"row {row}"
+def opened(folder: str | Path) -> Bundle | LanguageModel | Detector | Segmenter:
+    """The model in a run folder, or in the folder of a model.
+
+    Raises:
+        BundleError: there is none, or it is damaged.
+    """
+    if is_detector(folder):
+        return Detector.load(folder)
+    if is_segmenter(folder):
+        return Segmenter.load(folder)
+    if not is_language(folder):
+        return Bundle.load(folder)
+    from handful.export.language_model import LanguageModel  # items with labels do without language models
+
+    return LanguageModel.load(folder)
 
 
-def saved_inputs(folder: Path) -> dict[int, str]:
+def saved_inputs(folder: Path, plain: bool = True) -> dict[int, str]:
     """What ``predictions.csv`` of a run says of its rows: position in the source → text or file name.
 
     Args:
         folder: a run folder, or the model folder within; without the file nothing is known.
+        plain: whether all blanks in a text are single ones, to show it on a line.
 
     Raises:
         BundleError: the file is damaged.
     """
+    shape: Callable[[str], str] = (lambda text: " ".join(text.split())) if plain else str
+    return dict(_predictions(folder, lambda row: (int(row["row"]), shape(row["input"]))))
+
+
+def saved_answers(folder: Path) -> tuple[HeldOut, ...]:
+    """The answers in ``predictions.csv`` of a run, in the order of its rows.
+
+    How sure an answer is stands there in the words of its task, so it is left at 0 here.
+
+    Args:
+        folder: a run folder, or the model folder within; without the file there are none.
+
+    Raises:
+        BundleError: the file is damaged.
+    """
+
+    def answer(row: dict[str, str]) -> HeldOut:
+        (_, number), _, (_, label), (_, predicted), *beside = row.items()
+        return HeldOut(int(number), label, predicted, 0.0, 0.0, dict(beside))
+
+    return tuple(_predictions(folder, answer))
+
+
+def _predictions(folder: Path, build: Callable[[dict[str, str]], T]) -> list[T]:
+    """Something of every row of ``predictions.csv``: its number, input, label, answer, and what stands beside it."""
     places = (folder / "predictions.csv", folder.parent / "predictions.csv")
     file = next((place for place in places if place.is_file()), None)
     if file is None:
-        return {}
+        return []
 
     def refusal(why: str) -> BundleError:
         return BundleError(f"{file} cannot be read ({why}). Restore it, or delete it: then only its texts are missing.")
 
     with damage_is(refusal), file.open(newline="", encoding="utf-8") as stream:
-        return {int(row["row"]): " ".join(row["input"].split()) for row in csv.DictReader(stream)}
-
-
-def checkpoints_of(folder: Path) -> Path:
-    """Where trainings that belong to a run folder keep their state until it is written."""
-    return folder.parent / f".{folder.name}.training"
+        return [build(row) for row in csv.DictReader(stream)]
 
 
 def checkpoints_for(plan: Plan, data: Dataset, fingerprint: str) -> Path | None:

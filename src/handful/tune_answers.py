@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from handful.backbones import catalog
 from handful.backbones.base import default_device
-from handful.backbones.language import LanguageBackbone, Sampling
+from handful.backbones.language import LanguageBackbone
 from handful.budget import Budget
 from handful.choices import HEADS
 from handful.data.conversations import Conversation, Preference
@@ -20,12 +20,13 @@ from handful.data.dataset import Dataset
 from handful.errors import MachineError, OptionError
 from handful.evaluation.intervals import Estimate, interval
 from handful.evaluation.metrics import Metric
+from handful.evaluation.scores import Scores
 from handful.evaluation.verdicts import Rows, assemble
 from handful.export.kept_parts import Moved
 from handful.export.language_model import LanguageModel
 from handful.inspection.dialogue import findings_of, kept_together
 from handful.plan import Plan
-from handful.progress import Say
+from handful.progress import Say, silent
 from handful.run import Run, Training, checkpoints_for
 from handful.seeding import generator
 from handful.strategies.language.answering import ANSWER_ARMS, compare_answers
@@ -41,6 +42,7 @@ from handful.tasks.generation.metrics import (
     ACCURACY,
     PREFERRED,
     WINS,
+    Answered,
     Judge,
     judge_of,
     metric_of,
@@ -55,6 +57,9 @@ BUDGET = 600.0
 
 ANSWER_DEFAULTS, PREFERENCE_DEFAULTS = ("base", "in-context", "lora"), ("base", "dpo")
 """What is tried where nobody named anything: of rows with answers, and of preferences."""
+
+# With fewer rows than this it is said that more would show more.
+_ENOUGH = 50
 
 # Option that rows for a language model cannot follow → why, as the end of an advice.
 _ITEMS_ONLY = {
@@ -97,14 +102,18 @@ def tune_answers(data: Dataset, plan: Plan, budget: Budget, say: Say, judge: Jud
         for name, recipe in (PREFERENCES if pairs else RECIPES | INVENTING).items()
     }
     with budget.stage("load"):
-        arms, memory = _affordable(plan, data, wanted or (PREFERENCE_DEFAULTS if pairs else ANSWER_DEFAULTS), recipes)
-        say(memory[0].rstrip(".") if memory else "loading the model", 0, 0)
-        backbone = load_language(plan.backbone)
+        default = PREFERENCE_DEFAULTS if pairs else ANSWER_DEFAULTS
+        arms, memory = _affordable(plan, data, wanted or default, recipes, say)
+        for needed in memory:  # before the seconds that loading takes
+            say(needed.rstrip("."), 0, 0)
+        backbone = load_language(plan.backbone, say)
         findings = tuple(findings_of(whole))
+    seconds = max(budget.for_training, 1.0) if plan.budget else 0.0
     terms = LanguageTerms(
         wanted=arms,
         named=bool(wanted),
-        budget=max(budget.for_training, 1.0) if plan.budget else 0.0,
+        budget=seconds,
+        before=max(0.0, budget.seconds - seconds),
         task=task,
         metric=metric,
         judge=judge or (None if pairs else judge_of(plan.metric)),
@@ -122,23 +131,45 @@ def tune_answers(data: Dataset, plan: Plan, budget: Budget, say: Say, judge: Jud
     model = _packed(task, backbone, items, result)
     stage, outputs = result.stage, next(arm.outputs for arm in result.arms if arm.name == result.chosen)
     positions = tuple(data.rows[i] for i in stage.held.tolist())
-    scores = assemble(
-        result.arms, outputs, result.chosen, Rows(stage.targets, stage.held_groups, positions),
-        metric=metric, protocol=stage.protocol, rng=generator(plan.seed, "bootstrap"),
-    )  # fmt: skip
-    if result.forgetting is not None:
-        answers = {**scores.details["answers"], "forgetting": result.forgetting.as_dict()}
-        scores = replace(scores, details={"answers": answers})
+    scores = _scores(result, terms, outputs, positions)
     untested: list[str] = []
     if len(test):
         with budget.stage("test"):
             scores, untested = scores.tested(_tested(model, test, terms, backbone), len(test))
-    scores = replace(scores, seconds=budget.accounted)
-    notes = (*memory, *result.notes, *untested, *([budget.passed] if budget.passed else []))
+    few = _too_few(len(data), scores, task)
+    lead = None if scores.lead is None else scores.lead.placed(data.places.called)
+    scores = replace(scores, seconds=budget.accounted, lead=lead)
+    model = replace(model, beats_reference=scores.beats_reference(task.reference.name))
+    notes = (*memory, *result.notes, *few, *untested, *([budget.passed] if budget.passed else []))
     return Run(
         data, plan, findings, scores, task.held_out(outputs, stage.targets, positions), model, notes,
         tuple(_training(result, name) for name in result.curves),
     )  # fmt: skip
+
+
+def _scores(result: LanguageResult, terms: LanguageTerms, outputs: Answered, positions: tuple[int, ...]) -> Scores:
+    """What the arms are worth, and what is told before any figure."""
+    stage, rng = result.stage, generator(terms.seed, "bootstrap")
+    scores = assemble(
+        result.arms, outputs, result.chosen, Rows(stage.targets, stage.held_groups, positions, finer=terms.finer),
+        metric=terms.metric, protocol=stage.protocol, rng=rng,
+    )  # fmt: skip
+    base = result.arms[0].outputs
+    lead = terms.task.lead(outputs, base, result.chosen, stage.targets, positions, stage.held_groups)
+    if result.forgetting is None:
+        return replace(scores, lead=lead)
+    answers = {**scores.details["answers"], "forgetting": result.forgetting.as_dict()}
+    return replace(scores, lead=lead, details={"answers": answers})
+
+
+def _too_few(rows: int, scores: Scores, task: Generation) -> list[str]:
+    """What to do where something learned and few rows do not show that it helps."""
+    if rows >= _ENOUGH or scores.beats_reference(task.reference.name) or not any(arm.rung for arm in scores.arms):
+        return []
+    return [
+        f"{rows} rows, {scores.n} of them held out, show large differences only. Read the answers that are shown and "
+        f"judge for yourself, or add rows: about {_ENOUGH} are a good start."
+    ]
 
 
 def _training(result: LanguageResult, name: str) -> Training:
@@ -152,7 +183,7 @@ def _training(result: LanguageResult, name: str) -> Training:
 
 
 def _affordable(
-    plan: Plan, data: Dataset, wanted: tuple[str, ...], recipes: Mapping[str, TokenRecipe]
+    plan: Plan, data: Dataset, wanted: tuple[str, ...], recipes: Mapping[str, TokenRecipe], say: Say
 ) -> tuple[tuple[str, ...], list[str]]:
     """The arms whose memory is there, and what they need, told before anything is loaded.
 
@@ -160,7 +191,9 @@ def _affordable(
         MachineError: an arm that was named needs more than is free.
     """
     name = catalog.defaults("language")[0] if plan.backbone == "auto" else plan.backbone.strip(", ")
-    shape = ModelShape.of(catalog.files_of(name, "language")) if catalog.has_files(name) else None
+    shape = None
+    if catalog.has_files(name):
+        shape = ModelShape.of(catalog.files_of(name, "language", partial(say, f"fetching {name}")))
     trained = [arm for arm in wanted if arm in recipes]
     if shape is None or not trained or not plan.budget:
         return wanted, []
@@ -184,6 +217,9 @@ def _check_follows(plan: Plan, pairs: bool) -> None:
     """Refuse options that only labelled items can follow."""
     if pairs and plan.anti_forgetting == "replay":
         raise OptionError("anti-forgetting replay is for rows with answers, got preference rows. Choose fade or l2sp.")
+    for name in ("false_alarms", "must_find"):
+        if getattr(plan, name) is not None:
+            raise OptionError(f"{name.replace('_', '-')} is for defects, got rows for a language model. Leave it out.")
     for name, why in _ITEMS_ONLY.items():
         if getattr(plan, name) != getattr(Plan, name):
             raise OptionError(
@@ -212,31 +248,40 @@ def _tested(model: LanguageModel, test: Dataset, terms: LanguageTerms, start: La
     """The score of the chosen arm on the rows that the source keeps for a test; ``start`` is the model as it was."""
     backbone, groups = model.backbone, _joined(test)
     pairs = [row for row in test.items if isinstance(row, Preference)]
+
+    def tell(done: int, total: int) -> None:
+        terms.say("asking about the test rows", done, total)
+
     if not pairs:
         rows = [row for row in test.items if isinstance(row, Conversation)]
-        sampling = Sampling(model.longest, seed=terms.seed)
+        sampling = model.sampling(seed=terms.seed)
         asked = Questions(terms.choices if terms.metric is ACCURACY else (), terms.judge, terms.wants_texts, sampling)
-        return interval(
-            terms.metric.of(ask(backbone, rows, asked, model.examples)[0], terms.task.targets(rows)), groups
-        )
-    told = [row.chosen_row for row in pairs] + [row.rejected_row for row in pairs]
-    nats, count = backbone.losses(tokens_of(told, backbone.chat, backbone.context, model.examples))
+        answered, _ = ask(backbone, rows, asked, model.examples, tell)
+        return interval(terms.metric.of(answered, terms.task.targets(rows)), groups)
+    both = [row.chosen_row for row in pairs] + [row.rejected_row for row in pairs]
+    nats, count = backbone.losses(tokens_of(both, backbone.chat, backbone.context, model.examples), tell)
     answered = preferences(nats, nats, count)
     if terms.judge is not None:
         prompts = [row.prompt for row in pairs]
-        before = replace(model, moved=None, loaded=start).predict(prompts)
-        wins = win_rate(terms.judge, [*map(words_of, prompts)], model.predict(prompts), before)
+        before = replace(model, moved=None, loaded=start).predict(prompts, tell=tell)
+        wins = win_rate(terms.judge, [*map(words_of, prompts)], model.predict(prompts, tell=tell), before)
         answered = replace(answered, judged=wins)
     return interval(terms.metric.of(answered, terms.task.targets([row.chosen_row for row in pairs])), groups)
 
 
-def load_language(name: str) -> LanguageBackbone:
-    """Load the language model that ``--backbone`` names; ``auto`` is the default one."""
+def load_language(name: str, say: Say = silent) -> LanguageBackbone:
+    """Load the language model that ``--backbone`` names; ``auto`` is the default one.
+
+    Args:
+        name: as it was given.
+        say: told how many bytes have arrived, where it is fetched.
+    """
     names = [part.strip() for part in name.split(",") if part.strip()]
     if len(names) > 1:
         raise OptionError(f"backbone for rows with answers must be one model, got {len(names)}. Choose one.")
     chosen = catalog.defaults("language")[0] if name == "auto" else catalog.located(names[0])
-    found = catalog.load(chosen, "language").to(default_device())
+    say(f"loading {chosen}", 0, 0)
+    found = catalog.load(chosen, "language", progress=partial(say, f"fetching {chosen}")).to(default_device())
     assert isinstance(found, LanguageBackbone)
     return found
 
@@ -278,10 +323,11 @@ def _packed(
 ) -> LanguageModel:
     """The chosen arm as data."""
     told = [row.chosen_row if isinstance(row, Preference) else row for row in rows]
-    tuned = result.tuned
+    tuned, how = result.tuned, result.stage.sampling
     model = LanguageModel(
         task=task, arm=result.chosen, backbone_name=backbone.name, fingerprint=backbone.fingerprint,
-        shots=result.shots, rows=tuple(told) if result.shots is not None else (), longest=backbone.room(told),
+        shots=result.shots, rows=tuple(told) if result.shots is not None else (), longest=how.most,
+        unrepeated=how.unrepeated,
     )  # fmt: skip
     if tuned is None:
         return replace(model, loaded=backbone)

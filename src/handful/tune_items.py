@@ -9,31 +9,36 @@ from typing import Any
 
 import numpy as np
 
-from handful.backbones.base import Backbone
+from handful.backbones.base import Backbone, no_parts
 from handful.budget import Budget
 from handful.choices import HEADS, MOVERS, STRATEGIES
 from handful.data.dataset import Dataset
 from handful.data.unlabelled import read_unlabelled
+from handful.energy import Meter
 from handful.engines import Engine
 from handful.engines import engine as engine_of
 from handful.errors import DataError, OptionError
 from handful.evaluation.intervals import Estimate, interval
 from handful.evaluation.scores import Scores
 from handful.evaluation.verdicts import assemble
-from handful.explanation import explain_doubtful
+from handful.explanation import Explanation, explain_doubtful
 from handful.export.bundle import Bundle
 from handful.export.packing import packed_frozen, packed_winner, with_reference
 from handful.features import bases
 from handful.features.feature_set import FeatureSet, extract_all
+from handful.features.shards import SIZE, fill_all
+from handful.features.words import extract_words
 from handful.inspection.audit import audit
-from handful.inspection.findings import by_cost
+from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import findings as find_faults
+from handful.inspection.reach import out_of_reach
 from handful.plan import Plan
 from handful.progress import Say
 from handful.regimes.unlabelled import PoolTerms, affordable, learn_from_pool, reads, told_for_pool
 from handful.robustness import forgotten, slices_of, unsettled
 from handful.run import Run, Training, checkpoints_for
 from handful.seeding import generator
+from handful.strategies.frozen.beside_reference import beside_reference
 from handful.strategies.frozen.learning_curve import forecast
 from handful.strategies.frozen.rung import Frozen, SearchTerms, run_frozen
 from handful.strategies.registry import frozen_names
@@ -41,6 +46,7 @@ from handful.strategies.tuned.ladder import Terms, run_ladder
 from handful.tasks.base import HeadTask
 from handful.tasks.registry import head_task
 from handful.training.devices import mixed_precision_of
+from handful.tune_defects import proposed
 
 
 def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged: bool, unlabelled: Any = None) -> Run:
@@ -62,18 +68,22 @@ def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged:
     """
     if data.labels is None:
         raise DataError(f"{data.source} must have labels to learn from, got none. Name the column with label=.")
-    task = head_task(data.task)
+    meter, task = Meter(), head_task(data.task)
     if "metric" not in plan.origins:
         plan = replace(plan, metric=task.headline.name)
     _check_follows(plan, task, judged)
     _check_reads(plan, data)
+    if task.grain and (unlabelled is not None or data.unlabelled):
+        raise OptionError(f"unlabelled items teach models of whole items, got {task.name}. Leave unlabelled out.")
     pool, notes = None, list[str]()
     if unlabelled is not None or data.unlabelled:
         with budget.stage("read"):
             most = affordable(data, plan.budget)
             pool, notes = read_unlabelled(unlabelled, data, most, generator(plan.seed, "unlabelled"))
     with engine_of(plan.engine) as engine:
-        return _compared(data, plan, task, budget, progress, engine, (pool, notes))
+        run = _compared(data, plan, task, budget, progress, engine, (pool, notes))
+    scores = replace(run.scores, energy=meter.read())
+    return replace(run, scores=scores, findings=(*proposed(run.data, scores, plan), *run.findings))
 
 
 def _compared(
@@ -81,32 +91,26 @@ def _compared(
     unlabelled: tuple[Dataset | None, Sequence[str]],
 ) -> Run:  # fmt: skip
     """The run of rows and options that fit each other, with a pool and what was said of it."""
-    train, test = _parts(data)
-    task.read(data.take(train).labels or (), data.source)  # what nothing can be learned from is refused at once
-    with budget.stage("load"):
-        backbones, unasked = bases.affordable(plan.backbone, data, budget, progress)
-    with budget.stage("extract"):
-        given_classes = data.take(train).classes
-        data, sight = extract_all(data, backbones, progress)
-        findings = by_cost([*find_faults(data), *audit(data, sight, plan.seed).findings])
+    backbones, unasked, data, sight, findings = _looked(data, plan, task, budget, progress)
     train, test = _parts(data)
     learning = data.take(train)
-    if data.one_class_each:
-        _check_classes(given_classes, learning)
     # The names of classes that only test rows have are left out: there is nothing to learn them from.
     named = [i for i, name in enumerate(data.classes) if name in set(learning.classes)]
     train_features = sight.take(train).take_classes(named)
+    with budget.stage("extract"):
+        seen = extract_words(learning.items, backbones, progress) if task.grain else train_features
     targets = task.read(learning.labels or (), learning.source)
     with budget.stage("select"):
         terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, partial(progress, "comparing heads"))
-        frozen = run_frozen(targets, learning, train_features, terms)
-    frozen, notes = _with_pool(frozen, train_features, unlabelled, backbones, plan, budget, progress)
+        frozen = beside_reference(run_frozen(targets, learning, seen, terms), learning.items)
+    frozen, notes = _with_pool(frozen, train_features, unlabelled, backbones, plan, budget, progress, engine)
     base = frozen.base(backbones)
     with budget.stage("train"):
         above_terms = _ladder_terms(plan, learning, backbones[base], budget, progress, engine)
         above = run_ladder(learning, backbones[base], frozen, above_terms)
     with budget.stage("curve"):
-        curve = forecast(frozen, train_features, generator(plan.seed, "curve"))
+        rng = generator(plan.seed, "curve")
+        curve = None if task.grain else forecast(frozen, train_features, rng, out_of_reach(findings))
     with budget.stage("fit"):
         model = packed_winner(above, frozen, learning, train_features, backbones)
         tested = _test(model, data.take(test), sight.take(test), plan) if test else None
@@ -122,21 +126,59 @@ def _compared(
     if tested is not None:
         scores, untested = scores.tested(tested, len(test))
         notes += untested
-    model = with_reference(model, frozen, whole, backbones, learning.items if plan.carry_items else (), scores)
+    carried = learning.items if plan.carry_items else ()
+    model = with_reference(model, frozen, whole, backbones, carried, scores, train_features)
     answers = targets.task.held_out(whole, targets, frozen.rows.positions)
     # What changes and hidden parts do to answers is told to the percent, for which rounded products will do.
+    explained: Mapping[int, Explanation] = {}
     with budget.stage("checks"), mixed_precision_of(backbones[base]):
-        scores = replace(scores, slices=slices_of(learning, whole, frozen.rows, plan.seed))
-        if budget.left > 0:
+        if not task.grain:
+            scores = replace(scores, slices=slices_of(learning, whole, frozen.rows, plan.seed))
+        if task.grain:  # a slight change moves words, and what hides one word hides what is asked of it
+            notes.append(f"What unsettles answers and what carries them is not told of {task.name}.")
+        elif budget.left > 0:
             scores = _unsettled(scores, model, frozen, learning, data.take(test), backbones, plan.seed)
         elif plan.budget:
             notes.append("What slight changes do to answers was left out: no time of the budget was left for it.")
-        explained = explain_doubtful(model, learning, answers) if budget.left > 0 else {}
+        if budget.left > 0 and not task.grain:
+            explained = explain_doubtful(model, learning, answers)
     notes += [budget.passed] if budget.passed else []
     return Run(
         learning, plan, tuple(findings), replace(scores, seconds=budget.accounted), answers, model, tuple(notes),
         tuple(Training.of(rung) for rung in above.rungs), tuple(trial.record() for trial in above.trials), explained,
     )  # fmt: skip
+
+
+def _looked(
+    data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progress: Say
+) -> tuple[dict[str, Backbone], list[str], Dataset, FeatureSet, list[Finding]]:
+    """The backbones and those left out, the rows that can be read, what is seen in them, and what is wrong."""
+    learning = data.take(_parts(data)[0])
+    task.read(learning.labels or (), data.source)  # what nothing can be learned from is refused at once
+    with budget.stage("load"):
+        loaded, unasked = bases.affordable(plan.backbone, data, budget, progress)
+        backbones, unasked = _with_parts(loaded, unasked, task, plan)
+    with budget.stage("extract"):
+        data, sight = extract_all(data, backbones, progress)
+        findings = by_cost([*find_faults(data), *audit(data, sight, plan.seed).findings])
+    if data.one_class_each:
+        _check_classes(learning.classes, data.take(_parts(data)[0]))
+    return backbones, unasked, data, sight, findings
+
+
+def _with_parts(
+    backbones: Mapping[str, Backbone], unasked: Sequence[str], task: HeadTask, plan: Plan
+) -> tuple[dict[str, Backbone], list[str]]:
+    """The backbones that tell of the parts that a task answers, and which were left out and why.
+
+    Raises:
+        OptionError: one that was named has no such parts, or none has.
+    """
+    lacking = [name for name, backbone in backbones.items() if task.grain and backbone.grain != task.grain]
+    if lacking and (plan.backbone != bases.AUTO or len(lacking) == len(backbones)):
+        raise no_parts(lacking[0], backbones[lacking[0]].modality)
+    notes = [f"{name} was not asked: it sees a text as a whole." for name in lacking]
+    return {name: b for name, b in backbones.items() if name not in lacking}, [*unasked, *notes]
 
 
 def _ladder_terms(
@@ -152,14 +194,17 @@ def _ladder_terms(
 
 def _with_pool(
     frozen: Frozen, sight: FeatureSet, unlabelled: tuple[Dataset | None, Sequence[str]],
-    backbones: Mapping[str, Backbone], plan: Plan, budget: Budget, progress: Say,
+    backbones: Mapping[str, Backbone], plan: Plan, budget: Budget, progress: Say, engine: Engine,
 ) -> tuple[Frozen, list[str]]:  # fmt: skip
     """The frozen outcome after arms that learn from unlabelled items have faced it, and what happened."""
     pool, notes = unlabelled
     if pool is None:
         return frozen, list(notes)
     with budget.stage("pool"):
-        pool, pool_sight = extract_all(pool, {name: backbones[name] for name in reads(frozen)}, progress)
+        asked = {name: backbones[name] for name in reads(frozen)}
+        if not engine.here and len(pool) > SIZE:
+            fill_all(pool.items, asked, engine, progress)
+        pool, pool_sight = extract_all(pool, asked, progress)
         terms = PoolTerms(pool.modality, plan.seed, partial(progress, "learning from unlabelled items"))
         learned = learn_from_pool(frozen, sight, pool_sight.items, terms)
     lost = [f"{len(pool.unreadable)} unlabelled items cannot be read and are skipped."] * bool(pool.unreadable)
@@ -176,6 +221,9 @@ def _check_follows(plan: Plan, task: HeadTask, judged: bool) -> None:
             f"strategies {', '.join(answers)} must be given rows with answers (prompt and response), got labelled "
             "items. Leave them out, or learn to write the labels with modality='language' (--as language)."
         )
+    for name in ("false_alarms", "must_find"):
+        if getattr(plan, name) is not None:
+            raise OptionError(f"--{name.replace('_', '-')} is for defects, got {task.name}. Leave it out.")
     if plan.anti_forgetting:
         raise OptionError(
             f"anti-forgetting {plan.anti_forgetting} is for language models, got labelled items. Leave it out; "
@@ -232,7 +280,7 @@ def _check_classes(before: Sequence[str], learning: Dataset) -> None:
 
 def _test(model: Bundle, data: Dataset, sight: FeatureSet, plan: Plan) -> Estimate:
     """The score on the rows that the source keeps for a test, of which those of one group count as they are worth."""
-    moved = model.moved is not None
+    moved = model.moved is not None or bool(model.task.grain)
     outputs = model.answer(data.items)[0] if moved else model.outputs_of(model.view.matrix(sight.items))
     answers, targets = model.task.against(outputs, data.labels or (), model.labels)
     groups = None if data.groups is None else np.unique(data.groups, return_inverse=True)[1]

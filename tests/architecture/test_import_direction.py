@@ -11,7 +11,11 @@ import pytest
 LAYERS = (
     ("", "__main__"),
     ("cli", "web"),
-    ("api", "explanation", "monitoring", "prediction", "run", "report", "robustness", "tune_answers", "tune_items"),
+    (
+        "answer_files", "api", "detection", "detection_reasons", "explanation", "monitoring", "prediction",
+        "prediction_shards", "run", "report", "robustness", "run_rows", "segmentation", "tune_answers", "tune_defects",
+        "tune_items", "tune_masks", "updating", "versions",
+    ),
     ("regimes", "export"),
     ("strategies",),
     ("tasks",),
@@ -19,9 +23,9 @@ LAYERS = (
     ("training", "inspection"),
     ("features",),
     ("backbones", "engines"),
-    ("data", "progress"),
-    ("plan", "budget", "choices", "seeding", "errors", "atomic", "files", "readback"),
-)
+    ("answer_store", "data", "progress", "run_folder", "notebook_html", "notebook_progress"),
+    ("plan", "budget", "choices", "energy", "seeding", "errors", "atomic", "files", "readback", "keywords", "threads"),
+)  # fmt: skip
 # A lower layer is handed what it needs of a higher one, and may name its contract where types are checked.
 CONTRACTS = tuple(f"handful.tasks.base.{name}" for name in ("AnyTargets", "HeadTask", "Targets", "Task"))
 HEIGHT = {part: -row for row, parts in enumerate(LAYERS) for part in parts}
@@ -39,25 +43,31 @@ DOORS = {
     "safetensors": ("backbones", "training", "export"),
     "peft": ("training.tuners",),
     "sklearn": (*RIGHT_OF_FEATURES, "backbones.char_ngrams"),  # its hashed counts are a backbone
-    "scipy": (*RIGHT_OF_FEATURES, "backbones.char_ngrams"),
-    "threadpoolctl": ("engines", "strategies", "regimes"),
+    "scipy": (*RIGHT_OF_FEATURES, "backbones.char_ngrams", "threads"),
+    "threadpoolctl": ("engines", "threads"),
     "PIL": ("data", "backbones"),
     "soundfile": ("data", "backbones"),
     "soxr": ("data", "backbones"),
     "pandas": ("data",),
     "pyarrow": ("data",),
+    "openpyxl": ("data.spreadsheets", "data.row_files"),
     "datasets": ("data",),
     "py3langid": ("data.languages",),
+    "charset_normalizer": ("data.guessed_encoding",),
+    "pillow_heif": ("data.images",),
     "cyclopts": ("cli",),
     "rich": ("cli", "progress"),
+    "IPython": ("notebook_progress",),  # where it runs already
     # Chat templates are written by transformers with jinja2, and say what they refuse with its error.
     "jinja2": ("report", "backbones.chat"),
     "markupsafe": ("report",),
     "yaml": ("plan",),
-    "platformdirs": ("backbones",),
+    "platformdirs": ("files",),
     "starlette": ("web",),
-    "fastapi": ("web",),
     "uvicorn": ("web",),
+    "pydantic": ("web",),
+    "prometheus_client": ("web",),
+    "python_multipart": ("web",),
     "ray": ("engines.ray",),
     "flwr": ("regimes.federated",),
     "onnx": ("backbones", "export.onnx"),

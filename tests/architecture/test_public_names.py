@@ -58,11 +58,13 @@ def test_asking_for_help_loads_nothing_heavy():
 
 def test_a_file_that_is_not_there_is_said_before_anything_heavy_is_loaded(tmp_path):
     code = "from handful.cli import app\nsaid = []\n"
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "bundle.json").touch()
     for command in ("tune", "inspect", "predict run", "check run"):
         words = [*command.split(), "nowhere.csv"]
         code += f"try:\n    app({words})\nexcept Exception as error:\n    said.append(str(error))\n"
     code += "assert said == ['nowhere.csv does not exist. Check the path.'] * 4, said"
-    assert not loaded_by(code, tmp_path) & set(HEAVY)  # an empty folder: where files have like names one is proposed
+    assert not loaded_by(code, tmp_path) & set(HEAVY)  # no file here has a like name, which would be proposed
 
 
 def test_every_module_can_be_imported(modules):

@@ -123,3 +123,9 @@ def test_folders_and_hub_ids_go_through_transformers(modality, module, tmp_path,
 def test_a_folder_that_is_not_there_is_no_hub_id(name):
     with pytest.raises(OptionError, match=re.escape(f"got {name!r}.")):
         catalog.load(name, "text")
+
+
+def test_a_backbone_for_other_items_is_refused_before_anything_is_fetched(monkeypatch):
+    monkeypatch.setattr(catalog, "weights_folder", lambda *args, **named: pytest.fail("fetched"))
+    with pytest.raises(OptionError, match="backbone 'minilm-l6' is for text, but the items are language"):
+        catalog.files_of("minilm-l6", "language")

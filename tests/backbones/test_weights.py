@@ -24,6 +24,7 @@ from deaths import Death
 from handful.backbones import archive, catalog, digests, entries, manifest, weights, wheels
 from handful.errors import MachineError, OptionError, WeightsError
 from handful.features.cache import user_cache
+from handful.files import cache_folder
 from junk import junk, like
 
 HOW = (
@@ -488,7 +489,7 @@ def test_removing_says_how_much_became_free(here):
 
 def test_the_rest_of_the_cache_is_counted_apart(here):
     assert weights.other_bytes() == 0
-    (weights.cache_folder() / "features.sqlite").write_bytes(b"x" * 10)
+    (cache_folder() / "features.sqlite").write_bytes(b"x" * 10)
     assert weights.other_bytes() == 10
 
 
@@ -500,9 +501,9 @@ def test_without_a_cache_there_is_nothing(shelf):
 
 def test_the_cache_is_the_users_own_unless_named(monkeypatch):
     monkeypatch.setenv("HANDFUL_CACHE", "~/models")
-    assert weights.cache_folder() == Path.home() / "models"
+    assert cache_folder() == Path.home() / "models"
     monkeypatch.delenv("HANDFUL_CACHE")
-    assert weights.cache_folder().name == "handful"
+    assert cache_folder().name == "handful"
 
 
 def test_a_cache_that_cannot_be_written_is_said(shelf, tmp_path, monkeypatch):

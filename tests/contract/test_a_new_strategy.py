@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from handful.strategies.tuned.strategy import Pairs
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Newcomer(Pairs):
     """Pairs of rows, a little faster."""
 
@@ -51,7 +51,7 @@ def project(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("project")
     for folder in ("src", "docs", "tests"):
         shutil.copytree(ROOT / folder, place / folder)  # with compiled modules and times, so that nothing is compiled
-    for file in ("README.md", "pyproject.toml"):
+    for file in ("README.md", "CONTRIBUTING.md", "pyproject.toml"):
         shutil.copy2(ROOT / file, place / file)
     (place / "src/handful/strategies/tuned/methods/newcomer.py").write_text(NEWCOMER, "utf-8")
     return place
@@ -101,7 +101,7 @@ def test_the_documents_that_are_made_have_it(python, project):
     table = (project / "docs/how-to/moving-weights.md").read_text("utf-8")
     row = "| `newcomer` | `Newcomer` | Pairs of rows, a little faster | PairwiseCosine | 10 | 0.001 | 67% |"
     assert row in table.splitlines()
-    for file in ("README.md", "docs/reference/cli.md", "src/handful/__init__.py"):
+    for file in ("CONTRIBUTING.md", "docs/reference/cli.md", "src/handful/__init__.py"):
         assert "newcomer" in (project / file).read_text("utf-8"), file
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from handful.backbones import catalog, entries
 from handful.backbones.base import Backbone
 from handful.backbones.chat import Tokens
+from handful.backbones.parts import PLACED, TOKENS
 from rounding import rounding
 
 TOYS = [("toy-text", "text"), ("toy-image", "image"), ("toy-sound", "sound"), ("toy-language", "language")]
@@ -205,3 +206,49 @@ def test_a_gradient_reaches_every_block(backbone, items):
 def test_no_two_backbones_share_a_fingerprint():
     found = [catalog.load(*pair).fingerprint for pair in TOYS]
     assert len(set(found)) == len(TOYS)
+
+
+def covered(backbone, item, place):
+    """What parts leave uncovered of an item, as a share of it."""
+    if backbone.modality == "text":
+        seen = np.zeros(len(item), bool)
+        for first, end in place.astype(int):
+            seen[first:end] = True
+        real = np.array([not sign.isspace() for sign in item])
+        return seen[real].mean() if real.any() else 1.0
+    if backbone.modality == "image":
+        seen = np.zeros(item.size[::-1], bool)
+        for left, top, right, bottom in np.round(place).astype(int):
+            seen[top:bottom, left:right] = True
+        return seen.mean()
+    return (place[:, 1] - place[:, 0]).sum() / (len(item[0]) / item[1])
+
+
+def test_parts_cover_all_of_every_item_and_are_the_same_alone_and_in_a_batch(backbone, items):
+    if not backbone.grain:
+        pytest.skip("it has no parts, and says so")
+    if backbone.modality == "text":
+        items = [*items, "far more words than it reads at once " * 120]
+    depths = backbone.part_depths
+    together = backbone.parts(items, depths)
+    assert set(together.vectors) == set(depths)
+    assert together.place.shape == (len(together), PLACED[backbone.grain])
+    for i, item in enumerate(items):
+        alone = backbone.parts([item], depths)
+        own = together.item == i
+        assert_array_equal(alone.place, together.place[own])
+        assert covered(backbone, item, alone.place) > 0.99
+        for depth in depths:
+            assert_close(together.vectors[depth][own], alone.vectors[depth])
+
+
+def test_parts_of_a_short_text_are_the_states_that_are_pooled(backbone):
+    if backbone.grain != TOKENS or backbone.name.startswith("toy"):
+        pytest.skip("it has no tokens")
+    text, depth = "where is my parcel", backbone.part_depths[0]
+    state = backbone.run(backbone.prepare([text]), depth)
+    found = backbone.parts([text], (depth,))
+    real = [int((state.x[0] - torch.from_numpy(row)).abs().sum(1).argmin()) for row in found.vectors[depth]]
+    assert_close(found.vectors[depth], state.x[0, real].detach().numpy())
+    assert real == sorted(real)
+    assert len(real) == len(set(real))

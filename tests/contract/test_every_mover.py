@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import pickle
+import pathlib
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.utils import get_tags
 
 from handful.backbones.base import Backbone, default_device
 from handful.backbones.toy import ToyText
@@ -25,6 +27,7 @@ from handful.strategies.tuned.methods.contrastive import Contrastive
 from handful.strategies.tuned.strategy import Tuned
 from handful.strategies.tuned.trainings import Part, Setup, moved
 from handful.tasks.classification import CLASSIFICATION
+from kept import SENT, pickled
 from small_backbones import SmallImage, SmallText, SmallVoice
 
 WORDS = {
@@ -166,18 +169,13 @@ def test_same_rows_same_seed_same_result(fitting):
 def test_a_training_that_goes_to_another_process_and_comes_back_is_the_same(made):
     model, (items, labels) = made(), text_rows()
     recipe, targets = model.recipe(), CLASSIFICATION.read(labels)
-    setup = Setup(targets, activations_for(model.backbone, model._values(items), targets.names, recipe), recipe)
+    setup = Setup(targets, activations_for(model.backbone, items, targets.names, recipe), recipe)
     part = Part(np.arange(len(items)))
     here = moved(None, setup, part)
-    there = sent(moved(None, *sent((setup, part))))
+    there = pickled(moved(None, *pickled((setup, part))))
     assert {name: weight.tolist() for name, weight in there.delta.items()} == {
         name: weight.tolist() for name, weight in here.delta.items()
     }
-
-
-def sent(what):
-    """A thing as another process has it."""
-    return pickle.loads(pickle.dumps(what))  # noqa: S301 - made here
 
 
 def test_another_seed_draws_other_batches(made):
@@ -247,7 +245,7 @@ def test_small_sets_work(made, counts):
 
 
 def test_one_class_is_an_error_that_names_it(made):
-    with pytest.raises(DataError, match=r"2 classes, got only 'Rechnung'\. Add rows of another class\."):
+    with pytest.raises(DataError, match=r"2 classes, got only one class, 'Rechnung'\. Add rows of another class\."):
         made().fit(["a", "b", "c"], ["Rechnung"] * 3)
 
 
@@ -318,6 +316,12 @@ def test_a_gpu_finds_what_the_cpu_finds(strategy, kind):
     assert (answers[1].argmax(1) == answers[0].argmax(1)).mean() > 0.7
 
 
+@pytest.mark.parametrize("items", ["one text", pathlib.Path("a.png")], ids=["text", "file"])
+def test_one_item_alone_is_an_error(made, items):
+    with pytest.raises(DataError, match=r"needs a list of items, got one \w+\. Wrap it: \[item\]\."):
+        made().fit(items, ["x", "y"])
+
+
 # In scikit-learn's company -----------------------------------------------------------------------------------------
 
 
@@ -327,6 +331,42 @@ def test_it_works_in_cross_val_score(made, scoring):
     scores = cross_val_score(made(), items, labels, cv=2, scoring=scoring, error_score="raise")
     assert scores.shape == (2,)
     assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("way", SENT)
+def test_it_goes_through_a_file_and_comes_back_the_same(fitting, way):
+    model, items, labels = fitting
+    back = SENT[way](model.fit(items, labels))
+    assert_array_equal(back.predict_proba(items), model.predict_proba(items))
+    assert back.classes_.tolist() == model.classes_.tolist()
+    assert back.score(items, labels) == (model.predict(items) == labels).mean()
+
+
+def test_it_can_be_a_key_before_and_after_fit(made):
+    model, other = made(), made()
+    before = hash(model)
+    assert hash(model.fit(*text_rows())) == before
+    assert {model: 1, other: 2}[model] == 1  # two of the same options are two
+
+
+def test_it_says_what_it_takes(made):
+    tags = get_tags(made())
+    assert (tags.input_tags.one_d_array, tags.input_tags.two_d_array, tags.input_tags.string) == (True, False, True)
+    assert is_classifier(made())
+    assert tags.requires_fit
+    assert tags.target_tags.required
+
+
+def test_its_repr_tells_what_is_not_by_default(strategy):
+    assert repr(strategy()) == f"{strategy.__name__}()"
+    assert repr(strategy(updates=7)) == f"{strategy.__name__}(updates=7)"
+
+
+def test_items_may_be_a_column_of_a_table(made):
+    items, labels = text_rows()
+    frame = pd.DataFrame({"text": items, "label": labels})
+    expected = made().fit(items, labels).predict_proba(items)
+    assert_array_equal(made().fit(frame["text"], frame["label"]).predict_proba(frame[["text"]]), expected)
 
 
 def test_its_options_can_be_searched(made):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -12,9 +13,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from handful.errors import HandfulError
+from handful.features.encoder import Encoder
 from handful.strategies import registry
+from kept import SENT
 
 NAMES = ("löschen", "Rechnung", "a class with blanks", "日本")
 
@@ -197,10 +201,20 @@ def test_any_float_will_do(strategy, kind):
         ((1, 6, 6), 8),
         ((1, 30), 4),
         ((5, 5), 300),
+        ((5, 5), 20_000),
         ((100, 90, 80), 3),
         ((6, 6), 1),
     ],
-    ids=["two rows", "one each", "one row in a class", "one against thirty", "wide", "long", "one number per row"],
+    ids=[
+        "two rows",
+        "one each",
+        "one row in a class",
+        "one against thirty",
+        "wide",
+        "as wide as counts of words",
+        "long",
+        "one number per row",
+    ],
 )
 def test_small_wide_and_long_sets_work(strategy, per_class, width):
     x, y = feature_rows(per_class, width)
@@ -235,7 +249,7 @@ def test_well_separated_classes_are_learned(strategy):
 
 
 def test_one_class_is_an_error_that_names_it(strategy):
-    with pytest.raises(HandfulError, match="2 classes, got only 'Rechnung'"):
+    with pytest.raises(HandfulError, match="2 classes, got only one class, 'Rechnung'"):
         strategy().fit(np.ones((3, 4), np.float32), ["Rechnung"] * 3)
 
 
@@ -259,11 +273,99 @@ def test_a_number_that_is_not_finite_is_an_error_that_names_the_row(strategy):
 
 def test_another_width_is_an_error(strategy):
     x, y = feature_rows()
-    with pytest.raises(HandfulError, match="8 wide as in fit, got 7"):
+    with pytest.raises(
+        HandfulError, match="X has 7 features, but .* is expecting 8 features as input. Give rows of numbers"
+    ):
         strategy().fit(x, y).predict(x[:, :7])
 
 
+@pytest.mark.parametrize(
+    "weights", [np.ones(17), np.ones((18, 1)), np.zeros(18), np.r_[np.ones(17), -1], np.full(18, np.nan)], ids=str
+)
+def test_weights_that_cannot_be_are_an_error(strategy, weights):
+    x, y = feature_rows()
+    with pytest.raises(HandfulError, match="sample_weight must be 18 numbers from 0 up, one per row and not all zero"):
+        strategy().fit(x, y, sample_weight=weights)
+
+
+def test_texts_in_place_of_numbers_are_told_to_be_encoded(strategy):
+    with pytest.raises(HandfulError, match=r"encoded first, with the backbone and depth of fit: make_pipeline"):
+        strategy().fit(["a text", "another"], ["a", "b"])
+
+
 # In scikit-learn's company
+
+# What scikit-learn expects of an estimator and a head does not do, with the reason.
+_ROUNDED = "rows are kept in float32, whose rounding is above the 1e-7 that is asked for"
+NOT_MET = {
+    name: {"check_sample_weight_equivalence_on_dense_data": _ROUNDED} for name in ("Ridge", "Logistic", "LinearSVM")
+}
+
+
+@parametrize_with_checks(
+    [strategy() for strategy in registry.catalog().values()],
+    expected_failed_checks=lambda head: NOT_MET.get(type(head).__name__, {}),
+)
+@pytest.mark.filterwarnings("default")
+def test_scikit_learns_own_checks_pass(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("way", SENT)
+def test_it_goes_through_a_file_and_comes_back_the_same(strategy, way):
+    x, y = feature_rows()
+    made = strategy().fit(x, y)
+    back = SENT[way](made)
+    assert_array_equal(back.predict_proba(x), made.predict_proba(x))
+    assert_array_equal(back.classes_, made.classes_)
+    assert back.get_params() == made.get_params()
+
+
+def test_it_can_be_a_key_before_and_after_fit(strategy):
+    made, other = strategy(), strategy()
+    before = hash(made)
+    assert hash(made.fit(*feature_rows())) == before
+    assert {made: 1, other: 2}[made] == 1  # two of the same options are two
+
+
+def test_its_repr_is_its_options(strategy):
+    assert repr(strategy().fit(*feature_rows())) == repr(strategy())
+    assert len(repr(strategy())) < 100
+
+
+def test_its_score_is_the_share_of_right_classes(strategy):
+    x, y = feature_rows()
+    made = strategy().fit(x, y)
+    assert made.score(x, y) == (made.predict(x) == y).mean()
+
+
+def test_names_of_columns_are_kept_and_compared(strategy):
+    x, y = feature_rows()
+    frame = pd.DataFrame(x, columns=list("abcdefgh"))
+    made = strategy().fit(frame, y)
+    assert made.feature_names_in_.tolist() == list("abcdefgh")
+    assert_array_equal(made.predict(frame), strategy().fit(x, y).predict(x))
+    with pytest.raises(HandfulError, match="feature names should match"):
+        made.predict(frame.rename(columns={"a": "z"}))
+
+
+def test_of_two_classes_one_score_is_enough(strategy):
+    x, y = feature_rows((6, 6))
+    made = strategy().fit(x, y)
+    scores = made.decision_function(x)
+    assert scores.shape == (12,)
+    assert_array_equal(made.classes_[(scores > 0).astype(int)], made.predict(x))
+    assert strategy().fit(*feature_rows()).decision_function(feature_rows()[0]).shape == (18, 3)
+
+
+@pytest.mark.slow
+def test_a_pipeline_from_items_to_classes_is_scored_in_other_processes(sentences):
+    texts, labels = zip(*sentences({"ants": 8, "bees": 8}), strict=True)
+    heads = [strategy() for strategy in registry.catalog().values()]
+    for head in heads:
+        pipe = make_pipeline(Encoder("toy-text"), head)
+        here, there = (cross_val_score(pipe, texts, labels, cv=2, n_jobs=n, error_score="raise") for n in (1, 2))
+        assert_array_equal(here, there)
 
 
 def test_it_works_at_the_end_of_a_pipeline(strategy):

@@ -280,7 +280,7 @@ def test_a_row_that_is_no_instruction_is_left_out_and_said(lines, record, why):
     data = load(lines([*(ASKED * 4)[:20], record, *ASKED]))
     assert len(data) == 26
     assert data.rows == (*range(20), *range(21, 27))
-    assert [reason.removeprefix("row 20: ") for reason in data.unreadable.values()] == [why]
+    assert [reason.removeprefix("line 21: ") for reason in data.unreadable.values()] == [why]
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_a_row_that_is_no_instruction_is_left_out_and_said(lines, record, why):
 def test_a_row_that_is_no_chat_is_left_out_and_said(lines, turns, why):
     data = load(lines([*CHATS, *CHATS, {"messages": turns}]))
     assert len(data) == 12
-    assert data.unreadable == {12: f"row 12: {why}"}
+    assert data.unreadable == {12: f"line 13: {why}"}
 
 
 @pytest.mark.parametrize(
@@ -321,12 +321,12 @@ def test_a_row_that_is_no_chat_is_left_out_and_said(lines, turns, why):
 def test_a_row_that_is_no_preference_is_left_out_and_said(lines, record, why):
     data = load(lines([*PREFERRED, *PREFERRED, record]))
     assert len(data) == 12
-    assert data.unreadable == {12: f"row 12: {why}"}
+    assert data.unreadable == {12: f"line 13: {why}"}
 
 
 def test_more_than_a_tenth_of_such_rows_is_too_much(refusal):
     assert refusal([*ASKED, {"prompt": "a", "response": ""}]) == (
-        '1 of 7 rows in rows.jsonl cannot be used, more than a tenth; the first is row 6: "response" is empty. '
+        '1 of 7 rows in rows.jsonl cannot be used, more than a tenth; the first is line 7: "response" is empty. '
         "Repair or remove them."
     )
 
@@ -372,8 +372,9 @@ def test_other_encodings(lines, encoding):
     data = load(lines(rows, encoding))
     assert data.items[0] == Conversation((Message("user", "Où est le café 0 ?"),), "Là-bas, à côté.")
     name = {"utf-16": "UTF-16", "utf-16-le": "UTF-16", "latin-1": "Windows-1252"}.get(encoding)
-    read = (f"rows.jsonl is read as {name}, because it is not UTF-8",) if name else ()
-    assert data.notes[: len(read)] == read
+    said = "is read as" in data.notes[0]
+    assert said == bool(name)
+    assert not name or data.notes[0].startswith(f"rows.jsonl is read as {name}, because it is not UTF-8")
 
 
 # Any records -------------------------------------------------------------------------------------------------------

@@ -149,7 +149,8 @@ def test_no_names_of_columns(tmp_path, content):
 
 def test_notes_name_an_unusual_encoding(tmp_path):
     file, rows = read(tmp_path, "text,label\nnaïve,a\n".encode("latin-1"))
-    assert file.notes == ("a.csv is read as Windows-1252, because it is not UTF-8",)
+    (note,) = file.notes
+    assert note.startswith('a.csv is read as Windows-1252, because it is not UTF-8: "naïve,a"')
     assert rows[0]["text"] == "naïve"
 
 

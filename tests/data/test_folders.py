@@ -105,21 +105,68 @@ def test_train_alone_is_no_split(tmp_path):
     assert data.classes == ("ants", "bees")
 
 
-def test_a_class_may_be_called_train(tmp_path):
-    data = read_folder(photos(tmp_path, "train plane", 2))
-    assert data.classes == ("plane", "train")
-    assert data.split is None
+SPLIT_NAMES = ["train", "training", "val", "valid", "validation", "dev", "test", "testing", "Train", "TEST"]
 
 
-def test_a_class_may_be_called_test(tmp_path):
-    assert read_folder(photos(tmp_path, "train test", 2)).classes == ("test", "train")
+@pytest.mark.parametrize(
+    ("first", "second"), [(name, other) for name in SPLIT_NAMES for other in ("test", "Training") if name != other]
+)
+def test_parts_of_a_split_are_never_classes(tmp_path, first, second):
+    parts = sorted([first, second])
+    assert refusal(photos(tmp_path, f"{first} {second}", 2)) == (
+        f'photos must hold one sub-folder per class, got "{parts[0]}" and "{parts[1]}" only: folders that are called '
+        "so are parts of a split and no classes. Put the files of each class into a folder of its own, such as "
+        f'"{parts[0]}/CLASS"; if these are classes, give them other names, or write images and labels into '
+        "metadata.csv."
+    )
+
+
+def test_a_class_that_is_called_like_a_part_of_a_split_is_asked_about(tmp_path):
+    assert refusal(photos(tmp_path, "train plane", 2)) == (
+        "photos/train must hold one sub-folder per class, got 00.jpg directly in it. Move it into the folder of its "
+        'class; if "train" is a class and no part of a split, give that folder another name.'
+    )
+
+
+def test_a_test_folder_beside_the_classes(tmp_path):
+    data = read_folder(fill(photos(tmp_path, each=2), "test/ants/1.jpg", "test/bees/1.jpg"))
+    assert (data.classes, data.counts) == (("ants", "bees"), {"ants": 3, "bees": 3})
+    assert data.split == ("train",) * 4 + ("test",) * 2
+    assert data.notes == ('folder "test" is honoured as the split: 4 to train, 2 to test',)
+
+
+def test_a_test_folder_without_classes_is_left_out(tmp_path):
+    data = read_folder(fill(photos(tmp_path, each=2), "test/1.jpg", "test/2.jpg"))
+    assert (data.counts, data.split) == ({"ants": 2, "bees": 2}, None)
+    assert data.notes == ('2 images directly in "test" have no class and are left out; `handful predict` answers them',)
+
+
+def test_parts_of_a_split_below_the_classes(tmp_path):
+    names = [f"{name}/{part}/{i}.jpg" for name in ("ants", "bees") for part in ("test", "train") for i in (0, 1)]
+    data = read_folder(fill(tmp_path, *names))
+    assert data.labels == ("ants",) * 4 + ("bees",) * 4
+    assert data.split == ("test", "test", "train", "train") * 2
+
+
+def test_a_folder_called_test_somewhere_below_a_class_means_nothing(tmp_path):
+    data = read_folder(fill(photos(tmp_path, each=2), "ants/test/1.jpg", "ants/2019/2.jpg"))
+    assert (data.counts, data.split) == ({"ants": 4, "bees": 2}, None)
 
 
 def test_files_directly_in_train_are_refused(tmp_path):
     fill(tmp_path, "train/a.jpg", "train/ants/1.jpg", "test/ants/1.jpg")
-    assert refusal(tmp_path) == (
+    assert refusal(tmp_path).startswith(
         "photos/train must hold one sub-folder per class, got a.jpg directly in it. "
-        "Move it into the folder of its class."
+        "Move it into the folder of its class;"
+    )
+
+
+def test_tables_beside_the_classes_are_named(tmp_path):
+    data = read_folder(fill(photos(tmp_path, each=2), "rows.csv", "ants/list.jsonl"))
+    assert data.notes == (
+        "2 other files left out (.jsonl, .csv)",
+        '"ants/list.jsonl" and "rows.csv" not read, because the folders are the classes; give the table itself to '
+        "learn from it",
     )
 
 
@@ -172,17 +219,17 @@ def test_images_without_class_folders(tmp_path):
     fill(tmp_path, "a.jpg", "b.jpg")
     assert refusal(tmp_path) == (
         "photos holds 2 images without labels: they must lie in one sub-folder per class. "
-        "Make a sub-folder for each class and move the files there."
+        "Make a sub-folder for each class and move the files there. If all of them show good things, --task defects "
+        "learns what is unlike them."
     )
-    assert refusal(fill(tmp_path, "labels.csv")).endswith(
-        ", or give the table, if it holds the labels: photos/labels.csv."
-    )
+    assert ", or give the table, if it holds the labels: photos/labels.csv." in refusal(fill(tmp_path, "labels.csv"))
 
 
 def test_one_class_only(tmp_path):
     assert refusal(photos(tmp_path, "ants", 3)) == (
         'all 3 items of photos have the same label, "ants" (folder names); at least two classes are needed. '
-        "Put the files of each class into a sub-folder of its own."
+        "Put the files of each class into a sub-folder of its own; if all of them show good things, --task defects "
+        "learns what is unlike them."
     )
 
 
@@ -194,7 +241,8 @@ def test_one_folder_too_far_up(tmp_path):
 def test_a_file_per_class(tmp_path):
     assert refusal(photos(tmp_path, each=1)) == (
         "photos has as many different labels as items (2; folder names): that is a name for every item, not a class. "
-        "Put the files of each class into a sub-folder of its own."
+        "Put the files of each class into a sub-folder of its own; if all of them show good things, --task defects "
+        "learns what is unlike them."
     )
 
 

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from handful.data import images
 from handful.data.images import IMAGE_SUFFIXES, load_image, size_of, thumbnail
 from handful.errors import DataError
 
@@ -263,7 +264,7 @@ def test_a_hundred_megapixel_photograph_is_read_in_little_memory(tmp_path):
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "{path} is not a picture in a known format."),
         (
             b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
-            "{path} is a HEIC picture, which cannot be read here. Convert it to JPEG",
+            "{path} is cut off or damaged: it begins like a picture",
         ),
         (png_header(50_000, 50_000), "{path} must have at most 120 million pixels, got far more pixels."),
         (
@@ -387,3 +388,45 @@ def test_the_size_of_a_thumbnail_is_told():
 def test_a_thumbnail_never_grows_and_never_vanishes():
     assert Image.open(io.BytesIO(thumbnail(np.zeros((8, 8)), 96))).size == (8, 8)
     assert Image.open(io.BytesIO(thumbnail(np.zeros((4000, 2)), 96))).size == (1, 96)
+
+
+def test_pictures_of_phones(tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    picture = Image.new("RGB", (64, 48), "red")
+    picture.paste("blue", (0, 0, 32, 48))
+    for name in ("a.heic", "a.jpg"):  # some programs change the name only
+        picture.save(tmp_path / name, "HEIF", quality=90)
+        found = load_image(tmp_path / name)
+        assert (found.size, found.mode) == ((64, 48), "RGB")
+        assert found.getpixel((8, 8)) == pytest.approx((0, 0, 255), abs=8)
+
+
+@pytest.mark.parametrize(
+    ("brand", "missing", "message"),
+    [
+        (
+            b"heic",
+            "HEIF",
+            "is a HEIC picture, which takes a library to be read. Install it (pip install pillow-heif), or convert the "
+            "picture to JPEG or PNG.",
+        ),
+        (
+            b"avif",
+            "AVIF",
+            "is an AVIF picture, which this Pillow cannot read. Install a newer one (pip install 'pillow>=11.3'), or "
+            "convert the picture to JPEG or PNG.",
+        ),
+    ],
+)
+def test_pictures_that_take_a_library_which_is_not_there(tmp_path, monkeypatch, brand, missing, message):
+    Image.init()
+    images._read_heic.cache_clear()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.delitem(Image.OPEN, missing, raising=False)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(400))
+    with pytest.raises(DataError) as error:
+        load_image(path)
+    images._read_heic.cache_clear()
+    assert str(error.value) == f"{path} {message}"

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handful.data.items import kind_of, make_items, media_kind, media_problem
+from handful.data.items import kind_of, make_items, media_problem
+from handful.data.media_names import media_kind
 
 SOUND = (np.zeros(100), 16000)
 GRID = np.zeros((8, 8, 3), np.uint8)
@@ -66,8 +67,8 @@ def test_kinds_of_files():
 
 
 def test_texts_are_kept_as_they_are():
-    assert make_items(["  a ", "\u200b", None, ["x"]], "text", None) == (
-        ["  a ", "", "", ["x"]],
+    assert make_items(["  a ", "\u200b", None, [3]], "text", None) == (
+        ["  a ", "", "", [3]],
         {1: "the text is empty", 2: "the text is empty", 3: "this must be a text, got list"},
     )
 

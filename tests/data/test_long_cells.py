@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handful.data import delimited, long_cells, streams, tables
+from handful.data import delimited, json_files, long_cells, streams
 from handful.data.long_cells import measured, whole_lines
 from handful.data.streams import stream
 from handful.data.tables import collect, open_table
@@ -24,7 +24,7 @@ def short(monkeypatch):
     """Let ten characters be the most of a cell, and forty of a line."""
     for module in (delimited, long_cells, streams):
         monkeypatch.setattr(module, "LONGEST", 10)
-    for module in (long_cells, tables):
+    for module in (long_cells, json_files):
         monkeypatch.setattr(module, "LONGEST_LINE", 40)
 
 

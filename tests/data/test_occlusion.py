@@ -22,7 +22,7 @@ def test_every_word_is_left_out_once(words, most):
 def test_a_picture_is_covered_field_by_field():
     pixels = np.random.default_rng(0).integers(0, 256, (23, 31, 3)).astype(np.uint8)
     parts, copies = covered(Image.fromarray(pixels), "image", 9)
-    assert [part.name for part in parts] == [f"row {i}, column {j}" for i in (1, 2, 3) for j in (1, 2, 3)]
+    assert [part.name for part in parts] == [f"row {i} of 3, column {j} of 3" for i in (1, 2, 3) for j in (1, 2, 3)]
     mean = pixels.reshape(-1, 3).mean(0).round().astype(np.uint8)
     changed = np.zeros((23, 31), int)
     for part, copy in zip(parts, copies, strict=True):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import handful
+from handful.backbones.base import LIKENESS
 from handful.backbones.toy import ToyText
 from handful.data.items import make_items
 from handful.data.occlusion import covered
@@ -15,7 +16,7 @@ from handful.data.readers import load
 from handful.data.streams import stream
 from handful.errors import DataError, OptionError
 from handful.export.bundle import Bundle
-from handful.features.extract import LIKENESS, extract, paired
+from handful.features.extract import extract, paired
 
 ROWS = [("ants march", f"bees buzz {i}", "other") for i in range(12)] + [
     (f"ants march {i}", f"ants march {i}", "same") for i in range(12)
@@ -66,7 +67,7 @@ def test_a_pair_with_one_side_empty_is_left_out_with_the_reason(tmp_path):
     path = table(tmp_path / "t.csv", "premise,hypothesis,label", [*ROWS, ("alone", "", "other")])
     data = load(path)
     assert len(data) == 24
-    assert data.unreadable == {24: "row 24: the second text is empty"}
+    assert data.unreadable == {24: "line 26: the second text is empty"}
 
 
 def test_tuples_of_texts_are_pairs():
@@ -104,7 +105,7 @@ def test_rows_to_answer_are_read_from_both_columns(tmp_path):
     path = table(tmp_path / "new.csv", "hypothesis,premise", [("x", "y"), ("", "z")])
     (chunk,) = stream(path, modality="text", input="premise,hypothesis")
     assert chunk.items[0] == Pair("y", "x")
-    assert chunk.names == ("y | x", "row 1")
+    assert chunk.names == ("y | x", "line 3")
     assert chunk.failed == {1: "the second text is empty"}
 
 

@@ -122,14 +122,16 @@ def test_no_column_that_can_be_the_label(make, refusal):
     rows = [(f"some words {i}", f"2024-05-{i + 1:02}") for i in range(12)]
     assert refusal(make(("text", "date"), rows)) == (
         "t.csv has no column that can be the label (columns: text, date). "
-        "Add a column with the class of each row, or name it with --label."
+        "Add a column with the class of each row, or name it with --label; from texts without labels `handful adapt` "
+        "learns."
     )
 
 
 def test_an_unlabelled_table(make, refusal):
     assert refusal(make(("text",), [("some words",), ("more words",)])) == (
         "t.csv has no column that can be the label (columns: text). "
-        "Add a column with the class of each row, or name it with --label."
+        "Add a column with the class of each row, or name it with --label; from texts without labels `handful adapt` "
+        "learns."
     )
 
 
@@ -141,12 +143,32 @@ def test_an_ambiguous_label_column(make, refusal):
     assert load(make(("text", "topic", "size"), rows)).classes == ("x", "y")
 
 
+def test_several_columns_of_0_and_1_could_be_the_labels_together(make, refusal):
+    rows = [(f"some words {i}", int(i % 2), int(i % 3 == 0)) for i in range(12)]
+    assert refusal(make(("text", "late", "rude"), rows), OptionError) == (
+        'the label of t.csv could be "late" or "rude" (columns: text, late, rude). Choose with --label. Where any '
+        "number of them may be right, name them all: --label late,rude."
+    )
+
+
 def test_as_many_labels_as_rows(make, refusal):
     rows = [(f"some words {i}", f"id{i}") for i in range(12)]
     assert refusal(make(("text", "label"), rows)) == (
         't.csv has as many different labels as items (12; column "label"): that is a name for every item, not a class. '
         "Choose another column with --label, or correct the labels."
     )
+
+
+def test_as_many_numbers_as_rows(make, refusal):
+    rows = [(f"some words {i}", 100 + 7 * i) for i in range(12)]
+    message = (
+        't.csv has as many different labels as items (12; column "label"): that is a name for every item, not a class. '
+        "If they are amounts, predict them with --task regression. Choose another column with --label, or correct the "
+        "labels."
+    )
+    assert refusal(make(("text", "label"), rows)) == message
+    rows = [(text, number / 10) for text, number in rows]
+    assert refusal(make(("text", "label"), rows), task="classification") == message
 
 
 def test_one_class_only(make, refusal):
@@ -199,10 +221,10 @@ def test_rows_without_a_label_are_unlabelled_items(make):
 
 def test_rows_without_a_label_that_cannot_be_read_either_are_listed(make, refusal):
     data = load(make(("text", "label"), [*ANIMALS, (" ", ""), ("who", "")]))
-    assert data.unreadable == {12: "row 12: the label is empty, and the text is empty"}
+    assert data.unreadable == {12: "line 14: the label is empty, and the text is empty"}
     assert data.unlabelled == ("who",)
     assert refusal(make(("text", "label"), [*ANIMALS, ("", ""), ("", "")])) == (
-        "2 of 14 rows in t.csv cannot be used, more than a tenth; the first is row 12: the label is empty, and the "
+        "2 of 14 rows in t.csv cannot be used, more than a tenth; the first is line 14: the label is empty, and the "
         "text is empty. Repair or remove them."
     )
 
@@ -210,7 +232,7 @@ def test_rows_without_a_label_that_cannot_be_read_either_are_listed(make, refusa
 def test_a_test_row_without_a_label_is_left_out(make):
     rows = [(text, label, "test" if i % 3 == 2 else "train") for i, (text, label) in enumerate(ANIMALS)]
     data = load(make(("text", "label", "split"), [*rows, ("who", "", "test"), ("what", "", "train")]))
-    assert data.unreadable == {12: "row 12: the label is empty"}
+    assert data.unreadable == {12: "line 14: the label is empty"}
     assert data.unlabelled == ("what",)
 
 
@@ -230,20 +252,20 @@ def test_no_labels_at_all(make, refusal):
 @pytest.mark.parametrize("empty", ["", "   ", "\u00a0\u200b\t"])
 def test_a_few_empty_texts_are_listed(make, empty):
     data = load(make(("text", "label"), [(empty, "ants"), *ANIMALS]))
-    assert data.unreadable == {0: "row 0: the text is empty"}
+    assert data.unreadable == {0: "line 2: the text is empty"}
     assert data.rows == tuple(range(1, 13))
 
 
 def test_many_empty_texts_are_an_error(make, refusal):
     assert refusal(make(("text", "label"), [("", "ants"), (" ", "bees"), *ANIMALS])) == (
-        "2 of 14 items in t.csv cannot be read, more than a tenth; the first is row 0: the text is empty. "
+        "2 of 14 items in t.csv cannot be read, more than a tenth; the first is line 2: the text is empty. "
         "Repair or remove them."
     )
 
 
 def test_a_class_whose_texts_are_all_empty_is_an_error(make, refusal):
     assert refusal(make(("text", "label"), [*ANIMALS, ("", "wasps")])) == (
-        "class 'wasps' in t.csv has no readable item left; the first unreadable one is row 12: the text is empty. "
+        "class 'wasps' in t.csv has no readable item left; the first unreadable one is line 14: the text is empty. "
         "Repair its files or remove the class."
     )
 
@@ -290,14 +312,17 @@ def test_a_table_without_names_of_columns(make, refusal):
         ("utf-8", ()),
         ("utf-8-sig", ()),
         ("utf-16", ("t.csv is read as UTF-16, because it is not UTF-8",)),
-        ("latin-1", ("t.csv is read as Windows-1252, because it is not UTF-8",)),
+        (
+            "latin-1",
+            ('t.csv is read as Windows-1252, because it is not UTF-8: "Das Gerät ist schön 0,süß"',),
+        ),
     ],
 )
 def test_encodings(make, encoding, note):
-    rows = [(f"Käse à la carte {i}", ("süß", "herb")[i % 2]) for i in range(8)]
+    rows = [(f"Das Gerät ist schön {i}", ("süß", "herb")[i % 2]) for i in range(8)]
     data = load(make(("text", "label"), rows, encoding=encoding), label="label", input="text")
     assert data.classes == ("herb", "süß")
-    assert data.items[0] == "Käse à la carte 0"
+    assert data.items[0] == "Das Gerät ist schön 0"
     assert data.notes == note
 
 
@@ -359,10 +384,27 @@ def test_a_split_column_that_says_something_else(make, refusal):
     assert load(path, split="").split is None
 
 
-def test_a_split_column_by_another_name(make, refusal):
-    path = make(("text", "label", "part"), [(*row, "test" if i > 8 else "train") for i, row in enumerate(ANIMALS)])
-    assert load(path).split is None
-    assert len(load(path, split="part").part("test")) == 3
+@pytest.mark.parametrize("name", ["part", "Subset", "usage"])
+def test_a_split_column_by_another_name_is_known_by_what_it_says(make, name):
+    parts = ["Train", "test", "val", "train"] * 3
+    data = load(make(("text", "label", name), [(*row, part) for row, part in zip(ANIMALS, parts, strict=True)]))
+    assert (len(data.part("test")), data.target) == (3, "label")
+    assert f'column "{name}" is honoured as the split: 9 rows to train, 3 to test' in data.notes[2]
+
+
+def test_names_of_parts_of_a_split_are_no_labels(make, refusal):
+    rows = [(text, part) for (text, _), part in zip(ANIMALS, ["train", "test"] * 6, strict=True)]
+    for name in ("split", "subset"):
+        message = refusal(make(("text", name), rows))
+        assert message.startswith(f"t.csv has no column that can be the label (columns: text, {name}).")
+    kept = [(*row, part) for row, part in zip(ANIMALS, ["train", "val"] * 6, strict=True)]
+    data = load(make(("text", "sort", "subset"), kept))  # nothing is tested on: it says nothing
+    assert (data.target, data.split) == ("sort", None)
+
+
+def test_a_column_of_days_and_hours_is_not_the_text(make):
+    rows = [(text, label, f"2026-05-{i + 1:02} 08:30:00") for i, (text, label) in enumerate(ANIMALS)]
+    assert load(make(("what", "sort", "when"), rows)).input == "what"
 
 
 def test_nothing_to_train_on(make, refusal):
@@ -472,7 +514,8 @@ def test_files_that_are_all_elsewhere(clips, tmp_path, refusal):
     (tmp_path / "clips").rename(tmp_path / "sounds")
     assert refusal(clips) == (
         "12 of 12 items in clips.csv cannot be read, more than a tenth; "
-        "the first is clips/it's 0.wav: the file does not exist. Repair or remove them."
+        "the first is clips/it's 0.wav: the file does not exist, but sounds/it's 0.wav does: "
+        "write that. Repair or remove them."
     )
 
 
@@ -576,6 +619,12 @@ def test_lists_that_cannot_be(refusal):
     )
 
 
+def test_labels_that_are_no_list(refusal):
+    assert refusal(["a", "b"], OptionError, labels="xy") == (
+        "labels= must be a list with one label per item, got str. Give one column or list."
+    )
+
+
 def test_names_in_a_list_are_read_when_asked(tmp_path):
     for name in "abc":
         (tmp_path / f"{name}.jpg").write_bytes(b"x")
@@ -639,13 +688,22 @@ def test_a_source_that_does_not_exist(animals, refusal):
     [
         ("a.jpg", "a.jpg is one image; learning needs several per class. Give a folder with one sub-folder per class."),
         ("a.WAV", "a.WAV is one sound; learning needs several per class. Give a folder with one sub-folder per class."),
-        ("a.txt", "a.txt holds texts without labels. Write a CSV file with one column of texts and one of labels."),
-        ("a.zip", "a.zip is an archive. Unpack it, and give the folder or table that was in it."),
-        ("a.xlsx", "a.xlsx is a spreadsheet. Save it as CSV and give that file."),
+        (
+            "a.txt",
+            "a.txt holds texts without labels. Write a CSV file with one column of texts and one of labels; or learn "
+            "from texts alone with `handful adapt`.",
+        ),
+        (
+            "a.tm",
+            "a.tm is a project of Teachable Machine. Open it there, choose Download Samples in the menu of each class, "
+            "unpack what comes, and give a folder with one sub-folder per class.",
+        ),
+        ("a.7z", "a.7z is an archive. Unpack it, and give the folder or table that was in it."),
+        ("a.ods", "a.ods is a spreadsheet of a kind that is not read. Save it as .xlsx or CSV, and give that file."),
         (
             "a.doc",
-            "a.doc must be a folder or a table (.csv, .tsv, .tab, .jsonl, .ndjson, .json, .parquet, .pq), got .doc. "
-            "Rename it.",
+            "a.doc must be a folder or a table (.csv, .tsv, .tab, .jsonl, .ndjson, .json, .parquet, .pq, .xlsx, "
+            ".xlsm), got .doc. Rename it.",
         ),
     ],
 )

@@ -238,3 +238,32 @@ def test_something_else():
 def test_too_short_for_one_sample():
     with pytest.raises(DataError, match="too short to hold a sound at 8000"):
         load_sound((np.ones(1, np.float32), 96000), 8000)
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [(b"\0\0\0\x20ftypM4A ", ".m4a"), (b"\x1a\x45\xdf\xa3", ".webm"), (b"#!AMR\n", ".amr"), (b"\xff\xf1\x50", ".aac")],
+)
+@pytest.mark.parametrize(("name", "target"), [("my clip.mp3", "'my clip.wav'"), ("my clip.wav", "'my clip.flac'")])
+def test_recordings_of_phones_and_browsers_under_another_name(tmp_path, start, kind, name, target):
+    path = tmp_path / name
+    path.write_bytes(start + bytes(500))
+    with pytest.raises(DataError) as error:
+        load_sound(path, 16000)
+    assert str(error.value) == (
+        f"{path} is in truth a file of the kind {kind}: {kind} is a format that cannot be read; convert it to WAV or "
+        f"FLAC, for example with `ffmpeg -i '{name}' {target}`."
+    )
+
+
+@pytest.mark.parametrize(("suffix", "format", "subtype"), [("opus", "OGG", "OPUS"), ("ogg", "OGG", "VORBIS")])
+def test_half_of_a_compressed_recording_is_called_damaged(tmp_path, suffix, format, subtype):  # noqa: A002
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, np.sin(np.arange(16000) / 5) / 3, 16000, format=format, subtype=subtype)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError) as error:
+        load_sound(path, 16000)
+    assert str(error.value) == (
+        f"{path} is damaged or cut off (Supported file format but file is malformed). Copy or export it again, "
+        "or remove it."
+    )

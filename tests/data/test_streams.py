@@ -43,7 +43,7 @@ def test_rows_that_fail_are_there_with_the_reason(tmp_path):
     path.write_text("id,text\n1,one here\n2,\n3,too,many\n4,four here\n")
     (chunk,) = stream(str(path), modality="text")
     assert chunk.rows == (0, 1, 2, 3)
-    assert chunk.names == ("one here", "", "row 2", "four here")
+    assert chunk.names == ("one here", "", "line 4", "four here")
     assert chunk.failed == {1: "the text is empty", 2: "line 4 has 3 cells where the first line has 2"}
     assert chunk.readable == [0, 3]
     assert [chunk.items[i] for i in chunk.readable] == ["one here", "four here"]
@@ -67,7 +67,8 @@ def test_only_the_first_chunk_has_notes(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes("text\nnaïve\nÄrger\n".encode("latin-1"))
     chunks = list(stream(path, modality="text", chunk=1))
-    assert [chunk.notes for chunk in chunks] == [("a.csv is read as Windows-1252, because it is not UTF-8",), ()]
+    assert [len(chunk.notes) for chunk in chunks] == [1, 0]
+    assert chunks[0].notes[0].startswith('a.csv is read as Windows-1252, because it is not UTF-8: "naïve"')
 
 
 def test_label_columns_are_not_predicted(tmp_path):
@@ -98,7 +99,7 @@ def test_json_lines_that_are_broken_or_lack_the_text(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps({"text": "a b"}) + "\n{\n" + json.dumps({"other": 1}) + "\n" + json.dumps({"text": [1]}))
     (chunk,) = stream(path, modality="text", input="text")
-    assert chunk.names == ("a b", "row 1", "row 2", "row 3")
+    assert chunk.names == ("a b", "line 2", "line 3", "line 4")
     assert sorted(chunk.failed) == [1, 2, 3]
     assert chunk.failed[2] == "the text is empty"
     assert chunk.failed[3] == "this must be a text, got list"
@@ -151,7 +152,7 @@ def test_sources_that_do_not_fit_the_model(tmp_path, refusal):
     (tmp_path / "a.doc").write_bytes(b"x")
     assert refusal(tmp_path / "a.jpg") == (
         "the model reads texts, but here/a.jpg is one image. Give a table "
-        "(.csv, .tsv, .tab, .jsonl, .ndjson, .json, .parquet, .pq) or a .txt file with one text per line."
+        "(.csv, .tsv, .tab, .jsonl, .ndjson, .json, .parquet, .pq, .xlsx, .xlsm) or a .txt file with one text per line."
     )
     assert refusal(tmp_path / "a.doc", modality="sound") == (
         "the model reads sounds, but here/a.doc is a file with the suffix '.doc'. "
@@ -243,7 +244,7 @@ def test_what_is_asked_may_be_messages_and_an_answer_at_their_end_is_left_out(tm
         [("user", "how much?"), ("assistant", "Three."), ("user", "and now?")],
         [("user", "how much?")],
     ]
-    assert chunk.names == ("how much?", "how much?", "and now?", "row 3", "row 4", "how much?")
+    assert chunk.names == ("how much?", "how much?", "and now?", "line 4", "line 5", "how much?")
     assert chunk.failed[3] == '"messages" must end with a message of the user, got none at all'
     assert 4 in chunk.failed
 

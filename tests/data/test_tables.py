@@ -12,7 +12,8 @@ import pytest
 
 from handful.data.cells import cell_text, is_missing, label_text, shown
 from handful.data.delimited import Broken
-from handful.data.tables import collect, frame_table, open_table
+from handful.data.in_memory import frame_table
+from handful.data.tables import collect, open_table
 from handful.errors import DataError, MachineError
 
 

@@ -81,7 +81,7 @@ def test_a_guess_that_could_be_another_is_said_with_the_way_to_overrule_it():
         "classification for classes without an order"
     )
     (note,) = read_column([["a"], ["b"]] * 9, "tags", None).notes
-    assert note == 'each list of column "tags" holds one label: taken as classes; use --task multilabel for several'
+    assert note == 'each cell of column "tags" holds one label: taken as classes; use --task multilabel for several'
 
 
 def test_a_task_that_is_named_overrules_the_guess():
@@ -139,6 +139,20 @@ def test_a_column_of_two_kinds_is_refused():
     )
 
 
+def test_rows_of_a_table_are_called_by_line_or_id(tmp_path):
+    file = tmp_path / "prices.csv"
+    rows = [f"item {i},{cell}" for i, cell in enumerate([*FRACTIONS, *["broken"] * 12])]
+    file.write_text("\n".join(["text,price", *rows]))
+    assert 'such as "broken" (line 42). Correct these' in refusal(lambda: load(file, label="price"))
+    rows = [f"item {i},{cell},T-{i}" for i, cell in enumerate([*FRACTIONS, *["broken"] * 12])]
+    file.write_text("\n".join(["text,price,ticket_id", *rows]))
+    assert 'such as "broken" (ticket_id T-40). Correct these' in refusal(lambda: load(file, label="price"))
+    file.write_text("text,red,blue\nfirst,1,0\nsecond,0,maybe\n")
+    assert 'got "maybe" in line 3. Correct it' in refusal(lambda: load(file, label="red,blue"))
+    file.write_text('text,tags\nfirst,red\nsecond,"{""name"": ""red""}"\n')
+    assert 'got an object with "name" in line 3. Write' in refusal(lambda: load(file, label="tags"))
+
+
 def test_ratings_in_words_without_a_known_order_are_refused():
     assert refusal(lambda: rating_order({"meh", "wow"}, "t.csv")) == (
         "the ratings of t.csv must be numbers or levels of a known scale, such as low, medium, high, got "
@@ -180,8 +194,8 @@ def test_an_unknown_task_is_refused():
     with pytest.raises(OptionError) as caught:
         load(["a", "b"], labels=["x", "y"], task="spans")
     assert str(caught.value) == (
-        "task must be one of classification, multilabel, ordinal, regression, got 'spans'. Choose one of these, or "
-        "leave it out."
+        "task must be one of classification, multilabel, ordinal, regression, tagging, events, defects, masks, got "
+        "'spans'. Choose one of these, or leave it out."
     )
 
 
@@ -247,8 +261,8 @@ def test_a_folder_holds_classes(tmp_path):
     with pytest.raises(OptionError) as caught:
         load(tmp_path, task="regression")
     assert str(caught.value) == (
-        f"task must be classification for a folder ({tmp_path}), whose sub-folders are classes, got regression. Write "
-        "a table with the names of the files and their labels."
+        f"task must be classification, defects or masks for a folder ({tmp_path}), whose sub-folders are classes, got "
+        "regression. Write a table with the names of the files and their labels."
     )
 
 

@@ -73,7 +73,7 @@ def test_test_rows_are_refused(table, texts, refusal):
         table([(*row, "test" if i > 8 else "train") for i, row in enumerate(LABELLED)], ("text", "label", "split"))
     )
     assert refusal(texts([*NEW, "some words 10", "some words 9"]), known) == (
-        "unlabelled items of pool.txt must not be test rows of insects.csv, got 2 of them (row 9 first): what is "
+        "unlabelled items of pool.txt must not be test rows of insects.csv, got 2 of them (line 11 first): what is "
         "learned from cannot be tested on. Remove them from the pool."
     )
 

@@ -8,8 +8,8 @@ import pytest
 from cyclopts import App, Parameter
 
 
-def test_the_tree_in_the_readme_is_the_tree(generate):
-    assert generate.part(generate.README.read_text("utf-8"), "tree") == generate.tree(), "run `make docs`"
+def test_the_tree_of_modules_is_the_tree(generate):
+    assert generate.part(generate.CONTRIBUTING.read_text("utf-8"), "tree") == generate.tree(), "run `make docs`"
 
 
 def test_the_command_reference_is_what_help_prints(generate):

@@ -14,6 +14,14 @@ def anchors(text):
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+def linked(document):
+    """The files of the project that a document links to."""
+    targets = (target.partition("#")[0] for target in LINK.findall(FENCE.sub("", document.read_text("utf-8"))))
+    return {
+        (document.parent / path).resolve() for path in targets if path and not re.match(r"[a-z][a-z0-9+.-]*:", path)
+    }
+
+
 def broken_links(document):
     text = document.read_text("utf-8")
     found = []
@@ -30,6 +38,24 @@ def broken_links(document):
 def test_links_lead_somewhere(documents):
     assert "README.md" in documents
     assert {name: broken_links(path) for name, path in documents.items() if broken_links(path)} == {}
+
+
+def test_every_document_can_be_reached_from_the_entrance(documents, root):
+    entrances = [
+        root / "docs" / "README.md",
+        root / "benchmarks" / "README.md",
+        root / "docs" / "decisions" / "README.md",
+    ]
+    reached = {path for entrance in entrances for path in linked(entrance)} | {*entrances}
+    own = {name: path for name, path in documents.items() if name.startswith(("docs/", "benchmarks/"))}
+    lonely = [name for name, path in own.items() if path.resolve() not in reached and path.name != "template.md"]
+    assert lonely == []
+
+
+def test_the_first_page_is_short(documents):
+    text = documents["README.md"].read_text("utf-8")
+    written = re.sub(r"^<!-- (\w+) -->\n.*?^<!-- /\1 -->\n", "", text, flags=re.MULTILINE | re.DOTALL)  # not generated
+    assert len(written.splitlines()) <= 150
 
 
 def test_a_broken_link_is_found(tmp_path):

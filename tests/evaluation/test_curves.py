@@ -1,6 +1,7 @@
 """Learning curves: straight lines by hand, forecasts that widen, sentences for steep and flat, and what is refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_a_steep_curve_asks_for_labels_and_names_the_class():
     assert curve.needs == ("bees", "ants", "wasps")
     worth = told(curve.gain(120), curve.scale)
     assert curve.sentence == (
-        f"120 more labels, spread over the classes as these, are worth {worth}, 80 % interval. bees needs them most."
+        f"120 more labels, spread over the classes as these, are worth {worth}, 95 % interval. bees needs them most."
     )
     assert not curve.flat
 
@@ -104,6 +105,34 @@ def test_a_flat_curve_points_at_the_classes_instead():
     assert curve.flat
     assert curve.sentence.startswith("More labels will not help: twice as many are worth ")
     assert curve.sentence.endswith("Look at the classes ants and bees instead: they are taken for each other.")
+
+
+def test_few_rows_cannot_rule_out_that_more_labels_help():
+    """Eight rows that are all right, or as wrong at every size, do not say what more of them would show."""
+    for share in (1.0, 0.6):
+        curve = curve_of((4, 6, 8), rights([share] * 3, 8), share, TABLE if share < 1 else np.diag([3, 3, 2]), NAMES)
+        flat = replace(curve, doubled=0.0)
+        assert flat.sentence.startswith("Whether more labels help 8 rows cannot say: twice as many are worth ")
+        assert "little left" not in flat.sentence
+
+
+def test_labels_of_a_class_with_hardly_any_rows_are_never_told_to_be_useless():
+    table = np.diag([56, 60, 4])
+    curve = curve_of((480, 960, 1200), rights([0.99, 0.99, 0.99], 1200), 0.99, table * 10 // 10, NAMES)
+    assert curve.scarce == ()  # in its share of 1,200 rows there are forty
+    curve = curve_of((40, 80, 120), rights([0.99, 0.99, 0.99], 120), 0.99, table, NAMES)
+    told_of = replace(curve, doubled=0.0, luck=0.0, unsure=0.001)
+    assert told_of.scarce == ("wasps",)
+    assert told_of.sentence.startswith("More labels, spread over the classes as these, will not help: twice as many ")
+    assert told_of.sentence.endswith("More of wasps, which has hardly any rows, would show how well it is recognised.")
+
+
+def test_labels_are_not_told_to_be_useless_where_the_rows_are_out_of_reach():
+    curve = curve_of((240, 480, 960), rights([0.6, 0.6, 0.6], 1200), 0.6, TABLE, NAMES)
+    unread = replace(curve, doubled=0.0, out_of_reach=True)
+    assert unread.sentence.startswith("As the rows are read now, twice as many labels are worth ")
+    assert unread.sentence.endswith(": see to what is not read first.")
+    assert Curve.from_dict(json.loads(json.dumps(unread.as_dict()))).out_of_reach
 
 
 def test_where_all_is_right_there_is_little_left():
@@ -135,7 +164,7 @@ def test_of_an_error_more_labels_are_worth_what_it_falls():
     assert 0 < curve.doubled < 0.15
     worth = told(curve.gain(120), curve.scale)
     assert worth.startswith(f"\N{MINUS SIGN}{curve.doubled:.3g} in mean absolute error (\N{MINUS SIGN}")
-    assert curve.sentence == f"120 more labels, like these, are worth {worth}, 80 % interval."
+    assert curve.sentence == f"120 more labels, like these, are worth {worth}, 95 % interval."
     flat = curves.curve_of(SIZES, [measured[2]] * 3, 1.0, curves.Needs())
     assert flat.flat and flat.sentence.startswith("More labels will not help")
 

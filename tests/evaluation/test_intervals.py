@@ -8,8 +8,12 @@ from hypothesis import strategies as st
 from classified import targets_of
 from handful.evaluation.intervals import Estimate, better, difference, independent_rows, interval, wilson
 from handful.evaluation.metrics import LOSS, losses, ratio, share
+from handful.tasks.base import Targets
 from handful.tasks.classification.metrics import METRICS
+from handful.tasks.multilabel import MULTILABEL
+from handful.tasks.ordinal import METRICS as RATED
 from handful.tasks.ordinal import ORDINAL
+from handful.tasks.several import METRICS as SEVERAL
 
 
 def rng():
@@ -102,8 +106,9 @@ def test_groups_that_share_a_fate_widen_the_interval_of_a_ratio():
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_one_or_two_rows_give_a_ratio_no_interval(n):
-    assert interval(losses(np.full(n, 2.0))).low == -np.inf
-    assert interval(losses(np.full(6, 2.0)), np.arange(6) % n).high == np.inf
+    alone, grouped = interval(losses(np.full(n, 2.0))), interval(losses(np.full(6, 2.0)), np.arange(6) % n)
+    for nothing in (alone, grouped):
+        assert (nothing.low, nothing.high) == (0.0, np.inf)  # no loss is below nothing
 
 
 def test_a_difference_of_ratios_is_paired():
@@ -177,6 +182,29 @@ def test_the_difference_of_functions_is_paired_and_equal_arms_are_tied():
     assert found.low > 0
     same = difference(good, good, rng=rng())
     assert same.value == 0 and same.low < 0 < same.high
+
+
+@pytest.mark.parametrize("rare", [2, 3, 4, 8])
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1"])
+def test_a_difference_to_who_looks_at_no_row_is_as_unsure_as_the_score(metric, rare):
+    """It finds one class and never another, however few rows there are: the score alone is unsure."""
+    truth = np.repeat([0, 1], [40 - rare, rare])
+    good, same = answered(truth, truth)(metric), answered(truth, 0 * truth)(metric)
+    score, blind, apart = interval(good, rng=rng()), interval(same, rng=rng()), difference(good, same, rng=rng())
+    assert blind.high - blind.low < 0.1
+    assert apart.low == pytest.approx(score.low - blind.value, abs=0.03)
+    assert apart.low > 0
+
+
+def test_labels_and_ratings_know_what_is_said_by_who_looks_at_no_row():
+    labels = np.zeros((40, 2), bool)
+    labels[:, 0], labels[:3, 1] = True, True
+    several = Targets(MULTILABEL, labels, ("a", "b"))
+    same = SEVERAL["macro_f1"].of(np.broadcast_to([0.9, 0.1], (1, 40, 2)), several)
+    assert interval(same, rng=rng()).as_dict() == {"value": 0.5, "low": 0.5, "high": 0.5}
+    ratings = Targets(ORDINAL, np.repeat([0, 1, 2], [30, 7, 3]), ("1", "2", "3"))
+    middling = RATED["quadratic_kappa"].of(np.broadcast_to([0.2, 0.6, 0.2], (1, 40, 3)), ratings)
+    assert interval(middling, rng=rng()).as_dict() == {"value": 0.0, "low": 0.0, "high": 0.0}
 
 
 def test_equal_arms_are_rarely_called_different_by_a_function():

@@ -1,6 +1,7 @@
 """Scores as a file and as a table."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handful.data.cells import shown_json
+from handful.energy import Energy
 from handful.errors import BundleError
 from handful.evaluation.curves import Curve, Point
 from handful.evaluation.intervals import Estimate
@@ -189,3 +191,17 @@ def test_what_is_wrong_is_named(tmp_path, place, junk, why):
     assert str(error.value) == (
         f"{file} cannot be read as the scores of a run ({why}). Name another run folder, or tune again."
     )
+
+
+def test_energy_is_told_per_right_answer_frozen_against_tuned():
+    frozen = scores().arms
+    tuned = replace(frozen[1], name="lora", rung=1, estimate=Estimate(0.5, 0.3, 0.7))
+    taken = {"extract": 3.0, "train": 1.0}
+    found = scores(arms=(*frozen, tuned), energy=Energy(40.0, 200.0, "a test"), seconds=taken)
+    # 20 of 20 right with three quarters of the energy, 10 of 20 with all of it.
+    assert found.energy_per_right == {"frozen": (1.5, 7.5), "tuned": (4.0, 20.0)}
+    told = found.as_dict()["energy"]
+    assert told["joules_per_right_answer"] == {"frozen": [1.5, 7.5], "tuned": [4.0, 20.0]}
+    assert scores(energy=Energy(40.0, 200.0, "a test")).energy_per_right == {"frozen": (2.0, 10.0)}
+    assert scores(energy=Energy(40.0, 200.0, "a test"), metric="macro-F1").energy_per_right == {}
+    assert scores().energy_per_right == {}

@@ -33,7 +33,7 @@ def test_the_tuned_model_is_compared_with_the_frozen_one_on_the_same_rows_at_a_c
     assert found.frozen == wilson(1.0, 40)
     assert found.difference == difference(share(same), share(np.ones(40)), None, 1 - 0.05 / 3)
     assert found.sentences == [
-        "typos: 38% of the answers to 40 training rows change (24% to 53%).",
+        "Changed slightly (typos), 38% of items get another answer (24% to 53%, tried on 40 training rows).",
         f"typos: the tuned model keeps fewer of its answers than the frozen one, by 38 points "
         f"({-100 * found.difference.high:.0f} to {-100 * found.difference.low:.0f}).",
     ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import itertools
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -21,11 +23,17 @@ def rows(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def written_again(script: str, folder: Path) -> Path:
-    """Run a script of the examples as if it lay in ``folder``."""
+def imported(script: str):
+    """A script of the examples as a module."""
     spec = importlib.util.spec_from_file_location(script, EXAMPLES / f"{script}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def written_again(script: str, folder: Path) -> Path:
+    """Run a script of the examples as if it lay in ``folder``."""
+    module = imported(script)
     module.HERE = folder
     module.main()
     return folder
@@ -102,19 +110,38 @@ def test_making_words_without_a_speaker_says_what_to_install(tmp_path, monkeypat
         written_again("make_words", tmp_path)
 
 
-@pytest.mark.parametrize("folder", ["digits", "digits_new", "words"])
+def test_the_recordings_are_what_their_script_writes(tmp_path):
+    folder = written_again("make_recordings", tmp_path) / "recordings"
+    there = sorted((EXAMPLES / "recordings").iterdir())
+    assert [path.name for path in sorted(folder.iterdir())] == [path.name for path in there]
+    assert sum(path.stat().st_size for path in there) < 300_000
+    for path in there:
+        if path.suffix == ".flac":
+            assert np.allclose(soundfile.read(path)[0], soundfile.read(folder / path.name)[0], atol=1 / 100)
+        else:
+            assert path.read_text("utf-8") == (folder / path.name).read_text("utf-8")
+
+
+@pytest.mark.parametrize("folder", ["digits", "digits_new", "recordings", "words"])
 def test_each_folder_is_small(folder):
     assert sum(path.stat().st_size for path in (EXAMPLES / folder).rglob("*") if path.is_file()) < 1_000_000
+
+
+@pytest.mark.slow
+def test_the_parts_work_in_scikit_learns_company(capsys):
+    imported("sklearn_pipeline").main("toy-text")
+    said = capsys.readouterr().out
+    assert "text and length: 33 columns" in said
+    assert said.count("\n") == 5
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize("script", ["python_api", "sklearn_pipeline"])
 def test_the_scripts_run(script, capsys):
-    spec = importlib.util.spec_from_file_location(script, EXAMPLES / f"{script}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.main()
-    assert "accuracy" in capsys.readouterr().out or script == "sklearn_pipeline"
+    imported(script).main()
+    said = capsys.readouterr().out
+    assert "accuracy" in said or script == "sklearn_pipeline"
+    assert "['delivery']" in said
 
 
 def test_the_tickets_learn_from_those_without_a_topic(tmp_path):
@@ -124,3 +151,44 @@ def test_the_tickets_learn_from_those_without_a_topic(tmp_path):
     assert "self-training" in [arm.name for arm in run.scores.arms]
     assert run.plan.unlabelled == str(EXAMPLES / "tickets_new.csv")
     assert "unlabelled" in (run.save(tmp_path / "run") / "plan.yaml").read_text()
+
+
+def test_the_sentences_are_as_their_script_writes_them_and_their_spans_are_names(tmp_path):
+    again = written_again("make_sentences", tmp_path) / "sentences.jsonl"
+    kept = (EXAMPLES / "sentences.jsonl").read_text("utf-8")
+    assert again.read_text("utf-8") == kept
+    sentences = [json.loads(line) for line in kept.splitlines()]
+    assert len(sentences) == 50
+    names = imported("make_sentences").NAMES
+    for row in sentences:
+        for span in row["spans"]:
+            first, last = names[span["label"]]
+            assert row["text"][span["start"] : span["end"]] in map("".join, itertools.product(first, last))
+
+
+def test_the_cells_have_masks_that_lie_over_them_as_their_script_draws_them(tmp_path):
+    there = files(EXAMPLES / "cells", ".jpg") | files(EXAMPLES / "cells_new", ".jpg")
+    again = written_again("make_cells", tmp_path)
+    drawn = files(again / "cells", ".jpg") | files(again / "cells_new", ".jpg")
+    assert list(drawn) == list(there)
+    assert len(there) == 8
+    for name, path in drawn.items():  # decoders of JPEG differ by a little
+        assert np.abs(pixels(path).astype(int) - pixels(there[name]).astype(int)).mean() < 2
+    for name, path in files(EXAMPLES / "cells" / "masks", ".png").items():
+        assert set(np.unique(pixels(path))) == {0, 128, 255}
+        assert np.array_equal(pixels(path), pixels(again / "cells" / "masks" / name))
+        assert pixels(path).shape == pixels(EXAMPLES / "cells" / "images" / f"{path.stem}.jpg").shape[:2]
+    assert (
+        sum(path.stat().st_size for name in ("cells", "cells_new") for path in files(EXAMPLES / name, "g").values())
+        < 3e5
+    )
+
+
+def test_the_tiles_are_good_ones_and_a_few_bad_ones_as_their_script_draws_them(tmp_path):
+    there = files(EXAMPLES / "tiles", ".jpg")
+    assert Counter(name.split("/")[0] for name in there) == {"good": 16, "bad": 4}
+    again = files(written_again("make_tiles", tmp_path) / "tiles", ".jpg")
+    assert list(again) == list(there)
+    for name, path in again.items():  # decoders of JPEG differ by a little
+        apart = pixels(path).astype(int) - pixels(there[name]).astype(int)
+        assert np.abs(apart).mean() < 2

@@ -176,6 +176,48 @@ def test_items_may_come_as_any_sequence():
     assert model.predict_proba([]).shape == (0, 3)
 
 
+def test_of_a_table_the_column_of_the_training_is_read():
+    expected = made().predict(TEXTS)
+    frame = pd.DataFrame({"id": [1, 2, 3], "text": TEXTS, "label": ["ants", "bees", "wasps"]})
+    for table in (frame, frame.to_dict("records"), frame.to_dict("list")):
+        assert made().predict(table) == expected
+    assert made(input=None).predict(frame[["text"]]) == expected
+
+
+def test_a_table_without_the_column_of_the_training_is_refused():
+    with pytest.raises(DataError) as error:
+        made().predict(pd.DataFrame({"texts": TEXTS, "label": TEXTS}))
+    assert str(error.value) == (
+        'the DataFrame must have the column "text", which was learned from, got columns: texts, label. '
+        "Did you mean 'texts'?"
+    )
+    with pytest.raises(DataError) as error:
+        made(input=None).predict(pd.DataFrame({"a": TEXTS, "b": TEXTS}))
+    assert str(error.value) == (
+        "predict needs one column of items, got the DataFrame with several (columns: a, b). Give the column of the "
+        "items alone."
+    )
+    with pytest.raises(DataError) as error:
+        made().predict({"text": "one row"})
+    assert str(error.value) == "predict needs a list of items, got one dict. Wrap it: [item]."
+
+
+@pytest.mark.parametrize(
+    ("names", "label_type", "answers"),
+    [
+        (("1", "2", "3"), "int", {1, 2, 3}), (("0.5", "1", "inf"), "float", {0.5, 1.0, float("inf")}),
+        (("False", "True"), "bool", {False, True}), (("1", "2", "3"), "text", {"1", "2", "3"}),
+    ],
+)  # fmt: skip
+def test_answers_have_the_type_of_the_labels_also_when_read_back(tmp_path, names, label_type, answers):
+    model = made(labels=names, label_type=label_type)
+    model.save(tmp_path / "model")
+    for one in (model, Bundle.load(tmp_path / "model")):
+        found = one.predict([f"{word} {i}" for i in range(20) for word in TEXTS])
+        assert set(found) <= answers
+        assert {type(answer) for answer in found} == {type(next(iter(answers)))}
+
+
 @pytest.mark.parametrize("ask", ["predict", "predict_proba"])
 def test_one_text_is_not_a_list(ask):
     with pytest.raises(DataError) as error:
@@ -309,6 +351,7 @@ def test_another_format(saved, version):
         ("input", ["text"]), ("head", 3), ("files", []), ("files", {"head.safetensors": 3}),
         ("language", "English"), ("language", 3), ("language", "\x1b[2J"),
         ("targets", "a"), ("targets", [3]), ("group", 3), ("beats_reference", 1),
+        ("label_type", "int"), ("label_type", "bool"), ("label_type", "date"), ("label_type", 3),
     ],
 )  # fmt: skip
 def test_a_forged_record(saved, name, value):
@@ -332,9 +375,9 @@ def test_the_columns_of_the_training_come_back_and_may_be_missing(tmp_path):
         "The model is not shown to be better than always answering the same class: nothing shows yet that these labels "
         "can be learned."
     )
-    edit(tmp_path / "model", targets=None, group=None, beats_reference=None)
+    edit(tmp_path / "model", targets=None, group=None, beats_reference=None, label_type=None)
     copy = Bundle.load(tmp_path / "model")
-    assert (copy.targets, copy.group) == ((), None)
+    assert (copy.targets, copy.group, copy.label_type) == ((), None, "text")
 
 
 def test_the_language_of_the_training_texts_comes_back_and_may_be_missing(saved):

@@ -19,9 +19,10 @@ from handful.backbones.toy import ToyText
 from handful.errors import BundleError, HandfulError
 from handful.export.kept_parts import Moved
 from handful.export.language_model import LanguageModel
-from handful.export.record import digest, is_language
+from handful.export.record import digest
 from handful.export.reference import Reference
 from handful.features.view import MOVED, View
+from handful.run_folder import is_language
 from handful.training.apply_delta import arrays_of
 from handful.training.body import Body
 from handful.training.tuners import TUNERS

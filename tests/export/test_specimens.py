@@ -17,6 +17,7 @@ from handful.export import specimens
 from handful.export.kept_parts import Moved
 from handful.export.language_model import LanguageModel
 from handful.export.record import digest
+from handful.progress import silent
 from handful.training.apply_delta import arrays_of
 from handful.training.body import Body
 from handful.training.tuners import TUNERS
@@ -127,7 +128,7 @@ def speaker() -> LanguageModel:
     start = arrays_of(tuner.delta(body))
     delta = {name: (x + 0.1 * rng.normal(size=x.shape)).astype(np.float32) for name, x in start.items()}
     made = LanguageModel("lora", backbone.name, backbone.fingerprint, Moved("lora", 0, delta), longest=4)
-    made.loaded = made._load()
+    made.loaded = made._load(silent)
     return made
 
 

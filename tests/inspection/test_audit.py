@@ -75,6 +75,7 @@ def test_a_large_set_is_audited_on_a_sample_that_is_stated():
     x, labels = clouds(1200)
     labels[0] = "rare"
     labels[1] = "rare"
+    labels[2::200] = ["abc"[(i + 1) % 3] for i in range(18)]
     data, sight = seen(x, labels)
     some = sample(data, 0)
     assert 1900 < len(some) <= 2002

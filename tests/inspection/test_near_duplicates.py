@@ -1,10 +1,15 @@
 """Likeness of pictures and sounds: crops and cuts are alike, others are not."""
 
+import io
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter, zoom
 
-from handful.data.fingerprints import SIDE
+from handful.data.fingerprints import SIDE, picture_print
 from handful.inspection.near_duplicates import pictures_alike, sounds_alike
 
 
@@ -15,7 +20,7 @@ def scene(seed, side=160):
 
 def shrunk(picture):
     grey = zoom(picture, (SIDE / picture.shape[0], SIDE / picture.shape[1]), order=1, grid_mode=True, mode="nearest")
-    return gaussian_filter(grey, 1)
+    return np.repeat(gaussian_filter(grey, 1)[:, :, None], 3, axis=2)
 
 
 @pytest.mark.parametrize("window", [(0, 0, 160, 160), (5, 9, 147, 141), (20, 0, 138, 150), (3, 17, 157, 143)])
@@ -32,9 +37,50 @@ def test_another_picture_is_not():
 
 
 def test_an_empty_picture_is_like_nothing():
-    flat = np.full((SIDE, SIDE), 0.5, np.float32)
+    flat = np.full((SIDE, SIDE, 3), 0.5, np.float32)
     assert pictures_alike(flat, shrunk(scene(0))) == 0
     assert pictures_alike(flat, flat) == 0
+
+
+def drawing(box, fill="red", shape="rectangle", size=(200, 200), paper="white"):
+    picture = Image.new("RGB", size, paper)
+    getattr(ImageDraw.Draw(picture), shape)(box, fill=fill)
+    return picture
+
+
+SQUARE = (60, 60, 120, 120)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        drawing(SQUARE, "green"),  # as bright as red
+        drawing(SQUARE, paper="yellow"),
+        drawing((20, 60, 80, 120)),
+        drawing((60, 60, 150, 150)),
+        drawing((70, 70, 110, 110)),
+        drawing(SQUARE, shape="ellipse"),
+    ],
+)
+def test_plain_drawings_of_other_colour_size_place_or_shape_are_not_alike(other):
+    assert pictures_alike(picture_print(drawing(SQUARE)), picture_print(other)) == 0
+
+
+@pytest.mark.parametrize("size", [(100, 100), (150, 130), (431, 431)])
+def test_a_plain_drawing_is_known_again_at_another_size_and_after_compression(size):
+    small = drawing(SQUARE).resize(size, Image.Resampling.BICUBIC)
+    packed = io.BytesIO()
+    small.save(packed, "JPEG", quality=60)
+    assert pictures_alike(picture_print(drawing(SQUARE)), picture_print(Image.open(packed))) == 1
+
+
+@settings(max_examples=50)
+@given(boxes=st.tuples(*[st.tuples(st.integers(5, 120), st.integers(5, 120), st.integers(10, 70))] * 2))
+def test_two_squares_are_alike_only_where_they_are_one(boxes):
+    first, second = (drawing((x, y, x + side, y + side)) for x, y, side in boxes)
+    apart = max(abs(a - b) for a, b in zip(*boxes, strict=True))
+    if apart >= 10:  # of 200 pixels
+        assert pictures_alike(picture_print(first), picture_print(second)) == 0
 
 
 def tone(seed, length=2400):

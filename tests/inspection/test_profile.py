@@ -64,7 +64,8 @@ def test_a_class_with_one_row():
     found = only(texts(*many("a"), *many("b"), ("lone", "c")), "too_few")
     assert found.message == 'class "c" has one row only'
     assert found.advice == (
-        "Add rows until each class has 5 or more: it can be learned, but whether it is recognised cannot be measured."
+        "Label more rows until each class has 5 or more: it can be learned, but whether it is recognised cannot be "
+        "measured."
     )
     assert found.rows == (20,)
 
@@ -72,7 +73,7 @@ def test_a_class_with_one_row():
 def test_classes_with_few_rows():
     found = only(texts(*many("a", 6), *many("b", 4), *many("c", 2)), "too_few")
     assert found.message == 'classes "c" and "b" have fewer than 5 rows'
-    assert found.advice == "Add rows until each class has 5 or more: one row more or less decides their score."
+    assert found.advice == "Label more rows until each class has 5 or more: one row more or less decides their score."
     assert found.rows == tuple(range(6, 12))
 
 
@@ -86,14 +87,14 @@ def test_a_class_from_one_group():
     groups = tuple(f"p{i % 3}" for i in range(10)) + ("p1",) * 10
     found = only(texts(*many("a"), *many("b"), groups=groups), "too_few")
     assert found.message == 'class "b" has rows of one group only'
-    assert found.advice == "Add rows from other groups: whether it is recognised in a new group cannot be measured."
+    assert found.advice == "Label rows from other groups: whether it is recognised in a new group cannot be measured."
 
 
 def test_one_rare_class():
     found = only(texts(*many("a", 60), *many("b", 30), *many("c", 12)), "imbalance")
     assert found.message == 'class "c" has a fifth or less of the 60 rows of class "a": 12'
     assert found.advice == (
-        "Add rows of what is rare, and look at the score of each class, not only at the share that is right."
+        "Label more rows of what is rare, and look at the score of each class, not only at that of all rows."
     )
     assert found.rows == tuple(range(90, 102))
 

@@ -1,11 +1,14 @@
 """The summary of an inspection, in lines for a terminal."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from handful.data.dataset import Dataset
 from handful.inspection.audit import Audit
 from handful.inspection.findings import Finding
 from handful.inspection.match import Match
+from handful.inspection.profile import findings
 from handful.inspection.summary import summary
 
 
@@ -43,3 +46,21 @@ def test_many_classes_are_counted_and_control_characters_shown():
     assert "          and 10 more" in lines
     lines = summary(Dataset(["t"] * 2, "text", ("\x1b[31mred\r", "b")), Audit((), ()))
     assert r"       1  \x1b[31mred\r" in lines
+
+
+def test_good_items_are_told_what_they_can_promise_and_no_strategies():
+    data = Dataset([np.full((4, 6), i) for i in range(7)], "image", ("good",) * 4 + ("crack",) * 3, task="defects")
+    lines = summary(data, Audit((), ()))
+    assert any(
+        line.startswith("4 good items can promise false alarms of 20 % and no less: 19 promise 5 %") for line in lines
+    )
+    assert any(line.startswith("3 bad ones say what slips through, and are not learned from") for line in lines)
+    assert not any("what makes sense with" in line for line in lines)
+    alone = summary(data.take(range(4)), Audit((), ()))
+    assert alone[-1] == "no bad ones: what slips through cannot be told; none of them is needed to learn"
+
+
+def test_few_bad_items_are_no_fault():
+    data = Dataset([np.full((4, 6), i) for i in range(12)], "image", ("good",) * 11 + ("crack",), task="defects")
+    assert findings(data) == []
+    assert {one.kind for one in findings(replace(data, task="classification"))} == {"too_few", "imbalance"}

@@ -16,7 +16,9 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 def test_a_wrong_label_and_a_near_copy_among_the_tickets():
     data = handful.load(EXAMPLES / "tickets.csv", label="topic")
-    assert handful.inspect(data) == []
+    (looked,) = handful.inspect(data)
+    assert looked.kind == "label_error"  # all are right: a few are worth a second look, none is likely to be wrong
+    assert sum(looked.scores) < 1.5 and max(looked.scores) < 0.5
     wrong = 6  # "my email adress changed when I changed jobs, so I can't receive …", a login ticket
     assert data.labels[wrong] == "login"
     labels = ["delivery" if i == wrong else label for i, label in enumerate(data.labels)]
@@ -26,6 +28,7 @@ def test_a_wrong_label_and_a_near_copy_among_the_tickets():
     )
     found = {finding.kind: finding for finding in handful.inspect(spoiled)}
     assert found["label_error"].rows[0] == wrong
+    assert found["label_error"].scores[0] > 0.5
     assert found["near_duplicate"].rows == (7, 60)
 
 
@@ -33,5 +36,5 @@ def test_tickets_differ_from_another_pool():
     data = handful.load(EXAMPLES / "tickets.csv", label="topic")
     pool = handful.load([f"Recipe {i}: stir flour, eggs and milk, bake for {20 + i} minutes" for i in range(12)] * 2,
                         labels=["a", "b"] * 12)  # fmt: skip
-    (found,) = handful.inspect(data, against=pool)
-    assert found.kind == "shift"
+    found = handful.inspect(data, against=pool)
+    assert [finding.kind for finding in found] == ["shift", "label_error"]

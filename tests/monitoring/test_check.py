@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -185,6 +186,21 @@ def test_nothing_that_can_be_read(run):
         check(run, ["some text"], labels=[""])
 
 
+def test_tables_that_are_handed_over_and_labels_that_are_packed(run):
+    rows = [{"text": text, "kind": name} for text, name in alike(8)]
+    assert check(replace(run, model=replace(run.model, input="text")), rows).rows == 16
+    found = check(run, [row["text"] for row in rows], labels=[[row["kind"]] for row in rows])
+    assert found.measured is not None and found.measured.value > 0.8
+
+
+def test_rejected_rows_are_not_measured(run, tmp_path):
+    said = [{"text": text, "label": name, "_task_hash": 1, "answer": "accept"} for text, name in alike(8)]
+    said += [{**row, "text": row["text"] + " again", "label": "wasps", "answer": "reject"} for row in said]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in said))
+    assert check(run, path).unknown == {}
+
+
 def test_labels_must_match_items(run):
     with pytest.raises(OptionError, match=r"^labels= must have one entry per item \(2\), got 1. Correct it.$"):
         check(run, ["a", "b"], labels=["ants"])
@@ -228,7 +244,24 @@ def test_the_command_exits_with_3_where_somebody_should_look(handful, saved, tmp
     assert ended.code == 3
     first, second = ended.out.splitlines()
     assert first.startswith("The new rows differ from the training rows (p = 0.001")
-    assert second.startswith("rows that differ most: ")
+    assert second.startswith("rows that differ most: lines ")
+    lines = second.removeprefix("rows that differ most: lines ").replace(" and ", ", ").split(", ")
+    assert len(lines) == 10 and {int(line) for line in lines} <= set(range(2, 32))  # the first line has the names
+
+
+def test_rows_that_differ_are_called_by_their_ids(run, tmp_path):
+    file = table(tmp_path / "new.csv", ["ticket_id", "text"], [f"T-{i}" for i in range(30)], strange(30))
+    found = check(run, file, input="text")
+    assert (
+        found.called == "ticket_id " + ", ".join(f"T-{i}" for i in found.furthest[:9]) + f" and T-{found.furthest[9]}"
+    )
+
+
+def test_rows_of_a_list_and_files_are_called_as_they_are():
+    rows = [new_rows.Row(i, f"text {i}", None, i, "row") for i in range(4)]
+    assert new_rows.called_together(rows, [3, 1]) == "rows 3 and 1"
+    files = [new_rows.Row(i, Path("photos") / f"{i}.png", None) for i in range(4)]
+    assert new_rows.called_together(files, [3, 1]) == f"{Path('photos') / '3.png'}, {Path('photos') / '1.png'}"
 
 
 def test_the_command_prints_json_alone(handful, saved, tmp_path):

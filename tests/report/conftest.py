@@ -25,7 +25,7 @@ SECONDS = {"read": 0.04, "load": 0.61, "look": 1.32, "select": 0.94, "fit": 0.08
 SETTING = {"head": "logistic", "view": "minilm-l6@5", "penalty": 0.1, "name_weight": None}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_run() -> Callable[..., Run]:
     return build_run
 

@@ -16,7 +16,7 @@ def test_the_score_is_told_per_hundred_with_its_interval(make_run):
     head = headline(make_run(TEXTS, LABELS, estimate=Estimate(0.852, 0.731, 0.934)))
     assert head.title == "Right on about 85 of 100 new items"
     assert "between 73 and 93 of 100: 60 rows cannot say it more exactly." in head.lead
-    assert "19 times out of 20" in head.lead
+    assert "19 times out of 20" in head.basis
 
 
 def test_all_right_is_not_told_as_perfect(make_run):

@@ -81,12 +81,3 @@ def test_settings_that_are_off_are_left_out():
 
 def test_an_option_that_is_off_is_a_dash():
     assert (words.option(None), words.option(""), words.option(0)) == ("–", "–", "0")
-
-
-@pytest.mark.parametrize(
-    ("rows", "said"),
-    [([3], "row 3"), ([3, 8], "rows 3 and 8"), (range(1, 7), "rows 1, 2, 3, 4, 5 and 6"),
-     (range(1, 20), "rows 1, 2, 3, 4, 5, 6 and 13 more")],
-)  # fmt: skip
-def test_rows_are_named_by_their_numbers(rows, said):
-    assert words.rows_numbered(rows) == said

@@ -243,6 +243,12 @@ def test_health(client):
     assert client.get("/health").json() == {"status": "ok", "model": "toy"}
 
 
+def test_health_tells_that_a_model_is_not_shown_to_be_better_than_a_guess(client, speaker):
+    speaker.beats_reference = False
+    said = client.get("/health").json()["warning"]
+    assert said.startswith(f"The model is not shown to be better than {speaker.task.reference.words}: ")
+
+
 # Over a socket -----------------------------------------------------------------------------------------------------
 
 

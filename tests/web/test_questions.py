@@ -82,8 +82,8 @@ def test_content_in_parts_and_the_developer():
         ({"messages": None}, "messages must be a list of messages with role and content, got nothing."),
         ({"messages": "hi"}, 'messages must be a list of messages with role and content, got "hi".'),
         ({"messages": []}, "the prompt must end with a message of the user, got none at all."),
-        ({"messages": [{"role": "tool", "content": "x"}]}, 'message 1 of the prompt has the role "tool", which must be '
-                                                           "system, user or assistant."),
+        ({"messages": [{"role": "tool", "content": "x"}]}, 'message 1 of the prompt is of the role "tool": tools are '
+                                                           "not known here."),
         ({"messages": ["hi"]}, "message 1 of the prompt must have a role and a content, got str."),
         ({"messages": [*HI, {"role": "assistant", "content": "x"}]}, "the prompt must end with a message of the user, "
                                                                      "got one of the assistant."),

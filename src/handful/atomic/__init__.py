@@ -9,11 +9,15 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from handful.atomic.locks import turn
 from handful.atomic.swaps import exchange
 from handful.atomic.workplaces import NEW, OLD, READY, record, tidy, workplace
 from handful.errors import MachineError, OptionError
 
-__all__ = ["NEW", "check_replaceable", "exchange", "keep", "replaced_file", "replaced_folder", "tidy", "workplace"]
+__all__ = [
+    "NEW", "added_folder", "alone", "check_replaceable", "exchange", "keep", "replaced_file", "replaced_folder", "tidy",
+    "workplace",
+]  # fmt: skip
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +50,52 @@ def replaced_folder(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
             _put(fresh, place, parts)
     except OSError as error:
         raise _explained(error, folder) from error
+
+
+@contextlib.contextmanager
+def added_folder(folder: Path, beside: Path) -> Iterator[Path]:
+    """Give a hidden folder to write into; put it in place when the body ends without an error.
+
+    Args:
+        folder: where the result shall lie; nothing may be there.
+        beside: the folder on the same disk in which it is made: the next command that looks there puts things right.
+
+    Raises:
+        MachineError: it cannot be written, or the disk is full.
+    """
+    try:
+        with workplace(beside) as shop:
+            fresh = shop / NEW
+            fresh.mkdir()
+            yield fresh
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            fresh.rename(folder)
+    except OSError as error:
+        raise _explained(error, folder) from error
+
+
+@contextlib.contextmanager
+def alone(place: Path) -> Iterator[None]:
+    """Of all commands that write to one place in this way, let one at a time do so; the others wait for it.
+
+    Args:
+        place: a file or folder, which need not exist.
+
+    Raises:
+        MachineError: another command did not end in time, or nothing can be written beside it.
+    """
+    above = Path(os.path.realpath(place)).parent
+    with contextlib.ExitStack() as held:
+        try:
+            above.mkdir(parents=True, exist_ok=True)
+            mine = held.enter_context(turn(above))
+        except OSError as error:
+            raise _explained(error, place) from error
+        if not mine:
+            raise MachineError(
+                f"{place} was not written: another command that writes there did not end in time. Try again after it."
+            )
+        yield
 
 
 @contextlib.contextmanager

@@ -50,6 +50,8 @@ class Padding:
     def of(cls, state: State) -> Padding:
         """Of a batch."""
         shape, mask = (state.x.shape[0], state.x.shape[1]), state.mask
+        if mask is not None and torch.onnx.is_in_onnx_export():  # a recorded graph cannot leave rows out as it runs
+            return cls(shape, None, mask[:, None, None, :].bool())
         if mask is None or bool(mask.all()):
             return cls(shape, None, None)
         return cls(shape, mask.flatten().nonzero()[:, 0], mask[:, None, None, :].bool())

@@ -8,44 +8,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from handful.backbones import image, speech_embedding, voice_encoder, whisper, whisper_checkpoint
 from handful.backbones.base import Backbone, State, weights_fingerprint
-from handful.backbones.efficientnet import EfficientNetLite
-from handful.backbones.mel import mel_power
+from handful.backbones.frames import stretches_of, together
+from handful.backbones.levels import LOUDNESS, RATE, SILENT, VERSION, levelled, seconds_of
+from handful.backbones.parts import FRAMES, PartsBatch
+from handful.backbones.spectrogram import SpectrogramLite0
 from handful.backbones.weights import damaged
-from handful.data.sounds import duration, load_sound
-from handful.errors import DataError, WeightsError
+from handful.data.sounds import load_sound
+from handful.errors import WeightsError
 from handful.readback import damage_is, reason
-
-RATE = 16_000
 
 # Seconds of a sound that are listened to, so that an hour costs no more memory than half a minute.
 _LONGEST = 30.0
 
-# Root mean square that clips are brought to, so that the distance to the microphone does not matter; below the
-# second value there is nothing to raise.
-_LOUDNESS, _SILENT = 0.05, 1e-4
-
-# A new value means that features of an older version cannot be compared with ours.
-_VERSION = 1
-
-
-def _seconds(item: Any, longest: float) -> float:
-    """How long an item is listened to; an unreadable one takes no time, and ``prepare`` says what is wrong with it."""
-    try:
-        return min(duration(item), longest)
-    except DataError:
-        return 0.0
-
-
-def _levelled(sound: np.ndarray) -> np.ndarray:
-    level = max(float(np.sqrt(np.mean(np.square(sound)))), _SILENT)
-    return sound * np.float32(_LOUDNESS / level)
+# Of sounds in parts: samples of a frame, frames of a stretch, and frames that are heard before it.
+_STEP, _SEEN, _BEFORE = 1280, 350, 9
 
 
 class SpeechEmbedding(Backbone):
@@ -59,6 +41,7 @@ class SpeechEmbedding(Backbone):
     name, modality = "speech-embedding", "sound"
     search_depths = (6, 4)
     batch_items = 16
+    grain, part_depths = FRAMES, (6, 4)
 
     lead, tail = 0.7, 0.25
     """Seconds of silence before and after the clip: the first window ends where the sound begins."""
@@ -66,7 +49,7 @@ class SpeechEmbedding(Backbone):
 
     def __init__(self, network: speech_embedding.SpeechEmbedding) -> None:
         self.network, self.blocks = network, tuple(network.blocks)
-        details = (_VERSION, self.lead, self.tail, _LOUDNESS, _SILENT, self.longest)
+        details = (VERSION, self.lead, self.tail, LOUDNESS, SILENT, self.longest)
         self.fingerprint = weights_fingerprint(self.modules(), self.name, *details)
 
     def modules(self) -> Sequence[nn.Module]:
@@ -75,19 +58,44 @@ class SpeechEmbedding(Backbone):
 
     def size(self, item: Any) -> int:
         """Its length in frames of 10 ms."""
-        return 1 + round(100 * _seconds(item, self.longest))
+        return 1 + round(100 * seconds_of(item, self.longest))
 
     def prepare(self, items: Sequence[Any]) -> tuple[Tensor, Tensor]:
         """Waveforms (B, samples) at 16-bit scale with silence around them, and which frames are real (B, T)."""
-        sounds = [_levelled(load_sound(item, RATE, self.longest)) for item in items]
-        lead, tail = round(self.lead * RATE), round(self.tail * RATE)
-        lengths = [lead + len(sound) + tail for sound in sounds]
-        waves = np.zeros((len(sounds), max(lengths)), np.float32)
-        mask = np.zeros((len(sounds), speech_embedding.frames(max(lengths))), np.float32)
-        for i, (sound, length) in enumerate(zip(sounds, lengths, strict=True)):
-            waves[i, lead : lead + len(sound)] = sound * np.float32(2**15)
-            mask[i, : speech_embedding.frames(length)] = 1
+        sounds = [levelled(load_sound(item, RATE, self.longest)) for item in items]
+        around = round(self.lead * RATE), round(self.tail * RATE)
+        return self._padded([np.pad(sound, around) for sound in sounds])
+
+    def _padded(self, sounds: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+        waves = np.zeros((len(sounds), max(map(len, sounds))), np.float32)
+        mask = np.zeros((len(sounds), speech_embedding.frames(waves.shape[1])), np.float32)
+        for i, sound in enumerate(sounds):
+            waves[i, : len(sound)] = sound * np.float32(2**15)
+            mask[i, : speech_embedding.frames(len(sound))] = 1
         return torch.from_numpy(waves), torch.from_numpy(mask)
+
+    def part_size(self, item: Any) -> int:
+        """How many stretches it is read in."""
+        return 1 + int(seconds_of(item, np.inf) * RATE / (_SEEN * _STEP))
+
+    def prepare_parts(self, items: Sequence[Any]) -> PartsBatch:
+        """All of B sounds in stretches of half a minute; a frame is 80 ms, told by what is heard around it."""
+        after = speech_embedding.WINDOW * speech_embedding.HOP
+        sounds = [
+            stretches_of(
+                levelled(load_sound(item, RATE)), RATE, _STEP, seen=_SEEN, before=_BEFORE, after=after, silence=True
+            )
+            for item in items
+        ]
+        waves, window, cell, item, place = together(sounds)
+        return PartsBatch(self._padded(waves), len(waves), window, cell, item, place)
+
+    def read_parts(self, state: State, batch: PartsBatch, depth: int) -> Tensor:
+        """The place of the map whose middle is nearest to that of the frame, (P, channels · F)."""
+        step, seen = speech_embedding.reach(depth)
+        middle = ((batch.cell + 0.5) * _STEP - speech_embedding.FRAME / 2) / speech_embedding.HOP  # in frames of 10 ms
+        at = np.clip(np.round((middle - (seen - 1) / 2) / step), 0, state.x.shape[2] - 1).astype(np.int64)
+        return state.x[torch.from_numpy(batch.window), :, torch.from_numpy(at)].flatten(1)
 
     def stem(self, batch: tuple[Tensor, Tensor]) -> State:
         """The log-mel front end and the first convolution."""
@@ -122,11 +130,11 @@ class VoiceEncoder(Backbone):
     def __init__(self, network: voice_encoder.VoiceEncoder) -> None:
         self.network, self.blocks = network, tuple(network.blocks)
         constants = (voice_encoder.STEP, voice_encoder.COVERED, voice_encoder.LOUDNESS, self.longest)
-        self.fingerprint = weights_fingerprint(self.modules(), self.name, _VERSION, *constants)
+        self.fingerprint = weights_fingerprint(self.modules(), self.name, VERSION, *constants)
 
     def size(self, item: Any) -> int:
         """Its length in seconds, about as many as windows."""
-        return 1 + round(_seconds(item, self.longest))
+        return 1 + round(seconds_of(item, self.longest))
 
     def prepare(self, items: Sequence[Any]) -> State:
         """Windows of all items, (W, 160, 40), with the item that each belongs to."""
@@ -165,6 +173,7 @@ class WhisperTinyEn(Backbone):
     search_depths = (4, 3)
     batch_items = 16
     transformer = True
+    grain, part_depths = FRAMES, (3, 2, 4)
 
     tail = 25
     """Tokens of silence behind the clip, half a second, that are looked at and not counted."""
@@ -173,7 +182,7 @@ class WhisperTinyEn(Backbone):
 
     def __init__(self, network: whisper.WhisperEncoder) -> None:
         self.network, self.blocks = network, tuple(network.blocks)
-        details = (_VERSION, self.tail, _LOUDNESS, _SILENT, self.longest)
+        details = (VERSION, self.tail, LOUDNESS, SILENT, self.longest)
         self.fingerprint = weights_fingerprint(self.modules(), self.name, *details)
 
     def modules(self) -> Sequence[nn.Module]:
@@ -182,18 +191,44 @@ class WhisperTinyEn(Backbone):
 
     def size(self, item: Any) -> int:
         """Its length in tokens of 20 ms."""
-        return 1 + whisper.tokens(round(RATE * _seconds(item, self.longest)))
+        return 1 + whisper.tokens(round(RATE * seconds_of(item, self.longest)))
 
     def prepare(self, items: Sequence[Any]) -> tuple[Tensor, Tensor]:
         """Log-mel frames (B, 80, 2 T) with silence behind the sound, and which tokens are real (B, T)."""
-        sounds = [_levelled(load_sound(item, RATE, self.longest)) for item in items]
-        mels = [whisper.log_mel(np.pad(sound, (0, self.tail * whisper.TOKEN))) for sound in sounds]
+        sounds = [levelled(load_sound(item, RATE, self.longest)) for item in items]
+        return self._padded([np.pad(sound, (0, self.tail * whisper.TOKEN)) for sound in sounds])
+
+    def _padded(self, sounds: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+        mels = [whisper.log_mel(sound) for sound in sounds]
         lengths = np.array([mel.shape[1] // 2 for mel in mels])
         frames = np.zeros((len(mels), whisper.BANDS, 2 * lengths.max()), np.float32)
         for i, mel in enumerate(mels):
             frames[i, :, : mel.shape[1]] = mel
         mask = np.arange(lengths.max()) < lengths[:, None]
         return torch.from_numpy(frames), torch.from_numpy(mask.astype(np.float32))
+
+    def part_size(self, item: Any) -> int:
+        """How many stretches it is read in."""
+        return 1 + int(seconds_of(item, np.inf) * RATE / (_SEEN * _STEP))
+
+    def prepare_parts(self, items: Sequence[Any]) -> PartsBatch:
+        """All of B sounds in stretches of half a minute; a frame is 80 ms, four tokens."""
+        after = self.tail * whisper.TOKEN
+        sounds = [
+            stretches_of(
+                levelled(load_sound(item, RATE)), RATE, _STEP, seen=_SEEN, before=_BEFORE, after=after, silence=False
+            )
+            for item in items
+        ]
+        waves, window, cell, item, place = together(sounds)
+        return PartsBatch(self._padded(waves), len(waves), window, cell, item, place)
+
+    def read_parts(self, state: State, batch: PartsBatch, depth: int) -> Tensor:
+        """The mean of the tokens of each frame, (P, D)."""
+        each = _STEP // whisper.TOKEN
+        whole = nn.functional.pad(state.x, (0, 0, 0, -state.x.shape[1] % each))
+        frames: Tensor = whole.reshape(len(whole), -1, each, whole.shape[2]).mean(2)  # (W, frames, D)
+        return frames[torch.from_numpy(batch.window), torch.from_numpy(batch.cell)]
 
     def stem(self, batch: tuple[Tensor, Tensor]) -> State:
         """The two convolutions, and where each token stands."""
@@ -209,52 +244,6 @@ class WhisperTinyEn(Backbone):
         places = torch.arange(state.mask.shape[1], device=state.mask.device)
         share = (places < counted) / counted  # (B, T)
         return (state.x * share[:, :, None]).sum(1)
-
-
-class SpectrogramLite0(image.LiteBackbone):
-    """Sound events, instruments, emotion: the clip's log-mel spectrogram as a picture for EfficientNet-Lite0.
-
-    Depth k is as for pictures. Height in this picture is pitch, so features keep it: the mean over time in up to seven
-    bands. Measured on sound events, 5 per class, layer before the last: 0.85 against 0.82 for the mean over the map.
-    """
-
-    modality = "sound"
-    search_depths = (17, 16)
-
-    longest = 5.0
-    """Seconds of a clip that are drawn; a longer picture would squeeze the events in it."""
-    bands, window, hop, low = 128, 1024, 256, 40.0
-    """Mel bands, samples per frame and from frame to frame, and the lowest frequency in hertz."""
-    quietest = np.float32(1e-6)
-    """Added to the power, so that digital silence has a logarithm."""
-    rows, widest = 7, 4096
-    """The last maps have seven rows; fewer are kept where a vector would get wider than this."""
-
-    def __init__(self, network: EfficientNetLite, side: int) -> None:
-        details = (self.longest, self.bands, self.window, self.hop, self.low, self.quietest, self.rows, self.widest)
-        super().__init__("spectrogram-lite0", network, side, "spectrogram", _VERSION, _LOUDNESS, _SILENT, *details)
-        self.search_depths = SpectrogramLite0.search_depths
-
-    def size(self, item: Any) -> int:
-        """Always 1: every clip becomes a picture of the same size."""
-        return 1
-
-    def prepare(self, items: Sequence[Any]) -> Tensor:
-        """Pictures of B clips, (B, 3, S, S), each with mean 0 and deviation 1, channels last."""
-        grey = np.stack([self._picture(_levelled(load_sound(item, RATE, self.longest))) for item in items])
-        return torch.from_numpy(np.repeat(grey[..., None], 3, axis=3)).permute(0, 3, 1, 2)
-
-    def _picture(self, sound: np.ndarray) -> np.ndarray:
-        power = mel_power(sound, RATE, bands=self.bands, window=self.window, hop=self.hop, low=self.low)
-        x = np.log(power + self.quietest)
-        picture = Image.fromarray((x - x.mean()) / (x.std() + 1e-5))
-        return np.asarray(picture.resize((self.side, self.side), Image.Resampling.BILINEAR))
-
-    def pool(self, state: State) -> Tensor:
-        """The mean over time in bands of pitch, (B, channels · rows)."""
-        channels, height = state.x.shape[1:3]
-        rows = min(self.rows, height, max(1, self.widest // channels))
-        return nn.functional.adaptive_avg_pool2d(state.x, (rows, 1)).flatten(1)
 
 
 def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:

@@ -1,10 +1,11 @@
-"""The contract of a backbone: prepare, stem, blocks and pool; everything else is derived from these."""
+"""The contract of a backbone: prepare, stem, blocks and pool, and where it has parts prepare_parts and read_parts."""
 
 from __future__ import annotations
 
 import copy
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from handful.backbones.parts import Parts, PartsBatch
+from handful.errors import OptionError
+
+if hasattr(os, "register_at_fork"):
+    # A forked process has none of the threads of its parent, but OpenMP does not know that and would wait for them for
+    # ever. With one thread it asks for no others; servers that fork have a process per core anyway.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
 MOVED = "+"
 """What stands in a fingerprint between that of a backbone and that of the weights put on top of it."""
+
+LIKENESS = 3.0
+"""How much the angle between two texts counts, beside what stands in them."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +80,17 @@ class Backbone(ABC):
     counts: bool = False
     """Whether it counts what stands in an item: heads then weigh rare counts more, as the training rows say, and
     nothing is gained by keeping features, which are wide and computed as fast as they are read."""
+    most_tokens: int = 0
+    """The most tokens of a text that it reads; 0 where there is no such end."""
     pads_up_to: int = 0
     """Items of up to so many tokens go through together whatever their lengths, since filling them up costs less than
     a pass of their own."""
+    grain: str = ""
+    """What the parts of an item are that it can tell of, see ``parts``: tokens, patches or frames; empty: none."""
+    part_depths: tuple[int, ...] = ()
+    """The depths worth trying for parts, the most promising first: last layers say much of the whole item."""
+    pixel_depths: tuple[int, ...] = ()
+    """Where maps are read for every pixel: shallow, where they still know where things are; empty: nowhere."""
 
     @abstractmethod
     def prepare(self, items: Sequence[Any]) -> Any:
@@ -88,9 +108,49 @@ class Backbone(ABC):
     def pool(self, state: State) -> Tensor:
         """Reduce a state at any depth to one vector per item, (B, D)."""
 
+    def prepare_parts(self, items: Sequence[Any]) -> PartsBatch:
+        """Cut items into windows for ``stem``, and say what in these is a part of which item; on the CPU.
+
+        Everything in an item is seen, however long or large it is.
+
+        Raises:
+            DataError: an item cannot be decoded; the message names it.
+            OptionError: the backbone has no parts.
+        """
+        raise no_parts(self.name, self.modality)
+
+    def read_parts(self, state: State, batch: PartsBatch, depth: int) -> Tensor:
+        """What a state after so many blocks says of the P parts of a batch, (P, D).
+
+        Raises:
+            OptionError: the backbone has no parts.
+        """
+        raise no_parts(self.name, self.modality)
+
+    def pixel_maps(self, pixels: np.ndarray) -> np.ndarray:
+        """What shallow blocks say of every pixel of a small picture, (H, W, 3) uint8 → (H, W, D) float32.
+
+        Raises:
+            OptionError: the backbone keeps no maps.
+        """
+        raise no_parts(self.name, self.modality)
+
+    def part_size(self, item: Any) -> int:
+        """About how many windows an item is; items of at most ``batch_items`` windows go through together."""
+        return 1
+
+    @property
+    def parts_key(self) -> str:
+        """Names in the feature cache what is read of parts: changes with everything that they depend on."""
+        return f"{self.fingerprint}#{self.grain}"
+
     def size(self, item: Any) -> int:
         """About how much work an item is; items of equal size share a batch, so that little is padded."""
         return 1
+
+    def cut(self, items: Sequence[Any]) -> np.ndarray:
+        """(N,) which items are as long as it reads, or longer: what lies beyond is not seen."""
+        return np.zeros(len(items), bool)
 
     def to(self, device: torch.device | str) -> Backbone:
         """Move the weights to a device; backbones without modules stay where they are."""
@@ -133,6 +193,34 @@ class Backbone(ABC):
         made.fingerprint = below + MOVED + weights_fingerprint(top, self.fingerprint, *details)
         return made
 
+    def states(self, batch: Any, depths: Sequence[int]) -> Iterator[tuple[int, State]]:
+        """The states of a prepared batch at several depths, shallowest first, in one pass that stops at the deepest."""
+        state = self.stem(batch)
+        for depth in range(max(depths) + 1):
+            state = self.blocks[depth - 1](state) if depth else state
+            if depth in depths:
+                yield depth, state
+
+    @torch.inference_mode()
+    def encode_parts(self, batch: PartsBatch, depths: Sequence[int]) -> dict[int, np.ndarray]:
+        """Frozen features of the P parts of a batch at several depths, ``batch_items`` windows at a time.
+
+        Returns:
+            depth → (P, D) float32.
+        """
+        found: dict[int, np.ndarray] = {}
+        for first in range(0, batch.windows, self.batch_items):
+            some, at = batch.some(first, first + self.batch_items)
+            for depth, state in self.states(some.batch, depths):
+                vectors = self.read_parts(state, some, depth).float().cpu().numpy()  # (n, D)
+                found.setdefault(depth, np.zeros((len(batch), vectors.shape[1]), np.float32))[at] = vectors
+        return found
+
+    def parts(self, items: Sequence[Any], depths: Sequence[int]) -> Parts:
+        """The parts of N items at several depths: ``prepare_parts`` and ``encode_parts`` in one call."""
+        batch = self.prepare_parts(items)
+        return Parts(self.encode_parts(batch, depths), batch.item, batch.place)
+
     @torch.inference_mode()
     def encode_batch(self, batch: Any, depths: Sequence[int]) -> dict[int, np.ndarray]:
         """Frozen features of one prepared batch at several depths, in one pass.
@@ -153,8 +241,16 @@ class Backbone(ABC):
         return {depth: vectors.float().cpu().numpy() for depth, vectors in found.items()}
 
     def encode(self, items: Sequence[Any], depths: Sequence[int]) -> dict[int, np.ndarray]:
-        """Frozen features of items at several depths: ``prepare`` and ``encode_batch`` in one call."""
+        """Frozen features of N items at several depths, (N, D) each: ``prepare`` and ``encode_batch`` in one call."""
         return self.encode_batch(self.prepare(items), depths)
+
+
+def no_parts(name: str, modality: str) -> OptionError:
+    """The error for a backbone that sees an item as a whole only."""
+    return OptionError(
+        f"backbone {name} must tell of the parts of {modality} items, got one that sees each as a whole. Choose "
+        "another with --backbone, or leave it out."
+    )
 
 
 def default_device() -> torch.device:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from handful.backbones.adapted_record import is_base
+from handful.backbones.adapted_record import read as read_record
 from handful.backbones.entries import ENTRIES, known
 from handful.backbones.weights import weights_folder
 from handful.errors import OptionError, suggestion
@@ -54,6 +55,30 @@ def defaults(modality: str, foreign: bool = False) -> tuple[str, ...]:
         raise OptionError(f"modality must be one of {', '.join(_DEFAULTS)}, got {modality!r}.") from None
 
 
+def check_name(name: str) -> None:
+    """Refuse a name that no backbone of any modality has, before anything is loaded.
+
+    Raises:
+        OptionError: nothing has this name; the nearest one is suggested.
+    """
+    if known(name) is None and name not in _TOYS and not is_hub_id(name) and not Path(name).expanduser().is_dir():
+        near = suggestion(name, [entry.name for entry in ENTRIES])
+        raise OptionError(
+            f"backbone must be a name of the catalogue, a local folder or a Hugging Face id such as owner/model, got "
+            f"{name!r}.{near or ' See `handful models list`.'}"
+        )
+
+
+def modality_of(name: str) -> str | None:
+    """What a backbone reads: text, image, sound or language; None for a folder or hub id, which only loading tells."""
+    if name in _TOYS:
+        return name.removeprefix("toy-")
+    entry, folder = known(name), Path(name).expanduser()
+    if entry is not None:
+        return entry.modality
+    return read_record(folder).modality if is_base(folder) else None
+
+
 def has_files(name: str) -> bool:
     """Whether a backbone is an entry of the catalogue with weights or a folder, so that ``files_of`` finds it."""
     return Path(name).expanduser().is_dir() if known(name) is None else not is_weightless(name)
@@ -65,16 +90,22 @@ def is_weightless(name: str) -> bool:
     return entry is not None and entry.weightless
 
 
-def files_of(name: str, modality: str) -> Path:
+def files_of(name: str, modality: str, progress: Progress | None = None) -> Path:
     """The folder with all that ``load`` needs for a backbone.
 
+    Args:
+        name: of the backbone.
+        modality: what its items are.
+        progress: told how many bytes of missing weights have arrived and how many there are.
+
     Raises:
-        OptionError: it is a toy or a hub id, or nothing has this name.
+        OptionError: it is a toy or a hub id, for another modality, or nothing has this name.
         WeightsError: its weights cannot be had.
     """
     entry = known(name)
     if entry is not None and not entry.weightless:
-        return weights_folder(entry.weights)
+        _require_modality(name, entry.modality, modality)  # before anything is fetched
+        return weights_folder(entry.weights, progress=progress)
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise OptionError(

@@ -80,7 +80,9 @@ class Chat:
         whole = self._written([*row.prompt, Message("assistant", row.answer)], False)
         tail = whole[len(prompt) :] if whole.startswith(prompt) else row.answer + self._end()
         # Tokenised apart: when the model is asked, it has the prompt alone, and never a token across the seam.
-        before, after = self._ids(prompt), self._ids(tail.rstrip("\n"))
+        before, after = self._ids(prompt), self._ids(tail.rstrip())
+        if not self.stops.intersection(after[-1:]):  # a template that leaves the end open would never teach to end
+            after += self._ids(self._end())
         if len(after) > most - _LEAST:
             after_cut = len(after) - (most - _LEAST)
             after = after[: most - _LEAST]
@@ -127,6 +129,6 @@ class Chat:
         """The tokens that end an answer: the one that ends a text, and the one that closes answers in the template."""
         found = {self.tokenizer.eos_token_id}
         closed = self._written([Message("user", "a"), Message("assistant", "b")], False)
-        last = self._ids(closed.rstrip("\n"))[-1:]
+        last = self._ids(closed.rstrip())[-1:]
         found.update(i for i in last if i in self.tokenizer.all_special_ids)
         return frozenset(int(i) for i in found if i is not None)

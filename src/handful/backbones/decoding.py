@@ -11,33 +11,38 @@ from torch import Tensor
 
 from handful.backbones.base import State
 from handful.backbones.chat import Tokens
-from handful.backbones.language import LanguageBackbone, Sampling
+from handful.backbones.language import LanguageBackbone, Sampling, Tell, untold
 from handful.seeding import generator
 
-# How many rows are answered side by side.
-_ROWS = 16
+SIDE_BY_SIDE = 16
+"""How many rows are answered side by side."""
 
 
-def answers(backbone: LanguageBackbone, prompts: Sequence[Tokens], sampling: Sampling) -> list[str]:
+def answers(
+    backbone: LanguageBackbone, prompts: Sequence[Tokens], sampling: Sampling, tell: Tell = untold
+) -> list[str]:
     """Answer prompts, those of like length side by side.
 
     Args:
         backbone: who answers.
         prompts: N conversations that wait for an answer.
         sampling: how tokens are chosen.
+        tell: told after every token how many prompts are answered, and how many there are.
 
     Returns:
         N texts, in the order of the prompts.
     """
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
     found: dict[int, str] = {}
-    for start in range(0, len(order), _ROWS):
-        at = order[start : start + _ROWS]
+    for start in range(0, len(order), SIDE_BY_SIDE):
+        at = order[start : start + SIDE_BY_SIDE]
         texts: list[list[int]] = [[] for _ in at]
         for step in steps(backbone, [prompts[i] for i in at], sampling):
             for text, token in zip(texts, step, strict=True):
                 if token is not None:
                     text.append(token)
+            tell(start + step.count(None), len(order))
+        tell(start + len(at), len(order))
         found.update((i, backbone.chat.text(text).strip()) for i, text in zip(at, texts, strict=True))
     return [found[i] for i in range(len(prompts))]
 
@@ -89,8 +94,10 @@ def steps(backbone: LanguageBackbone, prompts: Sequence[Tokens], sampling: Sampl
         prompts: B conversations.
         sampling: how tokens are chosen, and how many at most.
     """
-    from transformers import DynamicCache
+    from transformers import DynamicCache, LogitsProcessor, NoRepeatNGramLogitsProcessor
 
+    guards: list[LogitsProcessor] = [NoRepeatNGramLogitsProcessor(sampling.unrepeated)] if sampling.unrepeated else []
+    said = torch.zeros(len(prompts), 0, dtype=torch.long, device=backbone.device)  # (B, answered so far)
     rng = generator(sampling.seed, "decoding")
     state = _padded_left(backbone, prompts)
     assert state.mask is not None
@@ -100,7 +107,11 @@ def steps(backbone: LanguageBackbone, prompts: Sequence[Tokens], sampling: Sampl
         state = replace(state, past=past, mask=mask)
         for block in backbone.blocks:
             state = block(state)
-        token = _next(backbone.scores(state.x[:, -1]).float(), sampling, rng)  # (B,)
+        scores = backbone.scores(state.x[:, -1]).float()  # (B, V)
+        for guard in guards:  # what the prompt says may be said: the guard sees the answer alone
+            scores = guard(said, scores)
+        token = _next(scores, sampling, rng)  # (B,)
+        said = torch.cat([said, torch.from_numpy(token)[:, None].to(said)], 1)
         ended = np.isin(token, list(backbone.chat.stops))
         open_rows &= ~ended
         yield [int(t) if is_open else None for t, is_open in zip(token, open_rows, strict=True)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,9 +19,11 @@ from torch import Tensor, nn
 from handful.backbones.base import Backbone, State, weights_fingerprint
 from handful.backbones.efficientnet import EfficientNetLite, from_original
 from handful.backbones.folded import FoldedNet
+from handful.backbones.parts import PATCHES, PartsBatch
+from handful.backbones.tiles import PATCH, count_of, enlarged_maps, joined, patch_vectors, tiles_of
 from handful.backbones.weights import damaged
-from handful.data.images import load_image
-from handful.errors import WeightsError
+from handful.data.images import full_size, load_image
+from handful.errors import DataError, WeightsError
 from handful.readback import FAILURES, parsed
 
 # Name → factor on the channels, factor on the repeats, side of the pictures in pixels (the original's lite/README).
@@ -31,13 +34,16 @@ _LITE = {
 }
 
 # The original's preprocessing: (x - 127) / 128.
-_MEAN, _SCALE = 127.0, 128.0
+MEAN, SCALE = 127.0, 128.0
 
 # The central square keeps S of every S + 32 pixels of the shorter side, as in the original's evaluation.
-_MARGIN = 32
+MARGIN = 32
 
 # Changes with the formula of LiteBackbone.pool.
 _POOLING = "mean, highest and lowest"
+
+# Pixels under one cell of the smallest map.
+_STEP = 32
 
 # Items per pass: on a CPU the activations of a few pictures stay in the cache; a GPU wants many.
 _BATCH = {"cpu": 8, "cuda": 128}
@@ -48,6 +54,8 @@ class LiteBackbone(Backbone):
 
     modality = "image"
     batch_items = _BATCH["cpu"]
+    part_side = 896
+    """Pixels of the shorter side up to which a picture is read at its own scale where its parts are wanted."""
 
     def __init__(self, name: str, network: EfficientNetLite, side: int, *details: object) -> None:
         """Wrap a network.
@@ -66,9 +74,12 @@ class LiteBackbone(Backbone):
         stages, last = network.stage_ends, len(self.blocks)
         # The two top layers, the end of the maps of 14 × 14, and the first ones of 56 × 56 for fine grain.
         self.search_depths = (last, last - 1, stages[4], stages[0] + 1)
-        recipe = ("lite", side, _MEAN, _SCALE, _MARGIN, _POOLING)
+        recipe = ("lite", side, MEAN, SCALE, MARGIN, _POOLING)
         self.fingerprint = weights_fingerprint(self.modules(), *recipe, *details)
         self._fast = FoldedNet(network.stem, self.blocks)
+        # The ends of the stages in the middle: 14 × 14 maps of two widths, and the finer one below them.
+        self.grain, self.part_depths = PATCHES, (stages[4], stages[3], stages[2])
+        self.pixel_depths = tuple(stages[:3])
 
     def modules(self) -> Sequence[nn.Module]:
         """The stem and the blocks; the ImageNet classifier is no part of the backbone."""
@@ -83,6 +94,53 @@ class LiteBackbone(Backbone):
     def prepare(self, items: Sequence[Any]) -> Tensor:
         """Central squares of B pictures, (B, 3, S, S) uint8, channels last."""
         return torch.from_numpy(np.stack([square(item, self.side) for item in items])).permute(0, 3, 1, 2)
+
+    @property
+    def parts_key(self) -> str:
+        """With the size at which pictures are read."""
+        return f"{super().parts_key}:{self._tile}:{self.part_side}"
+
+    @property
+    def _tile(self) -> int:
+        """The side of a tile: that of the pictures it was trained on, as whole cells of the smallest map."""
+        return self.side // _STEP * _STEP
+
+    def with_part_side(self, pixels: int) -> LiteBackbone:
+        """The same backbone, which reads parts of pictures whose shorter side has at most so many pixels."""
+        made = copy.copy(self)
+        made.part_side = pixels
+        return made
+
+    def part_size(self, item: Any) -> int:
+        """How many tiles a picture becomes; one that cannot be read is refused by ``prepare_parts``."""
+        try:
+            return count_of(*full_size(item), self._tile, self.part_side)
+        except (DataError, OSError):
+            return 1
+
+    def prepare_parts(self, items: Sequence[Any]) -> PartsBatch:
+        """All of B pictures in square tiles; a patch is ``PATCH`` × ``PATCH`` pixels of what is read."""
+        tiles = [tiles_of(item, self._tile, self.part_side) for item in items]
+        pixels, window, cell, item, place = joined(tiles)
+        return PartsBatch(pixels, len(pixels), window, cell, item, place)
+
+    def read_parts(self, state: State, batch: PartsBatch, depth: int) -> Tensor:
+        """The map at each patch, (P, D), at every depth on the same patches."""
+        vectors = patch_vectors(state.x, self._tile // PATCH)
+        return vectors[torch.from_numpy(batch.window), torch.from_numpy(batch.cell)]
+
+    @torch.inference_mode()
+    def pixel_maps(self, pixels: np.ndarray) -> np.ndarray:
+        """As in the contract; the picture is enlarged first, so that fine lines are wider than a cell of a map."""
+        return enlarged_maps(pixels, lambda batch: self.states(batch, self.pixel_depths))
+
+    def states(self, batch: Any, depths: Sequence[int]) -> Iterator[tuple[int, State]]:
+        """As in the contract, through the folded copy where no gradient is wanted."""
+        if torch.is_grad_enabled() or not self._fast.ready():
+            yield from super().states(batch, depths)
+            return
+        for depth, x in sorted(self._fast.maps(self._normalised(batch), depths).items()):
+            yield depth, State(x)
 
     def stem(self, batch: Any) -> State:
         """Normalise and run the first convolution.
@@ -128,7 +186,7 @@ class LiteBackbone(Backbone):
     def _normalised(self, batch: Tensor) -> Tensor:
         x = batch.to(self.network.stem.conv.weight.device)
         if x.dtype == torch.uint8:
-            x = x.float().sub_(_MEAN).div_(_SCALE)
+            x = x.float().sub_(MEAN).div_(SCALE)
         return x.contiguous(memory_format=torch.channels_last)
 
 
@@ -142,9 +200,9 @@ def square(item: Any, side: int) -> np.ndarray:
     Returns:
         (side, side, 3) uint8.
     """
-    picture = load_image(item, at_least=side + _MARGIN)
+    picture = load_image(item, at_least=side + MARGIN)
     width, height = picture.size
-    kept = min(width, height) * side / (side + _MARGIN)
+    kept = min(width, height) * side / (side + MARGIN)
     left, top = (width - kept) / 2, (height - kept) / 2
     box = (left, top, left + kept, top + kept)
     return np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC, box=box))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,13 @@ from handful.errors import WeightsError
 
 # A pass over more tokens than this, padding counted, is made in several: scores of a whole vocabulary are large.
 _TOKENS = {"cpu": 2048, "cuda": 16384}
+
+Tell = Callable[[int, int], None]
+"""Told how many rows are done, and how many there are."""
+
+
+def untold(done: int, total: int) -> None:
+    """Tell nobody."""
 
 
 class Block(nn.Module, Remembers):
@@ -164,16 +171,18 @@ class LanguageBackbone(Backbone):
         return found
 
     @torch.inference_mode()
-    def losses(self, rows: Sequence[Tokens]) -> tuple[np.ndarray, np.ndarray]:
+    def losses(self, rows: Sequence[Tokens], tell: Tell = untold) -> tuple[np.ndarray, np.ndarray]:
         """How surprising the answers are.
 
         Args:
             rows: N conversations.
+            tell: told how many of them are read, and how many there are.
 
         Returns:
             (N,) minus the log likelihood of each answer in nats, and (N,) how many tokens it has.
         """
-        total, count = np.zeros(len(rows)), np.array([row.asked for row in rows])
+        total, count, read = np.zeros(len(rows)), np.array([row.asked for row in rows]), 0
+        tell(0, len(rows))
         for at in self._passes(rows):
             some = [rows[i] for i in at]
             state = self.run(self.prepare(some), len(self.blocks))
@@ -181,12 +190,25 @@ class LanguageBackbone(Backbone):
                 scores = self.scores(x[row.start - 1 : len(row.ids) - 1]).float()  # (M, V): each reads the next token
                 target = torch.tensor(row.ids[row.start :], device=scores.device)
                 total[i] = float(functional.cross_entropy(scores, target, reduction="sum"))
+            read += len(at)
+            tell(read, len(rows))
         return total, count
 
     def room(self, rows: Sequence[Conversation]) -> int:
         """How many tokens answers to questions like these may get: half as many again as the longest of the rows."""
         longest = max(self.chat.tokens(row, self.context).asked for row in rows)
         return min(self.context // 2, math.ceil(1.5 * longest) + 8)
+
+    def sampling(self, rows: Sequence[Conversation], seed: int = 0) -> Sampling:
+        """How questions like these are answered: as long, and as little repeated, as the answers of the rows allow.
+
+        Args:
+            rows: with their answers.
+            seed: fixes what is drawn.
+        """
+        told = [self.chat.tokens(row, self.context) for row in rows]
+        longest = max(longest_repeated(row.ids[row.start :]) for row in told)
+        return Sampling(self.room(rows), seed=seed, unrepeated=unrepeated(longest))
 
     def _passes(self, rows: Sequence[Tokens]) -> Iterator[list[int]]:
         """Rows of like length together, so that little is padded."""
@@ -213,6 +235,34 @@ def _known(name: str, model: Any) -> Anatomy:
     return found
 
 
+FEWEST_UNREPEATED, SLACK = 4, 2
+"""A run of so many tokens may be said twice, and one so many times as long as any that answers of the rows say twice.
+
+``benchmarks/repeated_runs.py`` counts how many right answers that would change.
+"""
+
+
+def unrepeated(longest: int, fewest: int = FEWEST_UNREPEATED, slack: float = SLACK) -> int:
+    """How long a run must be not to be said twice.
+
+    Args:
+        longest: the longest run that an answer of the rows says twice.
+        fewest: tokens in any case.
+        slack: how many times as long as ``longest`` may be said twice.
+    """
+    return max(fewest, int(slack * longest)) + 1
+
+
+def longest_repeated(ids: Sequence[int]) -> int:
+    """How long the longest run of tokens is that stands twice in an answer; the two may overlap."""
+    low, high = 0, len(ids)
+    while low < high:  # where a run of n stands twice, so does one of n - 1
+        n = (low + high + 1) // 2
+        runs = [tuple(ids[i : i + n]) for i in range(len(ids) - n + 1)]
+        low, high = (n, high) if len(set(runs)) < len(runs) else (low, n - 1)
+    return low
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How the next token is chosen."""
@@ -223,3 +273,5 @@ class Sampling:
     """0 takes the most likely token; above, tokens are drawn, the flatter the higher."""
     seed: int = 0
     """Fixes the draws."""
+    unrepeated: int = 0
+    """No run of so many tokens is said twice in an answer (n-gram blocking, Paulus et al. 2017); 0: it may be."""

@@ -56,7 +56,10 @@ class LogMel(nn.Module):
 
     def forward(self, waves: Tensor) -> Tensor:
         """(B, samples) → (B, T, 32)."""
-        parts = waves.unfold(1, FRAME, HOP) @ self.kernels  # (B, T, 2 bins)
+        if torch.onnx.is_in_onnx_export():  # the same sums, as an operator that ONNX has
+            parts = functional.conv1d(waves[:, None], self.kernels.T[:, None], stride=HOP).transpose(1, 2)
+        else:
+            parts = waves.unfold(1, FRAME, HOP) @ self.kernels  # (B, T, 2 bins)
         real, imaginary = parts.chunk(2, dim=2)
         power = (real.square() + imaginary.square()) @ self.bands
         decibels = 10 * torch.log10(power.clamp_min(_QUIETEST))
@@ -130,9 +133,19 @@ class SpeechEmbedding(nn.Module):
 
 def bounded(x: Tensor) -> Tensor:
     """The network's activation, max(x, 0.2 x, -0.4); in place where no gradient can need what was there."""
-    inplace = not (torch.is_grad_enabled() and x.requires_grad)
+    inplace = not (torch.is_grad_enabled() and x.requires_grad) and not torch.onnx.is_in_onnx_export()
     x = functional.leaky_relu(x, _SLOPE, inplace=inplace)
     return x.clamp_(min=_FLOOR) if inplace else x.clamp(min=_FLOOR)
+
+
+def reach(blocks: int) -> tuple[int, int]:
+    """How many frames lie from one place of the map after so many blocks to the next, and how many one place sees."""
+    step, under = 1, _KERNELS[0][0]
+    for number in (number for numbers in _BLOCKS[:blocks] for number in numbers):
+        under += (_KERNELS[number][0] - 1) * step
+        pool = _POOLS.get(number, (1, 1))[0]
+        under, step = under + (pool - 1) * step, step * pool
+    return step, under
 
 
 def frames(samples: int) -> int:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 from torch import Tensor, nn
 
 from handful.backbones import bert, text_checkpoints
-from handful.backbones.base import Backbone, State, weights_fingerprint
+from handful.backbones.base import Backbone, State, no_parts, weights_fingerprint
+from handful.backbones.parts import TOKENS, Numbers, PartsBatch, owners
 from handful.backbones.weights import damaged, identity
 from handful.readback import parsed, reason
 
@@ -43,6 +45,7 @@ class TextBackbone(Backbone):
         tokenise: Tokenise,
         pooling: str,
         *,
+        longest: int,
         pad: int = 0,
     ) -> None:
         """Wrap the parts of an encoder; whoever makes it sets ``fingerprint``.
@@ -53,11 +56,14 @@ class TextBackbone(Backbone):
             blocks: the layers, State → State; none where the encoder cannot be cut.
             tokenise: texts → token ids.
             pooling: one of ``POOLINGS``.
+            longest: the most tokens that ``tokenise`` gives.
             pad: the id that fills up short rows.
         """
         self.name, self.bottom, self.tokenise, self.pooling, self.pad = name, bottom, tokenise, pooling, pad
-        self.blocks, self.transformer = tuple(blocks), bool(blocks)
+        self.blocks, self.transformer, self.most_tokens = tuple(blocks), bool(blocks), longest
         self.search_depths = _search_depths(len(blocks))
+        if blocks and isinstance(tokenise, FastTokeniser):
+            self.grain, self.part_depths = TOKENS, _part_depths(len(blocks))
 
     def modules(self) -> Sequence[nn.Module]:
         """What lies below the first layer, and the layers."""
@@ -73,9 +79,15 @@ class TextBackbone(Backbone):
         """The number of characters."""
         return max(1, len(item))
 
+    def cut(self, items: Sequence[str]) -> np.ndarray:
+        """(N,) which texts fill all tokens that it reads."""
+        return np.array([len(ids) >= self.most_tokens for ids in self.tokenise(items)], bool)
+
     def prepare(self, items: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids (B, T) and the mask (B, T) of B texts."""
-        token_ids = self.tokenise(items)
+        return self._padded(self.tokenise(items))
+
+    def _padded(self, token_ids: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
         longest = max([1, *(len(ids) for ids in token_ids)])
         ids = np.full((len(token_ids), longest), self.pad, np.int64)
         mask = np.zeros((len(token_ids), longest), np.float32)
@@ -110,6 +122,41 @@ class TextBackbone(Backbone):
         """One vector per text, (B, D), as the model was trained to be read."""
         assert state.mask is not None
         return POOLINGS[self.pooling](state.x, state.mask)
+
+    def part_size(self, item: str) -> int:
+        """One window for so many characters as are surely in it."""
+        return 1 + len(item) // max(1, self.most_tokens)
+
+    def prepare_parts(self, items: Sequence[str]) -> PartsBatch:
+        """All tokens of B texts; of a long text in windows, each token in the one that sees most around it."""
+        if not isinstance(self.tokenise, FastTokeniser) or not self.blocks:
+            raise no_parts(self.name, self.modality)
+        windows, found, count = list[Window](), list[tuple[Numbers, ...]](), 0
+        for item, own in enumerate(self.tokenise.windows(items)):
+            windows += own
+            spans = np.concatenate([window.spans for window in own])  # (t, 2)
+            at = np.repeat(np.arange(len(own)), [len(window.ids) for window in own])
+            cell = np.concatenate([np.arange(len(window.ids)) for window in own])
+            real = spans[:, 1] > spans[:, 0]
+            spans, at, cell = spans[real], at[real], cell[real]
+            # Windows share tokens: of those with the same characters one is kept.
+            places, number = np.unique(spans, axis=0, return_inverse=True)
+            number = number.reshape(-1)
+            firsts = [int(number[at == w].min(initial=len(places))) for w in range(len(own))]
+            ends = [int(number[at == w].max(initial=-1)) + 1 for w in range(len(own))]
+            kept = at == owners(firsts, ends, len(places))[number] if len(places) else np.zeros(0, bool)
+            order = np.argsort(number[kept], kind="stable")
+            found.append(
+                (count + at[kept][order], cell[kept][order], np.full(int(kept.sum()), item), spans[kept][order])
+            )
+            count += len(own)
+        window, cells, owner, place = (np.concatenate(part) for part in zip(*found, strict=True))
+        ids, mask = self._padded([one.ids for one in windows])
+        return PartsBatch((ids, mask), count, window, cells, owner, place.astype(np.float64))
+
+    def read_parts(self, state: State, batch: PartsBatch, depth: int) -> Tensor:
+        """The state of each token, (P, D)."""
+        return state.x[torch.from_numpy(batch.window), torch.from_numpy(batch.cell)]
 
 
 def _passes(order: Sequence[int], lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
@@ -148,8 +195,49 @@ POOLINGS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
 """How (B, T, D) and the mask (B, T) become (B, D); the names are those of sentence-transformers."""
 
 
-def fast_tokeniser(tokenizer: Tokenizer, max_length: int, prefix: str = "") -> Tokenise:
-    """Make the function that turns texts into ids.
+# Of a window so large a share is seen in the one before as well, so that every token has others on both sides.
+_OVERLAP = 4
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of a text as tokens."""
+
+    ids: list[int]
+    """T token ids, special ones included."""
+    spans: NDArray[np.int64]
+    """(T, 2) the characters of the text that each token stands for, from and to; nothing for special tokens."""
+
+
+@dataclass(frozen=True)
+class FastTokeniser:
+    """Turns texts into token ids; unlike a function made on the spot it can go to another process."""
+
+    tokenizer: Tokenizer
+    """With its truncation set."""
+    longest: int
+    """Characters of a text that are looked at where only its first tokens are wanted."""
+    prefix: str = ""
+    """What is written before every text, as the model was trained."""
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, cut to the longest that the model takes."""
+        clean = [self.prefix + _whole(text[: self.longest]) for text in texts]
+        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(clean)]
+
+    def windows(self, texts: Sequence[str]) -> list[list[Window]]:
+        """All of each text, in windows that overlap."""
+        found = self.tokenizer.encode_batch([self.prefix + _whole(text) for text in texts])
+        return [[self._window(one) for one in (encoding, *encoding.overflowing)] for encoding in found]
+
+    def _window(self, encoding: Encoding) -> Window:
+        spans = np.array(encoding.offsets, np.int64).reshape(-1, 2) - len(self.prefix)
+        spans[np.array(encoding.special_tokens_mask, bool)] = 0
+        return Window(encoding.ids, np.maximum(spans, 0))
+
+
+def fast_tokeniser(tokenizer: Tokenizer, max_length: int, prefix: str = "") -> FastTokeniser:
+    """Make what turns texts into ids.
 
     Args:
         tokenizer: a fast tokenizer; its truncation and padding are set here.
@@ -157,19 +245,15 @@ def fast_tokeniser(tokenizer: Tokenizer, max_length: int, prefix: str = "") -> T
         prefix: what is written before every text, as the model was trained.
     """
     tokenizer.no_padding()
-    tokenizer.enable_truncation(max_length)
+    tokenizer.enable_truncation(max_length, stride=max_length // _OVERLAP)
     # A token that the model sees stands for 100 characters at most (longer words are one unknown token), so what is
     # cut off here would be cut off anyway, but not before all of a book had been tokenised.
-    return partial(
-        _ids, tokenizer, 100 * max_length, prefix
-    )  # unlike a function made here it can go to another process
+    return FastTokeniser(tokenizer, 100 * max_length, prefix)
 
 
-def _ids(tokenizer: Tokenizer, longest: int, prefix: str, texts: Sequence[str]) -> list[list[int]]:
-    """The ids of a prefix and the first characters of texts."""
-    # Half a surrogate pair, as broken JSON brings it, is no text to the tokenizer.
-    clean = [(prefix + text[:longest]).encode("utf-8", "replace").decode("utf-8") for text in texts]
-    return [encoding.ids for encoding in tokenizer.encode_batch_fast(clean)]
+def _whole(text: str) -> str:
+    """A text without halves of surrogate pairs, as broken JSON brings them, which are no text to the tokenizer."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def convert(name: str, members: Mapping[str, Path], folder: Path) -> None:
@@ -215,7 +299,7 @@ def load(name: str, folder: Path) -> TextBackbone:
     except Exception as error:  # settings of another kind make torch and the tokenizer raise almost anything
         reason = " ".join((str(error) or type(error).__name__).split())
         raise damaged(name, folder, f"they cannot be loaded ({reason})") from error
-    backbone = TextBackbone(name, bottom, blocks, tokenise, pooling)
+    backbone = TextBackbone(name, bottom, blocks, tokenise, pooling, longest=settings["max_length"])
     backbone.pads_up_to = _PADDED
     backbone.fingerprint = weights_fingerprint((), "bert", what)
     return backbone
@@ -233,3 +317,9 @@ def _search_depths(layers: int) -> tuple[int, ...]:
     """The last layer, the one before it and the one two thirds up; 0 where there are no layers."""
     found = {layers, layers - 1, round(2 * layers / 3)}
     return tuple(sorted((depth for depth in found if depth > 0), reverse=True)) or (0,)
+
+
+def _part_depths(layers: int) -> tuple[int, ...]:
+    """The middle, a layer or two above and one below it: the last layers of sentence encoders say least of words."""
+    found = (round(layers / 2), round(2 * layers / 3), round(layers / 3))
+    return tuple(dict.fromkeys(max(1, depth) for depth in found))

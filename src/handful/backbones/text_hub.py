@@ -162,8 +162,9 @@ def load_pretrained(source: str) -> TextBackbone:
             "`handful models list`."
         ) from error
     backbone = TextBackbone(
-        source, bottom, blocks, _tokenise(tokenizer, longest), pooling, pad=tokenizer.pad_token_id or 0
-    )
+        source, bottom, blocks, _tokenise(tokenizer, longest), pooling, longest=longest,
+        pad=tokenizer.pad_token_id or 0,
+    )  # fmt: skip
     backbone.fingerprint = weights_fingerprint(backbone.modules(), type(model).__name__, longest, pooling, read)
     return backbone
 

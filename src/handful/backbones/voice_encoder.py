@@ -25,7 +25,7 @@ LOUDNESS = -30.0  # decibels below full scale that quieter sounds are raised to
 LAYERS, WIDTH = 3, 256
 
 # Digital silence is raised to nothing: below this root mean square there is no sound to raise.
-_SILENT = 1e-5
+SILENT = 1e-5
 
 
 class Layer(nn.Module):
@@ -103,7 +103,7 @@ def _starts(samples: int) -> list[int]:
 
 def _raised(samples: np.ndarray) -> np.ndarray:
     """Raise a quiet sound to the loudness that the network knows; a loud one stays as it is."""
-    level = max(float(np.sqrt(np.mean(np.square(samples)))), _SILENT)
+    level = max(float(np.sqrt(np.mean(np.square(samples)))), SILENT)
     gain = 10 ** (LOUDNESS / 20) / level
     return samples * np.float32(gain) if gain > 1 else samples
 

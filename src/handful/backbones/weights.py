@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-import platformdirs
 
 from handful.atomic import NEW, exchange, replaced_file, tidy, workplace
 from handful.backbones import manifest as manifests
@@ -19,14 +16,9 @@ from handful.backbones.entries import ENTRIES, Entry, find, known
 from handful.backbones.manifest import MANIFEST
 from handful.backbones.wheels import Progress
 from handful.errors import MachineError, OptionError, WeightsError
+from handful.files import cache_folder
 
 _A_DAY = 24 * 3600.0
-
-
-def cache_folder() -> Path:
-    """Where handful keeps weights and features: ``HANDFUL_CACHE``, else the user's cache folder; it may not exist."""
-    named = os.environ.get("HANDFUL_CACHE")
-    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("handful", appauthor=False))
 
 
 def weights_folder(name: str, *, progress: Progress | None = None) -> Path:

@@ -24,7 +24,7 @@ RATE = 16_000  # samples per second
 FRAME, HOP, BANDS = 400, 160, 80  # 25 ms and 10 ms
 TOKEN = 2 * HOP  # samples under one token
 
-_QUIETEST, _RANGE = 1e-10, 8.0  # power below which nothing is heard; powers of ten that are kept below the loudest
+QUIETEST, RANGE = 1e-10, 8.0  # power below which nothing is heard; powers of ten that are kept below the loudest
 
 # Our names of the parts → the names in a checkpoint of transformers, below ``model.encoder``.
 _STEM_NAMES = {
@@ -157,8 +157,8 @@ def log_mel(samples: np.ndarray) -> np.ndarray:
     count = tokens(len(samples))
     whole = np.pad(samples, (0, count * TOKEN - len(samples)))
     power = mel_power(whole, RATE, bands=BANDS, window=FRAME, hop=HOP)[:, : 2 * count]
-    x = np.log10(np.maximum(power, _QUIETEST))
-    return np.asarray((np.maximum(x, x.max() - _RANGE) + 4) / 4, np.float32)
+    x = np.log10(np.maximum(power, QUIETEST))
+    return np.asarray((np.maximum(x, x.max() - RANGE) + 4) / 4, np.float32)
 
 
 def build(config: Mapping[str, int], tensors: Mapping[str, Tensor]) -> WhisperEncoder:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
-from pathlib import Path
 
+from handful.cli.ending import naming_resume
+from handful.cli.given import check_backbone, check_source, place
 from handful.cli.printing import put, put_line
 from handful.cli.weights import Flag
 from handful.progress import Bars
@@ -33,16 +34,19 @@ def adapt(
         input: the column that holds the text or the file name; guessed when the guess is safe.
         resume: go on from where an interrupted run of the same command stood.
     """
-    from handful.data.readers import that_exists
+    from handful.data.sources import that_exists
 
+    check_source(pool, "items without labels")
     that_exists(pool)  # said before the seconds that these take
+    check_backbone(backbone)
+    folder = place(out)
+    with Bars() as bars, naming_resume(folder):
+        bars.now("start")
 
-    from handful.regimes.domain_adaptive import adapt as adapted
-    from handful.training.devices import spare_the_compiler
+        from handful.regimes.domain_adaptive import adapt as adapted
+        from handful.training.devices import spare_the_compiler
 
-    spare_the_compiler()
-    folder = Path(out).expanduser() if out.startswith("~/") else Path(out)
-    with Bars() as bars:
+        spare_the_compiler()
         made = adapted(
             pool, out=folder, backbone=backbone, budget=budget, seed=seed, resume=resume, input=input, progress=bars
         )

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shlex
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from handful.cli.printing import put
+from handful.run_folder import checkpoints_of
 
 # What ends a command from outside; Windows knows the first only.
 _FROM_OUTSIDE = ("SIGTERM", "SIGHUP")
@@ -52,7 +55,25 @@ def leave_interrupted(interruption: KeyboardInterrupt) -> NoReturn:
     with contextlib.suppress(OSError):  # the terminal is gone
         word = "Interrupted" if number == signal.SIGINT else "Terminated"
         put(f"handful: {word}; nothing half-written is left.", to=sys.stderr)
+        for note in getattr(interruption, "__notes__", ()):
+            put(note, to=sys.stderr)
     leave_at_once(128 + number)
+
+
+@contextlib.contextmanager
+def naming_resume(folder: Path) -> Iterator[None]:
+    """Where an interruption leaves trainings that can be gone on with, let it say the command that does.
+
+    Args:
+        folder: where the result shall lie, beside which trainings keep their state.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        if any(path.is_file() for path in checkpoints_of(folder).rglob("*")):
+            again = shlex.join(["handful", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
+            interruption.add_note(f"To go on from where it stood: {again}")
+        raise
 
 
 def memory_ran_out(error: Exception) -> bool:

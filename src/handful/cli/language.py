@@ -1,4 +1,4 @@
-"""The commands that use a language model: chat and serve."""
+"""The command that talks with a language model: chat."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import TextIOWrapper
-from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handful.cli.given import check_model
 from handful.cli.printing import put, put_line
-from handful.errors import MachineError, OptionError
+from handful.errors import OptionError
+from handful.progress import Bars
 
 if TYPE_CHECKING:
     from handful.backbones.decoding import Reply
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _HOTTEST = 2.0
 
 _SIGN = "> "
+
+# Tokens are no unit that people know.
+_WORDS_A_TOKEN = 0.75
 
 
 def chat(run: str, *, temperature: float = 0.0, seed: int = 0) -> None:
@@ -40,10 +43,11 @@ def chat(run: str, *, temperature: float = 0.0, seed: int = 0) -> None:
         )
     if seed < 0:
         raise OptionError(f"seed must be a whole number from 0 up, got {seed}. Try 0.")
-    from handful.export.language_model import LanguageModel
-
-    model = LanguageModel.load(run)
-    talk = _Talk(model, model.backbone.context, temperature, seed)
+    check_model(run, "chat")
+    model = _loaded(run)
+    with Bars() as bars:
+        context = model.ready(bars).context
+    talk = _Talk(model, context, temperature, seed)
     for line in _lines():
         if line == "/exit":
             return
@@ -53,66 +57,14 @@ def chat(run: str, *, temperature: float = 0.0, seed: int = 0) -> None:
             talk.ask(line)
 
 
-def serve(
-    run: str,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    allow_host: str | None = None,
-    allow_origin: str | None = None,
-) -> None:
-    """Serve a language model over HTTP the way OpenAI does, so that programs made for it can use it; Ctrl-C stops it.
-
-    Args:
-        run: the run folder that `handful tune` wrote, or its model folder.
-        host: who can reach it: 127.0.0.1, this machine only; 0.0.0.0, everybody who can reach this machine.
-        port: its number; 0 for any that is free.
-        allow_host: further names by which programs may call this machine, joined by commas, for example of a proxy
-            before it.
-        allow_origin: where web pages come from that may ask too, joined by commas, for example https://app.example; by
-            default none.
-    """
-    try:
-        from handful.web import admission, completions, serving
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in ("starlette", "uvicorn"):
-            raise
-        raise MachineError(
-            f"`handful serve` needs the package {package}, which is not installed. Run: pip install 'handful[web]'"
-        ) from error
+def _loaded(run: str) -> LanguageModel:
+    """The model of a run, with what to know before it is used said."""
     from handful.export.language_model import LanguageModel
 
-    welcome = admission.Admission.of(host, allow_host, allow_origin)
     model = LanguageModel.load(run)
-    with serving.take_port(host, port) as taken:
-        context = model.backbone.context  # the model is loaded before anybody can ask
-        name = _name(run)
-        taken.listen()
-        where = _address(host, taken.getsockname()[1])
-        put(f"{name} (context: {context} tokens) answers at {where}, {_who(host)}. Ctrl-C stops it.")
-        serving.Server(completions.application(model, name, welcome)).run([taken])
-
-
-def _name(run: str) -> str:
-    """What a model is called: as its run folder."""
-    from handful.data.cells import shown
-
-    place = Path(run).absolute()
-    return shown((place.parent if place.name == "model" else place).name) or "model"
-
-
-def _address(host: str, port: int) -> str:
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
-
-
-def _who(host: str) -> str:
-    if host == "localhost":
-        return "for this machine only"
-    with suppress(ValueError):  # a name
-        if ip_address(host).is_loopback:
-            return "for this machine only"
-    return "for everybody who can reach this machine, without a password"
+    if model.warning:
+        put_line(model.warning, sys.stderr)
+    return model
 
 
 def _lines() -> Iterator[str]:
@@ -135,6 +87,12 @@ def _lines() -> Iterator[str]:
             put()
             return
         yield line.strip()
+
+
+def _words(tokens: int) -> str:
+    """About how many words of English so many tokens are."""
+    count = max(1, round(tokens * _WORDS_A_TOKEN))
+    return f"{count:,} {'word' if count == 1 else 'words'}"
 
 
 @dataclass
@@ -171,25 +129,28 @@ class _Talk:
         put()
         self.seed += 1
         if not reply.ended:
-            self._once(f"answers end after {reply.tokens} tokens, also in the middle of a sentence")
+            self._once(
+                f"this answer was cut off after {reply.tokens} tokens (about {_words(reply.tokens)}): no answer is "
+                "much longer than those that the model learned from"
+            )
         if answer.strip():
             self.turns.append(Message("assistant", answer))
         else:
             self.turns.pop()
-            self._once("a question without an answer is not remembered")
+            self._once("the model had no answer; such a question is not remembered")
 
     def _fitting(self) -> Reply:
         """Begin to answer; as long as the conversation is too long, its oldest question and answer are forgotten."""
-        from handful.backbones.language import Sampling
-
-        sampling = Sampling(self.model.longest, self.temperature, self.seed)
+        sampling = self.model.sampling(self.temperature, self.seed)
         while (reply := self.model.stream(self.turns, sampling)).prompt.cut and len(self.turns) > 1:
             del self.turns[:2]
             self._once(
-                f"the conversation is longer than the context of {self.context} tokens: its oldest turns are forgotten"
+                f"the conversation is longer than the {self.context} tokens (about {_words(self.context)}) that the "
+                "model can read at once: its oldest turns are forgotten"
             )
         if reply.prompt.cut:
-            self._once(f"of a long question only the last {len(reply.prompt.ids)} tokens are read")
+            read = len(reply.prompt.ids)
+            self._once(f"the question is too long: only its last {read} tokens (about {_words(read)}) are read")
         return reply
 
     def _once(self, note: str) -> None:

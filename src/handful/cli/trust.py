@@ -5,9 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from handful.cli.given import check_model, check_source
 from handful.cli.printing import put, put_json, put_line
 from handful.cli.weights import Flag
 from handful.data.cells import shown
+from handful.errors import OptionError
+from handful.progress import Bars
+from handful.run_folder import is_detector
 
 ATTENTION = 3
 """The exit code of a check that failed."""
@@ -23,11 +27,21 @@ def explain(run: str, item: str, *, label: str | None = None, json: Flag = False
         label: the class to explain; by default the most probable one.
         json: print everything as JSON.
     """
-    from handful.explanation import explain as explained
-    from handful.export.bundle import Bundle
-    from handful.run import saved_inputs
+    check_model(run, "explain", item)
+    if is_detector(run):
+        _explain_alarm(run, item, label, json)
+        return
+    with Bars() as bars:
+        bars.now("start")
 
-    found = explained(Bundle.load(run), item, label)
+        from handful.explanation import explain as explained
+        from handful.export.bundle import Bundle
+        from handful.run import saved_inputs
+
+        model = Bundle.load(run)
+        if model.warning:
+            _say(model.warning)
+        found = explained(model, item, label)
     if json:
         put_json(found.as_dict())
     else:
@@ -54,19 +68,69 @@ def check(
         seed: fixes how rows are dealt anew in the test for drift.
         json: print the verdict as JSON on standard output, everything else on standard error.
     """
-    from handful.data.readers import that_exists
+    check_model(run, "check", source)
+    check_source(source, "new rows")
+
+    from handful.data.sources import that_exists
 
     that_exists(source)  # said before the seconds that this takes
+    if is_detector(run):
+        _check_alarms(run, source, label, input, json)
+        return
+    with Bars() as bars:
+        bars.now("start")
 
-    from handful.monitoring.check import check as compared
+        from handful.monitoring.check import check as compared
 
-    checkup = compared(run, source, label=label, input=input, seed=seed, tell=_say)
+        checkup = compared(run, source, label=label, input=input, seed=seed, tell=_say)
     if json:
         put_json(checkup.as_dict())
     put_line(checkup.sentence, sys.stderr if json else sys.stdout)
     if checkup.furthest and checkup.verdict in _DIFFERENT and not json:
-        put(f"rows that differ most: {', '.join(map(str, checkup.furthest[:10]))}")
+        put(f"rows that differ most: {checkup.called}")
     if checkup.needs_attention:
+        sys.stdout.flush()
+        sys.exit(ATTENTION)
+
+
+def _explain_alarm(run: str, item: str, label: str | None, json: bool) -> None:
+    """Say why a detector calls an item what it calls it."""
+    if label is not None:
+        raise OptionError("--label chooses a class, got a model of defects, which has a score. Leave it out.")
+    with Bars() as bars:
+        bars.now("start")
+
+        from handful.detection_reasons import reasons
+        from handful.export.detector import Detector
+
+        model = Detector.load(run)
+        if model.warning:
+            _say(model.warning)
+        found = reasons(model, item)
+    if json:
+        put_json(found.as_dict())
+    else:
+        put("\n".join(map(shown, found.lines())))
+
+
+def _check_alarms(run: str, source: str, label: str | None, column: str | None, json: bool) -> None:
+    """Compare the alarms that new items raise with what a detector promised."""
+    if label is not None:
+        raise OptionError(
+            "--label names a column of classes, got a model of defects: put items into folders such as good and bad, "
+            "and leave it out."
+        )
+    with Bars() as bars:
+        bars.now("start")
+
+        from handful.export.detector import Detector
+        from handful.monitoring.alarms import check_alarms
+
+        checked = check_alarms(Detector.load(run), source, column, _say)
+    if json:
+        put_json(checked.as_dict())
+    put_line(checked.sentence, sys.stderr if json else sys.stdout)
+    if checked.needs_attention:
         sys.stdout.flush()
         sys.exit(ATTENTION)
 

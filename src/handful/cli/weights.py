@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from handful.cli.printing import put
 from handful.errors import WeightsError
+from handful.files import cache_folder
 from handful.progress import Bars
 
 models = App(name="models", help="The pre-trained weights: what there is, what is here, fetching and packing.")
@@ -37,7 +38,7 @@ def models_list(*, verify: Flag = False) -> None:
         put(f"{entry.name:<{wide}}{entry.modality:<{use}}{size:<10}{entry.licence:<32}{entry.what}")
         if entry.licence_note:
             put(f"{'':<{wide + use + 10}}{entry.licence_note}")
-    put(f"feature cache: {_size(weights.other_bytes())}, in {weights.cache_folder()}; deleting it is always safe")
+    put(f"feature cache: {_size(weights.other_bytes())}, in {cache_folder()}; deleting it is always safe")
     if broken:
         name, problem = next(iter(broken.items()))
         raise WeightsError(

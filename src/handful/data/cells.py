@@ -31,9 +31,7 @@ def cell_text(value: Any) -> Any:
     Returns:
         The text (``"1"`` for 1 and for 1.0, ``"True"`` for true), None where the value is missing, or the object.
     """
-    numpy = sys.modules.get("numpy")  # loaded where one of its numbers can be; not loaded to ask for help
-    if numpy is not None and isinstance(value, numpy.generic):
-        value = value.item()
+    value = scalar(value)
     if isinstance(value, str):
         return value if _is_whole(value) else value.encode("utf-8", "replace").decode()
     if value is None:
@@ -49,6 +47,15 @@ def cell_text(value: Any) -> Any:
     if isinstance(value, datetime.date | datetime.time | datetime.timedelta):
         return str(value)
     return value
+
+
+def scalar(value: Any) -> Any:
+    """The number or text of a numpy scalar, or of an array or tensor without axes; everything else as it is."""
+    numpy = sys.modules.get("numpy")  # loaded where one of its numbers can be; not loaded to ask for help
+    if numpy is not None and isinstance(value, numpy.generic):
+        return value.item()
+    # An array or a tensor, whoever made it.
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
 
 
 def is_missing(value: Any) -> bool:

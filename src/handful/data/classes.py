@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from handful.data.dataset import Dataset
 from handful.data.names import listed
+from handful.data.normal import check_normal
+from handful.data.targets import DEFECTS, MASKS, number_of
 from handful.errors import DataError
+
+# What to do with labels that are numbers, all different.
+_NUMBERS = "If they are amounts, predict them with --task regression. "
 
 ENOUGH_ROWS = 5
 """Fewer rows than this of a class and one row more or less decides its score: five folds want one row each."""
+
+
+def checked_targets(dataset: Dataset, where: str, remedy: str) -> Dataset:
+    """Labelled rows, with what is odd about their labels among their notes; as ``check_targets``."""
+    return replace(dataset, notes=(*dataset.notes, *check_targets(dataset, where, remedy)))
 
 
 def check_targets(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
@@ -26,6 +37,12 @@ def check_targets(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
     Raises:
         DataError: all rows have the same label, there are no rows to train on, or each has a class of its own.
     """
+    if dataset.task == DEFECTS:
+        return check_normal(dataset)
+    if dataset.task == MASKS:
+        from handful.data.masks import check_masks  # loads a decoder, which texts have no use for
+
+        return check_masks(dataset)
     if dataset.one_class_each:
         return _check_classes(dataset, where, remedy)
     train = _training(dataset)
@@ -65,9 +82,10 @@ def _check_classes(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]
             f"at least two classes are needed. {remedy}"
         )
     if len(counts) == len(train):
+        numbers = all(number_of(name) is not None for name in counts)
         raise DataError(
             f"{dataset.source} has as many different labels as items ({len(train)}; {where}): that is a name for every "
-            f"item, not a class. {remedy}"
+            f"item, not a class. {_NUMBERS if numbers else ''}{remedy}"
         )
     return tuple(_oddities(dataset, counts))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
 
 from handful.data.cells import is_missing
 from handful.data.input_column import choose_input, input_note, named_columns, pair_note
 from handful.data.label_column import check_header, guess_label, label_note
 from handful.data.names import all_names, either, listed
 from handful.data.pairs import paired_columns
+from handful.data.split_names import SPLIT_NAME, split_of, splits_in
 from handful.data.tables import Columns
 from handful.errors import OptionError, suggestion
 
@@ -19,11 +19,6 @@ from handful.errors import OptionError, suggestion
 GROUP_NAMES = (
     "group", "group_id", "speaker", "speaker_id", "patient", "patient_id", "document", "document_id", "doc_id",
 )  # fmt: skip
-SPLIT_NAME = "split"
-SPLITS = {
-    **dict.fromkeys(("train", "training", "dev", "val", "valid", "validation"), "train"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 
 
 @dataclass(frozen=True)
@@ -42,6 +37,8 @@ class Wanted:
     """What the input must hold: text, image or sound."""
     task: str | None = None
     """What the targets are; guessed by default."""
+    whole: bool = True
+    """Whether these rows are all that is learned from; of a part of them, the whole has to have two classes."""
 
 
 @dataclass(frozen=True)
@@ -155,11 +152,6 @@ def _named(columns: Columns, source: str, wanted: Wanted) -> list[str]:
     return named
 
 
-def split_of(cell: Any) -> str:
-    """``train`` or ``test`` for what a split column says, an empty string where it says neither."""
-    return SPLITS.get(cell.strip().lower(), "") if isinstance(cell, str) else ""
-
-
 def _group(columns: Columns, source: str, wanted: Wanted, taken: Collection[str]) -> str:
     if wanted.group is not None:
         return wanted.group
@@ -189,7 +181,9 @@ def _no_group(columns: Columns, name: str, wanted: Wanted, taken: Collection[str
 def _split(columns: Columns, source: str, wanted: Wanted, taken: Collection[str]) -> str:
     if wanted.split == "":
         return ""
-    guesses = [name for name in columns.cells if name.lower() == SPLIT_NAME and name not in taken]
+    free = [name for name in columns.cells if name not in taken]
+    guesses = [name for name in free if name.lower() == SPLIT_NAME]
+    guesses = guesses or [name for name in free if len(splits_in(columns.cells[name])) > 1]
     for name in [wanted.split] if wanted.split else guesses[:1]:
         for cell in columns.cells[name]:
             if not split_of(cell):

@@ -17,6 +17,10 @@ ROLES = ("system", "user", "assistant")
 _ROLE_NAMES = {**{role: role for role in ROLES}, "human": "user", "gpt": "assistant", "developer": "system"}
 _ROLE_KEYS, _CONTENT_KEYS = ("role", "from"), ("content", "value")
 
+# How chats say that a tool is called, and who speaks when it answers.
+_CALLS = ("tool_calls", "function_call")
+_TOOL_ROLES = frozenset({"tool", "function", "function_call", "tool_call", "tool_response", "observation", "ipython"})
+
 # Scripts that put no space between words.
 _UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 
@@ -211,6 +215,9 @@ def _spoken(record: Mapping[str, Any], fields: Fields) -> Conversation:
     value = _cell(record, fields.messages)
     if not is_missing(value) and messages_in(value) is None:
         raise _UnfitError(f'"{fields.messages}" must be a list of messages, got {type(value).__name__}')
+    spoken = messages_in(value) or []
+    if spoken and isinstance(spoken[-1], Mapping) and spoken[-1].get("weight") == 0:
+        raise _UnfitError(f'the answer of "{fields.messages}" has the weight 0, so that nothing is to be learned of it')
     turns, answer = _answer(value, fields.messages)
     return Conversation(_asks(turns, f'what stands before the answer in "{fields.messages}"'), answer)
 
@@ -286,9 +293,13 @@ def _messages(values: Sequence[Any], name: str) -> tuple[Message, ...]:
 def _message(value: Any, name: str) -> Message:
     if not isinstance(value, Mapping):
         raise _UnfitError(f"{name} must have a role and a content, got {type(value).__name__}")
+    if any(value.get(key) for key in _CALLS):
+        raise _UnfitError(f"{name} calls a tool, and tools are not known here")
     given = next((value[key] for key in _ROLE_KEYS if not is_missing(value.get(key))), None)
     if given is None:
         raise _UnfitError(f"{name} has no role")
+    if str(given).strip().lower() in _TOOL_ROLES:
+        raise _UnfitError(f'{name} is of the role "{given}": tools are not known here')
     role = _ROLE_NAMES.get(str(given).strip().lower())
     if role is None:
         raise _UnfitError(f'{name} has the role "{given}", which must be system, user or assistant')

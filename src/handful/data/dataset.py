@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 
 from handful.data.conversations import Conversation, Preference
+from handful.data.label_types import TEXT
 from handful.data.pairs import Pair
+from handful.data.places import Places, name_of
 from handful.data.targets import CLASSES, NUMBERS, contradict, counts_of, names_of
 from handful.errors import DataError, advised
 from handful.files import MEDIA_BYTES, open_ordinary
+from handful.notebook_html import page, paragraph, shortened, table
 
 CLASSIFIED = ("text", "image", "sound")
 """What is told apart by class."""
@@ -25,6 +28,9 @@ MODALITIES = (*CLASSIFIED, "language")
 
 # More unreadable files than this share of a source is a broken source, not a few broken files.
 UNREADABLE_SHARE = 0.1
+
+# How many classes are told on a line, and in a table.
+_TOLD, _ROWS = 5, 20
 
 
 @dataclass(frozen=True)
@@ -49,12 +55,16 @@ class Dataset:
     """``train`` or ``test`` per item, where the source says so."""
     rows: tuple[int, ...] = ()
     """Zero-based position of each item in its source."""
+    places: Places = field(default_factory=Places)
+    """What a person calls the rows of the source."""
     source: str = "items"
     """Where the items came from, as the user would name it."""
     input: str | None = None
     """The column of a table that the items came from; None for folders and lists."""
     task: str = "classification"
     """The name of the task that reads the labels."""
+    label_type: str = TEXT
+    """What the labels were before they were written as text, see ``label_types``: models answer in this type."""
     target: str | None = None
     """The column of a table that the labels came from; None for folders, lists and several columns."""
     targets: tuple[str, ...] = ()
@@ -74,6 +84,33 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def __repr__(self) -> str:
+        """How many items of what, and how they are labelled, on one line."""
+        kind = {"text": "texts", "image": "images", "sound": "sounds", "language": "rows of language"}[self.modality]
+        what = ""
+        if self.labels is not None:
+            most = [f"{shortened(name, 20)} {count}" for name, count in list(self.counts.items())[:_TOLD]]
+            rest = ["…"] * (len(self.counts) > _TOLD)
+            what = f", {self.task}" + (f": {', '.join([*most, *rest])}" if self.classes else "")
+        return f"Dataset({len(self)} {kind} from {shortened(self.source, 60)}{what})"
+
+    def _repr_html_(self) -> str:
+        rows = [(name, count) for name, count in self.counts.items()][:_ROWS] if self.classes else []
+        more = [f"and {len(self.counts) - _ROWS} more"] if self.classes and len(self.counts) > _ROWS else []
+        counted = [table(("label", "rows"), rows)] if rows else []
+        return page(paragraph(repr(self), strong=True), *counted, *map(paragraph, (*more, *self.notes)))
+
+    def called(self, position: int) -> str:
+        """How a person finds the item at a position: its file as it was named, its ID, its line, or its number."""
+        return name_of(self.items[position], self.rows[position], self.places)
+
+    def called_together(self, positions: Sequence[int], most: int = 6) -> str:
+        """The same of several items, of which so many are named at most."""
+        if any(isinstance(self.items[i], Path) for i in positions):
+            more = f" and {len(positions) - most:,} more" if len(positions) > most else ""
+            return ", ".join(map(self.called, positions[:most])) + more
+        return self.places.called_together([self.rows[i] for i in positions], most)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -136,7 +173,7 @@ class Dataset:
         if not failed:
             return self
         first = next(iter(failed))
-        example = f"{_name(self.items[first], self.rows[first])}: {failed[first]}"
+        example = f"{self.called(first)}: {failed[first]}"
         bad, total = len(failed) + len(self.unreadable), len(self) + len(self.unreadable)
         if bad > UNREADABLE_SHARE * total:
             raise DataError(
@@ -150,7 +187,7 @@ class Dataset:
                 f"class {gone[0]!r} in {self.source} has no readable item left; the first unreadable one is {example}. "
                 "Repair its files or remove the class."
             )
-        reasons = {self.rows[i]: f"{_name(self.items[i], self.rows[i])}: {why}" for i, why in failed.items()}
+        reasons = {self.rows[i]: f"{self.called(i)}: {why}" for i, why in failed.items()}
         return replace(kept, unreadable={**self.unreadable, **reasons})
 
 
@@ -184,7 +221,3 @@ def item_hash(item: Any) -> str:
         mode = getattr(item, "mode", "")
         digest.update(f"image\0{mode}\0{pixels.dtype}\0{pixels.shape}\0".encode() + pixels.tobytes())
     return digest.hexdigest()
-
-
-def _name(item: Any, row: int) -> str:
-    return str(item) if isinstance(item, Path) else f"row {row}"

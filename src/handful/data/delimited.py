@@ -64,9 +64,7 @@ class Delimited:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is unusual about how the file is written, one sentence each."""
-        notes = []
-        if not self.encoding.usual:
-            notes.append(f"{self.path.name} is read as {self.encoding.name}, because it is not UTF-8")
+        notes = [*self.encoding.notes(self.path)]
         usual = "\t" if self.path.suffix.lower() in (".tsv", ".tab") else ","
         if self.dialect.delimiter not in (usual, _NO_DELIMITER):
             notes.append(f"columns in {self.path.name} are separated by {DELIMITERS[self.dialect.delimiter]}")
@@ -83,11 +81,23 @@ class Delimited:
         Raises:
             DataError: a quotation mark is never closed, so that rows cannot be told apart.
         """
+        for _, line, cells in self._body():
+            yield cells if isinstance(cells, Broken) else _record(self.columns, line, cells)
+
+    def lines(self) -> Iterator[int]:
+        """The line of each record as a spreadsheet numbers it: the names stand in line 1, and no row has several.
+
+        Raises:
+            DataError: a quotation mark is never closed, so that rows cannot be told apart.
+        """
+        return (number for number, _, _ in self._body())
+
+    def _body(self) -> Iterator[tuple[int, int, list[str] | Broken]]:
+        """(number, line, cells) of every row below the names of the columns."""
         with open_text(self.path, self.encoding) as file:
             rows = _rows(pieces(file), self.dialect, str(self.path), self.columns)
             next(rows)
-            for line, cells in rows:
-                yield cells if isinstance(cells, Broken) else _record(self.columns, line, cells)
+            yield from rows
 
 
 def open_delimited(path: Path) -> Delimited:
@@ -103,7 +113,7 @@ def open_delimited(path: Path) -> Delimited:
         whole = not file.read(1)
     dialect = sniff(sample, whole)
     with open_text(path, encoding) as file:
-        _, header = next(_rows(pieces(file), dialect, str(path)), (0, []))
+        _, _, header = next(_rows(pieces(file), dialect, str(path)), (0, 0, []))
     if isinstance(header, Broken):
         raise DataError(
             f"the first line of {path} must hold the names of the columns, but {header.reason}. "
@@ -114,7 +124,7 @@ def open_delimited(path: Path) -> Delimited:
             f"the first line of {path} must hold the names of the columns, got nothing readable. "
             "Write them there, for example: text,label"
         )
-    return Delimited(path, encoding, dialect, tuple(_unique(header)))
+    return Delimited(path, encoding, dialect, tuple(column_names(header)))
 
 
 def sniff(sample: str, whole: bool = True) -> Dialect:
@@ -156,7 +166,7 @@ def _widths(sample: str, dialect: Dialect, whole: bool) -> list[int]:
     rows = _rows(io.StringIO(sample, newline=""), dialect, "sample")
     widths = []
     try:
-        for _, cells in rows:
+        for _, _, cells in rows:
             widths.append(-1 if isinstance(cells, Broken) else len(cells))
     except DataError:  # The last row is never closed: normal where the sample ends inside it.
         return [*widths, -1] if whole or len(widths) < sample.count("\n") / 2 else widths
@@ -165,9 +175,9 @@ def _widths(sample: str, dialect: Dialect, whole: bool) -> list[int]:
 
 def _rows(
     lines: Iterable[str], dialect: Dialect, name: str, columns: Sequence[str] = ()
-) -> Iterator[tuple[int, list[str] | Broken]]:
-    """(line the row starts in, its cells), blank lines left out."""
-    ended, lines_read, begun = False, 0, list[str]()
+) -> Iterator[tuple[int, int, list[str] | Broken]]:
+    """(number of the row, blank ones counted, line it starts in, its cells), blank ones left out."""
+    ended, lines_read, begun, number = False, 0, list[str](), 0
 
     def watched() -> Iterator[str]:
         nonlocal ended, lines_read
@@ -189,7 +199,7 @@ def _rows(
         strict=True,
     )
     while True:
-        line = lines_read + 1
+        line, number = lines_read + 1, number + 1
         begun.clear()
         try:
             with _long_cells():
@@ -199,7 +209,7 @@ def _rows(
                 at, length, closed = measured(_rest(begun, source), dialect.delimiter, dialect.quoted, dialect.spaced)
                 if closed:
                     column = f'column "{shown(columns[at])}"' if at < len(columns) else f"column {at + 1}"
-                    yield line, Broken(cell_too_long(f"line {line}", column, length))
+                    yield number, line, Broken(cell_too_long(f"line {line}", column, length))
                     continue
                 ended = True
             if ended:
@@ -208,12 +218,13 @@ def _rows(
                     "Close it, or write every quotation mark inside a cell twice."
                 ) from error
             last = "" if lines_read == line else f" to {lines_read}"
-            yield line, Broken(f"line{'s' * bool(last)} {line}{last}: a quotation mark inside a cell is not doubled")
+            why = f"line{'s' * bool(last)} {line}{last}: a quotation mark inside a cell is not doubled"
+            yield number, line, Broken(why)
             continue
         if cells is None:
             return
         if cells:
-            yield line, cells
+            yield number, line, cells
 
 
 def _rest(begun: list[str], source: Iterator[str]) -> Iterator[str]:
@@ -252,7 +263,8 @@ def _record(columns: tuple[str, ...], line: int, cells: list[str]) -> dict[str, 
     return dict(zip(columns, cells, strict=True))
 
 
-def _unique(header: list[str]) -> Iterator[str]:
+def column_names(header: list[str]) -> Iterator[str]:
+    """The names of columns: a repeated one gets a number, a missing one says where it is, empty ones at the end go."""
     while len(header) > 1 and not header[-1].strip():
         header = header[:-1]
     seen: set[str] = set()

@@ -32,15 +32,15 @@ def plain_text(text: str) -> str:
 
 
 def picture_print(item: Any) -> Print:
-    """A picture as blurred grey cells, stretched to a square: (SIDE, SIDE), 0 to 1.
+    """A picture as blurred cells of colour, stretched to a square: (SIDE, SIDE, 3), red, green and blue from 0 to 1.
 
     The blur is as wide as a cell, so that a crop by half a cell changes little.
 
     Raises:
         DataError: the picture cannot be read.
     """
-    grey = load_image(item, at_least=2 * SIDE).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
-    return np.asarray(grey.filter(ImageFilter.GaussianBlur(1)), np.float32) / np.float32(255)
+    cells = load_image(item, at_least=2 * SIDE).resize((SIDE, SIDE), Image.Resampling.BOX)
+    return np.asarray(cells.filter(ImageFilter.GaussianBlur(1)), np.float32) / np.float32(255)
 
 
 def sound_print(item: Any) -> Print:

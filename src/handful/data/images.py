@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import struct
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,7 +22,7 @@ from handful.files import MEDIA_BYTES, open_ordinary
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp"}
     | {".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm"}
-    # Pillow cannot read these two; a folder of phone pictures is told so by load_image instead of being called empty.
+    # These two take a library that need not be there: load_image says so, instead of a folder being called empty.
     | {".heic", ".heif"}
 )
 
@@ -28,10 +30,13 @@ IMAGE_SUFFIXES = frozenset(
 MOST_PIXELS = 120_000_000
 
 # The formats that are tried, and no others: Pillow can also start Ghostscript, and guess formats without a signature.
-_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM")
+_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "HEIF")
 
 # How files of these formats begin: one that begins so and cannot be opened is damaged, not something else.
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"\0\0\0\x0cjP  ")
+
+# What stands behind "ftyp" in pictures of phones (ISO/IEC 23008-12).
+_HEIC_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"hevc", b"heim", b"heis")
 
 # EXIF tag 0x0112 → what brings the stored pixels upright (Exif 2.32, section 4.6.4).
 _ORIENTATION = 0x0112
@@ -44,6 +49,14 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = (5, 6, 7, 8)  # what swaps width and height
+
+# Pixels of the shorter side by which a picture is called blank, and how far its values may lie apart then.
+_SEEN, _FLAT = 64, 4
+
+# One colour takes a compressed file less than so many bytes per pixel, beside headers, profiles and previews.
+_COMPRESSED = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "HEIF", "GIF")
+_BLANK, _HEADERS = 0.05, 4096
 
 # Modes with more than 8 bits per channel.
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
@@ -80,6 +93,83 @@ def load_image(item: Any, at_least: int | None = None) -> Image.Image:
     )
 
 
+def upright_picture(path: Path) -> Image.Image:
+    """The pixels of a file as they are stored, whatever they mean, turned upright.
+
+    Raises:
+        DataError: as ``load_image``.
+    """
+    with opened_picture(path) as picture:
+        if picture.width * picture.height > MOST_PIXELS:
+            raise DataError(_too_large(str(path), f"{picture.width} x {picture.height} pixels"))
+        picture.load()
+        turn = _UPRIGHT.get(_orientation(picture))
+        return picture.copy() if turn is None else picture.transpose(turn)
+
+
+def full_size(item: Any) -> tuple[int, int]:
+    """Width and height in pixels of a picture as it is seen upright, whatever it is decoded at; from its header.
+
+    Args:
+        item: as for ``load_image``.
+
+    Raises:
+        DataError: the file cannot be opened as a picture.
+    """
+    if isinstance(item, np.ndarray):
+        return item.shape[1], item.shape[0]
+    if isinstance(item, Image.Image):
+        return _turned(item)
+    with opened_picture(item) as picture:
+        return _turned(picture)
+
+
+def _turned(picture: Image.Image) -> tuple[int, int]:
+    width, height = picture.size
+    return (height, width) if _orientation(picture) in _SIDEWAYS else (width, height)
+
+
+def is_blank(item: Any) -> bool:
+    """Whether a picture shows one colour and nothing else, up to what compression adds.
+
+    Files that hold too much for that are not decoded.
+
+    Args:
+        item: as for ``load_image``.
+
+    Raises:
+        DataError: the item cannot be read as a picture.
+    """
+    if isinstance(item, Path) and _holds_more(item):
+        return False
+    pixels = np.asarray(load_image(item, at_least=_SEEN), np.int16)  # (H, W, 3)
+    return int(np.ptp(pixels, axis=(0, 1)).max()) <= _FLAT
+
+
+def _holds_more(path: Path) -> bool:
+    """Whether a compressed file is larger than one colour ever makes it."""
+    with opened_picture(path) as picture:
+        size = path.stat().st_size
+        return picture.format in _COMPRESSED and size > _HEADERS + _BLANK * picture.width * picture.height
+
+
+def picture_of(content: bytes, name: str, most: int = MOST_PIXELS) -> Image.Image:
+    """Decode the bytes of a picture file as ``load_image`` does a file.
+
+    Args:
+        content: the bytes.
+        name: what it is called in messages.
+        most: how many pixels it may have.
+
+    Raises:
+        DataError: as ``load_image``.
+    """
+    with pillow_muted(), _decoding(name, content[:16]), _opened(io.BytesIO(content)) as picture:
+        if picture.width * picture.height > most:
+            raise DataError(_too_large(name, f"{picture.width} x {picture.height} pixels", most))
+        return _decode(picture, name, None)
+
+
 def thumbnail(item: Any, side: int) -> bytes:
     """A small copy of a picture, for a page.
 
@@ -107,14 +197,27 @@ def size_of(content: bytes) -> tuple[int, int]:
 
 
 def _from_file(path: Path, at_least: int | None) -> Image.Image:
+    with opened_picture(path) as picture:
+        return _decode(picture, str(path), at_least)
+
+
+@contextmanager
+def opened_picture(path: Path) -> Iterator[ImageFile.ImageFile]:
+    """Open a file as a picture whose pixels are still to be decoded; whatever goes wrong meanwhile names the file.
+
+    Raises:
+        DataError: it is empty, cut off, damaged, too large, no ordinary file or no picture; or what the body raises.
+    """
     try:
         with open_ordinary(path, MEDIA_BYTES) as file:
             start = file.read(16)
             if not start:
                 raise DataError(f"{path} is empty (0 bytes). Copy it again or remove it.")
             file.seek(0)
+            if _is_heic(start):
+                _read_heic()
             with pillow_muted(), _decoding(str(path), start), _opened(file) as picture:
-                return _decode(picture, str(path), at_least)
+                yield picture
     except OSError as error:
         # Everything Pillow says has become a DataError above: only the file system is left.
         raise DataError(
@@ -236,16 +339,37 @@ def _decoding(name: str, start: bytes) -> Iterator[None]:
         raise DataError(f"{name} is cut off or damaged ({text}). Copy it again or remove it.") from error
 
 
+def _is_heic(start: bytes) -> bool:
+    return start[4:8] == b"ftyp" and start[8:12] in _HEIC_BRANDS
+
+
+@cache
+def _read_heic() -> None:
+    """Let Pillow read pictures of phones, where the library for them is installed."""
+    if importlib.util.find_spec("pillow_heif") is not None:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+
+
 def _unidentified(name: str, start: bytes) -> str:
-    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
-        return f"{name} is a HEIC picture, which cannot be read here. Convert it to JPEG or PNG."
-    if start.startswith(_SIGNATURES) or start[4:12] == b"ftypavif":
+    if _is_heic(start) and "HEIF" not in Image.OPEN:
+        return (
+            f"{name} is a HEIC picture, which takes a library to be read. Install it (pip install pillow-heif), or "
+            "convert the picture to JPEG or PNG."
+        )
+    if start[4:12] == b"ftypavif" and "AVIF" not in Image.OPEN:
+        return (
+            f"{name} is an AVIF picture, which this Pillow cannot read. Install a newer one (pip install "
+            "'pillow>=11.3'), or convert the picture to JPEG or PNG."
+        )
+    if _is_heic(start) or start.startswith(_SIGNATURES) or start[4:12] == b"ftypavif":
         return f"{name} is cut off or damaged: it begins like a picture but is none. Copy it again or remove it."
     return f"{name} is not a picture in a known format. Convert it to JPEG or PNG, or remove it."
 
 
-def _too_large(name: str, size: str) -> str:
-    return f"{name} must have at most {MOST_PIXELS // 10**6} million pixels, got {size}. Shrink it or remove it."
+def _too_large(name: str, size: str, most: int = MOST_PIXELS) -> str:
+    return f"{name} must have at most {most // 10**6} million pixels, got {size}. Shrink it or remove it."
 
 
 _MUTED = {"count": 0}

@@ -96,7 +96,7 @@ def _best_texts(columns: Columns, names: Sequence[str]) -> list[str]:
         known = [name for name in names if name.lower() in tier]
         if known:
             return known
-    sentences = [name for name in names if _share(columns.cells[name], lambda text: " " in text.strip()) >= 0.5]
+    sentences = [name for name in names if _share(columns.cells[name], _has_words) >= 0.5]
     candidates = sentences or [
         name for name in names if _share(columns.cells[name], lambda text: any(map(str.isalpha, text))) >= 0.5
     ]
@@ -105,6 +105,11 @@ def _best_texts(columns: Columns, names: Sequence[str]) -> list[str]:
     length = {name: sum(len(cell or "") for cell in columns.cells[name]) for name in candidates}
     first, second = sorted(candidates, key=lambda name: -length[name])[:2]
     return [first] if length[first] >= _LONGER * length[second] else candidates
+
+
+def _has_words(text: str) -> bool:
+    """Whether there are several words in it; a day and an hour are none."""
+    return " " in text.strip() and any(map(str.isalpha, text))
 
 
 def _share(cells: Sequence[str | None], holds: Callable[[str], bool]) -> float:

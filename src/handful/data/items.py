@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from handful.data.cells import is_missing
+from handful.data.file_names import Nearby, offer
+from handful.data.media_names import media_kind
 from handful.data.pairs import is_two, make_pair
+from handful.data.sentences import text_of_tokens
 from handful.files import MEDIA_BYTES, kind_of_file, too_large
 
 PLURAL = {"text": "texts", "image": "images", "sound": "sounds"}
@@ -20,8 +23,7 @@ PLURAL = {"text": "texts", "image": "images", "sound": "sounds"}
 # A column of file names may hold a few that lost their suffix.
 _MEDIA_SHARE = 0.9
 
-# Characters at the end of a name in which its suffix lies.
-_LONGEST_SUFFIX = 8
+_ABSENT = "the file does not exist"
 
 _EXPECTED = {
     "image": "the name of a picture file, a Pillow picture or an array of pixels",
@@ -32,30 +34,12 @@ _EXPECTED = {
 _PICTURE_STARTS = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP")
 
 
-def media_suffixes() -> dict[str, frozenset[str]]:
-    """Modality → the suffixes of its files, in lower case, with the dot; those that cannot be decoded included."""
-    # Both modules load a decoder, which a table of texts has no use for.
-    from handful.data.images import IMAGE_SUFFIXES
-    from handful.data.sounds import FOREIGN_SUFFIXES, SOUND_SUFFIXES
-
-    return {"image": frozenset(IMAGE_SUFFIXES), "sound": frozenset(SOUND_SUFFIXES + FOREIGN_SUFFIXES)}
-
-
-def media_kind(name: str) -> str:
-    """``image`` or ``sound`` by the suffix of a file name, or an empty string."""
-    # Not Path.suffix: a column of long texts is asked too, and ordinary texts must not load the decoders.
-    _, dot, suffix = name[-_LONGEST_SUFFIX:].strip().rpartition(".")
-    if not dot or not suffix.isalnum():
-        return ""
-    return next((kind for kind, suffixes in media_suffixes().items() if f".{suffix.lower()}" in suffixes), "")
-
-
 def media_problem(path: Path, modality: str) -> str:
     """Say why a file cannot be an item, without decoding it; an empty string where nothing speaks against it."""
     try:
         size = path.stat().st_size
     except FileNotFoundError:
-        return "a link to a file that does not exist" if path.is_symlink() else "the file does not exist"
+        return "a link to a file that does not exist" if path.is_symlink() else _ABSENT
     except OSError as error:
         return f"the file cannot be opened ({error.strerror or error})"
     except ValueError:  # a NUL character in the name
@@ -148,27 +132,32 @@ def make_items(values: Sequence[Any], modality: str, folder: Path | None) -> tup
     """
     items: list[Any] = []
     failed: dict[int, str] = {}
+    nearby = Nearby(folder)
     for position, value in enumerate(values):
-        item, problem = _make_item(value, modality, folder or Path())
+        item, problem = _make_item(value, modality, nearby)
         items.append(item)
         if problem:
             failed[position] = problem
     return items, failed
 
 
-def _make_item(value: Any, modality: str, folder: Path) -> tuple[Any, str]:
+def _make_item(value: Any, modality: str, nearby: Nearby) -> tuple[Any, str]:
     """(the item, why it cannot be used or an empty string)."""
     if is_missing(value):
         return "", "the text is empty" if modality == "text" else "there is no file name"
     if modality == "text" and isinstance(value, tuple) and len(value) == 2:
         return make_pair(value)
+    if modality == "text" and isinstance(value, list) and value and all(isinstance(part, str) for part in value):
+        return text_of_tokens(value), ""
     if modality == "text":
         return (value, "") if isinstance(value, str) else (value, f"this must be a text, got {type(value).__name__}")
     if isinstance(value, str | Path):
-        path = folder / (value.strip() if isinstance(value, str) else value)
-        return path, media_problem(path, modality)
+        name = str(value).strip()
+        path = nearby.path(name)
+        problem = media_problem(path, modality)
+        return path, problem + offer(nearby, name) if problem == _ABSENT else problem
     if isinstance(value, Mapping):
-        return _from_mapping(value, modality, folder)
+        return _from_mapping(value, modality, nearby.folder)
     if _kind(value) != modality:
         return value, f"this must be {_EXPECTED[modality]}, got {type(value).__name__}"
     return ((np.asarray(value[0]), int(value[1])) if modality == "sound" else value), ""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from handful.data.cells import is_missing, label_text
+from handful.data.cells import is_missing, label_text, shown
 from handful.data.input_column import TEXT_NAMES
 from handful.data.items import kind_of
+from handful.data.label_cells import are_packed
 from handful.data.names import all_names, either
+from handful.data.split_names import splits_in
 from handful.data.tables import Columns
 from handful.data.targets import LONGEST_LABEL
 from handful.errors import DataError, OptionError
@@ -21,6 +23,9 @@ _LATER_NAMES = frozenset({
     "tags", "labels", "categories", "topics", "rating", "stars", "score", "grade", "price", "amount", "value",
     "severity",
 })  # fmt: skip
+
+# What a column of yes and no holds.
+_TRUTHS = frozenset({"0", "1", "True", "False", "true", "false"})
 
 # A label guessed from its values must come twice on average and be no sentence.
 _MOST_CLASSES = 0.5
@@ -45,7 +50,10 @@ def guess_label(columns: Columns, source: str, taken: Collection[str], unlikely:
             raise _ambiguous_label(columns, source, known)
         if known:
             return known[0]
-    candidates = [name for name in columns.cells if name not in taken and _could_be_label(columns, name)]
+    packed = [name for name in columns.cells if name not in taken and are_packed(columns.cells[name])]
+    if len(packed) == 1:
+        return packed[0]
+    candidates = [name for name in columns.cells if name not in taken and could_be_label(columns, name)]
     # A well-known text column is that, even if few different values make it look like a label.
     others = {*unlikely, *(name for tier in TEXT_NAMES for name in tier)}
     candidates = [name for name in candidates if name.lower() not in others] or candidates
@@ -54,8 +62,8 @@ def guess_label(columns: Columns, source: str, taken: Collection[str], unlikely:
         raise _ambiguous_label(columns, source, candidates)
     if not candidates:
         raise DataError(
-            f"{source} has no column that can be the label ({all_names(columns.cells)}). "
-            "Add a column with the class of each row, or name it with --label."
+            f"{source} has no column that can be the label ({all_names(columns.cells)}). Add a column with the class "
+            "of each row, or name it with --label; from texts without labels `handful adapt` learns."
         )
     return candidates[0]
 
@@ -67,7 +75,7 @@ def check_header(columns: Columns, source: str) -> None:
         DataError: it looks so.
     """
     for name, cells in columns.cells.items():
-        if name in cells and _could_be_label(columns, name):
+        if name in cells and could_be_label(columns, name):
             raise DataError(
                 f'the first line of {source} looks like a row, not like names of columns: "{name}" is also a value. '
                 "Add a first line with names, for example: text,label"
@@ -83,11 +91,14 @@ def label_note(columns: Columns, name: str) -> str:
     )
 
 
-def _could_be_label(columns: Columns, name: str) -> bool:
+def could_be_label(columns: Columns, name: str) -> bool:
+    """Whether a column holds short texts of which few are different."""
     cells = columns.cells[name]
     if kind_of(cells) != "text":
         return False
     values = [label_text(cell) for cell in cells if not is_missing(cell)]
+    if splits_in(values):  # it says what rows are for, not what they are
+        return False
     different = set(values)
     if not 2 <= len(different) <= _MOST_CLASSES * len(values):
         return False
@@ -114,6 +125,10 @@ def _fractions(values: Collection[str]) -> bool:
     return any(number != number or not number.is_integer() for number in numbers)
 
 
-def _ambiguous_label(columns: Columns, source: str, found: Sequence[str]) -> OptionError:
-    names = all_names(columns.cells)
-    return OptionError(f"the label of {source} could be {either(found)} ({names}). Choose with --label.")
+def _ambiguous_label(columns: Columns, source: str, candidates: Sequence[str]) -> OptionError:
+    several = all({label_text(cell) for cell in columns.cells[name]} <= _TRUTHS for name in candidates)
+    together = f" Where any number of them may be right, name them all: --label {','.join(map(shown, candidates))}."
+    return OptionError(
+        f"the label of {source} could be {either(candidates)} ({all_names(columns.cells)}). Choose with --label."
+        f"{together if several else ''}"
+    )

@@ -27,7 +27,7 @@ class Part:
     """One part of an item."""
 
     name: str
-    """The words, ``0.4 to 0.6 s``, or ``row 2, column 3``."""
+    """The words, ``0.4 to 0.6 s``, or ``row 2 of 4, column 3 of 4`` of a picture."""
     start: tuple[float, ...]
     """Where it begins, as a share of the whole: across and down for pictures, along otherwise."""
     end: tuple[float, ...]
@@ -96,7 +96,7 @@ def _fields(item: Any, most: int) -> tuple[list[Part], list[Image.Image]]:
             copy = pixels.copy()
             copy[top:bottom, left:right] = mean
             place = (left / width, top / height), (right / width, bottom / height)
-            parts.append(Part(f"row {i + 1}, column {j + 1}", *place))
+            parts.append(Part(f"row {i + 1} of {side}, column {j + 1} of {side}", *place))
             copies.append(Image.fromarray(copy))
     return parts, copies
 

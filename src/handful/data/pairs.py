@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from handful.data.cells import is_missing
+from handful.errors import DataError
 
 BETWEEN = " | "
 """Stands between the two texts where a pair is shown."""
@@ -52,6 +53,25 @@ def is_two(value: Any) -> bool:
     return isinstance(value, Pair) or (
         isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, str) for part in value)
     )
+
+
+def check_pairs(items: Sequence[Any], pairs: bool) -> None:
+    """Refuse two texts where one is read, and one where two are.
+
+    Args:
+        items: N items.
+        pairs: whether each of them must be two texts.
+
+    Raises:
+        DataError: one is not so; the first is named.
+    """
+    odd = next((i for i, item in enumerate(items) if isinstance(item, Pair) != pairs), None)
+    if odd is not None:
+        must, got = ("two texts, as (first, second)", "one") if pairs else ("one text", "two")
+        raise DataError(
+            f"item {odd} must be {must}, got {got}. Give items like those that were learned from; of a table "
+            "--input names the column, or both of them joined by a comma."
+        )
 
 
 def paired_columns(names: Sequence[str]) -> tuple[str, str] | None:

@@ -14,10 +14,12 @@ from handful.data.conversation_columns import recognise
 from handful.data.dataset import Dataset
 from handful.data.folders import Walk
 from handful.data.input_column import named_columns
-from handful.data.items import PLURAL, media_kind
-from handful.data.readers import that_exists
+from handful.data.items import PLURAL
+from handful.data.media_names import media_kind
+from handful.data.records import SAMPLE_ROWS
+from handful.data.sources import that_exists
 from handful.data.streams import stream
-from handful.data.tables import SAMPLE_ROWS, TABLE_SUFFIXES, collect, open_table
+from handful.data.tables import TABLE_SUFFIXES, collect, open_table
 from handful.errors import DataError
 
 # Files of a folder that are looked at to say what it holds.

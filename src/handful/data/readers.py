@@ -3,52 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
+from handful.data.annotation_states import annotated
 from handful.data.cells import label_text, shown
-from handful.data.classes import check_targets
-from handful.data.columns import Choice, Wanted, choose, choose_parts, split_of
-from handful.data.conversation_columns import lacking, names_classes, recognise, rows_of, unused
+from handful.data.classes import checked_targets
+from handful.data.columns import Choice, Wanted, choose, choose_parts
+from handful.data.conversation_columns import are_sure, lacking, names_classes, recognise, rows_of, unused
 from handful.data.conversations import Conversation, Fields, Message
-from handful.data.dataset import MODALITIES, UNREADABLE_SHARE, Dataset
-from handful.data.folders import read_folder
-from handful.data.items import PLURAL, kind_of, make_items, media_kind
+from handful.data.dataset import MODALITIES, Dataset
+from handful.data.file_names import names_without_endings
+from handful.data.folders import INSTEAD, read_folder
+from handful.data.in_memory import is_list, is_records, memory_table
+from handful.data.items import PLURAL, kind_of, make_items
+from handful.data.label_types import type_of, types_in
+from handful.data.labels_beside import in_one_table
+from handful.data.metadata_files import FILE_NAME, metadata_table, unnamed
 from handful.data.names import listed
-from handful.data.tables import (
-    DELIMITED_SUFFIXES,
-    TABLE_SUFFIXES,
-    Columns,
-    Table,
-    collect,
-    frame_table,
-    hub_splits_table,
-    hub_table,
-    is_hub_dataset,
-    open_table,
-    record_table,
-)
+from handful.data.normal import NORMAL
+from handful.data.places import places_of
+from handful.data.row_values import check_share, groups_in, split_in
+from handful.data.row_worth import is_truth, verdict_column, weighted, worth_learning
+from handful.data.sources import is_archive, that_exists, wrong_kind
+from handful.data.span_tables import conll_dataset, is_conll, spans_in
+from handful.data.split_names import split_of
+from handful.data.tables import HEADED_SUFFIXES, TABLE_SUFFIXES, Columns, Table, collect, open_table
 from handful.data.target_column import Column, read_column, read_indicators
-from handful.data.targets import CLASSES, check_task
+from handful.data.targets import CLASSES, DEFECTS, EVENTS, MASKS, check_task
 from handful.data.unlabelled_rows import left_out, said, without_labels
-from handful.errors import DataError, OptionError, advised, suggestion
-from handful.files import kind_of_file, not_ordinary
+from handful.errors import DataError, OptionError, suggestion
+from handful.keywords import known_keywords
 
-# Fewer instruction or preference rows than this cannot be learned from and held out too.
-_FEWEST_ROWS = 4
-
-# What no folder holds → what to do.
-_INSTEAD = {
-    "text": "Write the texts into a CSV file with one column of texts and one of labels.",
-    "language": 'Write the rows into a JSON lines file with "prompt" and "response".',
-}
+FEWEST_ROWS = 4
+"""Fewer instruction or preference rows than this cannot be learned from and held out too."""
 
 
+@known_keywords
 def load(
     source: Any,
-    *,
     labels: Sequence[Any] | None = None,
+    *,
     label: str | None = None,
     input: str | None = None,  # noqa: A002 - the name of the option, and of the column in the output
     group: str | Sequence[Any] | None = None,
@@ -62,10 +58,12 @@ def load(
     ``rejected`` holds instruction or preference rows, unless it can be read as one of classes or ``label`` is named.
 
     Args:
-        source: a folder with one sub-folder per class (or ``train/CLASS`` and ``test/CLASS``); a CSV, TSV, Parquet or
-            JSON lines file; a pandas DataFrame; a Hugging Face ``datasets.Dataset``; a list of dictionaries, one per
-            row; or a list of texts, paths, Pillow pictures, arrays of pixels or ``(samples, rate)`` pairs.
-        labels: the N labels of a list.
+        source: a folder with one sub-folder per class (or ``train/CLASS`` and ``test/CLASS``), or with a
+            ``metadata.csv`` whose column ``file_name`` names its files; such a folder as a zip file; a CSV, TSV, Excel,
+            Parquet or JSON lines file; a pandas DataFrame; a Hugging Face ``datasets.Dataset``; a list of dictionaries,
+            one per row; or a list of texts, paths, Pillow pictures, arrays of pixels or ``(samples, rate)`` pairs.
+        labels: the N labels of a list or DataFrame: texts, numbers, truth values, lists of several, or rows of 0 and 1,
+            which may be a DataFrame too.
         label: the column of the labels in a table, or several columns of 0 and 1 joined by commas; guessed where that
             is safe.
         input: the column of the texts, or of the names of the files, relative to the table; or two columns joined by
@@ -75,8 +73,8 @@ def load(
         split: the column that says train or test, or N of these for a list; an empty text means that there is none.
         modality: text, image or sound, where the source holds several; language, where a model is to answer texts
             with their labels, or where a table of rows for a language model could be one of classes too.
-        task: what the labels are: classification, multilabel (several of a row), ordinal (ratings) or regression
-            (numbers); guessed where that is safe, and said.
+        task: what the labels are: classification, multilabel (several), ordinal (ratings), regression (numbers),
+            tagging (spans), defects or events (tracks of recordings); guessed where that is safe, and said.
 
     Returns:
         The Dataset; what was guessed, skipped or changed is in its ``notes`` and ``unreadable``.
@@ -92,7 +90,13 @@ def load(
             + (suggestion(str(modality), MODALITIES) or " Choose one of these.")
         )
     check_task(task)
-    if _is_list(source) and not (labels is None and _is_records(source)):
+    if task == EVENTS and not isinstance(source, str | Path):
+        raise OptionError(
+            f"events are read from a folder of recordings or a table of tracks, got {type(source).__name__}. Give the "
+            "name of one."
+        )
+    source, labels, label = in_one_table(source, labels, label)
+    if is_list(source) and not (labels is None and is_records(source)):
         if label or input:
             raise OptionError("label= and input= name columns of a table; a list has none. Give labels=[…] instead.")
         return _read_list(source, labels, group, split, modality, task)
@@ -103,95 +107,60 @@ def load(
     wanted = Wanted(input, label, group, split, modality, task)
     if not isinstance(source, str | Path):
         return _read_table(_object_table(source), wanted, headed=False)
-    path = that_exists(source)
+    dataset = read_path(path := that_exists(source), wanted)
+    if is_archive(Path(source)):
+        note = f"{Path(source).name} is unpacked into {path}"
+        dataset = replace(dataset, source=shown(str(source)), notes=(note, *dataset.notes))
+    return dataset
+
+
+def read_path(path: Path, wanted: Wanted) -> Dataset:
+    """What lies at a path that exists, as ``load`` gives it, and with its errors."""
+    if wanted.task == EVENTS:
+        from handful.data.recordings import tracks_dataset  # loads a decoder, which a table of texts has no use for
+
+        return tracks_dataset(path, wanted)
     if path.is_dir():
-        if label or input or group or split:
-            raise OptionError(
-                f"label=, input=, group= and split= name columns of a table, but {shown(str(path))} is a folder: "
-                "its sub-folders are the labels. Leave them out."
-            )
-        if task not in (None, CLASSES):
-            raise OptionError(
-                f"task must be classification for a folder ({shown(str(path))}), whose sub-folders are classes, got "
-                f"{task}. Write a table with the names of the files and their labels."
-            )
-        if modality in _INSTEAD:
-            raise OptionError(
-                f"modality must be image or sound for a folder ({shown(str(path))}), got {modality!r}. "
-                f"{_INSTEAD[modality]}"
-            )
-        return read_folder(path, modality)
+        table = metadata_table(path, wanted.label)
+        return _read_folder(path, wanted) if table is None else _read_described(table, path, wanted)
+    if is_conll(path):
+        return conll_dataset(path, wanted)
     if path.suffix.lower() not in TABLE_SUFFIXES:
-        raise DataError(_wrong_kind(path))
-    return _read_table(open_table(path), wanted, headed=path.suffix.lower() in DELIMITED_SUFFIXES)
+        raise DataError(wrong_kind(path))
+    return _read_table(open_table(path), wanted, headed=path.suffix.lower() in HEADED_SUFFIXES)
 
 
-def that_exists(source: str | Path) -> Path:
-    """A source as a path.
-
-    Raises:
-        DataError: there is no such file or folder. An empty text, as a script's empty variable gives it, is none.
-    """
-    if not str(source).strip():
-        raise DataError("source must be a folder or a file, got an empty text. Name one.")
-    if not exists(Path(source)):
-        raise DataError(_missing(Path(source)))
-    return Path(source)
-
-
-def exists(path: Path) -> bool:
-    """Whether there is such a file or folder; a name that no file can have is none."""
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
-
-
-def _missing(path: Path) -> str:
-    """The message for a path that does not exist, with the nearest name in its folder."""
-    try:
-        near = suggestion(path.name, [shown(entry.name) for entry in path.parent.iterdir()])
-    except (OSError, ValueError):  # The folder does not exist either: there is nothing to suggest.
-        near = ""
-    return f"{shown(str(path))} does not exist.{near or ' Check the path.'}"
+def _read_folder(path: Path, wanted: Wanted) -> Dataset:
+    """A folder whose sub-folders are the labels."""
+    if wanted.label or wanted.input or wanted.group or wanted.split:
+        raise OptionError(
+            f"label=, input=, group= and split= name columns of a table, but {shown(str(path))} is a folder: "
+            "its sub-folders are the labels. Leave them out."
+        )
+    if wanted.task not in (None, CLASSES, DEFECTS, MASKS):
+        raise OptionError(
+            f"task must be classification, defects or masks for a folder ({shown(str(path))}), whose sub-folders are "
+            f"classes, got {wanted.task}. Write a table with the names of the files and their labels."
+        )
+    if wanted.modality in INSTEAD:
+        raise OptionError(
+            f"modality must be image or sound for a folder ({shown(str(path))}), got {wanted.modality!r}. "
+            f"{INSTEAD[wanted.modality]}"
+        )
+    return read_folder(path, wanted.modality, wanted.task, wanted.whole)
 
 
-def _wrong_kind(path: Path) -> str:
-    name, suffix = shown(str(path)), path.suffix.lower()
-    if found := kind_of_file(path):
-        return not_ordinary(path, found)
-    kind = media_kind(path.name)
-    if kind:
-        return f"{name} is one {kind}; learning needs several per class. Give a folder with one sub-folder per class."
-    if suffix == ".txt":
-        return f"{name} holds texts without labels. Write a CSV file with one column of texts and one of labels."
-    if suffix in (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"):
-        return f"{name} is an archive. Unpack it, and give the folder or table that was in it."
-    if suffix in (".xlsx", ".xls", ".ods"):
-        return f"{name} is a spreadsheet. Save it as CSV and give that file."
-    return f"{name} must be a folder or a table ({', '.join(TABLE_SUFFIXES)}), got {suffix or 'no suffix'}. Rename it."
-
-
-def _is_list(source: Any) -> bool:
-    if isinstance(source, str | Path | Mapping) or is_hub_dataset(source) or hasattr(source, "columns"):
-        return False
-    return hasattr(source, "__len__") and hasattr(source, "__iter__")
-
-
-def _is_records(source: Any) -> bool:
-    """Whether a list holds dictionaries that are rows, not pictures or sounds."""
-    return len(source) > 0 and all(isinstance(value, Mapping) for value in source) and kind_of(source) == "other"
+def _read_described(table: Table, folder: Path, wanted: Wanted) -> Dataset:
+    """A folder whose files and labels stand in a table of metadata."""
+    dataset = _read_table(table, replace(wanted, input=wanted.input or FILE_NAME), headed=False)
+    named = {folder / item for item in dataset.items if isinstance(item, Path)}
+    note = unnamed(folder, dataset.modality, named) if named and not dataset.unreadable else ""
+    return replace(dataset, notes=(*dataset.notes, note)) if note else dataset
 
 
 def _object_table(source: Any) -> Table:
-    if is_hub_dataset(source):
-        return hub_table(source)
-    if _is_list(source):
-        return record_table(source)
-    if hasattr(source, "itertuples") and hasattr(source, "columns"):
-        return frame_table(source)
-    if isinstance(source, Mapping) and source and all(is_hub_dataset(part) for part in source.values()):
-        return hub_splits_table(source)
+    if (table := memory_table(source)) is not None:
+        return table
     raise OptionError(
         "the source must be a path, a list, a pandas DataFrame or a datasets.Dataset, "
         f"got {type(source).__name__}. Give one of these."
@@ -202,8 +171,13 @@ def _read_list(source: Any, labels: Any, group: Any, split: Any, modality: str |
     values = list(source)
     if not values:
         raise DataError("the list is empty. Give at least two items of each class.")
+    if labels is None and task == DEFECTS:  # all of them are normal
+        labels = [NORMAL] * len(values)
     if labels is None:
         raise OptionError(f"labels= is missing: a list of {len(values)} items needs {len(values)} labels. Give them.")
+    if isinstance(labels, str | Mapping) or hasattr(labels, "columns") or not hasattr(labels, "__iter__"):
+        got = type(labels).__name__
+        raise OptionError(f"labels= must be a list with one label per item, got {got}. Give one column or list.")
     columns = {"input": values, "label": list(labels)}
     for name, given in (("group", group), ("split", split)):
         if isinstance(given, str) and given:
@@ -234,40 +208,59 @@ def _read_list(source: Any, labels: Any, group: Any, split: Any, modality: str |
         for name, given in columns.items()
     }
     table = Table("the list", tuple(columns), lambda: iter(()))
-    column = read_column(cells["label"], "labels=", CLASSES if answered else task)
+    given = type_of(found for cell in cells["label"] for found in types_in(cell))
+    column = read_column(cells["label"], "labels=", CLASSES if answered else task, given)
     rows = Columns(cells, tuple(range(len(values))), {})
     dataset = _build(rows, choice, table, column, "labels=", "Correct the labels.")
     return _as_language(dataset) if answered else dataset
 
 
 def _read_table(table: Table, wanted: Wanted, headed: bool) -> Dataset:
-    columns = collect(table)
-    _check_share(columns.broken, len(columns) + len(columns.broken), table.source)
-    if not len(columns):
+    read = collect(table)
+    check_share(read.broken, len(read) + len(read.broken), table.source)
+    if not len(read):
         raise DataError(f"{table.source} holds no rows. Add rows below the names of the columns.")
+    found = annotated(read, table.source, wanted.label)
+    columns, wanted = found.columns, replace(wanted, label=found.label)
+    table = replace(table, notes=(*table.notes, *found.notes))
+    if (dataset := spans_in(columns, wanted, table)) is not None:
+        return dataset
     fields = recognise(columns)
-    if fields and _are_rows(columns, table.source, wanted, headed):
+    if fields and _are_rows(columns, fields, table.source, wanted, headed):
         return _build_rows(columns, fields, wanted, table)
-    choice = _choose(columns, table.source, wanted, headed)
-    remedy = "Choose another column with --label, or correct the labels."
+    choice = _choose(columns, table, wanted, headed)
+    taken = (*choice.inputs, *choice.labels, choice.label, choice.group, choice.split)
+    columns, worth = weighted(columns, taken, table.source, asks=False)
+    choice = replace(choice, notes=(*choice.notes, *worth))
+    remedy, places = "Choose another column with --label, or correct the labels.", places_of(columns, table, taken)
+
+    def called(at: int) -> str:
+        return places.called(columns.rows[at])
+
     if choice.labels:
-        column = read_indicators({name: columns.cells[name] for name in choice.labels}, table.source)
+        column = read_indicators({name: columns.cells[name] for name in choice.labels}, table.source, called)
     else:
         column = read_column(
-            columns.cells[choice.label], choice.label, CLASSES if wanted.modality == "language" else wanted.task
+            columns.cells[choice.label],
+            choice.label,
+            CLASSES if wanted.modality == "language" else wanted.task,
+            columns.type_of(choice.label),
+            called,
         )
     where = f'column "{choice.label}"' if choice.label else f"columns {listed(choice.labels)}"
-    dataset = _build(columns, choice, table, column, where, remedy)
+    dataset = _build(columns, choice, table, column, where, remedy if wanted.whole else None)
     dataset = replace(dataset, input=choice.input, target=choice.label or None, targets=choice.labels)
     dataset = replace(dataset, group=choice.group or None)
     return _as_language(dataset) if wanted.modality == "language" else dataset
 
 
-def _are_rows(columns: Columns, source: str, wanted: Wanted, headed: bool) -> bool:
+def _are_rows(columns: Columns, fields: Fields, source: str, wanted: Wanted, headed: bool) -> bool:
     """Whether a table that looks like rows for a language model is not rather one of classes."""
     if wanted.label or wanted.input or wanted.modality not in (None, "language"):
         return False
-    if wanted.modality or not names_classes(columns):
+    if wanted.modality or is_truth(columns, verdict_column(columns, ())):
+        return True
+    if are_sure(fields) and not names_classes(columns):
         return True
     try:
         choose(columns, source, wanted, headed)
@@ -276,46 +269,63 @@ def _are_rows(columns: Columns, source: str, wanted: Wanted, headed: bool) -> bo
     return False
 
 
-def _choose(columns: Columns, source: str, wanted: Wanted, headed: bool) -> Choice:
+def _choose(columns: Columns, table: Table, wanted: Wanted, headed: bool) -> Choice:
     """Which column is what in a table of classes; a language model reads the same columns as a text model."""
     try:
         modality = "text" if wanted.modality == "language" else wanted.modality
-        return choose(columns, source, replace(wanted, modality=modality), headed)
+        choice = choose(columns, table.source, replace(wanted, modality=modality), headed)
     except DataError as error:
-        if not (wanted.label or wanted.input) and (problem := lacking(columns, source)):
+        if problem := _stems(columns, list(columns.cells), table, wanted):
+            raise DataError(problem) from error
+        if not (wanted.label or wanted.input) and (problem := lacking(columns, table.source)):
             raise DataError(problem) from error
         raise
+    if problem := _stems(columns, choice.inputs if choice.modality == "text" else (), table, wanted):
+        raise DataError(problem)
+    return choice
+
+
+def _stems(columns: Columns, names: Sequence[str], table: Table, wanted: Wanted) -> str:
+    """What to say where one of these columns holds names of pictures or sounds without their endings."""
+    if table.folder is None or wanted.modality:
+        return ""
+    problems = (names_without_endings(columns.cells[name], name, table.source, table.folder) for name in names)
+    return next(filter(None, problems), "")
 
 
 def _build_rows(columns: Columns, fields: Fields, wanted: Wanted, table: Table) -> Dataset:
     source = table.source
     group, split, guessed = choose_parts(columns, source, wanted)
-    rows = rows_of(columns, fields, source)
-    _check_share(rows.unreadable, len(columns) + len(columns.broken), source)
+    columns, worth, judged = worth_learning(columns, fields, (*astuple(fields), group, split), source)
+    places = places_of(columns, table, (group, split, *astuple(fields)))
+    rows = rows_of(columns, fields, source, places)
+    check_share(rows.unreadable, len(columns) + len(columns.broken), source)
     asked = fields.prompt or fields.messages or fields.chosen
     choice = Choice((asked,), "language", "", (), group, split, guessed)
-    parts = tuple(_split(columns.cells[split][i], columns.rows[i]) for i in rows.positions) if split else ()
+    parts = tuple(split_in(columns.cells[split][i], columns.rows[i]) for i in rows.positions) if split else ()
     dataset = Dataset(
         items=rows.items,
         modality="language",
-        groups=_groups(columns, group, rows.positions) if group else None,
+        groups=groups_in(columns, group, rows.positions) if group else None,
         split=parts if "test" in parts else None,
         rows=tuple(columns.rows[i] for i in rows.positions),
+        places=places,
         source=source,
         input=choice.input,
         notes=(
             *table.notes,
             rows.note,
             *guessed,
-            *unused(columns, rows.used, group, split),
+            *worth,
+            *unused(columns, rows.used, group, split, *judged),
             *_split_notes(columns, choice, rows.positions),
         ),
         unreadable=rows.unreadable,
     )
     training = len(dataset.part("train")) if dataset.split else len(dataset)
-    if training < _FEWEST_ROWS:
+    if wanted.whole and training < FEWEST_ROWS:
         raise DataError(
-            f"{source} has {training} {'row' if training == 1 else 'rows'} to learn from; at least {_FEWEST_ROWS} are "
+            f"{source} has {training} {'row' if training == 1 else 'rows'} to learn from; at least {FEWEST_ROWS} are "
             "needed, to learn from some and to hold out others. Add rows."
         )
     return dataset
@@ -331,59 +341,37 @@ def _as_language(dataset: Dataset) -> Dataset:
     return replace(dataset, items=items, modality="language", unlabelled=(), notes=notes)
 
 
-def _build(columns: Columns, choice: Choice, table: Table, column: Column, where: str, remedy: str) -> Dataset:
+def _build(columns: Columns, choice: Choice, table: Table, column: Column, where: str, remedy: str | None) -> Dataset:
     cells, rows, source, names = columns.cells, columns.rows, table.source, column.cells
     labelled = [i for i, name in enumerate(names) if name]
     if not labelled and not column.wrong:
-        raise DataError(f"{source} has no labels: {where} is empty in every row. {remedy}")
-    unreadable = dict(columns.broken)
+        raise DataError(f"{source} has no labels: {where} is empty in every row. {remedy or 'Fill it.'}")
     unlabelled, why = without_labels(columns, choice, column, table.folder)
-    unreadable.update({rows[i]: f"row {rows[i]}: {reason}" for i, reason in why.items()})
-    _check_share(unreadable, len(rows) + len(columns.broken), source)
+    places = places_of(columns, table, (*choice.inputs, choice.label, *choice.labels, choice.group, choice.split))
+    unreadable = {**columns.broken, **{rows[i]: f"{places.called(rows[i])}: {reason}" for i, reason in why.items()}}
+    check_share(unreadable, len(rows) + len(columns.broken), source)
     values = [cells[choice.inputs[0]][i] for i in labelled]
     if len(choice.inputs) > 1:
         values = [tuple(cells[name][i] for name in choice.inputs) for i in labelled]
     items, failed = make_items(values, choice.modality, table.folder)
-    split = [_split(cells[choice.split][i], rows[i]) for i in labelled] if choice.split else []
+    split = [split_in(cells[choice.split][i], rows[i]) for i in labelled] if choice.split else []
     dataset = Dataset(
         items=items,
         modality=choice.modality,
         labels=tuple(names[i] for i in labelled),
-        groups=_groups(columns, choice.group, labelled) if choice.group else None,
+        groups=groups_in(columns, choice.group, labelled) if choice.group else None,
         split=tuple(split) if "test" in split else None,
         rows=tuple(rows[i] for i in labelled),
+        places=places,
         source=source,
         task=column.task,
+        label_type=column.label_type,
         notes=(*table.notes, *choice.notes, *column.notes, *_split_notes(columns, choice, labelled), *said(unlabelled)),
         unreadable=unreadable,
         unlabelled=unlabelled,
     )
     dataset = dataset.without(failed)
-    return replace(dataset, notes=(*dataset.notes, *check_targets(dataset, where, remedy)))
-
-
-def _check_share(unreadable: Mapping[int, str], total: int, source: str) -> None:
-    if len(unreadable) > UNREADABLE_SHARE * total:
-        first = unreadable[min(unreadable)]
-        raise DataError(
-            f"{len(unreadable)} of {total} rows in {source} cannot be used, more than a tenth; "
-            f"the first is {advised(first, 'Repair or remove them.')}"
-        )
-
-
-def _groups(columns: Columns, name: str, kept: Sequence[int]) -> tuple[str, ...]:
-    """Group of each row; a row without one belongs to nobody else."""
-    found = [label_text(columns.cells[name][i]) for i in kept]
-    return tuple(group or f"(row {columns.rows[i]})" for group, i in zip(found, kept, strict=True))
-
-
-def _split(cell: Any, row: int) -> str:
-    found = split_of(cell)
-    if not found:
-        raise OptionError(
-            f'split= must hold "train" or "test" for every item, got {cell!r} for item {row}. Correct it.'
-        )
-    return found
+    return dataset if remedy is None else checked_targets(dataset, where, remedy)
 
 
 def _split_notes(columns: Columns, choice: Choice, kept: Sequence[int]) -> list[str]:

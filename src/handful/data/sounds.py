@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import re
@@ -25,6 +26,19 @@ SOUND_SUFFIXES = (
 
 # What phones and browsers record, and libsndfile cannot decode.
 FOREIGN_SUFFIXES = (".m4a", ".aac", ".webm", ".wma", ".amr")
+
+# How such files begin, whatever they are called: place, mark, suffix.
+_SIGNATURES = (
+    (4, b"ftyp", ".m4a"), (0, b"\x1a\x45\xdf\xa3", ".webm"), (0, b"\x30\x26\xb2\x75", ".wma"), (0, b"#!AMR", ".amr"),
+    (0, b"\xff\xf1", ".aac"), (0, b"\xff\xf9", ".aac"),
+)  # fmt: skip
+_SIGNATURE = 16
+
+SHORTEST = 0.1
+"""Seconds below which a sound is no word, no call and no knock, but a slip of whoever cut it."""
+
+# What never leaves a band of this width, of full scale, is silent: three steps of 16 bits, as dither leaves them.
+_INAUDIBLE = 1e-4
 
 # Frames decoded at a time: 4 s of speech, half a megabyte of 32-bit stereo.
 _BLOCK = 1 << 16
@@ -77,6 +91,30 @@ def load_sound(item: Any, rate: int, longest: float | None = None) -> np.ndarray
     return samples / np.float32(peak) if peak > 1 else samples
 
 
+def load_stretch(item: Any, start: float, end: float) -> tuple[np.ndarray, int]:
+    """A stretch of one sound, mixed to one channel at its own rate; silence where the file ends before it says so.
+
+    Args:
+        item: a path or ``(samples, rate)``.
+        start: its first second.
+        end: the second behind its last.
+
+    Returns:
+        (T,) float32, and samples per second.
+
+    Raises:
+        DataError: the sound cannot be decoded.
+    """
+    with _opened(item) as sound:
+        first, last, rate = round(start * sound.rate), round(end * sound.rate), sound.rate
+        stretch, at = np.zeros(last - first, np.float32), first
+        for block in sound.blocks(last, first):
+            some = block[: last - at]
+            stretch[at - first : at - first + len(some)] = some
+            at += len(some)
+    return stretch, rate
+
+
 def duration(item: Any) -> float:
     """Seconds of one sound, from its header.
 
@@ -113,6 +151,29 @@ def opened_file(path: Path) -> Iterator[soundfile.SoundFile]:
         yield stack.enter_context(soundfile.SoundFile(source, closefd=False))
 
 
+def nothing_in(item: Any) -> str:
+    """What a sound lacks to be one; an empty text as soon as something is heard.
+
+    Args:
+        item: a path or ``(samples, rate)``.
+
+    Returns:
+        ``silent``, ``constant`` (one value all along), ``short`` (less than ``SHORTEST``), or nothing.
+
+    Raises:
+        DataError: the sound cannot be decoded.
+    """
+    with _opened(item) as sound:
+        if sound.frames < SHORTEST * sound.rate:
+            return "short"
+        low, high = math.inf, -math.inf
+        for block in sound.blocks():
+            low, high = min(low, float(block.min())), max(high, float(block.max()))
+            if high - low > _INAUDIBLE:
+                return ""
+    return "silent" if max(abs(low), abs(high)) <= _INAUDIBLE else "constant"
+
+
 def waveform(item: Any, points: int) -> np.ndarray:
     """The outline of a sound, for drawing: its lowest and highest sample in each of ``points`` equal stretches.
 
@@ -145,8 +206,27 @@ def foreign(path: Path) -> str:
     """Say that a file is in a format that cannot be decoded, and what to do; an empty string for other files."""
     if path.suffix.lower() not in FOREIGN_SUFFIXES:
         return ""
-    command = f"ffmpeg -i {shlex.quote(path.name)} {shlex.quote(path.stem + '.wav')}"
-    return f"{path.suffix} is a format that cannot be read; convert it to WAV or FLAC, for example with `{command}`"
+    return _converted(path, path.suffix)
+
+
+def _converted(path: Path, suffix: str) -> str:
+    target = path.stem + (".wav" if path.suffix.lower() != ".wav" else ".flac")
+    command = f"ffmpeg -i {shlex.quote(path.name)} {shlex.quote(target)}"
+    return f"{suffix} is a format that cannot be read; convert it to WAV or FLAC, for example with `{command}`"
+
+
+def _undecoded(path: Path, reason: str) -> str:
+    """The message for a file that libsndfile does not open, whatever it is in truth."""
+    if why := foreign(path):
+        return f"{path}: {why}."
+    with open_ordinary(path, MEDIA_BYTES) as file:
+        start = file.read(_SIGNATURE)
+    disguised = next((suffix for place, mark, suffix in _SIGNATURES if start[place:].startswith(mark)), "")
+    if disguised:
+        return f"{path} is in truth a file of the kind {disguised}: {_converted(path, disguised)}."
+    if "malformed" in reason:
+        return f"{path} is damaged or cut off ({reason}). Copy or export it again, or remove it."
+    return f"{path} cannot be decoded as a sound ({reason}). Convert it to WAV or FLAC, or remove it."
 
 
 class _Sound:
@@ -155,8 +235,8 @@ class _Sound:
     def __init__(self, name: str, rate: int, frames: int) -> None:
         self.name, self.rate, self.frames = name, rate, frames
 
-    def blocks(self, most: int | None = None) -> Iterator[np.ndarray]:
-        """(T,) float32 blocks of the first ``most`` frames, never an empty one."""
+    def blocks(self, most: int | None = None, first: int = 0) -> Iterator[np.ndarray]:
+        """(T,) float32 blocks of the first ``most`` frames, from a frame on, never an empty one."""
         raise NotImplementedError
 
 
@@ -165,8 +245,10 @@ class _FileSound(_Sound):
         super().__init__(name, file.samplerate, file.frames)
         self.file = file
 
-    def blocks(self, most: int | None = None) -> Iterator[np.ndarray]:
-        left, read = self.frames if most is None else min(most, self.frames), 0
+    def blocks(self, most: int | None = None, first: int = 0) -> Iterator[np.ndarray]:
+        left, read = self.frames if most is None else min(most, self.frames), first
+        if first:
+            self.file.seek(first)
         while left > read:
             try:
                 block = self.file.read(min(_BLOCK, left - read), dtype="float32", always_2d=True)  # (T, channels)
@@ -188,9 +270,9 @@ class _ArraySound(_Sound):
         super().__init__("a sound given as (samples, rate)", rate, len(samples))
         self.samples = samples
 
-    def blocks(self, most: int | None = None) -> Iterator[np.ndarray]:
+    def blocks(self, most: int | None = None, first: int = 0) -> Iterator[np.ndarray]:
         end = self.frames if most is None else min(most, self.frames)
-        for start in range(0, end, _BLOCK):
+        for start in range(first, end, _BLOCK):
             block = self.samples[start : min(start + _BLOCK, end)]
             yield _fractions(block).mean(1, dtype=np.float32)
 
@@ -209,11 +291,7 @@ def _opened(item: Any) -> Iterator[_Sound]:
         try:
             file = stack.enter_context(opened_file(path))
         except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw files, which name no rate
-            if why := foreign(path):
-                raise DataError(f"{path}: {why}.") from error
-            raise DataError(
-                f"{path} cannot be decoded as a sound ({_reason(error)}). Convert it to WAV or FLAC, or remove it."
-            ) from error
+            raise DataError(_undecoded(path, _reason(error))) from error
         except OSError as error:
             raise DataError(f"{path} cannot be opened: {error.strerror}. Check the path and its rights.") from error
         if not file.frames:
@@ -255,6 +333,33 @@ def _fractions(samples: np.ndarray) -> np.ndarray:
 
 def _cut_off(name: str, share: float) -> str:
     return f"{name} is cut off: only {share:.0%} of the sound its header promises is there. Copy or export it again."
+
+
+def sound_of(content: bytes, longest: float) -> tuple[np.ndarray, int]:
+    """Decode the bytes of a sound file.
+
+    Args:
+        content: the bytes.
+        longest: how many seconds it may last.
+
+    Returns:
+        (T, channels) float32 in [-1, 1], and samples per second.
+
+    Raises:
+        DataError: it is none, holds no samples, or lasts longer.
+    """
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            seconds = file.frames / file.samplerate
+            if seconds > longest:
+                raise DataError(f"the sound must last at most {longest:g} seconds, got {seconds:.0f}. Cut it.")
+            if not file.frames:
+                raise DataError("the sound holds no samples. Record it again.")
+            return file.read(dtype="float32", always_2d=True), int(file.samplerate)
+    except (soundfile.LibsndfileError, TypeError) as error:
+        raise DataError(
+            f"the file cannot be decoded as a sound ({_reason(error)}). Send WAV, FLAC, OGG or MP3."
+        ) from error
 
 
 def _reason(error: Exception) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
-from handful.data.cells import shown
-from handful.data.columns import GROUP_NAMES, SPLIT_NAME
+from handful.data.cells import cell_text, shown
+from handful.data.columns import GROUP_NAMES
 from handful.data.conversation_columns import questions
 from handful.data.conversations import Fields, read_question
 from handful.data.dataset import CLASSIFIED, MODALITIES
@@ -17,12 +17,16 @@ from handful.data.delimited import Broken
 from handful.data.encodings import detect, open_text
 from handful.data.folders import Walk
 from handful.data.input_column import choose_input, input_note, named_columns
-from handful.data.items import PLURAL, make_items, media_kind
+from handful.data.items import PLURAL, make_items
 from handful.data.label_column import LABEL_NAMES
 from handful.data.long_cells import LONGEST, line_too_long, whole_lines
+from handful.data.media_names import media_kind
 from handful.data.pairs import Pair, make_pair
-from handful.data.readers import that_exists
-from handful.data.tables import SAMPLE_ROWS, TABLE_SUFFIXES, Table, collect, open_table
+from handful.data.records import SAMPLE_ROWS
+from handful.data.sources import that_exists
+from handful.data.split_names import SPLIT_NAME
+from handful.data.tables import TABLE_SUFFIXES, Table, collect, open_table
+from handful.data.typed_items import Typed
 from handful.errors import DataError, OptionError, suggestion
 from handful.files import kind_of_file, not_ordinary
 
@@ -41,26 +45,73 @@ class Chunk:
     """Row → why it cannot be predicted."""
     notes: tuple[str, ...] = ()
     """In the first chunk: what was guessed about the source, one sentence each."""
+    columns: tuple[str, ...] = ()
+    """The names of the columns of a table; empty where there is none."""
+    cells: tuple[Mapping[str, Any], ...] = ()
+    """Column → value of each row of a table, as the table has it; empty for a row that cannot be read."""
+    places: tuple[int, ...] = ()
+    """Where each row stands in its file, as ``counted`` says; empty where items are files."""
+    counted: str = ""
+    """What ``places`` count: ``line``, from 1, or ``row`` of a table without lines, from 0; empty without places."""
 
     @property
     def readable(self) -> list[int]:
         """Positions in this chunk of the rows that did not fail."""
         return [i for i, row in enumerate(self.rows) if row not in self.failed]
 
+    def told(self, at: int) -> str:
+        """What a row is called in a message: its text or file, or where it stands if there is nothing to see."""
+        return self.names[at].strip() or (f"{self.counted} {self.places[at]}" if self.counted else "the text")
+
 
 # What a line of a text file is called while it is a record.
 _LINE = "text"
+_TEXT = Fields(prompt=_LINE)
 
-# One row before it is an item: what the user sees, and the value or what is wrong with it.
-_Row = tuple[str, Any]
+# A row of a text, or of a file, of which there are no other cells.
+_ALONE: Mapping[str, Any] = {}
 
 
-def stream(source: str | Path, *, modality: str, input: str | None = None, chunk: int = 1024) -> Iterator[Chunk]:  # noqa: A002
+@dataclass(frozen=True)
+class _Row:
+    """One row before it is an item."""
+
+    name: str
+    """What the user sees of it."""
+    value: Any
+    """What it holds, or what is wrong with it."""
+    cells: Mapping[str, Any] = field(default_factory=lambda: _ALONE)
+    """Column → value of a row of a table."""
+    place: int = 0
+    """Where it stands in its file."""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A source whose rows are still to be read."""
+
+    rows: Iterator[_Row]
+    """Its rows, from the first."""
+    folder: Path = Path()
+    """Where names of files start from."""
+    notes: tuple[str, ...] = ()
+    """What was guessed, one sentence each."""
+    columns: tuple[str, ...] = ()
+    """The names of the columns of a table."""
+    counted: str = ""
+    """What the places of its rows count."""
+
+
+Source = str | Path | Table | Typed
+"""What can be answered: a path, a table that is open already, or a text that was typed."""
+
+
+def stream(source: Source, *, modality: str, input: str | None = None, chunk: int = 1024) -> Iterator[Chunk]:  # noqa: A002
     """Read what is to be predicted; at no time are more than two chunks in memory.
 
     Args:
         source: a folder of images or sounds (read at any depth, in sorted order), one image or sound, a table, JSON
-            lines, or a ``.txt`` file with one text per line.
+            lines, a ``.txt`` file with one text per line, a table that is open already, or a text that was typed.
         modality: what the model reads: text, image or sound; language for what is asked, messages or a text.
         input: the column the model learned from; taken where the table has it, otherwise a column is guessed.
         chunk: rows per chunk.
@@ -79,37 +130,41 @@ def stream(source: str | Path, *, modality: str, input: str | None = None, chunk
         raise OptionError(f"modality must be text, image or sound, got {modality!r}.{near}")
     if chunk < 1:
         raise OptionError(f"chunk must be at least 1 row, got {chunk}. Choose more.")
-    path = that_exists(source)
-    folder, notes, values = _open(path, modality.replace("language", "text"), input, modality == "language")
-    return _chunks(values, modality, folder, notes, chunk)
+    reads, asks = modality.replace("language", "text"), modality == "language"
+    if isinstance(source, Typed):
+        name, value = _asked({_LINE: source.text}, _TEXT, source.text) if asks else (source.text, source.text)
+        return _chunks(_Opened(iter([_Row(name, value)])), modality, chunk)
+    if isinstance(source, Table):
+        return _chunks(_open_table(source, reads, input, asks), modality, chunk)
+    return _chunks(_open(that_exists(source), reads, input, asks), modality, chunk)
 
 
-def _open(path: Path, modality: str, column: str | None, asks: bool) -> tuple[Path, tuple[str, ...], Iterator[_Row]]:
+def _open(path: Path, modality: str, column: str | None, asks: bool) -> _Opened:
     """Open a source; of one that ``asks`` the values are messages."""
     if path.is_dir():
-        return Path(), (), _folder_rows(path, modality)
+        return _Opened(_folder_rows(path, modality))
     suffix = path.suffix.lower()
     if suffix in TABLE_SUFFIXES:
         return _open_table(open_table(path), modality, column, asks)
     if suffix == ".txt" and modality == "text":
         encoding = detect(path)
-        notes = () if encoding.usual else (f"{path.name} is read as {encoding.name}, because it is not UTF-8",)
 
         def lines() -> Iterator[_Row]:
             with open_text(path, encoding) as file:
                 for number, (line, length) in enumerate(whole_lines(file), 1):
                     if length > LONGEST:
-                        yield f"line {number}", Broken(line_too_long(number, length, LONGEST))
+                        yield _Row(f"line {number}", Broken(line_too_long(number, length, LONGEST)), place=number)
                         continue
                     text = line.rstrip("\r\n")
-                    yield _asked({_LINE: text}, Fields(prompt=_LINE), text) if asks else (text, text)
+                    name, value = _asked({_LINE: text}, _TEXT, text) if asks else (text, text)
+                    yield _Row(name, value, place=number)
 
-        return Path(), notes, lines()
+        return _Opened(lines(), notes=encoding.notes(path), counted="line")
     if found := kind_of_file(path):
         raise DataError(not_ordinary(path, found))
     kind = media_kind(path.name)
     if kind == modality:
-        return Path(), (), iter([(shown(str(path)), path)])
+        return _Opened(iter([_Row(shown(str(path)), path)]))
     what = f"one {kind}" if kind else f"a file with the suffix {suffix!r}"
     raise DataError(f"the model reads {PLURAL[modality]}, but {shown(str(path))} is {what}. {_GIVE[modality]}")
 
@@ -128,10 +183,10 @@ def _folder_rows(root: Path, modality: str) -> Iterator[_Row]:
     first = next(found, None)
     if first is None:
         raise DataError(f"{shown(str(root))} holds no {PLURAL[modality]}. {_GIVE[modality]}")
-    return ((shown(str(path)), path) for path in chain([first], found))
+    return (_Row(shown(str(path)), path) for path in chain([first], found))
 
 
-def _asked(record: Mapping[str, Any], fields: Fields, name: str) -> _Row:
+def _asked(record: Mapping[str, Any], fields: Fields, name: str) -> tuple[str, Any]:
     """What a record asks; what the user sees of it is a text, or what was said last."""
     prompt, why = read_question(record, fields)
     if not prompt:
@@ -140,17 +195,14 @@ def _asked(record: Mapping[str, Any], fields: Fields, name: str) -> _Row:
     return (value if isinstance(value, str) and len(prompt) == 1 else prompt[-1].content), prompt
 
 
-def _open_table(
-    table: Table, modality: str, column: str | None, asks: bool
-) -> tuple[Path, tuple[str, ...], Iterator[_Row]]:
+def _open_table(table: Table, modality: str, column: str | None, asks: bool) -> _Opened:
     start = collect(table, SAMPLE_ROWS)
     if not len(start) and not start.broken:
         raise DataError(f"{table.source} holds no rows. Add rows below the names of the columns.")
-    notes = table.notes
-    name = column or ""
+    notes, name = table.notes, column or ""
     two = named_columns(name, start.cells)
     if len(two) == 2 and all(part in start.cells for part in two):
-        return table.folder or Path(), notes, _pairs(table, two)
+        return _opened(table, lambda where, record: _two(where, record, two), notes)
     fields = Fields(prompt=name) if name in start.cells else questions(start) if asks else None
     if name not in start.cells and fields is None:
         usual = {*GROUP_NAMES, SPLIT_NAME, *chain(*LABEL_NAMES)}
@@ -161,35 +213,50 @@ def _open_table(
         if len(start.cells) > 1:
             notes = (*notes, input_note(name, modality))
 
+    def item(where: str, record: Mapping[str, Any]) -> tuple[str, Any]:
+        if asks:
+            return _asked(record, fields or Fields(prompt=name), where)
+        value = record.get(name)
+        return (value if isinstance(value, str) else where), value
+
+    return _opened(table, item, notes)
+
+
+def _opened(table: Table, item: Callable[[str, Mapping[str, Any]], tuple[str, Any]], notes: tuple[str, ...]) -> _Opened:
+    """A table whose rows become items by a function of where they stand and of their cells."""
+    counted = "row" if table.lines is None else table.word
+
     def rows() -> Iterator[_Row]:
-        for number, record in enumerate(table.records()):
-            value = record if isinstance(record, Broken) else record.get(name)
-            if asks and not isinstance(record, Broken):
-                yield _asked(record, fields or Fields(prompt=name), f"row {number}")
+        places = count() if table.lines is None else table.lines()
+        for record, place in zip(table.values(), places, strict=False):
+            where = f"{counted} {place}"
+            if isinstance(record, Broken):
+                yield _Row(where, record, place=place)
                 continue
-            yield (value if isinstance(value, str) else f"row {number}"), value
+            text = {name: cell_text(cell) for name, cell in record.items()}
+            yield _Row(*item(where, text), record, place)
 
-    return table.folder or Path(), notes, rows()
-
-
-def _pairs(table: Table, columns: tuple[str, ...]) -> Iterator[_Row]:
-    """Two texts of every row."""
-    for number, record in enumerate(table.records()):
-        if isinstance(record, Broken):
-            yield f"row {number}", record
-            continue
-        value = tuple(record.get(column) for column in columns)
-        pair, _ = make_pair(value)
-        yield pair if isinstance(pair, Pair) else f"row {number}", value
+    return _Opened(rows(), table.folder or Path(), notes, table.columns, counted)
 
 
-def _chunks(values: Iterator[_Row], modality: str, folder: Path, notes: tuple[str, ...], size: int) -> Iterator[Chunk]:
+def _two(where: str, record: Mapping[str, Any], columns: tuple[str, ...]) -> tuple[str, Any]:
+    """Two texts of a row."""
+    value = tuple(record.get(column) for column in columns)
+    pair, _ = make_pair(value)
+    return (pair if isinstance(pair, Pair) else where), value
+
+
+def _chunks(opened: _Opened, modality: str, size: int) -> Iterator[Chunk]:
     start = 0
-    while piece := list(islice(values, size)):
+    while piece := list(islice(opened.rows, size)):
         rows = tuple(range(start, start + len(piece)))
-        found = [None if isinstance(value, Broken) else value for _, value in piece]
-        items, problems = (found, {}) if modality == "language" else make_items(found, modality, folder)
+        values = [None if isinstance(row.value, Broken) else row.value for row in piece]
+        items, problems = (values, {}) if modality == "language" else make_items(values, modality, opened.folder)
         failed = {rows[i]: problem for i, problem in problems.items()}
-        failed.update({rows[i]: value.reason for i, (_, value) in enumerate(piece) if isinstance(value, Broken)})
-        yield Chunk(rows, tuple(name for name, _ in piece), items, failed, notes if not start else ())
+        failed.update({rows[i]: row.value.reason for i, row in enumerate(piece) if isinstance(row.value, Broken)})
+        yield Chunk(
+            rows, tuple(row.name for row in piece), items, failed, opened.notes if not start else (),
+            opened.columns, tuple(row.cells for row in piece) if opened.columns else (),
+            tuple(row.place for row in piece) if opened.counted else (), opened.counted,
+        )  # fmt: skip
         start += len(piece)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from handful.data.cells import is_missing, label_text, shown
+from handful.data.label_cells import label_cells, one_each, place_of, refuse_shares
+from handful.data.label_types import NUMBER, TEXT, are_decimal
 from handful.data.names import listed
+from handful.data.places import Called, by_number
 from handful.data.targets import (
     CLASSES,
     JOIN,
@@ -65,23 +67,38 @@ class Column:
     """Position → why its cell cannot be read."""
     notes: tuple[str, ...] = ()
     """What was guessed, one sentence each."""
+    label_type: str = TEXT
+    """What labels were before they were written as text, see ``label_types``."""
 
 
-def read_column(raw: Sequence[Any], name: str, task: str | None) -> Column:
+def read_column(
+    raw: Sequence[Any], name: str, task: str | None, label_type: str = TEXT, called: Called = by_number
+) -> Column:
     """Read a column of targets.
 
     Args:
-        raw: N cells: texts, lists of labels, or nothing.
+        raw: N cells: texts, lists of labels, rows of 0 and 1, objects of annotation tools, or nothing.
         name: of the column, for messages; ``labels=`` for a list.
         task: what the user says that it holds; None: it is guessed, and the guess is said.
+        label_type: what the cells were before they were written as text.
+        called: what a row is called in a message.
 
     Raises:
-        DataError: it holds things of two kinds.
+        DataError: it holds things of two kinds, or what is no label.
     """
-    lists = [_list_in(cell) for cell in raw]
-    if task in (None, LABELS) and any(found is not None for found in lists):
-        return _listed_labels(raw, lists, name, task)
-    cells = [label_text(cell) for cell in raw]
+    cells = label_cells(raw, name, label_type, called)
+    column = _read(cells.cells, name, task or cells.task, called)
+    label_type = cells.label_type
+    if column.task == RATINGS and label_type == TEXT and are_decimal(cells.cells):
+        label_type = NUMBER
+    return replace(column, notes=(*cells.notes, *column.notes), label_type=label_type)
+
+
+def _read(opened: list[Any], name: str, task: str | None, called: Called) -> Column:
+    refuse_shares(opened, name, called)
+    if task in (None, LABELS) and any(isinstance(cell, list) for cell in opened):
+        return _listed_labels(opened, name, task, called)
+    cells = [label_text(cell) for cell in one_each(opened, name, task or CLASSES, called)]
     filled = [cell for cell in cells if cell]
     if task == LABELS:
         return _joined_labels(cells, name, _delimiter(filled, sure=False), said=False)
@@ -91,15 +108,16 @@ def read_column(raw: Sequence[Any], name: str, task: str | None) -> Column:
         return _numbers(cells, name, task)
     if task is not None or not filled:
         return Column(task or CLASSES, cells, {})
-    return _guessed(cells, filled, name)
+    return _guessed(cells, filled, name, called)
 
 
-def read_indicators(columns: Mapping[str, Sequence[Any]], source: str) -> Column:
+def read_indicators(columns: Mapping[str, Sequence[Any]], source: str, called: Called = by_number) -> Column:
     """Read several columns of 0 and 1 as labels that are called like them.
 
     Args:
         columns: name → N cells.
         source: of the table, for messages.
+        called: what a row is called in a message.
 
     Raises:
         DataError: a cell says neither yes nor no.
@@ -112,7 +130,7 @@ def read_indicators(columns: Mapping[str, Sequence[Any]], source: str) -> Column
         if odd is not None:
             raise DataError(
                 f'column "{name}" of {source} is one of several labels and must hold 1 or 0 (or yes and no) in every '
-                f'row, got "{shown(cells[odd])}" in row {odd}. Correct it, or name a single column with --label.'
+                f'row, got "{shown(cells[odd])}" in {called(odd)}. Correct it, or name a single column with --label.'
             )
         truths[name] = [cell in _YES for cell in cells]
     rows = zip(*truths.values(), strict=True)
@@ -122,7 +140,7 @@ def read_indicators(columns: Mapping[str, Sequence[Any]], source: str) -> Column
     )
 
 
-def _guessed(cells: list[str], filled: list[str], name: str) -> Column:
+def _guessed(cells: list[str], filled: list[str], name: str, called: Called) -> Column:
     """What a column without a word from the user holds."""
     values = set(filled)
     numbers = [number_of(cell) for cell in filled]
@@ -139,7 +157,7 @@ def _guessed(cells: list[str], filled: list[str], name: str) -> Column:
         odd = next(i for i, cell in enumerate(cells) if cell and number_of(cell) is None)
         raise DataError(
             f'column "{name}" holds numbers in {fit} rows and something else in {len(filled) - fit}, such as '
-            f'"{shown(cells[odd])}" (row {odd}). Correct these rows, or take each value as a class with '
+            f'"{shown(cells[odd])}" ({called(odd)}). Correct these rows, or take each value as a class with '
             "--task classification."
         )
     if (delimiter := _delimiter(filled, sure=True)) is not None:
@@ -219,34 +237,22 @@ def _plain(cell: str, number: float) -> str:
     return str(int(number)) if number.is_integer() and abs(number) < 1e15 else cell.lstrip("+")
 
 
-def _list_in(cell: Any) -> list[str] | None:
-    """The labels of a cell that is a list, or the text of one; None for anything else."""
-    if isinstance(cell, str):
-        text = cell.strip()
-        if not (text.startswith("[") and text.endswith("]")):
-            return None
-        try:
-            cell = json.loads(text)
-        except (ValueError, RecursionError):
-            return None
-    if isinstance(cell, list | tuple | set | frozenset) or type(cell).__name__ == "ndarray":
-        found = [label_text(part) for part in (sorted(cell) if isinstance(cell, set | frozenset) else list(cell))]
-        return [part for part in found if part]
-    return None
-
-
-def _listed_labels(raw: Sequence[Any], lists: Sequence[list[str] | None], name: str, task: str | None) -> Column:
+def _listed_labels(raw: list[Any], name: str, task: str | None, called: Called) -> Column:
     cells, wrong = [], {}
-    for i, (cell, labels) in enumerate(zip(raw, lists, strict=True)):
-        if labels is None and not is_missing(cell):
+    for i, cell in enumerate(raw):
+        if not isinstance(cell, list) and not is_missing(cell):
             wrong[i] = f"{name} must be a list of labels, as in other rows, got {shown(label_text(cell))!r}"
+        labels = [label_text(part) for part in cell] if isinstance(cell, list) else None
         for part in labels or ():
             _check_name(part)
         cells.append("" if labels is None else join_labels(labels))
     if task is None and all(cell == "" or len(labels_in(cell)) == 1 for cell in cells):
-        note = f'each list of column "{name}" holds one label: taken as classes; use --task multilabel for several'
+        guessed = _guessed(cells, [cell for cell in cells if cell], name, called)
+        if guessed.task != CLASSES:
+            return replace(guessed, wrong={**guessed.wrong, **wrong})
+        note = f"each cell of {place_of(name)} holds one label: taken as classes; use --task multilabel for several"
         return Column(CLASSES, cells, wrong, (note,))
-    note = f'column "{name}" holds lists of labels: any number of them may be right'
+    note = f"{place_of(name)} holds lists of labels: any number of them may be right"
     return Column(LABELS, cells, wrong, () if task else (note,))
 
 

@@ -8,12 +8,26 @@ from collections.abc import Iterable, Sequence
 
 from handful.choices import TASKS
 from handful.data.names import listed
+from handful.data.spans import labels_in_spans
+from handful.data.tracks import Event, events_in, met
 from handful.errors import DataError, OptionError
 
 CLASSES, LABELS, RATINGS, NUMBERS = "classification", "multilabel", "ordinal", "regression"
 """Tasks by their names in ``--task``, as far as a column can be taken for one."""
+SPANS = "tagging"
+"""The task of marked parts of texts, whose labels are lists of spans."""
+EVENTS = "events"
+"""The task of what happens when in recordings, whose labels are tracks of events."""
+DEFECTS = "defects"
+"""The task of what is unlike normal items, whose labels say which are normal."""
+MASKS = "masks"
+"""The task of the class of every pixel of a picture."""
 
-NOUNS = {CLASSES: ("class", "classes"), LABELS: ("label", "labels"), RATINGS: ("rating", "ratings")}
+NOUNS = {
+    CLASSES: ("class", "classes"), LABELS: ("label", "labels"), RATINGS: ("rating", "ratings"),
+    SPANS: ("label", "labels"), EVENTS: ("label", "labels"), DEFECTS: ("class", "classes"),
+    MASKS: ("class", "classes"),
+}  # fmt: skip
 """One name that a task gives to items, and many, for messages."""
 
 JOIN = "|"
@@ -53,7 +67,46 @@ def names_in(text: str, task: str) -> tuple[str, ...]:
     """The classes, labels or rating that one row has; nothing of a number."""
     if task == NUMBERS:
         return ()
+    if task == MASKS:
+        from handful.data.mask_files import classes_in_cell  # loads a decoder, which texts have no use for
+
+        return classes_in_cell(text)
+    if task == SPANS:
+        return tuple(dict.fromkeys(label for _, _, label in labels_in_spans(text)))
+    if task == EVENTS:
+        return tuple(dict.fromkeys(label for _, _, label in events_in(text)))
     return labels_in(text) if task == LABELS else (text,)
+
+
+def takes_lists(task: str) -> bool:
+    """Whether a row may have several names, which a list then holds."""
+    return task == LABELS
+
+
+def in_order(task: str) -> bool:
+    """Whether the names stand in an order, in which nobody knows the place of a new one."""
+    return task == RATINGS
+
+
+def missed_and_given(wanted: str, said: str, task: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names that are wanted of a row and not answered, and those that are answered and not wanted.
+
+    A name of a span counts where the span is another one, that of an event where no other of its name meets it.
+    """
+    if task == EVENTS:
+        own_events, said_events = events_in(wanted), events_in(said)
+        return _without_one_of(own_events, said_events), _without_one_of(said_events, own_events)
+    if task != SPANS:
+        own, given = names_in(wanted, task), names_in(said, task)
+        return tuple(n for n in own if n not in given), tuple(n for n in given if n not in own)
+    own_spans, said_spans = labels_in_spans(wanted), labels_in_spans(said)
+    missed = dict.fromkeys(label for *at, label in own_spans if (*at, label) not in said_spans)
+    return tuple(missed), tuple(dict.fromkeys(label for *at, label in said_spans if (*at, label) not in own_spans))
+
+
+def _without_one_of(events: Sequence[Event], others: Sequence[Event]) -> tuple[str, ...]:
+    """The labels of events that none of the others meets."""
+    return tuple(dict.fromkeys(event[2] for event in events if not met(event, others)))
 
 
 def contradict(labels: Sequence[str], task: str, spread: float) -> bool:

@@ -12,10 +12,9 @@ import soundfile
 from PIL import Image
 
 from handful.data.dataset import Dataset
-from handful.data.images import pillow_muted
+from handful.data.images import opened_picture
 from handful.data.sounds import load_sound, opened_file
 from handful.errors import DataError
-from handful.files import MEDIA_BYTES, open_ordinary
 
 Trait = float | str
 
@@ -82,14 +81,11 @@ def _picture(item: Any) -> dict[str, Trait]:
         return {"width": float(item.shape[1]), "height": float(item.shape[0])}
     if isinstance(item, Image.Image):
         return {"width": float(item.width), "height": float(item.height)}
-    try:
-        with pillow_muted(), open_ordinary(item, MEDIA_BYTES) as file, Image.open(file) as picture:
-            width, height = picture.size
-            facts: dict[str, Trait] = {"format": str(picture.format)}
-            tables = getattr(picture, "quantization", None)
-            size = os.fstat(file.fileno()).st_size
-    except Exception as error:  # headers of damaged files make decoders raise almost anything
-        raise DataError(f"{item} cannot be read as a picture ({error}). Repair or remove it.") from error
+    with opened_picture(item) as picture:
+        width, height = picture.size
+        facts: dict[str, Trait] = {"format": str(picture.format)}
+        tables = getattr(picture, "quantization", None)
+        size = item.stat().st_size
     facts |= {"width": float(width), "height": float(height), "bytes per pixel": size / max(1, width * height)}
     if tables:
         facts["compression"] = float(np.mean(tables[min(tables)]))

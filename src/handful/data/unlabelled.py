@@ -14,7 +14,7 @@ from handful.data.items import PLURAL, kind_of, make_items
 from handful.data.languages import main_language
 from handful.data.pairs import Pair
 from handful.data.pool import check_table, read_pool, skipped
-from handful.data.readers import that_exists
+from handful.data.sources import that_exists
 from handful.errors import DataError, OptionError
 
 MOST = 1000
@@ -142,7 +142,8 @@ def _new(items: Sequence[Any], pool: Dataset, known: Dataset) -> tuple[list[Any]
     if tests:
         raise DataError(
             f"unlabelled items of {pool.source} must not be test rows of {known.source}, got {len(set(tests))} of them "
-            f"(row {min(tests)} first): what is learned from cannot be tested on. Remove them from the pool."
+            f"({known.places.called(min(tests))} first): what is learned from cannot be tested on. "
+            "Remove them from the pool."
         )
     notes = []
     if learned:

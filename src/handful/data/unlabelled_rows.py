@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from handful.data.columns import Choice, split_of
+from handful.data.columns import Choice
 from handful.data.items import make_items
+from handful.data.split_names import split_of
 from handful.data.tables import Columns
 from handful.data.target_column import Column
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Protocol, Self, TypeVar
 
 from handful.engines.local import Inline, Processes
+from handful.engines.shards import Workers
 from handful.errors import OptionError, suggestion
 from handful.plan import ENGINES
 
@@ -61,6 +63,40 @@ class Engine(Protocol):
         Raises:
             MachineError: a worker ended before its job was done.
         """
+
+    def workers(
+        self, fn: Callable[[Shared, Job], Result], shared: Shared
+    ) -> AbstractContextManager[Workers[Job, Result]]:
+        """What computes any number of jobs that read one large thing, as ``shards.in_shards`` hands them out.
+
+        Each worker is given the large thing once and keeps it as long as it lives, with all that was loaded for it.
+
+        Args:
+            fn: what is shared and a job → its result.
+            shared: what all jobs read.
+        """
+
+
+START = (5, 10)
+"""Seconds until the workers of an engine elsewhere have started and loaded what they need."""
+SHORT = 60.0
+"""Seconds of a run in which a start like that is not made good on one machine."""
+
+
+def advice(name: str, rows: int, budget: float) -> str:
+    """What to know before work goes elsewhere; empty where it pays, or where it stays here.
+
+    Args:
+        name: of the engine.
+        rows: that are learned from.
+        budget: seconds of the run.
+    """
+    if name == ENGINES[0] or budget > SHORT:
+        return ""
+    return (
+        f"{rows} rows within {budget:.0f} s: inline is faster, for what {name} starts takes {START[0]} to {START[1]} "
+        "s; it pays for budgets of several minutes, on many cores or several machines"
+    )
 
 
 def engine(name: str) -> Engine:

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from typing import Any, Self, TypeVar
 
-from threadpoolctl import threadpool_limits
-
 from handful.engines.large import DIED, cores_each, noted, on_cores
+from handful.engines.shards import Workers
 from handful.errors import MachineError
+from handful.threads import one_thread
 
 Shared = TypeVar("Shared")
 Job = TypeVar("Job")
@@ -40,7 +40,7 @@ class Inline:
         try:
             # The limit belongs to the process: jobs that each set and restored one would hand each other theirs, and
             # with it another order of additions.
-            with threadpool_limits(1, user_api="blas"):
+            with one_thread():
                 given = list(jobs)
                 yield from _ordered(given, [pool.submit(fn, job) for job in given])
         finally:  # nobody waits for what still runs when a run is interrupted
@@ -52,6 +52,33 @@ class Inline:
             with noted(job):
                 result = fn(shared, job)
             yield result
+
+    @contextmanager
+    def workers(self, fn: Callable[[Shared, Job], Result], shared: Shared) -> Iterator[Workers[Job, Result]]:
+        """Each job is computed when it is handed out, on all cores."""
+        yield _Here(lambda job: fn(shared, job))
+
+
+class _Here:
+    """This process as the only worker."""
+
+    ahead = 1
+    lost: tuple[type[BaseException], ...] = ()
+
+    def __init__(self, fn: Callable[[Any], Any]) -> None:
+        self._fn = fn
+
+    def submit(self, job: Any) -> Future[Any]:
+        """The result of a job, computed now; its error is raised by whoever asks for it."""
+        made: Future[Any] = Future()
+        try:
+            made.set_result(self._fn(job))
+        except Exception as error:
+            made.set_exception(error)
+        return made
+
+    def renew(self) -> None:
+        """Nothing is ever lost."""
 
 
 class Processes:
@@ -68,10 +95,7 @@ class Processes:
     def __exit__(self, *raised: object) -> None:
         """End the processes, whatever they do."""
         pool, self._pool = self._pool, None
-        if pool is not None:
-            for process in list((pool._processes or {}).values()):  # pool.terminate_workers() from Python 3.14 on
-                process.terminate()
-            pool.shutdown(cancel_futures=True)
+        _end(pool)
 
     def map(self, fn: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
         """Give the results in the order of the jobs; ``fn`` and the jobs must be picklable."""
@@ -91,6 +115,15 @@ class Processes:
                 yield pickle.loads(result)  # noqa: S301 - from a process of our own
 
     @contextmanager
+    def workers(self, fn: Callable[[Shared, Job], Result], shared: Shared) -> Iterator[Workers[Job, Result]]:
+        """One process for each core; a process that ends takes the others along, and what they had under way."""
+        made = _Spawned(pickle.dumps((fn, shared)))
+        try:
+            yield made
+        finally:
+            made.end()
+
+    @contextmanager
     def _workers(self) -> Iterator[Executor]:
         """The processes. They outlive a job that fails, which costs no new ones, but no interruption."""
         if self._pool is None:
@@ -105,6 +138,67 @@ class Processes:
         except BaseException:
             self.__exit__()
             raise
+
+
+class _Spawned:
+    """Processes that each hold one large thing."""
+
+    lost: tuple[type[BaseException], ...] = (BrokenProcessPool,)
+
+    def __init__(self, parcel: bytes) -> None:
+        """Begin.
+
+        Args:
+            parcel: what is done and what it reads, pickled; as bytes, see ``Processes.map_large``.
+        """
+        cores = os.cpu_count() or 1
+        self.ahead, self._cores, self._parcel = 2 * cores, cores, parcel
+        self._pool = self._started()
+
+    def _started(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self._cores, get_context("spawn"), _hold, (self._parcel,))
+
+    def submit(self, job: Any) -> Future[Any]:
+        """Hand out a job; to fresh processes where one ended since the last."""
+        try:
+            return self._pool.submit(_held, job)
+        except BrokenProcessPool as error:
+            made: Future[Any] = Future()
+            made.set_exception(error)
+            return made
+
+    def renew(self) -> None:
+        """Fresh processes in place of those that are left."""
+        self.end()
+        self._pool = self._started()
+
+    def end(self) -> None:
+        """End the processes, whatever they do."""
+        _end(self._pool)
+
+
+def _end(pool: ProcessPoolExecutor | None) -> None:
+    if pool is None:
+        return
+    for process in list((pool._processes or {}).values()):  # pool.terminate_workers() from Python 3.14 on
+        process.terminate()
+    pool.shutdown(cancel_futures=True)
+
+
+_HELD: list[tuple[Callable[[Any, Any], Any], Any]] = []
+"""In a process that answers shards: what is done, and the large thing that it reads."""
+
+
+def _hold(parcel: bytes) -> None:
+    """Make ready a process of our own that answers shards."""
+    _follow()
+    _HELD[:] = [pickle.loads(parcel)]  # noqa: S301 - from the process that started this one
+
+
+def _held(job: Any) -> Any:
+    """Answer a shard in a process of our own, on one core."""
+    fn, shared = _HELD[0]
+    return on_cores(1, fn, shared, job)
 
 
 def _unpacked(parcel: bytes, job: Any, cores: int) -> bytes:

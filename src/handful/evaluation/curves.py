@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from handful.data.names import in_a_row
 from handful.errors import OptionError
-from handful.evaluation.intervals import Estimate, interval
+from handful.evaluation.intervals import LEVEL, Estimate, interval
 from handful.evaluation.metrics import Measured, Scale
 
 Floats = NDArray[np.floating]
 
-LEVEL = 0.8
-"""Nominal coverage of a forecast."""
 # Accuracy comes near its end with the rows to the power of minus this. Hestness et al. 2017 find 0.1 to 0.5; on frozen
 # features, from a fifth of the rows to twice of them, the development sets fit best near the lower end.
 POWER = 0.15
@@ -38,6 +37,8 @@ LUCK = 0.45
 FURTHEST = 4
 # Twice the labels for less than this are not worth asking for.
 FLAT = 0.01
+# Where so many times that may be gained, they might help after all.
+_HELPS = 5
 # So few errors that no class stands out.
 RARE = 0.03
 
@@ -50,6 +51,8 @@ class Needs:
     """Classes in the order in which they need labels: those with hardly any rows, then those with most errors."""
     mixed: tuple[str, str] | None = None
     """The two classes that are most often taken for each other; None where none are."""
+    scarce: tuple[str, ...] = ()
+    """Classes with hardly any rows."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,13 @@ class Curve:
     """The two classes that are most often taken for each other; None where none are."""
     scale: Scale = field(default_factory=Scale)
     """How its scores are told."""
+    scarce: tuple[str, ...] = ()
+    """Classes with hardly any rows, of which the score says next to nothing."""
+    out_of_reach: bool = False
+    """Whether many rows are out of the reach of the backbones: what more labels show them says little of the labels."""
 
     def gain(self, more: int) -> Estimate:
-        """How much better further labels, spread as the present ones, make the score; 80 % interval.
+        """How much better further labels, spread as the present ones, make the score; 95 % interval.
 
         Raises:
             OptionError: fewer than one label, or so many that nothing is known.
@@ -114,8 +121,12 @@ class Curve:
     @property
     def flat(self) -> bool:
         """Whether twice the labels are expected to add next to nothing."""
-        last = self.points[-1].score.value
-        return self.doubled < FLAT * (1.0 if self.scale.percent else abs(last)) or self.perfect
+        return self.doubled < self._flat or self.perfect
+
+    @property
+    def _flat(self) -> float:
+        """The gain from twice the labels below which they are not worth asking for."""
+        return FLAT * (1.0 if self.scale.percent else abs(self.points[-1].score.value))
 
     @property
     def perfect(self) -> bool:
@@ -131,6 +142,16 @@ class Curve:
             alike = "spread over the classes as these" if self.needs or self.scale.percent else "like these"
             said = f"{self.n} more labels, {alike}, are worth {worth}."
             return f"{said} {self.needs[0]} needs them most." if self.needs else said
+        if self.out_of_reach:
+            return f"As the rows are read now, twice as many labels are worth {worth}: see to what is not read first."
+        if self.gain(self.n).high >= _HELPS * self._flat:
+            return f"Whether more labels help {self.n} rows cannot say: twice as many are worth {worth}."
+        if self.scarce:
+            few, it_is = ("have", "they are") if len(self.scarce) > 1 else ("has", "it is")
+            return (
+                f"More labels, spread over the classes as these, will not help: twice as many are worth {worth}. More "
+                f"of {in_a_row(self.scarce)}, which {few} hardly any rows, would show how well {it_is} recognised."
+            )
         said = f"More labels will not help: twice as many are worth {worth}."
         if self.perfect:
             return f"{said} There is little left to gain."
@@ -149,6 +170,8 @@ class Curve:
             "needs": list(self.needs),
             "mixed": None if self.mixed is None else list(self.mixed),
             "scale": asdict(self.scale),
+            "scarce": list(self.scarce),
+            "out_of_reach": self.out_of_reach,
             "forecast": {"more": self.n, "level": LEVEL, **self.gain(self.n).as_dict()},
             "sentence": self.sentence,
         }
@@ -167,6 +190,8 @@ class Curve:
             tuple(raw["needs"]),
             mixed,
             Scale(**raw["scale"]),
+            tuple(raw.get("scarce", ())),
+            bool(raw.get("out_of_reach", False)),
         )
 
 
@@ -176,6 +201,7 @@ def curve_of(
     now: float,
     needs: Needs,
     groups: NDArray[np.integer] | None = None,
+    labels: int | None = None,
 ) -> Curve:
     """What held-out answers at several sizes say about more labels.
 
@@ -185,10 +211,12 @@ def curve_of(
         now: the out-of-fold score with all rows.
         needs: where labels are missed most.
         groups: (N,) rows that are not independent share a number; None where all are.
+        labels: how many labels there are, where not all of their rows answer; None: N.
     """
     scale = measured[0].metric.scale
     scores = np.stack([m.scores for m in measured])  # (J, N)
-    n = scores.shape[1]
+    asked = scores.shape[1]
+    n = asked if labels is None else labels
     better = scores if scale.higher_is_better else -scores
     x = np.asarray(sizes, float) ** -POWER
     # Least squares: a score falls by ``slope`` per unit of rows to the minus POWER. One slope per row shows how
@@ -202,7 +230,7 @@ def curve_of(
         drop = np.bincount(index, weights=drop) * count / n
     spread = float(drop.std(ddof=1) / np.sqrt(len(drop)))
     if scale.percent:
-        errors = max(1 - now, 0.5 / n)  # no row wrong is no proof that none ever will be
+        errors = max(1 - now, 0.5 / asked)  # no row wrong is no proof that none ever will be
         before, varies, bends, most = REMOVED * np.sqrt(errors), VARIES * np.sqrt(errors), BENDS, 1.0
         luck = LUCK * np.sqrt(max(errors * (1 - errors), 0.5 / n) / n)
     else:  # of other scores nothing is known from elsewhere but that errors do not grow
@@ -214,7 +242,7 @@ def curve_of(
     unsure = np.sqrt(trust) * noise  # of the weighted mean
     points = tuple(Point(round(size), interval(m, groups)) for size, m in zip(sizes, measured, strict=True))
     gain, sd, chance = (round(float(number), 6) for number in (max(doubled, 0.0), unsure, luck))  # as they are written
-    return Curve(n, points, gain, sd, chance, needs.names, needs.mixed, scale)
+    return Curve(n, points, gain, sd, chance, needs.names, needs.mixed, scale, needs.scarce)
 
 
 def told(gain: Estimate, scale: Scale) -> str:

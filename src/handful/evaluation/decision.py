@@ -82,23 +82,30 @@ def gain(
     return difference(first, second, groups, LEVEL)
 
 
-def best_beyond_doubt(arms: Sequence[Measured], groups: NDArray[np.integer] | None) -> int:
+def best_beyond_doubt(
+    arms: Sequence[Measured], groups: NDArray[np.integer] | None, finer: Sequence[Measured] | None = None
+) -> int:
     """Which arm to take where nothing but the rows speaks.
 
     Each in turn replaces the one before if it is better beyond doubt. With many arms one of them is lucky: each is
     asked for so much more (Bonferroni) that a worthless arm is taken in at most one run of twenty, however many were
-    tried.
+    tried. Of the error of an interval half lies above it, so that there is room for a second look by a finer metric.
 
     Args:
         arms: of each arm what N rows add to the sums of one metric; the one that stays unless it is beaten comes first.
         groups: (N,) rows that are not independent share a number; None where all are.
+        finer: the same in a finer metric, which decides where N rows are too few for the first one to tell two arms
+            apart, and do not speak against it; None where there is none.
 
     Returns:
         The position of the arm.
     """
     best, level = 0, 1 - (1 - _CLAIMED) / max(1, len(arms) - 1)
     for i, arm in enumerate(arms[1:], 1):
-        if better(arm, arms[best], groups, level).low > 0:
+        gain = better(arm, arms[best], groups, level)
+        if gain.holds_zero and gain.value >= 0 and finer is not None:
+            gain = better(finer[i], finer[best], groups, level)
+        if gain.low > 0:
             best = i
     return best
 
@@ -157,22 +164,23 @@ class Decided:
     """(N, K) answers when every fold is decided without its own rows."""
 
     def told(self, prior: Prior | None, too_little: str) -> str:
-        """What rows and other sets say of the rival, in words.
+        """What rows and other sets say of the rival, in one plain sentence.
 
         Args:
             prior: what the decision knew from other sets.
             too_little: what a gain is that was expected and not taken, after "too little to".
         """
         side = "lower" if self.gain.value >= 0 else "higher"
-        gain = f"gain {self.gain.low:+.2f} to {self.gain.high:+.2f}"
-        said = f"the held-out loss is {abs(self.gain.value):.2f} {side} ({gain})"
-        if prior is not None:
-            draws = f" (better in {prior.better} of {prior.of} draws)" if prior.of else ""
-            chance = f"the chance that it helps is {self.expected.chance:.0%}"
-            said += f", and with what it did on other sets{draws} {chance}"
-        if self.passed or self.gain.value <= 0:
-            return said
-        return f"{said}, which is not beyond doubt" if prior is None else f"{said}, too little to {too_little}"
+        ends = f"{self.gain.low:+.2f} to {self.gain.high:+.2f}".replace("-", "\N{MINUS SIGN}")
+        size = f"{abs(self.gain.value):.2f} {side} (gain {ends})"
+        short = not self.passed and self.gain.value > 0
+        if prior is None:
+            said = f"On these rows its loss is {size} than that of the model before it"
+            return said + ", which is not beyond doubt" * short
+        draws = f", where it was better in {prior.better} of {prior.of} draws" if prior.of else ""
+        said = f"The chance that it does better on new items than the model before it is {self.expected.chance:.0%}"
+        said = f"{said}, judged by these rows, on which its loss is {size}, and by other data sets{draws}"
+        return said + f"; that is too little to {too_little}" * short
 
 
 def decide(

@@ -203,10 +203,8 @@ def _stepped(measured: Measured, estimate: Estimate, groups: Groups, level: floa
 
     Where no item of a handful has one the spread is nothing, which is not certainty: Wilson's interval of their share.
     """
-    if not np.isfinite(estimate.high):  # too few items to say anything
-        return estimate
     estimate = replace(estimate, low=max(0.0, estimate.low))  # no error is below nothing
-    if not measured.least:
+    if not np.isfinite(estimate.high) or not measured.least:  # too few items to say anything, or no steps
         return estimate
     wrong = (measured.scores > 0).astype(float)
     share = wilson(float(wrong.mean()), independent_rows(wrong, groups), level)

@@ -130,9 +130,11 @@ class Metric:
     """What it is counted in, where it is no share: ``nats per token``."""
     percent: bool = True
     """Whether it is told in hundredths, where it has no unit."""
-    spare: Callable[[Any], Floats] | None = None
-    """Targets → (P, 2, S): for each of P parts that few items may decide, as a rare class, what one item more would add
-    if it were all right, and if it were all wrong. Only of functions: shares and ratios know how unsure they are."""
+    spare: Callable[[Any, Any], Floats] | None = None
+    """Targets, and the answer (K,) of who looks at no item or None → (P, 2, S): for each of P parts that few items may
+    decide, as a rare class, what one item more would add if it were all right, and if it were all wrong. An answer that
+    looks at no item is the same on one item more: what it adds is known. Only of functions: shares and ratios know how
+    unsure they are."""
 
     least: Callable[[Any], float] | None = None
     """Targets → the smallest error that an item can have, where errors come in steps: rows without any do not say that
@@ -161,7 +163,7 @@ class Metric:
             outputs: (R, N, ...) held-out answers.
             targets: what is wanted of the items.
         """
-        spare = None if self.spare is None else self.spare(targets)
+        spare = None if self.spare is None else self.spare(targets, _blind(outputs))
         return Measured(self, self.statistics(outputs, targets), spare, self.least(targets) if self.least else 0.0)
 
 
@@ -215,6 +217,16 @@ def mean_absolute_error(
 def no_outputs(outputs: Any, targets: Any) -> Floats:
     """The statistics of a metric whose sums were counted elsewhere, as those of answers in words are."""
     raise TypeError("this metric is made of what was counted elsewhere")
+
+
+def _blind(outputs: Floats) -> Floats | None:
+    """The answer (K,) of who looks at no item, which shows in numbers that are the same for all of them; or None.
+
+    Args:
+        outputs: (R, N, K).
+    """
+    first = outputs[0, 0]
+    return first if outputs.shape[1] > 1 and bool((outputs == first).all()) else None
 
 
 SHARE = Metric("share", no_outputs)

@@ -82,6 +82,10 @@ class Novelty:
         above = len(self.strange) - np.searchsorted(self.strange, np.asarray(scores, np.float32), side="left")
         return np.asarray((above + 1) / (len(self.strange) + 1), np.float64)
 
+    def rarity_of(self, features: Matrix, confidence: Floats) -> NDArray[np.float64]:
+        """How rare inputs are among rows like the training rows. (N, D), (N,) → (N,), above 0."""
+        return self.rarity(self.scores(features, confidence))
+
     def refused(self, features: Matrix, confidence: Floats, share: float) -> NDArray[np.bool_]:
         """Which inputs are stranger than all but so small a share of the training rows. (N, D), (N,) → (N,).
 
@@ -89,7 +93,7 @@ class Novelty:
             OptionError: as ``check_share``.
         """
         self.check_share(share)
-        return np.asarray(self.rarity(self.scores(features, confidence)) <= share)
+        return np.asarray(self.rarity_of(features, confidence) <= share)
 
     @property
     def level(self) -> float:

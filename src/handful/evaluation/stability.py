@@ -62,8 +62,8 @@ class Changed:
         if self.same.high < STEADY:
             turned = Estimate(1 - self.same.value, 1 - self.same.high, 1 - self.same.low)
             lines.append(
-                f"{self.name}: {turned.told(Scale())} of the answers to {self.rows} training rows change "
-                f"({Scale().between(turned.low, turned.high, 'to')})."
+                f"Changed slightly ({self.name}), {turned.told(Scale())} of items get another answer "
+                f"({Scale().between(turned.low, turned.high, 'to')}, tried on {self.rows} training rows)."
             )
         if self.difference is not None and self.difference.high < 0:
             less = _points(self.difference)

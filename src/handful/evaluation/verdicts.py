@@ -58,6 +58,8 @@ class Rows:
     """(N,) zero-based position of each row in its source."""
     folds: int = 0
     """How many folds the answers of the whole procedure come from, where these are the few on which weights move."""
+    finer: Metric | None = None
+    """What tells arms apart where the rows are too few for the metric to do that; None for nothing."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def compare(
     out = []
     for arm in arms:
         measured = interval(arm.measured(rows, metric), rows.groups, rng=rng)
-        versus, apart = reference if arm.name == chosen else procedure, None
+        versus, apart, by = reference if arm.name == chosen else procedure, None, None
         if arm.name != chosen:
             alike = few or arm.rung > 0
             apart = difference(arm.measured(rows, metric, alike), own[alike], rows.groups, rng=rng)
@@ -116,16 +118,44 @@ def compare(
             apart = difference(own[few], reference.measured(rows, metric, few), rows.groups, rng=rng)
         if arm is reference and arm.name == chosen:
             versus, apart = None, None
-        verdict, reason = _judge(arm.name, chosen, apart, metric, rows.targets.task)
+        if apart is not None and versus is not None:
+            apart, by = _by_finer(apart, arm, versus, rows, metric)
+        verdict, reason = _judge(arm.name, chosen, apart, by or metric, rows.targets.task)
+        if by is not None:
+            reason += f" {_too_few(metric, rows, arm.name, versus.name if versus else '')}"
         if arm.gate:
-            reason = f"{reason} Against the arm below, {arm.gate}."
+            reason = f"{reason} {arm.gate}."
         name, outputs = versus.name if versus else None, whole if arm.name == chosen else arm.outputs
         further = {
             other.name: interval(other.of(outputs, rows.targets), rows.groups, rng=rng)
             for other in rows.targets.task.beside_metric(outputs, metric)
         }
-        out.append(Arm(arm.name, arm.rung, measured, verdict, reason, name, apart, arm.seconds, arm.setting, further))
+        out.append(
+            Arm(
+                arm.name, arm.rung, measured, verdict, reason, name, apart, arm.seconds, arm.setting, further,
+                None if by is None else by.scale,
+            )
+        )  # fmt: skip
     return tuple(out)
+
+
+def _by_finer(apart: Estimate, arm: Held, versus: Held, rows: Rows, metric: Metric) -> tuple[Estimate, Metric | None]:
+    """The difference of two arms, by the finer metric where that alone shows one and the other does not object."""
+    if rows.finer is None or not apart.holds_zero:
+        return apart, None
+    finer = difference(arm.measured(rows, rows.finer), versus.measured(rows, rows.finer), rows.groups)
+    gain = finer.value if rows.finer.higher_is_better else -finer.value
+    objects = gain * (apart.value if metric.higher_is_better else -apart.value) < 0
+    return (apart, None) if finer.holds_zero or objects else (finer, rows.finer)
+
+
+def _too_few(metric: Metric, rows: Rows, name: str, versus: str) -> str:
+    """That it was not the metric that told two arms apart."""
+    assert rows.finer is not None
+    return (
+        f"That is by its {rows.finer.title}: {len(rows.targets)} rows are too few for {metric.title} to tell "
+        f"{name} from {versus}."
+    )
 
 
 def _judge(name: str, chosen: str, apart: Estimate | None, metric: Metric, task: Task) -> tuple[str, str]:
@@ -157,9 +187,13 @@ def sentence(estimate: Estimate, arms: Sequence[Arm], rows: Rows, metric: Metric
     plain = f" ({metric.plain})" if metric.plain else ""
     said = f"{metric.title}{plain} {value}, between {between} (95 % interval, {len(rows.targets)} rows held out)"
     ties = [arm.name for arm in arms if arm.verdict == "tie"]
-    gain = chosen.difference if metric.higher_is_better or chosen.difference is None else -chosen.difference
+    gain = chosen.gain(metric.scale)
     if chosen.name == task.reference.name or (gain is not None and gain.low <= 0):
         return f"{said}; not yet better than {task.reference.words}: {task.nothing_shown}."
+    if chosen.by is not None and gain is not None:
+        few = f"{len(rows.targets)} rows are too few for {metric.title} to tell {chosen.name} from {chosen.versus}"
+        by = chosen.by.apart(gain.value, gain.low, gain.high)
+        return f"{said}. {few}, so {chosen.name} is taken for its {chosen.by.title}, which is better by {by}."
     if ties:
         return f"{said}; {chosen.name} is taken, {in_a_row(ties)} cannot be told from it."
     return f"{said}; {chosen.name} is taken."
@@ -198,6 +232,9 @@ def assemble(
         estimate=estimate,
         arms=compared,
         details=rows.targets.task.details(whole, rows.targets, rows.groups),
+        scales={
+            other.name: other.scale for arm in arms for other in rows.targets.task.beside_metric(arm.outputs, metric)
+        },
         sentence=sentence(estimate, compared, rows, metric),
         curve=curve,
     )

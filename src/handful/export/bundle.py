@@ -13,30 +13,24 @@ from safetensors.numpy import save
 
 from handful.atomic import replaced_folder
 from handful.backbones.base import Backbone, default_device
+from handful.data.handed_items import handed_items
 from handful.data.items import make_items
-from handful.data.pairs import Pair
+from handful.data.label_types import TEXT, as_given
+from handful.data.pairs import check_pairs
 from handful.errors import BundleError, DataError, OptionError
 from handful.evaluation.conformal import limit_of
 from handful.evaluation.scores import Scores, unproven
 from handful.export import carried, own_items, reference, specimens
 from handful.export.card import model_card, with_weights
 from handful.export.kept_parts import Moved, items_of, moved_part, reference_of, view_of
-from handful.export.loading import untouched, with_moved
-from handful.export.record import (
-    HEAD,
-    MOVED_WEIGHTS,
-    RECORD,
-    SPECIMEN,
-    WEIGHTS,
-    head_of,
-    model_folder,
-    read_record,
-    write_record,
-)
-from handful.export.reference import Reference
+from handful.export.loading import check_depths, check_width, untouched, with_moved
+from handful.export.part_answers import part_scores
+from handful.export.record import MOVED_WEIGHTS, SPECIMEN, WEIGHTS, head_of, read_record, write_record
+from handful.export.reference import Judged, Reference
 from handful.features.cache import FeatureCache
 from handful.features.extract import extract
 from handful.features.view import MOVED, View, unit_rows
+from handful.run_folder import HEAD, RECORD, model_folder
 from handful.tasks.base import HeadTask
 from handful.tasks.registry import head_task
 
@@ -48,19 +42,7 @@ _PARTS = (RECORD, WEIGHTS, MOVED_WEIGHTS, reference.FILE, own_items.FILE, carrie
 _CLOSE = 1e-4
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What a model says about N items, and what the comparison with its training rows needs."""
-
-    outputs: NDArray[np.float64]
-    """(N, K); rows that failed are not used."""
-    features: NDArray[np.float32]
-    """(N, D) of the view of the reference."""
-    failed: dict[int, str]
-    """Position → why it cannot be read."""
-
-
-@dataclass
+@dataclass(eq=False)
 class Bundle:
     """A fitted model: backbones and one linear head on what they see.
 
@@ -112,6 +94,8 @@ class Bundle:
     """The columns of 0 and 1 that held what was wanted in training, where these were several."""
     group: str | None = None
     """The column that said what belongs together in training; None where none did."""
+    label_type: str = TEXT
+    """What labels were before they were written as text, see ``data.label_types``: ``predict`` answers in it."""
     beats_reference: bool | None = None
     """Whether held-out rows show it to be better than an answer that looks at no item; None where that is not known."""
 
@@ -122,7 +106,11 @@ class Bundle:
 
     def outputs_of(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """What is answered to features of the view, calibrated; of classes their probabilities. (N, D) → (N, K)."""
-        return self.task.outputs(unit_rows(features) @ self.coef + self.intercept)
+        return self.task.outputs(self.scores_of(features))
+
+    def scores_of(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The sums that answers are made of. (N, D) → (N, K)."""
+        return np.asarray(unit_rows(features) @ self.coef + self.intercept, np.float64)
 
     @property
     def limit(self) -> float | None:
@@ -132,15 +120,15 @@ class Bundle:
     def outputs(self, items: Sequence[Any]) -> NDArray[np.float64]:
         """What is answered to items, calibrated, as the task has it. N items → (N, K).
 
+        Of a DataFrame, a list of dictionaries or a dictionary of columns the column that was learned from is taken.
+
         Raises:
-            DataError: an item cannot be read.
+            DataError: an item cannot be read, or a table has no such column.
             WeightsError: a backbone is not there and cannot be fetched.
             BundleError: a backbone is not the one that the head was fitted on.
         """
-        if isinstance(items, str | Path):
-            raise DataError(f"predict needs a list of items, got one {type(items).__name__}. Wrap it: [item].")
-        values, failed = make_items(list(items), self.modality, None)
-        outputs = np.zeros((0, len(self.intercept)))
+        values, failed = make_items(handed_items(items, self.input), self.modality, None)
+        outputs = self.task.gathered_items(np.zeros((0, len(self.intercept))), ())
         if not failed:
             outputs, failed = self.answer(values)
         if failed:
@@ -163,18 +151,45 @@ class Bundle:
         return np.stack(list(found.values()), 1)
 
     def predict(self, items: Sequence[Any]) -> list[Any]:
-        """The answer to each item: its class or rating as it was written, a list of labels, or a number.
+        """The answer to each item: its class or rating in the type of the labels, a list of labels, or a number.
 
         Raises as ``outputs``.
         """
-        return self.task.values(self.outputs(items), self.labels)
+        return [as_given(value, self.label_type) for value in self.task.values(self.outputs(items), self.labels)]
+
+    def score(self, items: Sequence[Any], labels: Sequence[Any]) -> float:
+        """How well N labelled items are answered, more is better: accuracy for classes, else see ``HeadTask.score``."""
+        return self.task.score(self.outputs(items), labels, self.labels)
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """What may be answered, (C,), in the order of ``labels`` and as these were given; there are none of numbers."""
+        if not self.labels:
+            raise AttributeError(f"classes_ are names, got a model of {self.task.name}")
+        return np.array([as_given(name, self.label_type) for name in self.labels])
+
+    def __repr__(self) -> str:
+        classes = f", {len(self.labels)} {self.task.nouns[1]}" if self.labels else ""
+        return f"Bundle({self.modality} {self.task.name}{classes}; {self.head} on {self.view.name})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the backbones in memory, which are loaded again, and compared, when a copy needs them."""
+        return {**vars(self), "loaded": {}}
 
     def answer(
         self, items: Sequence[Any], cache: FeatureCache | None = None
     ) -> tuple[NDArray[np.float64], dict[int, str]]:
         """Answers to what can be read, (N, K), and position → reason of what cannot."""
+        if self.task.grain:
+            rows, unread = part_scores(items, self.view, self.task.grain, self.backbone, cache, self._of_parts)
+            return self.task.gathered_items(rows, items), unread
         features, failed = self._read(items, self.view.parts, cache)
-        return self._answered(items, features, failed), failed
+        return self._outputs(self._scored(items, features, failed), len(items) == len(failed)), failed
+
+    def _of_parts(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Answers to parts, (P, D) → (P, K); of those of items that could not be read nothing is answered."""
+        none = np.zeros((len(matrix), len(self.intercept)))
+        return self._outputs(self._scores_of_read(matrix), False) if matrix.shape[1] else none
 
     def judge(self, items: Sequence[Any], cache: FeatureCache | None = None) -> Judged:
         """Answers to what can be read, with the features that the reference needs.
@@ -183,15 +198,15 @@ class Bundle:
             BundleError: the bundle keeps nothing of its training rows.
         """
         known = self.known_rows()
-        features, failed = self._read(items, tuple(dict.fromkeys(self.view.parts + known.view.parts)), cache)
-        outputs = self._answered(items, features, failed)
+        own = () if self.task.grain else self.view.parts
+        features, failed = self._read(items, tuple(dict.fromkeys(own + known.view.parts)), cache)
         matrix = known.view.matrix(features)
-        if len(failed) < len(items) and matrix.shape[1] != known.rows.shape[1]:
-            raise BundleError(
-                f"the features of the training rows are {known.rows.shape[1]} wide, but {known.view.name} gives "
-                f"{matrix.shape[1]}. Restore the model or tune again."
-            )
-        return Judged(outputs, matrix, failed)
+        if len(failed) < len(items):
+            check_width(matrix, known.rows.shape[1], "the features of the training rows are", known.view)
+        if self.task.grain:
+            return Judged(self.answer(items, cache)[0], matrix, failed, None)
+        scores = self._scored(items, features, failed)
+        return Judged(self._outputs(scores, len(items) == len(failed)), matrix, failed, scores)
 
     def known_rows(self) -> Reference:
         """What is kept of the training rows.
@@ -209,13 +224,7 @@ class Bundle:
         self, items: Sequence[Any], parts: Sequence[tuple[str, int]], cache: FeatureCache | None
     ) -> tuple[dict[tuple[str, int], NDArray[np.float32]], dict[int, str]]:
         """(backbone, depth) → (N, D), and position → reason of what cannot be read."""
-        odd = next((i for i, item in enumerate(items) if isinstance(item, Pair) != self.pairs), None)
-        if odd is not None:
-            must, got = ("two texts, as (first, second)", "one") if self.pairs else ("one text", "two")
-            raise DataError(
-                f"item {odd} must be {must}, got {got}. Give items like those that were learned from; of a table "
-                "--input names the column, or both of them joined by a comma."
-            )
+        check_pairs(items, self.pairs)
         features, failed = {}, {}
         for name in dict.fromkeys(name for name, _ in parts):
             seen = extract(self.backbone(name), items, [depth for other, depth in parts if other == name], cache)
@@ -223,18 +232,19 @@ class Bundle:
             failed.update(seen.failed)
         return features, failed
 
-    def _answered(
+    def _outputs(self, scores: NDArray[np.float64], none: bool) -> NDArray[np.float64]:
+        return scores if none else self.task.outputs(scores)  # of what cannot be read nothing is answered
+
+    def _scored(
         self, items: Sequence[Any], features: dict[tuple[str, int], NDArray[np.float32]], failed: dict[int, str]
     ) -> NDArray[np.float64]:
         if len(failed) == len(items):
             return np.zeros((len(items), len(self.intercept)))
-        matrix = self.view.matrix(features)
-        if matrix.shape[1] != len(self.coef):
-            raise BundleError(
-                f"the features that the model reads must be {len(self.coef)} wide, but {self.view.name} gives "
-                f"{matrix.shape[1]}. Restore the model or tune again."
-            )
-        return self.outputs_of(matrix)
+        return self._scores_of_read(self.view.matrix(features))
+
+    def _scores_of_read(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        check_width(matrix, len(self.coef), "the features that the model reads must be", self.view)
+        return self.scores_of(matrix)
 
     def backbone(self, name: str) -> Backbone:
         """A backbone of the view, loaded when first asked for and compared with the one used in training."""
@@ -246,39 +256,19 @@ class Bundle:
                 files = self.carried.get(name)
                 copy = None if files is None or self.place is None else carried.place_of(self.place, name, files)
                 backbone = untouched(name, self.modality, self.fingerprints[name], copy)
-            depths = range(len(backbone.blocks) + 1) if backbone.blocks else backbone.search_depths
             views = [self.view] if self.reference is None else [self.view, self.reference.view]
-            if any(depth not in depths for view in views for depth in view.depths_of(name)):
-                raise BundleError(
-                    f"the model reads {self.view.name}, but backbone {backbone.name!r} has no such depth. "
-                    "Restore the model or tune again."
-                )
+            check_depths(backbone, self.view.name, [depth for view in views for depth in view.depths_of(name)])
             self.loaded[name] = self._tested(name, backbone.to(default_device()))
         return self.loaded[name]
 
     def _tested(self, name: str, backbone: Backbone) -> Backbone:
         """A backbone that sees in the specimens what it saw when the model was saved."""
         own = [(i, depth) for i, (other, depth) in enumerate(self.view.parts) if other == name]
-        if not self.specimens or not own:
-            return backbone
-        seen = specimens.seen_by(backbone, [depth for _, depth in own], self.items)
-        before = [self.specimens[i] for i, _ in own]
-        if not all(map(specimens.alike, seen, before)):
-            moved = " with the weights that moved" if name.endswith(MOVED) else ""
-            raise BundleError(
-                f"backbone {backbone.name!r}{moved} must see in a few test items what it saw when the model was saved, "
-                "got something else: its weights were changed, or this machine counts differently. Restore the model "
-                "or tune again."
-            )
+        if self.specimens and own:
+            before = [self.specimens[i] for i, _ in own]
+            seen = specimens.seen_by(backbone, [depth for _, depth in own], self.items)
+            specimens.check_alike(seen, before, backbone.name, name.endswith(MOVED))
         return backbone
-
-    def _seen_in_specimens(self) -> tuple[NDArray[np.float32], ...]:
-        """By each part of the view; as it was read where the backbones are not in memory."""
-        if not all(name in self.loaded for name in self.view.backbones):
-            return self.specimens
-        return tuple(
-            unit_rows(specimens.seen_by(self.loaded[name], [depth], self.items)[0]) for name, depth in self.view.parts
-        )
 
     @property
     def reads(self) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
@@ -288,8 +278,9 @@ class Bundle:
     @property
     def columns(self) -> tuple[str, str]:
         """How columns of labels and of answers are called: the first like that of the source, unless it is taken."""
-        taken = {"row", "input", "predicted", "refused", "set", *self.task.columns}
-        return "label" if self.target is None or self.target in taken else self.target, "predicted"
+        answer = self.task.answer_column
+        taken = {"row", "input", "predicted", "refused", "set", answer, *self.task.columns}
+        return "label" if self.target is None or self.target in taken else self.target, answer
 
     @property
     def warning(self) -> str:
@@ -326,7 +317,10 @@ class Bundle:
         """
         tensors = {"coef": self.coef, "intercept": self.intercept, "witness": self.witness}
         tensors["witness_proba"] = self.outputs_of(self.witness).astype(np.float32)
-        tensors |= {f"{SPECIMEN}{i}": seen for i, seen in enumerate(self._seen_in_specimens())}
+        tensors |= {
+            f"{SPECIMEN}{i}": seen
+            for i, seen in enumerate(specimens.by_part(self.view, self.loaded, self.items, self.specimens))
+        }
         (folder / WEIGHTS).write_bytes(save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
         files = [WEIGHTS]
         if self.moved is not None:
@@ -342,6 +336,7 @@ class Bundle:
             "settings": self.task.settings,
             "modality": self.modality,
             "labels": list(self.labels),
+            "label_type": self.label_type,
             "input": self.input,
             "target": self.target,
             "targets": list(self.targets),
@@ -390,7 +385,7 @@ class Bundle:
             items=items_of(place, record), moved=moved_part(place, record), carried=record["carried"], place=place,
             reference=reference_of(place, record, task), language=record["language"],
             targets=tuple(record["targets"] or ()), group=record["group"],
-            beats_reference=record["beats_reference"],
+            beats_reference=record["beats_reference"], label_type=record["label_type"] or TEXT,
         )  # fmt: skip
         with np.errstate(over="ignore", invalid="ignore"):  # what is out of range is not what was written
             same = np.allclose(bundle.outputs_of(bundle.witness), tensors["witness_proba"], atol=_CLOSE)

@@ -76,7 +76,7 @@ def _score(scores: Scores, task: Task) -> str:
     lines = [f"- {metric}: **{figure}**, measured on {scores.n:,} rows by {scores.protocol} cross-validation"]
     if scores.test is not None:
         lines.append(f"- on {scores.test_n:,} test rows, used once: **{_interval(scores.test, scores)}**")
-    if scores.beats(task.reference.name) is False:
+    if scores.beats_reference(task.reference.name) is False:
         lines.insert(0, f"- **{unproven('It', task.reference.words, task.nothing_shown)}**")
     if "classes" in scores.details and scores.metric == "accuracy":
         most = max(score.rows for score in _names(scores)) / scores.n

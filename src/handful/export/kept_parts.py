@@ -13,10 +13,11 @@ from safetensors.numpy import save
 
 from handful.errors import BundleError
 from handful.export import own_items, reference
-from handful.export.record import MOVED_WEIGHTS, RECORD, moved_of, tensors_of, unreadable
+from handful.export.record import MOVED_WEIGHTS, moved_of, tensors_of, unreadable
 from handful.export.reference import Reference
 from handful.features.view import MOVED, View
 from handful.readback import damage_is
+from handful.run_folder import RECORD
 from handful.tasks.base import HeadTask
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +11,18 @@ from numpy.typing import NDArray
 from handful.backbones import catalog
 from handful.backbones.base import Backbone
 from handful.backbones.hub import fetched
+from handful.backbones.wheels import Progress
 from handful.errors import BundleError
+from handful.features.view import View
 from handful.readback import FAILURES, reason
 
 # How the names of shared folders of other machines begin on Windows.
 _SHARES = ("//", "\\\\", "/\\", "\\/")
 
 
-def untouched(name: str, modality: str, fingerprint: str, copy: Path | None = None) -> Backbone:
+def untouched(
+    name: str, modality: str, fingerprint: str, copy: Path | None = None, progress: Progress | None = None
+) -> Backbone:
     """A backbone as it was before weights moved.
 
     No hub and no other machine is asked: a saved model may come from anybody, and what it names is its maker's choice.
@@ -29,6 +33,7 @@ def untouched(name: str, modality: str, fingerprint: str, copy: Path | None = No
         modality: text, image, sound or language.
         fingerprint: of the one that the model was made with.
         copy: a copy of its files to use, where the model carries one.
+        progress: told how many bytes of missing weights have arrived and how many there are.
 
     Raises:
         BundleError: it is not on this machine, or another one.
@@ -36,7 +41,7 @@ def untouched(name: str, modality: str, fingerprint: str, copy: Path | None = No
     """
     try:
         place = _fetched(name) if copy is None else copy
-        backbone = catalog.load(name, modality, place=place)
+        backbone = catalog.load(name, modality, place=place, progress=progress)
     except FAILURES as error:  # a name may also be no path at all
         raise BundleError(
             f"backbone {name!r}, which the model was made with, cannot be loaded: {reason(error)}. Tune again, or get "
@@ -79,3 +84,34 @@ def with_moved(backbone: Backbone, tuner: str, first: int, delta: Mapping[str, N
         raise BundleError(
             f"the weights that moved do not fit into {backbone.name} ({error}). Restore the model or tune again."
         ) from error
+
+
+def check_depths(backbone: Backbone, view: str, wanted: Sequence[int]) -> None:
+    """Refuse a backbone that cannot be read where the model reads it.
+
+    Args:
+        backbone: the one in memory.
+        view: what the model reads, in words.
+        wanted: after how many blocks it is read.
+
+    Raises:
+        BundleError: it has no such depth.
+    """
+    depths = range(len(backbone.blocks) + 1) if backbone.blocks else backbone.search_depths
+    if any(depth not in depths for depth in wanted):
+        raise BundleError(
+            f"the model reads {view}, but backbone {backbone.name!r} has no such depth. Restore the model or tune "
+            "again."
+        )
+
+
+def check_width(matrix: NDArray[np.float32], width: int, what: str, view: View) -> None:
+    """Refuse (N, D) features of another width than was learned from.
+
+    Raises:
+        BundleError: they are wider or narrower.
+    """
+    if matrix.shape[1] != width:
+        raise BundleError(
+            f"{what} {width} wide, but {view.name} gives {matrix.shape[1]}. Restore the model or tune again."
+        )

@@ -20,7 +20,7 @@ from handful.export.own_items import short_items
 from handful.export.reference import Reference
 from handful.features.extract import extract
 from handful.features.feature_set import FeatureSet
-from handful.features.view import MOVED
+from handful.features.view import MOVED, View
 from handful.strategies.frozen.ensemble import Linear
 from handful.strategies.frozen.rung import Frozen
 from handful.strategies.tuned.ladder import LadderResult, shipped
@@ -71,6 +71,7 @@ def _packed(
         coef=model.coef,
         intercept=model.intercept,
         input=data.input,
+        label_type=data.label_type,
         target=data.target,
         targets=data.targets,
         group=data.group,
@@ -83,19 +84,24 @@ def _packed(
 
 def with_reference(
     model: Bundle, frozen: Frozen, whole: NDArray[np.float64], backbones: Mapping[str, Backbone], items: Sequence[Any],
-    scores: Scores,
+    scores: Scores, sight: FeatureSet,
 ) -> Bundle:  # fmt: skip
     """The bundle with what it keeps of its training rows: (R, N, K) answers, frozen features, items that may travel.
 
+    Where the model reads parts of items, these are compared as wholes, by what the last layers see in them.
+
     It knows as well whether its scores show that it is better than an answer that looks at no item.
     """
-    view, rows = frozen.model.view, frozen.rows
+    view, matrix, rows = frozen.model.view, frozen.matrix, frozen.rows
+    if model.task.grain:
+        view = View(tuple((name, sight.depths[name][0]) for name in view.backbones))
+        matrix = view.matrix(sight.items)
     used = {name: backbones[name] for name in view.backbones}
     return replace(
         model,
-        reference=Reference.of(view, frozen.matrix, rows.targets, whole, rows.groups, rows.positions),
+        reference=Reference.of(view, matrix, rows.targets, whole, rows.groups, rows.positions),
         fingerprints={**model.fingerprints, **{name: backbone.fingerprint for name, backbone in used.items()}},
         loaded={**model.loaded, **used},
         items=short_items(items, model.modality),
-        beats_reference=scores.beats(model.task.reference.name),
+        beats_reference=scores.beats_reference(model.task.reference.name),
     )

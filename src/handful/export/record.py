@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -16,25 +15,22 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from handful.atomic import tidy
 from handful.data.cells import is_blank
 from handful.data.dataset import CLASSIFIED
+from handful.data.label_types import LABEL_TYPES, TEXT, is_written
 from handful.errors import BundleError
 from handful.files import read_ordinary
-from handful.readback import FAILURES, damage_is, parsed, read_json, shortened
+from handful.readback import damage_is, read_json, shortened
+from handful.run_folder import DETECTOR, HEAD, LANGUAGE, RECORD, SEGMENTER, no_run
 from handful.tasks.base import HeadTask, Task
 from handful.tasks.registry import TASKS, head_task
 
 FORMAT = 6
 """Version of the files of a model; a reader refuses every other."""
 
-HEAD, LANGUAGE = "head", "language"
-"""The kinds of models: a linear map on what backbones see, and a language model."""
-
 # Bytes: more than all weights of any model that is tuned here.
 _MOST = 64 << 30
 
-RECORD = "bundle.json"
 WEIGHTS = "head.safetensors"
 MOVED_WEIGHTS = "moved.safetensors"
 
@@ -51,24 +47,9 @@ SPECIMEN = "specimen."
 """How the tensors of what is seen in the specimens begin; the number of the part of the view follows."""
 
 
-def model_folder(folder: str | Path) -> Path:
-    """The folder of a model: the one given, or ``model/`` in a run folder.
-
-    What commands that were killed left beside the model or its run is put right first.
-    """
-    place = Path(folder)
-    for above in list(Path(os.path.realpath(place)).parents)[:2]:
-        tidy(above)
-    return place / "model" if (place / "model" / RECORD).exists() else place
-
-
-def is_language(folder: str | Path) -> bool:
-    """Whether a run or model folder holds a language model; False where nothing can be read."""
-    try:
-        record = parsed(model_folder(folder) / RECORD)
-    except FAILURES:
-        return False
-    return isinstance(record, dict) and record.get("kind") == LANGUAGE
+def wrong_entry(place: Path) -> Callable[[str], BundleError]:
+    """Makes the error for the record in the folder of a model from the entries that are wrong."""
+    return lambda why: BundleError(f"{place / RECORD} has a missing or wrong entry ({why}). Restore it or tune again.")
 
 
 def write_record(folder: Path, kind: str, task: Task, entries: Mapping[str, Any], files: Sequence[str]) -> None:
@@ -106,10 +87,9 @@ def read_record(place: Path) -> dict[str, Any]:
     wrong = [name for name, holds in _ENTRIES.items() if not holds(record.get(name))]
     wrong = wrong or _misfits(record)
     if wrong:
-        file = place / RECORD
-        raise BundleError(f"{file} has a missing or wrong entry ({', '.join(wrong)}). Restore it or tune again.")
+        raise wrong_entry(place)(", ".join(wrong))
     return {
-        **dict.fromkeys(("input", "target", "group", "beats_reference", "moved", "reference", "language", "targets")),
+        **dict.fromkeys(_MAY_BE_MISSING),
         **record,
     }
 
@@ -124,7 +104,8 @@ def _misfits(record: dict[str, Any]) -> list[str]:
         task.width(record["labels"])
     except ValueError:
         return ["labels"]
-    return []
+    label_type = record.get("label_type") or TEXT
+    return [] if all(is_written(name, label_type) for name in record["labels"]) else ["label_type"]
 
 
 def entries(place: Path, kind: str) -> dict[str, Any]:
@@ -139,10 +120,7 @@ def entries(place: Path, kind: str) -> dict[str, Any]:
     """
     file = place / RECORD
     if not file.is_file():
-        raise BundleError(
-            f"{place} must be a run folder or its model folder, but there is no {RECORD} in it. "
-            "Name the folder that `handful tune` wrote."
-        )
+        raise no_run(place, "a run folder or its model folder", RECORD)
 
     def unchanged(record: dict[str, Any]) -> tuple[dict[str, Any], bool]:
         if record["format"] != FORMAT:
@@ -151,7 +129,7 @@ def entries(place: Path, kind: str) -> dict[str, Any]:
                 f"({_plain(record.get('written_by'))}). Update handful, or tune again with this version."
             )
         if record["kind"] != kind:
-            raise BundleError(_WRONG_KIND[kind].format(file=file, got=_plain(record["task"])))
+            raise BundleError(_wrong_kind(file, kind, record))
         return record, record.pop("sha256", None) == digest(record)
 
     record, same = read_json(file, unchanged, unreadable(file))
@@ -160,10 +138,17 @@ def entries(place: Path, kind: str) -> dict[str, Any]:
     return record
 
 
-_WRONG_KIND = {
-    LANGUAGE: "{file} must hold a language model, got {got}. Use `handful predict` with it.",
-    HEAD: "{file} must hold a model of labelled items, got one of {got}. Use `handful chat` or `handful predict`.",
-}
+def _wrong_kind(file: Path, wanted: str, record: dict[str, Any]) -> str:
+    """What is said of a model of another kind, and what it is for."""
+    got = _plain(record["task"])
+    if wanted == LANGUAGE:
+        return f"{file} must hold a language model, got {got}. Use `handful predict` with it."
+    if wanted == DETECTOR:
+        return f"{file} must hold a detector of defects, got a model of {got}. Use `handful predict` with it."
+    if wanted == SEGMENTER:
+        return f"{file} must hold a model of masks, got a model of {got}. Use `handful predict` with it."
+    use = "`handful chat` or `handful predict`" if record["kind"] == LANGUAGE else "`handful predict`"
+    return f"{file} must hold a model of labelled items, got one of {got}. Use {use}."
 
 
 def digest(record: dict[str, Any]) -> str:
@@ -188,6 +173,16 @@ def is_backbone(value: Any, **kinds: type) -> bool:
 
 def _is_part(value: Any) -> bool:
     return is_backbone(value, depth=int, moved=bool) and is_number_of_blocks(value["depth"])
+
+
+def check_tensor(file: Path, name: str, found: NDArray[np.float32] | None, shape: tuple[int, ...]) -> None:
+    """Refuse what is no array of finite float32 numbers of a shape.
+
+    Raises:
+        BundleError: it is none, or missing.
+    """
+    if found is None or found.shape != shape or found.dtype != np.float32 or not np.isfinite(found).all():
+        raise BundleError(f"{file}: {name} must be finite float32 numbers of shape {shape}. Restore it or tune again.")
 
 
 def is_number_of_blocks(value: Any) -> bool:
@@ -227,7 +222,8 @@ _ENTRIES: dict[str, Callable[[Any], bool]] = {
     "labels": _are_labels,
     "input": lambda value: value is None or isinstance(value, str),
     "target": lambda value: value is None or isinstance(value, str),
-    # Models that were written before they were recorded have none of these four.
+    # Models that were written before they were recorded have none of these five.
+    "label_type": lambda value: value is None or value in LABEL_TYPES,
     "beats_reference": lambda value: value is None or isinstance(value, bool),
     "targets": lambda value: value is None or (isinstance(value, list) and all(isinstance(x, str) for x in value)),
     "group": lambda value: value is None or isinstance(value, str),
@@ -243,6 +239,11 @@ _ENTRIES: dict[str, Callable[[Any], bool]] = {
     ),
     "carried": lambda value: isinstance(value, dict) and all(map(_are_files, value.values())),
 }
+
+
+_MAY_BE_MISSING = (
+    "input", "target", "group", "beats_reference", "label_type", "moved", "reference", "language", "targets",
+)  # fmt: skip
 
 
 def tensors_of(place: Path, name: str, record: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
@@ -300,15 +301,10 @@ def head_of(place: Path, record: dict[str, Any]) -> dict[str, NDArray[np.float32
         "coef": (width, numbers), "intercept": (numbers,), "witness": (rows, width), "witness_proba": (rows, numbers),
     }  # fmt: skip
     for name, shape in shapes.items():
-        _check_numbers(file, name, tensors.get(name), shape)
+        check_tensor(file, name, tensors.get(name), shape)
     seen = [f"{SPECIMEN}{i}" for i in range(len(record["backbones"]))]
     if any(name in tensors for name in seen):
         for name in seen:
             found = tensors.get(name)
-            _check_numbers(file, name, found, found.shape if found is not None and found.ndim == 2 else (1, width))
+            check_tensor(file, name, found, found.shape if found is not None and found.ndim == 2 else (1, width))
     return tensors
-
-
-def _check_numbers(file: Path, name: str, found: NDArray[np.float32] | None, shape: tuple[int, ...]) -> None:
-    if found is None or found.shape != shape or found.dtype != np.float32 or not np.isfinite(found).all():
-        raise BundleError(f"{file}: {name} must be finite float32 numbers of shape {shape}. Restore it or tune again.")

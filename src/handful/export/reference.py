@@ -36,8 +36,26 @@ class Near:
         return {"row": self.row, "label": self.label, "similarity": round(self.similarity, 6)}
 
     def told(self, inputs: Mapping[int, str]) -> str:
-        """The row in words, with its text or file name where that is known."""
-        return f"row {self.row}, labelled {self.label}" + (f": {inputs[self.row]}" if self.row in inputs else "")
+        """The row in words: by its text or file name where that is known, which finds it in any source."""
+        return (
+            f"labelled {self.label}: {inputs[self.row]}"
+            if self.row in inputs
+            else f"row {self.row}, labelled {self.label}"
+        )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a model says about N items, and what the comparison with its training rows needs."""
+
+    outputs: NDArray[np.float64]
+    """(N, K); rows that failed are not used."""
+    features: NDArray[np.float32]
+    """(N, D) of the view of the reference."""
+    failed: dict[int, str]
+    """Position → why it cannot be read."""
+    scores: NDArray[np.float64] | None = None
+    """(N, K) the sums that the outputs were made of; None where nobody kept them."""
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,18 @@ is kept when it is saved, and compared when its backbone is first loaded: from t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
 from handful.backbones.language import LanguageBackbone
 from handful.data.conversations import Conversation, Message
+from handful.errors import BundleError
 from handful.features.extract import extract
-from handful.features.view import Matrix, unit_rows
+from handful.features.view import Matrix, View, unit_rows
 
 APART = 0.02
 """How far what is seen may be from what was seen, both scaled to length one: machines round differently."""
@@ -93,3 +95,39 @@ def alike(seen: Matrix, before: Matrix) -> bool:
     """
     with np.errstate(over="ignore", invalid="ignore"):  # changed weights may give huge numbers, which are not alike
         return seen.shape == before.shape and bool((np.linalg.norm(unit_rows(seen) - before, axis=1) <= APART).all())
+
+
+def check_alike(seen: Sequence[Matrix], before: Sequence[Matrix], name: str, moved: bool) -> None:
+    """Refuse a backbone that sees something else than when the model was saved.
+
+    Args:
+        seen: (S, D) at each depth now.
+        before: the same when the model was saved, rows of length one.
+        name: of the backbone.
+        moved: whether some of its weights moved.
+
+    Raises:
+        BundleError: it does.
+    """
+    if not all(map(alike, seen, before)):
+        raise BundleError(
+            f"backbone {name!r}{' with the weights that moved' if moved else ''} must see in a few test items what it "
+            "saw when the model was saved, got something else: its weights were changed, or this machine counts "
+            "differently. Restore the model or tune again."
+        )
+
+
+def by_part(
+    view: View, loaded: Mapping[str, Backbone], items: Sequence[Any], kept: tuple[NDArray[np.float32], ...]
+) -> tuple[NDArray[np.float32], ...]:
+    """What each part of a view sees in the specimens, (S, D) each with rows of length one.
+
+    Args:
+        view: what is read.
+        loaded: the backbones in memory, by their names in the view.
+        items: training items that travel with the model.
+        kept: what was read with the model: the answer where the backbones are not in memory.
+    """
+    if not all(name in loaded for name in view.backbones):
+        return kept
+    return tuple(unit_rows(seen_by(loaded[name], [depth], items)[0]) for name, depth in view.parts)

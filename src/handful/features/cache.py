@@ -1,4 +1,4 @@
-"""The feature cache: vectors on disk by (backbone fingerprint, depth, item hash), shared by all processes."""
+"""The feature cache: vectors of items and of parts by (backbone fingerprint, depth, item hash), for all processes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.backbones.base import MOVED
-from handful.backbones.weights import cache_folder
+from handful.files import cache_folder
 
 logger = logging.getLogger(__name__)
 
 Vector = NDArray[np.float32]
+Half = NDArray[np.float16]
+Places = NDArray[np.float64]
 Result = TypeVar("Result")
 
 _TABLE = """CREATE TABLE IF NOT EXISTS features (
     backbone TEXT, depth INTEGER, item TEXT, vector BLOB, PRIMARY KEY (backbone, depth, item)
 ) WITHOUT ROWID"""
+
+_PARTS_TABLE = """CREATE TABLE IF NOT EXISTS parts (
+    backbone TEXT, depth INTEGER, item TEXT, width INTEGER, vectors BLOB, PRIMARY KEY (backbone, depth, item)
+) WITHOUT ROWID"""
+
+# Stands in place of a depth where the places of parts lie.
+_PLACES = -1
 
 # SQLite's own limit on variables in one statement is at least 999 in every build.
 _BATCH = 500
@@ -80,6 +89,40 @@ class FeatureCache:
 
         self._attempt(write)
 
+    def get_parts(self, backbone: str, depths: Sequence[int], item: str) -> tuple[dict[int, Half], Places] | None:
+        """The parts of one item: depth → (P, D) and places (P, 2) or (P, 4); None where any of it is missing."""
+
+        def read(connection: sqlite3.Connection) -> dict[int, tuple[int, bytes]]:
+            query = "SELECT depth, width, vectors FROM parts WHERE backbone = ? AND item = ?"
+            rows = connection.execute(query, (backbone, item))
+            return {
+                depth: (width, body)
+                for depth, width, blob in rows
+                if (body := _checked(blob, _key(backbone, depth, item))) is not None
+            }
+
+        stored = self._attempt(read) or {}
+        if any(depth not in stored for depth in (_PLACES, *depths)):
+            return None
+        width, body = stored[_PLACES]
+        place = np.frombuffer(body, np.float64).reshape(-1, width)
+        vectors = {d: np.frombuffer(stored[d][1], np.float16).reshape(-1, stored[d][0]) for d in depths}
+        return (vectors, place) if all(len(part) == len(place) for part in vectors.values()) else None
+
+    def put_parts(self, backbone: str, item: str, vectors: Mapping[int, Half], place: Places) -> None:
+        """Keep the parts of one item: depth → (P, D) in half precision, and their places."""
+        arrays: dict[int, NDArray[np.floating]] = {**vectors, _PLACES: place}
+        rows = [
+            (backbone, depth, item, array.shape[1], _sealed(array.tobytes(), _key(backbone, depth, item)))
+            for depth, array in arrays.items()
+        ]
+
+        def write(connection: sqlite3.Connection) -> None:
+            with connection:
+                connection.executemany("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, ?)", rows)
+
+        self._attempt(write)
+
     def forget(self, backbone: str) -> int:
         """Drop all vectors of a backbone, those with other weights on top of it among them.
 
@@ -93,6 +136,7 @@ class FeatureCache:
         def drop(connection: sqlite3.Connection) -> int:
             with connection:
                 told = (backbone, f"{backbone}{MOVED}*")
+                connection.execute("DELETE FROM parts WHERE backbone GLOB ?", (f"{backbone}[{MOVED}#]*",))
                 return connection.execute("DELETE FROM features WHERE backbone = ? OR backbone GLOB ?", told).rowcount
 
         return self._attempt(drop) or 0
@@ -130,6 +174,7 @@ class FeatureCache:
                 self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.execute(_TABLE)
+            self._connection.execute(_PARTS_TABLE)
         return self._connection
 
     def _start_anew(self, file: Path, error: Exception) -> bool:
@@ -148,15 +193,24 @@ def _key(backbone: str, depth: int, item: object) -> int:
 
 
 def _packed(vector: Vector, key: int) -> bytes:
-    body = np.ascontiguousarray(vector, np.float32).tobytes()
-    return body + zlib.crc32(body, key).to_bytes(_CHECK, "little")
+    return _sealed(np.ascontiguousarray(vector, np.float32).tobytes(), key)
 
 
 def _unpacked(blob: object, key: int) -> Vector | None:
     """The vector, or None where its bytes are not those that were written under this key."""
+    body = _checked(blob, key)
+    return None if body is None else np.frombuffer(body, np.float32)
+
+
+def _sealed(body: bytes, key: int) -> bytes:
+    return body + zlib.crc32(body, key).to_bytes(_CHECK, "little")
+
+
+def _checked(blob: object, key: int) -> bytes | None:
+    """What was sealed, or None where it is not what was written under this key."""
     if not isinstance(blob, bytes) or zlib.crc32(blob[:-_CHECK], key).to_bytes(_CHECK, "little") != blob[-_CHECK:]:
         return None
-    return np.frombuffer(blob[:-_CHECK], np.float32)
+    return blob[:-_CHECK]
 
 
 def user_cache() -> FeatureCache:

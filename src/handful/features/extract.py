@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.backbones.base import Backbone
+from handful.backbones.base import LIKENESS, Backbone
 from handful.data.dataset import item_hash
 from handful.data.pairs import Pair
 from handful.errors import DataError
@@ -18,9 +18,6 @@ from handful.features.cache import FeatureCache
 from handful.features.view import unit_rows
 
 Matrix = NDArray[np.float32]
-
-LIKENESS = 3.0
-"""How much the angle between two texts counts, beside what stands in them."""
 
 # Items are sorted by size within a window, so that memory does not grow with their number.
 WINDOW = 2048
@@ -100,8 +97,9 @@ def paired(first: Matrix, second: Matrix) -> Matrix:
     """
     u, v = unit_rows(first), unit_rows(second)
     product = u * v * np.sqrt(u.shape[1] / 3)
-    cosine = np.clip((u * v).sum(1, keepdims=True), -1, 1)
-    angle = LIKENESS * np.concatenate([cosine, np.sqrt(1 - cosine**2)], 1)
+    # One minus the cosine; as a difference of two numbers near one it would be rounding and nothing else.
+    apart = np.clip(np.square(u - v).sum(1, keepdims=True) / 2, 0, 2)
+    angle = LIKENESS * np.concatenate([1 - apart, np.sqrt(apart * (2 - apart))], 1)
     return np.concatenate([(u + v) / 2, np.abs(u - v) / 2, product, angle], 1).astype(np.float32)
 
 

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
+from handful.data.pairs import Pair
 from handful.features.cache import user_cache
 from handful.features.extract import extract
 from handful.features.view import Matrix
 
 # A label with fewer letters than this says nothing to a text encoder.
 SHORTEST_NAME = 2
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Which of N texts are longer than a backbone reads."""
+
+    longest: int
+    """How many tokens it reads."""
+    rows: NDArray[np.bool_]
+    """(N,) whether a text is as long, or longer; of a pair, whether one of the two is."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +42,21 @@ class FeatureSet:
     """Backbone → the depths that were read, last first."""
     counts: frozenset[str] = frozenset()
     """The backbones that count what stands in an item."""
+    cut: Mapping[str, Cut] = field(default_factory=dict)
+    """Backbone → which rows are longer than it reads; empty where one reads all to the end whatever their length."""
+    item: NDArray[np.int64] | None = None
+    """(P,) the item that each row of ``items`` is a part of, in order; None where rows are items."""
 
     def take(self, index: Sequence[int]) -> FeatureSet:
         """The same for some of the rows."""
-        return replace(self, items={part: x[list(index)] for part, x in self.items.items()})
+        at = list(index)
+        if self.item is not None:
+            parts = [np.flatnonzero(self.item == i) for i in at]
+            rows = np.concatenate([*parts, np.zeros(0, np.int64)])
+            item = np.repeat(np.arange(len(at)), [len(own) for own in parts])
+            return replace(self, items={part: x[rows] for part, x in self.items.items()}, item=item)
+        cut = {name: replace(found, rows=found.rows[at]) for name, found in self.cut.items()}
+        return replace(self, items={part: x[at] for part, x in self.items.items()}, cut=cut)
 
     def learned(self) -> FeatureSet | None:
         """What backbones see that learned to, by which likeness can be told; None where all of them count."""
@@ -81,7 +107,20 @@ def extract_all(
     readable = [i for i in range(len(data)) if i not in failed]
     depths = {name: tuple(backbone.search_depths) for name, backbone in backbones.items()}
     counts = frozenset(name for name, backbone in backbones.items() if backbone.counts)
-    return data.without(failed), FeatureSet(items, named, depths, counts).take(readable)
+    seen = FeatureSet(items, named, depths, counts, _cut(data.items, backbones))
+    return data.without(failed), seen.take(readable)
+
+
+def _cut(items: Sequence[Any], backbones: Mapping[str, Backbone]) -> dict[str, Cut]:
+    """Which items are longer than each backbone reads; nothing where one of them has no end."""
+    if any(not backbone.most_tokens for backbone in backbones.values()):
+        return {}
+    texts = [side for item in items for side in ((item.first, item.second) if isinstance(item, Pair) else (item,))]
+    sides = max(1, len(texts) // max(1, len(items)))
+    return {
+        name: Cut(backbone.most_tokens, np.asarray(backbone.cut(texts).reshape(-1, sides).any(1)))
+        for name, backbone in backbones.items()
+    }
 
 
 def telling_names(classes: Sequence[str], modality: str) -> list[str]:

@@ -10,15 +10,19 @@ from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
+from handful.data.targets import SPANS
 from handful.errors import DataError
 from handful.features.feature_set import FeatureSet, extract_all
 from handful.inspection.copies import near_copies, near_pairs
+from handful.inspection.empty_items import empty_items
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.foreign import foreign
 from handful.inspection.labels import confusable, cosines, doubts, label_errors
+from handful.inspection.marked import marked_findings
 from handful.inspection.match import Match, matches, suited
 from handful.inspection.outliers import outliers, remoteness
 from handful.inspection.profile import duplicate_groups, findings
+from handful.inspection.reach import cut_short, out_of_reach
 from handful.inspection.shift import MOST, shift_between, shifts
 from handful.inspection.shortcuts import shortcuts
 from handful.seeding import generator
@@ -72,12 +76,12 @@ def sample(dataset: Dataset, seed: int, most: int = MOST_ROWS) -> Dataset:
 
 
 def audit(dataset: Dataset, sight: FeatureSet | None, seed: int = 0, total: int | None = None) -> Audit:
-    """Look for wrong labels, near copies, outliers, classes that cannot be told apart, shortcuts, and foreign texts.
+    """Look for wrong labels, near copies, outliers, classes like each other, shortcuts, foreign texts, empty items.
 
     Args:
         dataset: N rows, labelled or not; more than 2,000 are audited on a seeded sample, and the findings say so.
         sight: what backbones see in these rows, from ``extract_all``; without it, or where all of them count, only near
-            copies of texts and shortcuts can be found.
+            copies of texts, shortcuts and items that hold nothing can be found.
         seed: fixes the sample and the shuffles.
         total: how many rows there were, where ``dataset`` is a sample already.
 
@@ -94,15 +98,18 @@ def audit(dataset: Dataset, sight: FeatureSet | None, seed: int = 0, total: int 
     last = {name: sight.items[name, depths[0]] for name, depths in sight.depths.items()} if sight else {}
     alike = [cosines(view) for view in last.values()]
     pairs = near_pairs(some, np.max(alike, axis=0) if alike else None)
-    problems = [*near_copies(some, pairs, duplicate_groups(some)), *shortcuts(some, generator(seed, "shortcuts"))]
+    problems = [*empty_items(some), *near_copies(some, pairs, duplicate_groups(some))]
+    problems += shortcuts(some, generator(seed, "shortcuts"))
+    if some.labels and some.task == SPANS:
+        problems += marked_findings(some)
     fits: tuple[Match, ...] = ()
     if sight is not None:
-        problems += foreign(some, list(last))
+        problems += [*foreign(some, list(last)), *cut_short(some, sight.cut)]
         problems += outliers(some, remoteness(np.mean(alike, axis=0)))
         if some.labels and some.one_class_each and len(some.classes) > 1:
             fits = tuple(matches(last, some.labels))
             if _can_be_asked(some):
-                problems += _doubted(some, sight, fits, list(last))
+                problems += _doubted(some, sight, fits, out_of_reach(problems))
     return Audit(tuple(by_cost(stated(problems, len(some), total or len(dataset), seed))), fits)
 
 
@@ -112,11 +119,11 @@ def _can_be_asked(data: Dataset) -> bool:
     return rows * classes <= _MOST_CELLS or rows >= _FEWEST * classes
 
 
-def _doubted(data: Dataset, sight: FeatureSet, fits: Sequence[Match], names: Sequence[str]) -> list[Finding]:
-    """Classes that cannot be told apart, and labels that look wrong."""
-    views = [sight.items[name, d] for name in suited(fits) or names for d in sight.depths[name][:_DEPTHS]]
+def _doubted(data: Dataset, sight: FeatureSet, fits: Sequence[Match], unseen: bool) -> list[Finding]:
+    """Classes that cannot be told apart, unless what tells them apart may be out of reach, and labels to look at."""
+    views = [sight.items[name, d] for name in suited(fits) or sight.depths for d in sight.depths[name][:_DEPTHS]]
     asked = doubts(views, data.labels or ())
-    found = [*confusable(data, asked)]
+    found = [] if unseen else [*confusable(data, asked)]
     if any(match.figure >= _SEES for match in fits):
         found += label_errors(data, asked)
     return found

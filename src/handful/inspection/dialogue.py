@@ -232,7 +232,7 @@ def _copied(data: Dataset) -> Iterator[Finding]:
         yield Finding(
             "label_error",
             rows_of(data, rows),
-            f'{what}, such as "{quoted}" (row {data.rows[rows[0]]})',
+            f'{what}, such as "{quoted}" ({data.called(rows[0])})',
             "Look at them: answers that still hold the prompt teach a model to repeat what it is asked.",
             severity=len(rows) / len(data),
         )
@@ -264,7 +264,7 @@ def _lengths(data: Dataset) -> Iterator[Finding]:
             "outlier",
             rows_of(data, rows),
             f"{counted(len(rows), 'row is', 'rows are')} of unusual length, such as {what} of "
-            f"{counted(length, 'word', 'words')} (row {data.rows[first]}) where {usual} are usual",
+            f"{counted(length, 'word', 'words')} ({data.called(first)}) where {usual} are usual",
             "Look whether they are broken or belong elsewhere: what is longer than a model's context is cut.",
             tuple(round(float(most[i]), 2) for i in rows),
             severity=0.2 * len(rows) / len(data),

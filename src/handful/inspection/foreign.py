@@ -14,7 +14,7 @@ from handful.inspection.findings import Finding
 # So many languages are named one by one.
 _NAMED = 3
 
-# About so much of the score of foreign rows is at stake: see benchmarks/README.md, "Languages".
+# About so much of the score of foreign rows is at stake: see benchmarks/tables/languages.md.
 _AT_STAKE = 0.2
 
 

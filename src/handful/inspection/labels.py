@@ -1,8 +1,8 @@
-"""Label noise: labels that look wrong, and classes that cannot be told apart, by what the other rows say about each."""
+"""Label noise: labels worth a second look, and classes that cannot be told apart, by what the other rows say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,17 +14,23 @@ from handful.data.dataset import Dataset
 from handful.data.names import listed
 from handful.inspection.findings import Finding
 from handful.inspection.loo_logistic import Array, centred, left_out
+from handful.inspection.wrong_labels import Count, WrongLabels
 
 # Chosen on goemotions (single labels), clinc150, masakhanews, trashnet and esc10; see benchmarks/label_errors.py.
 _MARGIN_SHARE, _NEIGHBOUR_SHARE, _SHARPNESS = 0.5, 0.6, 10.0
 
-# A label is called doubtful where another one is e^1.5, four and a half times, as probable without it.
-_DOUBTFUL = 1.5
+# So many labels are worth a second look in any case, where as many are a quarter of the rows at most and each is wrong
+# once in fifty times; more where they are wrong more often than not.
+_LISTED, _PART, _UNLIKELY, _LIKELY = 10, 4, 0.02, 0.5
+
+# A class with fewer rows has nobody to speak for its labels.
+_COMPANY = 3
 
 # Two classes cannot be told apart where even the upper end of a 95 % interval is below this share, and the share
 # itself is nearer to a coin's than to this.
 _TOLD_APART, _COIN = 0.85, 0.65
-_FEWEST = 4
+# A class is called less often the rarer it is, wherever its rows lie: of classes of so different sizes nothing is said.
+_FEWEST, _UNEVEN = 4, 3
 
 
 @dataclass(frozen=True)
@@ -39,17 +45,30 @@ class Doubts:
     """(N, C) logarithms of the probabilities of each class by the other rows."""
     scores: Array
     """(N,) higher is more doubtful: log loss, margin and neighbours together."""
+    wrong: WrongLabels
+    """How likely each label is wrong."""
+
+    def second_look(self, mixed: Collection[tuple[int, int]] = ()) -> list[int]:
+        """Positions of the rows whose label is worth a second look, the most doubtful first.
+
+        Args:
+            mixed: pairs of classes, the smaller number first, between which nothing speaks against a label.
+        """
+        counts, better, chances = np.bincount(self.index), self.better, self.wrong.chances
+        asked = [
+            int(i)
+            for i in np.argsort(-self.scores, kind="stable")
+            if counts[self.index[i]] >= _COMPANY
+            and chances[i] >= _UNLIKELY
+            and tuple(sorted((int(self.index[i]), int(better[i])))) not in mixed
+        ]
+        first = asked[: min(_LISTED, max(1, len(self.index) // _PART))]
+        return first + [i for i in asked[len(first) :] if chances[i] >= _LIKELY]
 
     @property
-    def margins(self) -> Array:
-        """(N,) how far the best other class is above the label, in log probability."""
-        return _margins(self.logs, self.index)
-
-    @property
-    def doubtful(self) -> list[int]:
-        """Positions of the rows whose label looks wrong, the most doubtful first."""
-        order, margins = np.argsort(-self.scores, kind="stable"), self.margins
-        return [int(i) for i in order if margins[i] > _DOUBTFUL]
+    def better(self) -> NDArray[np.int64]:
+        """(N,) the most probable other class of each row."""
+        return np.asarray(_others(self.logs, self.index).argmax(1), np.int64)
 
 
 def doubts(views: Sequence[NDArray[np.floating]], labels: Sequence[str]) -> Doubts:
@@ -65,17 +84,19 @@ def doubts(views: Sequence[NDArray[np.floating]], labels: Sequence[str]) -> Doub
     classes, index = np.unique(np.asarray(labels), return_inverse=True)
     index = index.astype(np.int64)
     logs = left_out(views, index, len(classes))
-    own = np.arange(len(index)), index
-    scores = -logs[own] + _MARGIN_SHARE * _margins(logs, index)
-    scores -= _NEIGHBOUR_SHARE * np.log(_neighbours(views, index, len(classes))[own] + 1e-3)
-    return Doubts(tuple(str(name) for name in classes), index, logs, scores)
+    near = _NEIGHBOUR_SHARE * np.log(_neighbours(views, index, len(classes)) + 1e-3)  # (N, C)
+    own, company = (np.arange(len(index)), index), np.bincount(index)[index] >= _COMPANY
+    scores = -logs[own] + _MARGIN_SHARE * (_others(logs, index).max(1) - logs[own]) - near[own]
+    return Doubts(
+        tuple(str(name) for name in classes), index, logs, scores, WrongLabels.of(logs + near, index, company)
+    )
 
 
-def _margins(logs: Array, index: NDArray[np.int64]) -> Array:
-    rows = np.arange(len(index))
+def _others(logs: Array, index: NDArray[np.int64]) -> Array:
+    """(N, C) the same, the label of each row out of the question."""
     others = logs.copy()
-    others[rows, index] = -np.inf
-    return np.asarray(others.max(1) - logs[rows, index])
+    others[np.arange(len(index)), index] = -np.inf
+    return others
 
 
 def _neighbours(views: Sequence[NDArray[np.floating]], index: NDArray[np.int64], classes: int) -> Array:
@@ -96,7 +117,7 @@ def cosines(features: NDArray[np.floating]) -> Array:
 
 
 def label_errors(dataset: Dataset, evidence: Doubts) -> Iterator[Finding]:
-    """Rows whose label looks wrong.
+    """The labels that are worth a second look, and how many of them are expected to be wrong.
 
     Rows that would only move between two classes that cannot be told apart are left out: nothing speaks against them.
 
@@ -104,26 +125,40 @@ def label_errors(dataset: Dataset, evidence: Doubts) -> Iterator[Finding]:
         dataset: the N rows.
         evidence: the doubts about them.
     """
-    others = evidence.logs.copy()
-    others[np.arange(len(others)), evidence.index] = -np.inf
-    better = others.argmax(1)  # (N,)
-    mixed = {(a, b) for _, a, b in _mixed_up(evidence)}
-    rows = [i for i in evidence.doubtful if tuple(sorted((int(evidence.index[i]), int(better[i])))) not in mixed]
+    rows = evidence.second_look({(a, b) for _, a, b in _mixed_up(evidence)})
     if not rows:
         return
-    sure = 1 - 1 / (1 + np.exp(evidence.margins[rows]))
-    first = (
-        f"row {dataset.rows[rows[0]]} is labelled {listed([evidence.classes[evidence.index[rows[0]]]])} and looks like "
-        f"{listed([evidence.classes[better[rows[0]]]])}"
-    )
+    count, chances, first = evidence.wrong.among(rows), evidence.wrong.chances[rows], rows[0]
+    given, better = (evidence.classes[c[first]] for c in (evidence.index, evidence.better))
+    said = f"{dataset.called(first)} is labelled {listed([given])} and "
+    said += f"{'looks like' if chances[0] >= _LIKELY else 'may be'} {listed([better])}"
+    if len(rows) > 1:
+        said += f"; then {dataset.called_together(rows[1:], _LISTED - 1)}"
     yield Finding(
         "label_error",
         tuple(dataset.rows[i] for i in rows),
-        f"{len(rows)} {'label looks' if len(rows) == 1 else 'labels look'} wrong to the other rows: {first}",
-        "Look at these rows, the first ones first, and correct what is wrong; leave what is right as it is.",
-        tuple(round(float(p), 4) for p in sure),
-        severity=len(rows) / len(dataset),
+        f"{_worth(len(rows))} a second look, {_expected(count, len(rows))}: {said}",
+        "Look at it, and correct it if it is wrong; leave it if it is right."
+        if len(rows) == 1
+        else "Look at these rows, the first ones first, and correct what is wrong; leave what is right as it is.",
+        tuple(round(float(chance), 4) for chance in chances),
+        severity=count.expected / len(dataset),
     )
+
+
+def _worth(rows: int) -> str:
+    return "1 label is worth" if rows == 1 else f"{rows} labels are worth"
+
+
+def _expected(count: Count, rows: int) -> str:
+    """How many of the labels are expected to be wrong, in words."""
+    if rows == 1:
+        return f"with a chance of {count.expected:.0%} that it is wrong"
+    about, low, high = round(count.expected), count.low, count.high
+    span = f"{low} to {high}" if low < high else f"{high}"
+    if not about:
+        return f"though most likely none of them is wrong ({span} expected)"
+    return f"about {about} of which {'is' if about == 1 else 'are'} expected to be wrong ({span})"
 
 
 def confusable(dataset: Dataset, evidence: Doubts) -> Iterator[Finding]:
@@ -171,8 +206,9 @@ def _mixed_up(evidence: Doubts) -> list[tuple[float, int, int]]:
     shares = (above + 1 - below.T) / 2
     for i, j in zip(*np.nonzero(np.triu(shares <= _COIN, 1)), strict=True):
         a, b = int(enough[i]), int(enough[j])
-        rows = int(counts[a] + counts[b])
-        if _upper(round(float(shares[i, j]) * rows), rows) < _TOLD_APART:
+        rows = round(4 / (1 / counts[a] + 1 / counts[b]))  # what a mean of two shares rests on
+        uneven = max(counts[a], counts[b]) > _UNEVEN * min(counts[a], counts[b])
+        if not uneven and _upper(round(float(shares[i, j]) * rows), rows) < _TOLD_APART:
             pairs.append((float(shares[i, j]), a, b))
     return sorted(pairs)
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.utils.extmath import randomized_svd
 
+from handful.threads import one_thread
+
 Array = NDArray[np.float64]
 
 # Chosen on goemotions (single labels), clinc150, masakhanews, trashnet and esc10; see benchmarks/label_errors.py.
@@ -56,6 +58,7 @@ def narrowed(x: Array) -> Array:
     return x
 
 
+@one_thread()
 def left_out(views: Sequence[NDArray[np.floating]], index: NDArray[np.int64], classes: int) -> Array:
     """Logarithms of the probabilities of each class for each row, by all rows but itself.
 

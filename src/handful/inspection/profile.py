@@ -14,7 +14,7 @@ from handful.data.conversations import Conversation, Preference, plain_prompt, w
 from handful.data.dataset import Dataset, item_hash
 from handful.data.languages import UNKNOWN, counts_of_languages, language_of_each
 from handful.data.names import listed
-from handful.data.targets import CLASSES, NOUNS, names_in
+from handful.data.targets import CLASSES, DEFECTS, MASKS, NOUNS, names_in
 from handful.data.traits import Trait, traits_of
 from handful.errors import DataError
 from handful.inspection.findings import Finding, by_cost
@@ -156,8 +156,10 @@ def findings(dataset: Dataset) -> list[Finding]:
         DataError: a file can no longer be read.
     """
     ids = duplicate_groups(dataset)
-    checks = (leaks(dataset, ids), conflicts(dataset, ids), unreadable(dataset), too_few(dataset), imbalance(dataset))
-    return by_cost(finding for found in (*checks, duplicates(dataset, ids)) for finding in found)
+    checks = [leaks(dataset, ids), conflicts(dataset, ids), unreadable(dataset), duplicates(dataset, ids)]
+    if dataset.task not in (DEFECTS, MASKS):  # bad items are not learned from, and pixels are not rows
+        checks += [too_few(dataset), imbalance(dataset)]
+    return by_cost(finding for found in checks for finding in found)
 
 
 def too_few(dataset: Dataset) -> Iterator[Finding]:
@@ -171,14 +173,14 @@ def too_few(dataset: Dataset) -> Iterator[Finding]:
             (name for name, count in counts.items() if least <= count <= most), key=lambda name: counts[name]
         )
         if small:
-            advice = f"Add rows until each class has {ENOUGH_ROWS} or more: {why}."
+            advice = f"Label more rows until each {_noun(dataset)} has {ENOUGH_ROWS} or more: {why}."
             yield _about_classes(dataset, "too_few", small, f"{_classes(dataset, small)} {what}", advice, 0.5)
     if dataset.groups and dataset.labels:
         pairs = {(label, group) for names, group, at in _places(dataset) if at for label in names}
         sources = Counter(label for label, _ in pairs)
         lone = sorted(name for name in counts if sources[name] == 1 and counts[name] > 1)
         if lone:
-            advice = "Add rows from other groups: whether it is recognised in a new group cannot be measured."
+            advice = "Label rows from other groups: whether it is recognised in a new group cannot be measured."
             yield _about_classes(
                 dataset, "too_few", lone, f"{_classes(dataset, lone)} rows of one group only", advice, 0.5
             )
@@ -192,10 +194,15 @@ def imbalance(dataset: Dataset) -> Iterator[Finding]:
     if rare:
         largest = next(name for name, count in counts.items() if count == most)
         least = f": {counts[rare[0]]}" if len(rare) == 1 else f", down to {counts[rare[0]]}"
-        noun = NOUNS.get(dataset.task, NOUNS[CLASSES])[0]
+        noun = _noun(dataset)
         message = f'{_classes(dataset, rare)} a fifth or less of the {most} rows of {noun} "{largest}"{least}'
-        advice = "Add rows of what is rare, and look at the score of each class, not only at the share that is right."
+        advice = f"Label more rows of what is rare, and look at the score of each {noun}, not only at that of all rows."
         yield _about_classes(dataset, "imbalance", rare, message, advice, 0.2)
+
+
+def _noun(dataset: Dataset) -> str:
+    """What the task calls a name: class, label or rating."""
+    return NOUNS.get(dataset.task, NOUNS[CLASSES])[0]
 
 
 def _about_classes(
@@ -338,7 +345,7 @@ def example(dataset: Dataset, positions: Sequence[int]) -> str:
     item = dataset.items[first]
     if isinstance(item, Path):
         return f"{item} and {dataset.items[second]}"
-    where = f"rows {dataset.rows[first]} and {dataset.rows[second]}"
+    where = dataset.places.called_together([dataset.rows[first], dataset.rows[second]])
     return f"{_quoted(item)} ({where})" if isinstance(item, str) else where
 
 
@@ -347,7 +354,7 @@ def as_shown(dataset: Dataset, position: int) -> str:
     item = dataset.items[position]
     if isinstance(item, Path):
         return str(item)
-    where = f"row {dataset.rows[position]}"
+    where = dataset.called(position)
     return f"{_quoted(item)} ({where})" if isinstance(item, str) else where
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from handful.data.cells import shown
 from handful.data.dataset import Dataset
 from handful.data.languages import UNKNOWN, is_material
-from handful.data.targets import CLASSES, NOUNS
+from handful.data.normal import normal_name
+from handful.data.targets import CLASSES, DEFECTS, NOUNS
 from handful.inspection.advice import advice
 from handful.inspection.audit import Audit
 from handful.inspection.profile import counted, profile
@@ -44,7 +45,24 @@ def summary(dataset: Dataset, found: Audit, tried: Collection[str] = ()) -> list
         lines.append(f"what makes sense with {least} in the smallest class:")
         said = sorted(advice(dataset, tried), key=lambda rule: not rule.sensible)
         lines += [f"  {'yes' if a.sensible else 'no ':<4} {', '.join(a.strategies)}: {a.why}" for a in said]
+    if dataset.task == DEFECTS:
+        lines += _of_defects(dataset)
     return [shown(line) for line in lines]
+
+
+def _of_defects(dataset: Dataset) -> list[str]:
+    """What so many good and bad items can show."""
+    counts = (dataset.part("train") if dataset.split else dataset).counts
+    normal = normal_name(dataset.classes, dataset.source)
+    good, bad = counts.get(normal, 0), sum(counts.values()) - counts.get(normal, 0)
+    lines = [
+        f"{good} good items can promise false alarms of {100 / (good + 1):.2g} % and no less: 19 promise 5 %, 99 "
+        "promise 1 %; copies and items of one group count once"
+    ]
+    if not bad:
+        return [*lines, "no bad ones: what slips through cannot be told; none of them is needed to learn"]
+    more = "ten or more of each kind can be learned as classes (--task classification)"
+    return [*lines, f"{bad} bad ones say what slips through, and are not learned from; {more}"]
 
 
 def _mixed(languages: Mapping[str, int]) -> bool:

@@ -15,11 +15,12 @@ from handful.errors import BundleError, DataError
 from handful.evaluation.intervals import interval
 from handful.evaluation.novelty import USUAL
 from handful.evaluation.scores import Scores
-from handful.export.bundle import Bundle, Judged
-from handful.export.reference import Reference, spread_out
-from handful.monitoring.checkup import Checkup
+from handful.export.bundle import Bundle
+from handful.export.reference import Judged, Reference, spread_out
+from handful.keywords import known_keywords
+from handful.monitoring.checkup import NAMED, Checkup
 from handful.monitoring.drift import compare
-from handful.monitoring.new_rows import Row, rows_of_list, rows_of_source
+from handful.monitoring.new_rows import Row, called_together, rows_of_list, rows_of_source
 from handful.readback import shortened
 from handful.run import Run
 from handful.seeding import generator
@@ -28,6 +29,7 @@ from handful.seeding import generator
 _SAME = 1e-5
 
 
+@known_keywords
 def check(
     run: Run | str | Path,
     source: Any,
@@ -50,7 +52,7 @@ def check(
         label: the column that holds the labels; an empty text means that there are none.
         input: the column that holds the items; the one used in training by default.
         seed: fixes how rows are dealt anew.
-        tell: called with what was guessed about the source, and how much of it was looked at.
+        tell: called with what to know of the model, what was guessed about the source, and how much was looked at.
 
     Returns:
         The checkup; its ``verdict`` is ``as promised``, ``unsure``, ``drifted``, ``retrain``, or, of
@@ -61,6 +63,8 @@ def check(
         BundleError: the run is damaged, or keeps nothing of its training rows.
     """
     model, scores = (run.bundle, run.scores) if isinstance(run, Run) else _opened(Path(run))
+    if model.warning:
+        tell(model.warning)
     reference = model.known_rows()
     if isinstance(source, str | Path):
         new = rows_of_source(Path(source), label, input, model, tell)
@@ -103,8 +107,9 @@ def _compared(
         reference.rows.astype(np.float32), reference.answered, judged.features[some], kinds[some],
         generator(seed, "drift"),
     )  # fmt: skip
+    furthest = [] if drift is None else [int(some[i]) for i in drift.furthest]
     novelty = reference.novelty
-    rarity = novelty.rarity(novelty.scores(judged.features, task.confidence(outputs)))
+    rarity = novelty.rarity_of(judged.features, task.confidence(outputs))
     enough = len(novelty.strange) + 1 >= 1 / USUAL
     metric = task.headline if scores is None else task.metrics.get(scores.metric)
     if metric is None:
@@ -123,7 +128,10 @@ def _compared(
         answered=counts_of(task.words(outputs, model.labels), task.name),
         strange=float((rarity <= USUAL).mean()) if enough else None,
         drift=drift,
-        furthest=() if drift is None else tuple(rows[some[i]].place for i in drift.furthest),
+        furthest=tuple(rows[i].place for i in furthest),
+        called=called_together(rows, furthest[:NAMED], [name for name in (model.input, model.target) if name])
+        if furthest
+        else "",
         promised=None if scores is None else scores.test or scores.estimate,
         measured=measured,
         metric=metric.name,

@@ -13,7 +13,7 @@ from handful.evaluation.intervals import Estimate
 from handful.evaluation.metrics import Scale
 from handful.monitoring.drift import ALARM, Drift
 
-_NAMED = 10
+NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class Checkup:
     drift: Drift | None = None
     """How new rows differ from training rows that are answered alike; None where nothing can be compared."""
     furthest: tuple[int, ...] = ()
-    """Rows of the source that differ most, furthest first."""
+    """Zero-based positions in the source of the rows that differ most, furthest first."""
+    called: str = ""
+    """The first ten of them as a person looks them up: IDs, lines of the file, or files; empty where there are none."""
     promised: Estimate | None = None
     """The score that the run promised; None where it is not known."""
     measured: Estimate | None = None
@@ -130,7 +132,7 @@ class Checkup:
             "answered": dict(self.answered),
             "strange": None if self.strange is None else round(self.strange, 4),
             "drift": drift,
-            "furthest": list(self.furthest[:_NAMED]),
+            "furthest": list(self.furthest[:NAMED]),
             "metric": self.metric,
             "promised": None if self.promised is None else self.promised.as_dict(),
             "measured": None if self.measured is None else self.measured.as_dict(),

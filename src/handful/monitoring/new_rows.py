@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from handful.data.cells import shown
+from handful.backbones.parts import TOKENS
+from handful.data.annotation_states import is_left_out
+from handful.data.cells import cell_text, shown
 from handful.data.delimited import Broken
+from handful.data.handed_items import handed_items
 from handful.data.input_column import named_columns
 from handful.data.items import make_items
 from handful.data.label_column import LABEL_NAMES
 from handful.data.names import all_names
-from handful.data.readers import exists
+from handful.data.places import Places, id_column
+from handful.data.sources import exists
+from handful.data.span_tables import cells_of
 from handful.data.streams import stream
 from handful.data.tables import TABLE_SUFFIXES, open_table
 from handful.data.target_column import read_column, read_indicators
@@ -36,6 +41,12 @@ class Row:
     """What the model reads."""
     label: Any
     """What the source says, as it stands there; after reading a text that is empty where it says nothing."""
+    line: int = 0
+    """Where it stands in its file, as ``word`` counts."""
+    word: str = ""
+    """What is counted: line, entry, row; empty where the item is a file."""
+    cells: Mapping[str, Any] = field(default_factory=dict)
+    """Column → value of a row of a table."""
 
 
 @dataclass(frozen=True)
@@ -62,29 +73,63 @@ class NewRows:
         if self.label is None:
             return self.rows
         raw = [row.label for row in self.rows]
+
+        def called(at: int) -> str:
+            return called_together(self.rows, [at])
+
+        if model.task.grain not in ("", TOKENS):
+            raise OptionError(
+                f"labels of new rows are not compared with {model.task.answer_column}, got column {self.label!r} of "
+                f"{self.name}. Leave them out with --label ''."
+            )
+        if model.task.grain:
+            cells = cells_of([row.item for row in self.rows], raw, self.label, called)
+            return [replace(row, label=cell) for row, cell in zip(self.rows, cells, strict=True) if cell]
         if "," in self.label and raw and isinstance(raw[0], tuple):
             columns = {name: [cells[i] for cells in raw] for i, name in enumerate(named_columns(self.label, ()))}
-            column = read_indicators(columns, self.name)
+            column = read_indicators(columns, self.name, called)
         else:
-            column = read_column(raw, self.label, model.task.name)
+            column = read_column(raw, self.label, model.task.name, called=called)
         return [replace(row, label=cell) for row, cell in zip(self.rows, column.cells, strict=True) if cell]
+
+
+def called_together(rows: Sequence[Row], some: Sequence[int], used: Sequence[str] = ()) -> str:
+    """What some rows are called, as a person looks them up: their IDs, their lines, or their files.
+
+    Args:
+        rows: all rows that are compared.
+        some: positions of those that are named, the first first.
+        used: columns that the model reads, which name no rows.
+    """
+    words = [rows[i].word for i in some]
+    if not all(words):
+        return ", ".join(shown(str(rows[i].item)) for i in some)
+    columns = {name: [cell_text(row.cells.get(name)) for row in rows] for name in rows[0].cells}
+    name = id_column(columns, used)
+    ids = {i: " ".join(columns[name][i].split()) for i in some} if name else {}
+    return shown(Places([row.line for row in rows], words[0], name, ids).called_together(some, len(some)))
 
 
 def rows_of_list(items: Sequence[Any], labels: Sequence[Any] | None, model: Bundle) -> NewRows:
     """The rows of a list of items.
 
     Args:
-        items: what the model reads.
+        items: what the model reads, or a table with the column that it learned from.
         labels: one per item; None where there are none.
         model: says of which modality items are.
 
     Raises:
         OptionError: there are more or fewer labels than items.
     """
-    if labels is not None and len(labels) != len(items):
-        raise OptionError(f"labels= must have one entry per item ({len(items)}), got {len(labels)}. Correct it.")
-    made, failed = make_items(list(items), model.modality, None)
-    rows = [Row(i, made[i], None if labels is None else labels[i]) for i in range(len(made)) if i not in failed]
+    made, failed = make_items(handed_items(items, model.input, "check"), model.modality, None)
+    wanted = [None] * len(made) if labels is None else list(labels)
+    if len(wanted) != len(made):
+        raise OptionError(f"labels= must have one entry per item ({len(made)}), got {len(wanted)}. Correct it.")
+    rows = [
+        Row(i, item, label, i, "row")
+        for i, (item, label) in enumerate(zip(made, wanted, strict=True))
+        if i not in failed
+    ]
     return NewRows(rows, len(failed), len(made), None if labels is None else "labels=", "the list")
 
 
@@ -115,7 +160,9 @@ def rows_of_source(
         for i, place in enumerate(chunk.rows):
             own = None if label_of is None else label_of(chunk.items[i])
             if place not in chunk.failed and place % step == 0:
-                rows.append(Row(place, chunk.items[i], own))
+                line = chunk.places[i] if chunk.counted else 0
+                cells = chunk.cells[i] if chunk.cells else {}
+                rows.append(Row(place, chunk.items[i], own, line, chunk.counted, cells))
         while len(rows) > 2 * MOST:
             step *= 2
             rows = [row for row in rows if row.place % step == 0]
@@ -166,7 +213,8 @@ def _labels(
 
     def next_label(item: Any) -> Any:
         record = next(records)
-        cells = tuple(None if isinstance(record, Broken) else record.get(name) for name in names)
+        said = {} if isinstance(record, Broken) or is_left_out(record, label) else record
+        cells = tuple(said.get(name) for name in names)
         return cells if len(names) > 1 else cells[0]
 
     return label, next_label

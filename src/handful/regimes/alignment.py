@@ -18,6 +18,7 @@ from handful.strategies.frozen.ensemble import Linear
 from handful.strategies.frozen.solver import fit_head, rotate
 from handful.tasks.base import HeadTask
 from handful.tasks.heads import SOFTMAX, Head
+from handful.threads import one_thread
 
 Floats = NDArray[np.floating]
 
@@ -122,6 +123,7 @@ def recoloured(rows: Matrix, pool: Matrix, trust: float) -> Matrix:
     return np.asarray((rows - rows.mean(0)) @ first @ second + pool.mean(0), np.float32)
 
 
+@one_thread()
 def _root(x: Matrix, power: float, trust: float) -> NDArray[np.float64]:
     """(D, D) a power of a shrunken covariance."""
     covariance = np.cov(np.asarray(x, np.float64), rowvar=False)

@@ -25,10 +25,12 @@ from handful.evaluation.probes import SENTENCES
 from handful.evaluation.stability import Kept, kept
 from handful.features import bases
 from handful.features.extract import extract
+from handful.keywords import known_keywords
 from handful.plan import Plan
 from handful.progress import Say, silent
 from handful.regimes.pool_items import PoolItems, backbone_for, cannot_be_cut, default_backbone, items_of
 from handful.regimes.pool_training import RECIPES, PoolRecipe, Trained, train_on_pool
+from handful.run_folder import checkpoints_of
 
 BUDGET = "5 min"
 """How long it may take unless something else is said."""
@@ -72,6 +74,7 @@ class AdaptedBase:
         return [done, *([self.kept.sentence] if self.kept is not None else [])]
 
 
+@known_keywords
 def adapt(
     pool: Dataset | str | Path,
     *,
@@ -147,7 +150,7 @@ def _original(name: str, modality: str, items: Sequence[Any], progress: Say) -> 
 
 def _state(folder: Path, resume: bool, pool: PoolItems, original: Backbone, recipe: PoolRecipe, seed: int) -> Path:
     """Where a training keeps its state until the base is written; what learned otherwise has a folder of its own."""
-    place = folder.parent / f".{folder.name}.training"
+    place = checkpoints_of(folder)
     if not resume:
         shutil.rmtree(place, ignore_errors=True)
     same = repr((list(pool.hashes), original.fingerprint, recipe, seed))

@@ -10,7 +10,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from handful.features.view import Matrix, unit_rows
 from handful.strategies.frozen.ensemble import Linear, Member, pooled
@@ -99,8 +98,7 @@ class Part:
         if more is not None and design is not None:
             items = {part: np.concatenate([x, more[part]]) for part, x in items.items()}
             wanted = np.concatenate([wanted, design])
-        with threadpool_limits(1, user_api="blas"):  # small decompositions lose more than they gain by being shared
-            return pooled(self.members, items, self.names, wanted, self.counts, weights)
+        return pooled(self.members, items, self.names, wanted, self.counts, weights)
 
 
 class PoolArm(ABC):

@@ -14,7 +14,7 @@ from handful.data.cells import shown
 from handful.data.dataset import CLASSIFIED, Dataset, item_hash
 from handful.data.items import PLURAL
 from handful.data.pool import kinds_in, named_kinds, read_pool
-from handful.data.readers import that_exists
+from handful.data.sources import that_exists
 from handful.errors import DataError, OptionError
 from handful.features.bases import AUTO, named
 from handful.seeding import generator

@@ -67,7 +67,7 @@ class Trial:
     def told(self) -> str:
         """What rows and other sets say, in words."""
         words = self.decided.told(self.prior, "be taken")
-        return words if self.weights is None else f"with rows weighted as the pool has their like, {words}"
+        return words if self.weights is None else f"{words}; rows count as much as the pool has of their like"
 
 
 def tried(

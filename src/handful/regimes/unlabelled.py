@@ -254,7 +254,7 @@ def _settled(
 def _told(trial: Trial, chosen: Trial | None) -> str:
     name = trial.arm.name
     if trial is chosen:
-        return f"{name} replaces the heads: {trial.told}."
+        return f"{name} takes the place of the heads."
     if trial.decided.passed:
-        return f"{name} would replace the heads too, but less is expected of it: {trial.told}."
-    return f"{name} stays a trial: {trial.told}."
+        return f"{name} would take the place of the heads too, but less is expected of it."
+    return f"{name} stays a trial."

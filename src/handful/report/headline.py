@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from handful.data.names import in_a_row
 from handful.evaluation.intervals import Estimate
-from handful.evaluation.metrics import hundredths
+from handful.evaluation.metrics import Scale, hundredths
 from handful.evaluation.probes import FORGOTTEN, QUESTIONS
 from handful.evaluation.scores import Scores
 from handful.report import words
 from handful.tasks.base import Baseline, Task
 from handful.tasks.classification.details import ClassDetails
+from handful.tasks.defects import DEFECTS, Promise
+from handful.tasks.defects.words import not_enough, told_alarms, told_found
 
 if TYPE_CHECKING:
     from handful.run import Run
@@ -33,6 +35,8 @@ class Headline:
     """The result in a few words."""
     lead: str
     """The interval in words, and what it rests on."""
+    basis: str
+    """How far such intervals can be trusted."""
     estimate: Estimate
     """What the title says, as numbers."""
     always: float
@@ -57,20 +61,32 @@ class Headline:
 
 def headline(run: Run) -> Headline:
     """Put the result of a run into words."""
-    scores = run.scores
+    return headline_of(run.scores, run.model.task, run.data.groups is not None)
+
+
+def headline_of(scores: Scores, task: Task, grouped: bool) -> Headline:
+    """The same of its scores alone.
+
+    Args:
+        scores: what the run measured.
+        task: what it learned.
+        grouped: whether rows belong together, so that new items come from groups it has never met.
+    """
+    if "promise" in scores.details:
+        return _promised(scores)
     estimate, rows = (scores.estimate, scores.n) if scores.test is None else (scores.test, scores.test_n)
-    task = run.model.task
     raw = scores.details.get("answers", {}).get("forgetting")
     forgetting = raw and Estimate(**raw)
     baseline = task.reference
     frequent, always = _one_answer(scores, baseline)
     verdict, beaten = _against_one_answer(scores, task, always, frequent)
-    title, lead = _title(scores, task, estimate, rows), _lead(run, estimate, rows)
+    title, lead = _title(scores, task, estimate, rows), _lead(scores, task, grouped, rows)
     if not beaten and scores.metric not in _COMPARED:  # nothing else matters as much to whoever would use the model
         title, lead = f"Not shown to be better than {_always(task, frequent)}", f"{title}. {lead}"
     return Headline(
         title=title,
         lead=lead,
+        basis=_basis(scores),
         estimate=estimate,
         always=always,
         without=f"always “{words.shortened(words.printable(frequent), 24)}”" if frequent else baseline.short,
@@ -82,6 +98,44 @@ def headline(run: Run) -> Headline:
         forgets=forgetting is not None and forgetting.low > 0 and forgetting.value > FORGOTTEN,
         second=_second(scores),
     )
+
+
+def _promised(scores: Scores) -> Headline:
+    """What a detector keeps: false alarms, and what slips through."""
+    promise = Promise.from_dict({name: x for name, x in scores.details["promise"].items() if name in _OF_PROMISE})
+    rate, finds, things = promise.false_alarms, promise.found, scores.details["promise"]["things"]
+    shown = finds is not None and finds.low > rate.high
+    alarms = f"about {hundredths(rate.value)} of 100 good {things} thrown away"
+    missed = promise.bad - promise.caught
+    if finds is None:
+        title = f"{alarms[0].upper()}{alarms[1:]}; what slips through is not known"
+        verdict = "Nothing shows yet what it finds: there were no bad items to try it on."
+    else:
+        count = f"{missed} of {promise.bad}" if missed else f"None of {promise.bad}"
+        title = f"{count} bad {things} {'slip' if missed > 1 else 'slips'} through, {alarms}"
+        verdict = f"Clearly better than {DEFECTS.reference.words}." if shown else (
+            f"Not shown to be better than {DEFECTS.reference.words}: good and bad {things} may look alike to it."
+        )  # fmt: skip
+    if not_enough(promise):
+        title = f"Not good enough yet: {title[0].lower()}{title[1:]}"
+    return Headline(
+        title=title,
+        lead=f"{told_alarms(promise, things)} {told_found(promise, things)}",
+        basis="A normal item was scored without its own parts, and no bad one was learned from.",
+        estimate=finds or rate,
+        always=rate.value if finds is not None else 0.0,
+        without=DEFECTS.reference.short if finds is not None else "no alarms",
+        limit=1.0,
+        verdict=verdict,
+        beaten=shown,
+        ties="",
+        forgot="",
+        forgets=False,
+        second="",
+    )
+
+
+_OF_PROMISE = tuple(one.name for one in fields(Promise))
 
 
 def _limit(scores: Scores) -> float:
@@ -121,7 +175,7 @@ def _compared(scores: Scores, baseline: Baseline) -> str:
     taken = next(arm for arm in scores.arms if arm.name == scores.chosen)
     if taken.name == baseline.name:
         return f"Nothing is shown to beat {baseline.words}"
-    gain = taken.difference if scores.scale.higher_is_better or taken.difference is None else -taken.difference
+    gain = taken.gain(scores.scale)
     how = "Tuned with" if taken.rung else "Examples in the prompt are enough,"
     if gain is not None and gain.low > 0:
         return f"{how} {taken.name}: better than {baseline.words}"
@@ -133,31 +187,35 @@ def _headline_of(scores: Scores, task: Task) -> str:
     return task.metrics[scores.metric].headline if scores.metric in task.metrics else ""
 
 
-def _lead(run: Run, estimate: Estimate, rows: int) -> str:
-    scores = run.scores
-    scale = scores.scale
+def _lead(scores: Scores, task: Task, grouped: bool, rows: int) -> str:
+    estimate, scale = scores.test or scores.estimate, scores.scale
     digits = scale.digits(estimate.low, estimate.high)
     low, high = hundredths(estimate.low, digits), hundredths(estimate.high, digits)
     true = f"between {low} and {high} of 100"
-    if not scale.percent or (not _headline_of(scores, run.model.task) and scores.metric != "accuracy"):
+    if not scale.percent or (not _headline_of(scores, task) and scores.metric != "accuracy"):
         true = f"between {scale.between(estimate.low, estimate.high)}"
     elif estimate.value == 1:
         true = f"at {low} of 100 or above"
-    new = "items from groups it has never met" if run.data.groups is not None else "items like these"
+    new = "items from groups it has never met" if grouped else "items like these"
     wide = estimate.high - estimate.low > (_WIDE if scale.percent else _WIDE * _limit(scores))
     why = f": {words.plural(rows, 'row')} cannot say it more exactly" if wide else ""
     basis = "Each row was answered by a model that had not seen it."
     if scores.test is not None:
         basis = f"Measured once, on the {words.plural(rows, 'row')} that the source marks as test."
+    if scores.metric in _COMPARED and scores.lead is not None:  # the figure stands among the details
+        return f"{scores.lead.sentence} {basis}"
+    return f"For {new}, the true figure probably lies {true}{why}. {basis}"
+
+
+def _basis(scores: Scores) -> str:
     tried = "; tried out on real data with rows enough to tell, they held it 92 to 97 times out of 100"
-    if scores.metric == "loss":  # how surprising an answer is, as a choice among equally likely tokens
-        ends = [f"{math.exp(min(end, 50.0)):.3g}" for end in (estimate.low, estimate.high)]
-        true = f"between {scale.between(estimate.low, estimate.high)} (a perplexity of {' to '.join(ends)})"
-    return (
-        f"For {new}, the true figure probably lies {true}{why}. {basis} "
-        f"Intervals made this way should hold the true figure {_how_often(scores.level)}"
-        f"{tried if scores.metric == 'accuracy' else ''}."
-    )
+    said = f"Intervals made this way should hold the true figure {_how_often(scores.level)}"
+    return f"{said}{tried if scores.metric == 'accuracy' else ''}."
+
+
+def perplexity(loss: float) -> str:
+    """How surprising an answer is, as a choice among so many equally likely tokens; 1 where it is no surprise."""
+    return f"{math.exp(min(loss, 50.0)):.3g}"
 
 
 def _how_often(level: float) -> str:
@@ -174,11 +232,15 @@ def _always(task: Task, frequent: str) -> str:
 def _against_one_answer(scores: Scores, task: Task, figure: float, frequent: str) -> tuple[str, bool]:
     scale, baseline = scores.scale, task.reference
     always = _always(task, frequent)
+    taken = next(arm for arm in scores.arms if arm.name == scores.chosen)
+    if taken.by is not None and scores.beats_reference(baseline.name):
+        few = f"{scores.n} rows are too few for {scale.title} to show it"
+        return f"Better than {always} by its {taken.by.title}; {few}.", True
     if scores.chosen == baseline.name:
         return f"Nothing that was tried is better than {always} beyond doubt: {task.nothing_shown}.", False
     reached = f"{hundredths(figure)} of 100" if scale.percent else f"a {scale.title} of {scale.told(figure)}"
     verb = "scores" if scale.percent else "has"
-    if scores.beats(baseline.name):
+    if scores.beats_reference(baseline.name):
         return f"Clearly better than {always}, which {verb} {reached}.", True
     return (f"Not shown to be better than {always}, which {verb} {reached}: {task.nothing_shown}."), False
 
@@ -209,10 +271,10 @@ def _ties(scores: Scores) -> str:
 def _forgot(forgetting: Estimate | None) -> str:
     if forgetting is None:
         return ""
-    side = "rose" if forgetting.value > 0 else "fell"
+    side, signed = "rose" if forgetting.value > 0 else "fell", Scale(percent=False).signed
     return (
         f"On {len(QUESTIONS)} general questions the loss {side} by {abs(forgetting.value):.2f} nats per token "
-        f"({forgetting.low:+.2f} to {forgetting.high:+.2f}): "
+        f"({signed(forgetting.low)} to {signed(forgetting.high)}): "
         + ("this is what the model forgot." if forgetting.value > 0 else "the model forgot nothing that they ask.")
     )
 

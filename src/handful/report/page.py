@@ -15,19 +15,19 @@ from markupsafe import Markup
 
 from handful.data.conversations import Conversation, Preference, plain_prompt
 from handful.data.dataset import Dataset
+from handful.data.places import name_of
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.metrics import Scale, hundredths
 from handful.evaluation.scores import Scores
-from handful.evaluation.slices import named
-from handful.evaluation.stability import worth_telling
 from handful.export.bundle import Bundle
 from handful.export.card import reading
 from handful.inspection.findings import Finding
 from handful.report import sections, words
 from handful.report.confidence import confidence_note
 from handful.report.curves import curve
-from handful.report.doubtful import doubtful, name_of
+from handful.report.doubtful import doubtful
 from handful.report.headline import headline
+from handful.report.inspection_words import told_sorting
 
 if TYPE_CHECKING:
     from handful.run import Run
@@ -50,7 +50,7 @@ def render(run: Run, place: Path) -> str:
     """
     task, scores, head = run.model.task, run.scores, headline(run)
     curves = [drawn for training in run.trainings if (drawn := curve(training)) is not None]
-    parts = sections.parts(run, place, curves)
+    parts = sections.parts(run, place, curves, head)
     shown = [part for part in scores.slices if part.kind != "class" or part.differs]
     part_limit = _limit([part.score for part in shown])
     curve_limit = _limit([point.score for point in scores.curve.points] if scores.curve else [])
@@ -66,8 +66,10 @@ def render(run: Run, place: Path) -> str:
             scores=scores,
             data=run.data,
             head=head,
+            sorting=told_sorting(scores),
             parts=parts,
             backbones=_backbones(run),
+            together=run.data.places.called_together,
             labels=() if bundle is None else bundle.labels,
             nouns=task.nouns,
             confident="classes" in scores.details,
@@ -79,9 +81,7 @@ def render(run: Run, place: Path) -> str:
             part_ends=_ends(shown[0].scale if shown else scores.scale, part_limit),
             curve_limit=curve_limit,
             curve_ends=_ends(scores.curve.scale if scores.curve else scores.scale, curve_limit),
-            doubts=[] if bundle is None else doubtful(run, bundle),
-            odd=named(run.scores.slices),
-            shaken=worth_telling(run.scores.stability, run.scores.kept),
+            doubtful=None if bundle is None else doubtful(run, bundle),
             slices=shown,
             compared=any(change.frozen is not None for change in run.scores.stability),
             new_rows=any(change.accuracy is not None for change in run.scores.stability),
@@ -120,7 +120,7 @@ def environment() -> Environment:
     chosen = (
         words.percent, words.span, words.value, words.count, words.plural, words.time_taken,
         words.protocol, words.setting, words.option, words.printable, words.shortened, hundredths,
-        words.rows_numbered, words.figure, words.figures,
+        words.figure, words.figures,
     )  # fmt: skip
     made.filters.update({function.__name__: function for function in chosen})
     return made
@@ -192,7 +192,7 @@ def _rows_named(data: Dataset, rows: Sequence[int]) -> list[str]:
     named = []
     for row in list(rows)[:_ROWS_NAMED]:
         item = data.items[place[row]] if row in place else None
-        name = name_of(item, row, data.source)
+        name = name_of(item, row, data.places, data.source)
         said = plain_prompt(item) if isinstance(item, Conversation | Preference) else item
         text = f": {words.shortened(said, 90)}" if isinstance(said, str) else ""
         named.append(words.printable(name + text))

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handful.export.bundle import Bundle
+from handful.export.detector import Detector
+from handful.export.segmenter import Segmenter
 
 if TYPE_CHECKING:
     from handful.run import Run
@@ -41,7 +43,12 @@ def usage_of(run: Run, folder: Path) -> Usage:
     """
     model = run.model
     if isinstance(model, Bundle):
-        return usage(folder, model.modality, model.task.about, bool(model.labels), model.pairs)
+        named = bool(model.labels) and not model.task.grain  # what is said of parts are no probabilities of an item
+        return usage(folder, model.modality, model.task.about, named, model.pairs)
+    if isinstance(model, Detector):
+        return _detecting(folder, model.modality)
+    if isinstance(model, Segmenter):
+        return _segmenting(folder)
     lines = [f"handful chat {quoted(folder)}", f"handful predict {quoted(folder)} prompts.txt --out answers.csv"]
     lines.append(f"handful serve {quoted(folder)}")
     if model.merges:
@@ -70,6 +77,31 @@ def usage(place: Path, modality: str, about: str, named: bool, pairs: bool = Fal
     if named:
         python += f"\nmodel.predict_proba([{item}])  # the probability of each"
     return Usage(f"handful predict {quoted(place)} {source} --out answers.csv", python)
+
+
+def _detecting(place: Path, modality: str) -> Usage:
+    """Write the snippets for a detector; the arguments are those of ``usage``."""
+    source, item = _NEW.get(modality, _NEW["text"])
+    imports = "" if modality == "text" else "from pathlib import Path\n\n"
+    maps = " --maps maps" if modality == "image" else ""
+    python = (
+        f"{imports}import handful\n\n"
+        f"model = handful.Detector.load({str(place)!r})\n"
+        f"model.predict([{item}])  # what it is called\n"
+        f"model.scores([{item}])   # how unusual it is"
+    )
+    return Usage(f"handful predict {quoted(place)} {source}{maps} --out answers.csv", python)
+
+
+def _segmenting(place: Path) -> Usage:
+    """Write the snippets for a model of masks."""
+    source, item = _NEW["image"]
+    python = (
+        "from pathlib import Path\n\nimport handful\n\n"
+        f"model = handful.Segmenter.load({str(place)!r})\n"
+        f"model.predict([{item}])  # (H, W) of each picture, numbers of model.names"
+    )
+    return Usage(f"handful predict {quoted(place)} {source} --maps masks --out answers.csv", python)
 
 
 def quoted(place: Path) -> str:

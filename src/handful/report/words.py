@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from handful.evaluation.intervals import Estimate
@@ -48,15 +48,6 @@ def count(number: float) -> str:
 def plural(number: int, one: str, many: str | None = None) -> str:
     """``1 row``, ``2 rows``, ``1,200 rows``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def rows_numbered(rows: Sequence[int], most: int = 6) -> str:
-    """``row 3``, ``rows 3 and 8``, ``rows 1, 2, 3, 4, 5, 6 and 12 more``."""
-    if len(rows) == 1:
-        return f"row {rows[0]}"
-    first = [str(row) for row in rows[:most]]
-    last = f"{len(rows) - most:,} more" if len(rows) > most else first.pop()
-    return f"rows {', '.join(first)} and {last}"
 
 
 def time_taken(seconds: float) -> str:

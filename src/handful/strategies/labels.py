@@ -1,4 +1,4 @@
-"""Rows and labels as every strategy checks them: readable, one label per row, of two classes at least."""
+"""Rows and labels as every strategy checks them: one label per row, of two classes at least."""
 
 from __future__ import annotations
 
@@ -8,21 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.data.label_types import items_of
 from handful.errors import DataError
-
-
-def all_readable(failed: Mapping[int, str]) -> None:
-    """Refuse items that could not be read.
-
-    Args:
-        failed: position → why.
-
-    Raises:
-        DataError: one could not be read; the first is named.
-    """
-    if failed:
-        at = min(failed)
-        raise DataError(f"item {at} cannot be read: {failed[at]}.")
 
 
 def one_each(rows: Sequence[Any] | NDArray[Any], labels: Sequence[Any] | NDArray[Any]) -> None:
@@ -40,13 +27,21 @@ def numbered(owner: str, labels: Sequence[Any] | NDArray[Any]) -> tuple[NDArray[
 
     Args:
         owner: the strategy that asks, for the message.
-        labels: N class names.
+        labels: N classes: texts, whole numbers, truth values; (N, 1) is read as N.
 
     Raises:
-        DataError: there are not two classes.
+        DataError: there are not two classes, or labels are lists or objects.
     """
+    rows = [items_of(label) for label in labels]
+    if rows and all(row is not None and len(row) == 1 for row in rows):  # a column
+        labels = [label for row in rows for label in row or ()]
+    elif any(row is not None for row in rows) or any(isinstance(label, Mapping) for label in labels):
+        raise DataError(
+            f"{owner} needs one class per row, got a list or an object for each. Of rows of 0 and 1 give "
+            "labels.argmax(1); several labels of a row are for handful.tune."
+        )
     classes, index = np.unique(np.asarray(labels), return_inverse=True)
     if len(classes) < 2:
-        got = repr(str(classes[0])) if len(classes) else "none"
-        raise DataError(f"{owner} needs rows of at least 2 classes, got only {got}. Add rows of another class.")
+        got = f"only one class, {str(classes[0])!r}" if len(classes) else "none"
+        raise DataError(f"{owner} needs rows of at least 2 classes, got {got}. Add rows of another class.")
     return classes, index

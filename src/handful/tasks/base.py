@@ -4,67 +4,29 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.data.target_column import read_column
 from handful.data.targets import names_of
+from handful.errors import DataError
 from handful.evaluation.conformal import limit_of
 from handful.evaluation.curves import Needs
 from handful.evaluation.intervals import interval
 from handful.evaluation.metrics import Metric
 from handful.evaluation.scores import HeldOut
+from handful.tasks.doubt import Doubting
 from handful.tasks.heads import Head
+from handful.tasks.link import Link
+from handful.tasks.targets import AnyTargets, Baseline, Floats, Targets
 
 if TYPE_CHECKING:
     from handful.training.objectives import Objective
 
-Floats = NDArray[np.floating]
-
-
-@dataclass(frozen=True)
-class AnyTargets:
-    """What is wanted of N items, with the task that says what the values mean."""
-
-    task: Task
-    """What is wanted of an item."""
-    values: NDArray[Any]
-    """(N,) class numbers, conversations, or whatever else the task makes of what the user wrote."""
-    names: tuple[str, ...] = ()
-    """What numbers stand for: C class names, sorted."""
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def take(self, rows: Sequence[int] | NDArray[np.integer] | NDArray[np.bool_]) -> Self:
-        """The targets of some of the items."""
-        return replace(self, values=self.values[np.asarray(rows)])
-
-
-@dataclass(frozen=True)
-class Targets(AnyTargets):
-    """What is wanted of N items as numbers, which heads can learn."""
-
-    task: HeadTask
-    """What is wanted of an item."""
-
-    def joined(self, other: Self) -> Self:
-        """The targets of these items and of others after them."""
-        return replace(self, values=np.concatenate([self.values, other.values]))
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """What any model has to beat: an answer that looks at no item."""
-
-    name: str
-    """The arm in the scores."""
-    words: str
-    """What it does, after "than": ``always answering the same class``."""
-    short: str = "without a model"
-    """The same beside its score, in two or three words."""
+__all__ = ["AnyTargets", "Baseline", "Floats", "HeadTask", "Targets", "Task", "named_width"]
 
 
 class Task(ABC):
@@ -83,6 +45,8 @@ class Task(ABC):
     """One name of an answer, and many: ``class`` and ``classes``."""
     about: ClassVar[str] = "the answer"
     """What is answered to an item, in words."""
+    answer_column: ClassVar[str] = "predicted"
+    """How the column of answers is called in a table."""
     columns: ClassVar[tuple[str, ...]] = ("confidence",)
     """What stands beside each answer in a table of answers."""
     taken_for: ClassVar[str] = "its held-out loss"
@@ -114,7 +78,7 @@ class Task(ABC):
         """What ``scores.json`` holds of held-out answers (R, N, …) beside the scores that all tasks have."""
 
 
-class HeadTask(Task):
+class HeadTask(Doubting, Task):
     """A task that linear heads answer; a dataclass, whose fields are what a model has to know of its targets.
 
     ``N`` items, ``K`` numbers of an answer to one item, ``C`` names, ``R`` repeats of held-out answers.
@@ -130,12 +94,17 @@ class HeadTask(Task):
     """Whether the name that an item is most like is an answer by itself (zero-shot)."""
     distils: ClassVar[bool] = False
     """Whether scores are those of a softmax, which a student can learn from a teacher (the strategy ``distilled``)."""
-
     self_trains: ClassVar[bool] = False
     """Whether what is answered surely to an item can be learned from as if it had been wanted of it."""
     exclusive: ClassVar[bool] = False
     """Whether outputs are probabilities of K classes of which one is right, by a softmax of the scores: items without
     labels then say how frequent the classes are."""
+
+    grain: ClassVar[str] = ""
+    """What parts of items heads learn from and answer: ``tokens``, joined to words, ``patches`` or ``frames``; empty:
+    items as wholes. Scores are then those of P parts, and outputs hold what is said of all parts of an item."""
+    structured: ClassVar[bool] = False
+    """Whether an answer is more than a text: tables that can hold lists and objects then hold ``values``."""
 
     # What the user wrote -------------------------------------------------------------------------------------------
 
@@ -188,6 +157,54 @@ class HeadTask(Task):
     @abstractmethod
     def wanted(self, targets: Targets) -> list[str]:
         """What should be answered, as it is written and shown."""
+
+    def score(self, outputs: Floats, labels: Sequence[Any], names: Sequence[str]) -> float:
+        """How good answers are, in the first metric of which more is better.
+
+        Args:
+            outputs: (N, K) of a model with these names.
+            labels: what is wanted of N items, as the user wrote it.
+            names: of the model.
+
+        Raises:
+            DataError: a label is missing, or there is another number of them than of answers.
+        """
+        cells = read_column(list(labels), "labels", self.name).cells
+        if len(cells) != len(outputs) or not all(cells):
+            raise DataError(f"labels must be one per item ({len(outputs)}), got {sum(map(bool, cells))}. Correct them.")
+        answers, targets = self.against(outputs, cells, names)
+        metric = next(metric for metric in self.metrics.values() if metric.higher_is_better)
+        return metric.of(answers[None], targets).value
+
+    # What heads learn from: items, or their parts -------------------------------------------------------------------
+
+    def row_targets(self, targets: Targets) -> Targets:
+        """What is wanted of each row that heads learn from: of N items, or of the P parts of all of them."""
+        return targets
+
+    def gathered(self, rows: Floats, targets: Targets) -> NDArray[np.float64]:
+        """What is said of the parts of the items of targets as one answer per item. (..., P, K) → (..., N, …)."""
+        return np.asarray(rows, np.float64)
+
+    def gathered_items(self, rows: Floats, items: Sequence[Any]) -> NDArray[np.float64]:
+        """The same of the parts of items of which nothing is known but themselves. (P, K) → (N, …)."""
+        return np.asarray(rows, np.float64)
+
+    def reference_answers(self, targets: Targets, items: Sequence[Any], folds: NDArray[np.int64]) -> Floats:
+        """What the reference answers to N items while they are held out.
+
+        What looks at no item is made of all rows: held-out rows would make a class look rare just where it is.
+
+        Args:
+            targets: of the items.
+            items: N items.
+            folds: (R, N) the fold of each in each repeat.
+
+        Returns:
+            (R, N, …).
+        """
+        constant = self.constant(targets)  # (K,)
+        return np.broadcast_to(constant, (len(folds), len(targets), len(constant)))
 
     # What is learned -----------------------------------------------------------------------------------------------
 
@@ -247,13 +264,13 @@ class HeadTask(Task):
     def words(self, outputs: Floats, names: Sequence[str]) -> list[str]:
         """What is answered to N items, as it is written and shown. (N, K) → N."""
 
+    def spoken(self, words: Sequence[str], names: Sequence[str]) -> NDArray[np.float64]:
+        """Outputs that answer so beyond doubt: ``words`` makes these words of them. N → (N, K)."""
+        return self.design(self.coded(words, names)).astype(np.float64)
+
     def values(self, outputs: Floats, names: Sequence[str]) -> list[Any]:
         """The same as a program wants it: a text, a list of texts, a number."""
         return list(self.words(outputs, names))
-
-    @abstractmethod
-    def confidence(self, outputs: Floats) -> NDArray[np.float64]:
-        """(N,) how sure each answer is of itself, from 0 to 1."""
 
     @abstractmethod
     def own(self, outputs: Floats, targets: Targets) -> NDArray[np.float64]:
@@ -336,6 +353,11 @@ class HeadTask(Task):
             self.own(mean, targets).tolist(), cells, strict=True,
         )  # fmt: skip
         return tuple(HeldOut(*row) for row in answers)
+
+    @property
+    def link(self) -> Link | None:
+        """What a program without this task does with scores; None where none but ours can."""
+        return None
 
     # How it is kept -------------------------------------------------------------------------------------------------
 

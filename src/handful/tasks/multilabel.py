@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import entr, expit, logit
 
 from handful.data.classes import ENOUGH_ROWS
 from handful.data.names import listed
@@ -22,6 +22,7 @@ from handful.seeding import generator
 from handful.tasks.base import Baseline, Floats, HeadTask, Targets, named_width
 from handful.tasks.classification.conformal import Sets
 from handful.tasks.heads import BINARY, SQUARED, Head
+from handful.tasks.link import OVERLAP, SIGMOID, Link
 from handful.tasks.name_scores import NameScore
 from handful.tasks.several import METRICS, chosen
 
@@ -117,6 +118,11 @@ class Multilabel(HeadTask):
 
         return BinaryCrossEntropy()
 
+    @property
+    def link(self) -> Link:
+        """The logistic function, and the labels that are expected to overlap most with the right ones."""
+        return Link(SIGMOID, OVERLAP, (float(self.empty),))
+
     def outputs(self, scores: Floats) -> NDArray[np.float64]:
         """The logistic function of each score."""
         return np.asarray(expit(np.asarray(scores, np.float64)))
@@ -167,6 +173,19 @@ class Multilabel(HeadTask):
     def confidence(self, outputs: Floats) -> NDArray[np.float64]:
         """How probable it is, on the mean over labels, that each is rightly answered or left out."""
         return np.asarray(np.where(self.chosen(outputs), outputs, 1 - outputs).mean(-1), np.float64)
+
+    def margin(self, outputs: Floats) -> NDArray[np.float64]:
+        """How near the most doubtful label is to being as likely there as not."""
+        return np.asarray(1 - np.abs(2 * np.asarray(outputs, np.float64) - 1).min(-1))
+
+    def entropy(self, outputs: Floats) -> NDArray[np.float64]:
+        """Shannon's entropy of every label alone, summed, in nats."""
+        there = np.asarray(outputs, np.float64)
+        return np.asarray((entr(there) + entr(1 - there)).sum(-1))
+
+    def slopes(self, outputs: Floats) -> NDArray[np.float64]:
+        """The probability of each label, minus one where it is answered."""
+        return np.asarray(outputs - self.chosen(outputs), np.float64)
 
     def own(self, outputs: Floats, targets: Targets) -> NDArray[np.float64]:
         """The probability of the label, there or not, that fits worst."""

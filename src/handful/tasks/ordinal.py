@@ -20,6 +20,7 @@ from handful.tasks.classification.heads import LOGISTIC, RIDGE
 from handful.tasks.classification.metrics import right
 from handful.tasks.classification.task import Classification
 from handful.tasks.heads import BINARY, SQUARED, Head, above
+from handful.tasks.link import MEDIAN, SOFTMAX, Link
 
 Statistics = NDArray[np.float64]
 
@@ -62,11 +63,16 @@ def _disagreement(outputs: Floats, targets: Targets) -> Statistics:
     return np.stack(columns, 1)
 
 
-def _spare(targets: Targets) -> Statistics:
-    """(1, 2, 6): a row more of the highest rating that is right, and one that is taken for the rating below."""
+def _spare(targets: Targets, blind: Floats | None) -> Statistics:
+    """(1, 2, 6): a row more of the highest rating that is right, and one that is taken for the rating below.
+
+    Who looks at no row says of it what is said of all.
+    """
     worth = values_of(targets.names)
-    top, below = np.sort(worth - worth.mean())[[-1, -2]]
-    added = [[(said - top) ** 2, top**2, top, said**2, said, 1.0] for said in (top, below)]
+    worth = worth - worth.mean()
+    top, below = np.sort(worth)[[-1, -2]]
+    likely = (top, below) if blind is None else (worth[rated(blind)],) * 2
+    added = [[(said - top) ** 2, top**2, top, said**2, said, 1.0] for said in likely]
     return np.array([added])
 
 
@@ -132,6 +138,11 @@ class Ordinal(Classification):
         """1 for the same rating, 0 for the lowest and the highest."""
         apart = np.abs(targets.values[:, None] - targets.values[None])
         return np.asarray(1 - apart / max(len(targets.names) - 1, 1), np.float32)
+
+    @property
+    def link(self) -> Link:
+        """Softmax, and the median rating."""
+        return Link(SOFTMAX, MEDIAN)
 
     def numbers(self, outputs: Floats) -> NDArray[np.intp]:
         """The number of the rating that is answered, the median one. (..., C) → (...)."""

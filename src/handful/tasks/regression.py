@@ -18,6 +18,7 @@ from handful.evaluation.metrics import Kind, Metric, each, mean_absolute_error
 from handful.seeding import generator
 from handful.tasks.base import Baseline, Floats, HeadTask, Targets
 from handful.tasks.heads import DISTANCE, Head
+from handful.tasks.link import MEAN, NORMAL, Link
 
 if TYPE_CHECKING:
     from handful.training.objectives import Objective
@@ -106,6 +107,7 @@ class Regression(HeadTask):
     main: ClassVar = RIDGE
     reference: ClassVar = Baseline("mean", "always answering the mean")
     about: ClassVar = "the number"
+    doubts: ClassVar = False
     columns: ClassVar = ("low", "high", "outside")
 
     def read(self, column: Sequence[Any], source: str = "items") -> Targets:
@@ -168,6 +170,11 @@ class Regression(HeadTask):
 
         return SquaredError()
 
+    @property
+    def link(self) -> Link:
+        """A normal distribution, and its mean."""
+        return Link(NORMAL, MEAN, (self.centre, self.scale))
+
     def outputs(self, scores: Floats) -> NDArray[np.float64]:
         """Mean and standard deviation."""
         pull, precision = np.moveaxis(np.asarray(scores, np.float64), -1, 0)
@@ -209,6 +216,11 @@ class Regression(HeadTask):
     def words(self, outputs: Floats, names: Sequence[str]) -> list[str]:
         """The mean."""
         return [self._told(value) for value in outputs[..., 0].tolist()]
+
+    def spoken(self, words: Sequence[str], names: Sequence[str]) -> NDArray[np.float64]:
+        """The number, as unsure as rows are spread."""
+        own = self.coded(words, names).values
+        return np.stack([own, np.full(len(own), self.scale)], 1)
 
     def values(self, outputs: Floats, names: Sequence[str]) -> list[Any]:
         """A float for each row."""

@@ -69,10 +69,14 @@ def _micro(outputs: Floats, targets: Targets) -> Statistics:
     return np.stack([above.sum(1), below.sum(1)], 1)
 
 
-def _spare(targets: Targets) -> Statistics:
-    """(P, 2, 2 L) what one more row of each label would add, found or missed."""
-    one = np.eye(len(targets.names))[targets.values.any(0)]  # (P, L)
-    return np.stack([np.concatenate([2 * one, 2 * one], 1), np.concatenate([0 * one, one], 1)], 1)
+def _spare(targets: Targets, blind: Floats | None) -> Statistics:
+    """(P, 2, 2 L) what one more row of each label would add, found or missed; who looks at no row finds some labels."""
+    there = targets.values.any(0)  # (L,)
+    one = np.eye(len(targets.names))[there]  # (P, L)
+    found, missed = np.concatenate([2 * one, 2 * one], 1), np.concatenate([0 * one, one], 1)
+    if blind is not None:
+        found = missed = np.where(_said(blind[None], targets)[0, there, None], found, missed)
+    return np.stack([found, missed], 1)
 
 
 METRICS: Mapping[str, Metric] = {

@@ -1,4 +1,4 @@
-"""Who may ask the server: the Host, Origin and Content-Type of every request, and how long its body may take."""
+"""Who may ask the server: the Host, Origin, Content-Type and token of every request, and how long its body may take."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handful.errors import OptionError
 from handful.web.questions import RefusedError
+from handful.web.tokens import Token
 
 PATIENCE = 20.0
 """How many seconds a request may take to arrive."""
@@ -27,7 +29,8 @@ _REMEMBERED = 600
 # A name or address with its port: of an IPv6 address the brackets are part of it.
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/@?#\[\]]+)(?::\d{1,5})?", re.IGNORECASE)
 
-_KIND = "application/json"
+JSON_ALONE = ("application/json",)
+"""The Content-Type that pages of other origins may not send without asking first."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,24 @@ class Admission:
     """Where pages that may ask it come from, such as ``https://app.example``; its own pages always may."""
     patience: float = PATIENCE
     """How many seconds the body of a request may take."""
+    kinds: tuple[str, ...] = JSON_ALONE
+    """What a body may be: a Content-Type, or the beginning of several such as ``image/``."""
+    token: Token | None = None
+    """What every request has to know; None where all who can reach the server may ask."""
 
     @classmethod
-    def of(cls, host: str, hosts: str | None, origins: str | None) -> Admission:
+    def of(
+        cls, host: str, hosts: str | None, origins: str | None, kinds: tuple[str, ...] = JSON_ALONE,
+        token: Token | None = None,
+    ) -> Admission:  # fmt: skip
         """Read what the user allows.
 
         Args:
             host: what the server is bound to.
             hosts: names, joined by commas.
             origins: origins, joined by commas.
+            kinds: what a body may be.
+            token: what every request has to know.
 
         Raises:
             OptionError: one of them is none.
@@ -68,7 +80,7 @@ class Admission:
                     "--allow-origin must be a scheme and a name, such as https://app.example or http://localhost:3000, "
                     f"got {page!r}. Correct it."
                 )
-        return cls(host, names, pages)
+        return cls(host, names, pages, kinds=kinds, token=token)
 
     def knows(self, host: str) -> bool:
         """Whether a request may call the server so.
@@ -109,10 +121,11 @@ class Admission:
                 "Start it with --allow-origin, if this page may ask.",
                 status=403, code="origin_not_allowed",
             )  # fmt: skip
-        # Pages of any origin may send the other kinds without asking first.
+        # Pages of any origin may send some other kinds without asking first; browsers then tell the Origin.
         kind = headers.get("content-type", "")
-        if method == "POST" and kind.partition(";")[0].strip().lower() != _KIND:
-            return RefusedError(f"Content-Type must be {_KIND}, got {kind!r}. Say it in the header.", status=415)
+        if method == "POST" and not kind.partition(";")[0].strip().lower().startswith(self.kinds):
+            must = " or ".join(name + "…" * name.endswith("/") for name in self.kinds)
+            return RefusedError(f"Content-Type must be {must}, got {kind!r}. Say it in the header.", status=415)
         return None
 
     def welcomes(self, origin: str, host: str) -> bool:
@@ -155,7 +168,22 @@ class Doorkeeper:
                 message = {**message, "headers": [*message.get("headers", ()), *more]}
             await send(message)
 
-        await self._app(scope, self._patient(receive), told)
+        patient = self._patient(receive)
+        if self._admission.token is not None:
+            answer = await self._refused_or(self._admission.token, Request(scope, patient))
+            if answer is not None:
+                await answer(scope, patient, told)
+                return
+        await self._app(scope, patient, told)
+
+    async def _refused_or(self, token: Token, request: Request) -> Response | None:
+        """What answers for lack of the token; None where the request may pass."""
+        try:
+            return await token.answer(request)
+        except RefusedError as error:
+            return JSONResponse(error.body(), error.status)
+        except ClientDisconnect:
+            return Response(status_code=400)
 
     def _patient(self, receive: Receive) -> Receive:
         """Receive the whole body within the time that there is; afterwards one may wait for its sender to leave."""

@@ -8,14 +8,14 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, MutableMapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -23,10 +23,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handful.backbones.decoding import Reply
-from handful.backbones.language import Sampling
 from handful.export.language_model import LanguageModel
 from handful.web.admission import Admission, Doorkeeper
-from handful.web.questions import Question, RefusedError, no_model, read_question
+from handful.web.failures import FAILED, body_of, handlers
+from handful.web.questions import Question, RefusedError, asked_model, no_model, read_question
 from handful.web.stopping import Told
 
 MOST_BYTES = 1 << 20
@@ -34,23 +34,25 @@ MOST_BYTES = 1 << 20
 
 _PAGES = "There are POST /v1/chat/completions, GET /v1/models and GET /health."
 
-_FAILED = "the server failed on this request; what happened is on its standard error. Ask again."
-
 _log = logging.getLogger(__name__)
 
 
-def application(model: LanguageModel, name: str, admission: Admission = Admission()) -> Starlette:  # noqa: B008 - frozen
+def application(
+    model: LanguageModel, name: str, admission: Admission = Admission(),  # noqa: B008 - frozen
+    more: Mapping[str, LanguageModel] = MappingProxyType({}),
+) -> Starlette:  # fmt: skip
     """Make the application.
 
     Args:
-        model: who answers.
+        model: who answers where a request names nobody.
         name: what the model is called.
         admission: who may ask.
+        more: further models by name, which a request may ask in its place.
 
     Returns:
         An ASGI application. Once ``state.stopping`` is true, it ends what it is doing and answers no more.
     """
-    service = _Service(model, name)
+    service = _Service({name: model, **more})
     made = Starlette(
         routes=[
             Route("/v1/chat/completions", service.complete, methods=["POST"]),
@@ -58,12 +60,7 @@ def application(model: LanguageModel, name: str, admission: Admission = Admissio
             Route("/v1/models/{name:path}", service.model),
             Route("/health", service.health),
         ],
-        exception_handlers={
-            RefusedError: _refused,
-            HTTPException: _no_page,
-            ClientDisconnect: _gone,
-            Exception: _failed,
-        },
+        exception_handlers=handlers(_PAGES),
         middleware=[Middleware(Doorkeeper, admission), Middleware(_Ending)],
     )
     made.state.stopping = False
@@ -74,6 +71,8 @@ def application(model: LanguageModel, name: str, admission: Admission = Admissio
 class _Answer:
     """An answer on its way."""
 
+    model: str
+    """Who gives it."""
     key: str
     """Names it."""
     created: int
@@ -96,36 +95,41 @@ class _Answer:
 
 
 class _Service:
-    """One language model, which answers one question at a time; the others wait."""
+    """Language models, which answer one question at a time; the others wait."""
 
-    def __init__(self, model: LanguageModel, name: str) -> None:
-        self.answering, self.name = model, name
-        self._usual = Sampling(model.longest)
+    def __init__(self, models: Mapping[str, LanguageModel]) -> None:
+        self.models_by_name = dict(models)
+        self.name, self.answering = next(iter(models.items()))
         self._since = int(time.time())
         self._turn = asyncio.Lock()
         # Requests without a seed differ from each other, and a new server repeats them.
         self._seeds = itertools.count()
 
     async def health(self, request: Request) -> Response:
-        return JSONResponse({"status": "ok", "model": self.name})
+        known = {"warning": self.answering.warning} if self.answering.warning else {}
+        several = {"models": list(self.models_by_name)} if len(self.models_by_name) > 1 else {}
+        return JSONResponse({"status": "ok", "model": self.name, **several, **known})
 
     async def models(self, request: Request) -> Response:
-        return JSONResponse({"object": "list", "data": [self._model()]})
+        return JSONResponse({"object": "list", "data": [self._model(name) for name in self.models_by_name]})
 
     async def model(self, request: Request) -> Response:
-        if request.path_params["name"] != self.name:
-            raise no_model(request.path_params["name"], self.name)
-        return JSONResponse(self._model())
+        name = request.path_params["name"]
+        if name not in self.models_by_name:
+            raise no_model(name, *self.models_by_name)
+        return JSONResponse(self._model(name))
 
-    def _model(self) -> dict[str, Any]:
-        return {"id": self.name, "object": "model", "created": self._since, "owned_by": "handful"}
+    def _model(self, name: str) -> dict[str, Any]:
+        return {"id": name, "object": "model", "created": self._since, "owned_by": "handful"}
 
     async def complete(self, request: Request) -> Response:
-        usual = replace(self._usual, seed=next(self._seeds))
-        question = read_question(await _body(request), self.name, usual)
-        reply = await run_in_threadpool(self._reply, question)
+        body = await body_of(request, MOST_BYTES, "Shorten the conversation.")
+        name = asked_model(body, list(self.models_by_name))
+        model = self.models_by_name[name]
+        question = read_question(body, name, replace(model.sampling(), seed=next(self._seeds)))
+        reply = await run_in_threadpool(self._reply, model, question)
         pieces = Told(reply, question.stops)
-        answer = _Answer(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), reply, pieces)
+        answer = _Answer(name, f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), reply, pieces)
         if question.stream:
             return _Events(
                 self._events(request, answer, question.usage),
@@ -137,11 +141,11 @@ class _Service:
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": answer.reason}
         return JSONResponse({**self._head(answer, "chat.completion"), "choices": [choice], "usage": answer.usage})
 
-    def _reply(self, question: Question) -> Reply:
+    def _reply(self, model: LanguageModel, question: Question) -> Reply:
         """Begin to answer; nothing is computed yet but the tokens of the question."""
-        reply = self.answering.stream(question.messages, question.sampling)
+        reply = model.stream(question.messages, question.sampling)
         if reply.prompt.cut:
-            room, context = len(reply.prompt.ids), self.answering.backbone.context
+            room, context = len(reply.prompt.ids), model.backbone.context
             raise RefusedError(
                 f"messages must have at most {room} tokens, so that an answer fits into the context of {context}, "
                 f"got {room + reply.prompt.cut}. Shorten the conversation.",
@@ -164,8 +168,8 @@ class _Service:
             yield _event(refused.body())
             return
         except Exception:  # the status is sent already: only an event can say so
-            _log.exception(_FAILED)
-            yield _event(RefusedError(_FAILED, status=500).body())
+            _log.exception(FAILED)
+            yield _event(RefusedError(FAILED, status=500).body())
             return
         yield _event({**head, "choices": [_delta({}, answer.reason)]})
         if usage:
@@ -177,8 +181,8 @@ class _Service:
             "id": answer.key,
             "object": kind,
             "created": answer.created,
-            "model": self.name,
-            "system_fingerprint": self.answering.fingerprint,
+            "model": answer.model,
+            "system_fingerprint": self.models_by_name[answer.model].fingerprint,
         }
 
 
@@ -245,41 +249,9 @@ def _stopped() -> RefusedError:
     return RefusedError("the server is being stopped. Ask again when it is back.", status=503)
 
 
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            raise RefusedError(
-                f"the body must have at most {MOST_BYTES:,} bytes, got more. Shorten the conversation.", status=413
-            )
-    return bytes(body)
-
-
 def _delta(delta: dict[str, str], reason: str | None = None) -> dict[str, Any]:
     return {"index": 0, "delta": delta, "finish_reason": reason}
 
 
 def _event(what: dict[str, Any]) -> str:
     return f"data: {json.dumps(what, ensure_ascii=False, separators=(',', ':'))}\n\n"
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RefusedError)
-    return JSONResponse(error.body(), error.status)
-
-
-async def _no_page(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    what = f"{request.method} {request.url.path}"
-    refused = RefusedError(f"{what} is not possible ({error.detail}). {_PAGES}", status=error.status_code)
-    return JSONResponse(refused.body(), error.status_code, error.headers)
-
-
-async def _gone(request: Request, error: Exception) -> Response:
-    """Nobody reads this any more, but every request ends with a response."""
-    return Response(status_code=400)
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    return JSONResponse(RefusedError(_FAILED, status=500).body(), 500)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from handful.backbones.language import Sampling
@@ -80,17 +80,41 @@ def read_question(body: bytes, model: str, usual: Sampling) -> Question:
             "n",
         )
     options = fields.get("stream_options")
-    sampling = Sampling(_most(fields, usual.most), _temperature(fields, usual.temperature), _seed(fields, usual.seed))
+    sampling = replace(
+        usual,
+        most=_most(fields, usual.most),
+        temperature=_temperature(fields, usual.temperature),
+        seed=_seed(fields, usual.seed),
+    )
     return Question(
         _messages(fields), sampling, _stops(fields.get("stop")), _flag(fields, "stream"),
         _flag(options, "include_usage") if isinstance(options, Mapping) else False,
     )  # fmt: skip
 
 
-def no_model(name: Any, model: str) -> RefusedError:
-    """What to say to somebody who asks another model than the one that is there."""
+def asked_model(body: bytes, models: Sequence[str]) -> str:
+    """Which of several models a request asks; the first where it does not say.
+
+    Args:
+        body: JSON.
+        models: what they are called.
+
+    Raises:
+        RefusedError: there is no such model, or the body is no request.
+    """
+    name = _fields(body).get("model")
+    if name is None:
+        return models[0]
+    if name not in models:
+        raise no_model(name, *models)
+    return str(name)
+
+
+def no_model(name: Any, *models: str) -> RefusedError:
+    """What to say to somebody who asks another model than those that are there."""
+    here = " or ".join(map(repr, models)) + ", the only one here" * (len(models) == 1)
     return RefusedError(
-        f"model must be {model!r}, the only one here, got {_shown(name)}. Change it or leave it out.",
+        f"model must be {here}, got {_shown(name)}. Change it or leave it out.",
         "model", 404, "model_not_found",
     )  # fmt: skip
 

@@ -10,15 +10,16 @@ import pytest
 from handful.backbones.toy_language import ToyLanguage
 from handful.data.conversations import Conversation, Message, Preference
 from handful.errors import OptionError, TrainingError
-from handful.evaluation.intervals import interval
-from handful.strategies.language import answering, planning, preferring, recipes, stage
+from handful.evaluation.intervals import Estimate, interval
+from handful.strategies.language import answering, pace, planning, recipes, stage, trying
 from handful.strategies.language.answering import compare_answers
 from handful.strategies.language.in_context import Examples, Shots, best_count
+from handful.strategies.language.pace import REREAD, Pace
 from handful.strategies.language.preferring import compare_preferences
 from handful.strategies.language.recipes import LEAST_UPDATES, PREFERENCES, RECIPES
 from handful.strategies.language.stage import LanguageTerms
 from handful.tasks.generation import PREFERENCE
-from handful.tasks.generation.metrics import JUDGED, LOSS, PREFERRED, WINS
+from handful.tasks.generation.metrics import EXACT_MATCH, JUDGED, LOSS, PREFERRED, WINS
 from handful.training.objectives.preference import DPO
 from handful.training.tuners import Blocks
 
@@ -31,6 +32,22 @@ FAST = {name: replace(RECIPES[name], tuner=Blocks(), learning_rate=1e-2) for nam
 @pytest.fixture(scope="module")
 def toy():
     return ToyLanguage()
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Make it look as if reading all rows and one row took so many seconds, and trainings as long as planned."""
+
+    def give(reading, row, saying=0.0, more=False):
+        def pace_of(stage, recipes, factor):
+            updates = {one.name: REREAD * factor * row * min(one.batch, len(stage.rows)) for one in recipes}
+            return Pace(reading, saying, row, updates)
+
+        monkeypatch.setattr(planning, "pace_of", pace_of)
+        if not more:
+            monkeypatch.setattr(answering, "another_fits", lambda *so_far: False)
+
+    return give
 
 
 def terms(*wanted, **options):
@@ -85,24 +102,109 @@ def test_a_budget_of_nothing_moves_nothing(toy):
     assert found.notes == ("lora was not tried: with a budget of 0 weights stay as they are.",)
 
 
-def test_what_is_named_and_cannot_be_paid_is_an_error_with_the_time_it_needs(toy, monkeypatch):
-    monkeypatch.setattr(planning, "_pass", lambda stage: (10.0, 1.0))
+def test_what_is_named_and_cannot_be_paid_is_an_error_with_the_time_it_needs(toy, measured):
+    measured(10.0, 1.0)
     with pytest.raises(OptionError, match=r"lora cannot be tried: it needs about \d+ min here; run `.*budget='\d+min'"):
         compare_answers(toy, ROWS, None, terms("lora", budget=60, named=True))
 
 
-def test_what_cannot_be_paid_is_said_and_folds_go_before_updates(toy, monkeypatch):
-    monkeypatch.setattr(planning, "_pass", lambda stage: (0.1, 0.1))
+def test_what_cannot_be_paid_is_said_and_folds_go_before_updates(toy, measured):
+    measured(0.1, 0.1)
     found = compare_answers(toy, ROWS, None, terms("lora", budget=60))
     # A quarter of a second for each row of 24 updates of 4: 23 s for a fold, 23 s for all rows.
     assert found.stage.protocol == "1 of 4 folds held out in turn"
     assert len(found.stage.held) == 3
     dear = compare_answers(toy, ROWS, None, terms("lora", budget=30))
     assert any(note.startswith("lora was not tried: it needs about 51 s here; run `") for note in dear.notes)
+    late = compare_answers(toy, ROWS, None, terms("lora", budget=30, before=20))
+    assert any(note.startswith("lora was not tried: it needs about 71 s here; run `") for note in late.notes)
 
 
-def test_so_many_rows_are_held_out_that_there_is_an_interval(toy, monkeypatch):
-    monkeypatch.setattr(planning, "_pass", lambda stage: (0.0, 0.1))
+def test_folds_that_still_fit_are_held_out_and_that_is_said(toy, measured):
+    measured(0.1, 0.1, more=True)
+    found = compare_answers(toy, ROWS, None, terms("in-context", "lora", budget=60))
+    assert found.stage.protocol == "4 folds"
+    assert {len(arm.outputs.nats) for arm in found.arms} == {len(ROWS)}
+    assert len(found.curves["lora"]) == 4
+    assert "4 folds were held out in place of 1: they took less time than planned." in found.notes
+    assert [len(arm.setting.get("examples shown", [0] * 4)) for arm in found.arms] == [4] * 4
+
+
+def test_a_fold_that_does_not_fit_any_more_is_left_aside(toy, measured, monkeypatch):
+    measured(0.1, 0.1, more=True)
+    monkeypatch.setattr(stage.Stage, "left", 0.001)
+    with pytest.raises(OptionError):  # nothing fits at all
+        compare_answers(toy, ROWS, None, terms("lora", budget=60, named=True))
+    some, _ = stage.stage_of(toy, ROWS, None, terms("lora", budget=60))
+    some.used = 1
+    assert not planning.another_fits(some, [0.002, 0.004], [])
+    monkeypatch.setattr(stage.Stage, "left", 60.0)
+    assert planning.another_fits(some, [0.002, 0.004], [])
+    some.used = 4
+    assert not planning.another_fits(some, [0.002, 0.004], [])
+
+
+def test_whether_a_fold_fits_is_decided_once_for_a_run_and_those_that_resume_it(toy, tmp_path, monkeypatch):
+    some, _ = stage.stage_of(toy, ROWS, None, terms("lora", budget=60, checkpoints=tmp_path))
+    some.used = 1
+    monkeypatch.setattr(stage.Stage, "left", 0.001)
+    assert not planning.another_fits(some, [1.0], [])
+    monkeypatch.setattr(stage.Stage, "left", 60.0)
+    assert not planning.another_fits(some, [0.001], [])
+
+
+def test_what_things_take_is_measured_on_real_updates_and_answers(toy, monkeypatch):
+    """A clock that runs while updates are made, tokens are said and rows are read, and at no other time."""
+    clock = [0.0]
+    monkeypatch.setattr(pace.time, "perf_counter", lambda: clock[0])
+
+    def passing(seconds, what):
+        clock[0] += seconds
+        return what
+
+    def fit_recipe(backbone, lesson, rows, recipe, settings, progress):
+        for number in range(settings.updates):
+            progress(passing(5.0, number), settings.updates, None)
+
+    monkeypatch.setattr(pace, "fit_recipe", fit_recipe)
+    monkeypatch.setattr(pace, "steps", lambda *asked: (passing(2.0, step) for step in range(3)))
+    real = type(toy).losses
+    monkeypatch.setattr(type(toy), "losses", lambda self, rows: passing(0.1 * len(rows), real(self, rows)))
+    some, _ = stage.stage_of(toy, ROWS, None, terms("lora", budget=60))
+    found = pace.pace_of(some, [FAST["lora"]], factor=2.0)
+    assert found.updates == {"lora": pytest.approx(10.0)}
+    assert found.answering == pytest.approx(
+        2.0 * some.sampling.most
+    )  # all rows side by side, each answer as long as it may be
+    assert found.reading == pytest.approx(12 * found.row)
+    assert found.row == pytest.approx(0.1, rel=0.2)
+
+
+def test_a_slow_machine_is_not_measured_for_longer_than_what_it_is_measured_for(toy, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(pace.time, "perf_counter", lambda: clock[0])
+
+    def reading(self, rows):
+        clock[0] += 2.0 * len(rows)
+        return real(self, rows)
+
+    def nothing(*asked, **more):
+        raise AssertionError("the measurement takes most of the minute")
+
+    real = type(toy).losses
+    monkeypatch.setattr(type(toy), "losses", reading)
+    monkeypatch.setattr(pace, "fit_recipe", nothing)
+    monkeypatch.setattr(pace, "steps", nothing)
+    some, _ = stage.stage_of(toy, ROWS, None, terms("lora", budget=60))
+    some.begun = 0.0
+    measured = pace.pace_of(some, [FAST["lora"]], factor=2.0)
+    assert clock[0] == 16.0
+    assert measured.updates == {"lora": pytest.approx(2.0 * pace.REREAD * measured.row * FAST["lora"].batch)}
+    assert measured.answering > measured.reading
+
+
+def test_so_many_rows_are_held_out_that_there_is_an_interval(toy, measured):
+    measured(0.0, 0.1)
     found = compare_answers(toy, ROWS[:4], None, terms("lora", budget=1000))
     assert len(found.stage.held) == 4
     few = compare_answers(toy, ROWS[:4], None, terms("lora", budget=100))
@@ -110,13 +212,13 @@ def test_so_many_rows_are_held_out_that_there_is_an_interval(toy, monkeypatch):
     assert np.isfinite(interval(few.stage.measured(few.arms[0]), None).high)
 
 
-def test_a_resumed_run_does_what_it_began_on_a_slower_machine_too(toy, monkeypatch, tmp_path):
+def test_a_resumed_run_does_what_it_began_on_a_slower_machine_too(toy, measured, tmp_path):
     def curves(found):
         return [[update.loss for update in log] for log in found.curves["lora"]]
 
-    monkeypatch.setattr(planning, "_pass", lambda stage: (0.0, 0.1))
+    measured(0.0, 0.1)
     first = compare_answers(toy, ROWS, None, terms("lora", budget=60, checkpoints=tmp_path))
-    monkeypatch.setattr(planning, "_pass", lambda stage: (0.0, 0.2))
+    measured(0.0, 0.2)
     again = compare_answers(toy, ROWS, None, terms("lora", budget=60, checkpoints=tmp_path))
     assert curves(again) == curves(first)
     assert again.stage.protocol == first.stage.protocol
@@ -164,7 +266,7 @@ def test_where_answers_are_labels_the_likeliest_of_them_is_scored(toy):
 
 
 def test_forgetting_is_said_with_what_half_of_the_way_would_keep(toy, monkeypatch):
-    monkeypatch.setattr(answering, "forgotten", lambda before, after: answering.Estimate(0.4, 0.3, 0.5))
+    monkeypatch.setattr(trying, "forgotten", lambda before, after, tell: Estimate(0.4, 0.3, 0.5))
     found = compare_answers(
         toy, ROWS, None, terms("full", again=lambda anti_forgetting: f"again with {anti_forgetting}")
     )
@@ -174,7 +276,7 @@ def test_forgetting_is_said_with_what_half_of_the_way_would_keep(toy, monkeypatc
 
 
 def test_what_preferences_forgot_is_said_too(toy, monkeypatch):
-    monkeypatch.setattr(preferring, "forgotten", lambda before, after: answering.Estimate(0.4, 0.3, 0.5))
+    monkeypatch.setattr(trying, "forgotten", lambda before, after, tell: Estimate(0.4, 0.3, 0.5))
     found = compare_preferences(toy, PAIRS, None, pair_terms("dpo", recipes=STRONG))
     assert found.chosen == "dpo"
     assert any("dpo forgot" in note and "anti_forgetting='l2sp'" in note for note in found.notes)
@@ -184,6 +286,12 @@ def test_rows_that_are_too_long_are_counted(toy):
     long = [Conversation((Message("user", "a" * 300),), "b"), *ROWS]
     said = "1 of 13 rows are longer than 256 tokens and were cut: prompts on the left, answers at the end."
     assert said in compare_answers(toy, long, None, terms()).notes
+
+
+def test_a_model_that_cannot_end_an_answer_is_said_to_be_one(monkeypatch):
+    monkeypatch.setattr("handful.backbones.chat.Chat._stops", lambda chat: frozenset())
+    _, notes = stage.stage_of(ToyLanguage(), ROWS, None, terms())
+    assert notes == ["toy-language has no token that ends a text: each answer gets as many tokens as it may have."]
 
 
 def test_near_examples_share_words_and_diverse_ones_are_fixed():
@@ -196,16 +304,16 @@ def test_near_examples_share_words_and_diverse_ones_are_fixed():
     assert len(signs.of((Message("user", "?"),))) == 2
 
 
-def test_the_number_of_examples_is_chosen_on_rows_to_learn_from_alone(toy, monkeypatch):
+def test_the_number_of_examples_is_chosen_on_rows_to_learn_from_alone(toy, monkeypatch, measured):
     seen = []
     real = stage.best_count
 
-    def watched(backbone, rows, groups, kind, counts, asked):
+    def watched(backbone, rows, groups, kind, counts, asked, tell):
         seen.append((kind, {row.answer for row in rows}, tuple(counts), len(asked)))
-        return real(backbone, rows, groups, kind, counts, asked)
+        return real(backbone, rows, groups, kind, counts, asked, tell)
 
     monkeypatch.setattr(stage, "best_count", watched)
-    monkeypatch.setattr(planning, "_pass", lambda stage: (0.01, 0.001))
+    measured(0.01, 0.001)
     found = compare_answers(toy, ROWS, None, terms("in-context"))
     assert [kind for kind, *_ in seen] == ["nearest"] * 4 + ["diverse"] * 4
     everything = {row.answer for row in ROWS}
@@ -220,13 +328,14 @@ def test_the_number_of_examples_is_chosen_on_rows_to_learn_from_alone(toy, monke
     )
 
 
-def test_little_time_leaves_the_number_of_examples_as_it_is(toy, monkeypatch):
+def test_little_time_leaves_the_number_of_examples_as_it_is(toy, measured):
     free = compare_answers(toy, ROWS, None, terms("in-context", budget=0))
     assert free.arms[1].setting["examples shown"] == [4] * 4
-    monkeypatch.setattr(planning, "_pass", lambda stage: (12.0, 1.0))
+    measured(12.0, 1.0)
     short = compare_answers(toy, ROWS, None, terms("in-context", budget=60))
-    assert short.arms[1].setting["examples shown"] == [4] * 4
-    monkeypatch.setattr(planning, "_pass", lambda stage: (1.2, 0.1))
+    assert short.arms[1].setting["examples shown"] == [4]
+    assert short.stage.protocol == "1 of 4 folds held out in turn"  # asking about all would pass the budget
+    measured(1.2, 0.1)
     some = compare_answers(toy, ROWS, None, terms("in-context", budget=150))
     assert any("chosen from 1, 2 in each fold anew, on 4 of" in note for note in some.notes)
 
@@ -287,12 +396,39 @@ EAGER = {"dpo": replace(PREFERENCES["dpo"], learning_rate=1e-2)}
 STRONG = {"dpo": replace(PREFERENCES["dpo"], objective=DPO(0.1, supervised=2.0), tuner=Blocks(), learning_rate=1e-2)}
 
 
+def test_of_preferences_nothing_but_their_metric_decides_and_no_answer_is_counted(toy):
+    some, _ = stage.stage_of(toy, [pair.chosen_row for pair in PAIRS], None, pair_terms("dpo"))
+    assert (some.terms.finer, some.speaks) == (None, False)
+    judged, _ = stage.stage_of(toy, ROWS, None, pair_terms("dpo", judge=lambda *texts: 1.0, metric=WINS))
+    assert judged.speaks
+    free, _ = stage.stage_of(toy, ROWS, None, terms("lora", metric=EXACT_MATCH))
+    assert (free.terms.finer, free.speaks) == (LOSS, True)
+    assert terms("lora").finer is None
+
+
 def test_preferences_are_learned_and_scored_on_held_out_pairs(toy):
     found = compare_preferences(toy, PAIRS, None, pair_terms("dpo", recipes=EAGER))
     base, tuned = (arm.outputs for arm in found.arms)
     assert base.gained.mean() == 0.5
     assert tuned.gained.mean() > 0.9
     assert tuned.preferred.mean() >= base.preferred.mean()
+
+
+def test_folds_of_pairs_that_still_fit_are_held_out_too(toy, measured):
+    measured(0.1, 0.1, more=True)
+    asked = []
+
+    def judge(prompt, one, other):
+        asked.append(prompt)
+        return 0.5
+
+    options = {"recipes": STRONG, "budget": 120, "metric": WINS, "judge": judge}
+    found = compare_preferences(toy, PAIRS, None, pair_terms("dpo", **options))
+    assert found.stage.protocol == "4 folds"
+    assert "4 folds were held out in place of 1: they took less time than planned." in found.notes
+    assert {len(arm.outputs.texts) for arm in found.arms} == {len(PAIRS)}
+    assert len(found.curves["dpo"]) == 4
+    assert set(asked) == {f"say {word}" for word in WORDS}
 
 
 def test_products_may_be_rounded_for_answers_but_never_for_pairs(toy, monkeypatch):

@@ -105,7 +105,7 @@ def test_a_training_that_forgets_is_stopped_and_never_taken(toy):
 def test_a_training_whose_answers_grow_beyond_the_chosen_ones_is_stopped(toy, monkeypatch):
     taught, real = knowing(toy, [toy.chat.tokens(row, toy.context) for row in ROWS], 100), early_stopping.lengths
 
-    def long_winded(backbone, prompts, most):
+    def long_winded(backbone, prompts, most, tell):
         return real(backbone, prompts, most) + (0 if backbone is taught else 10)
 
     monkeypatch.setattr(early_stopping, "lengths", long_winded)

@@ -7,10 +7,12 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
+from sklearn.utils import get_tags
 
 from handful import Instructed, Prompted
 from handful.backbones.toy_language import ToyLanguage
 from handful.errors import DataError, OptionError
+from kept import SENT
 
 WORDS = ["cat", "dog", "sun", "sea", "car", "tree", "bee", "hat"]
 PROMPTS, ANSWERS = [f"say {word}" for word in WORDS], [word.upper() for word in WORDS]
@@ -53,9 +55,8 @@ def test_a_pull_to_the_start_moves_less(toy, taught):
 
 def test_examples_are_shown_before_the_question(toy):
     model = Prompted(toy, "nearest", 2).fit(PROMPTS, ANSWERS)
-    assert [message.role for message in model._shown(model.examples_.rows[0]).prompt] == ["user", "assistant"] * 2 + [
-        "user"
-    ]
+    asked = model.examples_.before(model.examples_.rows[0], toy.chat, toy.context)
+    assert [message.role for message in asked.prompt] == ["user", "assistant"] * 2 + ["user"]
 
 
 @pytest.mark.parametrize("model", [Prompted("toy-language", count=1), Instructed("toy-language", updates=16)])
@@ -84,3 +85,20 @@ def test_an_unknown_strategy_is_refused():
     names = "lora, bias, ia3, prefix, prompt, adapters, partial, full"
     with pytest.raises(OptionError, match=f"strategy must be one of {names}"):
         Instructed("toy-language", "lorra").fit(["a"], ["b"])
+
+
+@pytest.mark.parametrize("way", SENT)
+def test_they_go_through_a_file_and_come_back_the_same(toy, taught, way):
+    for model in (taught, Prompted(toy, count=2).fit(PROMPTS, ANSWERS)):
+        back = SENT[way](model)
+        assert back.predict(PROMPTS[:3]) == model.predict(PROMPTS[:3])
+        assert back.score(PROMPTS[:3], ANSWERS[:3]) == model.score(PROMPTS[:3], ANSWERS[:3])
+
+
+def test_they_are_keys_with_short_reprs_that_say_what_they_take(toy, taught):
+    for model in (taught, Prompted(toy)):
+        assert {model: 1}[model] == 1
+        assert get_tags(model).input_tags.string
+        assert not get_tags(model).input_tags.two_d_array
+    assert repr(Instructed(updates=7)) == "Instructed(updates=7)"
+    assert repr(Prompted(count=2)) == "Prompted(count=2)"

@@ -101,7 +101,7 @@ def rows():
 def test_memory_is_told_before_the_model_is_loaded(folder, monkeypatch):
     order = []
     real = tune_answers.load_language
-    monkeypatch.setattr(tune_answers, "load_language", lambda name: order.append("loaded") or real(name))
+    monkeypatch.setattr(tune_answers, "load_language", lambda name, say: order.append("loaded") or real(name))
     run = handful.tune(
         rows(), backbone=str(folder), strategies="full", progress=lambda stage, done, total: order.append(stage)
     )
@@ -112,7 +112,7 @@ def test_memory_is_told_before_the_model_is_loaded(folder, monkeypatch):
 
 def test_named_arms_that_do_not_fit_are_an_error_and_others_are_left_out(folder, monkeypatch):
     monkeypatch.setattr(tune_answers, "free_bytes", lambda device: 1000)
-    monkeypatch.setattr(tune_answers, "load_language", lambda name: ToyLanguage())
+    monkeypatch.setattr(tune_answers, "load_language", lambda name, say: ToyLanguage())
     with pytest.raises(MachineError, match=r"lora must have 0\.0 GB of memory .* but 0\.0 GB are free"):
         handful.tune(rows(), backbone=str(folder), strategies="lora")
     run = handful.tune(rows(), backbone=str(folder))

@@ -49,7 +49,7 @@ def speaks(monkeypatch):
 
     def plant(prompts, replies):
         turns = iter([prompts, replies])
-        monkeypatch.setattr(synthetic, "answers", lambda backbone, asked, sampling: list(next(turns))[: len(asked)])
+        monkeypatch.setattr(synthetic, "answers", lambda backbone, asked, *how: list(next(turns))[: len(asked)])
 
     return plant
 
@@ -89,7 +89,7 @@ def test_what_the_system_says_stands_before_invented_prompts_too(toy, speaks):
 
 def test_prompts_are_made_up_after_some_of_the_rows(toy, monkeypatch):
     asked = []
-    monkeypatch.setattr(synthetic, "answers", lambda backbone, prompts, sampling: asked.append(prompts) or [""] * 3)
+    monkeypatch.setattr(synthetic, "answers", lambda backbone, prompts, *how: asked.append(prompts) or [""] * 3)
     assert invented(toy, ROWS, 3, 0).left_out == (("empty", 3),)
     text = toy.chat.text(asked[0][0].ids)
     assert sum(f"say {word}" in text for word in WORDS) >= 3  # as many as the short context holds

@@ -88,11 +88,12 @@ def test_where_moving_weights_helps_it_is_chosen_and_fitted_on_all_rows(helpful)
     assert [arm.name for arm in found.arms] == [*(arm.name for arm in helpful.frozen.arms), "contrastive"]
     folds = len(rung.cross_fit.curves)
     assert found.arms[-1].setting["names of classes"] == f"learned from in {rung.cross_fit.named} of {folds} folds"
+    assert found.notes[-1] == "contrastive takes the place of the model before it."
     assert re.fullmatch(
-        r"contrastive replaces the arm below: the held-out loss is \d\.\d\d lower "
-        r"\(gain \+\d\.\d\d to \+\d\.\d\d\), and with what it did on other sets "
-        r"\(better in \d+ of \d+ draws\) the chance that it helps is 100%\.",
-        found.notes[-1],
+        r"The chance that it does better on new items than the model before it is 100%, judged by these rows, on "
+        r"which its loss is \d\.\d\d lower \(gain \+[\d.]+ to \+[\d.]+\), and by other data sets, where it was "
+        r"better in \d+ of \d+ draws",
+        found.arms[-1].gate,
     )
 
 

@@ -97,7 +97,9 @@ def test_only_the_transductive_step_looks_at_the_company():
 def test_prototypes_say_what_is_missing():
     with pytest.raises(DataError) as error:
         Prototypes("toy-text").fit(["a", "b"], ["x", "x"])
-    assert str(error.value) == ("Prototypes needs rows of at least 2 classes, got only 'x'. Add rows of another class.")
+    assert str(error.value) == (
+        "Prototypes needs rows of at least 2 classes, got only one class, 'x'. Add rows of another class."
+    )
     with pytest.raises(DataError) as error:
         Prototypes("toy-text").fit(["a", "b"], ["x"])
     assert str(error.value) == "fit needs one label per row, got 2 rows and 1 labels."

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from handful.strategies.language.memory import ModelShape
@@ -74,11 +74,13 @@ def test_what_nobody_can_have_decided_is_decided_anew(tmp_path, name, value):
 
 
 @given(st.binary(max_size=40))
+@example(b'{"":{"":""}}')  # well-formed, and nothing that anyone decided
+@example(b'{"bias":1}')
 def test_any_bytes_are_decided_anew(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("junk")
     for name in ("decisions.json", "config.json"):
         (folder / name).write_bytes(content)
-    assert (earlier(folder), Decisions.read(folder).made, ModelShape.of(folder)) == (None, {}, None)
+    assert (earlier(folder), Decisions.read(folder).go("bias", True), ModelShape.of(folder)) == (None, True, None)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")

@@ -52,6 +52,11 @@ def test_a_pattern_has_to_match_the_whole_answer():
     [
         ("exact_mach", r"must be one of loss, exact_match, token_f1 or regex:PATTERN, got 'exact_mach'"),
         ("regex:(", "must hold a regular expression after 'regex:'"),
+        (
+            "regex:",
+            r"metric 'regex:' must hold a regular expression after 'regex:', got nothing. Write one that a right",
+        ),
+        ("regex:  ", "must hold a regular expression after 'regex:', got nothing"),
     ],
 )
 def test_an_odd_metric_is_refused(metric, said):

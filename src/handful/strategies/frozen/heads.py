@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from handful.errors import DataError, OptionError
 from handful.features.view import unit_rows
-from handful.strategies.frozen.solver import ABSENT, fit_head
+from handful.strategies.frozen.solver import ABSENT, fit_head, rotate
 from handful.strategies.labels import numbered, one_each
 from handful.tasks.classification import CLASSIFICATION, heads
 from handful.tasks.classification.softmax import probabilities
 from handful.tasks.heads import Array, Head
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class FeatureClassifier(ClassifierMixin, BaseEstimator):
     """What all heads share: rows are scaled to length one, then a linear map gives a score per class.
 
@@ -38,55 +39,86 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):
         coef, intercept = fit_head(self.head, x, targets, weights[None], (penalty,))
         return coef[0, :, 0], intercept[0, 0]
 
-    def fit(self, items: NDArray[Any], labels: Sequence[Any], sample_weight: NDArray[Any] | None = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn from feature rows.
 
         Args:
-            items: (N, D) features of a frozen backbone.
-            labels: N class names.
+            X: (N, D) features of a frozen backbone.
+            y: N class names.
             sample_weight: (N,) how much each row counts; 1 by default.
 
         Raises:
-            DataError: no rows, one class only, or numbers that are not finite.
+            DataError: no rows, one class only, numbers that are not finite, or weights that cannot be.
             OptionError: a penalty that is not above 0.
         """
-        x, y = _checked(items, labels)
+        x = self._rows(X, reset=True, y=y)
+        try:
+            labels = column_or_1d(y, warn=True)
+            check_classification_targets(labels)
+        except ValueError:
+            numbered(type(self).__name__, y)  # of lists and objects it says what labels must be
+            raise
+        if len(labels) == 0:
+            raise DataError("fit needs at least 2 rows, got none. Give it labelled rows.")
+        one_each(x, labels)
         penalty = getattr(self, "penalty", None)
         if penalty is not None and not penalty > 0:
             raise OptionError(f"penalty of {type(self).__name__} must be above 0, got {penalty}. Try 0.1.")
-        self.classes_, index = numbered(type(self).__name__, y)
-        self.n_features_in_ = x.shape[1]
+        self.classes_, index = numbered(type(self).__name__, labels)
         targets = np.eye(len(self.classes_), dtype=np.float32)[index]
-        weights = np.ones(len(x)) if sample_weight is None else np.asarray(sample_weight)
-        self.coef_, self.intercept_ = self._map(unit_rows(x), targets, weights.astype(np.float32))
+        self.coef_, self.intercept_ = self._map(unit_rows(x), targets, _weights(sample_weight, len(x)))
         return self
 
-    def decision_function(self, items: NDArray[Any]) -> NDArray[np.float32]:
-        """Scores, higher is more likely. (N, D) → (N, C), columns in the order of ``classes_``."""
-        check_is_fitted(self, "coef_")
-        x = _finite(items)
-        if x.shape[1] != self.n_features_in_:
-            raise DataError(
-                f"features of {type(self).__name__} must be {self.n_features_in_} wide as in fit, got {x.shape[1]}. "
-                "Use the backbone and depth that it was fitted with."
-            )
-        return np.asarray(unit_rows(x) @ self.coef_ + self.intercept_, np.float32)
+    def decision_function(self, X: Any) -> NDArray[np.float32]:
+        """Scores, higher is more likely. (N, D) → (N, C), columns in the order of ``classes_``.
 
-    def predict(self, items: NDArray[Any]) -> NDArray[Any]:
+        Of two classes (N,), by how much the second is above the first, as scikit-learn has it.
+        """
+        scores = self._scores(X)
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict(self, X: Any) -> NDArray[Any]:
         """The class of each row, (N,)."""
-        best = self.decision_function(items).argmax(1)
+        best = self._scores(X).argmax(1)
         return np.asarray(self.classes_[best])
 
-    def predict_proba(self, items: NDArray[Any]) -> NDArray[np.float64]:
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Softmax of the scores, (N, C), rows sum to 1; calibrated only inside a Bundle."""
-        return probabilities(self.decision_function(items), 1.0)
+        return probabilities(self._scores(X), 1.0)
+
+    def _scores(self, X: Any) -> NDArray[np.float32]:
+        """(N, D) → (N, C)."""
+        check_is_fitted(self, "coef_")
+        return np.asarray(unit_rows(self._rows(X, reset=False)) @ self.coef_ + self.intercept_, np.float32)
+
+    def _rows(self, X: Any, reset: bool, y: Any = "") -> NDArray[np.float32]:
+        """Rows as numbers, (N, D), as wide as in ``fit``, which resets how wide that is and may not lack labels."""
+        try:
+            x = validate_data(
+                self, X, None if y is None else "no_validation", reset=reset, dtype=np.float32,
+                ensure_all_finite=False, ensure_min_samples=0,
+            )  # fmt: skip
+        except ValueError as error:
+            raise DataError(
+                f"{error} Give rows of numbers; items are encoded first, with the backbone and depth of fit: "
+                f"make_pipeline(Encoder(), {type(self).__name__}())."
+            ) from error
+        if not np.isfinite(x).all():
+            row = int(np.flatnonzero(~np.isfinite(x).all(1))[0])
+            raise DataError(f"features must be finite numbers, row {row} holds NaN or infinity. Remove that row.")
+        return np.asarray(x)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Majority(FeatureClassifier):
     """Always the most frequent class: what any model must beat."""
 
     name = CLASSIFICATION.reference.name
+
+    def __sklearn_tags__(self) -> Tags:
+        tags: Tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True
+        return tags
 
     def _map(self, x: Array, targets: Array, weights: Array) -> tuple[Array, Array]:
         """Log class shares as intercepts, nothing else."""
@@ -95,7 +127,7 @@ class Majority(FeatureClassifier):
         return np.zeros((x.shape[1], targets.shape[1]), np.float32), intercept
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Centroid(FeatureClassifier):
     """Nearest class mean; the strongest head at one to three rows per class (Snell et al. 2017)."""
 
@@ -103,15 +135,21 @@ class Centroid(FeatureClassifier):
     head = heads.CENTROID
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Penalised(FeatureClassifier):
     """A convex loss with an L2 penalty on the map and none on the intercept."""
 
     penalty: float = 0.1
     """λ in ``Σ loss + λ/2 ‖coef‖²``, above 0; scikit-learn's C is 1/λ."""
 
+    def _map(self, x: Array, targets: Array, weights: Array) -> tuple[Array, Array]:
+        """The same in no greater width than there are rows, which leaves nothing out."""
+        z, basis = rotate(x, widest=max(x.shape))  # (N, R), (D, R)
+        coef, intercept = super()._map(z, targets, weights)
+        return basis @ coef, intercept
 
-@dataclass
+
+@dataclass(eq=False, repr=False)
 class Ridge(_Penalised):
     """Least squares to -1 and +1, one class against the rest, in closed form."""
 
@@ -119,7 +157,7 @@ class Ridge(_Penalised):
     head = heads.RIDGE
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Logistic(_Penalised):
     """Multinomial logistic regression."""
 
@@ -127,7 +165,7 @@ class Logistic(_Penalised):
     head = heads.LOGISTIC
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class LinearSVM(_Penalised):
     """Linear support vector machine with the squared hinge, one class against the rest."""
 
@@ -135,20 +173,13 @@ class LinearSVM(_Penalised):
     head = heads.SVM
 
 
-def _finite(items: Any) -> NDArray[np.float32]:
-    x = np.asarray(items, np.float32)
-    if x.ndim != 2:
-        raise DataError(f"features must have 2 axes (rows, width), got {x.ndim}. Encode the items first.")
-    if not np.isfinite(x).all():
-        row = int(np.flatnonzero(~np.isfinite(x).all(1))[0])
-        raise DataError(f"features must be finite numbers, row {row} holds NaN or infinity. Remove that row.")
-    return x
-
-
-def _checked(items: Any, labels: Sequence[Any]) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    y = np.asarray(labels)
-    if len(y) == 0:
-        raise DataError("fit needs at least 2 rows, got none. Give it labelled rows.")
-    x = _finite(items)
-    one_each(x, y)
-    return x, y
+def _weights(sample_weight: Any, rows: int) -> NDArray[np.float32]:
+    """(N,) how much each row counts."""
+    weights = np.ones(rows, np.float32) if sample_weight is None else np.asarray(sample_weight, np.float32)
+    if weights.shape != (rows,) or not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+        got = f"{weights.min():g} to {weights.max():g}" if weights.shape == (rows,) else f"shape {weights.shape}"
+        raise DataError(
+            f"sample_weight must be {rows} numbers from 0 up, one per row and not all zero, got {got}. Correct them, "
+            "or leave them out."
+        )
+    return weights

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from handful.evaluation.curves import Curve, curve_of
 from handful.evaluation.metrics import ratio
@@ -20,6 +20,7 @@ from handful.strategies.frozen.rung import Frozen
 from handful.strategies.frozen.search import Search, zero_shot_scores
 from handful.strategies.frozen.spaces import scores_of, spaces
 from handful.tasks.heads import Array
+from handful.threads import one_thread
 
 SHARES = (0.25, 0.5, 1.0)
 """Parts of the rows that a fold leaves to learn from."""
@@ -32,18 +33,20 @@ Scores = NDArray[np.float64]
 Reader = Callable[[int, NDArray[np.int64]], NDArray[np.floating]]
 
 
-def forecast(frozen: Frozen, sight: FeatureSet, rng: np.random.Generator) -> Curve:
+def forecast(frozen: Frozen, sight: FeatureSet, rng: np.random.Generator, out_of_reach: bool = False) -> Curve:
     """The learning curve of the frozen rung, and what more labels are worth to it.
 
     Args:
         frozen: the outcome of rung 0.
         sight: what it saw: features of the N rows and of the names of the classes.
         rng: decides which rows are learned from.
+        out_of_reach: whether many rows are out of the reach of the backbones.
     """
     targets, metric = frozen.rows.targets, frozen.rows.targets.task.headline
     sizes, scores = learning_curve(frozen.search, sight, rng)
     now, needs = metric.of(frozen.whole, targets).value, targets.task.needs(frozen.whole, targets)
-    return curve_of(sizes.tolist(), [ratio(metric, some) for some in scores], now, needs, frozen.rows.groups)
+    curve = curve_of(sizes.tolist(), [ratio(metric, some) for some in scores], now, needs, frozen.rows.groups)
+    return replace(curve, out_of_reach=out_of_reach)
 
 
 def learning_curve(search: Search, sight: FeatureSet, rng: np.random.Generator) -> tuple[Scores, Scores]:
@@ -73,7 +76,7 @@ def learning_curve(search: Search, sight: FeatureSet, rng: np.random.Generator) 
     own = np.stack([np.arange(int(fold.max()) + 1)[:, None] == fold for fold in repeats])  # (S, K, N)
     asked = np.repeat(own[:, :, None], len(SHARES), 2).reshape(fits.shape)  # (F, N)
     readers: list[Reader] = []
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread():
         for (view, name_weight), some in alike.items():
             readers += _readers(some, view, name_weight, sight, design, fits)
         shares = np.array([member.weight for some in alike.values() for member in some])

@@ -8,20 +8,22 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from handful.data.augment.choice import views
 from handful.data.augment.options import Augmentation
+from handful.data.handed_items import handed_items
 from handful.features.encoder import Encoder
+from handful.features.item_estimator import ItemEstimator, read_items
 from handful.features.view import unit_rows
 from handful.seeding import generator
 from handful.strategies.labels import numbered, one_each
 from handful.tasks.classification.softmax import probabilities
 
 
-@dataclass
-class Prototypes(ClassifierMixin, BaseEstimator):
+@dataclass(eq=False, repr=False)
+class Prototypes(ClassifierMixin, ItemEstimator):
     """Nearest class mean (Snell et al. 2017) over items and their augmented views, without a single gradient.
 
     Learned: ``classes_`` (C,), ``prototypes_`` (C, D), ``encoder_``.
@@ -29,8 +31,8 @@ class Prototypes(ClassifierMixin, BaseEstimator):
 
     backbone: str = "minilm-l6"
     """A name from ``handful models``, a local folder or a Hugging Face id."""
-    modality: str = "text"
-    """What the items are: text, image or sound."""
+    modality: str | None = None
+    """What the items are: text, image or sound; by default what the backbone reads."""
     augment: int = 0
     """How many augmented views of each item count beside the item itself."""
     transductive: int = 0
@@ -50,13 +52,15 @@ class Prototypes(ClassifierMixin, BaseEstimator):
         Raises:
             DataError: one class only, another number of labels, or an item that cannot be read.
         """
-        one_each(items, labels)
+        given = handed_items(items, None, "fit")
+        one_each(given, labels)
         self.classes_, truth = numbered(type(self).__name__, labels)
-        self.encoder_ = Encoder(self.backbone, self.modality).fit(items)
-        rng = generator(self.seed, "views")
-        seen = list(items)
-        for item in items if self.augment else ():
-            seen += views(item, self.modality, Augmentation(), self.augment, rng)
+        self.encoder_ = Encoder(self.backbone, self.modality).fit(given)
+        modality, rng = self.encoder_.backbone_.modality, generator(self.seed, "views")
+        values = read_items(given, modality)
+        seen = list(values)
+        for item in values if self.augment else ():
+            seen += views(item, modality, Augmentation(), self.augment, rng)
         owner = np.concatenate([truth, np.repeat(truth, self.augment)])
         x = unit_rows(self.encoder_.transform(seen))  # (N · (1 + V), D)
         self.prototypes_ = unit_rows(np.stack([x[owner == c].mean(0) for c in range(len(self.classes_))]))

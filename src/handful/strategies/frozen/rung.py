@@ -134,11 +134,13 @@ def run_frozen(targets: Targets, data: Dataset, sight: FeatureSet, terms: Search
         OptionError: zero-shot is asked for alone and the class names say nothing.
     """
     task = targets.task
-    strata, design = task.strata(targets), task.design(targets)
+    rows = task.row_targets(targets)
+    item = rows.item
+    strata, design = task.strata(targets), rows.task.design(rows)
     views = {view: view.matrix(sight.items) for view in views_of(sight.depths)}
     names = {view: view.matrix(sight.names) for view in views} if sight.names else {}
     counted = {v: columns for v in views if (columns := v.counted(sight.counts, sight.items)) is not None}
-    groups = _together(data)
+    groups = together(data)
     protocol = protocol_for(strata, groups, data.groups is not None)
     heads = [head for name, head in task.heads.items() if name in terms.strategies]
     alone = task.named_alone and "zero-shot" in terms.strategies
@@ -147,20 +149,23 @@ def run_frozen(targets: Targets, data: Dataset, sight: FeatureSet, terms: Search
             f"strategies must name more than zero-shot for {data.source}, because zero-shot needs texts, and classes "
             "that are called by words. Add centroid or another."
         )
-    shape = Shape(len(data), max(x.shape[1] for x in views.values()), design.shape[1], bool(names), len(counted))
+    shape = Shape(len(rows), max(x.shape[1] for x in views.values()), design.shape[1], bool(names), len(counted))
     allowed = max(SEARCH_LEAST, SEARCH_SHARE * terms.budget)
     grid, repeats = affordable(heads, tuple(views), shape, protocol, allowed, alone)
     protocol = replace(protocol, repeats=repeats)
     folds = draw_folds(protocol, task.shares(targets), groups, generator(terms.seed, "folds"))
-    searched = search(targets, views, names, folds, grid, terms.engine, terms.progress, counted)
+    by_row = folds if item is None else folds[:, item]
+    searched = search(rows, views, names, by_row, grid, terms.engine, terms.progress, counted)
 
     def again() -> tuple[str, Search]:
         few = protocol.fewest
         dealt = draw_folds(few, task.shares(targets), groups, generator(terms.seed, "few folds"))
-        return few.name, search(targets, views, names, dealt, grid, terms.engine, counted=counted)
+        dealt = dealt if item is None else dealt[:, item]
+        return few.name, search(rows, views, names, dealt, grid, terms.engine, counted=counted)
 
     model = pooled(searched.members(range(len(searched.settings))), sight.items, sight.names, design, sight.counts)
-    families, arms = list(dict.fromkeys(setting.arm for setting in searched.settings)), _every(searched)
+    families = list(dict.fromkeys(setting.arm for setting in searched.settings))
+    arms = [replace(held, outputs=task.gathered(held.outputs, targets)) for held in _every(searched)]
     arm = families[0] if len(families) == 1 else ENSEMBLE
     independent = len(np.unique(groups)) == len(groups)
     return Frozen(
@@ -168,7 +173,7 @@ def run_frozen(targets: Targets, data: Dataset, sight: FeatureSet, terms: Search
         arm=arm,
         model=model,
         whole=next(held.outputs for held in arms if held.name == arm),
-        arms=(_reference(targets, len(folds)), *arms),
+        arms=(Held(task.reference.name, task.reference_answers(targets, data.items, folds)), *arms),
         rows=HeadRows(targets, None if independent else groups, data.rows),
         protocol=protocol.name,
         matrix=model.view.matrix(sight.items),
@@ -176,7 +181,7 @@ def run_frozen(targets: Targets, data: Dataset, sight: FeatureSet, terms: Search
     )
 
 
-def _together(data: Dataset) -> NDArray[np.int64]:
+def together(data: Dataset) -> NDArray[np.int64]:
     """(N,) rows that share a number share a fold: those of one group, and those with the same content.
 
     Raises:
@@ -193,12 +198,6 @@ def _together(data: Dataset) -> NDArray[np.int64]:
             f"choose by and one to be scored on. Add {add}."
         )
     return groups
-
-
-def _reference(targets: Targets, repeats: int) -> Held:
-    """What looks at no item, made of all rows: held-out rows would make a class look rare just where it is."""
-    constant = targets.task.constant(targets)  # (K,)
-    return Held(targets.task.reference.name, np.broadcast_to(constant, (repeats, len(targets), len(constant))))
 
 
 def _every(searched: Search) -> list[Held]:

@@ -17,7 +17,6 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from handful.backbones.entries import price_of
 from handful.engines import Engine
@@ -29,6 +28,7 @@ from handful.strategies.frozen.search_space import Grid, Setting
 from handful.strategies.frozen.spaces import Rows, scores_of, spaces
 from handful.tasks.base import Targets
 from handful.tasks.heads import Array, Head
+from handful.threads import one_thread
 
 Floats = NDArray[np.float64]
 
@@ -54,11 +54,12 @@ class Outcome:
     sharpness: float
     """Calibration on all out-of-fold scores, with smoothed targets."""
     losses: NDArray[np.floating]
-    """(N,) loss of each row at the sharpness that makes it lowest, mean over repeats."""
+    """(N,) loss of each row at the sharpness that makes it lowest, mean over repeats; where rows are parts, of
+    each item the mean over these."""
     inner_sharpness: Floats
     """(R, F) calibration inside the training part of each fold, with smoothed targets."""
     inner_losses: NDArray[np.floating]
-    """(R, F, N) lowest loss of each row inside the training part of fold k; NaN for its own rows."""
+    """(R, F, N) lowest loss of each row, or item, inside the training part of fold k; NaN for its own rows."""
     seconds: float
     """What the fits took."""
 
@@ -68,7 +69,7 @@ class Search:
     """The outcomes of all settings on the same folds, and the choices they support."""
 
     targets: Targets
-    """What is wanted of the N rows."""
+    """What is wanted of the N rows, which may be parts of items."""
     folds: NDArray[np.int64]
     """(R, N) the fold of each row in each repeat."""
     outcomes: tuple[Outcome, ...]
@@ -184,7 +185,8 @@ def search(
     """Score every setting of a grid on the same folds.
 
     Args:
-        targets: what is wanted of the N rows.
+        targets: what is wanted of the N rows; where these are parts of items, settings compete by the losses of items,
+            each the mean over its parts.
         features: view → (N, D).
         names: view → (C, D) features of the label names; empty where there are none.
         folds: (R, N) fold numbers.
@@ -234,7 +236,7 @@ def _settings(job: _Job) -> list[Outcome]:
     items = len(job.targets)
     out = []
     # Small decompositions lose more than they gain by being shared among cores; the engine has one job per core.
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread():
         solved = spaces(*_training_rows(job))
         bases = [space.basis(job.grid.heads) for space in solved]
         for head in job.grid.heads:
@@ -274,16 +276,28 @@ def _outcome(job: _Job, setting: Setting, scores: Callable[[slice], Array], seco
     inside[:, plan.held_out] = np.nan
     cost = np.nanmean(inside, -1)  # (P, R, F)
     chosen = cost.argmin(0)  # (R, F)
-    losses = np.take_along_axis(inside, chosen[None, :, :, None], 0)[0]  # (R, F, N)
+    losses = _by_item(np.take_along_axis(inside, chosen[None, :, :, None], 0)[0], targets.item)  # (R, F, N)
     # Settings compete by their plain losses; confidence is smoothed, or rows that are all right would make it certain.
     seen = ~plan.held_out
     smooth = whole.mean(1) + factors * lead[plan.outer, rows].mean() / (len(rows) + 2)  # (P,)
     inner_lead = lead[plan.inner, rows].mean(-1, where=seen) / (seen.sum(-1) + 2)  # (R, F)
     inner_smooth = cost + np.multiply.outer(factors, inner_lead)  # (P, R, F)
     return Outcome(
-        setting, outer, float(factors[smooth.argmin()]), whole[whole.mean(1).argmin()],
+        setting, outer, float(factors[smooth.argmin()]), _by_item(whole[whole.mean(1).argmin()], targets.item),
         factors[inner_smooth.argmin(0)], losses, seconds,
     )  # fmt: skip
+
+
+def _by_item(losses: NDArray[np.floating], item: NDArray[np.int64] | None) -> NDArray[np.floating]:
+    """Losses of parts as those of items, each the mean over its parts; an item without any costs nothing. (..., N)."""
+    if item is None:
+        return losses
+    counts = np.bincount(item)
+    firsts = np.cumsum(counts) - counts
+    there = counts > 0
+    out = np.zeros((*losses.shape[:-1], len(counts)), losses.dtype)
+    out[..., there] = np.add.reduceat(losses, firsts[there], axis=-1) / counts[there]
+    return out
 
 
 def _left_out(job: _Job, scores: Callable[[slice], Array]) -> tuple[Array, Array, Array]:

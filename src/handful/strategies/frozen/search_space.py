@@ -115,7 +115,7 @@ def affordable(
 
     Args:
         heads: the families asked for, cheapest first.
-        views: all views, last layers first.
+        views: all views, the most promising first: last layers, of parts those in the middle.
         shape: rows, width and classes.
         protocol: the folds of one repeat.
         budget: seconds the search may take; the smallest grid is always run.
@@ -126,7 +126,7 @@ def affordable(
     """
     weights = NAME_WEIGHTS if shape.named else (0.0,)
     ends = weights[:1] + weights[-1:] if shape.named else weights
-    last = tuple(v for v in views if all(d == _deepest(views, b) for b, d in v.parts))
+    last = tuple(v for v in views if all(d == _first(views, b) for b, d in v.parts))
     usual = tuple(head for head in heads if not head.optional) or tuple(heads)
     lean = tuple(h for h in heads if h.steps <= 1) or tuple(heads)
     grids = [
@@ -146,5 +146,6 @@ def affordable(
     return grids[-1], 1 if shape.rows > MANY else protocol.repeats
 
 
-def _deepest(views: Sequence[View], backbone: str) -> int:
-    return max(depth for view in views for name, depth in view.parts if name == backbone)
+def _first(views: Sequence[View], backbone: str) -> int:
+    """The depth at which a backbone is read first: its last layer, of parts its most promising one."""
+    return next(depth for view in views for name, depth in view.parts if name == backbone)

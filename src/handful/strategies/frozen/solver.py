@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from handful.tasks.heads import Array, Head, Loss
+from handful.threads import one_thread
 
 # A class without a row in a fold's training part can only be scored below every class that has one.
 ABSENT = np.float32(-1e4)
@@ -29,6 +30,7 @@ ABSENT = np.float32(-1e4)
 CHUNK = 300_000
 
 
+@one_thread()
 def rotate(x: Array, widest: int = 512) -> tuple[Array, Array]:
     """Rotate rows into the space they span, so that no fit is wider than there are rows.
 
@@ -70,6 +72,7 @@ class Basis:
     """(F, R, R) its eigenvectors, in columns."""
 
 
+@one_thread()
 def decompose(x: Array, weights: Array) -> Basis:
     """Find the principal axes of every fold: what all convex heads and all penalties share.
 
@@ -85,6 +88,7 @@ def decompose(x: Array, weights: Array) -> Basis:
     return Basis(mean, np.maximum(values, 0), axes)
 
 
+@one_thread()
 def fit_head(
     head: Head, x: Array, targets: Array, weights: Array, penalties: Sequence[float], basis: Basis | None = None
 ) -> tuple[Array, Array]:

@@ -20,6 +20,7 @@ from handful.errors import OptionError
 from handful.inspection.audit import sample
 from handful.inspection.copies import pieces_alike
 from handful.inspection.dialogue import suspects
+from handful.keywords import known_keywords
 
 # Likenesses of all pairs are held in memory: of more rows than this a sample is looked at.
 _MOST = 5000
@@ -28,6 +29,7 @@ _MOST = 5000
 _HARD, _EASY = 2.0, 0.5
 
 
+@known_keywords
 def pick(source: Any, n: int, *, backbone: Any = "auto", seed: int = 0) -> Dataset:
     """The n rows that are most worth learning from.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from handful.backbones.chat import Tokens
 from handful.backbones.decoding import answers
-from handful.backbones.language import LanguageBackbone, Sampling
+from handful.backbones.language import LanguageBackbone, Sampling, Tell, untold
 from handful.evaluation.intervals import Estimate, difference
 from handful.evaluation.metrics import Measured
 from handful.strategies.language.forgetting import forgotten, general
@@ -91,17 +91,19 @@ class Guard:
     """As it was."""
     prompts: Sequence[Tokens]
     """Chosen answers of pairs, with their prompts."""
+    tell: Tell = untold
+    """Told how far it is when it asks models."""
 
     @cached_property
     def knew(self) -> Measured:
         """Its loss on general questions."""
-        return general(self.backbone)
+        return general(self.backbone, self.tell)
 
     @cached_property
     def said(self) -> NDArray[np.float64]:
         """How long answers may be, as far as they are drawn while weights move: as its own, or as the chosen ones."""
         chosen = [min(row.asked, _MOST) for row in self.prompts[:_ANSWERED]]
-        return np.maximum(lengths(self.backbone, self.prompts, _MOST), chosen)
+        return np.maximum(lengths(self.backbone, self.prompts, _MOST, self.tell), chosen)
 
     def watch(self, lesson: Lesson, rows: NDArray[np.int64], updates: int, alarm: Alarm) -> Callable[..., bool]:
         """What looks at a training after every update; True ends it.
@@ -122,8 +124,8 @@ class Guard:
             if update.number + 1 in asks:
                 now = self.backbone.with_top(list(body.blocks))
                 assert isinstance(now, LanguageBackbone)
-                alarm.forgot.append(forgotten(self.knew, now))
-                alarm.grown.append(_longer(self.said, lengths(now, self.prompts, _MOST)))
+                alarm.forgot.append(forgotten(self.knew, now, self.tell))
+                alarm.grown.append(_longer(self.said, lengths(now, self.prompts, _MOST, self.tell)))
             return alarm.rang
 
         return look
@@ -131,12 +133,14 @@ class Guard:
     def growth(self, after: LanguageBackbone) -> Estimate:
         """By how much longer answers became, as a share of their length, with its interval."""
         most = int(2 * np.median([row.asked for row in self.prompts[:_ANSWERED]])) + 8
-        return _longer(*(lengths(backbone, self.prompts, most) for backbone in (self.backbone, after)))
+        return _longer(*(lengths(model, self.prompts, most, self.tell) for model in (self.backbone, after)))
 
 
-def lengths(backbone: LanguageBackbone, prompts: Sequence[Tokens], most: int) -> NDArray[np.float64]:
+def lengths(
+    backbone: LanguageBackbone, prompts: Sequence[Tokens], most: int, tell: Tell = untold
+) -> NDArray[np.float64]:
     """How many tokens the answers to a few prompts have, at most so many."""
-    said = answers(backbone, [row.question for row in prompts[:_ANSWERED]], Sampling(most=most))
+    said = answers(backbone, [row.question for row in prompts[:_ANSWERED]], Sampling(most=most), tell)
     return np.array([len(backbone.chat.tokenizer(text)["input_ids"]) for text in said], float)
 
 

@@ -7,27 +7,28 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from handful.backbones import catalog
 from handful.backbones.base import default_device
 from handful.backbones.decoding import answers
-from handful.backbones.language import LanguageBackbone, Sampling
+from handful.backbones.language import LanguageBackbone
 from handful.data.conversations import Conversation, asked
 from handful.errors import DataError, OptionError
+from handful.features.item_estimator import ItemEstimator
 from handful.strategies.language.forgetting import replayed
-from handful.strategies.language.in_context import Examples, Shots
+from handful.strategies.language.in_context import Examples, Shots, question_of, tokens_of
 from handful.strategies.language.recipes import RECIPES, Lesson, fit_recipe
 from handful.tasks.generation.metrics import exact_match
 
 Prompt = str | Sequence[Mapping[str, Any]]
 
 
-class LanguageEstimator(BaseEstimator):
+class LanguageEstimator(ItemEstimator):
     """What both share: prompts and answers go in, answers come out.
 
-    Learned: ``backbone_`` (the model that answers), ``longest_`` (how many tokens an answer gets at most).
+    Learned: ``backbone_`` (the model that answers), ``sampling_`` (how long an answer may be, and how little it may
+    repeat itself: as the answers of the rows).
     """
 
     backbone: Any
@@ -41,10 +42,9 @@ class LanguageEstimator(BaseEstimator):
             sklearn.exceptions.NotFittedError: ``fit`` was not called.
         """
         check_is_fitted(self, "backbone_")
-        backbone, longest = self.backbone_, self.longest_
-        rows = [self._shown(Conversation(asked(prompt), "")) for prompt in prompts]
-        questions = [backbone.chat.question(row.prompt, backbone.context - longest) for row in rows]
-        return answers(backbone, questions, Sampling(longest, seed=self.seed))
+        backbone, sampling = self.backbone_, self.sampling_
+        questions = [question_of(asked(prompt), backbone, self._examples(), sampling.most) for prompt in prompts]
+        return answers(backbone, questions, sampling)
 
     def score(self, prompts: Sequence[Prompt], wanted: Sequence[str]) -> float:
         """The share of answers that are exact, but for space between words."""
@@ -53,13 +53,12 @@ class LanguageEstimator(BaseEstimator):
     def losses(self, prompts: Sequence[Prompt], wanted: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Minus the log likelihood of wanted answers in nats, (N,), and how many tokens each has, (N,)."""
         check_is_fitted(self, "backbone_")
-        rows = [self._shown(row) for row in _rows(prompts, wanted)]
         backbone: LanguageBackbone = self.backbone_
-        return backbone.losses([backbone.chat.tokens(row, backbone.context) for row in rows])
+        return backbone.losses(tokens_of(_rows(prompts, wanted), backbone.chat, backbone.context, self._examples()))
 
-    def _shown(self, row: Conversation) -> Conversation:
-        """The row as the model is asked."""
-        return row
+    def _examples(self) -> Examples | None:
+        """What is shown before each question."""
+        return None
 
     def _start(self, rows: Sequence[Conversation]) -> LanguageBackbone:
         """The model as it is, and how long answers may get."""
@@ -68,11 +67,11 @@ class LanguageEstimator(BaseEstimator):
             name = catalog.defaults("language")[0] if backbone == "auto" else str(backbone)
             backbone = catalog.load(name, "language").to(default_device())
         assert isinstance(backbone, LanguageBackbone)
-        self.longest_ = backbone.room(rows)
+        self.sampling_ = backbone.sampling(rows, self.seed)
         return backbone
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Prompted(LanguageEstimator):
     """A frozen model that is shown rows as earlier turns of the conversation."""
 
@@ -98,13 +97,11 @@ class Prompted(LanguageEstimator):
         self.examples_ = Examples(rows, Shots(self.kind, self.count)) if self.count else None
         return self
 
-    def _shown(self, row: Conversation) -> Conversation:
-        if self.examples_ is None:
-            return row
-        return self.examples_.before(row, self.backbone_.chat, self.backbone_.context)
+    def _examples(self) -> Examples | None:
+        return self.examples_
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Instructed(LanguageEstimator):
     """A model whose weights move until the answers of the rows are likely.
 

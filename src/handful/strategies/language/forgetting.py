@@ -9,7 +9,7 @@ import numpy as np
 
 from handful.backbones.chat import Tokens
 from handful.backbones.decoding import answers
-from handful.backbones.language import LanguageBackbone, Sampling
+from handful.backbones.language import LanguageBackbone, Sampling, Tell, untold
 from handful.data.conversations import Conversation
 from handful.evaluation.intervals import Estimate, difference
 from handful.evaluation.metrics import Measured
@@ -49,23 +49,24 @@ def held_back(recipe: TokenRecipe, remedy: str) -> TokenRecipe:
     return replace(recipe, **_CHANGES[remedy]) if remedy else recipe  # type: ignore[arg-type]
 
 
-def forgotten(knew: Measured, after: LanguageBackbone) -> Estimate:
+def forgotten(knew: Measured, after: LanguageBackbone, tell: Tell = untold) -> Estimate:
     """How much the loss on general questions rose, in nats per token, with its interval.
 
     Args:
         knew: what ``general`` said of the model as it was.
         after: the model as it is.
+        tell: told how many questions are read, and how many there are.
     """
-    return difference(general(after), knew)
+    return difference(general(after, tell), knew)
 
 
-def general(backbone: LanguageBackbone) -> Measured:
+def general(backbone: LanguageBackbone, tell: Tell = untold) -> Measured:
     """The loss on general questions: nats over tokens of each answer."""
-    nats, count = backbone.losses(tokens_of(QUESTIONS, backbone.chat, backbone.context, None))
+    nats, count = backbone.losses(tokens_of(QUESTIONS, backbone.chat, backbone.context, None), tell)
     return token_loss(nats, count)
 
 
-def replayed(backbone: LanguageBackbone, seed: int) -> list[Tokens]:
+def replayed(backbone: LanguageBackbone, seed: int, tell: Tell = untold) -> list[Tokens]:
     """Rows that keep a model as it is: its own answers to general prompts, none of which the meter asks.
 
     Answers are drawn as likely as the model finds them: learning from these has no slope where nothing has moved yet.
@@ -73,12 +74,13 @@ def replayed(backbone: LanguageBackbone, seed: int) -> list[Tokens]:
     Args:
         backbone: as it is before anything moves.
         seed: fixes what is drawn.
+        tell: told how many prompts are answered, and how many there are.
 
     Returns:
         Up to as many rows as there are ``PROMPTS``; prompts that it had nothing to say to are left out.
     """
     asked = [backbone.chat.question(prompt, backbone.context - _MOST) for prompt in PROMPTS]
-    said = answers(backbone, asked, Sampling(_MOST, temperature=1.0, seed=seed))
+    said = answers(backbone, asked, Sampling(_MOST, temperature=1.0, seed=seed), tell)
     rows = [Conversation(prompt, answer) for prompt, answer in zip(PROMPTS, said, strict=True) if answer]
     return [_cut(tokens) for tokens in tokens_of(rows, backbone.chat, backbone.context, None)]
 

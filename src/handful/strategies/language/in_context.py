@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from handful.backbones.chat import Chat, Tokens
-from handful.backbones.language import LanguageBackbone
+from handful.backbones.language import LanguageBackbone, Tell, untold
 from handful.data.conversations import Conversation, Message, pieces
 
 KINDS = ("nearest", "diverse")
@@ -109,6 +109,7 @@ def best_count(
     kind: str,
     counts: Sequence[int],
     asked: NDArray[np.int64],
+    tell: Tell = untold,
 ) -> int:
     """How many examples make the answers of rows likeliest that are themselves left out of the examples.
 
@@ -119,11 +120,13 @@ def best_count(
         kind: ``nearest`` or ``diverse``.
         counts: what to choose from, fewest first; of ties the first is taken.
         asked: (M,) the rows that are asked about.
+        tell: told how many numbers were tried, and how many there are.
     """
     examples = Examples(rows, Shots(kind, max(counts)))
     own = np.arange(len(rows)) if groups is None else groups
-    losses = []
+    losses = list[float]()
     for count in counts:
+        tell(len(losses), len(counts))
         shown = [
             examples.before(rows[i], backbone.chat, backbone.context, count, np.flatnonzero(own == own[i]).tolist())
             for i in asked.tolist()
@@ -147,6 +150,20 @@ def with_turns(row: Conversation, examples: Sequence[Conversation]) -> Conversat
 def words_of(prompt: Sequence[Message]) -> str:
     """What the user says in a prompt."""
     return "\n".join(message.content for message in prompt if message.role == "user")
+
+
+def question_of(prompt: Sequence[Message], backbone: LanguageBackbone, examples: Examples | None, most: int) -> Tokens:
+    """A prompt as a model reads it before it answers, cut on the left where the answer would have no room.
+
+    Args:
+        prompt: the messages.
+        backbone: who answers.
+        examples: what to pick examples from that are shown before it; None where none are.
+        most: how many tokens the answer may get; of a short context no more than half.
+    """
+    if examples is not None:
+        prompt = examples.before(Conversation(tuple(prompt), ""), backbone.chat, backbone.context).prompt
+    return backbone.chat.question(prompt, backbone.context - min(most, backbone.context // 2))
 
 
 def tokens_of(rows: Sequence[Conversation], chat: Chat, context: int, examples: Examples | None) -> list[Tokens]:

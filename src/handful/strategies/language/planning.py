@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,11 @@ from handful.errors import OptionError
 from handful.readback import FAILURES, checked
 from handful.strategies.language.forgetting import replay_costs
 from handful.strategies.language.in_context import COUNTS, KINDS, SHARE, Shots
+from handful.strategies.language.pace import REREAD, Pace, pace_of
 from handful.strategies.language.recipes import LEAST_UPDATES, TokenRecipe
 from handful.strategies.language.stage import LanguageTerms, Stage
 from handful.strategies.language.synthetic import COST, tries
+from handful.strategies.language.trying import Tried
 from handful.strategies.resume import Decisions
 
 # So many rows, or groups of rows, are held out at least: fewer give no interval.
@@ -27,14 +28,14 @@ _PLANNED = "language"
 # with the most of them may take at most this share, or nothing would be left for what learns.
 _ASKED, _LEAST, _CHOOSING, _ASKING = 12, 4, 0.15, 0.25
 
-# An update costs a forward pass and a backward pass of about the same size, and some more.
-_UPDATE = 2.4
+# What is planned may take so much longer than was measured.
+SPARE = 1.1
 
 
 def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, int]:
     """How many updates each recipe gets; what is not tried is said, or an error where it was named.
 
-    What an update costs is told from a pass over a few rows. Folds are left out before recipes are, and recipes before
+    What things cost is measured on a few rows. Folds are left out before recipes are, and recipes before
     updates: what is held out may be few rows, but too few updates move nothing.
 
     Args:
@@ -60,52 +61,51 @@ def planned(stage: Stage, notes: list[str], factor: float = 1.0) -> dict[str, in
     refused = _impossible(stage, wanted)
     tried = [name for name in terms.wanted if name in terms.recipes and name not in refused]
     shows = "in-context" in terms.wanted
-    once, row = _pass(stage) if terms.budget and (tried or shows) else (0.0, 0.0)
-    once *= 1 + len(terms.choices)
-    made, long = _replaying(stage, [terms.recipes[name] for name in tried], row)
+    recipes = [terms.recipes[name] for name in tried]
+    pace = pace_of(stage, recipes, factor) if terms.budget and (tried or shows) else Pace(0.0, 0.0, 0.0, {})
+    made, long = _replaying(stage, recipes, pace.row)
 
     def cost(used: int, updates: int) -> float:
-        """Seconds for the trainings of so many folds and of all rows, and for asking what came of them."""
-        recipes = [terms.recipes[name] for name in tried]
+        """Seconds for the trainings of so many folds and of all rows, and for asking what came of them and of none."""
         each = [
-            _UPDATE * updates * (factor * row * min(recipe.batch, len(stage.rows)) + long * recipe.beside)
-            + row * COST * tries(recipe.invents, len(stage.rows))
-            for recipe in recipes
+            updates * (pace.updates[name] + REREAD * long * terms.recipes[name].beside)
+            + pace.row * COST * tries(terms.recipes[name].invents, len(stage.rows))
+            for name in tried
         ]
-        return used * sum(each) + max(each, default=0.0) + len(tried) * once
+        asking = (1 + len(tried)) * pace.asking * _share(stage, used)
+        return used * sum(each) + max(each, default=0.0) + asking
 
     # What learns is set aside first: prompts with examples get what it leaves.
     fewest, least = _fewest(stage), terms.updates or LEAST_UPDATES
-    left = terms.budget - once - made
+    left = stage.left - made
     while tried and cost(fewest, least) > left:
-        needed = 1.1 * (cost(fewest, least) + terms.budget - left)
+        needed = terms.before + SPARE * (cost(fewest, least) + terms.budget - left)
         refused[tried.pop()] = f"it needs about {_time(needed)} here; run `{terms.again(budget=_round(needed))}`"
+    shown = 0.0
     if shows:
-        left -= _choose_from(stage, once, row, left - cost(fewest, least)) + _asking(once, stage.counts)
+        left -= _choose_from(stage, pace, left - cost(fewest, least))
+        shown = _asking(pace, stage.counts)
+    if tried and terms.updates is None:
+        share = (left - shown * _share(stage, fewest)) / cost(fewest, wanted)
+        wanted = max(LEAST_UPDATES, int(wanted * min(1.0, share)))
+    if terms.budget:
+        held = range(fewest, stage.used + 1)
+        stage.used = max(
+            used for used in held if used == fewest or cost(used, wanted) + shown * _share(stage, used) <= left
+        )
     if tried:
-        if terms.updates is None and (share := left / cost(fewest, wanted)) < 1:
-            wanted = max(LEAST_UPDATES, int(wanted * share))
-        fits = [used for used in range(fewest, stage.used + 1) if used == fewest or cost(used, wanted) <= left]
-        stage.used = max(fits)
+        where = "one fold" if stage.used == 1 else f"each of {stage.used} folds"
         notes.append(
-            f"{', '.join(tried)}: {wanted} updates of {terms.recipes[tried[0]].batch} rows on each of {stage.used} "
-            f"folds and on all rows, about {_time(cost(stage.used, wanted))}."
+            f"{', '.join(tried)}: {wanted} updates of {terms.recipes[tried[0]].batch} rows on {where} and on all rows, "
+            f"about {_time(cost(stage.used, wanted))}."
         )
     for name, why in refused.items():
         if terms.named:
             raise OptionError(f"{name} cannot be tried: {why}. Leave it out, or change that.")
         notes.append(f"{name} was not tried: {why}.")
     updates = dict.fromkeys(tried, wanted)
-    decisions.keep(
-        _PLANNED,
-        {
-            "used": stage.used,
-            "updates": updates,
-            "counts": list(stage.counts),
-            "choosing": stage.choosing,
-            "notes": notes[before:],
-        },
-    )
+    decided = _Decided(stage.used, updates, stage.counts, stage.choosing, tuple(notes[before:]))
+    decisions.keep(_PLANNED, asdict(decided))
     return updates
 
 
@@ -147,18 +147,47 @@ def _earlier(decisions: Decisions, terms: LanguageTerms, most: int) -> _Decided 
     return plan if known and sound else None
 
 
-def _asking(once: float, counts: Sequence[int]) -> float:
+def another_fits(stage: Stage, arms: Sequence[float], tried: Collection[Tried]) -> bool:
+    """Whether one more fold can be held out in the time that is left, as long as the folds so far took.
+
+    Args:
+        stage: the rows.
+        arms: seconds that each arm took so far.
+        tried: what learns: the dearest may have to learn from all rows at last, and one that makes up rows has them for
+            the planned folds alone.
+
+    Returns:
+        The same in a resumed run, in which what was done before took no time.
+    """
+    if not stage.terms.budget or stage.used == 1 + int(stage.folds.max()) or any(one.recipe.invents for one in tried):
+        return False
+    fold = sum(arms) / stage.used
+    last = max(arms, default=0.0) / stage.used if tried else 0.0
+    fits = SPARE * (fold + last) <= stage.left
+    return Decisions.read(stage.terms.checkpoints).go(f"fold {stage.used + 1} is held out", fits)
+
+
+def more_folds(stage: Stage, planned_for: int) -> str:
+    """That more folds were held out than planned, in a sentence."""
+    return f"{stage.used} folds were held out in place of {planned_for}: they took less time than planned."
+
+
+def _share(stage: Stage, used: int) -> float:
+    """The share of the rows that so many folds have."""
+    return float((stage.folds < used).mean())
+
+
+def _asking(pace: Pace, counts: Sequence[int]) -> float:
     """Seconds for asking with examples of each kind, as many as there may be: rows are read with their examples."""
-    return once * len(KINDS) * (1 + max(counts))
+    return len(KINDS) * (pace.reading * (1 + max(counts)) + pace.answering)
 
 
-def _choose_from(stage: Stage, once: float, row: float, seconds: float) -> float:
+def _choose_from(stage: Stage, pace: Pace, seconds: float) -> float:
     """Decide which numbers of examples are compared, and on how many rows: the more of both, the more time there is.
 
     Args:
         stage: where it is written down.
-        once: seconds for asking about all rows without examples.
-        row: seconds for reading a row.
+        pace: what things take.
         seconds: how long prompts with examples may take in all.
 
     Returns:
@@ -169,9 +198,9 @@ def _choose_from(stage: Stage, once: float, row: float, seconds: float) -> float
     counts = [k for k in COUNTS if k * length <= SHARE * stage.backbone.context and k < learned] or [1]
     stage.counts, times = (min(Shots.count, counts[-1]),), len(KINDS) * (stage.used + 1)
     while stage.terms.budget and len(counts) > 1:
-        each = row * times * sum(1 + k for k in counts)
+        each = pace.row * times * sum(1 + k for k in counts)
         rows = int(min(_ASKED, learned, min(_CHOOSING * stage.terms.budget, seconds) / max(each, 1e-9)))
-        asking = _asking(once, counts)
+        asking = _asking(pace, counts)
         if rows >= _LEAST and asking <= _ASKING * stage.terms.budget and rows * each + asking <= seconds:
             stage.counts, stage.choosing = tuple(counts), rows
             return rows * each
@@ -184,20 +213,6 @@ def _fewest(stage: Stage) -> int:
     own = np.arange(len(stage.rows)) if stage.groups is None else stage.groups
     held = [len(np.unique(own[stage.folds < used])) for used in range(1, stage.used + 1)]
     return next((used for used, count in enumerate(held, 1) if count >= _HELD), stage.used)
-
-
-def _pass(stage: Stage) -> tuple[float, float]:
-    """Seconds for reading all rows once, and one row of middling length."""
-    tokens = stage.tokens
-    some = sorted(tokens, key=lambda row: len(row.ids))[len(tokens) // 2 :][:4]
-    taken = []
-    for _ in range(2):  # the first pass of a process also wakes threads up
-        start = time.perf_counter()
-        stage.backbone.losses(some)
-        taken.append(time.perf_counter() - start)
-    each = min(taken) / sum(len(row.ids) for row in some)
-    everything = each * sum(len(row.ids) for row in tokens)
-    return everything, everything / len(tokens)
 
 
 def _replaying(stage: Stage, recipes: Sequence[TokenRecipe], row: float) -> tuple[float, float]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.backbones.chat import Tokens
-from handful.backbones.language import LanguageBackbone
+from handful.backbones.language import LanguageBackbone, Tell, untold
 from handful.training.activations import Activations
 from handful.training.apply_delta import arrays_of, installed
 from handful.training.body import trainable
@@ -156,10 +156,11 @@ class Lesson:
         recipe: TokenRecipe,
         reference: NDArray[np.float64] | None = None,
         replay: Sequence[Tokens] = (),
+        tell: Tell = untold,
     ) -> Lesson:
         """Run what does not move once, over the rows and over answers of the model as it was."""
         every = [*tokens, *(replay if recipe.replay else ())]
-        activations = Activations.of(backbone, [every], recipe.first(backbone))
+        activations = Activations.of(backbone, [every], recipe.first(backbone), progress=tell)
         return cls(every, activations, reference, len(every) - len(tokens))
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.backbones.chat import Tokens
-from handful.backbones.language import LanguageBackbone
+from handful.backbones.language import LanguageBackbone, Sampling, Tell
 from handful.data.conversations import Conversation
 from handful.data.splits import fold_ids
 from handful.errors import OptionError
@@ -34,6 +35,17 @@ FOLDS = 4
 # Fewer parts that can be held out give no interval.
 _LEAST_FOLDS = 3
 
+# An answer of more tokens than this is not short: it is scored by its loss, and not by being the same.
+_SHORT = 32
+
+Watch = Callable[[Update, TokenBody], bool]
+"""Looks at a model after every update; True ends its training."""
+
+
+def unwatched(update: Update, body: TokenBody) -> bool:
+    """Let a training go on."""
+    return False
+
 
 @dataclass(frozen=True)
 class LanguageTerms:
@@ -45,6 +57,8 @@ class LanguageTerms:
     """Whether the user named them: what cannot be afforded is then an error."""
     budget: float = 600.0
     """Seconds; 0: nothing moves."""
+    before: float = 0.0
+    """Seconds of the whole run that are not among these: loading, and what is kept for the end."""
     task: Generation = GENERATION
     """What is wanted: answers, or the better of two."""
     metric: Metric = LOSS
@@ -67,6 +81,15 @@ class LanguageTerms:
         f"handful.tune(…, {', '.join(f'{k}={v!r}' for k, v in options.items())})"
     )
     """Options by name → what to type for a run with them."""
+
+    @property
+    def finer(self) -> Metric | None:
+        """What arms are compared by where the rows are too few for the metric to tell them apart; None for nothing.
+
+        Of a handful of answers few more are right or wrong, but each says how likely the wanted one was.
+        """
+        finer = self.task.finer
+        return None if finer is None or finer.name == self.metric.name else finer
 
     @property
     def wants_texts(self) -> bool:
@@ -118,18 +141,42 @@ class Stage:
     """How many examples may be shown: what is chosen from."""
     choosing: int = 0
     """On how many rows the number of examples is chosen."""
+    begun: float = field(default_factory=time.perf_counter)
+    """When the time of the run began to count."""
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return self.terms.budget - (time.perf_counter() - self.begun)
+
+    def telling(self, what: str) -> Tell:
+        """What tells how far something is."""
+        return lambda done, total: self.terms.say(what, done, total)
+
+    @cached_property
+    def speaks(self) -> bool:
+        """Whether every arm answers every prompt: where the metric looks at answers, and where they are short."""
+        middle = np.median([row.asked for row in self.tokens])
+        counted = self.terms.task.counted and bool(middle <= _SHORT) and self.terms.budget > 0
+        return self.terms.wants_texts or counted
+
+    @cached_property
+    def sampling(self) -> Sampling:
+        """How prompts are answered."""
+        return self.backbone.sampling(self.rows, self.terms.seed)
 
     @cached_property
     def replay(self) -> list[Tokens]:
         """Answers of the model as it is, to be kept while weights move; made when first asked for."""
-        return replayed(self.backbone, self.terms.seed)
+        return replayed(self.backbone, self.terms.seed, self.telling("answering general prompts"))
 
     def lesson(
         self, recipe: TokenRecipe, tokens: Sequence[Tokens] | None = None, reference: NDArray[np.float64] | None = None
     ) -> Lesson:
         """The rows as a recipe learns from them; of pairs the tokens and the log likelihoods at the start."""
         replay = self.replay if recipe.replay else ()
-        return Lesson.of(self.backbone, self.tokens if tokens is None else tokens, recipe, reference, replay)
+        told = self.telling(f"reading rows for {recipe.name}")
+        return Lesson.of(self.backbone, self.tokens if tokens is None else tokens, recipe, reference, replay, told)
 
     def shots(self, kind: str, fold: int | None) -> Shots:
         """How many examples of a kind are shown, chosen on rows to learn from alone.
@@ -145,17 +192,18 @@ class Stage:
         asked = np.sort(rng.permutation(len(at))[: self.choosing])
         groups = None if self.groups is None else self.groups[at]
         rows = [self.rows[i] for i in at.tolist()]
-        self.terms.say(f"choosing how many {kind} examples are shown", 0 if fold is None else fold + 1, self.used)
-        return Shots(kind, best_count(self.backbone, rows, groups, kind, self.counts, asked))
+        part = "" if fold is None else f" for fold {fold + 1} of {self.used}"
+        told = self.telling(f"choosing how many {kind} examples are shown{part}")
+        return Shots(kind, best_count(self.backbone, rows, groups, kind, self.counts, asked, told))
 
     @cached_property
     def targets(self) -> AnyTargets:
         """What is wanted of the rows that are held out."""
         return self.terms.task.targets([self.rows[i] for i in self.held.tolist()], self.terms.choices)
 
-    def measured(self, arm: Held) -> Measured:
-        """An arm in the metric that arms are compared by."""
-        return self.terms.metric.of(arm.outputs, self.targets)
+    def measured(self, arm: Held, metric: Metric | None = None) -> Measured:
+        """An arm in a metric, by default in the one that arms are compared by."""
+        return (metric or self.terms.metric).of(arm.outputs, self.targets)
 
     @property
     def held(self) -> NDArray[np.int64]:
@@ -176,7 +224,7 @@ class Stage:
 
     def learned(
         self, lesson: Lesson, recipe: TokenRecipe, updates: int, fold: int | None,
-        watch: Callable[[Update, TokenBody], bool] = lambda update, body: False, more: Sequence[int] = (),
+        watch: Watch = unwatched, more: Sequence[int] = (),
     ) -> TunedLanguage:  # fmt: skip
         """A recipe on all rows, or without those of a fold.
 
@@ -195,7 +243,7 @@ class Stage:
         settings = recipe.settings(updates, self.terms.seed)
 
         def tell(update: Update, total: int, body: TokenBody) -> bool:
-            self.terms.say(f"{recipe.name}, {part}, loss {update.loss:.2f}", update.number + 1, total)
+            self.terms.say(f"{recipe.name}, {part}", update.number + 1, total)
             return watch(update, body)
 
         rows = np.append(rows, np.array(more, np.int64))
@@ -216,6 +264,8 @@ def stage_of(
         )
     if backbone.chat.plain:
         notes.append(f"{backbone.name} has no chat template; a plain one is used.")
+    if not backbone.chat.stops:
+        notes.append(f"{backbone.name} has no token that ends a text: each answer gets as many tokens as it may have.")
     number = np.arange(len(rows)) if groups is None else groups
     folds = min(FOLDS, len(np.unique(number)))
     if folds < _LEAST_FOLDS:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from handful.backbones.chat import Tokens
 from handful.backbones.decoding import answers
-from handful.backbones.language import LanguageBackbone, Sampling
+from handful.backbones.language import LanguageBackbone, Sampling, Tell, untold
 from handful.data.conversations import Conversation, Message, words
 from handful.data.fingerprints import plain_text
 from handful.inspection.copies import LOOKS, texts_alike
@@ -49,7 +49,9 @@ def tries(share: float, count: int) -> int:
     return min(_MOST, math.ceil(share * count))
 
 
-def invented(backbone: LanguageBackbone, rows: Sequence[Conversation], count: int, seed: int) -> Invented:
+def invented(
+    backbone: LanguageBackbone, rows: Sequence[Conversation], count: int, seed: int, tell: Tell = untold
+) -> Invented:
     """Make up prompts like those of some rows, answer them, and keep what may be worth learning from.
 
     Args:
@@ -57,16 +59,19 @@ def invented(backbone: LanguageBackbone, rows: Sequence[Conversation], count: in
         rows: N rows to read, and no others.
         count: how many are made up.
         seed: fixes which prompts are read, and what is drawn.
+        tell: told how many texts are made up, and how many there are: a prompt and an answer of each row.
     """
-    longest = backbone.room(rows)
-    asked = answers(backbone, _questions(backbone, rows, count, seed), Sampling(_length(rows, backbone), _WARMTH, seed))
+    usual = backbone.sampling(rows, seed)
+    warm = Sampling(_length(rows, backbone), _WARMTH, seed)
+    asked = answers(
+        backbone, _questions(backbone, rows, count, seed), warm, lambda done, total: tell(done, total + count)
+    )
     system = tuple(turn for turn in rows[0].prompt if turn.role == "system")
     prompts = [(*system, Message("user", prompt)) if prompt else () for prompt in asked]
     examples = Examples(rows, Shots("nearest", _SHOWN))
     shown = [examples.before(Conversation(p, ""), backbone.chat, backbone.context).prompt for p in prompts if p]
-    said = iter(
-        answers(backbone, [backbone.chat.question(p, backbone.context - longest) for p in shown], Sampling(longest))
-    )
+    questions = [backbone.chat.question(p, backbone.context - usual.most) for p in shown]
+    said = iter(answers(backbone, questions, usual, lambda done, total: tell(count + done, count + total)))
     made = [Conversation(p, next(said) if p else "") for p in prompts]
     return _kept(made, rows)
 

@@ -73,6 +73,9 @@ def offers(
     if cache.data.pairs:
         return offers_made, ["Weights stay as they are: what moves them reads one text, got pairs."] if named else notes
     targets = frozen.rows.targets
+    if targets.task.grain:
+        whole = f"Weights stay as they are: what moves them answers items as wholes, got {targets.task.name}."
+        return offers_made, [whole] if named else notes
     score = targets.task.headline.of(frozen.whole[:1], targets)
     errors = len(targets) * (1 - score.value) if targets.task.headline.scale.percent else 0.0
     constant = np.broadcast_to(targets.task.constant(targets), frozen.whole.shape[1:])

@@ -83,7 +83,8 @@ def known(
     """
     what = targets.task.name, strategy.name
     found = EXPERIENCE.get((*what, backbone)) or EXPERIENCE.get((*what, modality))
-    if found is None or replace(strategy, seed=0, backbone="auto") != type(strategy)():
+    own = type(strategy)().get_params(deep=False)
+    if found is None or {**strategy.get_params(deep=False), "seed": 0, "backbone": "auto"} != own:
         return None
     classes = max(2, len(targets.names))
     return found.given(classes, max(1.0, len(targets) / classes), loss / max(constant, 1e-9))

@@ -296,12 +296,13 @@ def _file(terms: Terms, name: str, part: str) -> Path | None:
 
 
 def _told(rung: Rung) -> str:
+    """What came of a rung; why stands beside its score."""
     if rung.decided.passed:
-        return f"{rung.name} replaces the arm below: {_judged(rung)}."
-    return f"{rung.name} stays a trial: {_judged(rung)}."
+        return f"{rung.name} takes the place of the model before it."
+    return f"{rung.name} stays a trial."
 
 
-def _judged(rung: Rung) -> str:
+def _gate(rung: Rung) -> str:
     """What rows and other sets say, in words."""
     return rung.decided.told(rung.prior, "be worth a model of its own")
 
@@ -317,4 +318,4 @@ def _arm(rung: Rung) -> Held:
         "on rows learned from": told(rung.cross_fit.train),
         "on held-out rows": told(rung.cross_fit.held),
     }
-    return Held(rung.name, rung.outputs[None], 1, rung.cross_fit.seconds, setting, _judged(rung), rung.outputs[None])
+    return Held(rung.name, rung.outputs[None], 1, rung.cross_fit.seconds, setting, _gate(rung), rung.outputs[None])

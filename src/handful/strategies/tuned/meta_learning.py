@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,14 +93,14 @@ def meta_start(backbone: Backbone, related: Sequence[Related], recipe: ItemRecip
     return begin
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Meta(SupCon):
     """Supervised contrast from a start that was learned on related labelled sets; in Python only, which brings them."""
 
     name = "meta"
     related: Sequence[Related] = ()
     """The related sets."""
-    episodes: Episodes = field(default_factory=Episodes)
+    episodes: Episodes = Episodes()
     """How the start is learned."""
 
     def recipe_for(self, backbone: Backbone) -> ItemRecipe:

@@ -8,16 +8,17 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from handful.backbones import catalog
 from handful.backbones.base import Backbone, default_device
-from handful.data.items import kind_of, make_items
+from handful.data.handed_items import handed_items
 from handful.errors import DataError, OptionError
 from handful.features.extract import extract
+from handful.features.item_estimator import ItemEstimator, all_readable, modality_of, read_items
 from handful.strategies.frozen.heads import Logistic
-from handful.strategies.labels import all_readable, numbered, one_each
+from handful.strategies.labels import numbered, one_each
 from handful.strategies.tuned.activation_cache import activations_for
 from handful.strategies.tuned.fit import adapt
 from handful.strategies.tuned.recipe import ItemRecipe
@@ -30,8 +31,8 @@ from handful.training.objectives.contrast import PairwiseCosine
 from handful.training.tuners import Blocks, Tuner
 
 
-@dataclass
-class Tuned(ClassifierMixin, BaseEstimator):
+@dataclass(eq=False, repr=False)
+class Tuned(ClassifierMixin, ItemEstimator):
     """What all strategies that move weights share; items go in, not features.
 
     Learned: ``classes_`` (C,), ``delta_`` (what moved), ``log_`` (every update), ``backbone_`` (the tuned one),
@@ -121,7 +122,9 @@ class Tuned(ClassifierMixin, BaseEstimator):
             OptionError: the backbone cannot be tuned so.
             TrainingError: the training ran away.
         """
-        values, backbone = self._values(items), self._backbone(items)
+        given = handed_items(items, None, type(self).__name__)
+        backbone = self._backbone(given)
+        values = read_items(given, backbone.modality)
         if (why := self.refusal(backbone)) is not None:
             raise OptionError(f"strategy {self.name} does not fit: {why}. Choose another strategy or backbone.")
         one_each(values, labels)
@@ -134,13 +137,14 @@ class Tuned(ClassifierMixin, BaseEstimator):
         found = adapt(kept, np.arange(len(values)), targets, recipe)
         self.delta_, self.log_, self.moved_ = arrays_of(found.delta), found.log, found.moved
         self.backbone_ = installed(backbone, recipe.tuner.name, recipe.first(backbone), self.delta_)
-        self.head_ = Logistic(self.penalty).fit(self._features(values), labels)
+        self.head_ = Logistic(self.penalty).fit(self._features(values), self.classes_[truth].tolist())
         return self
 
     def predict_proba(self, items: Sequence[Any]) -> NDArray[np.float64]:
         """Softmax of the scores, (N, C), rows sum to 1; calibrated only inside a Bundle."""
         check_is_fitted(self, "head_")
-        return self.head_.predict_proba(self._features(self._values(items)))
+        values = read_items(handed_items(items, None, type(self).__name__), self.backbone_.modality)
+        return self.head_.predict_proba(self._features(values))
 
     def predict(self, items: Sequence[Any]) -> NDArray[Any]:
         """The class of each item, (N,)."""
@@ -150,31 +154,18 @@ class Tuned(ClassifierMixin, BaseEstimator):
     def _features(self, values: Sequence[Any]) -> NDArray[np.float32]:
         depth = len(self.backbone_.blocks)
         seen = extract(self.backbone_, values, (depth,))
-        all_readable(seen.failed)
+        all_readable(values, seen.failed)
         return seen.matrices[depth]
 
-    def _values(self, items: Sequence[Any]) -> list[Any]:
-        values, failed = make_items(list(items), self._modality(items), None)
-        all_readable(failed)
-        return values
-
-    def _modality(self, items: Sequence[Any]) -> str:
-        if isinstance(self.backbone, Backbone):
-            return self.backbone.modality
-        modality = kind_of(items)
-        if modality not in ("text", "image", "sound"):
-            raise DataError(f"items must be texts, pictures or sounds, all of one kind, got {modality or 'none'}.")
-        return modality
-
-    def _backbone(self, items: Sequence[Any]) -> Backbone:
+    def _backbone(self, items: list[Any]) -> Backbone:
         if isinstance(self.backbone, Backbone):
             return self.backbone
-        modality = self._modality(items)
-        name = catalog.defaults(modality)[0] if self.backbone == "auto" else str(self.backbone)
-        return catalog.load(name, modality).to(default_device())
+        named = "" if self.backbone == "auto" else str(self.backbone)
+        modality = modality_of(named, None, items)
+        return catalog.load(named or catalog.defaults(modality)[0], modality).to(default_device())
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Pairs(Tuned):
     """Rows of a class drawn together and those of others apart, every pair of a batch, then a head (SetFit's idea)."""
 

@@ -31,11 +31,6 @@ class Cell:
     title: str
     """The field in words."""
 
-    @property
-    def strong(self) -> bool:
-        """Whether the shade is so dark that the number must be light."""
-        return self.shade > 0.7
-
 
 @dataclass(frozen=True)
 class Confusion:

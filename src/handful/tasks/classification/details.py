@@ -104,8 +104,9 @@ def needs_of(table: NDArray[np.floating], labels: Sequence[str], rows: int) -> N
     wrong, own = table - np.diag(np.diag(table)), table.sum(1) / table.sum() * rows
     part, scarce = wrong.sum(0) + wrong.sum(1), own < ENOUGH_ROWS - 0.5
     names = tuple(labels[c] for c in np.lexsort((-part, ~scarce)) if part[c] > 0 or scarce[c])
+    few = tuple(labels[int(c)] for c in np.flatnonzero(scarce))
     pair = np.triu(wrong + wrong.T)
     if not pair.any():
-        return Needs(names)
+        return Needs(names, scarce=few)
     a, b = np.unravel_index(int(pair.argmax()), pair.shape)
-    return Needs(names, (labels[int(a)], labels[int(b)]))
+    return Needs(names, (labels[int(a)], labels[int(b)]), few)

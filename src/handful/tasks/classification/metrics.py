@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,12 +59,20 @@ def _overlapping(outputs: Floats, targets: Targets) -> Statistics:
     return np.concatenate([2 * own * said, own + said], 1)
 
 
-def _spare(found: tuple[float, float], missed: tuple[float, float], targets: Targets) -> Statistics:
-    """(P, 2, 2 C) what one more row of each class that there is would add, found or missed."""
+def _spare(above: float, targets: Targets, blind: Floats | None) -> Statistics:
+    """(P, 2, 2 C) what one more row of each class that there is would add, found or missed.
+
+    Args:
+        above: what a row counts above the line where it is found, and below in any case.
+        targets: of the N rows.
+        blind: (C,) the answer of who looks at no row, and finds those of one class only.
+    """
     present = np.unique(targets.values)
     one = np.eye(len(targets.names))[present]  # (P, C)
-    kinds = [np.concatenate([above * one, below * one], 1) for above, below in (found, missed)]
-    return np.stack(kinds, 1)
+    found, missed = (np.concatenate([times * one, above * one], 1) for times in (above, 0))  # (P, 2 C)
+    if blind is not None:
+        found = missed = np.where((present == answered(blind))[:, None], found, missed)
+    return np.stack([found, missed], 1)
 
 
 METRICS: Mapping[str, Metric] = {
@@ -74,13 +83,13 @@ METRICS: Mapping[str, Metric] = {
         # Mean recall over the classes that have rows, so that every class counts the same.
         Metric(
             "balanced_accuracy", _recalled, Kind.FUNCTION, mean_quotient,
-            spare=lambda targets: _spare((1, 1), (0, 1), targets), plain="recall, every class counting the same",
+            spare=partial(_spare, 1), plain="recall, every class counting the same",
             headline="Finds about {} of 100 items of a class, averaged over the classes",
         ),
         # Mean over classes of the harmonic mean of precision and recall; a class never met counts as absent.
         Metric(
             "macro_f1", _overlapping, Kind.FUNCTION, mean_quotient,
-            spare=lambda targets: _spare((2, 2), (0, 2), targets), plain="F1, every class counting the same",
+            spare=partial(_spare, 2), plain="F1, every class counting the same",
         ),
     )
 }  # fmt: skip

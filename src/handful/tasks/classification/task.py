@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr
 
 from handful.data.targets import CLASSES, JOIN, NOUNS, names_of
 from handful.errors import DataError
@@ -20,6 +21,7 @@ from handful.tasks.classification.conformal import Sets
 from handful.tasks.classification.details import ClassDetails, needs_of
 from handful.tasks.classification.heads import HEADS, LOGISTIC
 from handful.tasks.classification.metrics import METRICS, answered, mean_confusion
+from handful.tasks.link import HIGHEST, SOFTMAX, Link
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Classification(HeadTask):
         """Class names as their places among the sorted ones."""
         place = {name: i for i, name in enumerate(names)}
         return Targets(self, np.array([place[cell] for cell in column], np.int64), tuple(names))
+
+    @property
+    def link(self) -> Link:
+        """Softmax, and the most probable class."""
+        return Link(SOFTMAX, HIGHEST)
 
     def outputs(self, scores: Floats) -> NDArray[np.float64]:
         """Softmax."""
@@ -117,6 +124,21 @@ class Classification(HeadTask):
     def confidence(self, outputs: Floats) -> NDArray[np.float64]:
         """The probability of the class that is answered."""
         return np.take_along_axis(np.asarray(outputs, np.float64), self.numbers(outputs)[..., None], -1)[..., 0]
+
+    def margin(self, outputs: Floats) -> NDArray[np.float64]:
+        """One minus how far the most probable class is ahead of the next one."""
+        best = np.partition(np.asarray(outputs, np.float64), -2, axis=-1)[..., -2:]
+        return np.asarray(1 - (best[..., 1] - best[..., 0]))
+
+    def entropy(self, outputs: Floats) -> NDArray[np.float64]:
+        """Shannon's entropy of the classes, in nats."""
+        return np.asarray(entr(outputs).sum(-1))
+
+    def slopes(self, outputs: Floats) -> NDArray[np.float64]:
+        """Probabilities minus one for the class that is answered: the gradient of the log loss by the scores."""
+        slopes = np.array(outputs, np.float64)
+        slopes[np.arange(len(slopes)), self.numbers(outputs)] -= 1
+        return slopes
 
     def own(self, outputs: Floats, targets: Targets) -> NDArray[np.float64]:
         """The probability of each row's own class."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,13 @@ class Answered:
     ties."""
     gained: NDArray[np.float64] | None = None
     """(N,) the same of which answer gained more likelihood since nothing had moved: the reward accuracy of DPO."""
+    few: Mapping[int, str] = field(default_factory=dict)
+    """Position → its own answer, of the few rows that it answered to be looked at where it was not asked for all."""
+
+    @property
+    def said(self) -> Mapping[int, str]:
+        """Position → its own answer, of all rows that it answered."""
+        return dict(enumerate(self.texts)) or self.few
 
     @property
     def losses(self) -> NDArray[np.float64]:
@@ -138,10 +145,16 @@ def pattern_of(metric: str) -> Judge:
     """A judge that gives 1 where the whole answer fits the pattern of ``regex:PATTERN``.
 
     Raises:
-        OptionError: the pattern is none.
+        OptionError: the pattern is none, or empty, which only an empty answer fits.
     """
+    text = metric.removeprefix(PATTERN)
+    if not text.strip():
+        raise OptionError(
+            f"metric {metric!r} must hold a regular expression after {PATTERN!r}, got nothing. Write one that a right "
+            r"answer fits, such as 'regex:\d+ units'."
+        )
     try:
-        pattern = re.compile(metric.removeprefix(PATTERN), re.DOTALL)
+        pattern = re.compile(text, re.DOTALL)
     except re.error as error:
         raise OptionError(
             f"metric {metric!r} must hold a regular expression after {PATTERN!r}, but {error}. Correct it."

@@ -33,9 +33,9 @@ class Opened(nn.Module, Remembers):
         """(B, T, D) → (B, P + T, D), or (B, T, D) where the block remembers these tokens; the mask always grows."""
         mask, x = state.mask, state.x
         if mask is not None:
-            mask = torch.cat([mask.new_ones(len(mask), len(self.tokens)), mask], 1)
+            mask = torch.cat([mask.new_ones(mask.shape[0], len(self.tokens)), mask], 1)
         if not self.before(state):
-            x = torch.cat([self.tokens.expand(len(x), -1, -1), x], 1)  # (B, P + T, D)
+            x = torch.cat([self.tokens.expand(x.shape[0], -1, -1), x], 1)  # (B, P + T, D)
         found: State = self.block(replace(state, x=x, mask=mask))
         return found
 

@@ -8,9 +8,9 @@ from handful.strategies.tuned.strategy import Pairs
 from handful.training.tuners import Adapter, Tuner
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Adapters(Pairs):
-    """A bottleneck after each block."""
+    """A bottleneck after each block (Houlsby et al. 2019)."""
 
     name = "adapters"
     family = "few weights"

@@ -8,9 +8,9 @@ from handful.strategies.tuned.strategy import Pairs
 from handful.training.tuners import Bias, Tuner
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class BiasOnly(Pairs):
-    """Only biases and norms move (BitFit)."""
+    """Only biases and norms move (BitFit, Ben Zaken et al. 2022)."""
 
     name = "bias"
     family = "few weights"

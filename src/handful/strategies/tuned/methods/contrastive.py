@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from handful.strategies.tuned.strategy import Pairs
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Contrastive(Pairs):
     """All weights of the upper blocks move until rows of a class look alike and those of others do not."""
 

@@ -9,7 +9,7 @@ from handful.strategies.tuned.recipe import ItemRecipe
 from handful.training.objectives.classify import Distillation
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Distilled(Partial):
     """What several trainings answer to rows that each did not see, learned by one more (Hinton et al. 2015)."""
 

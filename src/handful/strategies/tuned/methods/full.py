@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from handful.strategies.tuned.methods.partial import Partial
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Full(Partial):
     """All blocks with a classifier; what lies below the first block stays, since few rows touch few of its words."""
 

@@ -8,9 +8,12 @@ from handful.strategies.tuned.methods.partial import Partial
 from handful.strategies.tuned.recipe import ItemRecipe
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Gradual(Partial):
-    """One block after the other begins to move, top block first, as long as rows held out inside get better."""
+    """One block after the other begins to move, top block first, as long as rows held out inside get better.
+
+    Howard & Ruder 2018, "Universal language model fine-tuning for text classification" (gradual unfreezing).
+    """
 
     name = "gradual"
     family = "blocks"

@@ -8,9 +8,9 @@ from handful.strategies.tuned.strategy import Pairs
 from handful.training import tuners
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class IA3(Pairs):
-    """Factors on the outputs of layers, (IA)³."""
+    """Factors on the outputs of layers ((IA)³, Liu et al. 2022)."""
 
     name = "ia3"
     family = "fewest weights"

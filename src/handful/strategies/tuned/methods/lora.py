@@ -8,9 +8,9 @@ from handful.strategies.tuned.strategy import Pairs
 from handful.training import tuners
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class LoRA(Pairs):
-    """Low-rank factors beside every layer (LoRA)."""
+    """Low-rank factors beside every layer (LoRA, Hu et al. 2022)."""
 
     name = "lora"
     family = "few weights"

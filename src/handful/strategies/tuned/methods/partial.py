@@ -10,9 +10,9 @@ from handful.training.objectives import Objective
 from handful.training.objectives.classify import CrossEntropy
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Partial(Tuned):
-    """The top blocks with a classifier: the head first, then the body (LP-FT)."""
+    """The top blocks with a classifier: the head first, then the body (LP-FT, Kumar et al. 2022)."""
 
     name = "partial"
     family = "blocks"

@@ -8,9 +8,9 @@ from handful.strategies.tuned.strategy import Pairs
 from handful.training.tuners import Prefix, Tuner
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Prefixes(Pairs):
-    """Learned tokens before the real ones, in every block that takes part."""
+    """Learned tokens before the real ones, in every block that takes part (Li & Liang 2021)."""
 
     name = "prefix"
     family = "fewest weights"

@@ -8,9 +8,12 @@ from handful.strategies.tuned.methods.prefix import Prefixes
 from handful.training.tuners import Prompt, Tuner
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Prompts(Prefixes):
-    """Learned tokens before the real ones, at the first block that takes part and seen by all above it."""
+    """Learned tokens before the real ones, at the first block that takes part and seen by all above it.
+
+    Lester et al. 2021, "The power of scale for parameter-efficient prompt tuning".
+    """
 
     name = "prompt"
     family = "fewest weights"

@@ -8,7 +8,7 @@ from handful.strategies.tuned.methods.supcon import SupCon
 from handful.strategies.tuned.recipe import ItemRecipe
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Soup(SupCon):
     """The mean of the weights of several trainings, each without another part of the rows (Wortsman et al. 2022)."""
 

@@ -9,7 +9,7 @@ from handful.training.objectives import Objective
 from handful.training.objectives.contrast import SupervisedContrastive
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class SupCon(Tuned):
     """Supervised contrast over all pairs of a batch (Khosla et al. 2020), then a head."""
 

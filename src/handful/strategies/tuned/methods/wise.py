@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from handful.strategies.tuned.methods.supcon import SupCon
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class WiSEFT(SupCon):
     """Half of the way from the frozen weights to the tuned ones (WiSE-FT, Wortsman et al. 2022)."""
 

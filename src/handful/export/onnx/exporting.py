@@ -1,0 +1,257 @@
+"""A model becomes a folder of ONNX if it still answers as before: to its rows, slight changes of them, odd items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from handful.atomic import replaced_folder
+from handful.backbones.graph_items import ItemReader
+from handful.backbones.graphs import OPSET, graph_of
+from handful.data.augment.slight import SLIGHT
+from handful.data.pairs import Pair
+from handful.errors import BundleError, OptionError
+from handful.export import specimens
+from handful.export.bundle import Bundle
+from handful.export.onnx.eight_bits import eight_bits
+from handful.export.onnx.folder import PARTS, Contents, write
+from handful.export.onnx.heads import with_head
+from handful.export.onnx.parity import CLOSE, SAME, Parity, batched
+from handful.export.onnx.sessions import answering
+from handful.features.view import MOVED
+from handful.seeding import generator
+
+_MOST_ROWS, _MOST_CHANGED = 500, 60
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How a model is exported."""
+
+    int8: bool = False
+    """Whether weights have eight bits."""
+    even_if_answers_change: bool = False
+    """Whether a model that answers otherwise is written all the same."""
+
+
+@dataclass(frozen=True)
+class KnownRows:
+    """Rows by which an export is judged: those that the model learned from, or others like them."""
+
+    items: Sequence[Any] = ()
+    """M items."""
+    labels: Sequence[str] = ()
+    """What is wanted of each, as the task reads it; empty where it is not known."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written."""
+
+    parity: Parity
+    """How it compares with the model."""
+    sizes: Mapping[str, int]
+    """What → bytes."""
+    notes: tuple[str, ...] = field(default_factory=tuple)
+    """What to know, one sentence each."""
+
+
+def export_onnx(model: Bundle, folder: Path, rows: KnownRows, options: ExportOptions, card: str = "") -> Exported:
+    """Write a model as a folder of ONNX.
+
+    Args:
+        model: any model of labelled items.
+        folder: where; an earlier export there is replaced.
+        rows: by which it is judged; none: by the public test items alone.
+        options: how.
+        card: the model card, in Markdown.
+
+    Raises:
+        OptionError: a part of the model cannot be expressed in ONNX, or its answers would change.
+        BundleError: the graph does not compute what the model computes.
+        MachineError: the folder cannot be written, or there is no onnxruntime.
+    """
+    link = model.task.link
+    if link is None:
+        raise OptionError(
+            f"the answers of {model.task.name} cannot be expressed in ONNX. Export without --format, for handful."
+        )
+    backbones = {name: model.backbone(name) for name in model.view.backbones}
+    content, preparations = graph_of(backbones, model.view.parts, model.pairs)
+    graph = with_head(content, model.coef, model.intercept, link)
+    entries = [one.entry for one in preparations]
+    files = {name: text for one in preparations for name, text in one.files.items()}
+    reader, plain = ItemReader(model.modality, entries, files), graph.SerializeToString()
+    judge = _Judge(model, reader, _sample(rows))
+    parity = judge.compared(plain, "the graph")
+    if not parity.close and not options.even_if_answers_change:
+        raise BundleError(
+            f"the graph must answer as the model up to {CLOSE:g}, got up to {parity.furthest:.2g} on {parity.items} "
+            f"items: {parity.sentence}. Report it, or export with --even-if-answers-change."
+        )
+    sizes = {"float32": len(plain)}
+    if options.int8:
+        small = eight_bits(graph).SerializeToString()
+        sizes["int8"] = len(small)
+        parity = judge.compared(small, "the graph of eight bits")
+        refuse_changed(parity, options, "weights of eight bits", "export without --int8")
+        plain = small
+    contents = Contents(
+        manifest_entries(model, parity, options, onnx.__version__), plain, entries, model.labels, files,
+        onnx_card(model, card, parity, sizes),
+    )  # fmt: skip
+    with replaced_folder(folder, PARTS) as target:
+        write(target, contents)
+    return Exported(parity, sizes, tuple(_notes(rows, options)))
+
+
+def refuse_changed(parity: Parity, options: ExportOptions, what: str, instead: str) -> None:
+    """Refuse an export that changes answers, unless that is asked for.
+
+    Args:
+        parity: how it compares.
+        options: what was asked for.
+        what: what changes them.
+        instead: what can be done in its place.
+
+    Raises:
+        OptionError: it changes more than one answer in a hundred.
+    """
+    if not parity.keeps and not options.even_if_answers_change:
+        raise OptionError(
+            f"{what} must leave {SAME:.0%} of the answers as they are, got less: {parity.sentence}. Then {instead}, or "
+            "add --even-if-answers-change."
+        )
+
+
+class _Judge:
+    """The items by which graphs are compared with the model, and what the model answers to them."""
+
+    def __init__(self, model: Bundle, reader: ItemReader, rows: KnownRows) -> None:
+        self.model, self.reader = model, reader
+        items = [*rows.items, *changed(model.modality, rows.items), *odd_items(model.modality, model.pairs)]
+        outputs, failed = model.answer(items)
+        good = [i for i in range(len(items)) if i not in failed]
+        self.items, self.outputs = [items[i] for i in good], outputs[good]
+        first = len(rows.labels)
+        self.labels = list(rows.labels) if first and not any(i < first for i in failed) else []
+
+    def compared(self, content: bytes, what: str) -> Parity:
+        """How a graph compares."""
+        graph = answering(content, what)
+
+        def run(items: Sequence[Any]) -> NDArray[np.float64]:
+            return graph(self.reader.feed(items))[0]
+
+        order = sorted(range(len(self.items)), key=lambda i: len(str(self.items[i])))
+        after = np.zeros_like(self.outputs)
+        after[order] = batched(run, [self.items[i] for i in order])
+        return Parity.of(self.model.task, self.model.labels, self.outputs, after, self.labels)
+
+
+def _sample(rows: KnownRows) -> KnownRows:
+    at = np.unique(np.linspace(0, len(rows.items) - 1, min(len(rows.items), _MOST_ROWS)).round().astype(int))
+    items = [rows.items[i] for i in at]
+    return KnownRows(items, [rows.labels[i] for i in at] if rows.labels else ())
+
+
+def changed(modality: str, items: Sequence[Any]) -> list[Any]:
+    """Some items, each slightly changed in all ways that happen in use."""
+    rng = generator(0, "slight changes of an export")
+    some = list(items)[:: max(1, len(items) // _MOST_CHANGED)][:_MOST_CHANGED]
+    return [
+        Pair(change(item.first, rng), item.second) if isinstance(item, Pair) else change(item, rng)
+        for change in SLIGHT[modality].values()
+        for item in some
+    ]
+
+
+def odd_items(modality: str, pairs: bool) -> list[Any]:
+    """Public items, and such as nobody learned from: nothing, one pixel, far too much."""
+    odd: dict[str, list[Any]] = {
+        "text": ["", "one " * 10_000, "\ud800 ∀x. 你好 \U0001f600"],
+        "image": [np.zeros((1, 1, 3), np.uint8), np.full((700, 2, 3), 200, np.uint8)],
+        "sound": [(np.zeros(1600, np.float32), 16_000), (np.sin(np.arange(640_000) / 9).astype(np.float32), 16_000)],
+    }
+    items = [*specimens.items_of(modality), *odd[modality]]
+    return [Pair(item, items[0]) for item in items] if pairs else items
+
+
+def manifest_entries(model: Bundle, parity: Parity, options: ExportOptions, written_with: str) -> dict[str, Any]:
+    """What the manifest says of a model.
+
+    Args:
+        model: what was exported.
+        parity: how the copy compares.
+        options: how it was exported.
+        written_with: version of the library that wrote the graph.
+    """
+    return {
+        "task": model.task.name,
+        "settings": model.task.settings,
+        "modality": model.modality,
+        "pairs": model.pairs,
+        "input": model.input,
+        "target": model.target,
+        "label_type": model.label_type,
+        "beats_reference": model.beats_reference,
+        "language": model.language,
+        "reads": [
+            {"name": name.removesuffix(MOVED), "depth": depth, "moved": name.endswith(MOVED)}
+            for name, depth in model.view.parts
+        ],
+        "opset": OPSET,
+        "onnx": written_with,
+        "int8": options.int8,
+        "digits": int(model.task.settings.get("digits", 0)),
+        "parity": parity.as_dict(),
+    }
+
+
+def onnx_card(model: Bundle, card: str, parity: Parity, sizes: Mapping[str, int]) -> str:
+    """The model card with what is true of this copy in place of how handful is used."""
+    head, _, rest = card.partition("## How to use it")
+    _, mark, limits = rest.partition("## What to keep in mind")
+    head = head.strip() or f"# {model.modality.capitalize()} {model.task.name}"
+    told = ", ".join(f"{size / _MIB:.1f} MB as {what}" for what, size in sizes.items())
+    library = {"text": "tokenizers", "image": "pillow", "sound": "soundfile soxr"}[model.modality]
+    use = (
+        f"## How to use it\n\n```\npip install onnxruntime numpy {library}\npython run.py ITEM\n```\n\n"
+        "Nothing of handful and no torch is needed. `model.onnx` holds the backbone, the weights that moved, the head "
+        f"and its calibration (operators of ONNX {OPSET}; {told}); its outputs are `outputs`, the numbers behind each "
+        "answer, and `answer`. `preprocessing.json` says what items become before it, `labels.json` what may be "
+        f"answered, `manifest.json` the hash of every file.\n\nCompared with the model that it was made from: "
+        f"{parity.sentence}; the largest difference is {parity.furthest:.1e}."
+    )
+    return "\n\n".join([head, use, *([f"{mark}{limits}".strip()] if mark else [])]) + "\n"
+
+
+def _notes(rows: KnownRows, options: ExportOptions) -> list[str]:
+    notes = []
+    if not rows.items:
+        notes.append(
+            "the rows that the model learned from were not at hand, so that only public test items were compared; "
+            "name them with --rows"
+        )
+    if options.int8 and (flags := _processor_flags()) and not any("vnni" in flag for flag in flags):
+        notes.append(
+            "this processor multiplies numbers of eight bits no faster than others (no VNNI), so that int8 saves space "
+            "here more than time"
+        )
+    return notes
+
+
+def _processor_flags() -> frozenset[str]:
+    """What the processor can do, where Linux tells."""
+    file = Path("/proc/cpuinfo")
+    if not file.is_file():
+        return frozenset()
+    line = next((line for line in file.read_text("utf-8").splitlines() if line.startswith(("flags", "Features"))), "")
+    return frozenset(line.partition(":")[2].split())

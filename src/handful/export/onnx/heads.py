@@ -1,0 +1,138 @@
+"""Heads: what stands in a graph above the features: a linear map, calibrated outputs and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from handful.tasks.link import HIGHEST, MEAN, MEDIAN, NORMAL, OVERLAP, SIGMOID, SOFTMAX, Link
+
+PREFIX = "head."
+"""How the names of everything above the features begin."""
+OUTPUTS, ANSWER = "outputs", "answer"
+"""The outputs of a graph: (N, K) what the task has of each item, and the answer: the number of a name (N,), truths
+(N, L), or a number (N,)."""
+
+
+class _Nodes:
+    """Nodes and constants that are added to a graph, one after the other."""
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.constants: list[TensorProto] = []
+
+    def constant(self, value: NDArray[np.generic] | float | int | Sequence[int]) -> str:
+        """The name of an array; numbers with a point are float32, whole ones int64."""
+        array = np.asarray(value)
+        if array.dtype.kind == "f":
+            array = array.astype(np.float32)
+        name = f"{PREFIX}constant{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def __call__(self, operator: str, *inputs: str, to: str = "", **attributes: object) -> str:
+        """The name of what an operator gives."""
+        name = to or f"{PREFIX}{operator}{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [name], **attributes))
+        return name
+
+    def cast(self, truths: str) -> str:
+        """Truths as whole numbers."""
+        name = f"{PREFIX}Cast{len(self.nodes)}"
+        self.nodes.append(helper.make_node("Cast", [truths], [name], to=TensorProto.INT64))
+        return name
+
+
+def with_head(
+    features: bytes, coef: NDArray[np.float32], intercept: NDArray[np.float32], link: Link
+) -> onnx.ModelProto:
+    """A graph of features with a model's head on top.
+
+    Args:
+        features: the bytes of a graph whose output is ``features``, (N, D).
+        coef: (D, K).
+        intercept: (K,).
+        link: what is done with the scores.
+    """
+    model = onnx.load_model_from_string(features)
+    add = _Nodes()
+    length = add("ReduceL2", "features", axes=[1], keepdims=1)
+    unit = add("Div", "features", add("Max", length, add.constant(1e-12)))
+    scores = add("Add", add("MatMul", unit, add.constant(coef)), add.constant(intercept))
+    outputs = _OUTPUTS[link.outputs](add, scores, link.constants)
+    answer = _ANSWERS[link.answer](add, outputs, len(intercept), link.constants)
+    model.graph.node.extend(add.nodes)
+    model.graph.initializer.extend(add.constants)
+    del model.graph.output[:]
+    kind, shape = _KINDS[link.answer]
+    model.graph.output.extend([
+        helper.make_tensor_value_info(outputs, TensorProto.FLOAT, ["items", len(intercept)]),
+        helper.make_tensor_value_info(answer, kind, ["items", len(intercept)][:shape]),
+    ])  # fmt: skip
+    onnx.checker.check_model(model)
+    return model
+
+
+def _softmax(add: _Nodes, scores: str, constants: Sequence[float]) -> str:
+    return add("Softmax", scores, to=OUTPUTS, axis=-1)
+
+
+def _logistic(add: _Nodes, scores: str, constants: Sequence[float]) -> str:
+    return add("Sigmoid", scores, to=OUTPUTS)
+
+
+def _normal(add: _Nodes, scores: str, constants: Sequence[float]) -> str:
+    centre, scale = (add.constant(float(value)) for value in constants)
+    pull = add("Gather", scores, add.constant([0]), axis=1)
+    precision = add("Max", add("Gather", scores, add.constant([1]), axis=1), add.constant(1e-6))
+    mean = add("Add", add("Mul", add("Div", pull, precision), scale), centre)
+    return add("Concat", mean, add("Div", scale, add("Sqrt", precision)), to=OUTPUTS, axis=1)
+
+
+def _highest(add: _Nodes, outputs: str, count: int, constants: Sequence[float]) -> str:
+    return add("ArgMax", outputs, to=ANSWER, axis=1, keepdims=0)
+
+
+def _median(add: _Nodes, outputs: str, count: int, constants: Sequence[float]) -> str:
+    below = add("Less", add("CumSum", outputs, add.constant(1)), add.constant(0.5))
+    number = add("ReduceSum", add.cast(below), add.constant([1]), keepdims=0)
+    return add("Min", number, add.constant(count - 1), to=ANSWER)
+
+
+def _overlap(add: _Nodes, outputs: str, count: int, constants: Sequence[float]) -> str:
+    """As ``tasks.several.chosen``, which says why."""
+    values, order = f"{PREFIX}sorted", f"{PREFIX}order"
+    node = helper.make_node("TopK", [outputs, add.constant([count])], [values, order], axis=1, largest=1, sorted=1)
+    add.nodes.append(node)
+    sums, places = add("CumSum", values, add.constant(1)), np.arange(1, count + 1)
+    total = add("Gather", sums, add.constant([count - 1]), axis=1)
+    shared = add("Div", add("Add", sums, sums), add("Add", add.constant(places[None].astype(np.float32)), total))
+    best = add("Add", add("ArgMax", shared, axis=1, keepdims=1), add.constant(np.array([[1]])))
+    if constants[0]:
+        none = add("ReduceProd", add("Sub", add.constant(1.0), outputs), axes=[1], keepdims=1)
+        any_right = add("LessOrEqual", none, add("ReduceMax", shared, axes=[1], keepdims=1))
+        best = add("Mul", best, add.cast(any_right))
+    zeros = add("Sub", order, order)
+    rank = add("ScatterElements", zeros, order, add("Add", zeros, add.constant(np.arange(count)[None])), axis=1)
+    return add("Less", rank, best, to=ANSWER)
+
+
+def _mean(add: _Nodes, outputs: str, count: int, constants: Sequence[float]) -> str:
+    return add("Gather", outputs, add.constant(0), to=ANSWER, axis=1)
+
+
+_OUTPUTS: Mapping[str, Callable[[_Nodes, str, Sequence[float]], str]] = {
+    SOFTMAX: _softmax, SIGMOID: _logistic, NORMAL: _normal,
+}  # fmt: skip
+_ANSWERS: Mapping[str, Callable[[_Nodes, str, int, Sequence[float]], str]] = {
+    HIGHEST: _highest, MEDIAN: _median, OVERLAP: _overlap, MEAN: _mean,
+}  # fmt: skip
+# Answer → its kind, and how many axes it has.
+_KINDS = {
+    HIGHEST: (TensorProto.INT64, 1), MEDIAN: (TensorProto.INT64, 1), OVERLAP: (TensorProto.BOOL, 2),
+    MEAN: (TensorProto.FLOAT, 1),
+}  # fmt: skip

@@ -1,0 +1,97 @@
+"""Parity: how far an exported model answers as the model that it was made from, and what a difference costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.evaluation.intervals import Estimate, difference, interval
+from handful.evaluation.metrics import Scale, losses, share
+from handful.tasks.base import HeadTask
+
+CLOSE = 1e-4
+"""How far a probability of a graph in float32 may be from that of the model; of numbers the same in their spread."""
+SAME = 0.99
+"""The share of answers that have to stay the same."""
+
+Outputs = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How the answers of two models to the same items compare."""
+
+    items: int
+    """How many items both answered."""
+    furthest: float
+    """The largest difference between two probabilities, or two numbers in their spread."""
+    same: Estimate
+    """The share of equal answers."""
+    cost: Estimate | None = None
+    """By how much the loss grows on the rows whose labels are known, in nats; None where there are none."""
+
+    @classmethod
+    def of(
+        cls, task: HeadTask, names: Sequence[str], before: Outputs, after: Outputs, labels: Sequence[str] = ()
+    ) -> Parity:
+        """Compare.
+
+        Args:
+            task: what is answered.
+            names: what may be answered.
+            before: (N, K) of the model.
+            after: (N, K) of the exported one.
+            labels: what is wanted of the first M of the items, as it is written; none where it is not known.
+        """
+        spread = 1.0 if names else max(float(np.ptp(before[:, 0])), 1e-9)
+        apart = np.abs(before - after).max(initial=0.0) / spread
+        cost = None
+        if len(labels) > 1:
+            own, other = (_losses(task, x[: len(labels)], labels, names) for x in (after, before))
+            cost = difference(losses(own), losses(other))
+        return cls(len(before), float(apart), interval(share(task.same(before, after))), cost)
+
+    @property
+    def close(self) -> bool:
+        """Whether only the last digits differ."""
+        return self.furthest <= CLOSE
+
+    @property
+    def keeps(self) -> bool:
+        """Whether so many answers stay that it may stand for the model."""
+        return self.same.value >= SAME
+
+    @property
+    def sentence(self) -> str:
+        """The comparison in words."""
+        scale = Scale()
+        same = f"{100 * self.same.value:.1f}".removesuffix(".0")  # 98.8 is not the 99 that is asked for
+        told = f"{same}% of {self.items} answers are the same ({scale.between(self.same.low, self.same.high, 'to')})"
+        if self.cost is None:
+            return told
+        return f"{told}, and the loss changes by {self.cost.value:+.4f} ({self.cost.low:+.4f} to {self.cost.high:+.4f})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The comparison as plain values."""
+        cost = None if self.cost is None else self.cost.as_dict()
+        return {"items": self.items, "furthest": self.furthest, "same": self.same.as_dict(), "cost": cost}
+
+
+def _losses(task: HeadTask, outputs: Outputs, labels: Sequence[str], names: Sequence[str]) -> NDArray[np.float64]:
+    wide, targets = task.against(outputs, labels, names)
+    return task.losses(wide, targets)
+
+
+def batched(run: Any, items: Sequence[Any], size: int = 16) -> NDArray[np.float64]:
+    """What a model answers to N items, some at a time. (N, K).
+
+    Args:
+        run: B items → (B, K).
+        items: N of them.
+        size: B.
+    """
+    return np.concatenate([run(items[at : at + size]) for at in range(0, len(items), size)]).astype(np.float64)

@@ -1,0 +1,265 @@
+"""The Segmenter: a linear map from what is seen at a pixel to its class; saved without pickle, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from handful.atomic import replaced_folder
+from handful.backbones.base import Backbone, default_device
+from handful.data.cells import shown
+from handful.data.handed_items import handed_items
+from handful.data.images import full_size
+from handful.data.items import make_items
+from handful.data.mask_files import MOST_CLASSES
+from handful.data.pixel_sizes import enlarged
+from handful.errors import BundleError, DataError
+from handful.evaluation.scores import Scores, unproven
+from handful.export.loading import check_depths, untouched
+from handful.export.record import check_tensor, entries, is_backbone, tensors_of, write_record, wrong_entry
+from handful.features.pixels import FILTERS, MAPS, blocks_of, worked
+from handful.progress import Say, silent
+from handful.readback import checked, damage_is
+from handful.run_folder import RECORD, SEGMENTER, model_folder
+from handful.strategies.frozen.pixels import PixelMap
+from handful.tasks.masks import MASKS
+
+FILE = "pixels.safetensors"
+_PARTS = (RECORD, FILE, "README.md")
+_TENSORS = ("centre", "scale", "coef", "intercept")
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """What was answered to one picture."""
+
+    classes: NDArray[np.uint8]
+    """(H, W) the number of the class of every pixel, at the size of the picture; (0, 0) where it could not be read."""
+    confidence: float = 0.0
+    """How probable the classes that were answered are, mean over the pixels."""
+    failed: str = ""
+    """Why it could not be read."""
+
+    def shares(self, classes: int) -> NDArray[np.float64]:
+        """(C,) the share of pixels of each class."""
+        return np.bincount(self.classes.ravel(), minlength=classes) / max(1, self.classes.size)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One picture as the report shows it."""
+
+    truth: NDArray[np.uint8]
+    """(H, W) the classes that are wanted, made small."""
+    said: NDArray[np.uint8]
+    """(H, W) those that were answered while it was held out."""
+
+
+@dataclass(eq=False)
+class Segmenter:
+    """A model that says of every pixel of a picture what it is."""
+
+    backbone_name: str
+    """What looks at the pictures beside filters; empty where filters are enough."""
+    fingerprint: str
+    """Of its weights."""
+    pixels: PixelMap
+    """What the classes of pixels look like."""
+    names: tuple[str, ...]
+    """What the classes are called, sorted."""
+    beats_reference: bool | None = None
+    """Whether it is shown to be better than brightness alone."""
+    loaded: Backbone | None = field(default=None, repr=False)
+    """The backbone in memory."""
+
+    task = MASKS
+    modality = "image"
+    input: str | None = None
+    """The column of a table that holds the pictures; None, since folders are learned from."""
+
+    def ready(self, say: Say = silent) -> Backbone | None:
+        """The backbone, loaded where it is not yet, and compared with the one that was learned with."""
+        if not self.backbone_name:
+            return None
+        if self.loaded is None:
+            fetching = partial(say, f"fetching {self.backbone_name}")
+            backbone = untouched(self.backbone_name, self.modality, self.fingerprint, progress=fetching)
+            check_depths(backbone, f"maps of {self.backbone_name}", backbone.pixel_depths)
+            self.loaded = backbone.to(default_device())
+        return self.loaded
+
+    def segment(self, item: Any) -> Segmented:
+        """The class of every pixel of a picture; one that cannot be read says so."""
+        backbone = self.ready()
+        try:
+            return self._segmented(item, backbone)
+        except (DataError, OSError) as error:
+            return Segmented(np.zeros((0, 0), np.uint8), failed=str(error))
+
+    def _segmented(self, item: Any, backbone: Backbone | None) -> Segmented:
+        pixels = worked(item)
+        probable = np.zeros((*pixels.shape[:2], len(self.names)), np.float16)
+        for block in blocks_of(pixels, backbone):
+            rows = slice(block.top, block.top + block.height), slice(block.left, block.left + block.width)
+            found = self.pixels.probabilities(block.features)
+            probable[rows] = found.reshape(block.height, block.width, -1)
+        return Segmented(enlarged(probable, *full_size(item)), float(probable.max(-1).mean(dtype=np.float64)))
+
+    def segments(self, items: Sequence[Any], progress: Callable[[int, int], None] = lambda done, total: None,
+                 ) -> Iterator[Segmented]:  # fmt: skip
+        """The same of one item after the other.
+
+        Args:
+            items: N pictures.
+            progress: called with the number of items done and in all.
+        """
+        for done, item in enumerate(items, 1):
+            yield self.segment(item)
+            progress(done, len(items))
+
+    def predict(self, items: Sequence[Any]) -> list[NDArray[np.uint8]]:
+        """Of each of N pictures the number of the class of every pixel, (H, W), counting in ``names``.
+
+        Raises:
+            DataError: a picture cannot be read.
+            WeightsError, BundleError: the backbone is not there, or another one.
+        """
+        values, failed = make_items(handed_items(items, self.input), self.modality, None)
+        if failed:
+            raise DataError(f"item {min(failed)} cannot be read: {failed[min(failed)]}.")
+        out = []
+        for i, one in enumerate(self.segments(values)):
+            if one.failed:
+                raise DataError(
+                    f"{values[i] if isinstance(values[i], Path) else f'item {i}'} cannot be read: {one.failed}."
+                )
+            out.append(one.classes)
+        return out
+
+    def words(self, shares: NDArray[np.float64]) -> list[str]:
+        """The share of each class in N pictures, in words. (N, C) → N."""
+        return self.task.told(shares, self.names)
+
+    @property
+    def warning(self) -> str:
+        """What to know before its answers are used: that nothing shows it to beat brightness; else empty."""
+        said = unproven("The model", self.task.reference.words, self.task.nothing_shown)
+        return said if self.beats_reference is False else ""
+
+    @property
+    def columns(self) -> tuple[str, str]:
+        """How columns of what items are called, and of answers, are called."""
+        return "areas", "predicted areas"
+
+    @property
+    def reads(self) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
+        """The backbone, where it is read, and that it did not move."""
+        depths = () if self.loaded is None else tuple(self.loaded.pixel_depths)
+        return ((self.backbone_name, depths, False),) if self.backbone_name else ()
+
+    def __repr__(self) -> str:
+        return f"Segmenter({len(self.names)} classes, {' and '.join(self.pixels.looks)})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the backbone in memory, which is loaded again when a copy needs it."""
+        return {**vars(self), "loaded": None}
+
+    def card(self, scores: Scores, source: str) -> str:
+        """The model card, in Markdown, with what a run on this source measured."""
+        seen = f"filters and the maps of {shown(self.backbone_name)}" if self.backbone_name else "filters"
+        return (
+            "---\nlibrary_name: handful\ntags:\n- handful\n- image-segmentation\n---\n\n"
+            f"# The class of every pixel ({', '.join(map(shown, self.names))})\n\n{scores.sentence}\n\n"
+            f"A linear map of {seen}, learned from {scores.n} pictures. It holds for pictures made as those were.\n\n"
+            "Use it: `handful predict RUN NEW --maps masks`.\n"
+        )
+
+    def save(self, folder: str | Path, card: str = "") -> None:
+        """Write the model; raises as ``Bundle.save``."""
+        with replaced_folder(Path(folder), _PARTS) as target:
+            self.write(target, card)
+
+    def write(self, folder: Path, card: str = "") -> None:
+        """Write the files into a folder that is there, and read them back.
+
+        Raises:
+            OSError: they cannot be written.
+            BundleError: the copy read back is not what was written.
+        """
+        tensors = {name: np.ascontiguousarray(getattr(self.pixels, name), np.float32) for name in _TENSORS}
+        (folder / FILE).write_bytes(save(tensors))
+        record = {
+            "modality": self.modality,
+            "backbone": {"name": self.backbone_name, "fingerprint": self.fingerprint},
+            "looks": list(self.pixels.looks),
+            "names": list(self.names),
+            "beats_reference": self.beats_reference,
+        }
+        write_record(folder, SEGMENTER, MASKS, record, [FILE])
+        (folder / "README.md").write_text(card or "# Masks\n", encoding="utf-8")
+        copy = Segmenter.load(folder)
+        if any(not np.array_equal(getattr(copy.pixels, name), tensors[name]) for name in _TENSORS):
+            raise BundleError("the model was read back differently from what was written. Save it again.")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Segmenter:
+        """Read a model, checking version, hashes, names and shapes before anything is built.
+
+        Args:
+            folder: where it is, or the run folder that holds it in ``model/``.
+
+        Raises:
+            BundleError: it is missing, changed, damaged or newer than this handful.
+        """
+        place = model_folder(folder)
+        record = entries(place, SEGMENTER)
+
+        with damage_is(wrong_entry(place)):
+            return checked(cls._of(place, record))
+
+    @classmethod
+    def _of(cls, place: Path, record: dict[str, Any]) -> Segmenter:
+        backbone, looks, names = record["backbone"], record["looks"], record["names"]
+        if looks not in ([FILTERS], [MAPS], [FILTERS, MAPS]):
+            raise ValueError("looks")
+        if MAPS in looks and not is_backbone(backbone):
+            raise ValueError("backbone")
+        if record["modality"] != cls.modality or record["task"] != MASKS.name:
+            raise ValueError("modality")
+        known = (
+            isinstance(names, list) and 2 <= len(names) <= MOST_CLASSES and all(isinstance(x, str) and x for x in names)
+        )
+        if not known or len(set(names)) < len(names):
+            raise ValueError("names")
+        if not isinstance(record["beats_reference"], bool | None):
+            raise ValueError("beats_reference")
+        name, fingerprint = (backbone["name"], backbone["fingerprint"]) if MAPS in looks else ("", "")
+        pixels = _pixels(place / FILE, tensors_of(place, FILE, record), tuple(looks), len(names))
+        return cls(name, fingerprint, pixels, tuple(names), record["beats_reference"])
+
+
+def _pixels(file: Path, tensors: dict[str, NDArray[np.float32]], looks: tuple[str, ...], classes: int) -> PixelMap:
+    """The map, out of tensors whose shapes fit each other.
+
+    Raises:
+        BundleError: they do not.
+    """
+    found = tensors.get("coef")
+    width = len(found) if found is not None and found.ndim == 2 else 1
+    for name, shape in (
+        ("coef", (width, classes)),
+        ("intercept", (classes,)),
+        ("centre", (width,)),
+        ("scale", (width,)),
+    ):
+        check_tensor(file, name, tensors.get(name), shape)
+    if not (tensors["scale"] > 0).all():
+        raise BundleError(f"{file}: scale must be above 0. Restore it or tune again.")
+    return PixelMap(looks, tensors["centre"], tensors["scale"], tensors["coef"], tensors["intercept"])

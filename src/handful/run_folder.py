@@ -1,0 +1,130 @@
+"""Where a run and its model lie on disk: told from everything else, and named in messages, without loading anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from handful.atomic import tidy
+from handful.data.cells import shown
+from handful.errors import BundleError
+from handful.readback import FAILURES, parsed
+
+RECORD = "bundle.json"
+"""What a folder with a model is known by."""
+SCORES = "scores.json"
+"""What a run folder is known by."""
+MANIFEST = "manifest.json"
+"""What a folder with a model in ONNX is known by."""
+RUNS = Path("runs")
+"""The folder that runs are written to where nothing else is said."""
+
+HEAD, LANGUAGE, DETECTOR, SEGMENTER = "head", "language", "detector", "segmenter"
+"""The kinds of models: a linear map on what backbones see, a language model, what normal items look like, and what the
+pixels of each class look like."""
+
+# Folders that are looked at for one with a name like that of a run that is not there.
+_LOOKED_AT = 1000
+
+
+def model_folder(folder: str | Path) -> Path:
+    """The folder of a model: the one given, or ``model/`` in a run folder.
+
+    What commands that were killed left beside the model or its run is put right first.
+    """
+    place = Path(folder)
+    for above in list(Path(os.path.realpath(place)).parents)[:2]:
+        tidy(above)
+    return place / "model" if (place / "model" / RECORD).exists() else place
+
+
+def record_of(folder: str | Path) -> dict[str, Any]:
+    """What the model in a run or model folder says of itself, unchecked; empty where nothing can be read."""
+    try:
+        record = parsed(model_folder(folder) / RECORD)
+    except FAILURES:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def is_language(folder: str | Path) -> bool:
+    """Whether a run or model folder holds a language model; False where nothing can be read."""
+    return record_of(folder).get("kind") == LANGUAGE
+
+
+def is_onnx(folder: str | Path) -> bool:
+    """Whether this is the folder of a model in ONNX, as ``handful export --format onnx`` wrote it."""
+    return (Path(folder) / MANIFEST).is_file() and (Path(folder) / "model.onnx").is_file()
+
+
+def is_detector(folder: str | Path) -> bool:
+    """Whether a run or model folder holds a detector of what is unlike normal items; False where nothing is read."""
+    return record_of(folder).get("kind") == DETECTOR
+
+
+def is_segmenter(folder: str | Path) -> bool:
+    """Whether a run or model folder holds a model of the classes of pixels; False where nothing can be read."""
+    return record_of(folder).get("kind") == SEGMENTER
+
+
+def is_run(folder: str | Path) -> bool:
+    """Whether this is a run folder, or the folder of a model."""
+    place = Path(folder)
+    try:
+        return any((place / name).is_file() for name in (RECORD, SCORES, f"model/{RECORD}"))
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def run_with(part: str | Path) -> Path | None:
+    """The run that a file or folder is a part of, such as its report; None where it is none."""
+    try:
+        return next((above for above in islice(Path(part).parents, 2) if (above / SCORES).is_file()), None)
+    except (OSError, ValueError):
+        return None
+
+
+def known_runs(beside: Path | None = None) -> list[Path]:
+    """The runs in ``runs/``, the newest first, and those in a further folder."""
+    found = dict.fromkeys([*_runs_in(RUNS), *(() if beside is None else _runs_in(beside))])
+    return sorted(found, key=lambda run: run.stat().st_mtime, reverse=True)
+
+
+def _runs_in(folder: Path) -> Iterator[Path]:
+    try:
+        inside = list(islice(folder.iterdir(), _LOOKED_AT))
+    except (OSError, ValueError):
+        return
+    yield from (place for place in inside if is_run(place))
+
+
+def no_run(folder: str | Path, what: str, marker: str) -> BundleError:
+    """The error for what should be a run and is none, with the run that was probably meant.
+
+    Args:
+        folder: what was named.
+        what: what it must be.
+        marker: the file that it lacks.
+    """
+    near = nearest_run(folder)
+    advice = "Name the folder that `handful tune` wrote." if near is None else f"Did you mean {shown(str(near))!r}?"
+    return BundleError(f"{shown(str(folder))} must be {what}, but there is no {marker} in it. {advice}")
+
+
+def nearest_run(folder: str | Path) -> Path | None:
+    """The run that something is a part of, or one whose name is like it; None where there is none."""
+    if (whole := run_with(folder)) is not None:
+        return whole
+    itself = os.path.realpath(folder)  # which may be a run that lost something
+    runs = [run for run in known_runs(Path(folder).parent) if os.path.realpath(run) != itself]
+    close = get_close_matches(Path(folder).name, [run.name for run in runs], n=1)
+    return next((run for run in runs if run.name in close), None)
+
+
+def checkpoints_of(folder: Path) -> Path:
+    """Where trainings that belong to a run folder keep their state until it is written."""
+    return folder.parent / f".{folder.name}.training"

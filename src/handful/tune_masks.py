@@ -1,0 +1,291 @@
+"""The verb for masks: what the classes of pixels look like is learned, and held out picture by picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.backbones.base import Backbone, no_parts
+from handful.budget import Budget
+from handful.data.dataset import Dataset
+from handful.data.images import full_size
+from handful.data.mask_files import mask_of
+from handful.data.masks import FEWEST_MASKS, too_few
+from handful.data.pixel_sizes import enlarged, nearest, within
+from handful.data.splits import merge_groups
+from handful.engines import engine as engine_of
+from handful.errors import DataError, OptionError
+from handful.evaluation.protocol import draw_folds, protocol_for
+from handful.evaluation.verdicts import Held, Rows, assemble
+from handful.export.segmenter import Answered, Segmenter
+from handful.features import bases
+from handful.features.pixels import FILTERS, MAPS, blocks_of, worked
+from handful.features.view import Matrix
+from handful.inspection.findings import Finding, by_cost
+from handful.inspection.profile import duplicate_groups
+from handful.inspection.profile import findings as find_faults
+from handful.plan import Plan
+from handful.progress import Say
+from handful.run import Run
+from handful.seeding import generator
+from handful.strategies.frozen.pixels import (
+    Compared,
+    PixelRows,
+    brightness_of,
+    compare,
+    drawn_pixels,
+    levels_of,
+    share_to_draw,
+)
+from handful.tasks.masks import MASKS, counted
+
+PIXELS_EACH, PIXELS_FEWEST, PIXELS_TOGETHER = 2_500, 250, 15_000
+"""Pixels of a picture that are learned from at most and at least, and of all pictures together."""
+SHOWN = 6
+"""Pictures that the report shows."""
+
+# Pixels of the longer side of the masks that it shows.
+_SHOWN_SIDE = 320
+
+_ITEMS_ONLY = ("strategies", "trials", "anti_forgetting", "carry_items", "false_alarms", "must_find")
+
+
+def tune_masks(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
+    """Learn what the pixels of each class look like, and say how well that is known on pictures that were held out.
+
+    Args:
+        data: pictures with masks.
+        plan: the resolved options.
+        budget: the time of the run, of which reading was the first stage.
+        say: told how far things are.
+
+    Raises:
+        DataError: pictures are too few, or nothing can be told apart.
+        OptionError: an option cannot work.
+        WeightsError: a backbone is not there and cannot be fetched.
+    """
+    _check_follows(plan, data)
+    metric = MASKS.metrics[plan.metric] if "metric" in plan.origins else MASKS.headline
+    with budget.stage("load"):
+        backbone = _backbone(plan, data, say)
+    test = data.part("test") if data.split else data.take(())
+    data = data.part("train") if data.split else data
+    names = data.classes
+    with budget.stage("extract"):
+        data, rows = _learned_rows(data, names, backbone, plan.seed, say)
+    groups = merge_groups(np.asarray(data.groups), duplicate_groups(data)) if data.groups else duplicate_groups(data)
+    _check_enough(data, groups)
+    strata = np.zeros(len(data), np.int64)
+    protocol = replace(protocol_for(strata, groups, data.groups is not None), repeats=1)
+    folds = draw_folds(protocol, strata, groups, generator(plan.seed, "folds"))[0]
+    with budget.stage("select"), engine_of(plan.engine) as engine:
+        compared = compare(rows, names, folds, engine, partial(say, "comparing heads"))
+    with budget.stage("evaluate"):
+        held, shown = _held_out(data, names, compared, folds, backbone, partial(say, "answering held-out pictures"))
+    whole = held.pop(_WHOLE)
+    best, _ = compared.best(None)
+    chosen = compared.names[best]
+    targets = MASKS.targets(data.labels or (), names)
+    independent = len(np.unique(groups)) == len(groups)
+    known = Rows(targets, None if independent else groups, data.rows)
+    scores = assemble(
+        [Held(name, outputs) for name, outputs in held.items()], whole, chosen, known, metric=metric,
+        protocol=protocol.name, rng=generator(plan.seed, "bootstrap"),
+    )  # fmt: skip
+    with budget.stage("fit"):
+        pixels = compared.fitted(None)
+        own = backbone if MAPS in pixels.looks else None
+        model = Segmenter(
+            "" if own is None else own.name, "" if own is None else own.fingerprint, pixels, names,
+            scores.beats(MASKS.reference.name), own,
+        )  # fmt: skip
+        untested = list[str]()
+        if len(test):
+            scores, untested = scores.tested(*_tested(model, test, metric, plan.seed))
+    notes = [*untested, *_read_small(data), *([budget.passed] if budget.passed else [])]
+    scores = replace(scores, seconds=budget.accounted)
+    return Run(
+        data, plan, tuple(_findings(data)), scores, MASKS.held_out(whole, targets, data.rows), model, tuple(notes),
+        answered={data.rows[i]: one for i, one in shown.items()},
+    )  # fmt: skip
+
+
+_WHOLE = "whole"
+
+
+def _check_follows(plan: Plan, data: Dataset) -> None:
+    """Refuse options that pictures with masks cannot follow."""
+    for name in _ITEMS_ONLY:
+        if name in plan.origins:
+            option = f"--{name.replace('_', '-')}"
+            raise OptionError(f"{option} is for other tasks, got pictures with masks. Leave it out.")
+    if plan.unlabelled is not None or data.unlabelled:
+        raise OptionError("unlabelled items teach classifiers, got pictures with masks. Leave them out.")
+    if "metric" in plan.origins and plan.metric not in MASKS.metrics:
+        raise OptionError(
+            f"metric of masks must be one of {', '.join(MASKS.metrics)}, got {plan.metric!r}. Choose one."
+        )
+
+
+def _backbone(plan: Plan, data: Dataset, say: Say) -> Backbone:
+    """The backbone whose maps are read.
+
+    Raises:
+        OptionError: several were named, or it keeps no maps.
+    """
+    if plan.backbone != bases.AUTO and len(bases.named(plan.backbone, data.modality)) > 1:
+        raise OptionError("backbone for masks must be one model, got several. Choose one.")
+    found = list(bases.cheapest(plan.backbone, data.modality, data.items, say).values())
+    backbone = next((one for one in found if one.pixel_depths), None)
+    if backbone is None:
+        raise no_parts(found[0].name, data.modality)
+    return backbone
+
+
+def _check_enough(data: Dataset, groups: NDArray[np.int64]) -> None:
+    """Refuse pictures that cannot be held out from each other."""
+    different = len(np.unique(groups))
+    if different < FEWEST_MASKS:
+        raise too_few(data.source, different)
+
+
+def _learned_rows(
+    data: Dataset, names: tuple[str, ...], backbone: Backbone, seed: int, say: Say
+) -> tuple[Dataset, PixelRows]:
+    """The pictures that can be read, and some pixels of each, with what is seen there."""
+    each = int(np.clip(PIXELS_TOGETHER // len(data), PIXELS_FEWEST, PIXELS_EACH))
+    shares, failed = np.zeros(len(names)), dict[int, str]()
+    for i, (item, cell) in enumerate(zip(data.items, data.labels or (), strict=True)):
+        try:
+            mask = mask_of(cell, names, item)
+            shares += np.bincount(mask.ravel(), minlength=len(names)) / mask.size
+        except (DataError, OSError) as error:
+            failed[i] = str(error)
+    data, weight = data.without(failed), share_to_draw(shares / max(1, len(data)))
+    parts: list[tuple[dict[str, Matrix], NDArray[np.int64], NDArray[np.int64]]] = []
+    failed = {}
+    for i, (item, cell) in enumerate(zip(data.items, data.labels or (), strict=True)):
+        try:
+            parts.append(_rows_of(item, cell, names, backbone, (weight, each, generator(seed, f"pixels {i}"))))
+        except (DataError, OSError) as error:
+            failed[i] = str(error)
+        say("looking at pixels", i + 1, len(data))
+    data = data.without(failed)
+    item_of = np.repeat(np.arange(len(parts)), [len(classes) for _, classes, _ in parts])
+    features = {look: np.concatenate([seen[look] for seen, _, _ in parts]) for look in (FILTERS, MAPS)}
+    classes, levels = (np.concatenate([part[k] for part in parts]) for k in (1, 2))
+    return data, PixelRows(features, levels, classes, item_of)
+
+
+def _rows_of(
+    item: Any, cell: str, names: tuple[str, ...], backbone: Backbone,
+    draw: tuple[NDArray[np.float64], int, np.random.Generator],
+) -> tuple[dict[str, Matrix], NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
+    """What is seen at some pixels of a picture, their classes, and their brightness."""
+    pixels = worked(item)
+    mask = nearest(mask_of(cell, names, item), pixels.shape[:2])
+    taken = np.zeros(mask.size, bool)
+    taken[drawn_pixels(mask.ravel(), *draw)] = True
+    wanted = taken.reshape(mask.shape)
+    seen: dict[str, list[Matrix]] = {FILTERS: [], MAPS: []}
+    classes, levels = [], []
+    for block in blocks_of(pixels, backbone):
+        at = block.cut(wanted)
+        for look, x in block.features.items():
+            seen[look].append(x[at])
+        classes.append(block.cut(mask)[at].astype(np.int64))
+        levels.append(levels_of(block.cut(pixels)[at]))
+    return {look: np.concatenate(x) for look, x in seen.items()}, np.concatenate(classes), np.concatenate(levels)
+
+
+def _held_out(
+    data: Dataset, names: tuple[str, ...], compared: Compared, folds: NDArray[np.int64], backbone: Backbone,
+    tell: Callable[[int, int], None],
+) -> tuple[dict[str, NDArray[np.float64]], dict[int, Answered]]:  # fmt: skip
+    """What each arm adds to the scores, all pixels of every picture answered by what has not seen it.
+
+    Returns:
+        Arm → (1, N, 3 C), and position → picture as the report shows it.
+    """
+    arms = [MASKS.reference.name, *compared.looks.looks, _WHOLE]
+    held = {arm: np.zeros((1, len(data), 3 * len(names))) for arm in arms}
+    shown: dict[int, Answered] = {}
+    order = np.argsort(folds, kind="stable").tolist()
+    makers: dict[str, Callable[..., Matrix]] = {}
+    for done, i in enumerate(order, 1):
+        if done == 1 or folds[i] != folds[order[done - 2]]:
+            makers = _makers(compared, int(folds[i]), len(names))
+        item, cell = data.items[i], (data.labels or ())[i]
+        truth = mask_of(cell, names, item)
+        for arm, said in _answers(item, makers, backbone, len(names)):
+            held[arm][0, i] = counted(said, truth, len(names))
+            if arm == _WHOLE:
+                shown[i] = Answered(within(truth, _SHOWN_SIDE), within(said, _SHOWN_SIDE))
+        tell(done, len(order))
+    worst = sorted(shown, key=lambda i: float(held[_WHOLE][0, i, : len(names)].sum()))[:SHOWN]
+    return held, {i: shown[i] for i in worst}
+
+
+def _makers(compared: Compared, fold: int, classes: int) -> dict[str, Callable[..., Matrix]]:
+    """Arm → what makes probabilities of the features and the brightness of a block, without the pictures of a fold."""
+    among = compared.searched.folds[0] != fold
+    reference = brightness_of(compared.rows, among, classes)
+    makers: dict[str, Callable[..., Matrix]] = {
+        MASKS.reference.name: lambda features, levels: reference.probabilities(levels)
+    }
+    for arm in (*compared.looks.looks, _WHOLE):
+        pixels = compared.fitted(fold, None if arm == _WHOLE else arm)
+        makers[arm] = lambda features, levels, pixels=pixels: pixels.probabilities(features)
+    return makers
+
+
+def _answers(
+    item: Any, makers: Mapping[str, Callable[..., Matrix]], backbone: Backbone, classes: int
+) -> list[tuple[str, NDArray[np.uint8]]]:
+    """What every arm answers to a picture, at its own size; it is looked at once for all of them."""
+    pixels = worked(item)
+    size = full_size(item)
+    probable = {arm: np.zeros((*pixels.shape[:2], classes), np.float16) for arm in makers}
+    for block in blocks_of(pixels, backbone):
+        rows = slice(block.top, block.top + block.height), slice(block.left, block.left + block.width)
+        levels = levels_of(block.cut(pixels))
+        for arm, make in makers.items():
+            probable[arm][rows] = make(block.features, levels).reshape(block.height, block.width, classes)
+    return [(arm, enlarged(probable.pop(arm), *size)) for arm in makers]
+
+
+def _tested(model: Segmenter, test: Dataset, metric: Any, seed: int) -> tuple[Any, int]:
+    """The score on the pictures that the source keeps for a test, and how many these are."""
+    from handful.evaluation.intervals import interval
+
+    outputs = np.zeros((1, len(test), 3 * len(model.names)))
+    for i, (item, cell) in enumerate(zip(test.items, test.labels or (), strict=True)):
+        one = model.segment(item)
+        if one.failed:
+            raise DataError(f"test picture {test.called(i)} cannot be read: {one.failed}")
+        outputs[0, i] = counted(one.classes, mask_of(cell, model.names, item), len(model.names))
+    targets = MASKS.targets(test.labels or (), model.names)
+    return interval(metric.of(outputs, targets), None, rng=generator(seed, "test")), len(test)
+
+
+def _read_small(data: Dataset) -> list[str]:
+    """That large pictures are read smaller than they are."""
+    from handful.features.pixels import MOST
+
+    large = sum(min(full_size(item)) > MOST for item in data.items)
+    if not large:
+        return []
+    return [
+        f"{large} of {len(data)} pictures are read at {MOST} pixels of their shorter side, and the answer is scaled "
+        "up: what is finer than that is not seen. Cut such pictures into parts, where that matters."
+    ]
+
+
+def _findings(data: Dataset) -> list[Finding]:
+    """What is wrong with the pictures: copies among them."""
+    return by_cost([one for one in find_faults(data) if one.kind == "duplicate"])

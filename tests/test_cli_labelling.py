@@ -1,0 +1,98 @@
+"""The command that opens a page to label: what it refuses, that it goes on where it was killed, and what it leaves."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from handful.answer_store import AnswerStore
+from handful.cli import labelling
+from handful.data.readers import load
+from label_servers import Server
+from labelled_pools import answer, kind_of_text, texts
+
+
+@pytest.fixture
+def pool(tmp_path):
+    file = tmp_path / "texts.txt"
+    file.write_text("\n".join(texts()))
+    return file
+
+
+def test_labels_survive_a_kill_and_the_same_command_goes_on(pool, tmp_path, signals):
+    first = Server(pool, "--classes", "ants,bees,wasps", cwd=tmp_path)
+    try:
+        assert first.said == (
+            f"24 items of {pool}, 0 labelled: {first.address}, for this machine only. Labels go to texts-labels.csv. "
+            "Ctrl-C stops it.\n"
+        )
+        for item in first.get("/next?count=6")["items"]:
+            first.post("/answers", {"answers": [answer(item["item"], kind_of_text(item["text"]))]})
+    finally:
+        first.end(signal.SIGKILL)
+    second = Server(pool, cwd=tmp_path)
+    try:
+        assert "24 items" in second.said and ", 6 labelled:" in second.said
+        assert [one["name"] for one in second.get("/state")["classes"]] == ["ants", "bees", "wasps"]
+        [item] = second.get("/next?count=1")["items"]
+        second.post("/answers", {"answers": [answer(item["item"], kind_of_text(item["text"]))]})
+        assert second.end(signal.SIGINT) == 130
+    finally:
+        second.process.kill()
+    data = load(tmp_path / "texts-labels.csv")
+    assert [kind_of_text(text) for text in data.items] == list(data.labels)
+    assert len(data) == 7
+
+
+def test_the_table_of_somebody_else_is_not_written_over(handful, pool, tmp_path):
+    mine = tmp_path / "mine.csv"
+    mine.write_text("text,label\na,b\n")
+    ended = handful("label", pool, "--out", mine)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        f"handful: --out {mine} must be new, or a table that `handful label` wrote, got another file. Choose another "
+        "name; labels that it holds are read where it is the pool.\n"
+    )
+    assert mine.read_text() == "text,label\na,b\n"
+
+
+def test_a_table_with_another_ending_is_refused(handful, pool):
+    ended = handful("label", pool, "--out", "labels.txt")
+    assert (ended.code, ended.err) == (
+        1, "handful: --out must be a table that ends with .csv, got labels.txt. Rename it.\n",
+    )  # fmt: skip
+
+
+def test_a_pool_that_is_not_there(handful):
+    ended = handful("label", "nowhere.csv")
+    assert (ended.code, ended.err) == (1, "handful: nowhere.csv does not exist. Check the path.\n")
+
+
+def test_another_host_needs_a_token(handful, pool):
+    ended = handful("label", pool, "--host", "0.0.0.0")
+    assert ended.code == 1
+    assert "lets others reach this server, which then needs a token, got none" in ended.err
+
+
+def test_another_task_than_that_of_the_answers_is_refused(handful, pool, tmp_path):
+    with AnswerStore(tmp_path / "texts-labels.sqlite") as store:
+        store.set_fact("task", "multilabel")
+    ended = handful("label", pool, "--task", "regression", "--port", 0)
+    assert ended.code == 1
+    assert ended.err == (
+        "handful: --task must be multilabel, as texts-labels.sqlite holds answers for it, got regression. Leave it "
+        "out, or choose another --out.\n"
+    )
+
+
+def test_what_is_no_task_is_refused(handful, pool):
+    ended = handful("label", pool, "--task", "guessing")
+    assert ended.code == 1
+    assert "task must be one of" in ended.err
+
+
+def test_what_a_run_learned_from_is_labelled_already(handful, table, pool, tmp_path):
+    assert handful("tune", table(), "--backbone", "toy-text", "--budget", 0).code == 0
+    items, task = labelling._read(str(pool), None, (None, None), str(tmp_path / "runs" / "insects"), 0)
+    assert (len(items), len(items.given), task) == (44, 20, "classification")

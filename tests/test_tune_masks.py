@@ -1,0 +1,208 @@
+"""Masks from a folder to a run, to files and to answers: what is read, held out, kept, drawn, and refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from handful.api import predict, tune
+from handful.data.mask_files import mask_of
+from handful.data.readers import load
+from handful.errors import BundleError, DataError, OptionError
+from handful.export.detector import Detector
+from handful.export.segmenter import Segmenter
+from handful.run import opened
+
+QUICK = {"backbone": "toy-image"}
+
+
+def scene(seed, height=40, width=48):
+    """A noisy picture with a striped square on it that is as bright as the rest, and the mask of the square."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.indices((height, width))
+    top, left = rng.integers(4, height - 20), rng.integers(4, width - 20)
+    mask = np.zeros((height, width), np.uint8)
+    mask[top : top + 16, left : left + 16] = 255
+    stripes = np.where(mask > 0, rows % 2 < 1, columns % 12 < 6)
+    grey = 120 + np.where(stripes, 40, -40) + rng.normal(0, 4, (height, width))
+    return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)), Image.fromarray(mask)
+
+
+def laid(root, count=5, beside=False):
+    """A folder of pictures and masks."""
+    pictures, masks = (root, root) if beside else (root / "images", root / "masks")
+    for place in (pictures, masks):
+        place.mkdir(parents=True, exist_ok=True)
+    for i in range(count):
+        picture, mask = scene(i)
+        picture.save(pictures / f"{i}.png")
+        mask.save(masks / (f"{i}_mask.png" if beside else f"{i}.png"))
+    return root
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run and its folder, which no test changes."""
+    place = tmp_path_factory.mktemp("masks")
+    return tune(laid(place / "scenes"), out=place / "run", **QUICK), place
+
+
+@pytest.fixture
+def run(made):
+    return made[0]
+
+
+@pytest.fixture
+def place(made):
+    return made[1]
+
+
+def test_squares_are_found_that_brightness_cannot_tell(run, place):
+    assert run.scores.metric == "dice"
+    assert run.scores.estimate.value > 0.85
+    assert run.scores.beats("brightness")
+    assert {arm.name for arm in run.scores.arms} == {"brightness", "filters", "maps", "joined"}
+    saved = json.loads((place / "run" / "scores.json").read_text())
+    assert [one["name"] for one in saved["masks"]] == ["0", "255"]
+    rows = list(csv.DictReader(io.StringIO((place / "run" / "predictions.csv").read_text())))
+    assert len(rows) == 5
+    assert re.fullmatch(r"0 \d+%, 255 \d+%", rows[0]["predicted areas"])
+    assert float(rows[0]["dice"]) > 0.8
+
+
+def test_the_headline_is_that_of_the_masks_in_full(run):
+    """Dice of the run is that of the shares of the pictures, by hand, of what was answered to each while held out."""
+    joint = np.zeros(2)
+    for answer in run.held_out:
+        shares = [dict(re.findall(r"(\d+) (\d+)%", text)) for text in (answer.label, answer.predicted)]
+        joint += [sum(float(one.get(name, 0)) for one in shares) for name in ("0", "255")]
+    assert joint.sum() == pytest.approx(200 * len(run.held_out), abs=10)
+    value = run.scores.details["masks"]
+    assert np.mean([one["dice"]["value"] for one in value]) == pytest.approx(run.scores.estimate.value, abs=1e-6)
+
+
+def test_the_page_shows_picture_truth_and_answer(place):
+    page = (place / "run" / "report.html").read_text()
+    assert page.count('<figure class="masked">') == 5
+    assert page.count("data:image/png") >= 15
+    assert "Areas overlap the true ones by about" in page
+
+
+def test_the_task_is_guessed_and_said(tmp_path):
+    data = load(laid(tmp_path / "scenes"))
+    assert data.task == "masks"
+    assert any(note.startswith("task: masks, because masks/0.png lies beside images/0.png") for note in data.notes)
+    assert load(laid(tmp_path / "classes"), task="classification").classes == ("images", "masks")
+
+
+def test_masks_beside_their_pictures_are_read(tmp_path):
+    data = load(laid(tmp_path / "scenes", beside=True))
+    assert (data.task, len(data)) == ("masks", 5)
+    assert any('with "_mask" behind the name' in note for note in data.notes)
+
+
+def test_a_saved_model_says_the_same(run, place):
+    loaded = Segmenter.load(place / "run")
+    items = run.data.items
+    for own, again in zip(run.model.predict(items), loaded.predict(items), strict=True):
+        assert np.array_equal(own, again)
+    assert predict(run, items)[0].shape == (40, 48)
+    assert isinstance(opened(place / "run"), Segmenter)
+
+
+def test_predict_writes_masks_that_can_be_learned_from(place, tmp_path, handful):
+    new = laid(tmp_path / "new", 2)
+    shutil.rmtree(new / "masks")
+    assert handful("predict", str(place / "run"), str(new), "--out", str(tmp_path / "found.csv")).code == 0
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "found.csv").read_text())))
+    assert [row["mask"] for row in rows] == ["000000_0.png", "000001_1.png"]
+    with Image.open(tmp_path / "found_masks" / "000000_0.png") as picture:
+        mask = np.asarray(picture)
+    assert mask.shape == (40, 48)
+    assert set(np.unique(mask)) == {0, 255}
+
+
+def test_a_broken_picture_is_said_and_the_others_are_answered(place, tmp_path, handful):
+    new = laid(tmp_path / "new", 1)
+    (new / "images" / "broken.png").write_bytes(b"\x89PNG\r\n nothing")
+    answer = handful("predict", str(place / "run"), str(new / "images"), "--maps", str(tmp_path / "maps"))
+    assert "not answered" in answer.err
+    assert "broken.png" in answer.err
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["000000_0.png"]
+
+
+def test_options_of_classifiers_are_refused(place, tmp_path, handful):
+    answer = handful("predict", str(place / "run"), str(place / "scenes" / "images"), "--probabilities")
+    assert answer.code == 1
+    assert "are for classifiers, got a model of masks, which answers every pixel. Leave them out." in answer.err
+    with pytest.raises(OptionError, match="--strategies is for other tasks, got pictures with masks. Leave it out."):
+        tune(place / "scenes", strategies="ridge", **QUICK)
+    with pytest.raises(OptionError, match="metric of masks must be one of dice, iou, pixel_accuracy, got 'accuracy'"):
+        tune(place / "scenes", metric="accuracy", **QUICK)
+    with pytest.raises(OptionError, match="unlabelled= is for labelled items, got pictures with masks. Leave it out."):
+        tune(place / "scenes", unlabelled=["a"], **QUICK)
+
+
+def test_another_metric_is_what_arms_are_compared_by(tmp_path):
+    run = tune(laid(tmp_path / "scenes", 3), metric="iou", **QUICK)
+    assert run.scores.metric == "iou"
+    assert run.scores.estimate.value < run.scores.details["dice"]["value"]
+
+
+def test_copies_are_one_picture(tmp_path):
+    root = laid(tmp_path / "scenes", 1)
+    for kind in ("images", "masks"):
+        for i in (1, 2, 3):
+            shutil.copy(root / kind / "0.png", root / kind / f"{i}.png")
+    with pytest.raises(DataError, match=r"has 1 different picture with a mask to learn from \(copies, and pictures of"):
+        tune(root, **QUICK)
+
+
+def test_test_pictures_are_scored_once(tmp_path):
+    laid(tmp_path / "parts" / "train", 4)
+    laid(tmp_path / "parts" / "test", 2)
+    run = tune(tmp_path / "parts", **QUICK)
+    assert (run.scores.n, run.scores.test_n) == (4, 2)
+    assert run.scores.test.value > 0.8
+
+
+def test_a_large_picture_is_answered_at_its_size(run, monkeypatch):
+    monkeypatch.setattr("handful.features.pixels.MOST", 32)
+    picture, mask = scene(9, 320, 384)
+    large = Image.fromarray(np.asarray(picture))
+    assert run.model.predict([large])[0].shape == np.asarray(mask).shape
+
+
+def test_a_damaged_model_is_refused(place, tmp_path):
+    shutil.copytree(place / "run", tmp_path / "run")
+    file = tmp_path / "run" / "model" / "pixels.safetensors"
+    file.write_bytes(file.read_bytes()[:-4] + b"\0\0\0\1")
+    with pytest.raises(BundleError, match="hash"):
+        Segmenter.load(tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "model" / "bundle.json").read_text())
+    assert record["kind"] == "segmenter"
+
+
+def test_a_model_of_masks_is_no_other(run, place):
+    with pytest.raises(BundleError, match="must hold a detector of defects, got a model of masks"):
+        Detector.load(place / "run")
+    with pytest.raises(OptionError, match="this is for models of labelled items, got a run of masks"):
+        _ = run.bundle
+
+
+def test_the_same_seed_gives_the_same_numbers(run, place):
+    again = tune(place / "scenes", **QUICK)
+    assert again.scores.as_dict()["estimate"] == run.scores.as_dict()["estimate"]
+
+
+def test_a_mask_read_from_a_label_is_that_of_the_file(tmp_path):
+    data = load(laid(tmp_path / "scenes", 3))
+    found = mask_of(data.labels[0], data.classes, data.items[0])
+    assert np.array_equal(found * 255, np.asarray(scene(0)[1]))
