@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from handful import energy
 from handful.energy import GRAMS, WATTS, Energy, Meter
@@ -86,6 +88,13 @@ def test_a_gpu_counts_everybodys_work_so_that_only_the_upper_end_grows(tmp_path,
     read = meter.read()
     assert (read.low, read.high) == (WATTS[0], WATTS[1] + 60)
     assert read.source.endswith(" and the counter of the GPU")
+
+
+@given(st.floats(1e-6, 1e9), st.floats(1e-6, 1e9))
+def test_any_range_is_the_same_after_writing_and_reading(low, high):
+    made = Energy(low, high, "x")
+    assert Energy.from_dict(made.as_dict()) == made
+    assert Energy.from_dict(made.as_dict()).as_dict() == made.as_dict()
 
 
 def test_what_was_written_is_read_back_and_told():

@@ -36,6 +36,11 @@ class Energy:
     source: str
     """What it was told from."""
 
+    def __post_init__(self) -> None:
+        # Three digits, from the start: what is worked out from them is then the same after writing and reading.
+        for name in ("low", "high"):
+            object.__setattr__(self, name, float(f"{getattr(self, name):.3g}"))
+
     @property
     def sentence(self) -> str:
         """The range in words."""
@@ -60,7 +65,7 @@ class Energy:
         """The range as ``scores.json`` holds it."""
         grams = [float(f"{value:.3g}") for value in self.grams]
         return {
-            "joules": [float(f"{self.low:.3g}"), float(f"{self.high:.3g}")],
+            "joules": [self.low, self.high],
             "source": self.source,
             "grams_co2": grams,
             "grams_per_kwh": list(GRAMS),

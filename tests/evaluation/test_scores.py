@@ -205,3 +205,13 @@ def test_energy_is_told_per_right_answer_frozen_against_tuned():
     assert scores(energy=Energy(40.0, 200.0, "a test")).energy_per_right == {"frozen": (2.0, 10.0)}
     assert scores(energy=Energy(40.0, 200.0, "a test"), metric="macro-F1").energy_per_right == {}
     assert scores().energy_per_right == {}
+
+
+@given(st.floats(0.02, 1), st.floats(1e-3, 1e4), st.floats(1e-3, 1e4), st.floats(1e-3, 1e6))
+def test_energy_of_any_run_is_the_same_after_writing_and_reading(tmp_path_factory, right, extract, train, joules):
+    frozen = scores().arms
+    tuned = replace(frozen[1], name="lora", rung=1, estimate=Estimate(right, 0.0, 1.0))
+    seconds = {"extract": extract, "train": train}
+    made = scores(arms=(*frozen, tuned), seconds=seconds, energy=Energy(joules, 5 * joules, "a test"))
+    file = written(tmp_path_factory.mktemp("run"), made)
+    assert Scores.read(file).as_dict() == made.as_dict()

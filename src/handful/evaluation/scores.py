@@ -209,7 +209,7 @@ class Scores:
             "arms": [arm.as_dict() for arm in self.arms],
             **({"scales": {name: asdict(scale) for name, scale in self.scales.items()}} if self.scales else {}),
             **self.details,
-            "seconds": {stage: round(time, 3) for stage, time in self.seconds.items()},
+            "seconds": self._written_seconds(),
             **({} if self.energy is None else {"energy": {**self.energy.as_dict(), **self._per_right()}}),
             **({} if self.curve is None else {"curve": self.curve.as_dict()}),
             **({"slices": [part.as_dict() for part in self.slices]} if self.slices else {}),
@@ -225,16 +225,21 @@ class Scores:
         The run up to the best frozen arm is all but the stage in which weights move, by its share of the time; up to
         the best arm that moved them it is all. Empty where nobody measured, or the metric counts no right answers.
         """
-        total = sum(self.seconds.values())
+        seconds = self._written_seconds()
+        total = sum(seconds.values())
         if self.energy is None or self.metric != "accuracy" or not total:
             return {}
-        still = 1 - self.seconds.get("train", 0.0) / total
+        still = 1 - seconds.get("train", 0.0) / total
         joules = {}
         for name, part, moved in (("frozen", still, False), ("tuned", 1.0, True)):
             best = max((arm.estimate.value for arm in self.arms if (arm.rung > 0) is moved), default=0.0)
-            if right := self.n * best:
+            if right := self.n * round(best, 6):
                 joules[name] = (self.energy.low * part / right, self.energy.high * part / right)
         return joules
+
+    def _written_seconds(self) -> dict[str, float]:
+        """Rounded as they are written, so that what is worked out from them is the same when they are read back."""
+        return {stage: round(time, 3) for stage, time in self.seconds.items()}
 
     def _per_right(self) -> dict[str, Any]:
         told = {name: [float(f"{x:.3g}") for x in ends] for name, ends in self.energy_per_right.items()}
