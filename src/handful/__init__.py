@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from handful.explanation import explain as explain
     from handful.export.bundle import Bundle as Bundle
     from handful.export.detector import Detector as Detector
+    from handful.export.heads import Heads as Heads
     from handful.export.language_model import LanguageModel as LanguageModel
     from handful.export.segmenter import Segmenter as Segmenter
     from handful.features.encoder import Encoder as Encoder
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
     from handful.strategies.tuned.methods.soup import Soup as Soup
     from handful.strategies.tuned.methods.supcon import SupCon as SupCon
     from handful.strategies.tuned.methods.wise import WiSEFT as WiSEFT
+    from handful.tune_targets import HeadsRun as HeadsRun
+    from handful.tune_targets import tune_heads as tune_heads
     from handful.updating.update import update as update
     from handful.versions.rival import against as against
     # <!-- /names -->
@@ -113,6 +116,9 @@ _HOMES = {
     "pick": "strategies.language.data_selection",
     "predict": "api",
     "tune": "api",
+    "tune_heads": "tune_targets",
+    "Heads": "export.heads",
+    "HeadsRun": "tune_targets",
     "update": "updating.update",
     **{method.kind: method.module for method in METHODS},
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,21 +131,47 @@ def write_answers(found: Iterator[Answers], column: str, form: Form, say: Say) -
         OptionError: the file is a folder, or cannot hold such rows.
         MachineError: the file cannot be written, or the disk is full.
     """
+    return write_together(({column: chunk} for chunk in found), form, say)
+
+
+def write_together(found: Iterator[Mapping[str, Answers]], form: Form, say: Say) -> Written:
+    """Write each row, and beside it what each of several models answers.
+
+    Args:
+        found: chunks of answers of each model, by what its column is called; what stands beside the answer of one of
+            several is called like it too: ``topic``, ``topic confidence``.
+        form: where to, and how.
+        say: as for ``write_answers``.
+
+    Returns:
+        How many rows were written, how many have no answer by any model, and why.
+
+    Raises:
+        DataError, OptionError, MachineError: as ``write_answers``.
+    """
     written = Written()
     with ExitStack() as stack:
         page = opened(stack, form, say)
-        for chunk in found:
-            for note in chunk.source.notes:
+        for chunks in found:
+            source = next(iter(chunks.values())).source
+            for note in source.notes:
                 say(note)
-            asked = ["refused"] * (chunk.refused is not None) + ["set"] * (chunk.sets is not None)
-            classes = chunk.probabilities if form.probabilities else ()
-            page.begin(chunk.source, [column, *chunk.beside, *asked, *classes])
-            for i in range(len(chunk.names)):
-                page.write(chunk.source, i, _cells(chunk, i, form.probabilities, page.rows.typed))
-                if i in chunk.failed:
-                    say(f"not answered: {chunk.source.told(i)}: {chunk.failed[i]}")
-            written = written.with_chunk(chunk)
+            page.begin(source, [name for column, chunk in chunks.items()
+                                for name in _names(column, chunk, form.probabilities, len(chunks) > 1)])  # fmt: skip
+            for i in range(len(source.names)):
+                cells = [_cells(chunk, i, form.probabilities, page.rows.typed) for chunk in chunks.values()]
+                page.write(source, i, [cell for own in cells for cell in own])
+                for why in dict.fromkeys(chunk.failed[i] for chunk in chunks.values() if i in chunk.failed):
+                    say(f"not answered: {source.told(i)}: {why}")
+            written = written.with_chunks(list(chunks.values()))
     return written
+
+
+def _names(column: str, chunk: Answers, probabilities: bool, several: bool) -> list[str]:
+    """How the columns of what a model answers are called."""
+    asked = ["refused"] * (chunk.refused is not None) + ["set"] * (chunk.sets is not None)
+    beside = [*chunk.beside, *asked, *(chunk.probabilities if probabilities else ())]
+    return [column, *(f"{column} {name}" if several else name for name in beside)]
 
 
 def _cells(chunk: Answers, i: int, probabilities: bool, typed: bool) -> list[Any]:

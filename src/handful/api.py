@@ -19,6 +19,7 @@ from handful.data.targets import DEFECTS, MASKS
 from handful.errors import DataError, OptionError, WeightsError
 from handful.export.bundle import Bundle
 from handful.export.detector import Detector
+from handful.export.heads import Heads
 from handful.export.segmenter import Segmenter
 from handful.features import bases
 from handful.inspection.audit import Audit, examine, sample
@@ -32,6 +33,7 @@ from handful.progress import Say, silent
 from handful.run import Run, opened
 from handful.seeding import generator
 from handful.tune_items import tune_items
+from handful.tune_targets import HeadsRun
 from handful.versions import PARTS, check_versions
 
 if TYPE_CHECKING:
@@ -287,7 +289,7 @@ def _check_once(given: Mapping[str, Any], plan: Plan, budget: Any, unlabelled: A
 
 @known_keywords
 def predict(
-    run: Run | Bundle | LanguageModel | Detector | Segmenter | str | Path,
+    run: Run | HeadsRun | Bundle | Heads | LanguageModel | Detector | Segmenter | str | Path,
     source: Any,
     *,
     input: str | None = None,  # noqa: A002 - the name of the option
@@ -299,7 +301,7 @@ def predict(
     cannot be read.
 
     Args:
-        run: a Run, a model, or the folder of one.
+        run: a Run, a model, or the folder of one; of several targets an answer is a dictionary.
         source: a list of items as ``Run.predict`` takes it, or a folder, table, text file or single picture or sound.
         input: the column that holds the items; the one used in training by default.
         progress: called with stage, rows done and 0; by default a line in a notebook, else nothing.
@@ -312,8 +314,8 @@ def predict(
         OptionError: ``input`` is given for a list.
         BundleError: there is no such model, or it is damaged.
     """
-    model = run.model if isinstance(run, Run) else opened(run) if isinstance(run, str | Path) else run
-    if isinstance(model, Bundle | Detector | Segmenter) and model.warning:
+    model = run.model if isinstance(run, Run | HeadsRun) else opened(run) if isinstance(run, str | Path) else run
+    if isinstance(model, Bundle | Heads | Detector | Segmenter) and model.warning:
         logger.warning(model.warning)
     if not isinstance(source, str | Path):
         if input is not None:
@@ -321,7 +323,7 @@ def predict(
         return list(model.predict(source))
     say, answers = notebook_progress() if progress is None else progress, list[Any]()
     modality, column = "language", input
-    if isinstance(model, Bundle | Detector | Segmenter):
+    if isinstance(model, Bundle | Heads | Detector | Segmenter):
         modality, column = model.modality, input or model.input
     for chunk in stream(source, modality=modality, input=column):
         if chunk.failed:

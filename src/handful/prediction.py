@@ -23,7 +23,9 @@ from handful.errors import DataError, OptionError, suggestion
 from handful.evaluation.conformal import threshold
 from handful.evaluation.novelty import mostly_strange
 from handful.export.bundle import Bundle
+from handful.export.heads import Heads
 from handful.export.reference import Judged
+from handful.features.cache import FeatureCache, MemoryCache
 from handful.regimes.together import correction, refusal
 
 CHUNK = 1024
@@ -85,14 +87,20 @@ class Written:
     level: float = 1.0
     """The share of rows like the training rows that are called strange; 1 where nothing can be called so."""
 
-    def with_chunk(self, chunk: Answers) -> Written:
-        """The same with one chunk more."""
+    def with_chunks(self, chunks: Sequence[Answers]) -> Written:
+        """The same with one chunk more, answered by one model or more.
+
+        A row is missed that none could read, refused where any refuses it, and strange where it is strange to all.
+        """
+        missed = set.intersection(*(set(chunk.failed) for chunk in chunks))
+        refused = [chunk.refused for chunk in chunks if chunk.refused is not None]
+        strange = [chunk.rarity <= chunk.strange_below for chunk in chunks if chunk.rarity is not None]
         return Written(
-            self.rows + len(chunk.names),
-            self.missed + len(chunk.failed),
-            self.refused + (0 if chunk.refused is None else int(chunk.refused.sum())),
-            self.strange + (0 if chunk.rarity is None else int((chunk.rarity <= chunk.strange_below).sum())),
-            chunk.strange_below,
+            self.rows + len(chunks[0].names),
+            self.missed + len(missed),
+            self.refused + (int(np.any(refused, axis=0).sum()) if refused else 0),
+            self.strange + (int(np.all(strange, axis=0).sum()) if strange else 0),
+            chunks[0].strange_below,
         )
 
     @property
@@ -139,6 +147,17 @@ class Doubts:
     level: float | None = None
     """Give all that an answer may be, so that the right one is among it this often."""
 
+    def limit(self, model: Bundle) -> float | None:
+        """The misfit up to which a model counts something to what an answer may be; None where that is not asked.
+
+        Raises:
+            OptionError: the training rows are too few for what is asked.
+            BundleError: the model keeps nothing of its training rows.
+        """
+        if self.reject is not None:
+            model.known_rows().novelty.check_share(self.reject)
+        return None if self.level is None else threshold(model.known_rows().misfit, self.level)
+
 
 def answers(
     model: Bundle,
@@ -166,34 +185,77 @@ def answers(
     """
     if input:
         check_column(source, input)
-    limit = None if doubts.level is None else threshold(model.known_rows().misfit, doubts.level)
-    if doubts.reject is not None:
-        model.known_rows().novelty.check_share(doubts.reject)
+    limit = doubts.limit(model)
     some = False
     size = CHUNK_OF_PARTS if model.task.grain else CHUNK
     chunks = stream(source, modality=model.modality, input=input or model.input, chunk=size)
     for chunk, judged in (judging or _here(model))(chunks):
-        readable = chunk.readable
-        failed = {i: chunk.failed[row] for i, row in enumerate(chunk.rows) if row in chunk.failed}
-        outputs, rarity = np.ones((len(chunk.rows), judged.outputs.shape[1])), np.ones(len(chunk.rows))
-        outputs[readable], rarity[readable] = judged.outputs, judged.rarity
-        failed.update({readable[i]: why for i, why in judged.failed.items()})
-        rarity[list(failed)] = 1.0
-        some = some or len(failed) < len(chunk.rows)
-        task = model.task
-        names = tuple(as_written(name, model.label_type) for name in model.labels)
-        yield Answers(
-            chunk, outputs, task.words(outputs, names), task.confidence(outputs), failed,
-            None if doubts.reject is None else rarity <= doubts.reject,
-            None if limit is None else task.within(outputs, limit, names),
-            task.beside(outputs, model.limit), task.probabilities(outputs, names),
-            None if model.reference is None else rarity,
-            task.values(outputs, names) if task.structured else None,
-            1.0 if model.reference is None else model.reference.novelty.level,
-        )  # fmt: skip
+        found = _answers(model, chunk, judged, doubts.reject, limit)
+        some = some or len(found.failed) < len(chunk.rows)
+        yield found
         tick(len(chunk.rows))
     if not some:
         raise nothing_answered(source)
+
+
+def answers_of_heads(
+    heads: Heads,
+    source: Source,
+    input: str | None = None,  # noqa: A002
+    tick: Callable[[int], None] = lambda done: None,
+    doubts: Doubts = Doubts(),  # noqa: B008 - frozen
+) -> Iterator[dict[str, Answers]]:
+    """Answer every row of a source with several models, which read it once and share what a backbone sees.
+
+    Args:
+        heads: the models.
+        source: what ``answers`` takes.
+        input: the column that holds the items; the one used in training by default.
+        tick: called with the number of rows just answered.
+        doubts: what is said beside the confidence, by each model for itself.
+
+    Yields:
+        Head → its answers to a chunk.
+
+    Raises:
+        DataError, OptionError, BundleError: as ``answers``.
+    """
+    if input:
+        check_column(source, input)
+    limits = {name: doubts.limit(model) for name, model in heads.models.items()}
+    some = False
+    for chunk in stream(source, modality=heads.modality, input=input or heads.input, chunk=CHUNK):
+        items, seen = [chunk.items[i] for i in chunk.readable], MemoryCache()
+        found = {
+            name: _answers(model, chunk, judgement(model, items, seen), doubts.reject, limits[name])
+            for name, model in heads.models.items()
+        }
+        some = some or any(len(one.failed) < len(chunk.rows) for one in found.values())
+        yield found
+        tick(len(chunk.rows))
+    if not some:
+        raise nothing_answered(source)
+
+
+def _answers(model: Bundle, chunk: Chunk, judged: Judgement, reject: float | None, limit: float | None) -> Answers:
+    """What a model says about a chunk, in the words of its task."""
+    readable = chunk.readable
+    failed = {i: chunk.failed[row] for i, row in enumerate(chunk.rows) if row in chunk.failed}
+    outputs, rarity = np.ones((len(chunk.rows), judged.outputs.shape[1])), np.ones(len(chunk.rows))
+    outputs[readable], rarity[readable] = judged.outputs, judged.rarity
+    failed.update({readable[i]: why for i, why in judged.failed.items()})
+    rarity[list(failed)] = 1.0
+    task = model.task
+    names = tuple(as_written(name, model.label_type) for name in model.labels)
+    return Answers(
+        chunk, outputs, task.words(outputs, names), task.confidence(outputs), failed,
+        None if reject is None else rarity <= reject,
+        None if limit is None else task.within(outputs, limit, names),
+        task.beside(outputs, model.limit), task.probabilities(outputs, names),
+        None if model.reference is None else rarity,
+        task.values(outputs, names) if task.structured else None,
+        1.0 if model.reference is None else model.reference.novelty.level,
+    )  # fmt: skip
 
 
 def _here(model: Bundle) -> Judging:
@@ -206,11 +268,11 @@ def _here(model: Bundle) -> Judging:
     return judged
 
 
-def judgement(model: Bundle, items: Sequence[Any]) -> Judgement:
-    """What a model says about B items, which may be none."""
+def judgement(model: Bundle, items: Sequence[Any], cache: FeatureCache | None = None) -> Judgement:
+    """What a model says about B items, which may be none; what its backbones see is looked up in a cache, and kept."""
     if not items:
         return Judgement(unread(model, 0), np.ones(0), {})
-    judged, rarity = with_rarity(model, items)
+    judged, rarity = with_rarity(model, items, cache)
     return Judgement(judged.outputs, rarity, judged.failed)
 
 
@@ -220,16 +282,18 @@ def unread(model: Bundle, count: int) -> NDArray[np.float64]:
     return np.ones((count, nothing.shape[1]))
 
 
-def with_rarity(model: Bundle, items: Sequence[Any]) -> tuple[Judged, NDArray[np.float64]]:
+def with_rarity(
+    model: Bundle, items: Sequence[Any], cache: FeatureCache | None = None
+) -> tuple[Judged, NDArray[np.float64]]:
     """What a model says about B items, and (B,) how rare such items are among rows like the training rows.
 
     A model that keeps nothing of its training rows calls nothing rare, and shows no features; nor is a row rare that
     could not be read where none could.
     """
     if model.reference is None:
-        outputs, failed = model.answer(items)
+        outputs, failed = model.answer(items, cache)
         return Judged(outputs, np.zeros((len(items), 0), np.float32), failed), np.ones(len(items))
-    judged = model.judge(items)
+    judged = model.judge(items, cache)
     if len(judged.failed) == len(items):
         return judged, np.ones(len(items))
     return judged, model.reference.novelty.rarity_of(judged.features, model.task.confidence(judged.outputs))

@@ -23,12 +23,13 @@ from handful.evaluation.scores import HeldOut, Scores
 from handful.explanation import Explanation
 from handful.export.bundle import Bundle
 from handful.export.detector import Detector, Seen
+from handful.export.heads import Heads
 from handful.export.segmenter import Answered, Segmenter
 from handful.inspection.findings import Finding, Findings
 from handful.notebook_html import page, paragraph
 from handful.plan import Plan
 from handful.readback import damage_is
-from handful.run_folder import checkpoints_of, is_detector, is_language, is_segmenter
+from handful.run_folder import checkpoints_of, heads_of, is_detector, is_language, is_segmenter
 from handful.run_rows import LearnedRows
 from handful.strategies.tuned.ladder import Rung
 from handful.versions import MADE_BY, keep, keep_beside
@@ -207,12 +208,14 @@ class Run:
                 writer.writerow([answer.row, *map(defuse, cells), *(answer.beside[column] for column in beside)])
 
 
-def opened(folder: str | Path) -> Bundle | LanguageModel | Detector | Segmenter:
-    """The model in a run folder, or in the folder of a model.
+def opened(folder: str | Path) -> Bundle | Heads | LanguageModel | Detector | Segmenter:
+    """The model in a run folder, in one with a run for each of several targets, or in the folder of a model.
 
     Raises:
         BundleError: there is none, or it is damaged.
     """
+    if heads_of(folder):
+        return Heads.load(folder)
     if is_detector(folder):
         return Detector.load(folder)
     if is_segmenter(folder):

@@ -12,7 +12,7 @@ from typing import Any
 from handful.atomic import tidy
 from handful.data.cells import shown
 from handful.errors import BundleError
-from handful.readback import FAILURES, parsed
+from handful.readback import FAILURES, damage_is, parsed
 
 RECORD = "bundle.json"
 """What a folder with a model is known by."""
@@ -20,6 +20,8 @@ SCORES = "scores.json"
 """What a run folder is known by."""
 MANIFEST = "manifest.json"
 """What a folder with a model in ONNX is known by."""
+HEADS = "heads.json"
+"""What a folder with a run for each of several targets is known by."""
 RUNS = Path("runs")
 """The folder that runs are written to where nothing else is said."""
 
@@ -71,11 +73,35 @@ def is_segmenter(folder: str | Path) -> bool:
     return record_of(folder).get("kind") == SEGMENTER
 
 
+def heads_of(folder: str | Path) -> dict[str, Path]:
+    """Target → the run folder that learned it, of a folder with several of them; empty where it is no such folder.
+
+    Raises:
+        BundleError: the list of targets is damaged, or one of the runs is not there.
+    """
+    file = Path(folder) / HEADS
+    if not file.is_file():
+        return {}
+
+    def refusal(why: str) -> BundleError:
+        return BundleError(f"{file} cannot be read ({why}). Restore it, or tune again.")
+
+    with damage_is(refusal):
+        heads = {str(name): Path(folder) / str(own) for name, own in parsed(file)["heads"].items()}
+        inside = all(run.parent == Path(folder) and run.name not in ("", ".", "..") for run in heads.values())
+    if not heads or not inside:
+        raise refusal("it must name folders beside it")
+    for name, run in heads.items():
+        if not (run / SCORES).is_file():
+            raise refusal(f"the run of {shown(name)}, {shown(run.name)}, is not there")
+    return heads
+
+
 def is_run(folder: str | Path) -> bool:
-    """Whether this is a run folder, or the folder of a model."""
+    """Whether this is a run folder, one with a run for each of several targets, or the folder of a model."""
     place = Path(folder)
     try:
-        return any((place / name).is_file() for name in (RECORD, SCORES, f"model/{RECORD}"))
+        return any((place / name).is_file() for name in (RECORD, SCORES, HEADS, f"model/{RECORD}"))
     except (OSError, ValueError):  # a name that no file can have
         return False
 

@@ -14,7 +14,7 @@ LAYERS = (
     (
         "answer_files", "api", "detection", "detection_reasons", "explanation", "monitoring", "prediction",
         "prediction_shards", "run", "report", "robustness", "run_rows", "segmentation", "tune_answers", "tune_defects",
-        "tune_items", "tune_masks", "updating", "versions",
+        "tune_items", "tune_masks", "tune_targets", "updating", "versions",
     ),
     ("regimes", "export"),
     ("strategies",),

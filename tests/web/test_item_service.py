@@ -16,9 +16,11 @@ from starlette.testclient import TestClient
 from handful import api
 from handful.data import media_bytes
 from handful.errors import OptionError
+from handful.export.sharing import share_backbones, shared_memory
+from handful.features.cache import MemoryCache
 from handful.web.admission import Admission
 from handful.web.asked_items import BODIES, MOST_BYTES, MOST_ITEMS
-from handful.web.item_answers import ServedModel, share_backbones, shared_memory
+from handful.web.item_answers import ServedModel
 from handful.web.item_service import application
 
 JSON = {"Content-Type": "application/json"}
@@ -342,3 +344,24 @@ def test_the_page_loads_nothing_from_elsewhere(client):
     assert client.get("/static/report.css").status_code == 404
     assert "http://" not in page.text
     assert "https://" not in page.text
+
+
+def test_one_question_to_all_models_that_read_the_same(texts):
+    other = run_of([f"{w} {i}" for w in ("up", "down") for i in range(6)], ["up"] * 6 + ["down"] * 6).bundle
+    with client_of(ServedModel("insects", texts), ServedModel("ways", other)) as client:
+        told = client.post("/predict/all", json={"items": ["down hive", ""]}).json()
+        apart = client.post("/models/ways/predict", json={"items": ["down hive"]}).json()
+        assert "/predict/all" in client.get("/openapi.json").json()["paths"]
+    assert list(told["models"]) == ["insects", "ways"]
+    plain = [{k: v for k, v in body["answers"][0].items() if k != "id"} for body in (told["models"]["ways"], apart)]
+    assert plain[0] == plain[1]
+    assert [told["models"][name]["answers"][1] for name in told["models"]] == [{"error": "the text is empty"}] * 2
+
+
+def test_models_that_share_what_they_see_answer_as_without(texts):
+    seen = MemoryCache(2)
+    items = ["hive buzz", "leaf march hill", "hill hive"]
+    with client_of(ServedModel("insects", texts, seen=seen), ServedModel("again", texts, seen=seen)) as client:
+        told = client.post("/predict/all", json={"items": items}).json()["models"]
+    for body in told.values():
+        assert [row["answer"] for row in body["answers"]] == texts.predict(items)

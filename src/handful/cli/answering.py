@@ -14,7 +14,7 @@ from handful.cli.weights import Flag
 from handful.errors import OptionError
 from handful.plan import share_of
 from handful.progress import Bars
-from handful.run_folder import is_detector, is_language, is_segmenter
+from handful.run_folder import heads_of, is_detector, is_language, is_segmenter
 
 if TYPE_CHECKING:
     from handful.answer_files import Form
@@ -58,7 +58,9 @@ def predict(
         engine: where items are answered: inline (default: here), processes (one per core) or ray (on a cluster; needs
             handful[ray]). Beside --out what is done is remembered, so that the same command goes on after an end.
     """
-    check_model(run, "predict", source)
+    heads = heads_of(run)
+    model = str(next(iter(heads.values()), run))
+    check_model(model, "predict", source)
     file = place(out) if out else None
     if file:
         from handful.data.row_files import check_written
@@ -68,11 +70,16 @@ def predict(
             raise OptionError(
                 f"--out must be another file than {source}, whose rows would be lost. Choose another name."
             )
-    _check_follows(run, bool(probabilities or reject or conformal or together), bool(maps))
-    elsewhere = _engine(engine, run, out)
+    _check_follows(model, bool(probabilities or reject or conformal or together), bool(maps))
+    if heads and (together or engine):
+        raise OptionError(
+            f"--together and --engine are for one target, got several ({', '.join(heads)}). Leave them out, or name "
+            f"the folder of one: {model}."
+        )
+    elsewhere = _engine(engine, model, out)
     asked = ((reject, "--reject"), (conformal, "--conformal"))
     shares = tuple(None if share is None else share_of(share, name) for share, name in asked)
-    with Bars() as bars, items_of(source, run) as items:
+    with Bars() as bars, items_of(source, model) as items:
         bars.now("start")
         done = 0
 
@@ -84,7 +91,12 @@ def predict(
         from handful.answer_files import Form
 
         form = Form(file, probabilities, only is not None, bars.hide)
-        if is_language(run):
+        if heads:
+            from handful.cli.heads import answer_heads
+            from handful.prediction import Doubts
+
+            written = answer_heads(run, items, form, input, tick, Doubts(*shares))
+        elif is_language(run):
             from handful.answer_files import write_texts
 
             written = write_texts(run, items, form, input, tick, _say)

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING
 from handful.cli.printing import put_notes
 from handful.data.cells import shown
 from handful.errors import BundleError, DataError, OptionError
-from handful.run_folder import LANGUAGE, RECORD, SCORES, is_onnx, is_run, model_folder, no_run, record_of, run_with
+from handful.run_folder import (
+    LANGUAGE,
+    RECORD,
+    SCORES,
+    heads_of,
+    is_onnx,
+    is_run,
+    model_folder,
+    no_run,
+    record_of,
+    run_with,
+)
 
 if TYPE_CHECKING:
     from handful.data.streams import Source
@@ -48,6 +59,7 @@ def check_model(run: str, command: str, *rest: str) -> None:
     """
     if (model_folder(run) / RECORD).is_file() or (command == "serve" and is_onnx(run)):
         return
+    refuse_heads(run, command)
     if rest and is_run(rest[0]):
         raise BundleError(f"the run comes first. Run: {typed(command, rest[0], run, *rest[1:])}")
     _check_part(run, command, *rest)
@@ -62,6 +74,7 @@ def check_scored(run: str, command: str) -> None:
     """
     if (Path(run) / SCORES).is_file():
         return
+    refuse_heads(run, command)
     _check_part(run, command)
     raise no_run(run, "a run folder", SCORES)
 
@@ -75,6 +88,21 @@ def _check_part(run: str, command: str, *rest: str) -> None:
         raise BundleError(
             f"{shown(run)} must be a run folder, got a file. Make a run of labelled examples with `handful tune`, and "
             "name its folder."
+        )
+
+
+def refuse_heads(run: str, command: str) -> None:
+    """Refuse the folder of several targets where one is wanted.
+
+    Raises:
+        BundleError: it is such a folder.
+    """
+    heads = heads_of(run)
+    if heads:
+        first = next(iter(heads.values()))
+        raise BundleError(
+            f"{shown(run)} holds the runs of several targets ({', '.join(map(shown, heads))}), and `handful {command}` "
+            f"is for one. Name its folder. Run: {typed(command, first)}"
         )
 
 

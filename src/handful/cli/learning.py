@@ -56,8 +56,8 @@ def tune(
         source: a folder with one sub-folder per class or with a metadata.csv, such a folder as a zip file, a CSV, TSV,
             Excel or Parquet table, or JSON lines.
         more: further sources of the same kind, whose rows are put together with those of the first by their content.
-        label: the column that holds the label, or several columns of 0 and 1 joined by commas; guessed when the guess
-            is safe.
+        label: the column that holds the label; guessed when the guess is safe. Several columns joined by commas are the
+            labels of one task where they hold 0 and 1, else each is learned for itself, and one model answers all.
         task: what the labels are: classification (one class each), multilabel (several labels), ordinal (ratings),
             regression (numbers) or defects (normal items, and a few bad ones if there are any); guessed when the guess
             is safe, and said.
@@ -103,7 +103,9 @@ def tune(
     plan = Plan.resolve(given, "command line")
     folder = place(plan.out) if plan.out else Path("runs") / default_name(source)
     plan = replace(plan, out=str(folder))
-    check_replaceable(folder, marker="scores.json")
+    several = plan.label is not None and "," in plan.label
+    if not several:
+        check_replaceable(folder, marker="scores.json")
     for one in sources:
         check_source(one, "labelled examples")
         that_exists(one)
@@ -111,6 +113,8 @@ def tune(
 
     from handful.budget import Budget
 
+    if several and _learned_apart(sources, plan, folder, as_, json):
+        return
     with Bars() as bars, naming_resume(folder):
         spent = Budget(plan.budget, tell=bars.now)
         with spent.stage("read"):
@@ -143,6 +147,26 @@ def tune(
     if json:
         put_json(run.scores.as_dict())
     tell_run(run, folder, details, sys.stderr if json else sys.stdout)
+
+
+def _learned_apart(sources: tuple[str, ...], plan: Plan, folder: Path, as_: str | None, json: bool) -> bool:
+    """Learn several targets, each for itself, where that is what the columns that were named hold; whether they do."""
+    from handful.budget import Budget
+    from handful.cli.heads import learn_heads
+    from handful.data.columns import Wanted
+    from handful.data.heads import separate_targets
+
+    names = separate_targets(sources[0], plan.label, plan.task)
+    if not names:
+        check_replaceable(folder, marker="scores.json")
+        return False
+    from handful.tune_targets import check_heads_folder
+
+    check_heads_folder(folder)
+    with Bars() as bars:
+        spent = Budget(plan.budget, tell=bars.now)
+        learn_heads(sources, names, Wanted(plan.input, None, plan.group, None, as_, plan.task), plan, spent, bars, json)
+    return True
 
 
 def inspect(

@@ -34,7 +34,7 @@ def tell_run(run: Run, folder: Path, details: bool, to: TextIO) -> None:
     """
     task = run.model.task
     put(to=to)
-    _tell(run.scores, task, run.findings, run.held_out, run.data.groups is not None, to)
+    tell_verdict(run, to)
     _tell_where(run.scores, folder, details, to)
     name = shlex.quote(str(folder))
     use = f"handful chat {name}" if run.data.modality == "language" else f"handful predict {name} NEW"
@@ -43,6 +43,11 @@ def tell_run(run: Run, folder: Path, details: bool, to: TextIO) -> None:
         f"not shown to be better than {task.reference.words}; to use it anyway: {use}" if unshown else f"use it: {use}"
     )
     put(said, to=to)
+
+
+def tell_verdict(run: Run, to: TextIO) -> None:
+    """Say what a run is worth, what it gets wrong and what to do next, and no more."""
+    _tell(run.scores, run.model.task, run.findings, run.held_out, run.data.groups is not None, to)
 
 
 def report(run: str, *, details: Details = False) -> None:

@@ -27,6 +27,10 @@ _PACKAGES = {
 """Module of the extra → what it is called in the package index."""
 
 
+# What backbones saw in so many items last is kept for the other models that read them.
+_KEPT = 2048
+
+
 def serve(
     run: str,
     *more: str,
@@ -43,7 +47,8 @@ def serve(
     Args:
         run: the run folder that `handful tune` wrote, its model folder, or a folder of
             `handful export RUN --format onnx --out FOLDER`.
-        more: further ones, each then answers at /models/NAME/predict; of language models a request names one as model.
+        more: further ones, each then answers at /models/NAME/predict, all together at /predict/all; of language models
+            a request names one as model.
         host: who can reach it: 127.0.0.1, this machine only; 0.0.0.0, everybody who can reach this machine.
         port: its number; 0 for any that is free.
         allow_host: further names by which programs may call this machine, joined by commas, for example of a proxy
@@ -56,7 +61,10 @@ def serve(
         learn: take in each correction at once, where it does no harm to what is known.
         retrain: tune the run again in the background when corrections are enough, and swap the new model in.
     """
-    runs = (run, *more)
+    from handful.run_folder import heads_of
+
+    # Of several targets each is a model of its own, and a question to all of them is answered at once.
+    runs = tuple(str(own) for given in (run, *more) for own in (*heads_of(given).values(),) or (given,))
     for each in runs:
         check_model(each, "serve")
     try:
@@ -117,9 +125,9 @@ def _items(runs: Sequence[str], admission: Admission, how: tuple[bool, bool], wh
         from handful.web import item_service
         from handful.web.asked_items import BODIES
         from handful.web.improving import Improvement, Improver
-        from handful.web.item_answers import shared_memory
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
+    from handful.export.sharing import shared_memory
     from handful.run_folder import is_onnx
 
     served = load_served(runs)
@@ -144,10 +152,13 @@ def _items(runs: Sequence[str], admission: Admission, how: tuple[bool, bool], wh
 
 def load_served(runs: Sequence[str]) -> list[ServedModel]:
     """The models, whose backbones are in memory, those that several read once."""
+    from handful.export.sharing import share_backbones
+    from handful.features.cache import MemoryCache
     from handful.run import saved_inputs
-    from handful.web.item_answers import ServedModel, share_backbones
+    from handful.web.item_answers import ServedModel
 
-    served = [ServedModel(name_of(run), _model(run), saved_inputs(Path(run))) for run in runs]
+    seen = MemoryCache(_KEPT) if len(runs) > 1 else None
+    served = [ServedModel(name_of(run), _model(run), saved_inputs(Path(run)), seen=seen) for run in runs]
     share_backbones([one.model for one in served])
     return served
 

@@ -37,6 +37,8 @@ class Wanted:
     """What the input must hold: text, image or sound."""
     task: str | None = None
     """What the targets are; guessed by default."""
+    beside: tuple[str, ...] = ()
+    """Columns of targets that are learned from apart from this one: neither item nor group, and never missed."""
     whole: bool = True
     """Whether these rows are all that is learned from; of a part of them, the whole has to have two classes."""
 
@@ -83,7 +85,7 @@ def choose(columns: Columns, source: str, wanted: Wanted, headed: bool = True) -
     if len(two) > 2:
         raise OptionError(f"--input names one column, or two whose texts belong together, got {len(two)}. Name two.")
     one = replace(wanted, label=None if several else wanted.label, input=None if two else wanted.input)
-    named = [*_named(columns, source, one), *several, *two]
+    named = [*_named(columns, source, one), *several, *two, *(n for n in wanted.beside if n in columns.cells)]
     split = _split(columns, source, wanted, named)
     if headed and not wanted.label:
         check_header(columns, source)
@@ -105,7 +107,7 @@ def choose(columns: Columns, source: str, wanted: Wanted, headed: bool = True) -
         *([] if wanted.group or not group else [_group_note(columns, group)]),
     ]
     notes += [why for name in columns.cells if (why := _no_group(columns, name, wanted, [*taken, *inputs]))]
-    unused = [name for name in columns.cells if name not in (*inputs, label, group, split, *several)]
+    unused = [name for name in columns.cells if name not in (*inputs, label, group, split, *several, *wanted.beside)]
     if unused:
         notes.append(f"column{'s' * (len(unused) > 1)} not used: {listed(unused)}")
     return Choice(inputs, modality, label, several, group, split, tuple(notes))

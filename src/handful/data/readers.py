@@ -64,8 +64,7 @@ def load(
             one per row; or a list of texts, paths, Pillow pictures, arrays of pixels or ``(samples, rate)`` pairs.
         labels: the N labels of a list or DataFrame: texts, numbers, truth values, lists of several, or rows of 0 and 1,
             which may be a DataFrame too.
-        label: the column of the labels in a table, or several columns of 0 and 1 joined by commas; guessed where that
-            is safe.
+        label: the column of the labels in a table, or several of 0 and 1 joined by commas; guessed where it is safe.
         input: the column of the texts, or of the names of the files, relative to the table; or two columns joined by
             a comma, whose texts belong together.
         group: the column that says what belongs together (speaker, patient, document), or the N groups of a list;
@@ -84,12 +83,7 @@ def load(
         OptionError: an argument is wrong, or a guess would not be safe.
         MachineError: a file or folder cannot be opened.
     """
-    if modality not in (None, *MODALITIES):
-        raise OptionError(
-            f"modality must be text, image, sound or language, got {modality!r}."
-            + (suggestion(str(modality), MODALITIES) or " Choose one of these.")
-        )
-    check_task(task)
+    check_kinds(modality, task)
     if task == EVENTS and not isinstance(source, str | Path):
         raise OptionError(
             f"events are read from a folder of recordings or a table of tracks, got {type(source).__name__}. Give the "
@@ -105,8 +99,30 @@ def load(
     if not (isinstance(group, str | None) and isinstance(split, str | None)):
         raise OptionError("group= and split= must be names of columns for a table, got lists. Name the columns.")
     wanted = Wanted(input, label, group, split, modality, task)
-    if not isinstance(source, str | Path):
-        return _read_table(_object_table(source), wanted, headed=False)
+    return load_wanted(source, wanted) if isinstance(source, str | Path) else load_object(source, wanted)
+
+
+def load_object(source: Any, wanted: Wanted) -> Dataset:
+    """A table in memory, as ``load`` gives it, and with its errors."""
+    return _read_table(_object_table(source), wanted, headed=False)
+
+
+def check_kinds(modality: str | None, task: str | None) -> None:
+    """Refuse kinds of items and of targets that nothing can be read as.
+
+    Raises:
+        OptionError: one is none.
+    """
+    if modality not in (None, *MODALITIES):
+        raise OptionError(
+            f"modality must be text, image, sound or language, got {modality!r}."
+            + (suggestion(str(modality), MODALITIES) or " Choose one of these.")
+        )
+    check_task(task)
+
+
+def load_wanted(source: str | Path, wanted: Wanted) -> Dataset:
+    """What a path names, as ``load`` gives it, and with its errors."""
     dataset = read_path(path := that_exists(source), wanted)
     if is_archive(Path(source)):
         note = f"{Path(source).name} is unpacked into {path}"
@@ -159,7 +175,7 @@ def _read_described(table: Table, folder: Path, wanted: Wanted) -> Dataset:
 
 
 def _object_table(source: Any) -> Table:
-    if (table := memory_table(source)) is not None:
+    if table := memory_table(source):
         return table
     raise OptionError(
         "the source must be a path, a list, a pandas DataFrame or a datasets.Dataset, "

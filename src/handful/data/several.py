@@ -17,7 +17,7 @@ from handful.data.items import PLURAL
 from handful.data.label_types import TEXT
 from handful.data.metadata_files import metadata_table
 from handful.data.places import Places, SeveralPlaces
-from handful.data.readers import FEWEST_ROWS, load, read_path
+from handful.data.readers import FEWEST_ROWS, check_kinds, load_wanted, read_path
 from handful.data.sources import that_exists
 from handful.data.tables import TABLE_SUFFIXES, open_table
 from handful.errors import DataError
@@ -74,8 +74,8 @@ def load_several(sources: Sequence[str | Path], wanted: Wanted) -> Dataset:
         MachineError: a file or folder cannot be opened.
     """
     if len(sources) == 1:
-        named = {name: getattr(wanted, name) for name in ("label", "input", "group", "split", "modality", "task")}
-        return load(sources[0], **named)
+        check_kinds(wanted.modality, wanted.task)
+        return load_wanted(sources[0], wanted)
     parts: list[Dataset] = []
     for source in sources:
         parts.append(load_part(source, wanted, parts[0] if parts else None))

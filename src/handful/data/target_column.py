@@ -126,7 +126,7 @@ def read_indicators(columns: Mapping[str, Sequence[Any]], source: str, called: C
     for name, raw in columns.items():
         _check_name(name)
         cells = [label_text(cell).lower() for cell in raw]
-        odd = next((i for i, cell in enumerate(cells) if cell not in _YES | _NO), None)
+        odd = next((i for i, cell in enumerate(cells) if not says_yes_or_no(cell)), None)
         if odd is not None:
             raise DataError(
                 f'column "{name}" of {source} is one of several labels and must hold 1 or 0 (or yes and no) in every '
@@ -138,6 +138,11 @@ def read_indicators(columns: Mapping[str, Sequence[Any]], source: str, called: C
     return Column(
         LABELS, cells, {}, (f"columns {listed(list(truths))} are the labels: any number of them may be right",)
     )
+
+
+def says_yes_or_no(cell: str) -> bool:
+    """Whether a cell is one that a column of 0 and 1 may hold."""
+    return cell.lower() in _YES | _NO
 
 
 def _guessed(cells: list[str], filled: list[str], name: str, called: Called) -> Column:

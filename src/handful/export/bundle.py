@@ -117,10 +117,11 @@ class Bundle:
         """The misfit that nine of ten held-out rows stayed below; None where too few were held out to say."""
         return None if self.reference is None else limit_of(self.reference.misfit)
 
-    def outputs(self, items: Sequence[Any]) -> NDArray[np.float64]:
+    def outputs(self, items: Sequence[Any], cache: FeatureCache | None = None) -> NDArray[np.float64]:
         """What is answered to items, calibrated, as the task has it. N items → (N, K).
 
         Of a DataFrame, a list of dictionaries or a dictionary of columns the column that was learned from is taken.
+        What backbones see is looked up in a cache where one is given, and kept there.
 
         Raises:
             DataError: an item cannot be read, or a table has no such column.
@@ -130,7 +131,7 @@ class Bundle:
         values, failed = make_items(handed_items(items, self.input), self.modality, None)
         outputs = self.task.gathered_items(np.zeros((0, len(self.intercept))), ())
         if not failed:
-            outputs, failed = self.answer(values)
+            outputs, failed = self.answer(values, cache)
         if failed:
             at = min(failed)
             name = values[at] if isinstance(values[at], Path) else f"item {at}"
@@ -150,12 +151,13 @@ class Bundle:
             raise OptionError(f"predict_proba is for names, got a model of {self.task.name}. Use predict or outputs.")
         return np.stack(list(found.values()), 1)
 
-    def predict(self, items: Sequence[Any]) -> list[Any]:
+    def predict(self, items: Sequence[Any], cache: FeatureCache | None = None) -> list[Any]:
         """The answer to each item: its class or rating in the type of the labels, a list of labels, or a number.
 
-        Raises as ``outputs``.
+        Takes and raises what ``outputs`` does.
         """
-        return [as_given(value, self.label_type) for value in self.task.values(self.outputs(items), self.labels)]
+        outputs = self.outputs(items, cache)
+        return [as_given(value, self.label_type) for value in self.task.values(outputs, self.labels)]
 
     def score(self, items: Sequence[Any], labels: Sequence[Any]) -> float:
         """How well N labelled items are answered, more is better: accuracy for classes, else see ``HeadTask.score``."""

@@ -187,6 +187,41 @@ class FeatureCache:
         return True
 
 
+class MemoryCache(FeatureCache):
+    """The same in memory: what several models see in the same items, for as long as these are looked at."""
+
+    def __init__(self, most: int = 0) -> None:
+        """Args: most: after so many vectors of one depth all of them are forgotten; 0: nothing is."""
+        super().__init__(None)
+        self._most = most
+        self._vectors: dict[tuple[str, int], dict[str, Vector]] = {}
+        self._parts: dict[tuple[str, str], tuple[dict[int, Half], Places]] = {}
+
+    def get(self, backbone: str, depth: int, items: Sequence[str]) -> dict[str, Vector]:
+        """As in the file."""
+        there = self._vectors.get((backbone, depth), {})
+        return {item: there[item] for item in items if item in there}
+
+    def put(self, backbone: str, depth: int, vectors: Mapping[str, Vector]) -> None:
+        """As in the file."""
+        there = self._vectors.get((backbone, depth), {})
+        forget = self._most and len(there) + len(vectors) > self._most
+        # A dictionary that is read elsewhere is never changed: threads of several models share this.
+        self._vectors[backbone, depth] = dict(vectors) if forget else {**there, **vectors}
+
+    def get_parts(self, backbone: str, depths: Sequence[int], item: str) -> tuple[dict[int, Half], Places] | None:
+        """As in the file."""
+        vectors, place = self._parts.get((backbone, item), ({}, None))
+        if place is None or any(depth not in vectors for depth in depths):
+            return None
+        return {depth: vectors[depth] for depth in depths}, place
+
+    def put_parts(self, backbone: str, item: str, vectors: Mapping[int, Half], place: Places) -> None:
+        """As in the file."""
+        known = self._parts.get((backbone, item))
+        self._parts[backbone, item] = ({**(known[0] if known else {}), **vectors}, place)
+
+
 def _key(backbone: str, depth: int, item: object) -> int:
     """What the checksum of a vector starts from, so that a vector cannot turn up under another name."""
     return zlib.crc32(f"{backbone} {depth} {item}".encode())

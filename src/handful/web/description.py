@@ -40,14 +40,17 @@ _ANSWER: dict[str, Any] = _object(
         "error": {"type": "string", "description": "Why the item has no answer."},
     },
 )
-_ANSWERS: dict[str, Any] = _object(
-    {
-        "model": _TEXT,
-        "version": {"type": "string", "description": "Which version answered all items of this request."},
-        "answers": _list(_ref("Answer")),
-        "seconds": _NUMBER,
-    },
-    {"warning": {"type": "string", "description": "Said where nothing shows that the model is better than a guess."}},
+_OF_ONE = {
+    "model": _TEXT,
+    "version": {"type": "string", "description": "Which version answered all items of this request."},
+    "answers": _list(_ref("Answer")),
+}
+_WARNED = {
+    "warning": {"type": "string", "description": "Said where nothing shows that the model is better than a guess."}
+}
+_ANSWERS: dict[str, Any] = _object({**_OF_ONE, "seconds": _NUMBER}, _WARNED)
+_ALL: dict[str, Any] = _object(
+    {"models": {"type": "object", "additionalProperties": _object(_OF_ONE, _WARNED)}, "seconds": _NUMBER}
 )
 _ERROR: dict[str, Any] = _object({"error": _object({"message": _TEXT, "type": _TEXT})})
 _STORED: dict[str, Any] = _object(
@@ -111,6 +114,8 @@ def describe(models: Sequence[dict[str, Any]]) -> dict[str, Any]:
         An OpenAPI 3.1 document.
     """
     paths: dict[str, Any] = _of_model("", models[0], "")
+    if len({(model["modality"], model["pairs"]) for model in models}) == 1:
+        paths["/predict/all"] = {"post": _question_to(models[0], "Answers of all models", "All")}
     for model in models:
         paths |= _of_model(f"/models/{model['name']}", model, f" of {model['name']}")
     paths["/models"] = {"get": _get("What each model is", _object({"models": _list({"type": "object"})}))}
@@ -121,7 +126,7 @@ def describe(models: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "200": _content("text/plain", _TEXT), **_errors(_OF_GET),
     }}}  # fmt: skip
     schemas = {
-        "Answer": _ANSWER, "Answers": _ANSWERS, "Error": _ERROR, "Stored": _STORED, "Versions": _VERSIONS,
+        "Answer": _ANSWER, "Answers": _ANSWERS, "All": _ALL, "Error": _ERROR, "Stored": _STORED, "Versions": _VERSIONS,
         "Drift": _DRIFT,
     }  # fmt: skip
     bodies = {kind.__name__: kind.model_json_schema() for kind in (Question, TextCorrection, Back)}
@@ -136,9 +141,7 @@ def describe(models: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _of_model(start: str, model: dict[str, Any], whose: str) -> dict[str, Any]:
     """The pages of one model."""
     text = model["modality"] == "text"
-    found = {
-        f"{start}/predict": {"post": _post(f"Answers{whose}", "Answers", _question() if not text else None, "Question")}
-    }
+    found = {f"{start}/predict": {"post": _question_to(model, f"Answers{whose}", "Answers")}}
     if not model.get("feedback"):
         return found
     correction = None if text else _correction()
@@ -149,6 +152,11 @@ def _of_model(start: str, model: dict[str, Any], whose: str) -> dict[str, Any]:
         f"{start}/drift": {"get": _get(f"Drift{whose}", _ref("Drift"))},
         f"{start}/rollback": {"post": _post(f"Answer as an earlier version{whose}", None, None, "Back")},
     }
+
+
+def _question_to(model: dict[str, Any], summary: str, answer: str) -> dict[str, Any]:
+    """A page that answers items of the kind that a model reads."""
+    return _post(summary, answer, None if model["modality"] == "text" else _question(), "Question")
 
 
 def _post(summary: str, answer: str | None, form: dict[str, Any] | None, body: str) -> dict[str, Any]:

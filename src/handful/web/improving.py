@@ -14,6 +14,7 @@ from handful.data.cells import shown
 from handful.errors import OptionError
 from handful.export.bundle import Bundle
 from handful.export.reference import Reference
+from handful.export.sharing import share_backbones
 from handful.monitoring.drift import ALARM
 from handful.monitoring.watch import Item, Watch, tested
 from handful.run import saved_inputs
@@ -22,7 +23,7 @@ from handful.seeding import generator
 from handful.versions import number_of, roll_back, versions
 from handful.web.corrector import Corrector, Outcome
 from handful.web.feedback import Corrected, Remembered
-from handful.web.item_answers import Answered, Answering, ServedModel, share_backbones
+from handful.web.item_answers import Answered, Answering, ServedModel
 from handful.web.retraining import Retrainer, command, due
 
 _log = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from handful.backbones.base import Backbone
 from handful.errors import BundleError
 from handful.explanation import explain
 from handful.export.bundle import Bundle
 from handful.export.reference import Near
+from handful.features.cache import FeatureCache
 from handful.prediction import with_rarity
 from handful.web.batching import Batcher
 
@@ -67,7 +67,8 @@ class ServedModel:
     """One run behind a name, the thread that answers for it, and the model that answers now, which may change."""
 
     def __init__(
-        self, name: str, model: Bundle, inputs: Mapping[int, str] | None = None, version: str = "1"
+        self, name: str, model: Bundle, inputs: Mapping[int, str] | None = None, version: str = "1",
+        seen: FeatureCache | None = None,
     ) -> None:  # fmt: skip
         """Put a model behind a name.
 
@@ -76,8 +77,9 @@ class ServedModel:
             model: who answers.
             inputs: position in the source → text or file name of the training rows.
             version: which version of the run it is.
+            seen: where it shares with other models what backbones see in the same items.
         """
-        self.name = name
+        self.name, self.seen = name, seen
         self.now = Answering(model, inputs or {}, version)
         """Who answers the next batch."""
         self.heard: list[Callable[[Sequence[Answered]], None]] = []
@@ -111,7 +113,7 @@ class ServedModel:
         return Batcher(self._answered, MOST_TOGETHER, f"model {self.name}")
 
     def _answered(self, items: Sequence[Any]) -> list[Answered]:
-        found = answered(self.now, items)
+        found = answered(self.now, items, self.seen)
         for hear in self.heard:
             hear(found)
         return found
@@ -131,58 +133,19 @@ class ServedModel:
         }
 
 
-def share_backbones(models: Sequence[Bundle]) -> None:
-    """Load the backbones of several models, and keep those that several read in memory once.
-
-    Args:
-        models: all of them; what each has loaded changes.
-
-    Raises:
-        WeightsError: a backbone is not there and cannot be fetched.
-        BundleError: a backbone is not the one that a head was fitted on.
-    """
-    frozen: dict[tuple[str, str], Backbone] = {}
-    for model in models:
-        for name, fingerprint in model.fingerprints.items():
-            if (name, fingerprint) in frozen:
-                model.loaded[name] = frozen[name, fingerprint]
-        for name in model.view.backbones if model.fingerprints else ():  # a graph holds its own
-            model.backbone(name)
-        frozen |= {
-            (name, model.fingerprints[name]): model.loaded[name] for name in model.fingerprints if name in model.loaded
-        }
-
-
-def shared_memory(models: Sequence[Bundle]) -> list[str]:
-    """What several models hold in memory once, one sentence for each backbone."""
-    readers: dict[int, list[tuple[str, Backbone]]] = {}
-    for model in models:
-        for name, backbone in model.loaded.items():
-            readers.setdefault(id(backbone), []).append((name, backbone))
-    told = []
-    for same in readers.values():
-        name, backbone = same[0]
-        if len(same) > 1:
-            weights = [one for module in backbone.modules() for one in module.state_dict().values()]
-            size = sum(one.numel() * one.element_size() for one in weights) / 1e6
-            told.append(
-                f"{len(same)} runs read {name} in memory once: {size:.0f} MB in place of {len(same) * size:.0f}"
-            )
-    return told
-
-
-def answered(by: Answering, items: Sequence[Any]) -> list[Answered]:
+def answered(by: Answering, items: Sequence[Any], seen: FeatureCache | None = None) -> list[Answered]:
     """Answer items that can be read; what turns out not to be readable has an ``error`` in place of an answer.
 
     Args:
         by: the model, as it answers now.
         items: N items.
+        seen: where it is looked up what backbones see in them.
 
     Returns:
         N answers.
     """
     model = by.model
-    judged, rarity = with_rarity(model, items)
+    judged, rarity = with_rarity(model, items, seen)
     outputs, task, names = judged.outputs, model.task, model.labels
     sure, beside = task.confidence(outputs), task.beside(outputs, model.limit)
     values, shares = task.values(outputs, names), task.probabilities(outputs, names)

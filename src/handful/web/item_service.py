@@ -81,6 +81,7 @@ def application(
             Route("/", service.page),
             Route("/static/{name}", service.static),
             Route("/predict", service.predict, methods=["POST"]),
+            Route("/predict/all", service.predict_all, methods=["POST"]),
             Route("/models", service.models),
             Route("/models/{model}/predict", service.predict, methods=["POST"]),
             *feedback.routes(),
@@ -151,18 +152,39 @@ class _Service:
         served = self.named(request)
         start = time.perf_counter()
         with self._figures.request(served.name):
-            asked = await read_asked(request, served.model)
-            try:
-                async with asyncio.timeout(self._seconds):
-                    rows, by = await self._answers(served, asked)
-            except TimeoutError as late:
-                raise RefusedError(
-                    f"an answer must be found within {self._seconds:g} seconds. Send fewer items.", status=503
-                ) from late
-            self._figures.answers(served.name, rows)
-        seconds = round(time.perf_counter() - start, 4)
-        body: dict[str, Any] = {"model": served.name, "version": by.version, "answers": rows, "seconds": seconds}
-        return JSONResponse({**body, **({"warning": by.model.warning} if by.model.warning else {})})
+            body = await self._told(served, await read_asked(request, served.model))
+        return JSONResponse({**body, "seconds": round(time.perf_counter() - start, 4)})
+
+    async def predict_all(self, request: Request) -> Response:
+        """One question to all models, one after the other: what a backbone sees is there for the next that reads it."""
+        models = list(self._models.values())
+        kinds = {(one.model.modality, one.model.pairs) for one in models}
+        if len(kinds) > 1:
+            raise RefusedError(
+                f"all models must read items of one kind to be asked together, got {len(kinds)} kinds. Ask each at "
+                "/models/NAME/predict.",
+                status=404,
+            )
+        start = time.perf_counter()
+        asked, told = None, {}
+        for one in models:
+            with self._figures.request(one.name):
+                asked = asked or await read_asked(request, one.model)
+                told[one.name] = await self._told(one, asked)
+        return JSONResponse({"models": told, "seconds": round(time.perf_counter() - start, 4)})
+
+    async def _told(self, served: ServedModel, asked: Asked) -> dict[str, Any]:
+        """What a model says to a question."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                rows, by = await self._answers(served, asked)
+        except TimeoutError as late:
+            raise RefusedError(
+                f"an answer must be found within {self._seconds:g} seconds. Send fewer items.", status=503
+            ) from late
+        self._figures.answers(served.name, rows)
+        body: dict[str, Any] = {"model": served.name, "version": by.version, "answers": rows}
+        return {**body, **({"warning": by.model.warning} if by.model.warning else {})}
 
     async def _answers(self, served: ServedModel, asked: Asked) -> tuple[list[dict[str, Any]], Answering]:
         """One row per item, in their order, and who answered: one model, whatever is swapped in meanwhile."""

@@ -1,0 +1,48 @@
+"""Backbones that several models read, held in memory once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from handful.backbones.base import Backbone
+from handful.export.bundle import Bundle
+
+
+def share_backbones(models: Sequence[Bundle]) -> None:
+    """Load the backbones of several models, and keep those that several read in memory once.
+
+    Args:
+        models: all of them; what each has loaded changes.
+
+    Raises:
+        WeightsError: a backbone is not there and cannot be fetched.
+        BundleError: a backbone is not the one that a head was fitted on.
+    """
+    frozen: dict[tuple[str, str], Backbone] = {}
+    for model in models:
+        for name, fingerprint in model.fingerprints.items():
+            if (name, fingerprint) in frozen:
+                model.loaded[name] = frozen[name, fingerprint]
+        for name in model.view.backbones if model.fingerprints else ():  # a graph holds its own
+            model.backbone(name)
+        frozen |= {
+            (name, model.fingerprints[name]): model.loaded[name] for name in model.fingerprints if name in model.loaded
+        }
+
+
+def shared_memory(models: Sequence[Bundle]) -> list[str]:
+    """What several models hold in memory once, one sentence for each backbone."""
+    readers: dict[int, list[tuple[str, Backbone]]] = {}
+    for model in models:
+        for name, backbone in model.loaded.items():
+            readers.setdefault(id(backbone), []).append((name, backbone))
+    told = []
+    for same in readers.values():
+        name, backbone = same[0]
+        if len(same) > 1:
+            weights = [one for module in backbone.modules() for one in module.state_dict().values()]
+            size = sum(one.numel() * one.element_size() for one in weights) / 1e6
+            told.append(
+                f"{len(same)} runs read {name} in memory once: {size:.0f} MB in place of {len(same) * size:.0f}"
+            )
+    return told

@@ -1,0 +1,56 @@
+"""The page about several targets: what each is worth and gets wrong, and where its own report is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from handful.report.account import account
+from handful.report.headline import Headline, headline
+from handful.report.page import environment, inlined
+
+if TYPE_CHECKING:
+    from handful.run import Run
+
+
+@dataclass(frozen=True)
+class HeadPart:
+    """One target on the page."""
+
+    name: str
+    """The target."""
+    run: Run
+    """What was learned."""
+    head: Headline
+    """Its result in words."""
+    account: list[str]
+    """What it gets wrong, what is wrong with the rows, and what more of them are worth, one sentence each."""
+    link: str
+    """Its own report, relative to the page."""
+
+
+def render_heads(runs: Mapping[str, Run], folders: Mapping[str, str], place: Path) -> str:
+    """Write the page.
+
+    Args:
+        runs: target → its run.
+        folders: target → the folder of its run, beside the page.
+        place: the folder of all, as the user named it; the commands on the page name it.
+
+    Returns:
+        The text of one HTML file, with its styles inside.
+    """
+    parts = []
+    for name, run in runs.items():
+        head = headline(run)
+        said = account(run.scores, run.model.task, run.findings, run.held_out, run.data.groups is not None)
+        above = (head.title, head.verdict)
+        parts.append(
+            HeadPart(name, run, head, [line for line in said if line and not line.startswith(above)],
+                     f"{quote(folders[name])}/report.html")
+        )  # fmt: skip
+    page = environment().get_template("report_heads.j2").render(parts=parts, place=place, **inlined())
+    return page.encode("utf-8", "replace").decode("utf-8")
