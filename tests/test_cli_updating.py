@@ -60,7 +60,7 @@ def test_json_is_alone_on_standard_output(handful, tuned):
         (["versions", "run", "--compare", "1,9"], "version must be one of 1 of run, got 9. Choose one of these."),
         (
             ["versions", "run", "--compare", "1,2", "--roll-back", "1"],
-            "--compare and --roll-back must be given one at a time, got both. Leave one of them out.",
+            "--compare, --roll-back and --forgetting must be given one at a time, got several. Leave all but one out.",
         ),
     ],
 )

@@ -163,7 +163,8 @@ def test_what_the_run_does_not_hold_is_refused_with_a_way_out(pictures, tmp_path
     assert str(error.value) == (
         f"{photos}, which the run learned from, is gone. The old rows of {run} cannot be found again: 11 of its 15 "
         "rows are not there as they were, and the run does not hold them. Put the source back as it was, or name the "
-        f"old rows yourself: handful tune OLD_ROWS {more} --out {run}"
+        f"old rows yourself: handful tune OLD_ROWS {more} --out {run}; or go on without them: handful update {run} "
+        f"{more} --without-old-rows"
     )
 
 

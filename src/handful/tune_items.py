@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone, no_parts
 from handful.budget import Budget
@@ -18,12 +19,14 @@ from handful.energy import Meter
 from handful.engines import Engine
 from handful.engines import engine as engine_of
 from handful.errors import DataError, OptionError
+from handful.evaluation.curves import Curve
 from handful.evaluation.intervals import Estimate, interval
 from handful.evaluation.scores import Scores
 from handful.evaluation.verdicts import assemble
 from handful.explanation import Explanation, explain_doubtful
 from handful.export.bundle import Bundle
 from handful.export.packing import packed_frozen, packed_winner, with_reference
+from handful.export.reference import MOST, MOST_WITHOUT_ROWS
 from handful.features import bases
 from handful.features.feature_set import FeatureSet, extract_all
 from handful.features.shards import SIZE, fill_all
@@ -42,7 +45,7 @@ from handful.strategies.frozen.beside_reference import beside_reference
 from handful.strategies.frozen.learning_curve import forecast
 from handful.strategies.frozen.rung import Frozen, SearchTerms, run_frozen
 from handful.strategies.registry import frozen_names
-from handful.strategies.tuned.ladder import Terms, run_ladder
+from handful.strategies.tuned.ladder import LadderResult, Terms, run_ladder
 from handful.tasks.base import HeadTask
 from handful.tasks.registry import head_task
 from handful.training.devices import mixed_precision_of
@@ -91,7 +94,25 @@ def _compared(
     unlabelled: tuple[Dataset | None, Sequence[str]],
 ) -> Run:  # fmt: skip
     """The run of rows and options that fit each other, with a pool and what was said of it."""
-    backbones, unasked, data, sight, findings = _looked(data, plan, task, budget, progress)
+    return tune_seen(_looked(data, plan, task, budget, progress), plan, task, budget, progress, engine, unlabelled)
+
+
+def tune_seen(
+    looked: Looked, plan: Plan, task: HeadTask, budget: Budget, progress: Say, engine: Engine,
+    unlabelled: tuple[Dataset | None, Sequence[str]] = (None, ()),
+) -> Run:  # fmt: skip
+    """The run of rows that backbones have looked at.
+
+    Args:
+        looked: the rows, and what was seen in them.
+        plan: the resolved options; no weight moves for rows that are gone.
+        task: what the labels are.
+        budget: the time of the run.
+        progress: told how far things are.
+        engine: where the fits run.
+        unlabelled: a pool, and what was said of it.
+    """
+    backbones, data, sight, findings = looked.backbones, looked.data, looked.sight, looked.findings
     train, test = _parts(data)
     learning = data.take(train)
     # The names of classes that only test rows have are left out: there is nothing to learn them from.
@@ -106,7 +127,8 @@ def _compared(
     frozen, notes = _with_pool(frozen, train_features, unlabelled, backbones, plan, budget, progress, engine)
     base = frozen.base(backbones)
     with budget.stage("train"):
-        above_terms = _ladder_terms(plan, learning, backbones[base], budget, progress, engine)
+        movable = plan if looked.there else replace(plan, strategies=_still(plan))
+        above_terms = _ladder_terms(movable, learning, backbones[base], budget, progress, engine)
         above = run_ladder(learning, backbones[base], frozen, above_terms)
     with budget.stage("curve"):
         rng = generator(plan.seed, "curve")
@@ -114,33 +136,30 @@ def _compared(
     with budget.stage("fit"):
         model = packed_winner(above, frozen, learning, train_features, backbones)
         tested = _test(model, data.take(test), sight.take(test), plan) if test else None
-        whole = frozen.whole if above.whole is None else above.whole
-        chosen = frozen.arm if above.chosen is None else above.chosen.name
-        rows = frozen.rows if above.whole is None else replace(frozen.rows, folds=frozen.few.count)
-        protocol = (frozen if above.whole is None else frozen.few).protocol
-        scores = assemble(
-            above.arms, whole, chosen, rows, metric=task.metrics[plan.metric], protocol=protocol,
-            rng=generator(plan.seed, "bootstrap"), curve=curve,
-        )  # fmt: skip
-    notes = [f"{len(frozen.search.outcomes)} settings were compared on the same folds.", *unasked, *notes, *above.notes]
+        whole, scores = _assembled(above, frozen, plan, curve)
+    compared = f"{len(frozen.search.outcomes)} settings were compared on the same folds."
+    notes = [compared, *looked.notes, *notes, *above.notes]
     if tested is not None:
         scores, untested = scores.tested(tested, len(test))
         notes += untested
     carried = learning.items if plan.carry_items else ()
-    model = with_reference(model, frozen, whole, backbones, carried, scores, train_features)
+    most = MOST if looked.there else MOST_WITHOUT_ROWS
+    model = with_reference(model, frozen, whole, backbones, carried, scores, train_features, most)
     answers = targets.task.held_out(whole, targets, frozen.rows.positions)
     # What changes and hidden parts do to answers is told to the percent, for which rounded products will do.
     explained: Mapping[int, Explanation] = {}
     with budget.stage("checks"), mixed_precision_of(backbones[base]):
-        if not task.grain:
+        if not task.grain and looked.there:
             scores = replace(scores, slices=slices_of(learning, whole, frozen.rows, plan.seed))
-        if task.grain:  # a slight change moves words, and what hides one word hides what is asked of it
+        if not looked.there:
+            notes.append("What unsettles answers and what carries them is not told of rows that are gone.")
+        elif task.grain:  # a slight change moves words, and what hides one word hides what is asked of it
             notes.append(f"What unsettles answers and what carries them is not told of {task.name}.")
         elif budget.left > 0:
             scores = _unsettled(scores, model, frozen, learning, data.take(test), backbones, plan.seed)
         elif plan.budget:
             notes.append("What slight changes do to answers was left out: no time of the budget was left for it.")
-        if budget.left > 0 and not task.grain:
+        if budget.left > 0 and not task.grain and looked.there:
             explained = explain_doubtful(model, learning, answers)
     notes += [budget.passed] if budget.passed else []
     return Run(
@@ -149,10 +168,41 @@ def _compared(
     )  # fmt: skip
 
 
-def _looked(
-    data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progress: Say
-) -> tuple[dict[str, Backbone], list[str], Dataset, FeatureSet, list[Finding]]:
-    """The backbones and those left out, the rows that can be read, what is seen in them, and what is wrong."""
+def _assembled(
+    above: LadderResult, frozen: Frozen, plan: Plan, curve: Curve | None
+) -> tuple[NDArray[np.float64], Scores]:
+    """The out-of-fold answers of what ships, (R, N, K), and the scores of all arms."""
+    moved = above.whole is not None
+    whole = frozen.whole if above.whole is None else above.whole
+    chosen = frozen.arm if above.chosen is None else above.chosen.name
+    rows = replace(frozen.rows, folds=frozen.few.count) if moved else frozen.rows
+    protocol = (frozen.few if moved else frozen).protocol
+    return whole, assemble(
+        above.arms, whole, chosen, rows, metric=rows.targets.task.metrics[plan.metric], protocol=protocol,
+        rng=generator(plan.seed, "bootstrap"), curve=curve,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Rows that backbones have looked at."""
+
+    backbones: Mapping[str, Backbone]
+    """By name."""
+    data: Dataset
+    """N rows that can be read, or could be."""
+    sight: FeatureSet
+    """What is seen in them."""
+    findings: Sequence[Finding] = ()
+    """What is wrong with them."""
+    notes: Sequence[str] = ()
+    """What was left out, one sentence each."""
+    there: bool = True
+    """Whether all items are there; of those that are gone only what was seen in them is left."""
+
+
+def _looked(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progress: Say) -> Looked:
+    """The rows that can be read, what is seen in them, and what is wrong."""
     learning = data.take(_parts(data)[0])
     task.read(learning.labels or (), data.source)  # what nothing can be learned from is refused at once
     with budget.stage("load"):
@@ -163,7 +213,12 @@ def _looked(
         findings = by_cost([*find_faults(data), *audit(data, sight, plan.seed).findings])
     if data.one_class_each:
         _check_classes(learning.classes, data.take(_parts(data)[0]))
-    return backbones, unasked, data, sight, findings
+    return Looked(backbones, data, sight, findings, unasked)
+
+
+def _still(plan: Plan) -> tuple[str, ...]:
+    """The strategies of a plan under which no weight moves."""
+    return tuple(name for name in plan.strategies if name not in MOVERS)
 
 
 def _with_parts(

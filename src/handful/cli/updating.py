@@ -35,6 +35,7 @@ def update(
     strategies: str | None = None,
     metric: str | None = None,
     anyway: Flag = False,
+    without_old_rows: Flag = False,
     details: Details = False,
     json: Flag = False,
 ) -> None:
@@ -54,6 +55,8 @@ def update(
         strategies: which arms to try, joined by commas.
         metric: what arms are compared by.
         anyway: use the new model even where new rows show it to be worse.
+        without_old_rows: learn on although the old rows are gone: what the model keeps of up to 500 of them, and of up
+            to 5,000 from then on, stands for them; for models whose weights did not move, and none moves.
         details: say what was tried as well: every arm with its score, and why it was taken or not.
         json: print the comparison and the scores on standard output, everything else on standard error.
     """
@@ -78,7 +81,9 @@ def update(
 
         spare_the_compiler()
         sources = [new, *more] if more else new
-        result = updated(run, sources, anyway=anyway, out=target, progress=bars, **options)
+        result = updated(
+            run, sources, anyway=anyway, without_old_rows=without_old_rows, out=target, progress=bars, **options
+        )
     put_notes([*result.notes, *result.run.data.notes])
     to = sys.stderr if json else sys.stdout
     if json:
@@ -91,18 +96,23 @@ def update(
         put(f"versions: handful versions {shlex.quote(run)}", to=to)
 
 
-def versions(run: str, *, compare: str | None = None, roll_back: int | None = None, json: Flag = False) -> None:
+def versions(
+    run: str, *, compare: str | None = None, roll_back: int | None = None, forgetting: Flag = False, json: Flag = False
+) -> None:
     """List the versions of a run, compare two of them, or bring an earlier one back.
 
     Args:
         run: the run folder that `handful tune` wrote.
         compare: two versions, as 2,3: which of them answers better the rows that both held out.
         roll_back: the number of a version that is to be used again; the one in use now is kept as a version too.
+        forgetting: how the rows that came in with each version are answered now, against when they came.
         json: print everything as JSON on standard output.
     """
     check_scored(run, "versions")
-    if compare is not None and roll_back is not None:
-        raise OptionError("--compare and --roll-back must be given one at a time, got both. Leave one of them out.")
+    if (compare is not None) + (roll_back is not None) + forgetting > 1:
+        raise OptionError(
+            "--compare, --roll-back and --forgetting must be given one at a time, got several. Leave all but one out."
+        )
 
     from handful.versions import roll_back as rolled_back
     from handful.versions import versions as listed
@@ -117,6 +127,16 @@ def versions(run: str, *, compare: str | None = None, roll_back: int | None = No
         else:
             put("\n".join(_table([comparison.first, comparison.second])))
             put_line(comparison.sentence)
+        return
+    if forgetting:
+        from handful.versions.forgetting import forgetting as forgotten
+
+        steps = forgotten(folder)
+        if json:
+            put_json([step.as_dict() for step in steps])
+        else:
+            for step in steps:
+                put_line(step.sentence)
         return
     if roll_back is not None:
         in_use = rolled_back(folder, roll_back)

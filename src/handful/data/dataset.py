@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from handful.data.conversations import Conversation, Preference
+from handful.data.kept import KeptItem
 from handful.data.label_types import TEXT
 from handful.data.pairs import Pair
 from handful.data.places import Places, name_of
@@ -204,6 +205,8 @@ def item_hash(item: Any) -> str:
         DataError: it is a file that is too large, or no ordinary one.
         OSError: it is a file that cannot be read.
     """
+    if isinstance(item, KeptItem):
+        return item.digest
     digest = hashlib.sha256()
     if isinstance(item, str):
         digest.update(b"text\0" + item.encode("utf-8", "surrogatepass"))

@@ -17,7 +17,7 @@ from handful.evaluation.verdicts import HeadRows
 from handful.export.bundle import WITNESSES, Bundle
 from handful.export.kept_parts import Moved
 from handful.export.own_items import short_items
-from handful.export.reference import Reference
+from handful.export.reference import MOST, Reference
 from handful.features.extract import extract
 from handful.features.feature_set import FeatureSet
 from handful.features.view import MOVED, View
@@ -84,9 +84,11 @@ def _packed(
 
 def with_reference(
     model: Bundle, frozen: Frozen, whole: NDArray[np.float64], backbones: Mapping[str, Backbone], items: Sequence[Any],
-    scores: Scores, sight: FeatureSet,
+    scores: Scores, sight: FeatureSet, most: int = MOST,
 ) -> Bundle:  # fmt: skip
     """The bundle with what it keeps of its training rows: (R, N, K) answers, frozen features, items that may travel.
+
+    Features are kept of at most so many rows.
 
     Where the model reads parts of items, these are compared as wholes, by what the last layers see in them.
 
@@ -99,7 +101,7 @@ def with_reference(
     used = {name: backbones[name] for name in view.backbones}
     return replace(
         model,
-        reference=Reference.of(view, matrix, rows.targets, whole, rows.groups, rows.positions),
+        reference=Reference.of(view, matrix, rows.targets, whole, rows.groups, rows.positions, most),
         fingerprints={**model.fingerprints, **{name: backbone.fingerprint for name, backbone in used.items()}},
         loaded={**model.loaded, **used},
         items=short_items(items, model.modality),

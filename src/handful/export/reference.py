@@ -20,6 +20,10 @@ MOST = 500
 """At most this many training rows are kept as features, and as many new ones are compared with them."""
 
 
+MOST_WITHOUT_ROWS = 5000
+"""The same of a model that learns on from what it keeps, because its rows are gone."""
+
+
 @dataclass(frozen=True)
 class Near:
     """A training row that is like an item."""
@@ -86,6 +90,7 @@ class Reference:
         whole: NDArray[np.float64],
         groups: NDArray[np.int64] | None,
         places: Sequence[int] | None = None,
+        most: int = MOST,
     ) -> Reference:
         """Keep what is needed of the training rows.
 
@@ -96,8 +101,9 @@ class Reference:
             whole: (R, N, K) out-of-fold answers of the whole procedure.
             groups: (N,) rows that are not independent share a number; None where all are.
             places: (N,) positions in the source; None where they are 0 to N - 1.
+            most: at most so many rows are kept as features.
         """
-        task, mean, some = targets.task, whole.mean(0), spread_out(len(features))
+        task, mean, some = targets.task, whole.mean(0), spread_out(len(features), most)
         novelty = Novelty.of(features, task.strata(targets), task.confidence(mean), groups)
         kept, at = unit_rows(features[some]).astype(np.float16), range(len(features)) if places is None else places
         misfit = np.sort(task.misfits(whole, targets)).astype(np.float32)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from handful.data.kept import KeptItem
 from handful.data.places import name_of
 from handful.data.targets import EVENTS, SPANS
 from handful.errors import DataError
@@ -140,6 +141,8 @@ def _like(run: Run, position: int, label: str) -> Alike:
 def _shown(item: Any, modality: str) -> dict[str, Any]:
     if modality == "text":
         return _text(words.printable(item))
+    if isinstance(item, KeptItem):
+        raise DataError("The file is not at hand any more: what was seen in it is kept, and nothing to show.")
     if modality == "image":
         return _picture(item, _SIDE)
     from handful.data.sounds import duration, waveform

@@ -20,6 +20,7 @@ from handful.export.language_model import LanguageModel
 from handful.plan import Plan
 from handful.run import saved_inputs
 from handful.run_rows import LearnedRow, LearnedRows
+from handful.updating.kept_rows import why_not
 
 # So many rows are told by name.
 _TOLD = 5
@@ -63,7 +64,7 @@ def old_rows(folder: Path, plan: Plan, model: Bundle | LanguageModel, new: Seque
             there.remove(source)
     if learned is None:  # a run of old
         if not parts or len(there) < len(sources):
-            raise _lost(folder, sources, new, "it was made by a version that kept nothing of its rows")
+            raise _lost(folder, sources, new, model, "it was made by a version that kept nothing of its rows")
         return OldRows(merged(parts, later_wins=False).data, tuple(notes))
     rows = merged(parts, later_wins=False).data if len(parts) > 1 else parts[0] if parts else None
     found, missing, more = _found(rows, learned)
@@ -74,7 +75,7 @@ def old_rows(folder: Path, plan: Plan, model: Bundle | LanguageModel, new: Seque
         why = (
             f"{len(missing)} of its {len(learned.rows)} rows are not there as they were, and the run does not hold them"
         )
-        raise _lost(folder, sources, new, why, notes)
+        raise _lost(folder, sources, new, model, why, notes)
     if held is not None:
         count = len(missing)
         notes.append(f"{count:,} old {'row is' if count == 1 else 'rows are'} taken from what the run holds")
@@ -210,12 +211,15 @@ def _name(item: Any) -> str:
 
 
 def _lost(
-    folder: Path, sources: Sequence[str], new: Sequence[str | Path], why: str, notes: Sequence[str] = ()
-) -> DataError:
+    folder: Path, sources: Sequence[str], new: Sequence[str | Path], model: Bundle | LanguageModel, why: str,
+    notes: Sequence[str] = (),
+) -> DataError:  # fmt: skip
     old = [source if Path(source).exists() else "OLD_ROWS" for source in sources] or ["OLD_ROWS"]
     words = ["handful", "tune", *dict.fromkeys([*old, *map(str, new)]), "--out", str(folder)]
+    anyway = shlex.join(["handful", "update", str(folder), *map(str, new), "--without-old-rows"])
+    without = f"; or go on without them: {anyway}" if isinstance(model, Bundle) and not why_not(model) else ""
     said = "".join(f"{note}. " for note in notes)
     return DataError(
         f"{said}The old rows of {shown(str(folder))} cannot be found again: {why}. Put the source back as it was, or "
-        f"name the old rows yourself: {shlex.join(words)}"
+        f"name the old rows yourself: {shlex.join(words)}{without}"
     )

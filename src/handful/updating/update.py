@@ -18,13 +18,15 @@ from handful.data.items import make_items
 from handful.data.readers import load
 from handful.data.several import Merged, are_sources, load_part, merged
 from handful.data.target_column import read_column
-from handful.errors import DataError
+from handful.errors import DataError, OptionError
 from handful.evaluation.scores import HeldOut
 from handful.export.bundle import Bundle
 from handful.keywords import known_keywords
+from handful.notebook_progress import notebook_progress
 from handful.plan import Plan, read_plan
 from handful.progress import Say
 from handful.run import Run, opened
+from handful.updating.kept_rows import kept_rows, learn_on
 from handful.updating.old_rows import OldRows, old_rows
 from handful.versions import MADE_BY, Version, check_versions, current, versions
 from handful.versions.comparison import Comparison, Paired, compare, paired
@@ -127,6 +129,7 @@ def update(
     trials: int | None = None,
     engine: str | None = None,
     anyway: bool = False,
+    without_old_rows: bool = False,
     out: str | Path | None = None,
     reason: str = MADE_BY[1],
     progress: Say | None = None,
@@ -154,6 +157,8 @@ def update(
         trials: how many further settings to try of strategies that move weights.
         engine: where trainings run.
         anyway: whether the new one is used even where rows show it to be worse.
+        without_old_rows: whether the old rows are gone, and what the model keeps of them stands for them: features of
+            up to 500 rows, and of up to 5,000 from then on; for frozen models, and no weight moves.
         out: another folder to write the new run to; then nothing changes where the old one is.
         reason: how the version came about, as ``handful versions`` tells it.
         progress: called with stage, steps done and steps in all.
@@ -178,8 +183,18 @@ def update(
     plan = updated_plan(folder, options)
     clock = Budget(plan.budget)
     with clock.stage("read"):
-        model = opened(folder)
-        known, rows = gathered(folder, plan, model, new, labels, options)
+        model: Any = opened(folder)
+        memory = None
+        if without_old_rows:
+            if not isinstance(model, Bundle):
+                raise OptionError("learning on without the old rows is for models of labelled items. Leave it out.")
+            memory = kept_rows(folder, model)
+        before = (
+            old_rows(folder, read_plan(folder / "plan.yaml"), model, _paths(new))
+            if memory is None
+            else (OldRows(memory.data, ()))
+        )
+        known, rows = gathered(before, new, labels, options)
     if not any(rows.origin):
         raise DataError(
             f"{_told(new)} must hold rows that {shown(str(folder))} has not learned from yet, got none. "
@@ -187,7 +202,11 @@ def update(
         )
     origins = {**plan.origins, "sources": "update"}
     plan = replace(plan, sources=_sources(plan, new), out=str(out or folder), origins=origins)
-    made = api.tune(rows.data, plan=plan, budget=clock, progress=progress)
+    if memory is not None:
+        say = notebook_progress() if progress is None else progress
+        made = learn_on(rows.data, rows.origin, memory, model, plan, clock, say)
+    else:
+        made = api.tune(rows.data, plan=plan, budget=clock, progress=progress)
     on_new = _on_new(model, made, rows)
     worse = on_new is not None and on_new.verdict == "worse"
     return _settled(folder, out, made, (old, known, rows), on_new, worse and not anyway, reason)
@@ -211,17 +230,20 @@ def updated_plan(folder: Path, options: Mapping[str, Any]) -> Plan:
     return replace(old, **values, resume=False, origins={**kept, **new.origins})
 
 
+def _paths(new: Any) -> list[str | Path]:
+    """The sources of new rows that have a name."""
+    return list(new) if are_sources(new) else [new] if isinstance(new, str | Path) else []
+
+
 def gathered(
-    folder: Path, plan: Plan, model: Any, new: Any, labels: Sequence[Any] | None, options: Mapping[str, Any]
+    known: OldRows, new: Any, labels: Sequence[Any] | None, options: Mapping[str, Any]
 ) -> tuple[OldRows, Merged]:
     """The old rows, with what is to be said of all, and what they are together with the new ones.
 
     Raises:
         DataError: as ``update``.
     """
-    several = are_sources(new)
-    paths = list(new) if several else [new] if isinstance(new, str | Path) else []
-    known = old_rows(folder, read_plan(folder / "plan.yaml"), model, paths)
+    paths = _paths(new)
     wanted = Wanted(options.get("input"), options.get("label"), options.get("group"), whole=False)
     if paths:
         parts = [load_part(source, wanted, known.data) for source in paths]
@@ -261,8 +283,7 @@ def _listed(new: Any, labels: Sequence[Any] | None, like: Dataset) -> Dataset:
 def _sources(plan: Plan, new: Any) -> tuple[str, ...]:
     """All that is learned from, the earliest first, as far as it has a name."""
     before = plan.sources or ((plan.source,) if "source" in plan.origins else ())
-    paths = new if are_sources(new) else [new] if isinstance(new, str | Path) else []
-    return tuple(dict.fromkeys([*before, *map(str, paths)]))
+    return tuple(dict.fromkeys([*before, *map(str, _paths(new))]))
 
 
 def _told(new: Any) -> str:

@@ -116,13 +116,13 @@ def compare(folder: str | Path, first: int, second: int) -> Comparison:
         OptionError: there is no such version.
     """
     place, one, other = shown(str(folder)), version(folder, first), version(folder, second)
-    scores = _scores(one), _scores(other)
+    scores = scores_of(one), scores_of(other)
     if scores[0].task != scores[1].task or scores[0].task not in TASKS:
         return Comparison(one, other, None, 0)
     with damage_is(
         lambda why: BundleError(f"{place}/predictions.csv of a version is damaged ({why}). Choose another.")
     ):
-        answers, relabelled = _shared(_rows(one.path), _rows(other.path))
+        answers, relabelled = shared_rows(held_out_rows(one.path), held_out_rows(other.path))
         found = paired(TASKS[scores[1].task], scores[1].metric, *answers)
     return Comparison(one, other, found, relabelled)
 
@@ -159,13 +159,18 @@ def _metric_of(task: Task, metric: str) -> Metric:
     return task.metrics.get(metric, task.headline)
 
 
-def _scores(one: Version) -> Scores:
+def scores_of(one: Version) -> Scores:
+    """What a version measured.
+
+    Raises:
+        BundleError: it is damaged.
+    """
     if one.damage:
         raise BundleError(f"version {one.number} cannot be compared: {one.damage}. Choose another.")
     return Scores.read(one.path / "scores.json")
 
 
-def _rows(folder: Path) -> list[tuple[str, HeldOut]]:
+def held_out_rows(folder: Path) -> list[tuple[str, HeldOut]]:
     """Every row that a version held out: its text or file, and what was answered; what is no text has no name."""
     inputs = saved_inputs(folder)
     return [
@@ -173,7 +178,7 @@ def _rows(folder: Path) -> list[tuple[str, HeldOut]]:
     ]
 
 
-def _shared(
+def shared_rows(
     first: Sequence[tuple[str, HeldOut]], second: Sequence[tuple[str, HeldOut]]
 ) -> tuple[tuple[list[HeldOut], list[HeldOut]], int]:
     """The answers to the same rows, in the order of the second; and how many rows have another label in it."""
