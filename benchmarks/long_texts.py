@@ -1,7 +1,7 @@
 """Long texts: what a backbone reads of them (the first tokens) against all of them (windows, their vectors averaged).
 
     apt-get -o Acquire::Languages=en update
-    python benchmarks/long_texts.py --csv benchmarks/results/long_texts.csv
+    python benchmarks/long_texts.py --draws 12 --out benchmarks/results/long_texts.csv
 
 The texts are descriptions of Debian packages of 1,150 characters or more, the classes their sections, of the lists that
 apt keeps on any Debian; nothing in handful was chosen on them. Each way has the same rows, folds and head (logistic,
@@ -11,11 +11,11 @@ C 10, on vectors of length one): ``first`` (what handful does), ``whole`` (the m
 
 from __future__ import annotations
 
-import argparse
-import csv
+import itertools
 import re
 import subprocess
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 from handful.backbones import catalog
 from handful.backbones.base import Backbone
+from ledger import Ledger, Row, cells, mean, options, spread
 
 SHORTEST = 1150
 """Characters of a text, from which on about all of 256 tokens are filled."""
@@ -30,34 +31,29 @@ SECTIONS = 10
 """How many of the largest sections are classes."""
 LEAVE = ("libs", "libdevel", "doc")
 """Sections that say what a package is for others, not what it is about."""
+SIZES = (5, 12)
+"""Rows per class to learn from."""
+OTHERS = ("whole", "sum", "both")
+FIELDS = ("backbone", "texts", "cut", "per_class", "draw", "first", *OTHERS)
 WORDS = 180
 """Words of a window, which fill no more than 256 tokens."""
 
 
 def main() -> None:
-    """Compare the ways over draws, and write a row for each backbone, size and way."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure what is not there yet; print the table."""
+    parser = options(__doc__, "", 12, "long_texts.csv")
     parser.add_argument("--lists", type=Path, default=Path("/var/lib/apt/lists"))
     parser.add_argument("--backbones", default="minilm-l6,bge-small-en")
-    parser.add_argument("--draws", type=int, default=12)
-    parser.add_argument("--csv", type=Path)
     args = parser.parse_args()
-    texts, labels = described(args.lists)
-    rows = []
-    for name in args.backbones.split(","):
+    ledger = Ledger(args.out, FIELDS, ("backbone", "per_class", "draw"))
+    for name in args.backbones.split(",") if not args.table else ():
+        texts, labels = described(args.lists)
         backbone = catalog.load(name, "text")
-        cut = backbone.cut(texts)
+        about = {"backbone": name, "texts": len(texts), "cut": round(float(backbone.cut(texts).mean()), 4)}
         ways = seen(backbone, texts)
-        print(f"{name}: {len(texts)} texts, {cut.mean():.0%} longer than it reads")
-        for size in (5, 12):
-            for row in compared(ways, np.array(labels), size, args.draws):
-                rows.append({"backbone": name, "rows": len(texts), "cut": f"{cut.mean():.3f}", **row})
-                print(rows[-1])
-    if args.csv:
-        with args.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        for size, draw in itertools.product(SIZES, range(args.draws)):
+            ledger.add({**about, "per_class": size, "draw": draw, **measured(ways, np.array(labels), size, draw)})
+    print(table(ledger.rows))
 
 
 def described(lists: Path) -> tuple[list[str], list[str]]:
@@ -121,23 +117,25 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def compared(ways: dict[str, np.ndarray], labels: np.ndarray, size: int, draws: int) -> list[dict[str, object]]:
-    """Accuracy of each way, and how far it is from ``first`` over the same draws, with its standard error."""
-    right: dict[str, list[float]] = {name: [] for name in ways}
-    for draw in range(draws):
-        rng = np.random.default_rng(draw)
-        train = np.concatenate([rng.permutation(np.flatnonzero(labels == c))[:size] for c in np.unique(labels)])
-        test = np.setdiff1d(np.arange(len(labels)), train)
-        for name, x in ways.items():
-            head = LogisticRegression(C=10, max_iter=500).fit(x[train], labels[train])
-            right[name].append(float((head.predict(x[test]) == labels[test]).mean()))
-    rows = []
-    for name, found in right.items():
-        apart = 100 * (np.array(found) - np.array(right["first"]))
-        error = apart.std(ddof=1) / np.sqrt(draws)
-        rows.append({"per_class": size, "way": name, "draws": draws, "accuracy": f"{100 * np.mean(found):.1f}",
-                     "against_first": f"{apart.mean():+.1f}", "standard_error": f"{error:.1f}"})  # fmt: skip
-    return rows
+def measured(ways: dict[str, np.ndarray], labels: np.ndarray, size: int, draw: int) -> Row:
+    """Accuracy of each way on the rows that a draw does not learn from."""
+    rng = np.random.default_rng(draw)
+    train = np.concatenate([rng.permutation(np.flatnonzero(labels == c))[:size] for c in np.unique(labels)])
+    test = np.setdiff1d(np.arange(len(labels)), train)
+    heads = {name: LogisticRegression(C=10, max_iter=500).fit(x[train], labels[train]) for name, x in ways.items()}
+    return {name: round(float((heads[name].predict(ways[name][test]) == labels[test]).mean()), 4) for name in ways}
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Accuracy of the first tokens in percent, and how far the other ways are from it, with intervals over draws."""
+    lines = [
+        f"{'backbone':<14}{'cut':>6}{'per class':>11}{'draws':>7}{'first':>7}   " + "".join(f"{w:<26}" for w in OTHERS)
+    ]
+    for (name, size), own in cells(rows, "backbone", "per_class").items():
+        apart = "".join(f"{spread(own, way, 'first'):<26}" for way in OTHERS)
+        cut, first = 100 * mean(own, "cut"), 100 * mean(own, "first")
+        lines.append(f"{name:<14}{cut:>5.0f}%{size:>11}{len(own):>7}{first:>7.1f}   {apart}".rstrip())
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -344,3 +344,10 @@ def test_a_pool_that_is_gone_is_not_missed(table, sentences, new, tmp_path):
 def test_it_is_public():
     assert handful.update is update
     assert UpdateResult.__doc__
+
+
+def test_files_with_their_labels_are_items_and_no_sources(pictures, tmp_path):
+    handful.tune(pictures(), backbone="toy-image", budget=0, strategies="ridge", out=tmp_path / "run")
+    files = sorted((pictures({"dark": 1, "light": 1, "grey": 3}, "more") / "grey").iterdir())
+    found = update(tmp_path / "run", files, ["grey"] * 3)
+    assert (found.new_rows, found.run.model.labels) == (3, ("dark", "grey", "light"))

@@ -190,7 +190,7 @@ def update(
                 raise OptionError("learning on without the old rows is for models of labelled items. Leave it out.")
             memory = kept_rows(folder, model)
         before = (
-            old_rows(folder, read_plan(folder / "plan.yaml"), model, _paths(new))
+            old_rows(folder, read_plan(folder / "plan.yaml"), model, _paths(new, labels))
             if memory is None
             else (OldRows(memory.data, ()))
         )
@@ -201,7 +201,7 @@ def update(
             "Name other rows."
         )
     origins = {**plan.origins, "sources": "update"}
-    plan = replace(plan, sources=_sources(plan, new), out=str(out or folder), origins=origins)
+    plan = replace(plan, sources=_sources(plan, new, labels), out=str(out or folder), origins=origins)
     if memory is not None:
         say = notebook_progress() if progress is None else progress
         made = learn_on(rows.data, rows.origin, memory, model, plan, clock, say)
@@ -230,8 +230,10 @@ def updated_plan(folder: Path, options: Mapping[str, Any]) -> Plan:
     return replace(old, **values, resume=False, origins={**kept, **new.origins})
 
 
-def _paths(new: Any) -> list[str | Path]:
-    """The sources of new rows that have a name."""
+def _paths(new: Any, labels: Sequence[Any] | None) -> list[str | Path]:
+    """The sources of new rows that have a name; none where a program hands over items with their labels."""
+    if labels is not None:
+        return []
     return list(new) if are_sources(new) else [new] if isinstance(new, str | Path) else []
 
 
@@ -243,7 +245,7 @@ def gathered(
     Raises:
         DataError: as ``update``.
     """
-    paths = _paths(new)
+    paths = _paths(new, labels)
     wanted = Wanted(options.get("input"), options.get("label"), options.get("group"), whole=False)
     if paths:
         parts = [load_part(source, wanted, known.data) for source in paths]
@@ -280,10 +282,10 @@ def _listed(new: Any, labels: Sequence[Any] | None, like: Dataset) -> Dataset:
     return data.without(failed)
 
 
-def _sources(plan: Plan, new: Any) -> tuple[str, ...]:
+def _sources(plan: Plan, new: Any, labels: Sequence[Any] | None) -> tuple[str, ...]:
     """All that is learned from, the earliest first, as far as it has a name."""
     before = plan.sources or ((plan.source,) if "source" in plan.origins else ())
-    return tuple(dict.fromkeys([*before, *map(str, _paths(new))]))
+    return tuple(dict.fromkeys([*before, *map(str, _paths(new, labels))]))
 
 
 def _told(new: Any) -> str:
