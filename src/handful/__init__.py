@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from handful.inspection.findings import Findings as Findings
     from handful.monitoring.check import check as check
     from handful.plan import Plan as Plan
-    from handful.regimes.domain_adaptive import AdaptedBase as AdaptedBase
     from handful.regimes.domain_adaptive import adapt as adapt
+    from handful.regimes.moved_base import AdaptedBase as AdaptedBase
     from handful.run import Run as Run
     from handful.strategies.frozen.heads import Centroid as Centroid
     from handful.strategies.frozen.heads import LinearSVM as LinearSVM
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
 # Public name → the module it lives in, imported when the name is first used: `import handful` answers at
 # once, and torch is loaded only by those who need it (docs/decisions/0001).
 _HOMES = {
-    "AdaptedBase": "regimes.domain_adaptive",
+    "AdaptedBase": "regimes.moved_base",
     "Backbone": "backbones.base",
     "Bundle": "export.bundle",
     "BundleError": "errors",

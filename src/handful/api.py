@@ -156,6 +156,7 @@ def tune(
     modality: str | None = None,
     task: str | None = None,
     unlabelled: Any = None,
+    related: str | Path | None = None,
     budget: float | str | Budget | None = None,
     seed: int | None = None,
     backbone: str | None = None,
@@ -186,6 +187,8 @@ def tune(
         task: what the labels are: classification, multilabel, ordinal, regression, defects (normal items, and a few
             bad ones) or masks (pictures with the class of every pixel); guessed where that is safe.
         unlabelled: items like the labelled ones that have no labels, to learn from too: a path, a Dataset or a list.
+        related: a labelled set of something related, as a path: weights move on it first, which is taken where held-out
+            rows gain; see ``handful.regimes.related``.
         budget: how long you are willing to wait, in seconds or as ``"1 min"``, which is the default; 0 keeps weights
             as they are and makes the smallest search. One of more than a minute is used up where that may help. A
             ``Budget`` is one whose time runs already.
@@ -227,7 +230,7 @@ def tune(
         must_find=None if must_find is None else str(must_find),
         source=source if isinstance(source, str | Path) else None,
         sources=list(source) if labels is None and are_sources(source) else None,
-        unlabelled=unlabelled if isinstance(unlabelled, str | Path) else None,
+        unlabelled=unlabelled if isinstance(unlabelled, str | Path) else None, related=related,
     )  # fmt: skip
     columns = dict(label=label, input=input, group=group, split=split, modality=modality, task=task)
     in_plan = {name: value for name, value in columns.items() if name in ("label", "input", "group", "task")}
@@ -245,6 +248,9 @@ def tune(
     with clock.stage("read"):
         data = _read(source, labels, columns)
     say = notebook_progress() if progress is None else progress
+    if plan.related is not None and (data.modality == "language" or data.task in (DEFECTS, MASKS)):
+        got = "rows for a language model" if data.modality == "language" else data.task
+        raise OptionError(f"--with is for labelled texts, pictures and sounds, got {got}. Leave it out.")
     if data.modality == "language":
         if unlabelled is not None or plan.unlabelled is not None:
             raise OptionError(

@@ -46,6 +46,8 @@ class Plan:
     """The column that says which rows belong together (speaker, patient, document); never split across folds."""
     unlabelled: str | None = None
     """A folder, table or text file with items that have no labels, which are learned from too."""
+    related: str | None = None
+    """A table or folder with labelled rows of something related, on which weights move first (``--with``)."""
     out: str | None = None
     """The run folder to write."""
     budget: float = 60.0
@@ -219,7 +221,7 @@ def share_of(text: str, option: str) -> float:
 def _named(values: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the values that are names of files, folders and models, as texts."""
     several = {"sources": tuple(map(str, values["sources"]))} if "sources" in values else {}
-    one = {"source", "unlabelled", "out", "backbone"} & values.keys()
+    one = {"source", "unlabelled", "related", "out", "backbone"} & values.keys()
     return several | {name: str(values[name]) for name in one}
 
 

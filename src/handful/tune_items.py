@@ -37,6 +37,7 @@ from handful.inspection.profile import findings as find_faults
 from handful.inspection.reach import out_of_reach
 from handful.plan import Plan
 from handful.progress import Say
+from handful.regimes.related import with_related
 from handful.regimes.unlabelled import PoolTerms, affordable, learn_from_pool, reads, told_for_pool
 from handful.robustness import forgotten, slices_of, unsettled
 from handful.run import Run, Training, checkpoints_for
@@ -78,23 +79,18 @@ def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged:
     _check_reads(plan, data)
     if task.grain and (unlabelled is not None or data.unlabelled):
         raise OptionError(f"unlabelled items teach models of whole items, got {task.name}. Leave unlabelled out.")
+    asked, related = (plan, []) if plan.related is None else with_related(data, plan, budget, progress)
     pool, notes = None, list[str]()
     if unlabelled is not None or data.unlabelled:
         with budget.stage("read"):
             most = affordable(data, plan.budget)
             pool, notes = read_unlabelled(unlabelled, data, most, generator(plan.seed, "unlabelled"))
     with engine_of(plan.engine) as engine:
-        run = _compared(data, plan, task, budget, progress, engine, (pool, notes))
+        looked = _looked(data, asked, task, budget, progress)
+        looked = replace(looked, notes=(*related, *looked.notes))
+        run = tune_seen(looked, plan, task, budget, progress, engine, (pool, notes))
     scores = replace(run.scores, energy=meter.read())
     return replace(run, scores=scores, findings=(*proposed(run.data, scores, plan), *run.findings))
-
-
-def _compared(
-    data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progress: Say, engine: Engine,
-    unlabelled: tuple[Dataset | None, Sequence[str]],
-) -> Run:  # fmt: skip
-    """The run of rows and options that fit each other, with a pool and what was said of it."""
-    return tune_seen(_looked(data, plan, task, budget, progress), plan, task, budget, progress, engine, unlabelled)
 
 
 def tune_seen(

@@ -22,6 +22,7 @@ from handful.plan import Plan
 from handful.progress import Bars
 
 As = Annotated[str | None, Parameter(name="--as")]
+With = Annotated[str | None, Parameter(name="--with")]
 
 
 @with_names
@@ -33,6 +34,7 @@ def tune(
     input: str | None = None,  # noqa: A002 - the name of the flag
     group: str | None = None,
     unlabelled: str | None = None,
+    with_: With = None,
     out: str | None = None,
     budget: str | None = None,
     seed: int | None = None,
@@ -66,6 +68,8 @@ def tune(
         group: the column that says which rows belong together (speaker, patient, document).
         unlabelled: a folder, table or text file with items like the labelled ones that have no labels: they are learned
             from too, where held-out rows say that it helps; rows whose label is empty are taken without being asked.
+        with_: another labelled set, of something related: reviews of another product, tickets of another desk. Weights
+            move on it first, and what they became is taken where held-out rows gain.
         out: the run folder to write; by default runs/ and the name of the source.
         budget: how long you are willing to wait, for example 30s; by default 1 min, of a language
             model 10 min; 0: the smallest search, and no weight moves.
@@ -95,8 +99,8 @@ def tune(
     sources = (source, *more)
     given = dict(
         source=source, sources=sources if more else None, label=label, task=task, input=input, group=group,
-        unlabelled=unlabelled, out=out, budget=budget, seed=seed, backbone=backbone, strategies=strategies,
-        metric=metric, anti_forgetting=anti_forgetting, engine=engine, trials=trials,
+        unlabelled=unlabelled, related=with_, out=out, budget=budget, seed=seed, backbone=backbone,
+        strategies=strategies, metric=metric, anti_forgetting=anti_forgetting, engine=engine, trials=trials,
         false_alarms=false_alarms, must_find=must_find, resume=resume or None,
         carry_items=carry_items or None,
     )  # fmt: skip

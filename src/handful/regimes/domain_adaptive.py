@@ -7,71 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from handful.atomic import check_replaceable, replaced_folder
-from handful.backbones import adapted, catalog
-from handful.backbones.adapted_record import ADVICE, PARTS, RECORD, TUNER, Record
+from handful.atomic import check_replaceable
+from handful.backbones.adapted_record import RECORD
 from handful.backbones.base import Backbone
 from handful.budget import Budget
-from handful.data.costs import affordable
 from handful.data.dataset import Dataset
-from handful.data.items import PLURAL
-from handful.errors import OptionError, WeightsError
-from handful.evaluation.probes import SENTENCES
-from handful.evaluation.stability import Kept, kept
+from handful.errors import OptionError
 from handful.features import bases
-from handful.features.extract import extract
 from handful.keywords import known_keywords
 from handful.plan import Plan
 from handful.progress import Say, silent
-from handful.regimes.pool_items import PoolItems, backbone_for, cannot_be_cut, default_backbone, items_of
-from handful.regimes.pool_training import RECIPES, PoolRecipe, Trained, train_on_pool
+from handful.regimes.moved_base import AdaptedBase, neighbours_of, original_of, saved_base
+from handful.regimes.pool_items import PoolItems, backbone_for, items_of
+from handful.regimes.pool_training import RECIPES, PoolRecipe, train_on_pool
 from handful.run_folder import checkpoints_of
 
 BUDGET = "5 min"
 """How long it may take unless something else is said."""
-
-# So many pictures and sounds of the pool are asked whether they kept their neighbours.
-_COMPARED = 60
-
-
-@dataclass(frozen=True)
-class AdaptedBase:
-    """What ``adapt`` returns: where the base lies, and what it cost."""
-
-    folder: Path
-    """The base: what ``--backbone`` names."""
-    original: str
-    """The backbone that it began from."""
-    modality: str
-    """text, image or sound."""
-    moved: tuple[int, int]
-    """How many blocks moved, and how many there are."""
-    items: int
-    """How many items were learned from."""
-    losses: tuple[float, ...]
-    """The loss before each update."""
-    kept: Kept | None
-    """How many nearest neighbours are still the nearest; None where too few items could be compared."""
-    seconds: Mapping[str, float]
-    """What each stage took."""
-    notes: tuple[str, ...] = ()
-    """What happened on the way that the user should know, one sentence each."""
-
-    @property
-    def sentences(self) -> list[str]:
-        """What was done, and what was forgotten, in words."""
-        top, blocks = self.moved
-        which = f"the upper {top} of {blocks} blocks" if top < blocks else f"all {blocks} blocks"
-        done = (
-            f"{self.folder} is {self.original} with {which} moved by {len(self.losses)} updates on {self.items:,} "
-            f"{PLURAL[self.modality]}, in {sum(self.seconds.values()):.0f} s."
-        )
-        return [done, *([self.kept.sentence] if self.kept is not None else [])]
 
 
 @known_keywords
@@ -113,13 +67,13 @@ def adapt(
     with clock.stage("read"):
         read = items_of(pool, modality, plan.seed, input)
     with clock.stage("load"):
-        original = _original(name, modality, read.items, progress)
+        original = original_of(name, modality, read.items, progress)
     recipe = RECIPES[modality]
     state = _state(folder, resume, read, original, recipe, plan.seed)
     learned = train_on_pool(original, read, recipe, plan.seed, clock, state, progress)
     with clock.stage("fit"):
-        made = _saved(folder, original, recipe, learned, plan.seed)
-        neighbours = _neighbours(original, made, read.items)
+        made = saved_base(folder, original, recipe.first(original), recipe.objective, learned, plan.seed)
+        neighbours = neighbours_of(original, made, read.items)
     shutil.rmtree(state.parent, ignore_errors=True)
     blocks = len(original.blocks)
     return AdaptedBase(
@@ -135,19 +89,6 @@ def adapt(
     )
 
 
-def _original(name: str, modality: str, items: Sequence[Any], progress: Say) -> Backbone:
-    """The backbone that is to learn, on the fastest device.
-
-    Raises:
-        OptionError: it has no blocks that could move.
-    """
-    chosen = default_backbone(modality, items) if name == bases.AUTO else name
-    original = bases.load([chosen], modality, progress)[chosen]
-    if not original.blocks:
-        raise cannot_be_cut(chosen)
-    return original
-
-
 def _state(folder: Path, resume: bool, pool: PoolItems, original: Backbone, recipe: PoolRecipe, seed: int) -> Path:
     """Where a training keeps its state until the base is written; what learned otherwise has a folder of its own."""
     place = checkpoints_of(folder)
@@ -155,47 +96,3 @@ def _state(folder: Path, resume: bool, pool: PoolItems, original: Backbone, reci
         shutil.rmtree(place, ignore_errors=True)
     same = repr((list(pool.hashes), original.fingerprint, recipe, seed))
     return place / hashlib.sha256(same.encode()).hexdigest()[:16]
-
-
-def _saved(folder: Path, original: Backbone, recipe: PoolRecipe, learned: Trained, seed: int) -> Backbone:
-    """Write a base, load it as any run will, and compare it with what was trained.
-
-    Raises:
-        WeightsError: the copy read back is not what was written.
-    """
-    first = recipe.first(original)
-    record = Record(
-        modality=original.modality,
-        original=catalog.located(original.name),
-        fingerprint=original.fingerprint,
-        tuner=TUNER,
-        first=first,
-        objective=repr(recipe.objective),
-        updates=len(learned.log),
-        items=learned.items,
-        seed=seed,
-        weights="",
-    )
-    trained = adapted.installed(original, first, learned.delta, str(folder), folder)
-    with replaced_folder(folder, PARTS) as target:
-        adapted.write(target, record, learned.delta)
-    made = catalog.load(str(folder), original.modality)
-    if made.fingerprint != trained.fingerprint:
-        raise WeightsError(f"base {folder} was read back differently from what was written. {ADVICE}")
-    return trained
-
-
-def _neighbours(original: Backbone, made: Backbone, items: Sequence[Any]) -> Kept | None:
-    """How many neighbours of general sentences are still the nearest; of pictures and sounds, of the pool itself.
-
-    There are no general pictures or sounds at hand, and those of the pool are what the training was to change: the
-    overlap of others would be higher.
-    """
-    about, compared = "general sentences", list[Any](SENTENCES)
-    if original.modality != "text":
-        about, readable = "of the pool's items", affordable(items, original.modality, range(len(items)), 2)
-        compared = [items[i] for i in readable[:_COMPARED]]
-    depth = len(original.blocks)
-    before, after = (extract(backbone, compared, (depth,)) for backbone in (original, made))
-    good = [i for i in range(len(compared)) if i not in before.failed and i not in after.failed]
-    return kept(about, before.matrices[depth][good], after.matrices[depth][good])

@@ -12,6 +12,7 @@ from handful.budget import Budget
 from handful.data.augment.options import Augmentation, TextChanges
 from handful.errors import OptionError
 from handful.progress import Say
+from handful.regimes.moved_base import Trained
 from handful.regimes.pool_items import FEWEST, PoolItems
 from handful.regimes.pool_views import Changes, PoolViews, pool_views
 from handful.strategies.resume import Decisions
@@ -68,20 +69,6 @@ RECIPES: Mapping[str, PoolRecipe] = {
     "text": PoolRecipe(InfoNCE(0.05), Changes(4, _WORDS)), "image": _MEDIA, "sound": _MEDIA,
 }  # fmt: skip
 """Modality → how its backbones learn from a pool."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What came of a training on a pool."""
-
-    delta: Delta
-    """The weights that moved."""
-    log: tuple[Update, ...]
-    """Every update."""
-    items: int
-    """How many items were learned from."""
-    notes: tuple[str, ...]
-    """What was left out, one sentence each."""
 
 
 def train_on_pool(

@@ -59,7 +59,7 @@ def adapt(
     recipe: ItemRecipe,
     *,
     checkpoint: Path | None = None,
-    progress: Callable[[Update, int], None] = lambda update, total: None,
+    progress: Callable[[Update, int], bool | None] = lambda update, total: None,
 ) -> Adapted:
     """Move weights so that some rows are told apart better.
 
@@ -112,7 +112,7 @@ def _once(
     targets: Targets,
     recipe: ItemRecipe,
     checkpoint: Path | None = None,
-    progress: Callable[[Update, int], None] = lambda update, total: None,
+    progress: Callable[[Update, int], bool | None] = lambda update, total: None,
     teacher: NDArray[np.float32] | None = None,
 ) -> Adapted:
     """One training; ``teacher`` is (M, K) scores of the rows to learn from, and has none for names."""
