@@ -2,7 +2,7 @@
 
     python benchmarks/related.py --draws 3 --out benchmarks/results/related.csv
 
-8 rows per class of one set, 400 rows of another (the same 400 in all draws); accuracy on 400 other rows of the first. It
+8 rows per class of one set, 400 rows of another (the same in all draws); accuracy on 400 other rows of the first. It
 is ``handful tune`` but for the backbone (minilm-l6 alone) and the strategies (frozen heads only, so that the one
 difference is the related set). The last pair asks other questions of other texts: what should not help must not harm.
 """
