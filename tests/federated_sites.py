@@ -1,4 +1,4 @@
-"""Sites made by hand: rows of a few classes around their means, dealt to sites, and a gathering whose clock is turned."""
+"""Sites made by hand: rows of a few classes around their means, and a gathering whose clock is turned."""
 
 from __future__ import annotations
 

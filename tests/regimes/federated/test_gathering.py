@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from federated_sites import TERMS, gathering, join, rows_of, run, site
 
+from federated_sites import TERMS, gathering, join, rows_of, run, site
 from handful.errors import DataError
 from handful.regimes.federated import gains, wire
 from handful.regimes.federated.gathering import ANSWERS, DONE, FAILED, SILENT, SUMS, VERDICT
@@ -267,9 +267,27 @@ def test_nobody_speaks_for_another_site():
     sends(gathered, key, "site0", parts["site0"])
     with pytest.raises(DataError, match="site0 must join once, but has sent its sums already"):
         join(gathered, "site0")
-    with pytest.raises(DataError, match="site0 must send its sums once"):
-        sends(gathered, key, "site0", parts["site0"])
+    with pytest.raises(DataError, match="site0 must send its sums once, but others are here already"):
+        sends(gathered, key, "site0", parts["site1"])
     assert gathered.phase == SUMS
+
+
+def test_what_is_sent_again_because_an_answer_was_lost_counts_once():
+    parts, (gathered, _, _) = sites(2), gathering(2)
+    keys = {name: join(gathered, name) for name in parts}
+    for name, one in parts.items():
+        sends(gathered, keys[name], name, one)
+        sends(gathered, keys[name], name, one)
+    assert gathered.together.rows == 40
+    heads = wire.unpack_maps(gathered.heads("site0", keys["site0"]), TERMS)
+    for name, one in parts.items():
+        for _ in range(2):
+            gathered.take_votes(name, keys[name], wire.pack_votes(one.votes(*heads)))
+    assert gathered.joint.choice.rows == 40
+    for name in parts:
+        for _ in range(2):
+            gathered.take_verdict(name, keys[name], gains.TIE)
+    assert gathered.verdicts == {gains.TIE: 2}
 
 
 def test_a_class_under_two_names_is_said():

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from federated_sites import TERMS, gathering, rows_of, run, site
 
+from federated_sites import TERMS, gathering, rows_of, run, site
 from handful.errors import DataError, MachineError, OptionError
 from handful.regimes.federated import privacy, wire
 from handful.regimes.federated.privacy import MOST_LOSS, SHARPNESS, USUAL, Noise

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from federated_sites import TERMS, WIDTH, rows_of, site
 from sklearn.linear_model import Ridge as Peer
 
+from federated_sites import TERMS, WIDTH, rows_of, site
 from handful.errors import DataError
 from handful.features.view import unit_rows
 from handful.regimes.federated import wire

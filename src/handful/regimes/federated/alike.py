@@ -62,7 +62,7 @@ def alike(sites: Mapping[str, Sums], scatter: float) -> list[Pair]:
     centres = np.stack([totals[name] / counts[name] for name in names])
     square = ((centres[:, None] - centres[None]) ** 2).sum(-1)
     np.fill_diagonal(square, np.inf)
-    found = []
+    pairs = []
     for a, b in combinations(range(len(names)), 2):
         one, two = names[a], names[b]
         if owner[one] & owner[two]:
@@ -71,10 +71,10 @@ def alike(sites: Mapping[str, Sums], scatter: float) -> list[Pair]:
         by_chance = scatter * (1 / counts[one] + 1 / counts[two])
         nearest = square[a].argmin() == b and square[b].argmin() == a
         if _plain(one) == _plain(two):
-            found.append(Pair(one, two, where, "their names differ in capitals, blanks or signs only"))
+            pairs.append(Pair(one, two, where, "their names differ in capitals, blanks or signs only"))
         elif min(counts[one], counts[two]) >= _FEWEST and nearest and square[a, b] <= _CHANCE * by_chance:
-            found.append(Pair(one, two, where, "their rows look as alike as those of one class"))
-    return found
+            pairs.append(Pair(one, two, where, "their rows look as alike as those of one class"))
+    return pairs
 
 
 def within_scatter(whole: Sums) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,13 @@ class Gain:
         if not np.isfinite(self.apart.low):
             return TOO_FEW
         return TIE if self.apart.holds_zero else TOGETHER if self.apart.value > 0 else ALONE
+
+    def as_dict(self) -> dict[str, Any]:
+        """What was found, as plain values."""
+        if self.verdict == TOO_FEW:
+            return {"verdict": TOO_FEW, "rows": self.rows}
+        figures = {"together": self.together, "alone": self.alone, "apart": self.apart}
+        return {"verdict": self.verdict, "rows": self.rows, **{k: one.as_dict() for k, one in figures.items()}}
 
     @property
     def sentence(self) -> str:

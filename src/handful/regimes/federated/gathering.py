@@ -7,6 +7,7 @@ sent by then is left out and named. Nothing here knows how things are sent.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -51,6 +52,8 @@ class Member:
     """Its counts and totals, of one fold; None until it has sent them."""
     rows: Any = None
     """(K,) how many rows it has in each fold."""
+    digest: bytes = b""
+    """Of its sums as they came, by which they are known if they come again."""
     votes: Votes | None = None
     """How the heads fare on its rows."""
     verdict: str | None = None
@@ -138,13 +141,13 @@ class Gathering:
         Raises:
             DataError: it has not joined, or another one speaks for it; or it was left out.
         """
-        found = self.members.get(name)
-        if found is None or not secrets.compare_digest(found.key.encode(), key.encode("utf-8", "replace")):
+        known = self.members.get(name)
+        if known is None or not secrets.compare_digest(known.key.encode(), key.encode("utf-8", "replace")):
             raise DataError(f"the site {shown(name)} must join first, with its own key. Start it again.")
-        found.seen = self.clock()
+        known.seen = self.clock()
         if name in self.left_out:
             raise DataError(f"{shown(name)} was left out: {self.left_out[name]}.")
-        return found
+        return known
 
     def take_sums(self, name: str, key: str, body: bytes) -> None:
         """Add the sums of a site.
@@ -153,9 +156,12 @@ class Gathering:
             DataError: they cannot be used, and the site is left out; or it is too late for them.
         """
         member = self.member(name, key)
+        digest = hashlib.sha256(body).digest()
+        if member.sums is not None and digest == member.digest:
+            return  # sent again, since the answer was lost on the way
         self._check_phase(member, SUMS)
         if member.sums is not None:
-            raise DataError(f"{shown(name)} must send its sums once, but they are here already.")
+            raise DataError(f"{shown(name)} must send its sums once, but others are here already.")
         try:
             sums = wire.unpack_sums(body, self.terms)
             check_sums(sums, noise=self.noise is not None)
@@ -163,7 +169,7 @@ class Gathering:
             self._leave_out(name, str(error).rstrip("."))
             raise DataError(f"{shown(name)} was left out: {error}") from error
         self.together = sums if self.together is None else self.together.joined(sums)
-        member.rows = sums.counts.sum(1)
+        member.rows, member.digest = sums.counts.sum(1), digest
         slim = Sums(sums.names, sums.counts.sum(0, keepdims=True), sums.totals.sum(0, keepdims=True), None)
         member.sums, member.received = slim, member.received + len(body)
         self.tell(f"{shown(name)} sent its sums: {_size(len(body))}")
@@ -185,6 +191,8 @@ class Gathering:
             DataError: it cannot be used, and does not count; or it is too late for it.
         """
         member = self.member(name, key)
+        if member.votes is not None:
+            return
         self._check_phase(member, ANSWERS)
         try:
             votes = wire.unpack_votes(body, self.terms, len(factors_of(self.terms)))
@@ -211,6 +219,8 @@ class Gathering:
             DataError: it says nothing of the kind.
         """
         member = self.member(name, key)
+        if member.verdict is not None:
+            return
         self._check_phase(member, VERDICT)
         if verdict not in VERDICTS:
             raise DataError(f"a verdict must be one of {', '.join(VERDICTS)}, got {verdict!r}.")

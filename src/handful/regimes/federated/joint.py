@@ -51,6 +51,7 @@ class Joint:
             "most_frequent": round(self.most_frequent, 6),
             "head": self.head,
             "beats_reference": self.beats_reference,
+            "sentence": self.sentence,
         }
 
     @property
