@@ -170,3 +170,13 @@ def test_rows_of_other_classes_are_left_out():
     assert privacy.within_classes(["a", "z", "b"], ("a", "b")).tolist() == [0, 2]
     with pytest.raises(DataError, match="a row must be of one of the classes a, b, got none"):
         privacy.within_classes(["z"], ("a", "b"))
+
+
+@pytest.mark.parametrize("scored", [False, True])
+def test_a_site_whose_coins_all_fall_alike_takes_part(scored):
+    labels = list("ab" * 4)
+    lone = site(rows_of(np.random.default_rng(3), labels), labels, PRIVATE, LITTLE, np.full(8, scored))
+    gathered, _, _ = gathering(3, PRIVATE, noise=LITTLE)
+    out = run(gathered, {**parts(LITTLE), "lone": lone})
+    assert out["lone"][1].gain.rows == (8 if scored else 0)
+    assert gathered.joint.score is not None
