@@ -45,6 +45,7 @@ def rows(sentences):
     [
         (("--sites", 1), "--sites must be between 2 and 1000, got 1"),
         (("--sites", 2, "--wait", "0"), "--wait must be above 0"),
+        (("--sites", 2, "--wait", "soon"), "--wait must be a time such as 30s"),
         (("--sites", 2, "--epsilon", 1), "--epsilon must come with --classes"),
         (("--sites", 2, "--epsilon", 0, "--classes", "a,b"), "--epsilon must be between 0.01 and 100, got 0"),
         (("--sites", 2, "--host", "0.0.0.0"), "which then needs --certificate and --key, got none"),
@@ -113,7 +114,7 @@ def test_a_site_takes_part_only_with_the_noise_that_it_wants(allowed):
 
 
 def test_a_site_loads_no_weights_of_a_strangers_choice(allowed):
-    for name in ("somebody/model", "/tmp/model"):
+    for name in ("somebody/model", "./model"):
         ended = allowed(terms_of(backbone=name))
         assert ended.code == 1
         assert f"asks for the backbone {name!r}, which is none of the catalogue" in ended.err
@@ -247,3 +248,18 @@ def test_one_site_is_told_that_it_is_not_enough(tmp_path, rows, start):
     assert (code, out) == (1, "")
     assert "handful: 2 sites at least must send sums that can be used, got" in err
     assert not (tmp_path / "joint").exists()
+
+
+def test_help_and_wrong_options_load_no_model_library_and_other_commands_nothing_of_this():
+    script = (
+        "import sys\nfrom handful.cli import main\n"
+        "print('own', sorted(name for name in sys.modules if 'federated' in name))\n"
+        "for words in (['coordinator', '--help'], ['site', '--help'], ['coordinator', '--sites', '1']):\n"
+        "    sys.argv = ['handful', 'federated', *words]\n"
+        "    try: main()\n"
+        "    except SystemExit as ended: print('ended', ended.code)\n"
+        "print('heavy', sorted({'torch', 'transformers', 'uvicorn', 'dp_accounting'} & set(sys.modules)))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert ended.stdout.startswith("own []\n"), ended.stdout[:200] + ended.stderr
+    assert ended.stdout.endswith("ended 1\nheavy []\n"), ended.stdout[-200:] + ended.stderr

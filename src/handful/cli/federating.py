@@ -69,8 +69,15 @@ def coordinator(
     """
     from handful.web.tls import Tls
 
-    folder, seconds, tls = place(out), seconds_of(wait), Tls(certificate, key, trust)
+    folder, seconds, tls = place(out), seconds_of(wait, "--wait"), Tls(certificate, key, trust)
     check_backbone(backbone)
+    named = tuple(part.strip() for part in (classes or "").split(",") if part.strip())
+
+    from handful.regimes.federated.terms import Asked
+
+    asked = Asked(sites, seconds, backbone, modality, named, epsilon, delta)
+    asked.check()
+    context = tls.server()
     try:
         from handful.web import serving
         from handful.web.admission import Admission
@@ -81,10 +88,8 @@ def coordinator(
         raise missing_package(error, "federated coordinator") from error
 
     check_replaceable(folder, marker=RECORD)
-    named = tuple(part.strip() for part in (classes or "").split(",") if part.strip())
-    asked = coordinating.Asked(sites, seconds, backbone, modality, named, epsilon, delta)
-    asked.check()
-    context, secret = tls.server(), _token(token, host, tls)
+    _check_reached(host, tls)
+    secret = _token(token, host, tls)
     with serving.take_port(host, port) as taken:
         gathering, loaded = coordinating.prepared(asked, _version(), lambda said: put_line(said, sys.stderr))
         taken.listen()
@@ -172,17 +177,23 @@ def site(
 
 def _token(given: str | None, host: str, tls: Tls) -> Token | None:
     """What sites have to know; none is made up where they have to prove who they are anyway."""
-    from handful.web.tokens import AUTO, VARIABLE, Token, is_this_machine
+    from handful.web.tokens import AUTO, VARIABLE, Token
 
     said = given if given is not None else os.environ.get(VARIABLE) or None
+    if said is None and tls.trusted is not None:
+        return None
+    return Token.of(AUTO if said is None else said, host)
+
+
+def _check_reached(host: str, tls: Tls) -> None:
+    """Refuse to be reached by others where they could read what sites send."""
+    from handful.web.tokens import is_this_machine
+
     if not is_this_machine(host) and tls.certificate is None:
         raise OptionError(
             f"--host {host} lets others reach the coordinator, which then needs --certificate and --key, got none: "
             "what sites send could be read on the way. Add them."
         )
-    if said is None and tls.trusted is not None:
-        return None
-    return Token.of(AUTO if said is None else said, host)
 
 
 def serving_address(scheme: str, host: str, port: int) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from handful.data.cells import shown
 from handful.errors import DataError
 from handful.regimes.federated import wire
-from handful.regimes.federated.alike import Pair, alike, within_scatter
+from handful.regimes.federated.alike import Pair, alike
 from handful.regimes.federated.gains import VERDICTS
 from handful.regimes.federated.heads import Maps
 from handful.regimes.federated.joint import Joint, fitted, fold_maps
@@ -48,8 +48,8 @@ class Member:
     """What it knows itself by, so that no other can speak for it."""
     seen: float
     """When it was last heard of."""
-    sums: Sums | None = None
-    """Its counts and totals, of one fold; None until it has sent them."""
+    classes: tuple[str, ...] | None = None
+    """The classes that it has rows of; None until it has sent its sums."""
     rows: Any = None
     """(K,) how many rows it has in each fold."""
     digest: bytes = b""
@@ -122,7 +122,7 @@ class Gathering:
                 "it. Ask for another fit."
             )
         before = self.members.get(name)
-        if before is not None and before.sums is not None:
+        if before is not None and before.classes is not None:
             raise DataError(
                 f"the site {shown(name)} must join once, but has sent its sums already. Use another --name."
             )
@@ -157,10 +157,10 @@ class Gathering:
         """
         member = self.member(name, key)
         digest = hashlib.sha256(body).digest()
-        if member.sums is not None and digest == member.digest:
+        if member.classes is not None and digest == member.digest:
             return  # sent again, since the answer was lost on the way
         self._check_phase(member, SUMS)
-        if member.sums is not None:
+        if member.classes is not None:
             raise DataError(f"{shown(name)} must send its sums once, but others are here already.")
         try:
             sums = wire.unpack_sums(body, self.terms)
@@ -170,8 +170,8 @@ class Gathering:
             raise DataError(f"{shown(name)} was left out: {error}") from error
         self.together = sums if self.together is None else self.together.joined(sums)
         member.rows, member.digest = sums.counts.sum(1), digest
-        slim = Sums(sums.names, sums.counts.sum(0, keepdims=True), sums.totals.sum(0, keepdims=True), None)
-        member.sums, member.received = slim, member.received + len(body)
+        member.classes = tuple(name for name, own in zip(sums.names, sums.counts.sum(0), strict=True) if own > 0)
+        member.received += len(body)
         self.tell(f"{shown(name)} sent its sums: {_size(len(body))}")
         self.advance()
 
@@ -235,7 +235,7 @@ class Gathering:
     @property
     def taking_part(self) -> list[Member]:
         """The sites whose rows the model is made of."""
-        return [member for member in self.members.values() if member.sums is not None]
+        return [member for member in self.members.values() if member.classes is not None]
 
     def advance(self) -> None:
         """Go on to the next phase where nobody is to be waited for any more."""
@@ -263,7 +263,7 @@ class Gathering:
         if not self._over():
             return False
         for member in self.members.values():
-            if member.sums is None and member.name not in self.left_out:
+            if member.classes is None and member.name not in self.left_out:
                 self._leave_out(member.name, f"it sent no sums within {self.wait:g} seconds")
         absent = self.expected - len(self.taking_part) - len(self.left_out)
         if absent > 0:
@@ -308,8 +308,8 @@ class Gathering:
         assert self.together is not None
         if self.noise is not None:
             return []
-        sites = {member.name: member.sums for member in self.taking_part if member.sums is not None}
-        return alike(sites, within_scatter(self.together.whole()))
+        sites = {member.name: member.classes for member in self.taking_part if member.classes is not None}
+        return alike(sites, self.together.whole())
 
     def _make_model(self) -> None:
         assert self.together is not None

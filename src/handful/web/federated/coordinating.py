@@ -7,7 +7,6 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,43 +19,11 @@ from handful.export.specimens import seen_by
 from handful.regimes.federated.gains import ALONE, KEPT, TIE, TOGETHER, TOO_FEW
 from handful.regimes.federated.gathering import DONE, Gathering
 from handful.regimes.federated.privacy import Noise
-from handful.regimes.federated.terms import Terms, check_privacy
+from handful.regimes.federated.terms import Asked, Terms
 from handful.web.admission import Admission
 from handful.web.federated.service import PATIENCE, application
 from handful.web.federated.taking_part import MODEL, RECORD
 from handful.web.serving import Server
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the user of a coordinator said."""
-
-    sites: int
-    """How many sites there will be."""
-    wait: float
-    """So many seconds each phase may take."""
-    backbone: str
-    """Which backbone looks at the rows."""
-    modality: str | None
-    """What the rows are; None: what the backbone reads."""
-    classes: tuple[str, ...] = ()
-    """The classes, named beforehand."""
-    epsilon: float | None = None
-    """How much one row may change what is sent; None: as much as it does."""
-    delta: float = 1e-5
-    """The chance that this does not hold."""
-
-    def check(self) -> None:
-        """Refuse what cannot work.
-
-        Raises:
-            OptionError: a number is out of range.
-        """
-        if not 2 <= self.sites <= 1000:
-            raise OptionError(f"--sites must be between 2 and 1000, got {self.sites}. Say how many will take part.")
-        if not 0 < self.wait <= 30 * 86_400:
-            raise OptionError(f"--wait must be above 0 and at most 30 days, got {self.wait:g} seconds. Try 10min.")
-        check_privacy(self.epsilon, self.delta, self.classes)
 
 
 def prepared(asked: Asked, version: str, tell: Callable[[str], None]) -> tuple[Gathering, Backbone]:
