@@ -166,6 +166,21 @@ def test_other_terms_are_refused(body):
         Terms.decoded(body)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [dict(folds=10**9), dict(folds=1), dict(penalties=()), dict(penalties=(0.0,)), dict(width=0), dict(width=10**9)],
+)
+def test_terms_that_no_coordinator_tells_are_refused(other):
+    with pytest.raises(DataError, match="the coordinator must tell its terms, got something else"):
+        Terms.decoded(replace(TERMS, **other).encoded())
+
+
+def test_a_site_believes_no_coordinator_that_a_promise_is_one():
+    for other in (dict(delta=0.9), dict(epsilon=1e9), dict(classes=())):
+        with pytest.raises(OptionError, match="--(delta|epsilon) must"):
+            Terms.decoded(replace(PRIVATE, **other).encoded())
+
+
 def test_rows_of_other_classes_are_left_out():
     assert privacy.within_classes(["a", "z", "b"], ("a", "b")).tolist() == [0, 2]
     with pytest.raises(DataError, match="a row must be of one of the classes a, b, got none"):

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from handful.errors import DataError, OptionError
 from handful.readback import checked, damage_is, plain_json
 from handful.tasks.classification.heads import RIDGE
@@ -76,7 +78,28 @@ class Terms:
                 raise ValueError(f"its protocol is {raw.get('protocol')!r}, not {PROTOCOL}: handful of another version")
             known = {field.name for field in fields(cls)}
             lists = {name: tuple(raw[name]) for name in ("classes", "penalties")}
-            return checked(cls(**{name: raw[name] for name in raw if name in known} | lists))
+            terms = checked(cls(**{name: raw[name] for name in raw if name in known} | lists))
+            terms.check()
+            return terms
+
+    def check(self) -> None:
+        """Refuse terms that no coordinator of ours tells: a site believes nobody that a promise is one.
+
+        Raises:
+            OptionError: what is promised of the noise is none.
+            ValueError: a number is out of range.
+        """
+        check_privacy(self.epsilon, self.delta, self.classes)
+        sizes = {
+            "folds": (2, self.folds, 20),
+            "penalties": (1, len(self.penalties), 50),
+            "width": (1, self.width, 1 << 16),
+        }
+        for name, (least, count, most) in sizes.items():
+            if not least <= count <= most:
+                raise ValueError(f"{name} must be {least} to {most}, got {count}")
+        if not all(0 < penalty < np.inf for penalty in self.penalties):
+            raise ValueError("penalties must be above 0")
 
 
 def _refused(why: str) -> DataError:
