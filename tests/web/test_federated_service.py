@@ -16,7 +16,7 @@ from handful.regimes.federated import wire
 from handful.regimes.federated.gathering import DONE, FAILED
 from handful.regimes.federated.terms import Terms
 from handful.web.admission import Admission
-from handful.web.federated import service
+from handful.web.federated import connection, service
 from handful.web.federated.connection import Connection
 from handful.web.federated.service import BODIES, TENSORS, application
 from handful.web.tls import Tls
@@ -59,6 +59,8 @@ def test_sites_go_through_it_to_the_model(served):
         assert client.post("/sums", content=wire.pack_sums(one.sums()), headers=who[name]).status_code == 200
     heads = wire.unpack_maps(client.get("/heads", headers=who["north"]).content, TERMS)
     assert client.get("/model", headers=who["north"]).status_code == 204
+    assert client.get("/here", headers=who["north"]).status_code == 204
+    assert client.get("/here", headers={**who["north"], "handful-key": "other"}).status_code == 409
     for name, one in parts.items():
         client.post("/answers", content=wire.pack_votes(one.votes(*heads)), headers=who[name])
     for name in parts:
@@ -166,6 +168,35 @@ def test_one_that_is_late_is_waited_for():
         return answer
 
     assert line(slow).get("/heads") == b"yes"
+
+
+def test_a_site_that_computes_is_heard_of(monkeypatch):
+    heard, twice = [], threading.Event()
+
+    def here(self, method, path, body, headers):
+        heard.append((path, self.site))
+        if len(heard) == 2:
+            twice.set()
+        return 204, b""
+
+    monkeypatch.setattr(Connection, "_once", here)
+    monkeypatch.setattr(connection, "BEAT", 0.0)
+    with Connection("127.0.0.1", 1, None, site="north").heard_of():
+        assert twice.wait(20)
+    assert heard[:2] == [("/here", "north")] * 2
+
+
+def test_one_that_was_left_out_says_no_more(monkeypatch):
+    asked = threading.Event()
+
+    def gone(self, *_):
+        asked.set()
+        return 409, b""
+
+    monkeypatch.setattr(Connection, "_once", gone)
+    monkeypatch.setattr(connection, "BEAT", 0.0)
+    with Connection("127.0.0.1", 1, None).heard_of():
+        assert asked.wait(20)
 
 
 def test_a_wrong_token_is_said():

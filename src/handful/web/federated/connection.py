@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import ssl
+import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection, HTTPException, HTTPSConnection, RemoteDisconnected
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from handful.errors import DataError, MachineError, OptionError
+from handful.errors import DataError, HandfulError, MachineError, OptionError
 from handful.readback import FAILURES, plain_json
 from handful.web.federated.service import KEY, SITE, TENSORS
 from handful.web.tls import Tls
@@ -19,6 +21,9 @@ from handful.web.tokens import VARIABLE, is_this_machine
 
 PATIENCE = 60.0
 """So many seconds a coordinator that does not answer is tried again."""
+
+BEAT = 10.0
+"""Seconds between two words of a site that computes."""
 
 _TIMEOUT = 300.0
 _MOST = 1 << 30
@@ -96,6 +101,24 @@ class Connection:
     def post(self, path: str, body: bytes) -> None:
         """Send tensors. Raises as ``get``."""
         self._asked("POST", path, body, TENSORS)
+
+    @contextmanager
+    def heard_of(self) -> Iterator[None]:
+        """Say every now and then that the site is there, while it computes: who is silent is not waited for."""
+        over, line = threading.Event(), replace(self)
+
+        def say() -> None:
+            while not over.wait(BEAT):
+                try:
+                    line._asked("GET", "/here", None, "")
+                except HandfulError:
+                    return  # the next thing that the site sends is answered with the same
+
+        threading.Thread(target=say, name="heard of", daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
 
     def tell(self, path: str, said: Mapping[str, Any]) -> dict[str, Any]:
         """Send an object, and read the one that is answered. Raises as ``get``."""

@@ -33,7 +33,7 @@ SITE, KEY = "handful-site", "handful-key"
 PATIENCE = 300.0
 """Seconds that a body may take: sums of wide features are large, and lines to sites slow."""
 
-_PAGES = "There are GET /terms, /heads, /model and POST /join, /sums, /answers, /verdict."
+_PAGES = "There are GET /terms, /heads, /here, /model and POST /join, /sums, /answers, /verdict."
 # Seconds between looks at whether somebody is not to be waited for any more.
 _TICK = 0.5
 # Seconds that sites have to hear why nothing was made.
@@ -69,6 +69,7 @@ def application(gathering: Gathering, admission: Admission, ended: Callable[[], 
             Route("/sums", service.sums, methods=["POST"]),
             Route("/heads", service.heads),
             Route("/answers", service.answers, methods=["POST"]),
+            Route("/here", service.here),
             Route("/model", service.model),
             Route("/verdict", service.verdict, methods=["POST"]),
         ],
@@ -113,6 +114,11 @@ class _Service:
         """Take what the rows of a site say of the heads."""
         body = await body_of(request, most_bytes(self._gathering.terms), "Send the answers that were asked for.")
         return await self._sent(request, lambda name, key: self._gathering.take_votes(name, key, body))
+
+    async def here(self, request: Request) -> Response:
+        """Hear that a site is there, which computes."""
+        await self._taken(lambda: self._gathering.member(*_who(request)))
+        return Response(status_code=204)
 
     async def model(self, request: Request) -> Response:
         """The model; 204 while there is none."""
