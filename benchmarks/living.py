@@ -72,6 +72,7 @@ TABLES = (
     Table("examples.csv", "examples", FROZEN, ("--draws", "1")),
     Table("exports.csv", "exports", ("export/onnx", "export/students.py", "backbones")),
     Table("fastai.csv", "fastai_peer", FROZEN),
+    Table("federated.csv", "federated", ("regimes/federated", "features")),
     Table("first_output.csv", "first_output", ("cli", "progress.py"), ("--draws", "3")),
     Table("forecast.csv", "forecast", FROZEN),
     Table("inspect_speed.csv", "inspect_speed", ("inspection",)),

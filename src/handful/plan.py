@@ -183,8 +183,12 @@ def read_plan(file: Path) -> Plan:
         return checked(replace(plan, origins={name: str(raw[name]["from"]) for name in plan.origins}))
 
 
-def seconds_of(budget: float | str) -> float:
+def seconds_of(budget: float | str, option: str = "budget") -> float:
     """Read a time such as ``90``, ``"30 s"``, ``"1 min"`` or ``"2h"`` as seconds.
+
+    Args:
+        budget: the time.
+        option: what it was given as, for messages.
 
     Raises:
         OptionError: it is not a time, or below 0.
@@ -198,7 +202,7 @@ def seconds_of(budget: float | str) -> float:
     elif isinstance(budget, Real):
         seconds = float(budget)
     if not 0 <= seconds < float("inf"):
-        raise OptionError(f"budget must be a time such as 30s, '1 min' or 0, got {budget!r}. Try '1 min'.")
+        raise OptionError(f"{option} must be a time such as 30s, '1 min' or 0, got {budget!r}. Try '1 min'.")
     return seconds
 
 

@@ -40,7 +40,7 @@ DOORS = {
     "transformers": ("backbones", "training"),
     "tokenizers": ("backbones",),
     "huggingface_hub": ("backbones",),
-    "safetensors": ("backbones", "training", "export"),
+    "safetensors": ("backbones", "training", "export", "regimes.federated"),  # what sites send is tensors too
     "peft": ("training.tuners",),
     "sklearn": (*RIGHT_OF_FEATURES, "backbones.char_ngrams"),  # its hashed counts are a backbone
     "scipy": (*RIGHT_OF_FEATURES, "backbones.char_ngrams", "threads"),
@@ -69,7 +69,7 @@ DOORS = {
     "prometheus_client": ("web",),
     "python_multipart": ("web",),
     "ray": ("engines.ray",),
-    "flwr": ("regimes.federated",),
+    "dp_accounting": ("regimes.federated",),  # tells how much noise keeps a promise
     "onnx": ("backbones", "export.onnx"),
     "onnxruntime": ("export.onnx",),
     "codecarbon": ("report",),

@@ -19,6 +19,8 @@ EXCEPTIONS = {
     "handful.cli.exporting.export": "as of tune: every parameter is one flag of the command",
     "handful.cli.labelling.label": "as of tune: every parameter is one flag of the command",
     "handful.cli.serving.serve": "as of tune: every parameter is one flag of the command",
+    "handful.cli.federating.coordinator": "as of tune: every parameter is one flag of the command",
+    "handful.cli.federating.site": "as of tune: every parameter is one flag of the command",
     "handful.api.tune": "the options of the command, as keywords for people who write Python",
     "handful.tune_targets.tune_heads": "the options of tune, as keywords for people who write Python",
     "handful.updating.update.update": "the options of tune, as keywords for people who write Python",

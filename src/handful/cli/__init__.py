@@ -15,6 +15,7 @@ from handful.cli.adapting import adapt
 from handful.cli.answering import predict
 from handful.cli.ending import drop_output, heed_signals, leave_interrupted, memory_ran_out, ready_streams
 from handful.cli.exporting import export
+from handful.cli.federating import federated
 from handful.cli.labelling import label
 from handful.cli.language import chat
 from handful.cli.learning import inspect, tune
@@ -40,6 +41,7 @@ app = App(
 )
 for command in (
     tune, inspect, predict, export, report, models, adapt, chat, label, serve, explain, check, update, versions,
+    federated,
 ):  # fmt: skip
     app.command(command)
 app.register_install_completion_command(help="Let the shell (bash, zsh, fish or PowerShell) complete commands.")

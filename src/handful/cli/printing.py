@@ -14,8 +14,8 @@ from handful.data.cells import shown, shown_json, shown_lines
 
 # A command to be typed, which a break in the middle would make two: in backticks, or to the end of its line.
 _COMMAND = re.compile(
-    r"`[^`\n]+`|\bhandful (adapt|chat|check|explain|export|inspect|label|models|predict|report|serve|tune|update|"
-    r"versions) [^`\n]*"
+    r"`[^`\n]+`|\bhandful (adapt|chat|check|explain|export|federated|inspect|label|models|predict|report|serve|tune|"
+    r"update|versions) [^`\n]*"
 )
 # Before what does not fit of a row of a table, so that the next row is told from it.
 _HANGING = "    "

@@ -28,6 +28,11 @@ _NEEDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "serve": ("a run", ("RUN",)),
     "label": ("items without labels", ("pool",)),
     "adapt": ("items without labels and a folder to write", ("pool", "--out", "bases/mine")),
+    "federated coordinator": ("how many sites will take part", ("--sites", "3")),
+    "federated site": (
+        "labelled rows, the address of the coordinator and a name",
+        ("SOURCE", "--coordinator", "https://10.0.0.5:8470", "--name", "north"),
+    ),
     "models remove": ("the name of a backbone", ("minilm-l6",)),
     "models bundle": ("a file to write", ("weights.zip",)),
     "models unbundle": ("a file that `handful models bundle` wrote", ("weights.zip",)),

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import socket
+import ssl
 from asyncio import TimerHandle, Transport
 from types import FrameType
 
@@ -118,26 +119,31 @@ class _Connection(H11Protocol):
 class Server(uvicorn.Server):
     """Answers requests until it is told to end, and tells that to the application, whose answers then end too."""
 
-    def __init__(self, application: Starlette, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, application: Starlette, patience: float = PATIENCE, tls: ssl.SSLContext | None = None
+    ) -> None:  # fmt: skip
         """Take what answers.
 
         Args:
             application: its ``state.stopping`` turns true when the end has come.
             patience: how many seconds a connection may be idle, a request may take to begin, or an answer may lie
                 unread.
+            tls: how it speaks where others must not listen; None: plainly.
         """
-        super().__init__(
-            uvicorn.Config(
-                application,
-                http=_Connection,
-                ws="none",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                timeout_keep_alive=patience,  # type: ignore[arg-type] # it is added to a time
-                timeout_graceful_shutdown=_PATIENCE,
-            )
+        config = uvicorn.Config(
+            application,
+            http=_Connection,
+            ws="none",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            timeout_keep_alive=patience,  # type: ignore[arg-type] # it is added to a time
+            timeout_graceful_shutdown=_PATIENCE,
         )
+        if tls is not None:
+            config.load()
+            config.ssl = tls
+        super().__init__(config)
         self._application = application
         self._deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 

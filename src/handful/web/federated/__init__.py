@@ -1,0 +1,1 @@
+"""Federated fits over HTTP: the coordinator's service, and the site that speaks to it."""
