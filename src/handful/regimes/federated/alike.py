@@ -13,7 +13,7 @@ from handful.regimes.federated.sums import Sums
 
 # Two classes look like one where no other is as near to either, and the squared distance of their means is at most so
 # many times what chance makes of rows of one class, or without that at most such a share of the usual one. On banking77
-# (two sites, one class of nine under two names, 10 rows each) 36 of 40 such pairs were found, and no other, in one look.
+# (two sites, one class of nine under two names, 10 rows each) 36 of 40 such pairs were found and no other, in one look.
 _CHANCE, _SHARE = 1.3, 0.1
 # Classes with fewer rows than this have no mean to speak of: of news with 5 rows, others look as near.
 _FEWEST = 10
