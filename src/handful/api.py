@@ -15,10 +15,11 @@ from handful.data.pool import read_pool
 from handful.data.readers import load
 from handful.data.several import are_sources, load_several
 from handful.data.streams import stream
-from handful.data.targets import DEFECTS, MASKS
+from handful.data.targets import BOXES, DEFECTS, MASKS
 from handful.errors import DataError, OptionError, WeightsError
 from handful.export.bundle import Bundle
 from handful.export.detector import Detector
+from handful.export.finder import Finder
 from handful.export.segmenter import Segmenter
 from handful.features import bases
 from handful.inspection.audit import Audit, examine, sample
@@ -251,10 +252,10 @@ def tune(
         from handful.tune_answers import tune_answers  # items with labels do without language models
 
         run = tune_answers(data, plan, clock, say, metric if callable(metric) else None)
-    elif data.task in (DEFECTS, MASKS):
+    elif data.task in (DEFECTS, MASKS, BOXES):
         if callable(metric) or unlabelled is not None:
             given_beside = "unlabelled" if unlabelled is not None else "metric"
-            got = "normal items" if data.task == DEFECTS else "pictures with masks"
+            got = {DEFECTS: "normal items", MASKS: "pictures with masks", BOXES: "pictures with boxes"}[data.task]
             raise OptionError(f"{given_beside}= is for labelled items, got {got}. Leave it out.")
         run = _tuned_parts(data, plan, clock, say)
     else:
@@ -266,11 +267,15 @@ def tune(
 
 
 def _tuned_parts(data: Dataset, plan: Plan, clock: Budget, say: Say) -> Run:
-    """Learn what normal items look like, or the pixels of each class; each loads what it needs alone."""
+    """Learn what normal items, the pixels of each class, or things look like; each loads what it needs alone."""
     if data.task == DEFECTS:
         from handful.tune_defects import tune_defects
 
         return tune_defects(data, plan, clock, say)
+    if data.task == BOXES:
+        from handful.tune_boxes import tune_boxes
+
+        return tune_boxes(data, plan, clock, say)
     from handful.tune_masks import tune_masks
 
     return tune_masks(data, plan, clock, say)
@@ -287,7 +292,7 @@ def _check_once(given: Mapping[str, Any], plan: Plan, budget: Any, unlabelled: A
 
 @known_keywords
 def predict(
-    run: Run | Bundle | LanguageModel | Detector | Segmenter | str | Path,
+    run: Run | Bundle | LanguageModel | Detector | Segmenter | Finder | str | Path,
     source: Any,
     *,
     input: str | None = None,  # noqa: A002 - the name of the option
@@ -313,7 +318,7 @@ def predict(
         BundleError: there is no such model, or it is damaged.
     """
     model = run.model if isinstance(run, Run) else opened(run) if isinstance(run, str | Path) else run
-    if isinstance(model, Bundle | Detector | Segmenter) and model.warning:
+    if isinstance(model, Bundle | Detector | Segmenter | Finder) and model.warning:
         logger.warning(model.warning)
     if not isinstance(source, str | Path):
         if input is not None:
@@ -321,7 +326,7 @@ def predict(
         return list(model.predict(source))
     say, answers = notebook_progress() if progress is None else progress, list[Any]()
     modality, column = "language", input
-    if isinstance(model, Bundle | Detector | Segmenter):
+    if isinstance(model, Bundle | Detector | Segmenter | Finder):
         modality, column = model.modality, input or model.input
     for chunk in stream(source, modality=modality, input=column):
         if chunk.failed:

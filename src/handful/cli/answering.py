@@ -14,7 +14,7 @@ from handful.cli.weights import Flag
 from handful.errors import OptionError
 from handful.plan import share_of
 from handful.progress import Bars
-from handful.run_folder import is_detector, is_language, is_segmenter
+from handful.run_folder import is_detector, is_finder, is_language, is_segmenter
 
 if TYPE_CHECKING:
     from handful.answer_files import Form
@@ -92,6 +92,8 @@ def predict(
             written = _detected(run, items, form, input, tick, maps)
         elif is_segmenter(run):
             written = _segmented(run, items, form, input, tick, maps)
+        elif is_finder(run):
+            written = _found(run, items, form, input, tick)
         else:
             written = _classified(run, items, form, input, tick, shares, together, elsewhere)
     put_notes([written.warning] * bool(written.warning))
@@ -123,6 +125,11 @@ def _check_follows(run: str, doubted: bool, maps: bool) -> None:
         raise OptionError(
             "--probabilities, --reject, --conformal and --together are for classifiers, got a model of masks, which "
             "answers every pixel. Leave them out."
+        )
+    if doubted and is_finder(run):
+        raise OptionError(
+            "--probabilities, --reject, --conformal and --together are for classifiers, got a model of boxes, which "
+            "says of every box how sure it is. Leave them out."
         )
     if maps and not (is_detector(run) or is_segmenter(run)):
         raise OptionError(
@@ -164,7 +171,8 @@ def _engine(name: str | None, run: str, out: str | None) -> Engine | None:
     from handful.engines import engine
 
     made = engine(name)
-    kinds = ((is_language, "a language model"), (is_detector, "a model of defects"), (is_segmenter, "a model of masks"))
+    kinds = ((is_language, "a language model"), (is_detector, "a model of defects"), (is_segmenter, "a model of masks"),
+             (is_finder, "a model of boxes"))  # fmt: skip
     what = next((told for is_one, told in kinds if is_one(run)), "")
     if what:
         raise OptionError(f"--engine is for models of labelled items, got {what}. Leave it out.")
@@ -203,6 +211,17 @@ def _segmented(
     written = write_answers(segmentations(model, items, column, tick, folder), model.columns[0], form, _say)
     _say("no masks were written: name a folder for them with --maps" if folder is None else f"masks: {folder}")
     return written
+
+
+def _found(run: str, items: Source, form: Form, column: str | None, tick: Callable[[int], None]) -> Written:
+    """Let a model of boxes answer."""
+    from handful.answer_files import write_answers
+    from handful.box_answers import box_answers
+    from handful.export.finder import Finder
+
+    model = Finder.load(run)
+    put_notes([model.warning] * bool(model.warning))
+    return write_answers(box_answers(model, items, column, tick), model.columns[0], form, _say)
 
 
 def _folder_for(maps: str) -> Path:

@@ -22,11 +22,13 @@ DEFECTS = "defects"
 """The task of what is unlike normal items, whose labels say which are normal."""
 MASKS = "masks"
 """The task of the class of every pixel of a picture."""
+BOXES = "boxes"
+"""The task of boxes around many small things in a picture that are alike."""
 
 NOUNS = {
     CLASSES: ("class", "classes"), LABELS: ("label", "labels"), RATINGS: ("rating", "ratings"),
     SPANS: ("label", "labels"), EVENTS: ("label", "labels"), DEFECTS: ("class", "classes"),
-    MASKS: ("class", "classes"),
+    MASKS: ("class", "classes"), BOXES: ("label", "labels"),
 }  # fmt: skip
 """One name that a task gives to items, and many, for messages."""
 
@@ -71,6 +73,10 @@ def names_in(text: str, task: str) -> tuple[str, ...]:
         from handful.data.mask_files import classes_in_cell  # loads a decoder, which texts have no use for
 
         return classes_in_cell(text)
+    if task == BOXES:
+        from handful.data.boxes import labels_in_boxes  # imports the Dataset, which imports this
+
+        return labels_in_boxes(text)
     if task == SPANS:
         return tuple(dict.fromkeys(label for _, _, label in labels_in_spans(text)))
     if task == EVENTS:
