@@ -351,7 +351,7 @@ def _drawn(data: Dataset, position: int, seen: Seen, cuts: Floats, names: tuple[
     said, right = list[Box](), list[bool]()
     for name, own, cut, wanted in zip(names, seen, cuts, _corners(cell, names), strict=True):
         answered = own.above(float(cut))
-        said += [Box(*corners, label=name) for corners in answered.boxes.tolist()]
+        said += [Box.of(corners, name) for corners in answered.boxes.tolist()]
         right += matched(answered.boxes, wanted).tolist()
     width, height = full_size(data.items[position])
     return Drawn(width, height, Boxed.of_cell(cell).boxes, tuple(said), tuple(right))

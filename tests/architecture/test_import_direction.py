@@ -12,9 +12,9 @@ LAYERS = (
     ("", "__main__"),
     ("cli", "web"),
     (
-        "answer_files", "api", "box_answers", "detection", "detection_reasons", "explanation", "monitoring", "prediction",
-        "prediction_shards", "run", "report", "robustness", "run_rows", "segmentation", "tune_answers", "tune_boxes", "tune_defects",
-        "tune_items", "tune_masks", "updating", "versions",
+        "answer_files", "api", "box_answers", "detection", "detection_reasons", "explanation", "monitoring",
+        "prediction", "prediction_shards", "run", "report", "robustness", "run_rows", "segmentation", "tune_answers",
+        "tune_boxes", "tune_defects", "tune_items", "tune_masks", "updating", "versions",
     ),
     ("regimes", "export"),
     ("strategies",),

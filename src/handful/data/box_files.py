@@ -23,8 +23,10 @@ from handful.readback import damage_is, parsed, reason
 _MOST = 16 << 20
 
 # What folders of such files are called, and of pictures beside them, in small letters.
-_LABEL_FOLDERS = frozenset({"labels", "label", "annotations", "annotation", "xml", "xmls"})
-_PICTURE_FOLDERS = frozenset({"images", "image", "imgs", "img", "pictures", "photos", "jpegimages"})
+_FOLDERS = frozenset({
+    "labels", "label", "annotations", "annotation", "xml", "xmls", "images", "image", "imgs", "img", "pictures",
+    "photos", "jpegimages",
+})  # fmt: skip
 
 # Files of YOLO that say what the labels are called, the most trusted first.
 _NAMES = (".yaml", ".yml", ".names")
@@ -158,9 +160,9 @@ def _each(
 ) -> Found:  # fmt: skip
     """What files say that are called as their pictures; a picture without one says nothing of what it holds."""
     found = Found(what)
-    by_key = {_key(root, path, _LABEL_FOLDERS): path for path in files}
+    by_key = {_key(root, path): path for path in files}
     for picture in pictures:
-        file = by_key.get(_key(root, picture, _PICTURE_FOLDERS))
+        file = by_key.get(_key(root, picture))
         if file is None:
             continue
         if split := next((SPLITS[part.lower()] for part in picture.relative_to(root).parts[:-1]
@@ -179,10 +181,10 @@ def _each(
     return found
 
 
-def _key(root: Path, path: Path, folders: frozenset[str]) -> tuple[tuple[str, ...], str]:
+def _key(root: Path, path: Path) -> tuple[tuple[str, ...], str]:
     """The folders of a file without that of its kind, and its name without ending."""
     parts = list(path.relative_to(root).parts[:-1])
-    own = next((part for part in parts if part.lower() in folders), None)
+    own = next((part for part in parts if part.lower() in _FOLDERS), None)
     if own is not None:
         parts.remove(own)
     return tuple(parts), path.stem
@@ -262,7 +264,7 @@ def _voc(path: Path, odd: Counter[str]) -> list[Box]:
         upright, turned = thing.find("bndbox"), thing.find("robndbox")
         if upright is not None:
             corners = [_finite(upright.findtext(name) or "") for name in ("xmin", "ymin", "xmax", "ymax")]
-            boxes.append(Box(*corners, label=label))
+            boxes.append(Box.of(corners, label))
         elif turned is not None:
             odd[TURNED] += 1
             boxes.append(_turned(*(_finite(turned.findtext(name) or "") for name in ("cx", "cy", "w", "h", "angle")),

@@ -1,4 +1,4 @@
-"""Pictures with boxes beside them as a Dataset: what each picture holds, what was put right, and what is out of reach."""
+"""Pictures with boxes beside them as a Dataset: what each holds, what was put right, and what is out of reach."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def read_boxes(root: Path, pictures: Sequence[Path], files: Sequence[Path]) -> D
     shares = {name: list[float]() for name in sorted({box.label for boxes in found.boxes.values() for box in boxes})}
     sizes = {name: list[float]() for name in shares}
     for i, path in enumerate(paths):
-        why = found.failed.get(path) or size_problem(path, *found.drawn_on.get(path, (None, None)), "boxes")
+        why = found.failed.get(path) or size_problem(path, found.drawn_on.get(path), "boxes")
         if why:
             failed[i] = why
             cells.append(Boxed(()).cell)
@@ -85,13 +85,13 @@ def _notes(found: Found, cells: Sequence[str], unnamed: int, odd: Counter[str]) 
     yield f"{sum(counts)} boxes in {len(cells)} pictures are read from {found.format}"
     empty = counts.count(0) - len(found.failed)
     if empty:
-        yield f"{empty} pictures without boxes are taken to hold nothing of the kind"
+        yield f"pictures without boxes, taken to hold nothing of the kind: {empty}"
     for what, count in odd.items():
-        yield f"{count} boxes {what}"
+        yield f"boxes {what}: {count}"
     if found.lost:
-        yield f"{len(found.lost)} pictures that are named are not there: {listed(found.lost[:3])}"
+        yield f"pictures that are named and not there: {len(found.lost)}, such as {listed(found.lost[:3])}"
     if unnamed:
-        yield f"{unnamed} pictures left out of which nothing says what they hold"
+        yield f"pictures left out, of which nothing says what they hold: {unnamed}"
 
 
 def out_of_reach(shares: dict[str, list[float]], sizes: dict[str, list[float]]) -> Iterable[str]:

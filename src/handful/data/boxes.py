@@ -35,6 +35,12 @@ class Box:
     label: str
     """What the thing is."""
 
+    @classmethod
+    def of(cls, corners: Iterable[float], label: str) -> Box:
+        """The box of left, top, right and bottom."""
+        left, top, right, bottom = map(float, corners)
+        return cls(left, top, right, bottom, label)
+
     @property
     def corners(self) -> tuple[float, float, float, float]:
         """Left, top, right and bottom."""
@@ -62,7 +68,7 @@ class Boxed:
         """
         try:
             rows = json.loads(cell)["boxes"]
-            return cls(tuple(Box(*map(float, corners), label=str(label)) for *corners, label in rows))
+            return cls(tuple(Box.of(corners, str(label)) for *corners, label in rows))
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"labels of boxes must be boxes as load reads them from a folder, got {cell[:60]!r}. Give a Dataset, "

@@ -48,19 +48,19 @@ def pictures_named(
     return found, lost
 
 
-def size_problem(path: Path, width: Any, height: Any, what: str) -> str:
+def size_problem(path: Path, drawn_on: tuple[Any, Any] | None, what: str) -> str:
     """What is wrong where things were marked on a picture of another size; empty where nothing is.
 
     Args:
         path: the picture.
-        width: of the one that they were marked on; nothing where that is not said.
-        height: the same.
+        drawn_on: width and height of the one that they were marked on, None or nothing where that is not said.
         what: what was marked, such as ``outlines``.
     """
     try:
         size = full_size(path)
     except DataError as error:
         return str(error)
+    width, height = drawn_on or (None, None)
     if width and height and (width, height) != size:
         return (
             f"{path} is {size[0]} x {size[1]}, but its {what} were made on {width} x {height}. Give the picture of then"

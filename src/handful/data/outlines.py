@@ -69,7 +69,7 @@ def _read(file: Path, raw: Mapping[str, Any], pictures: Sequence[Path], source: 
     failed = {
         i: why
         for i, (path, one) in enumerate(rows)
-        if (why := size_problem(path, one.get("width"), one.get("height"), "outlines"))
+        if (why := size_problem(path, (one.get("width"), one.get("height")), "outlines"))
     }
     cells = []
     for _, one in rows:

@@ -139,8 +139,8 @@ def _read_folder(path: Path, wanted: Wanted) -> Dataset:
         )
     if wanted.task not in (None, CLASSES, DEFECTS, MASKS, BOXES):
         raise OptionError(
-            f"task must be classification, defects, masks or boxes for a folder ({shown(str(path))}), whose sub-folders "
-            f"are classes, got {wanted.task}. Write a table with the names of the files and their labels."
+            f"task must be classification, defects, masks or boxes for a folder ({shown(str(path))}), whose "
+            f"sub-folders are classes, got {wanted.task}. Write a table with the names of the files and their labels."
         )
     if wanted.modality in INSTEAD:
         raise OptionError(

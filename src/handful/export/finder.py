@@ -129,7 +129,7 @@ class Finder:
         for name, cut, line, own in zip(self.names, self.cuts, self.lines, each, strict=True):
             answered = own.above(float(cut))
             sure = confidence(answered.scores, line).tolist()
-            found += [(s, Box(*corners, label=name)) for s, corners in zip(sure, answered.boxes.tolist(), strict=True)]
+            found += [(s, Box.of(corners, name)) for s, corners in zip(sure, answered.boxes.tolist(), strict=True)]
         found.sort(key=lambda one: -one[0])
         return Counted(tuple(box for _, box in found), tuple(sure for sure, _ in found))
 

@@ -99,5 +99,5 @@ def _shown(run: Run, position: int, row: int, marked: str, answered: str, right:
 
 
 def _frame(box: Box, kind: str) -> Frame:
-    numbers = (round(x, 1) for x in (box.left, box.top, box.right - box.left, box.bottom - box.top))
-    return Frame(*numbers, label=words.printable(box.label), kind=kind)
+    width, height = round(box.right - box.left, 1), round(box.bottom - box.top, 1)
+    return Frame(round(box.left, 1), round(box.top, 1), width, height, words.printable(box.label), kind)

@@ -46,8 +46,8 @@ class Wanted:
     classes: NDArray[np.int64]
     """(H, W) 0 for nothing, 1 + the number of a label in the middle of a thing, or ``UNSAID``."""
     sides: Matrix
-    """(H, W, 4) where the middle of the thing is from there, in cells across and down, and the natural logarithms of its
-    sides in cells; of the middles of things only."""
+    """(H, W, 4) where the middle of the thing is from there, in cells across and down, and the natural logarithms of
+    its sides in cells; of the middles of things only."""
 
 
 def wanted_of(shape: tuple[int, int], boxes: Floats, labels: NDArray[np.integer]) -> Wanted:

@@ -112,5 +112,5 @@ def average_precision(sums: Floats) -> Floats:
     return np.asarray((values.reshape(wanted.shape) * there).sum(-1) / np.maximum(there.sum(-1), 1))
 
 
-# Shares found at which precision is read; a hair less, since sums are rounded.
-_SHARES = np.linspace(0, 1, 101) - 1e-12
+# Shares found at which precision is read: just these numbers, so that rounding decides as it does for COCO.
+_SHARES = np.linspace(0, 1, 101)

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 def _whole(outputs: Floats, targets: Any) -> Floats:
     """All that was counted, mean over repeats. (R, N, C · WIDTH) → (N, C · WIDTH)."""
-    return np.asarray(outputs, np.float64).mean(0)
+    return np.asarray(np.mean(outputs, 0, np.float64))
 
 
 def _plain(outputs: Floats) -> tuple[Floats, Floats, Floats]:
