@@ -40,20 +40,20 @@ def box_answers(
     some = False
     for chunk in stream(source, modality=model.modality, input=input or model.input, chunk=CHUNK):
         failed = {i: chunk.failed[row] for i, row in enumerate(chunk.rows) if row in chunk.failed}
-        found = [Counted()] * len(chunk.rows)
+        pictures = [Counted()] * len(chunk.rows)
         readable = chunk.readable
         for i, one in zip(readable, model.finds([chunk.items[i] for i in readable]), strict=True):
-            found[i] = one
+            pictures[i] = one
             if one.failed:
                 failed[i] = one.failed
         some = some or len(failed) < len(chunk.rows)
-        counts = np.array([one.counts(model.names) for one in found])  # (B, C)
+        counts = np.array([one.counts(model.names) for one in pictures])  # (B, C)
         beside = {"count": [str(count) for count in counts.sum(1).tolist()]}
         if len(model.names) > 1:
             beside |= {f"count {name}": list(map(str, counts[:, c].tolist())) for c, name in enumerate(model.names)}
-        values = [one.values for one in found]
+        values = [one.values for one in pictures]
         words = [json.dumps(each, ensure_ascii=False) for each in values]
-        sure = np.array([min(one.confidence, default=1.0) for one in found])
+        sure = np.array([min(one.confidence, default=1.0) for one in pictures])
         yield Answers(chunk, counts.astype(np.float64), words, sure, failed, beside=beside, values=values)
         tick(len(chunk.rows))
     if not some:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from handful.backbones.base import Backbone, no_parts
 from handful.backbones.tiles import CELL
 from handful.budget import Budget
-from handful.data.boxes import FEWEST_BOXED, Box, Boxed, too_few_boxed
+from handful.data.boxed_pictures import FEWEST_BOXED, too_few_boxed
+from handful.data.boxes import Box, Boxed
 from handful.data.dataset import Dataset
 from handful.data.images import full_size
 from handful.data.names import listed
@@ -59,7 +60,7 @@ from handful.strategies.frozen.pixels import (
     levels_of,
     share_to_draw,
 )
-from handful.tasks.boxes import BOXES, Detected, cuts_of, edges_of, matched, tallied
+from handful.tasks.boxes import BOXES, Detected, cuts_by_label, matched, numbers_of
 
 CELLS_EACH, CELLS_FEWEST, CELLS_TOGETHER = 2_500, 250, 15_000
 """Cells of a picture that are learned from at most and at least, and of all pictures together."""
@@ -116,10 +117,10 @@ def tune_boxes(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
     with budget.stage("select"), engine_of(plan.engine) as engine:
         compared = compare(rows.pixels, (NOTHING, *names), folds, engine, partial(say, "comparing heads"))
     with budget.stage("evaluate"):
-        seen = _held_out(data, names, scale, rows, compared, folds, backbone,
+        detected = _held_out(data, names, scale, rows, compared, folds, backbone,
                          partial(say, "answering held-out pictures"))  # fmt: skip
         wanted = [_corners(cell, names) for cell in data.labels or ()]
-        held = {arm: _numbers(each, wanted, _nested_cuts(each, wanted, folds)) for arm, each in seen.items()}
+        held = {arm: numbers_of(each, wanted, _nested_cuts(each, wanted, folds)) for arm, each in detected.items()}
     targets = BOXES.targets(data.labels or (), names)
     independent = len(np.unique(groups)) == len(groups)
     known = Rows(targets, None if independent else groups, data.rows)
@@ -128,7 +129,7 @@ def tune_boxes(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
         protocol=protocol.name, rng=generator(plan.seed, "bootstrap"),
     )  # fmt: skip
     with budget.stage("fit"):
-        model = _finder(rows, compared, seen[MAPS], wanted, names, scale, backbone)
+        model = _finder(rows, compared, detected[MAPS], wanted, names, scale, backbone)
         model.beats_reference = scores.beats(BOXES.reference.name)
         untested = list[str]()
         if len(test):
@@ -137,11 +138,11 @@ def tune_boxes(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
     scores = replace(scores, seconds=budget.accounted)
     answers = BOXES.held_out(held[MAPS], targets, data.rows)
     worst = sorted(range(len(data)), key=lambda i: answers[i].own)[:SHOWN]
-    cuts = _nested_cuts(seen[MAPS], wanted, folds)
+    cuts = _nested_cuts(detected[MAPS], wanted, folds)
     return Run(
         data, plan, tuple(_findings(data)), scores, answers, model,
         (*notes, *([budget.passed] if budget.passed else [])),
-        boxed={data.rows[i]: _drawn(data, i, seen[MAPS][i], cuts[i], names) for i in worst},
+        boxed={data.rows[i]: _drawn(data, i, detected[MAPS][i], cuts[i], names) for i in worst},
     )  # fmt: skip
 
 
@@ -301,44 +302,28 @@ def _makers(rows: CellRows, compared: Compared, fold: int, labels: int) -> dict[
     return {BOXES.reference.name: blind.candidates, MAPS: _maps(rows, compared, fold, labels).candidates}
 
 
-def _cuts(seen: Sequence[Seen], wanted: Sequence[Sequence[Floats]], labels: int) -> Floats:
-    """(C,) the score from which on boxes of each label are answered."""
-    return np.array([
-        cuts_of([each[c].scores for each in seen], sum(len(own[c]) for own in wanted), FLOOR) for c in range(labels)
-    ])  # fmt: skip
-
-
 def _nested_cuts(seen: Sequence[Seen], wanted: Sequence[Sequence[Floats]], folds: NDArray[np.int64]) -> Floats:
     """(N, C) the same for each picture, by what was seen in those of other folds."""
     labels = len(wanted[0])
     out = np.zeros((len(seen), labels))
     for fold in np.unique(folds).tolist():
         others = np.flatnonzero(folds != fold).tolist()
-        out[folds == fold] = _cuts([seen[i] for i in others], [wanted[i] for i in others], labels)
+        out[folds == fold] = cuts_by_label([seen[i] for i in others], [wanted[i] for i in others], FLOOR)
     return out
 
 
-def _numbers(seen: Sequence[Seen], wanted: Sequence[Sequence[Floats]], cuts: Floats) -> Floats:
-    """What the pictures add to the scores, (1, N, C · WIDTH)."""
-    labels = len(wanted[0])
-    edges = [edges_of([each[c].scores for each in seen]) for c in range(labels)]
-    return np.array([[
-        np.concatenate([tallied(each[c], own[c], edges[c], float(cut[c])) for c in range(labels)])
-        for each, own, cut in zip(seen, wanted, cuts, strict=True)
-    ]])  # fmt: skip
-
-
 def _finder(
-    rows: CellRows, compared: Compared, seen: Sequence[Seen], wanted: Sequence[Sequence[Floats]],
+    rows: CellRows, compared: Compared, detected: Sequence[Seen], wanted: Sequence[Sequence[Floats]],
     names: tuple[str, ...], scale: float, backbone: Backbone,
 ) -> Finder:  # fmt: skip
     """The model, learned from all pictures; from where on it answers, and how sure it is, by held-out ones."""
     labels = range(len(names))
-    scores = [np.concatenate([each[c].scores for each in seen]) for c in labels]
+    scores = [np.concatenate([each[c].scores for each in detected]) for c in labels]
     right = [
-        np.concatenate([matched(each[c].boxes, own[c]) for each, own in zip(seen, wanted, strict=True)]) for c in labels
+        np.concatenate([matched(each[c].boxes, own[c]) for each, own in zip(detected, wanted, strict=True)])
+        for c in labels
     ]
-    cuts = np.asarray(_cuts(seen, wanted, len(names)), np.float32)
+    cuts = np.asarray(cuts_by_label(detected, wanted, FLOOR), np.float32)
     return Finder(
         backbone.name, backbone.fingerprint, _maps(rows, compared, None, len(names)), scale, cuts,
         learned_confidence(scores, right), names, None, backbone,
@@ -367,7 +352,7 @@ def _tested(model: Finder, test: Dataset, metric: Metric, seed: int) -> tuple[Es
         except (DataError, OSError) as error:
             raise DataError(f"test picture {test.called(i)} cannot be read: {error}") from error
     wanted = [_corners(cell, model.names) for cell in test.labels or ()]
-    outputs = _numbers(seen, wanted, np.tile(model.cuts.astype(np.float64), (len(test), 1)))
+    outputs = numbers_of(seen, wanted, np.tile(model.cuts.astype(np.float64), (len(test), 1)))
     targets = BOXES.targets(test.labels or (), model.names)
     return interval(metric.of(outputs, targets), None, rng=generator(seed, "test")), len(test)
 

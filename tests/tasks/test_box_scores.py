@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handful.tasks.boxes import BOXES, Detected, cuts_of, edges_of, matched, overlaps, suppressed, tallied
+from handful.tasks.boxes import BOXES, Detected, cuts_of, matched, numbers_of, overlaps, suppressed
 from handful.tasks.boxes.counting import RANKS, average_precision
 
 SQUARE = np.array([[0.0, 0, 10, 10]])
@@ -73,12 +73,7 @@ def pictures(rng, count, labels, most=8):
 
 
 def numbers(seen, wanted, cut=0.5):
-    labels = len(wanted[0])
-    edges = [edges_of([each[c].scores for each in seen]) for c in range(labels)]
-    return np.array([[
-        np.concatenate([tallied(each[c], own[c], edges[c], cut) for c in range(labels)])
-        for each, own in zip(seen, wanted, strict=True)
-    ]])  # fmt: skip
+    return numbers_of(seen, wanted, np.full((len(seen), len(wanted[0])), cut))
 
 
 def test_average_precision_by_hand():

@@ -40,7 +40,7 @@ TURNED = "that are turned, or outlines, taken as the upright box around each"
 
 
 @dataclass
-class Found:
+class SaidBoxes:
     """What files say of the pictures of one folder."""
 
     format: str
@@ -61,7 +61,7 @@ class Found:
     """What was done to how many boxes."""
 
 
-def found_in(root: Path, pictures: Sequence[Path], files: Sequence[Path]) -> Found:
+def said_boxes(root: Path, pictures: Sequence[Path], files: Sequence[Path]) -> SaidBoxes:
     """Read the boxes of a folder, in the one format that is there.
 
     Args:
@@ -106,43 +106,43 @@ def _no_boxes(root: Path, pictures: Sequence[Path], files: Sequence[Path]) -> st
 # COCO ----------------------------------------------------------------------------------------------------------------
 
 
-def _read_coco(root: Path, files: Sequence[Path], pictures: Sequence[Path]) -> Found:
+def _read_coco(root: Path, files: Sequence[Path], pictures: Sequence[Path]) -> SaidBoxes:
     """The boxes of one file, or of one per part of a split, whose name or folder then says which."""
-    found = Found("COCO JSON")
+    said = SaidBoxes("COCO JSON")
     for file in files:
 
         def refusal(why: str, file: Path = file) -> DataError:
             return DataError(f"{shown(str(file))} cannot be read as COCO JSON ({why}). Export it again.")
 
         with damage_is(refusal):
-            _add_coco(found, file, parsed(file), pictures, _split_named(root, file) if len(files) > 1 else "")
-    return found
+            _add_coco(said, file, parsed(file), pictures, _split_named(root, file) if len(files) > 1 else "")
+    return said
 
 
-def _add_coco(found: Found, file: Path, raw: Mapping[str, Any], pictures: Sequence[Path], part: str) -> None:
+def _add_coco(said: SaidBoxes, file: Path, raw: Mapping[str, Any], pictures: Sequence[Path], part: str) -> None:
     names = {one["id"]: str(one["name"]) for one in raw["categories"]}
     there, lost = pictures_named(raw["images"], file, pictures)
-    found.lost += lost
+    said.lost += lost
     for one in raw["images"]:
         if (path := there.get(one["id"])) is None:
             continue
-        found.boxes.setdefault(path, [])
+        said.boxes.setdefault(path, [])
         if one.get("width") and one.get("height"):
-            found.drawn_on[path] = (int(one["width"]), int(one["height"]))
+            said.drawn_on[path] = (int(one["width"]), int(one["height"]))
         if split := split_of(one.get("split")) or part:
-            found.splits[path] = split
+            said.splits[path] = split
     for one in raw["annotations"]:
         path, corners = there.get(one["image_id"]), one.get("bbox")
         if path is None:
             continue
         if one.get("iscrowd"):
-            found.odd["around crowds of things left out"] += 1
+            said.odd["around crowds of things left out"] += 1
         elif not isinstance(corners, list) or len(corners) != _UPRIGHT:
             turned = isinstance(corners, list) and len(corners) == _UPRIGHT + 1
-            found.odd["that are turned by an angle left out" if turned else "without four numbers left out"] += 1
+            said.odd["that are turned by an angle left out" if turned else "without four numbers left out"] += 1
         else:
             left, top, width, height = map(_finite, corners)
-            found.boxes[path].append(Box(left, top, left + width, top + height, names[one["category_id"]]))
+            said.boxes[path].append(Box(left, top, left + width, top + height, names[one["category_id"]]))
 
 
 def _split_named(root: Path, file: Path) -> str:
@@ -157,9 +157,9 @@ def _split_named(root: Path, file: Path) -> str:
 def _each(
     root: Path, what: str, files: Sequence[Path], pictures: Sequence[Path],
     read: Callable[[Path, Counter[str]], list[Box]],
-) -> Found:  # fmt: skip
+) -> SaidBoxes:  # fmt: skip
     """What files say that are called as their pictures; a picture without one says nothing of what it holds."""
-    found = Found(what)
+    said = SaidBoxes(what)
     by_key = {_key(root, path): path for path in files}
     for picture in pictures:
         file = by_key.get(_key(root, picture))
@@ -167,18 +167,18 @@ def _each(
             continue
         if split := next((SPLITS[part.lower()] for part in picture.relative_to(root).parts[:-1]
                           if part.lower() in SPLITS), ""):  # fmt: skip
-            found.splits[picture] = split
+            said.splits[picture] = split
         try:
-            found.boxes[picture] = read(file, found.odd)
+            said.boxes[picture] = read(file, said.odd)
         except (DataError, OSError, ValueError, ElementTree.ParseError) as error:
-            found.boxes[picture] = []
-            found.failed[picture] = f"{shown(str(file))} cannot be read as {what} ({reason(error)})"
-    if not found.boxes:
+            said.boxes[picture] = []
+            said.failed[picture] = f"{shown(str(file))} cannot be read as {what} ({reason(error)})"
+    if not said.boxes:
         raise DataError(
             f"{shown(str(root))} must hold boxes under the names of its pictures, got {shown(files[0].name)} and the "
             f"like for {shown(pictures[0].name)} and the like. Rename them."
         )
-    return found
+    return said
 
 
 def _key(root: Path, path: Path) -> tuple[tuple[str, ...], str]:

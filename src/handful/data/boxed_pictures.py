@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from handful.data.box_files import Found, found_in
-from handful.data.boxes import Box, Boxed, fitted
+from handful.data.box_files import SaidBoxes, said_boxes
+from handful.data.boxes import MOST_LABELS, Box, Boxed, fitted
 from handful.data.cells import shown
 from handful.data.coco import size_problem
 from handful.data.dataset import Dataset
@@ -18,6 +18,8 @@ from handful.data.names import listed
 from handful.data.targets import BOXES
 from handful.errors import DataError
 
+FEWEST_BOXED = 3
+"""Fewer different pictures with boxes than this cannot be learned from, chosen by and scored on."""
 LARGE = 0.5
 """Things that are typically wider than this share of the shorter side of their picture are large."""
 UNLIKE = 4.0
@@ -38,58 +40,58 @@ def read_boxes(root: Path, pictures: Sequence[Path], files: Sequence[Path]) -> D
     Raises:
         DataError: no file says boxes as they can be read, or too many say what cannot be.
     """
-    found = found_in(root, pictures, files)
-    paths = [path for path in pictures if path in found.boxes]
+    said = said_boxes(root, pictures, files)
+    paths = [path for path in pictures if path in said.boxes]
     if not paths:
         raise DataError(
-            f"{found.format} in {shown(str(root))} must name pictures that are there, got {listed(found.lost[:3])}, "
+            f"{said.format} in {shown(str(root))} must name pictures that are there, got {listed(said.lost[:3])}, "
             "which are not. Move it beside its pictures."
         )
-    odd, cells, failed = Counter(found.odd), list[str](), dict[int, str]()
-    shares = {name: list[float]() for name in sorted({box.label for boxes in found.boxes.values() for box in boxes})}
+    odd, cells, failed = Counter(said.odd), list[str](), dict[int, str]()
+    shares = {name: list[float]() for name in sorted({box.label for boxes in said.boxes.values() for box in boxes})}
     sizes = {name: list[float]() for name in shares}
     for i, path in enumerate(paths):
-        why = found.failed.get(path) or size_problem(path, found.drawn_on.get(path), "boxes")
+        why = said.failed.get(path) or size_problem(path, said.drawn_on.get(path), "boxes")
         if why:
             failed[i] = why
             cells.append(Boxed(()).cell)
             continue
         width, height = full_size(path)
-        boxed = fitted(_in_pixels(found, path, width, height), width, height, odd)
+        boxed = fitted(_in_pixels(said, path, width, height), width, height, odd)
         cells.append(boxed.cell)
         for box in boxed.boxes:
             side = float(np.sqrt((box.right - box.left) * (box.bottom - box.top)))
             sizes[box.label].append(side)
             shares[box.label].append(side / min(width, height))
-    split = [found.splits.get(path, "train") for path in paths]
+    split = [said.splits.get(path, "train") for path in paths]
     data = Dataset(
         items=paths, modality="image", labels=tuple(cells), split=tuple(split) if "test" in split else None,
         source=shown(str(root)), task=BOXES,
-        notes=(*_notes(found, cells, len(pictures) - len(paths), odd), *out_of_reach(shares, sizes)),
+        notes=(*_notes(said, cells, len(pictures) - len(paths), odd), *out_of_reach(shares, sizes)),
     )  # fmt: skip
     return data.without(failed)
 
 
-def _in_pixels(found: Found, path: Path, width: int, height: int) -> Iterable[Box]:
+def _in_pixels(said: SaidBoxes, path: Path, width: int, height: int) -> Iterable[Box]:
     """The boxes of a picture in its pixels."""
-    if not found.relative:
-        return found.boxes[path]
+    if not said.relative:
+        return said.boxes[path]
     return [
         Box(box.left * width, box.top * height, box.right * width, box.bottom * height, box.label)
-        for box in found.boxes[path]
+        for box in said.boxes[path]
     ]
 
 
-def _notes(found: Found, cells: Sequence[str], unnamed: int, odd: Counter[str]) -> Iterable[str]:
+def _notes(said: SaidBoxes, cells: Sequence[str], unnamed: int, odd: Counter[str]) -> Iterable[str]:
     counts = [len(Boxed.of_cell(cell).boxes) for cell in cells]
-    yield f"{sum(counts)} boxes in {len(cells)} pictures are read from {found.format}"
-    empty = counts.count(0) - len(found.failed)
+    yield f"{sum(counts)} boxes in {len(cells)} pictures are read from {said.format}"
+    empty = counts.count(0) - len(said.failed)
     if empty:
         yield f"pictures without boxes, taken to hold nothing of the kind: {empty}"
     for what, count in odd.items():
         yield f"boxes {what}: {count}"
-    if found.lost:
-        yield f"pictures that are named and not there: {len(found.lost)}, such as {listed(found.lost[:3])}"
+    if said.lost:
+        yield f"pictures that are named and not there: {len(said.lost)}, such as {listed(said.lost[:3])}"
     if unnamed:
         yield f"pictures left out, of which nothing says what they hold: {unnamed}"
 
@@ -115,3 +117,34 @@ def out_of_reach(shares: dict[str, list[float]], sizes: dict[str, list[float]]) 
             f"{listed(unlike)}: some are more than {UNLIKE:.0f} times as wide as others. Boxes around things that "
             f"differ so are out of reach here: {advice} found. Give small and large ones labels of their own"
         )
+
+
+def check_boxes(dataset: Dataset) -> tuple[str, ...]:
+    """Refuse boxes that nothing can be learned from.
+
+    Returns:
+        What is odd about them but no reason to refuse them, one sentence each.
+
+    Raises:
+        DataError: too few pictures hold any, or there are too many labels.
+    """
+    train = dataset.part("train") if dataset.split else dataset
+    filled = [cell for cell in train.labels or () if Boxed.of_cell(cell).boxes]
+    if len(filled) < FEWEST_BOXED:
+        raise too_few_boxed(dataset.source, len(filled))
+    if len(dataset.classes) > MOST_LABELS:
+        raise DataError(
+            f"the boxes in {dataset.source} must have at most {MOST_LABELS} labels, got {len(dataset.classes)}. Join "
+            "some; things that are all different are out of reach here."
+        )
+    once = sorted(name for name, count in train.counts.items() if count == 1)
+    return (f"one picture only has {listed(once)}: whether it is found in others cannot be measured",) if once else ()
+
+
+def too_few_boxed(source: str, different: int) -> DataError:
+    """The error for pictures that cannot be held out from each other."""
+    return DataError(
+        f"{source} has {different} different {'picture' if different == 1 else 'pictures'} with boxes to learn from "
+        f"(copies, and pictures of one group, count once); at least {FEWEST_BOXED} are needed: one to learn from, one "
+        "to choose by and one to be scored on. Mark more."
+    )

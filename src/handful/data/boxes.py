@@ -7,12 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from handful.data.dataset import Dataset
-from handful.data.names import listed
 from handful.errors import DataError
 
-FEWEST_BOXED = 3
-"""Fewer different pictures with boxes than this cannot be learned from, chosen by and scored on."""
 MOST_LABELS = 31
 """More labels than this are not learned."""
 
@@ -116,34 +112,3 @@ def fitted(boxes: Iterable[Box], width: float, height: float, odd: Counter[str])
 def around(points: Sequence[float], label: str) -> Box:
     """The upright box around a turned one, or around an outline. (x, y, x, y, …)."""
     return Box(min(points[::2]), min(points[1::2]), max(points[::2]), max(points[1::2]), label)
-
-
-def check_boxes(dataset: Dataset) -> tuple[str, ...]:
-    """Refuse boxes that nothing can be learned from.
-
-    Returns:
-        What is odd about them but no reason to refuse them, one sentence each.
-
-    Raises:
-        DataError: too few pictures hold any, or there are too many labels.
-    """
-    train = dataset.part("train") if dataset.split else dataset
-    filled = [cell for cell in train.labels or () if Boxed.of_cell(cell).boxes]
-    if len(filled) < FEWEST_BOXED:
-        raise too_few_boxed(dataset.source, len(filled))
-    if len(dataset.classes) > MOST_LABELS:
-        raise DataError(
-            f"the boxes in {dataset.source} must have at most {MOST_LABELS} labels, got {len(dataset.classes)}. Join "
-            "some; things that are all different are out of reach here."
-        )
-    once = sorted(name for name, count in train.counts.items() if count == 1)
-    return (f"one picture only has {listed(once)}: whether it is found in others cannot be measured",) if once else ()
-
-
-def too_few_boxed(source: str, different: int) -> DataError:
-    """The error for pictures that cannot be held out from each other."""
-    return DataError(
-        f"{source} has {different} different {'picture' if different == 1 else 'pictures'} with boxes to learn from "
-        f"(copies, and pictures of one group, count once); at least {FEWEST_BOXED} are needed: one to learn from, one "
-        "to choose by and one to be scored on. Mark more."
-    )

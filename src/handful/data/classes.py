@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from handful.data.boxes import check_boxes
 from handful.data.dataset import Dataset
 from handful.data.names import listed
 from handful.data.normal import check_normal
@@ -41,6 +40,8 @@ def check_targets(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
     if dataset.task == DEFECTS:
         return check_normal(dataset)
     if dataset.task == BOXES:
+        from handful.data.boxed_pictures import check_boxes  # loads a decoder, which texts have no use for
+
         return check_boxes(dataset)
     if dataset.task == MASKS:
         from handful.data.masks import check_masks  # loads a decoder, which texts have no use for

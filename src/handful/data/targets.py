@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from handful.choices import TASKS
+from handful.data.boxes import labels_in_boxes
 from handful.data.names import listed
 from handful.data.spans import labels_in_spans
 from handful.data.tracks import Event, events_in, met
@@ -74,8 +75,6 @@ def names_in(text: str, task: str) -> tuple[str, ...]:
 
         return classes_in_cell(text)
     if task == BOXES:
-        from handful.data.boxes import labels_in_boxes  # imports the Dataset, which imports this
-
         return labels_in_boxes(text)
     if task == SPANS:
         return tuple(dict.fromkeys(label for _, _, label in labels_in_spans(text)))

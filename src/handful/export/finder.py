@@ -125,13 +125,15 @@ class Finder:
             each = detections(item, self.scale, backbone, arm, len(self.names))[""]
         except (DataError, OSError) as error:
             return Counted(failed=str(error))
-        found: list[tuple[float, Box]] = []
+        answered_boxes: list[tuple[float, Box]] = []
         for name, cut, line, own in zip(self.names, self.cuts, self.lines, each, strict=True):
             answered = own.above(float(cut))
             sure = confidence(answered.scores, line).tolist()
-            found += [(s, Box.of(corners, name)) for s, corners in zip(sure, answered.boxes.tolist(), strict=True)]
-        found.sort(key=lambda one: -one[0])
-        return Counted(tuple(box for _, box in found), tuple(sure for sure, _ in found))
+            answered_boxes += [
+                (s, Box.of(corners, name)) for s, corners in zip(sure, answered.boxes.tolist(), strict=True)
+            ]
+        answered_boxes.sort(key=lambda one: -one[0])
+        return Counted(tuple(box for _, box in answered_boxes), tuple(sure for sure, _ in answered_boxes))
 
     def finds(self, items: Sequence[Any], progress: Callable[[int, int], None] = lambda done, total: None,
               ) -> Iterator[Counted]:  # fmt: skip

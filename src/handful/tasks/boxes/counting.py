@@ -85,6 +85,35 @@ def tallied(detected: Detected, wanted: Floats, edges: Floats, cut: float) -> Fl
     return out
 
 
+def cuts_by_label(seen: Sequence[Sequence[Detected]], wanted: Sequence[Sequence[Floats]], floor: float) -> Floats:
+    """``cuts_of`` of each of C labels, (C,).
+
+    Args:
+        seen: of N pictures and C labels.
+        wanted: the same, (B, 4) each.
+        floor: the least score that a box has.
+    """
+    labels = range(len(wanted[0]))
+    return np.array([cuts_of([each[c].scores for each in seen], sum(len(own[c]) for own in wanted), floor)
+                     for c in labels])  # fmt: skip
+
+
+def numbers_of(seen: Sequence[Sequence[Detected]], wanted: Sequence[Sequence[Floats]], cuts: Floats) -> Floats:
+    """What N pictures add to the scores, (1, N, C · WIDTH).
+
+    Args:
+        seen: of N pictures and C labels.
+        wanted: the same, (B, 4) each.
+        cuts: (N, C) from which score on boxes are answered.
+    """
+    labels = range(len(wanted[0]))
+    edges = [edges_of([each[c].scores for each in seen]) for c in labels]
+    return np.array([[
+        np.concatenate([tallied(each[c], own[c], edges[c], float(cut[c])) for c in labels])
+        for each, own, cut in zip(seen, wanted, cuts, strict=True)
+    ]])  # fmt: skip
+
+
 def by_label(numbers: Floats) -> Floats:
     """The numbers of all labels, each in a row of its own. (..., C · WIDTH) → (..., C, WIDTH)."""
     return numbers.reshape(*numbers.shape[:-1], -1, WIDTH)
