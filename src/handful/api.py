@@ -200,7 +200,8 @@ def tune(
         trials: how many further settings of the strategies that move weights to try within the budget; 0 by default.
         engine: where the fits run: ``inline`` (here, the default), ``processes`` or ``ray``.
         false_alarms: of normal items, the share that may raise a false alarm, such as 0.05 or ``"5%"``, the default.
-        must_find: of bad items, the share that must be found, such as 0.95 or ``"95%"``: chooses the threshold.
+        must_find: of bad items, or of one of two classes, the share that must be found, such as 0.95, ``"95%"`` or
+            ``"bad=99%"``: chooses the threshold.
         carry_items: whether a few short training items go into the model, for its self-test on loading; whoever has the
             model can read them; false by default.
         out: the run folder to write, with scores, report and model; by default nothing is written: ``Run.save`` does.

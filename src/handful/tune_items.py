@@ -13,6 +13,8 @@ from handful.backbones.base import Backbone, no_parts
 from handful.budget import Budget
 from handful.choices import HEADS, MOVERS, STRATEGIES
 from handful.data.dataset import Dataset
+from handful.data.names import listed
+from handful.data.normal import is_normal_name
 from handful.data.unlabelled import read_unlabelled
 from handful.energy import Meter
 from handful.engines import Engine
@@ -32,7 +34,7 @@ from handful.inspection.audit import audit
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import findings as find_faults
 from handful.inspection.reach import out_of_reach
-from handful.plan import Plan
+from handful.plan import Plan, must_find_of
 from handful.progress import Say
 from handful.regimes.unlabelled import PoolTerms, affordable, learn_from_pool, reads, told_for_pool
 from handful.robustness import forgotten, slices_of, unsettled
@@ -44,6 +46,7 @@ from handful.strategies.frozen.rung import Frozen, SearchTerms, run_frozen
 from handful.strategies.registry import frozen_names
 from handful.strategies.tuned.ladder import Terms, run_ladder
 from handful.tasks.base import HeadTask
+from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.registry import head_task
 from handful.training.devices import mixed_precision_of
 from handful.tune_defects import proposed
@@ -100,6 +103,7 @@ def _compared(
     with budget.stage("extract"):
         seen = extract_words(learning.items, backbones, progress) if task.grain else train_features
     targets = task.read(learning.labels or (), learning.source)
+    must_find = _must_find(plan, task, targets.names)
     with budget.stage("select"):
         terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, partial(progress, "comparing heads"))
         frozen = beside_reference(run_frozen(targets, learning, seen, terms), learning.items)
@@ -118,6 +122,10 @@ def _compared(
         chosen = frozen.arm if above.chosen is None else above.chosen.name
         rows = frozen.rows if above.whole is None else replace(frozen.rows, folds=frozen.few.count)
         protocol = (frozen if above.whole is None else frozen.few).protocol
+        if must_find is not None:
+            task = CLASSIFICATION.finding(whole, targets, must_find, rows.groups)
+            targets = replace(targets, task=task)
+            rows, model = replace(rows, targets=targets), replace(model, task=task)
         scores = assemble(
             above.arms, whole, chosen, rows, metric=task.metrics[plan.metric], protocol=protocol,
             rng=generator(plan.seed, "bootstrap"), curve=curve,
@@ -221,9 +229,10 @@ def _check_follows(plan: Plan, task: HeadTask, judged: bool) -> None:
             f"strategies {', '.join(answers)} must be given rows with answers (prompt and response), got labelled "
             "items. Leave them out, or learn to write the labels with modality='language' (--as language)."
         )
-    for name in ("false_alarms", "must_find"):
-        if getattr(plan, name) is not None:
-            raise OptionError(f"--{name.replace('_', '-')} is for defects, got {task.name}. Leave it out.")
+    if plan.false_alarms is not None:
+        raise OptionError(f"--false-alarms is for defects, got {task.name}. Leave it out.")
+    if plan.must_find is not None and task != CLASSIFICATION:
+        raise OptionError(f"--must-find is for defects and for two classes, got {task.name}. Leave it out.")
     if plan.anti_forgetting:
         raise OptionError(
             f"anti-forgetting {plan.anti_forgetting} is for language models, got labelled items. Leave it out; "
@@ -241,6 +250,31 @@ def _check_follows(plan: Plan, task: HeadTask, judged: bool) -> None:
             f"strategies {', '.join(others)} are not for {task.name}. Choose among {', '.join(known)} and those that "
             "move weights."
         )
+
+
+def _must_find(plan: Plan, task: HeadTask, names: Sequence[str]) -> tuple[str, float] | None:
+    """Which of two classes must be found, and how much of it; None where nothing is asked.
+
+    Raises:
+        OptionError: there are more classes, or it is none of them.
+    """
+    if plan.must_find is None:
+        return None
+    name, least = must_find_of(plan.must_find)
+    if len(names) != 2:
+        raise OptionError(
+            f"--must-find is for two classes, got {len(names)}. Leave it out, or put all that must be found into one."
+        )
+    if name in names:
+        return name, least
+    others = [other for other in names if not is_normal_name(other)]
+    if len(others) == 1 and name in ("", "bad"):
+        return others[0], least
+    got = f"{name!r}" if name else "no class"
+    raise OptionError(
+        f"--must-find must name one of the classes {listed(names)}, got {got}. Write it like "
+        f"{names[0]}={100 * least:g}%."
+    )
 
 
 def _check_reads(plan: Plan, data: Dataset) -> None:

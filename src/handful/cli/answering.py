@@ -153,7 +153,7 @@ def _classified(
     if together:
         model, asked = put_together(model, items, column, tick)
         _say(f"answered together: {asked} inputs say how frequent the classes are")
-    put_notes([model.warning] * bool(model.warning))
+    put_notes([one for one in (model.warning, model.task.decided(model.labels)) if one])
     # What a text answers is called like the column of labels; what holds lists has a name of its own.
     doubts, name = Doubts(*shares), model.columns[1] if model.task.structured else model.columns[0]
     if engine is None:

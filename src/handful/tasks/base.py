@@ -268,6 +268,10 @@ class HeadTask(Doubting, Task):
         """Outputs that answer so beyond doubt: ``words`` makes these words of them. N → (N, K)."""
         return self.design(self.coded(words, names)).astype(np.float64)
 
+    def decided(self, names: Sequence[str]) -> str:
+        """From where on something is answered other than what is most probable, in words; empty where nothing is."""
+        return ""
+
     def values(self, outputs: Floats, names: Sequence[str]) -> list[Any]:
         """The same as a program wants it: a text, a list of texts, a number."""
         return list(self.words(outputs, names))
