@@ -12,8 +12,11 @@ import pytest
 from handful.api import tune
 from handful.errors import BundleError, OptionError
 from handful.export.bundle import Bundle
+from handful.export.learned import known_rows
+from handful.regimes.corrections import prior
 from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.classification.cut import Cut, cut_for, needed
+from handful.web.feedback import Correction, RefusedError, label_of
 
 QUICK = {"backbone": "toy-text", "budget": 0}
 
@@ -78,6 +81,8 @@ def test_what_slips_through_and_what_is_thrown_away_is_said_everywhere(made, tmp
     answer = handful("predict", str(place), str(tmp_path / "new.txt"))
     assert "“bad” is answered where it is more probable than" in answer.err
     (row,) = csv.DictReader(io.StringIO(answer.out))
+    refused = handful("predict", str(place), str(tmp_path / "new.txt"), "--together")
+    assert "--together moves probabilities, got a model that answers by a threshold of theirs" in refused.err
     assert row["label"] in ("good", "bad")
     source = tmp_path / "rows.csv"
     with source.open("w", newline="") as stream:
@@ -144,6 +149,15 @@ def test_onnx_is_refused_with_the_reason(made, tmp_path, handful):
     assert (
         "a model that was tuned with --must-find answers by a threshold, which the files of ONNX do not" in answer.err
     )
+
+
+def test_a_third_class_is_refused_where_a_threshold_divides_two(made):
+    run, *_ = made
+    with pytest.raises(RefusedError, match="got 'torn': the model chooses between these two by a threshold"):
+        label_of(Correction(label="torn", new_class=True), run.model)
+    known = known_rows(run.model)
+    with pytest.raises(OptionError, match="got 'torn': the model chooses between these two by a threshold"):
+        prior(run.model.task, run.model.labels, known, ["torn"])
 
 
 def test_the_cut_by_hand():

@@ -150,6 +150,11 @@ def _classified(
     model = Bundle.load(run)
     if form.probabilities and not model.labels:
         raise OptionError("--probabilities is for classes, labels and ratings, got a model of numbers. Leave it.")
+    if together and model.task.decided(model.labels):
+        raise OptionError(
+            "--together moves probabilities, got a model that answers by a threshold of theirs (--must-find). Leave it "
+            "out."
+        )
     if together:
         model, asked = put_together(model, items, column, tick)
         _say(f"answered together: {asked} inputs say how frequent the classes are")
