@@ -24,8 +24,8 @@ QUICK = {"backbone": "toy-text", "budget": 0}
 def rows(names=("good", "bad"), count=24):
     """Texts of two classes that share words, so that none is certain."""
     rng = np.random.default_rng(0)
-    own = {names[0]: "clean smooth even bright".split(), names[1]: "scratch dent torn dull".split()}
-    both = "part plate edge side top front back screw".split()
+    own = {names[0]: ["clean", "smooth", "even", "bright"], names[1]: ["scratch", "dent", "torn", "dull"]}
+    both = ["part", "plate", "edge", "side", "top", "front", "back", "screw"]
     texts, labels = [], []
     for i in range(count):
         name, other = names[int(i % 3 == 0)], names[1 - int(i % 3 == 0)]

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone, no_parts
 from handful.budget import Budget
@@ -22,7 +23,7 @@ from handful.engines import engine as engine_of
 from handful.errors import DataError, OptionError
 from handful.evaluation.intervals import Estimate, interval
 from handful.evaluation.scores import Scores
-from handful.evaluation.verdicts import assemble
+from handful.evaluation.verdicts import HeadRows, assemble
 from handful.explanation import Explanation, explain_doubtful
 from handful.export.bundle import Bundle
 from handful.export.packing import packed_frozen, packed_winner, with_reference
@@ -103,7 +104,6 @@ def _compared(
     with budget.stage("extract"):
         seen = extract_words(learning.items, backbones, progress) if task.grain else train_features
     targets = task.read(learning.labels or (), learning.source)
-    must_find = _must_find(plan, task, targets.names)
     with budget.stage("select"):
         terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, partial(progress, "comparing heads"))
         frozen = beside_reference(run_frozen(targets, learning, seen, terms), learning.items)
@@ -121,14 +121,10 @@ def _compared(
         whole = frozen.whole if above.whole is None else above.whole
         chosen = frozen.arm if above.chosen is None else above.chosen.name
         rows = frozen.rows if above.whole is None else replace(frozen.rows, folds=frozen.few.count)
-        protocol = (frozen if above.whole is None else frozen.few).protocol
-        if must_find is not None:
-            task = CLASSIFICATION.finding(whole, targets, must_find, rows.groups)
-            targets = replace(targets, task=task)
-            rows, model = replace(rows, targets=targets), replace(model, task=task)
+        rows, model = _with_cut(plan, whole, rows, model)
         scores = assemble(
-            above.arms, whole, chosen, rows, metric=task.metrics[plan.metric], protocol=protocol,
-            rng=generator(plan.seed, "bootstrap"), curve=curve,
+            above.arms, whole, chosen, rows, metric=task.metrics[plan.metric], curve=curve,
+            protocol=(frozen if above.whole is None else frozen.few).protocol, rng=generator(plan.seed, "bootstrap"),
         )  # fmt: skip
     notes = [f"{len(frozen.search.outcomes)} settings were compared on the same folds.", *unasked, *notes, *above.notes]
     if tested is not None:
@@ -136,7 +132,7 @@ def _compared(
         notes += untested
     carried = learning.items if plan.carry_items else ()
     model = with_reference(model, frozen, whole, backbones, carried, scores, train_features)
-    answers = targets.task.held_out(whole, targets, frozen.rows.positions)
+    answers = rows.targets.task.held_out(whole, rows.targets, rows.positions)
     # What changes and hidden parts do to answers is told to the percent, for which rounded products will do.
     explained: Mapping[int, Explanation] = {}
     with budget.stage("checks"), mixed_precision_of(backbones[base]):
@@ -162,7 +158,8 @@ def _looked(
 ) -> tuple[dict[str, Backbone], list[str], Dataset, FeatureSet, list[Finding]]:
     """The backbones and those left out, the rows that can be read, what is seen in them, and what is wrong."""
     learning = data.take(_parts(data)[0])
-    task.read(learning.labels or (), data.source)  # what nothing can be learned from is refused at once
+    targets = task.read(learning.labels or (), data.source)  # what nothing can be learned from is refused at once
+    _must_find(plan, targets.names)
     with budget.stage("load"):
         loaded, unasked = bases.affordable(plan.backbone, data, budget, progress)
         backbones, unasked = _with_parts(loaded, unasked, task, plan)
@@ -252,7 +249,7 @@ def _check_follows(plan: Plan, task: HeadTask, judged: bool) -> None:
         )
 
 
-def _must_find(plan: Plan, task: HeadTask, names: Sequence[str]) -> tuple[str, float] | None:
+def _must_find(plan: Plan, names: Sequence[str]) -> tuple[str, float] | None:
     """Which of two classes must be found, and how much of it; None where nothing is asked.
 
     Raises:
@@ -275,6 +272,15 @@ def _must_find(plan: Plan, task: HeadTask, names: Sequence[str]) -> tuple[str, f
         f"--must-find must name one of the classes {listed(names)}, got {got}. Write it like "
         f"{names[0]}={100 * least:g}%."
     )
+
+
+def _with_cut(plan: Plan, whole: NDArray[np.float64], rows: HeadRows, model: Bundle) -> tuple[HeadRows, Bundle]:
+    """Held-out rows and the model with a task that answers by a threshold, where one of two classes must be found."""
+    must_find = _must_find(plan, rows.targets.names)
+    if must_find is None:
+        return rows, model
+    task = CLASSIFICATION.finding(whole, rows.targets, must_find, rows.groups)
+    return replace(rows, targets=replace(rows.targets, task=task)), replace(model, task=task)
 
 
 def _check_reads(plan: Plan, data: Dataset) -> None:

@@ -146,8 +146,8 @@ def label_of(said: Correction, model: Bundle) -> str:
         )  # fmt: skip
     if task.decided(model.labels):
         raise RefusedError(
-            f"label must be one of {listed(model.labels)}, got {unknown[0]!r}: the model chooses between these two by a "
-            "threshold (--must-find). Tune again with it.", "label", 422, "unknown_class",
+            f"label must be one of {listed(model.labels)}, got {unknown[0]!r}: the model chooses between these two by "
+            "a threshold (--must-find). Tune again with it.", "label", 422, "unknown_class",
         )  # fmt: skip
     if not said.new_class:
         near = suggestion(unknown[0], model.labels)

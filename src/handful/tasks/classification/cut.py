@@ -30,22 +30,23 @@ class Cut:
 
     def told(self, names: Sequence[str]) -> str:
         """From where on the class is answered, what of it slips through, and what of the other is thrown away."""
-        own, other, kept = names[self.label], names[1 - self.label], self.promise
-        assert kept.found is not None
-        assert kept.asked.must_find is not None
-        asked = f"{100 * kept.asked.must_find:g}%"
+        own, other, promise = names[self.label], names[1 - self.label], self.promise
+        assert promise.found is not None
+        assert promise.asked.must_find is not None
+        asked = f"{100 * promise.asked.must_find:g}%"
         said = (
-            f"“{own}” is answered where it is more probable than {100 * kept.threshold:.2g}%, so that {asked} are "
-            f"found: of 100 “{own}” about {hundredths(1 - kept.found.value)} slip through (between "
-            f"{hundredths(1 - kept.found.high)} and {hundredths(1 - kept.found.low)}, by {kept.bad} held-out rows), "
-            f"of 100 “{other}” about {hundredths(kept.false_alarms.value)} are thrown away (between "
-            f"{hundredths(kept.false_alarms.low)} and {hundredths(kept.false_alarms.high)}, by {kept.normal})."
+            f"“{own}” is answered where it is more probable than {100 * promise.threshold:.2g}%, so that {asked} are "
+            f"found: of 100 “{own}” about {hundredths(1 - promise.found.value)} slip through (between "
+            f"{hundredths(1 - promise.found.high)} and {hundredths(1 - promise.found.low)}, by {promise.bad} held-out "
+            "rows), "
+            f"of 100 “{other}” about {hundredths(promise.false_alarms.value)} are thrown away (between "
+            f"{hundredths(promise.false_alarms.low)} and {hundredths(promise.false_alarms.high)}, by {promise.normal})."
         )
-        if not kept.kept:
-            takes = needed(kept.asked.must_find)
+        if not promise.kept:
+            takes = needed(promise.asked.must_find)
             said += (
-                f" That {asked} are found cannot be promised by {kept.bad} rows of “{own}”: it takes {takes}, and the "
-                "lowest threshold that these rows support is taken."
+                f" That {asked} are found cannot be promised by {promise.bad} rows of “{own}”: it takes {takes}, and "
+                "the lowest threshold that these rows support is taken."
             )
         return said
 
