@@ -59,7 +59,8 @@ TABLES = (
     Table("adapting.csv", "adapting", ("regimes", "training/objectives")),
     Table("bases.csv", "bases", FROZEN),
     Table(
-        "boxes.csv", "boxes",
+        "boxes.csv",
+        "boxes",
         ("strategies/frozen/centres.py", "strategies/frozen/pixels.py", "features/cells.py", "tasks/boxes"),
     ),  # fmt: skip
     Table("conformal.csv", "conformal", FROZEN),

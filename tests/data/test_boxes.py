@@ -262,6 +262,11 @@ def test_two_formats_in_one_folder_are_refused(folder):
         read(folder)
 
 
+def test_an_empty_text_beside_coco_is_no_second_format(folder):
+    (folder / "notes.txt").write_text("")
+    assert len(read(coco(folder, [as_coco(WANTED)] * 3))) == 3
+
+
 def test_other_formats_are_refused_with_those_that_are_read(folder):
     with pytest.raises(DataError, match="must hold pictures with boxes beside them, got 4 pictures alone. Export COCO"):
         read(folder)

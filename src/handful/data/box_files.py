@@ -74,7 +74,7 @@ def said_boxes(root: Path, pictures: Sequence[Path], files: Sequence[Path]) -> S
     """
     coco = [path for path in files if is_coco(path)]
     voc = [path for path in files if path.suffix.lower() == ".xml"]
-    yolo = [path for path in files if path.suffix.lower() == ".txt" and _says_boxes(path)]
+    yolo = _yolo_among(files)
     there = {"COCO JSON": coco, "Pascal VOC XML": voc, "YOLO text files": yolo}
     formats = [name for name, some in there.items() if some]
     if len(formats) > 1:
@@ -190,16 +190,21 @@ def _key(root: Path, path: Path) -> tuple[tuple[str, ...], str]:
     return tuple(parts), path.stem
 
 
-def _says_boxes(path: Path) -> bool:
-    """Whether a text file is one of YOLO: empty, or a number of a label and four numbers or more on its first line."""
-    if path.name.lower() == _CLASSES:
-        return False
+def _yolo_among(files: Sequence[Path]) -> list[Path]:
+    """The text files of YOLO: a number of a label and four numbers or more on the first line, and empty ones beside."""
+    texts = [path for path in files if path.suffix.lower() == ".txt" and path.name.lower() != _CLASSES]
+    first = {path: _first_line(path) for path in texts}
+    marked = {path for path, cells in first.items() if len(cells) > _UPRIGHT and cells[0].isdecimal()}
+    return [path for path in texts if path in marked or not first[path]] if marked else []
+
+
+def _first_line(path: Path) -> list[str]:
+    """The words of the first line of a text that holds any; of what is no text, one that no box begins with."""
     try:
         lines = read_ordinary(path, _MOST).decode("utf-8").split("\n")
     except (OSError, DataError, ValueError):
-        return False
-    first = next((line.split() for line in lines if line.strip()), None)
-    return first is None or (first[0].isdecimal() and len(first) > _UPRIGHT)
+        return [path.name]
+    return next((line.split() for line in lines if line.strip()), [])
 
 
 def _yolo(path: Path, names: Mapping[int, str], odd: Counter[str]) -> list[Box]:
