@@ -58,6 +58,11 @@ TABLES = (
     Table("adapting_stream.csv", "adapting_stream", ("regimes/corrections.py", *FROZEN)),
     Table("adapting.csv", "adapting", ("regimes", "training/objectives")),
     Table("bases.csv", "bases", FROZEN),
+    Table(
+        "boxes.csv",
+        "boxes",
+        ("strategies/frozen/centres.py", "strategies/frozen/pixels.py", "features/cells.py", "tasks/boxes"),
+    ),  # fmt: skip
     Table("conformal.csv", "conformal", FROZEN),
     Table("conformal_setfit.csv", "conformal", FROZEN),
     Table("coverage.csv", "coverage", FROZEN),

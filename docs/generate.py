@@ -82,13 +82,14 @@ def choices() -> str:
     from handful.strategies.language.answering import ANSWER_ARMS
     from handful.strategies.language.preferring import PREFERENCE_ARMS
     from handful.strategies.registry import frozen_names
+    from handful.tasks.boxes import BOXES
     from handful.tasks.defects import DEFECTS
     from handful.tasks.generation import GENERATION
     from handful.tasks.generation.metrics import ACCURACY
     from handful.tasks.masks import MASKS
 
     tasks = {name: {"metrics": list(task.metrics), "heads": frozen_names(task)} for name, task in head_tasks().items()}
-    for other in (DEFECTS, MASKS):
+    for other in (DEFECTS, MASKS, BOXES):
         tasks[other.name] = {"metrics": list(other.metrics), "heads": []}
     free = [name for name in GENERATION.metrics if name != ACCURACY.name]  # accuracy is for answers that are labels
     language = {"metrics": free, "answers": ANSWER_ARMS, "preferences": PREFERENCE_ARMS}

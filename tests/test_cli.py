@@ -788,8 +788,8 @@ def test_what_a_task_cannot_follow_is_refused(handful, tmp_path):
     )
     ended = handful("tune", "stars.csv", "--task", "ratings")
     assert (
-        "task must be one of classification, multilabel, ordinal, regression, tagging, events, defects, masks, got "
-        "'ratings'" in ended.err
+        "task must be one of classification, multilabel, ordinal, regression, tagging, events, defects, masks, boxes, "
+        "got 'ratings'" in ended.err
     )
 
 

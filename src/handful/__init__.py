@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from handful.explanation import explain as explain
     from handful.export.bundle import Bundle as Bundle
     from handful.export.detector import Detector as Detector
+    from handful.export.finder import Finder as Finder
     from handful.export.heads import Heads as Heads
     from handful.export.language_model import LanguageModel as LanguageModel
     from handful.export.segmenter import Segmenter as Segmenter
@@ -104,6 +105,7 @@ _HOMES = {
     "Ridge": "strategies.frozen.heads",
     "Run": "run",
     "Scores": "evaluation.scores",
+    "Finder": "export.finder",
     "Segmenter": "export.segmenter",
     "TrainingError": "errors",
     "WeightsError": "errors",

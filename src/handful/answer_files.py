@@ -191,8 +191,10 @@ def _cells(chunk: Answers, i: int, probabilities: bool, typed: bool) -> list[Any
     return [answer if plain else value(answer or ""), *beside, *asked, *extra]
 
 
-def _value(cell: str) -> str | float | None:
+def _value(cell: str) -> str | int | float | None:
     """A cell as a number where it is one, and nothing where it is empty."""
+    if cell.isascii() and cell.isdecimal():
+        return int(cell)
     try:
         return float(cell) if cell else None
     except ValueError:

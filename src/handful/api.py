@@ -15,10 +15,11 @@ from handful.data.pool import read_pool
 from handful.data.readers import load
 from handful.data.several import are_sources, load_several
 from handful.data.streams import stream
-from handful.data.targets import DEFECTS, MASKS
+from handful.data.targets import BOXES, DEFECTS, MASKS
 from handful.errors import DataError, OptionError, WeightsError
 from handful.export.bundle import Bundle
 from handful.export.detector import Detector
+from handful.export.finder import Finder
 from handful.export.heads import Heads
 from handful.export.segmenter import Segmenter
 from handful.features import bases
@@ -204,7 +205,8 @@ def tune(
         trials: how many further settings of the strategies that move weights to try within the budget; 0 by default.
         engine: where the fits run: ``inline`` (here, the default), ``processes`` or ``ray``.
         false_alarms: of normal items, the share that may raise a false alarm, such as 0.05 or ``"5%"``, the default.
-        must_find: of bad items, the share that must be found, such as 0.95 or ``"95%"``: chooses the threshold.
+        must_find: of bad items, or of one of two classes, the share that must be found, such as 0.95, ``"95%"`` or
+            ``"bad=99%"``: chooses the threshold.
         carry_items: whether a few short training items go into the model, for its self-test on loading; whoever has the
             model can read them; false by default.
         out: the run folder to write, with scores, report and model; by default nothing is written: ``Run.save`` does.
@@ -259,10 +261,10 @@ def tune(
         from handful.tune_answers import tune_answers  # items with labels do without language models
 
         run = tune_answers(data, plan, clock, say, metric if callable(metric) else None)
-    elif data.task in (DEFECTS, MASKS):
+    elif data.task in (DEFECTS, MASKS, BOXES):
         if callable(metric) or unlabelled is not None:
             given_beside = "unlabelled" if unlabelled is not None else "metric"
-            got = "normal items" if data.task == DEFECTS else "pictures with masks"
+            got = {DEFECTS: "normal items", MASKS: "pictures with masks", BOXES: "pictures with boxes"}[data.task]
             raise OptionError(f"{given_beside}= is for labelled items, got {got}. Leave it out.")
         run = _tuned_parts(data, plan, clock, say)
     else:
@@ -274,11 +276,15 @@ def tune(
 
 
 def _tuned_parts(data: Dataset, plan: Plan, clock: Budget, say: Say) -> Run:
-    """Learn what normal items look like, or the pixels of each class; each loads what it needs alone."""
+    """Learn what normal items, the pixels of each class, or things look like; each loads what it needs alone."""
     if data.task == DEFECTS:
         from handful.tune_defects import tune_defects
 
         return tune_defects(data, plan, clock, say)
+    if data.task == BOXES:
+        from handful.tune_boxes import tune_boxes
+
+        return tune_boxes(data, plan, clock, say)
     from handful.tune_masks import tune_masks
 
     return tune_masks(data, plan, clock, say)
@@ -295,7 +301,7 @@ def _check_once(given: Mapping[str, Any], plan: Plan, budget: Any, unlabelled: A
 
 @known_keywords
 def predict(
-    run: Run | HeadsRun | Bundle | Heads | LanguageModel | Detector | Segmenter | str | Path,
+    run: Run | HeadsRun | Bundle | Heads | LanguageModel | Detector | Segmenter | Finder | str | Path,
     source: Any,
     *,
     input: str | None = None,  # noqa: A002 - the name of the option
@@ -321,7 +327,7 @@ def predict(
         BundleError: there is no such model, or it is damaged.
     """
     model = run.model if isinstance(run, Run | HeadsRun) else opened(run) if isinstance(run, str | Path) else run
-    if isinstance(model, Bundle | Heads | Detector | Segmenter) and model.warning:
+    if isinstance(model, Bundle | Heads | Detector | Segmenter | Finder) and model.warning:
         logger.warning(model.warning)
     if not isinstance(source, str | Path):
         if input is not None:
@@ -329,7 +335,7 @@ def predict(
         return list(model.predict(source))
     say, answers = notebook_progress() if progress is None else progress, list[Any]()
     modality, column = "language", input
-    if isinstance(model, Bundle | Heads | Detector | Segmenter):
+    if isinstance(model, Bundle | Heads | Detector | Segmenter | Finder):
         modality, column = model.modality, input or model.input
     for chunk in stream(source, modality=modality, input=column):
         if chunk.failed:

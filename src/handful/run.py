@@ -23,13 +23,14 @@ from handful.evaluation.scores import HeldOut, Scores
 from handful.explanation import Explanation
 from handful.export.bundle import Bundle
 from handful.export.detector import Detector, Seen
+from handful.export.finder import Drawn, Finder
 from handful.export.heads import Heads
 from handful.export.segmenter import Answered, Segmenter
 from handful.inspection.findings import Finding, Findings
 from handful.notebook_html import page, paragraph
 from handful.plan import Plan
 from handful.readback import damage_is
-from handful.run_folder import checkpoints_of, heads_of, is_detector, is_language, is_segmenter
+from handful.run_folder import checkpoints_of, heads_of, is_detector, is_finder, is_language, is_segmenter
 from handful.run_rows import LearnedRows
 from handful.strategies.tuned.ladder import Rung
 from handful.versions import MADE_BY, keep, keep_beside
@@ -93,7 +94,7 @@ class Run:
     """Every arm with its interval, and the choice."""
     held_out: tuple[HeldOut, ...]
     """One out-of-fold answer per training row, in the order of the source."""
-    model: Bundle | LanguageModel | Detector | Segmenter
+    model: Bundle | LanguageModel | Detector | Segmenter | Finder
     """The chosen arm, fitted on all rows; heads are calibrated."""
     notes: tuple[str, ...] = ()
     """What happened on the way that the user should know, one sentence each."""
@@ -107,6 +108,8 @@ class Run:
     """Of defects: row in the source → what is seen in it, a normal one without its own parts; the most telling rows."""
     answered: Mapping[int, Answered] = field(default_factory=dict)
     """Of masks: row in the source → what is wanted and what was answered while it was held out; the worst rows."""
+    boxed: Mapping[int, Drawn] = field(default_factory=dict)
+    """Of boxes: the same."""
 
     @property
     def bundle(self) -> Bundle:
@@ -116,7 +119,7 @@ class Run:
             OptionError: it is another kind of model.
         """
         if not isinstance(self.model, Bundle):
-            kinds = {Detector: "defects", Segmenter: "masks"}
+            kinds = {Detector: "defects", Segmenter: "masks", Finder: "boxes"}
             kind = kinds.get(type(self.model), "a language model")
             raise OptionError(f"this is for models of labelled items, got a run of {kind}. Leave it out.")
         return self.model
@@ -208,7 +211,7 @@ class Run:
                 writer.writerow([answer.row, *map(defuse, cells), *(answer.beside[column] for column in beside)])
 
 
-def opened(folder: str | Path) -> Bundle | Heads | LanguageModel | Detector | Segmenter:
+def opened(folder: str | Path) -> Bundle | Heads | LanguageModel | Detector | Segmenter | Finder:
     """The model in a run folder, in one with a run for each of several targets, or in the folder of a model.
 
     Raises:
@@ -220,6 +223,8 @@ def opened(folder: str | Path) -> Bundle | Heads | LanguageModel | Detector | Se
         return Detector.load(folder)
     if is_segmenter(folder):
         return Segmenter.load(folder)
+    if is_finder(folder):
+        return Finder.load(folder)
     if not is_language(folder):
         return Bundle.load(folder)
     from handful.export.language_model import LanguageModel  # items with labels do without language models

@@ -25,9 +25,9 @@ HEADS = "heads.json"
 RUNS = Path("runs")
 """The folder that runs are written to where nothing else is said."""
 
-HEAD, LANGUAGE, DETECTOR, SEGMENTER = "head", "language", "detector", "segmenter"
-"""The kinds of models: a linear map on what backbones see, a language model, what normal items look like, and what the
-pixels of each class look like."""
+HEAD, LANGUAGE, DETECTOR, SEGMENTER, FINDER = "head", "language", "detector", "segmenter", "finder"
+"""The kinds of models: a linear map on what backbones see, a language model, what normal items look like, what the
+pixels of each class look like, and what the middles of things look like."""
 
 # Folders that are looked at for one with a name like that of a run that is not there.
 _LOOKED_AT = 1000
@@ -71,6 +71,11 @@ def is_detector(folder: str | Path) -> bool:
 def is_segmenter(folder: str | Path) -> bool:
     """Whether a run or model folder holds a model of the classes of pixels; False where nothing can be read."""
     return record_of(folder).get("kind") == SEGMENTER
+
+
+def is_finder(folder: str | Path) -> bool:
+    """Whether a run or model folder holds a model of boxes around things; False where nothing can be read."""
+    return record_of(folder).get("kind") == FINDER
 
 
 def heads_of(folder: str | Path) -> dict[str, Path]:

@@ -14,15 +14,16 @@ from handful.backbones.base import Backbone, no_parts
 from handful.budget import Budget
 from handful.choices import HEADS, MOVERS, STRATEGIES
 from handful.data.dataset import Dataset
+from handful.data.names import listed
+from handful.data.normal import is_normal_name
 from handful.data.unlabelled import read_unlabelled
 from handful.energy import Meter
 from handful.engines import Engine
 from handful.engines import engine as engine_of
 from handful.errors import DataError, OptionError
-from handful.evaluation.curves import Curve
 from handful.evaluation.intervals import Estimate, interval
 from handful.evaluation.scores import Scores
-from handful.evaluation.verdicts import assemble
+from handful.evaluation.verdicts import HeadRows, assemble
 from handful.explanation import Explanation, explain_doubtful
 from handful.export.bundle import Bundle
 from handful.export.packing import packed_frozen, packed_winner, with_reference
@@ -35,7 +36,7 @@ from handful.inspection.audit import audit
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import findings as find_faults
 from handful.inspection.reach import out_of_reach
-from handful.plan import Plan
+from handful.plan import Plan, must_find_of
 from handful.progress import Say
 from handful.regimes.related import with_related
 from handful.regimes.unlabelled import PoolTerms, affordable, learn_from_pool, reads, told_for_pool
@@ -48,6 +49,7 @@ from handful.strategies.frozen.rung import Frozen, SearchTerms, run_frozen
 from handful.strategies.registry import frozen_names
 from handful.strategies.tuned.ladder import LadderResult, Terms, run_ladder
 from handful.tasks.base import HeadTask
+from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.registry import head_task
 from handful.training.devices import mixed_precision_of
 from handful.tune_defects import proposed
@@ -132,7 +134,13 @@ def tune_seen(
     with budget.stage("fit"):
         model = packed_winner(above, frozen, learning, train_features, backbones)
         tested = _test(model, data.take(test), sight.take(test), plan) if test else None
-        whole, scores = _assembled(above, frozen, plan, curve)
+        whole, rows = _held(above, frozen)
+        rows, model = _with_cut(plan, whole, rows, model)
+        scores = assemble(
+            above.arms, whole, frozen.arm if above.chosen is None else above.chosen.name, rows,
+            metric=task.metrics[plan.metric], protocol=(frozen if above.whole is None else frozen.few).protocol,
+            rng=generator(plan.seed, "bootstrap"), curve=curve,
+        )  # fmt: skip
     compared = f"{len(frozen.search.outcomes)} settings were compared on the same folds."
     notes = [compared, *looked.notes, *notes, *above.notes]
     if tested is not None:
@@ -141,7 +149,7 @@ def tune_seen(
     carried = learning.items if plan.carry_items else ()
     most = MOST if looked.there else MOST_WITHOUT_ROWS
     model = with_reference(model, frozen, whole, backbones, carried, scores, train_features, most)
-    answers = targets.task.held_out(whole, targets, frozen.rows.positions)
+    answers = rows.targets.task.held_out(whole, rows.targets, rows.positions)
     # What changes and hidden parts do to answers is told to the percent, for which rounded products will do.
     explained: Mapping[int, Explanation] = {}
     with budget.stage("checks"), mixed_precision_of(backbones[base]):
@@ -164,19 +172,11 @@ def tune_seen(
     )  # fmt: skip
 
 
-def _assembled(
-    above: LadderResult, frozen: Frozen, plan: Plan, curve: Curve | None
-) -> tuple[NDArray[np.float64], Scores]:
-    """The out-of-fold answers of what ships, (R, N, K), and the scores of all arms."""
-    moved = above.whole is not None
-    whole = frozen.whole if above.whole is None else above.whole
-    chosen = frozen.arm if above.chosen is None else above.chosen.name
-    rows = replace(frozen.rows, folds=frozen.few.count) if moved else frozen.rows
-    protocol = (frozen.few if moved else frozen).protocol
-    return whole, assemble(
-        above.arms, whole, chosen, rows, metric=rows.targets.task.metrics[plan.metric], protocol=protocol,
-        rng=generator(plan.seed, "bootstrap"), curve=curve,
-    )  # fmt: skip
+def _held(above: LadderResult, frozen: Frozen) -> tuple[NDArray[np.float64], HeadRows]:
+    """The out-of-fold answers of what ships, (R, N, K), and the rows that were held out for them."""
+    if above.whole is None:
+        return frozen.whole, frozen.rows
+    return above.whole, replace(frozen.rows, folds=frozen.few.count)
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,8 @@ class Looked:
 def _looked(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progress: Say) -> Looked:
     """The rows that can be read, what is seen in them, and what is wrong."""
     learning = data.take(_parts(data)[0])
-    task.read(learning.labels or (), data.source)  # what nothing can be learned from is refused at once
+    targets = task.read(learning.labels or (), data.source)  # what nothing can be learned from is refused at once
+    _must_find(plan, targets.names)
     with budget.stage("load"):
         loaded, unasked = bases.affordable(plan.backbone, data, budget, progress)
         backbones, unasked = _with_parts(loaded, unasked, task, plan)
@@ -272,9 +273,10 @@ def _check_follows(plan: Plan, task: HeadTask, judged: bool) -> None:
             f"strategies {', '.join(answers)} must be given rows with answers (prompt and response), got labelled "
             "items. Leave them out, or learn to write the labels with modality='language' (--as language)."
         )
-    for name in ("false_alarms", "must_find"):
-        if getattr(plan, name) is not None:
-            raise OptionError(f"--{name.replace('_', '-')} is for defects, got {task.name}. Leave it out.")
+    if plan.false_alarms is not None:
+        raise OptionError(f"--false-alarms is for defects, got {task.name}. Leave it out.")
+    if plan.must_find is not None and task != CLASSIFICATION:
+        raise OptionError(f"--must-find is for defects and for two classes, got {task.name}. Leave it out.")
     if plan.anti_forgetting:
         raise OptionError(
             f"anti-forgetting {plan.anti_forgetting} is for language models, got labelled items. Leave it out; "
@@ -292,6 +294,40 @@ def _check_follows(plan: Plan, task: HeadTask, judged: bool) -> None:
             f"strategies {', '.join(others)} are not for {task.name}. Choose among {', '.join(known)} and those that "
             "move weights."
         )
+
+
+def _must_find(plan: Plan, names: Sequence[str]) -> tuple[str, float] | None:
+    """Which of two classes must be found, and how much of it; None where nothing is asked.
+
+    Raises:
+        OptionError: there are more classes, or it is none of them.
+    """
+    if plan.must_find is None:
+        return None
+    name, least = must_find_of(plan.must_find)
+    if len(names) != 2:
+        raise OptionError(
+            f"--must-find is for two classes, got {len(names)}. Leave it out, or put all that must be found into one."
+        )
+    if name in names:
+        return name, least
+    others = [other for other in names if not is_normal_name(other)]
+    if len(others) == 1 and name in ("", "bad"):
+        return others[0], least
+    got = f"{name!r}" if name else "no class"
+    raise OptionError(
+        f"--must-find must name one of the classes {listed(names)}, got {got}. Write it like "
+        f"{names[0]}={100 * least:g}%."
+    )
+
+
+def _with_cut(plan: Plan, whole: NDArray[np.float64], rows: HeadRows, model: Bundle) -> tuple[HeadRows, Bundle]:
+    """Held-out rows and the model with a task that answers by a threshold, where one of two classes must be found."""
+    must_find = _must_find(plan, rows.targets.names)
+    if must_find is None:
+        return rows, model
+    task = CLASSIFICATION.finding(whole, rows.targets, must_find, rows.groups)
+    return replace(rows, targets=replace(rows.targets, task=task)), replace(model, task=task)
 
 
 def _check_reads(plan: Plan, data: Dataset) -> None:

@@ -12,9 +12,9 @@ LAYERS = (
     ("", "__main__"),
     ("cli", "web"),
     (
-        "answer_files", "api", "detection", "detection_reasons", "explanation", "monitoring", "prediction",
-        "prediction_shards", "run", "report", "robustness", "run_rows", "segmentation", "tune_answers", "tune_defects",
-        "tune_items", "tune_masks", "tune_targets", "updating", "versions",
+        "answer_files", "api", "box_answers", "detection", "detection_reasons", "explanation", "monitoring",
+        "prediction", "prediction_shards", "run", "report", "robustness", "run_rows", "segmentation", "tune_answers",
+        "tune_boxes", "tune_defects", "tune_items", "tune_masks", "tune_targets", "updating", "versions",
     ),
     ("regimes", "export"),
     ("strategies",),
@@ -61,7 +61,7 @@ DOORS = {
     # Chat templates are written by transformers with jinja2, and say what they refuse with its error.
     "jinja2": ("report", "backbones.chat"),
     "markupsafe": ("report",),
-    "yaml": ("plan",),
+    "yaml": ("plan", "data.box_files"),  # names of labels of YOLO stand in it
     "platformdirs": ("files",),
     "starlette": ("web",),
     "uvicorn": ("web",),

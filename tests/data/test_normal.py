@@ -76,7 +76,7 @@ def test_a_list_of_items_may_be_all_normal():
 
 
 def test_folders_hold_classes_or_normal_items(pictures):
-    with pytest.raises(OptionError, match="task must be classification, defects or masks for a folder"):
+    with pytest.raises(OptionError, match="task must be classification, defects, masks or boxes for a folder"):
         handful.load(pictures(), task="regression")
 
 

@@ -194,8 +194,8 @@ def test_an_unknown_task_is_refused():
     with pytest.raises(OptionError) as caught:
         load(["a", "b"], labels=["x", "y"], task="spans")
     assert str(caught.value) == (
-        "task must be one of classification, multilabel, ordinal, regression, tagging, events, defects, masks, got "
-        "'spans'. Choose one of these, or leave it out."
+        "task must be one of classification, multilabel, ordinal, regression, tagging, events, defects, masks, boxes, "
+        "got 'spans'. Choose one of these, or leave it out."
     )
 
 
@@ -261,8 +261,8 @@ def test_a_folder_holds_classes(tmp_path):
     with pytest.raises(OptionError) as caught:
         load(tmp_path, task="regression")
     assert str(caught.value) == (
-        f"task must be classification, defects or masks for a folder ({tmp_path}), whose sub-folders are classes, got "
-        "regression. Write a table with the names of the files and their labels."
+        f"task must be classification, defects, masks or boxes for a folder ({tmp_path}), whose sub-folders are "
+        "classes, got regression. Write a table with the names of the files and their labels."
     )
 
 

@@ -91,6 +91,9 @@ class Backbone(ABC):
     """The depths worth trying for parts, the most promising first: last layers say much of the whole item."""
     pixel_depths: tuple[int, ...] = ()
     """Where maps are read for every pixel: shallow, where they still know where things are; empty: nowhere."""
+    cell_depths: tuple[int, ...] = ()
+    """Where maps are read for every cell of a picture, all of them together: deep enough to know things; empty:
+    nowhere."""
 
     @abstractmethod
     def prepare(self, items: Sequence[Any]) -> Any:
@@ -129,6 +132,20 @@ class Backbone(ABC):
 
     def pixel_maps(self, pixels: np.ndarray) -> np.ndarray:
         """What shallow blocks say of every pixel of a small picture, (H, W, 3) uint8 → (H, W, D) float32.
+
+        Raises:
+            OptionError: the backbone keeps no maps.
+        """
+        raise no_parts(self.name, self.modality)
+
+    def cell_maps(self, pixels: np.ndarray) -> np.ndarray:
+        """What blocks of all depths say of every cell of ``tiles.CELL`` pixels of a side of a picture.
+
+        Args:
+            pixels: (H, W, 3) uint8, both sides a multiple of ``tiles.STEP``.
+
+        Returns:
+            (H / CELL, W / CELL, D) float32.
 
         Raises:
             OptionError: the backbone keeps no maps.

@@ -20,7 +20,7 @@ from handful.backbones.base import Backbone, State, weights_fingerprint
 from handful.backbones.efficientnet import EfficientNetLite, from_original
 from handful.backbones.folded import FoldedNet
 from handful.backbones.parts import PATCHES, PartsBatch
-from handful.backbones.tiles import PATCH, count_of, enlarged_maps, joined, patch_vectors, tiles_of
+from handful.backbones.tiles import PATCH, cell_maps, count_of, enlarged_maps, joined, patch_vectors, tiles_of
 from handful.backbones.weights import damaged
 from handful.data.images import full_size, load_image
 from handful.errors import DataError, WeightsError
@@ -80,6 +80,8 @@ class LiteBackbone(Backbone):
         # The ends of the stages in the middle: 14 × 14 maps of two widths, and the finer one below them.
         self.grain, self.part_depths = PATCHES, (stages[4], stages[3], stages[2])
         self.pixel_depths = tuple(stages[:3])
+        # From the maps of four pixels to those of 32: edges, parts and whole things.
+        self.cell_depths = tuple(stages[1:6])
 
     def modules(self) -> Sequence[nn.Module]:
         """The stem and the blocks; the ImageNet classifier is no part of the backbone."""
@@ -133,6 +135,11 @@ class LiteBackbone(Backbone):
     def pixel_maps(self, pixels: np.ndarray) -> np.ndarray:
         """As in the contract; the picture is enlarged first, so that fine lines are wider than a cell of a map."""
         return enlarged_maps(pixels, lambda batch: self.states(batch, self.pixel_depths))
+
+    @torch.inference_mode()
+    def cell_maps(self, pixels: np.ndarray) -> np.ndarray:
+        """As in the contract."""
+        return cell_maps(pixels, lambda batch: self.states(batch, self.cell_depths))
 
     def states(self, batch: Any, depths: Sequence[int]) -> Iterator[tuple[int, State]]:
         """As in the contract, through the folded copy where no gradient is wanted."""

@@ -136,6 +136,37 @@ def enlarged_maps(
     return np.asarray(torch.cat(maps).permute(1, 2, 0).cpu().numpy(), np.float32)
 
 
+CELL = 8
+"""Pixels of a side of a cell, for which maps of all depths are read."""
+STEP = 32
+"""Sides of a picture whose cells are read are a multiple of this, so that the cells of all maps lie over each other."""
+
+
+def cell_maps(
+    pixels: NDArray[np.uint8], states: Callable[[Tensor], Iterable[tuple[int, State]]]
+) -> NDArray[np.float32]:
+    """What the states of a network say of every cell of a picture, at several depths joined.
+
+    Args:
+        pixels: (H, W, 3), both sides a multiple of ``STEP``.
+        states: a batch (1, 3, H, W) → depth and state, shallowest first.
+
+    Returns:
+        (H / CELL, W / CELL, D).
+    """
+    cells = pixels.shape[0] // CELL, pixels.shape[1] // CELL
+    batch = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
+    maps = []
+    for _, state in states(batch):
+        x = state.x.float()
+        if x.shape[-1] > cells[1]:
+            x = functional.adaptive_avg_pool2d(x, cells)
+        elif x.shape[-1] < cells[1]:
+            x = functional.interpolate(x, size=cells, mode="bilinear", align_corners=False)
+        maps.append(x[0])
+    return np.asarray(torch.cat(maps).permute(1, 2, 0).cpu().numpy(), np.float32)
+
+
 def joined(tiles: Sequence[Tiles]) -> tuple[Tensor, Numbers, Numbers, Numbers, Places]:
     """The tiles of B pictures together: pixels (W, 3, side, side), and of all patches window, cell, item and place."""
     first = np.cumsum([0, *(len(one.pixels) for one in tiles)])

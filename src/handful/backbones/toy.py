@@ -19,6 +19,8 @@ WIDTH = 32
 
 # Pixels of a side of a patch, and samples of a frame.
 _PATCH, _FRAME = 8, 1600
+# How many cells away a cell looks for what lies around it.
+_AWAY = 3
 
 
 class _Mix(nn.Module):
@@ -117,12 +119,24 @@ class ToyImage(_Toy):
 
     name, modality = "toy-image", "image"
     grain, part_depths = PATCHES, (1, 2)
-    pixel_depths = (1,)
+    pixel_depths = cell_depths = (1,)
 
     def pixel_maps(self, pixels: np.ndarray) -> np.ndarray:
         """The colours of each pixel, and their squares."""
         colours = pixels.astype(np.float32) / 255
         return np.concatenate([colours, colours**2], -1)
+
+    def cell_maps(self, pixels: np.ndarray) -> np.ndarray:
+        """The mean colours of each cell and of eight cells around it, a few cells away, and their squares."""
+        from handful.backbones.tiles import CELL
+
+        height, width = pixels.shape[0] // CELL, pixels.shape[1] // CELL
+        mean = pixels.reshape(height, CELL, width, CELL, 3).mean((1, 3)).astype(np.float32) / 255
+        wide = np.pad(mean, ((_AWAY, _AWAY), (_AWAY, _AWAY), (0, 0)), mode="edge")
+        steps = range(0, 2 * _AWAY + 1, _AWAY)
+        beside = [wide[dy : dy + height, dx : dx + width] for dy in steps for dx in steps]
+        maps = np.concatenate(beside, -1)
+        return np.concatenate([maps, maps**2], -1)
 
     def vectors(self, item: Any) -> np.ndarray:
         """One row of 32 grey cells, (1, D)."""

@@ -14,7 +14,7 @@ from handful.cli.weights import Flag
 from handful.errors import OptionError
 from handful.plan import share_of
 from handful.progress import Bars
-from handful.run_folder import heads_of, is_detector, is_language, is_segmenter
+from handful.run_folder import heads_of, is_detector, is_finder, is_language, is_segmenter
 
 if TYPE_CHECKING:
     from handful.answer_files import Form
@@ -104,6 +104,8 @@ def predict(
             written = _detected(run, items, form, input, tick, maps)
         elif is_segmenter(run):
             written = _segmented(run, items, form, input, tick, maps)
+        elif is_finder(run):
+            written = _found(run, items, form, input, tick)
         else:
             written = _classified(run, items, form, input, tick, shares, together, elsewhere)
     put_notes([written.warning] * bool(written.warning))
@@ -136,6 +138,11 @@ def _check_follows(run: str, doubted: bool, maps: bool) -> None:
             "--probabilities, --reject, --conformal and --together are for classifiers, got a model of masks, which "
             "answers every pixel. Leave them out."
         )
+    if doubted and is_finder(run):
+        raise OptionError(
+            "--probabilities, --reject, --conformal and --together are for classifiers, got a model of boxes, which "
+            "says of every box how sure it is. Leave them out."
+        )
     if maps and not (is_detector(run) or is_segmenter(run)):
         raise OptionError(
             "--maps draws what is unusual, or masks, which models of defects and of masks alone see. Leave it out."
@@ -155,10 +162,15 @@ def _classified(
     model = Bundle.load(run)
     if form.probabilities and not model.labels:
         raise OptionError("--probabilities is for classes, labels and ratings, got a model of numbers. Leave it.")
+    if together and model.task.decided(model.labels):
+        raise OptionError(
+            "--together moves probabilities, got a model that answers by a threshold of theirs (--must-find). Leave it "
+            "out."
+        )
     if together:
         model, asked = put_together(model, items, column, tick)
         _say(f"answered together: {asked} inputs say how frequent the classes are")
-    put_notes([model.warning] * bool(model.warning))
+    put_notes([one for one in (model.warning, model.task.decided(model.labels)) if one])
     # What a text answers is called like the column of labels; what holds lists has a name of its own.
     doubts, name = Doubts(*shares), model.columns[1] if model.task.structured else model.columns[0]
     if engine is None:
@@ -176,7 +188,8 @@ def _engine(name: str | None, run: str, out: str | None) -> Engine | None:
     from handful.engines import engine
 
     made = engine(name)
-    kinds = ((is_language, "a language model"), (is_detector, "a model of defects"), (is_segmenter, "a model of masks"))
+    kinds = ((is_language, "a language model"), (is_detector, "a model of defects"), (is_segmenter, "a model of masks"),
+             (is_finder, "a model of boxes"))  # fmt: skip
     what = next((told for is_one, told in kinds if is_one(run)), "")
     if what:
         raise OptionError(f"--engine is for models of labelled items, got {what}. Leave it out.")
@@ -215,6 +228,17 @@ def _segmented(
     written = write_answers(segmentations(model, items, column, tick, folder), model.columns[0], form, _say)
     _say("no masks were written: name a folder for them with --maps" if folder is None else f"masks: {folder}")
     return written
+
+
+def _found(run: str, items: Source, form: Form, column: str | None, tick: Callable[[int], None]) -> Written:
+    """Let a model of boxes answer."""
+    from handful.answer_files import write_answers
+    from handful.box_answers import box_answers
+    from handful.export.finder import Finder
+
+    model = Finder.load(run)
+    put_notes([model.warning] * bool(model.warning))
+    return write_answers(box_answers(model, items, column, tick), model.columns[0], form, _say)
 
 
 def _folder_for(maps: str) -> Path:

@@ -89,7 +89,8 @@ def tune(
         trials: how many further settings of the strategies that move weights to try within the budget, from a wide
             space (needs optuna); what is left of a budget of more than a minute goes into a few near the best one.
         false_alarms: of normal items, the share that may raise a false alarm; by default 5%.
-        must_find: the share of bad items that must be found, for example 95%: chooses from where on an item is bad.
+        must_find: the share of bad items, or of one of two classes, that must be found, for example 95% or bad=99%:
+            chooses from where on an item is called so.
         carry_items: put a few short training items into the model, to test it with when it is loaded; whoever has the
             model can read them. Without this a few public items do.
         resume: go on from where an interrupted run of the same command stood.

@@ -8,7 +8,7 @@ from dataclasses import replace
 from handful.data.dataset import Dataset
 from handful.data.names import listed
 from handful.data.normal import check_normal
-from handful.data.targets import DEFECTS, MASKS, number_of
+from handful.data.targets import BOXES, DEFECTS, MASKS, number_of
 from handful.errors import DataError
 
 # What to do with labels that are numbers, all different.
@@ -39,6 +39,10 @@ def check_targets(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
     """
     if dataset.task == DEFECTS:
         return check_normal(dataset)
+    if dataset.task == BOXES:
+        from handful.data.boxed_pictures import check_boxes  # loads a decoder, which texts have no use for
+
+        return check_boxes(dataset)
     if dataset.task == MASKS:
         from handful.data.masks import check_masks  # loads a decoder, which texts have no use for
 

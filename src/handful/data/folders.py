@@ -17,7 +17,7 @@ from handful.data.names import listed
 from handful.data.normal import NORMAL, as_defects, looks_like_defects, names_normal
 from handful.data.split_names import SPLITS
 from handful.data.tables import TABLE_SUFFIXES
-from handful.data.targets import DEFECTS, MASKS
+from handful.data.targets import BOXES, DEFECTS, MASKS
 from handful.errors import DataError, MachineError
 
 CLUTTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r"})
@@ -41,6 +41,8 @@ class Walk:
     """Suffix → files that are neither images nor sounds, hidden ones left out."""
     tables: list[Path] = field(default_factory=list)
     """Tables among these."""
+    beside: list[Path] = field(default_factory=list)
+    """All of these."""
     links: list[Path] = field(default_factory=list)
     """Links to a folder that is, or holds, a folder walked already."""
     entered: list[Path] = field(default_factory=list)
@@ -71,6 +73,7 @@ class Walk:
                 yield path, modality
             else:
                 self.others[path.suffix.lower()] += 1
+                self.beside.append(path)
                 if path.suffix.lower() in TABLE_SUFFIXES:
                     self.tables.append(path)
 
@@ -121,6 +124,8 @@ def read_folder(root: Path, modality: str | None = None, task: str | None = None
     paths = [path for path, kind in media if kind == modality]
     if not paths:
         raise DataError(_no_media(walk, modality, len(media)))
+    if task == BOXES:
+        return _boxed(walk, modality, paths, whole)
     if modality == "image" and task in (None, MASKS):
         from handful.data.masks import looks_like_masks, read_masks  # loads a decoder, which sounds have no use for
 
@@ -154,6 +159,19 @@ def read_folder(root: Path, modality: str | None = None, task: str | None = None
     if task == DEFECTS or why:
         dataset = as_defects(dataset, why)
     return checked_targets(dataset, "folder names", _one_class_remedy(root)) if whole else dataset
+
+
+def _boxed(walk: Walk, modality: str, paths: Sequence[Path], whole: bool) -> Dataset:
+    """Pictures with boxes around things in them."""
+    from handful.data.boxed_pictures import read_boxes  # loads a decoder, which sounds have no use for
+
+    if modality != "image":
+        raise DataError(
+            f"boxes must be around things in pictures, got {len(paths)} sounds in {shown(str(walk.root))}. Mark what "
+            "happens when in recordings by --task events."
+        )
+    boxed = read_boxes(walk.root, paths, walk.beside)
+    return checked_targets(boxed, "boxes", "Mark more things.") if whole else boxed
 
 
 def _outlined(walk: Walk, task: str | None) -> Callable[[Sequence[Path]], Dataset] | None:

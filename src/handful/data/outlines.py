@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from handful.data.cells import shown
+from handful.data.coco import is_coco, pictures_named, size_problem
 from handful.data.dataset import Dataset
-from handful.data.images import full_size
 from handful.data.mask_files import BACKGROUND, MOST_CLASSES, Outlined
 from handful.data.names import listed
 from handful.data.split_names import split_of
@@ -25,16 +25,8 @@ _FEWEST = 6
 
 def coco_file(tables: Sequence[Path]) -> Path | None:
     """The one file among these that says what lies in which picture; None where there is none, or several."""
-    found = [path for path in tables if path.suffix.lower() == ".json" and _is_coco(path)]
+    found = [path for path in tables if is_coco(path)]
     return found[0] if len(found) == 1 else None
-
-
-def _is_coco(path: Path) -> bool:
-    try:
-        raw = parsed(path)
-    except (ValueError, OSError, RecursionError):
-        return False
-    return isinstance(raw, dict) and all(isinstance(raw.get(name), list) for name in ("images", "annotations"))
 
 
 def read_outlines(file: Path, pictures: Sequence[Path], source: str) -> Dataset:
@@ -67,14 +59,18 @@ def _read(file: Path, raw: Mapping[str, Any], pictures: Sequence[Path], source: 
     classes = sorted({name for each in outlines.values() for name, _ in each} | {BACKGROUND})
     if len(classes) > MOST_CLASSES:
         raise DataError(f"{shown(str(file))} must have at most {MOST_CLASSES} classes, got {len(classes)}. Join some.")
-    found, lost = _files(raw["images"], file, pictures)
+    found, lost = pictures_named(raw["images"], file, pictures)
     if not found:
         raise DataError(
             f"{shown(str(file))} must name pictures that are there, got {listed(lost[:3])}, which are not. Move it "
             "beside its pictures."
         )
     rows = [(found[one["id"]], one) for one in raw["images"] if one["id"] in found]
-    failed = {i: why for i, (path, one) in enumerate(rows) if (why := _size_problem(path, one))}
+    failed = {
+        i: why
+        for i, (path, one) in enumerate(rows)
+        if (why := size_problem(path, (one.get("width"), one.get("height")), "outlines"))
+    }
     cells = []
     for _, one in rows:
         own = tuple(outlines.get(one["id"], ()))
@@ -120,36 +116,3 @@ def _outlines(
             continue
         outlines.setdefault(one["image_id"], []).append((names[one["category_id"]], whole))
     return outlines, odd
-
-
-def _files(
-    images: Sequence[Mapping[str, Any]], file: Path, pictures: Sequence[Path]
-) -> tuple[dict[Any, Path], list[str]]:
-    """Picture → its file, and the names of those that are not there; by path, else by a name that no other has."""
-    there, by_name = set(pictures), Counter(path.name for path in pictures)
-    alone = {path.name: path for path in pictures if by_name[path.name] == 1}
-    found: dict[Any, Path] = {}
-    lost = []
-    for one in images:
-        name = str(one["file_name"])
-        path = file.parent / name
-        path = path if path in there else alone.get(Path(name).name, path)
-        if path in there:
-            found[one["id"]] = path
-        else:
-            lost.append(name)
-    return found, lost
-
-
-def _size_problem(path: Path, one: Mapping[str, Any]) -> str:
-    """What is wrong where outlines were made on a picture of another size; empty where nothing is."""
-    wide, high = one.get("width"), one.get("height")
-    try:
-        size = full_size(path)
-    except DataError as error:
-        return str(error)
-    if wide and high and (wide, high) != size:
-        return (
-            f"{path} is {size[0]} x {size[1]}, but its outlines were made on {wide} x {high}. Give the picture of then"
-        )
-    return ""

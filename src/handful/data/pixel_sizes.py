@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from handful.data.images import load_image
+from handful.data.images import full_size, load_image
 
 # Rows of a large picture that get their classes together.
 _STRIP = 256
@@ -27,6 +27,18 @@ def shrunk(item: Any, most: int) -> NDArray[np.uint8]:
         size = max(1, round(picture.width * most / shorter)), max(1, round(picture.height * most / shorter))
         picture = picture.resize(size, Image.Resampling.BICUBIC)
     return np.asarray(picture)
+
+
+def magnified(item: Any, factor: float) -> NDArray[np.uint8]:
+    """A picture made larger or smaller by a factor, (H, W, 3).
+
+    Raises:
+        DataError: it cannot be decoded.
+    """
+    width, height = full_size(item)
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    picture = load_image(item, at_least=min(size))
+    return np.asarray(picture if picture.size == size else picture.resize(size, Image.Resampling.BICUBIC))
 
 
 def nearest(classes: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:

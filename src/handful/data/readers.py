@@ -31,7 +31,7 @@ from handful.data.span_tables import conll_dataset, is_conll, spans_in
 from handful.data.split_names import split_of
 from handful.data.tables import HEADED_SUFFIXES, TABLE_SUFFIXES, Columns, Table, collect, open_table
 from handful.data.target_column import Column, read_column, read_indicators
-from handful.data.targets import CLASSES, DEFECTS, EVENTS, MASKS, check_task
+from handful.data.targets import BOXES, CLASSES, DEFECTS, EVENTS, MASKS, check_task
 from handful.data.unlabelled_rows import left_out, said, without_labels
 from handful.errors import DataError, OptionError, suggestion
 from handful.keywords import known_keywords
@@ -153,10 +153,10 @@ def _read_folder(path: Path, wanted: Wanted) -> Dataset:
             f"label=, input=, group= and split= name columns of a table, but {shown(str(path))} is a folder: "
             "its sub-folders are the labels. Leave them out."
         )
-    if wanted.task not in (None, CLASSES, DEFECTS, MASKS):
+    if wanted.task not in (None, CLASSES, DEFECTS, MASKS, BOXES):
         raise OptionError(
-            f"task must be classification, defects or masks for a folder ({shown(str(path))}), whose sub-folders are "
-            f"classes, got {wanted.task}. Write a table with the names of the files and their labels."
+            f"task must be classification, defects, masks or boxes for a folder ({shown(str(path))}), whose "
+            f"sub-folders are classes, got {wanted.task}. Write a table with the names of the files and their labels."
         )
     if wanted.modality in INSTEAD:
         raise OptionError(

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from handful.choices import TASKS
+from handful.data.boxes import labels_in_boxes
 from handful.data.names import listed
 from handful.data.spans import labels_in_spans
 from handful.data.tracks import Event, events_in, met
@@ -22,11 +23,13 @@ DEFECTS = "defects"
 """The task of what is unlike normal items, whose labels say which are normal."""
 MASKS = "masks"
 """The task of the class of every pixel of a picture."""
+BOXES = "boxes"
+"""The task of boxes around many small things in a picture that are alike."""
 
 NOUNS = {
     CLASSES: ("class", "classes"), LABELS: ("label", "labels"), RATINGS: ("rating", "ratings"),
     SPANS: ("label", "labels"), EVENTS: ("label", "labels"), DEFECTS: ("class", "classes"),
-    MASKS: ("class", "classes"),
+    MASKS: ("class", "classes"), BOXES: ("label", "labels"),
 }  # fmt: skip
 """One name that a task gives to items, and many, for messages."""
 
@@ -71,6 +74,8 @@ def names_in(text: str, task: str) -> tuple[str, ...]:
         from handful.data.mask_files import classes_in_cell  # loads a decoder, which texts have no use for
 
         return classes_in_cell(text)
+    if task == BOXES:
+        return labels_in_boxes(text)
     if task == SPANS:
         return tuple(dict.fromkeys(label for _, _, label in labels_in_spans(text)))
     if task == EVENTS:

@@ -21,7 +21,7 @@ from handful.data.label_types import LABEL_TYPES, TEXT, is_written
 from handful.errors import BundleError
 from handful.files import read_ordinary
 from handful.readback import damage_is, read_json, shortened
-from handful.run_folder import DETECTOR, HEAD, LANGUAGE, RECORD, SEGMENTER, no_run
+from handful.run_folder import DETECTOR, FINDER, HEAD, LANGUAGE, RECORD, SEGMENTER, no_run
 from handful.tasks.base import HeadTask, Task
 from handful.tasks.registry import TASKS, head_task
 
@@ -147,6 +147,8 @@ def _wrong_kind(file: Path, wanted: str, record: dict[str, Any]) -> str:
         return f"{file} must hold a detector of defects, got a model of {got}. Use `handful predict` with it."
     if wanted == SEGMENTER:
         return f"{file} must hold a model of masks, got a model of {got}. Use `handful predict` with it."
+    if wanted == FINDER:
+        return f"{file} must hold a model of boxes, got a model of {got}. Use `handful predict` with it."
     use = "`handful chat` or `handful predict`" if record["kind"] == LANGUAGE else "`handful predict`"
     return f"{file} must hold a model of labelled items, got one of {got}. Use {use}."
 

@@ -14,7 +14,7 @@ from handful.data.conversations import Conversation, Preference, plain_prompt, w
 from handful.data.dataset import Dataset, item_hash
 from handful.data.languages import UNKNOWN, counts_of_languages, language_of_each
 from handful.data.names import listed
-from handful.data.targets import CLASSES, DEFECTS, MASKS, NOUNS, names_in
+from handful.data.targets import BOXES, CLASSES, DEFECTS, MASKS, NOUNS, names_in
 from handful.data.traits import Trait, traits_of
 from handful.errors import DataError
 from handful.inspection.findings import Finding, by_cost
@@ -157,7 +157,7 @@ def findings(dataset: Dataset) -> list[Finding]:
     """
     ids = duplicate_groups(dataset)
     checks = [leaks(dataset, ids), conflicts(dataset, ids), unreadable(dataset), duplicates(dataset, ids)]
-    if dataset.task not in (DEFECTS, MASKS):  # bad items are not learned from, and pixels are not rows
+    if dataset.task not in (DEFECTS, MASKS, BOXES):  # bad items are not learned from, and pixels are not rows
         checks += [too_few(dataset), imbalance(dataset)]
     return by_cost(finding for found in checks for finding in found)
 

@@ -162,7 +162,7 @@ def prior(task: HeadTask, names: Sequence[str], known: Rows, labels: Sequence[st
     A new name begins as one that no known row has: as frequent as one row of M + 1.
 
     Raises:
-        OptionError: ratings and numbers have no new names.
+        OptionError: ratings, numbers and classes that a threshold divides have no new names.
     """
     every = tuple(names)
     if names:
@@ -171,6 +171,11 @@ def prior(task: HeadTask, names: Sequence[str], known: Rows, labels: Sequence[st
             raise OptionError(
                 f"a rating must be one of {', '.join(names)}, got {sorted(fresh)[0]!r}: where it stands in their order "
                 "is not known. Tune again with it."
+            )
+        if fresh and task.decided(names):
+            raise OptionError(
+                f"a label must be one of {', '.join(names)}, got {sorted(fresh)[0]!r}: the model chooses between these "
+                "two by a threshold (--must-find). Tune again with it."
             )
         every = tuple(sorted({*names, *fresh})) if fresh else tuple(names)
     level = -np.log(len(known) + 1.0)

@@ -7,6 +7,7 @@ from handful.evaluation.intervals import Estimate
 from handful.evaluation.metrics import hundredths
 from handful.evaluation.scores import Scores
 from handful.report import words
+from handful.tasks.classification.cut import Cut
 from handful.tasks.classification.details import ClassDetails
 from handful.tasks.name_scores import NameScore
 
@@ -32,6 +33,8 @@ def sorted_parts(scores: Scores) -> tuple[NameScore, NameScore] | None:
 
 def told_sorting(scores: Scores) -> list[str]:
     """What slips through, what is thrown away, and what to try where that is too much; empty of all other runs."""
+    if "cut" in scores.details:
+        return _told_cut(scores)
     both = sorted_parts(scores)
     if both is None or any(one.recall is None for one in both):
         return []
@@ -48,6 +51,22 @@ def told_sorting(scores: Scores) -> list[str]:
         said.append(
             "Not good enough yet to sort by: take pictures closer to the part, learn from the good ones alone with "
             f"--task defects, and collect “{words.printable(kind.name)}” next, of which least is known."
+        )
+    return said
+
+
+def _told_cut(scores: Scores) -> list[str]:
+    """The same where somebody said how much must be found, whatever the two classes are called."""
+    cut, names = (
+        Cut.of_entry(scores.details["cut"]),
+        [words.printable(name) for name in ClassDetails.from_dict(scores.details).labels],
+    )
+    slips, thrown = cut.promise.found, cut.promise.false_alarms
+    said = [cut.told(names), "The score above is that of the more probable class, without this threshold."]
+    if max(1 - slips.value if slips else 0, thrown.value) > _ENOUGH:
+        said.append(
+            f"Not good enough yet to sort by: to find so much of “{names[cut.label]}” takes too much of "
+            f"“{names[1 - cut.label]}” with it. Collect more of both, the doubtful ones first, or ask for less."
         )
     return said
 

@@ -13,6 +13,7 @@ from handful.data.conversations import plain_prompt
 from handful.evaluation.scores import most_doubtful
 from handful.report import words
 from handful.report.areas import areas
+from handful.report.boxed import boxed
 from handful.report.curves import Curve
 from handful.report.headline import Headline, perplexity
 from handful.report.unusual import unusual
@@ -74,6 +75,8 @@ def parts(run: Run, folder: Path, curves: Sequence[Curve], head: Headline) -> li
         if "promise" in scores.details
         else Part("wrong", wrong, "report_masks.j2", context=areas(run))
         if "masks" in scores.details
+        else Part("wrong", wrong, "report_boxes.j2", context=boxed(run))
+        if "boxes" in scores.details
         else Part("wrong", wrong, "report_wrong.j2"),
         Part("next", "What to do next", "report_next.j2"),
         Part("use", "How to use it", "report_use.j2", context={"usage": usage_of(run, folder)}),

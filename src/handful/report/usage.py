@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from handful.export.bundle import Bundle
 from handful.export.detector import Detector
+from handful.export.finder import Finder
 from handful.export.segmenter import Segmenter
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def usage_of(run: Run, folder: Path) -> Usage:
         return _detecting(folder, model.modality)
     if isinstance(model, Segmenter):
         return _segmenting(folder)
+    if isinstance(model, Finder):
+        return _finding(folder)
     lines = [f"handful chat {quoted(folder)}", f"handful predict {quoted(folder)} prompts.txt --out answers.csv"]
     lines.append(f"handful serve {quoted(folder)}")
     if model.merges:
@@ -102,6 +105,17 @@ def _segmenting(place: Path) -> Usage:
         f"model.predict([{item}])  # (H, W) of each picture, numbers of model.names"
     )
     return Usage(f"handful predict {quoted(place)} {source} --maps masks --out answers.csv", python)
+
+
+def _finding(place: Path) -> Usage:
+    """Write the snippets for a model of boxes."""
+    source, item = _NEW["image"]
+    python = (
+        "from pathlib import Path\n\nimport handful\n\n"
+        f"model = handful.Finder.load({str(place)!r})\n"
+        f"model.predict([{item}])  # of each picture its boxes: left, top, width, height, label, confidence"
+    )
+    return Usage(f"handful predict {quoted(place)} {source} --out found.jsonl", python)
 
 
 def quoted(place: Path) -> str:

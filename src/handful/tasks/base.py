@@ -21,7 +21,7 @@ from handful.evaluation.scores import HeldOut
 from handful.tasks.doubt import Doubting
 from handful.tasks.heads import Head
 from handful.tasks.link import Link
-from handful.tasks.targets import AnyTargets, Baseline, Floats, Targets
+from handful.tasks.targets import AnyTargets, Baseline, Floats, Targets, named_width
 
 if TYPE_CHECKING:
     from handful.training.objectives import Objective
@@ -268,6 +268,10 @@ class HeadTask(Doubting, Task):
         """Outputs that answer so beyond doubt: ``words`` makes these words of them. N → (N, K)."""
         return self.design(self.coded(words, names)).astype(np.float64)
 
+    def decided(self, names: Sequence[str]) -> str:
+        """From where on something is answered other than what is most probable, in words; empty where nothing is."""
+        return ""
+
     def values(self, outputs: Floats, names: Sequence[str]) -> list[Any]:
         """The same as a program wants it: a text, a list of texts, a number."""
         return list(self.words(outputs, names))
@@ -387,14 +391,3 @@ class HeadTask(Doubting, Task):
         Raises:
             ValueError: no targets of this task have such names.
         """
-
-
-def named_width(names: Sequence[str]) -> int:
-    """K of a task that gives one number per name.
-
-    Raises:
-        ValueError: there are fewer than two names, one is empty, or two are the same.
-    """
-    if len(names) < 2 or len(set(names)) < len(names) or not all(name.strip() for name in names):
-        raise ValueError("names must be two or more, none empty, each once")
-    return len(names)

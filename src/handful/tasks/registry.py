@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from handful.tasks.base import HeadTask, Task
+from handful.tasks.boxes import BOXES
 from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.defects import DEFECTS
 from handful.tasks.events import EVENTS_TASK
@@ -24,6 +25,7 @@ TASKS: dict[str, Task] = {
         EVENTS_TASK,
         DEFECTS,
         MASKS,
+        BOXES,
         GENERATION,
         PREFERENCE,
     )  # fmt: skip

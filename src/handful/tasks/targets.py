@@ -63,3 +63,14 @@ class Baseline:
     """What it does, after "than": ``always answering the same class``."""
     short: str = "without a model"
     """The same beside its score, in two or three words."""
+
+
+def named_width(names: Sequence[str]) -> int:
+    """K of a task that gives one number per name.
+
+    Raises:
+        ValueError: there are fewer than two names, one is empty, or two are the same.
+    """
+    if len(names) < 2 or len(set(names)) < len(names) or not all(name.strip() for name in names):
+        raise ValueError("names must be two or more, none empty, each once")
+    return len(names)

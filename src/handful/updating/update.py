@@ -26,6 +26,7 @@ from handful.notebook_progress import notebook_progress
 from handful.plan import Plan, read_plan
 from handful.progress import Say
 from handful.run import Run, opened
+from handful.run_folder import DETECTOR, FINDER, SEGMENTER, record_of
 from handful.updating.kept_rows import kept_rows, learn_on
 from handful.updating.old_rows import OldRows, old_rows
 from handful.versions import MADE_BY, Version, check_versions, current, versions
@@ -178,6 +179,7 @@ def update(
         strategies=strategies, metric=metric, trials=trials, engine=engine,
     )  # fmt: skip
     folder = Path(run)
+    _check_kind(folder)
     old = current(folder)
     check_versions(folder)
     plan = updated_plan(folder, options)
@@ -210,6 +212,20 @@ def update(
     on_new = _on_new(model, made, rows)
     worse = on_new is not None and on_new.verdict == "worse"
     return _settled(folder, out, made, (old, known, rows), on_new, worse and not anyway, reason)
+
+
+def _check_kind(folder: Path) -> None:
+    """Refuse a run whose items have no rows of labels that old and new ones could be put together by.
+
+    Raises:
+        OptionError: it is of defects, masks or boxes.
+    """
+    record = record_of(folder)
+    if record.get("kind") in (DETECTOR, SEGMENTER, FINDER):
+        raise OptionError(
+            f"{shown(str(folder))} must be a run of labelled items or of a language model to be updated, got one of "
+            f"{record['task']}. Put old and new items into one folder, and tune again."
+        )
 
 
 def updated_plan(folder: Path, options: Mapping[str, Any]) -> Plan:

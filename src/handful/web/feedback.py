@@ -144,6 +144,11 @@ def label_of(said: Correction, model: Bundle) -> str:
             f"label must be one of {listed(model.labels)}, got {unknown[0]!r}: where a new rating stands in their "
             "order is not known. Tune again with it.", "label", 422, "unknown_class",
         )  # fmt: skip
+    if task.decided(model.labels):
+        raise RefusedError(
+            f"label must be one of {listed(model.labels)}, got {unknown[0]!r}: the model chooses between these two by "
+            "a threshold (--must-find). Tune again with it.", "label", 422, "unknown_class",
+        )  # fmt: skip
     if not said.new_class:
         near = suggestion(unknown[0], model.labels)
         raise RefusedError(

@@ -58,10 +58,14 @@ class PixelMap:
     intercept: Matrix
     """(C,)."""
 
+    def scaled(self, features: Mapping[str, Matrix]) -> Matrix:
+        """What is seen at P pixels, each column at its scale. Way to look → (P, D) to (P, D)."""
+        seen = np.concatenate([features[look] for look in self.looks], 1)
+        return np.asarray((seen - self.centre) / self.scale, np.float32)
+
     def probabilities(self, features: Mapping[str, Matrix]) -> Matrix:
         """How probable each class is at P pixels. Way to look → (P, D) to (P, C)."""
-        seen = np.concatenate([features[look] for look in self.looks], 1)
-        scores = ((seen - self.centre) / self.scale) @ self.coef + self.intercept
+        scores = self.scaled(features) @ self.coef + self.intercept
         return np.asarray(CLASSIFICATION.outputs(scores), np.float32)
 
 

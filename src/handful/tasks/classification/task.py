@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from handful.evaluation.metrics import share
 from handful.tasks.base import Baseline, Floats, HeadTask, Targets, named_width
 from handful.tasks.classification import conformal, softmax
 from handful.tasks.classification.conformal import Sets
+from handful.tasks.classification.cut import Cut, cut_for
 from handful.tasks.classification.details import ClassDetails, needs_of
 from handful.tasks.classification.heads import HEADS, LOGISTIC
 from handful.tasks.classification.metrics import METRICS, answered, mean_confusion
@@ -40,6 +41,23 @@ class Classification(HeadTask):
     self_trains: ClassVar = True
     exclusive: ClassVar = True
 
+    cut: Cut | None = None
+    """From which probability on one of two classes is answered; None: the most probable class is."""
+
+    def finding(
+        self, outputs: Floats, targets: Targets, named: tuple[str, float], groups: NDArray[np.integer] | None
+    ) -> Self:
+        """The task that answers one of two classes so often that as much of it is found as is asked for.
+
+        Args:
+            outputs: (R, N, 2) held-out probabilities.
+            targets: of the rows.
+            named: the class, and how much of it.
+            groups: (N,) rows that belong together share a number; None where none do.
+        """
+        name, share_found = named
+        return replace(self, cut=cut_for(np.asarray(outputs), targets, targets.names.index(name), share_found, groups))
+
     def read(self, column: Sequence[Any], source: str = "items") -> Targets:
         """Class names of N items as numbers of the sorted classes."""
         names = names_of(column, self.name)
@@ -53,9 +71,29 @@ class Classification(HeadTask):
         return Targets(self, np.array([place[cell] for cell in column], np.int64), tuple(names))
 
     @property
-    def link(self) -> Link:
-        """Softmax, and the most probable class."""
-        return Link(SOFTMAX, HIGHEST)
+    def link(self) -> Link | None:
+        """Softmax, and the most probable class; none where there is a cut, which programs without this task lack."""
+        return Link(SOFTMAX, HIGHEST) if self.cut is None else None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The cut, where there is one."""
+        return {} if self.cut is None else {"cut": self.cut.entry()}
+
+    def restored(self, settings: Mapping[str, Any]) -> Self:
+        """With the cut of a record, where it has one."""
+        if not settings:
+            return super().restored(settings)
+        if set(settings) != {"cut"}:
+            raise ValueError(f"settings of {self.name} must be a cut or none, got {sorted(settings)}")
+        try:
+            return replace(self, cut=Cut.of_entry(settings["cut"]))
+        except (TypeError, KeyError) as error:
+            raise ValueError("cut") from error
+
+    def decided(self, names: Sequence[str]) -> str:
+        """What the cut means, in words."""
+        return "" if self.cut is None else self.cut.told(names)
 
     def outputs(self, scores: Floats) -> NDArray[np.float64]:
         """Softmax."""
@@ -110,8 +148,8 @@ class Classification(HeadTask):
         return np.bincount(targets.values, minlength=len(targets.names)) / len(targets)
 
     def numbers(self, outputs: Floats) -> NDArray[np.intp]:
-        """The number of the class that is answered, the most probable one. (..., C) → (...)."""
-        return answered(outputs)
+        """The number of the class that is answered: the most probable one, or by the cut. (..., C) → (...)."""
+        return answered(outputs) if self.cut is None else self.cut.answers(outputs)
 
     def words(self, outputs: Floats, names: Sequence[str]) -> list[str]:
         """The name of the class that is answered to each row."""
@@ -178,7 +216,9 @@ class Classification(HeadTask):
         return plain and bool(np.isin(targets.values, np.arange(len(targets.names))).all())
 
     def width(self, names: Sequence[str]) -> int:
-        """One number per class, of two at least."""
+        """One number per class, of two at least; of just two where there is a cut."""
+        if self.cut is not None and len(names) != 2:
+            raise ValueError("a cut is between two classes")
         return named_width(names)
 
     def needs(self, outputs: Floats, targets: Targets) -> Needs:
@@ -189,6 +229,8 @@ class Classification(HeadTask):
         """Recall and precision of each class, the confusion table, and what conformal sets look like."""
         sets = Sets.of(outputs, targets.values)
         told = ClassDetails.of(self.numbers(outputs), targets, groups).as_dict()
+        if self.cut is not None:
+            told = {**told, "cut": self.cut.entry()}
         return told if sets is None else {**told, "sets": sets.as_dict()}
 
 

@@ -1,0 +1,290 @@
+"""The Finder: where many small things of a kind are in a picture, and how many; saved without pickle, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from handful.atomic import replaced_folder
+from handful.backbones.base import Backbone, default_device
+from handful.data.boxes import MOST_LABELS, Box
+from handful.data.cells import shown
+from handful.data.handed_items import handed_items
+from handful.data.items import make_items
+from handful.errors import BundleError, DataError
+from handful.evaluation.scores import Scores, unproven
+from handful.export.loading import check_depths, untouched
+from handful.export.record import check_tensor, entries, is_backbone, tensors_of, write_record, wrong_entry
+from handful.features.cells import LARGEST
+from handful.features.pixels import MAPS
+from handful.progress import Say, silent
+from handful.readback import checked, damage_is
+from handful.run_folder import FINDER, RECORD, model_folder
+from handful.strategies.frozen.box_confidence import confidence
+from handful.strategies.frozen.centres import BoxMap, Sides, detections
+from handful.strategies.frozen.pixels import PixelMap
+from handful.tasks.boxes import BOXES
+
+FILE = "boxes.safetensors"
+_PARTS = (RECORD, FILE, "README.md")
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What was found in one picture."""
+
+    boxes: tuple[Box, ...] = ()
+    """The surest first."""
+    confidence: tuple[float, ...] = ()
+    """How often boxes are right that are as sure as each."""
+    failed: str = ""
+    """Why it could not be read."""
+
+    @property
+    def values(self) -> list[dict[str, Any]]:
+        """The boxes as a program wants them."""
+        return [
+            {
+                "left": round(box.left, 1), "top": round(box.top, 1), "width": round(box.right - box.left, 1),
+                "height": round(box.bottom - box.top, 1), "label": box.label, "confidence": round(sure, 4),
+            }
+            for box, sure in zip(self.boxes, self.confidence, strict=True)
+        ]  # fmt: skip
+
+    def counts(self, names: Sequence[str]) -> list[int]:
+        """How many there are of each label."""
+        labels = [box.label for box in self.boxes]
+        return [labels.count(name) for name in names]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One picture as the report shows it."""
+
+    width: int
+    """Of the picture, in pixels."""
+    height: int
+    """The same."""
+    wanted: tuple[Box, ...]
+    """What is marked in it."""
+    said: tuple[Box, ...]
+    """What was answered while it was held out."""
+    right: tuple[bool, ...]
+    """Which of these are right."""
+
+
+@dataclass(eq=False)
+class Finder:
+    """A model that says where things are in a picture."""
+
+    backbone_name: str
+    """What looks at the pictures."""
+    fingerprint: str
+    """Of its weights."""
+    boxes: BoxMap
+    """From what is seen in a cell of a picture to boxes."""
+    scale: float
+    """By how much pictures are enlarged to be read."""
+    cuts: NDArray[np.float32]
+    """(C,) how probable the middle of a thing has to be for its box to be answered."""
+    lines: NDArray[np.float32]
+    """(C, 2) from there to how often such boxes are right."""
+    names: tuple[str, ...]
+    """What the labels are called, sorted."""
+    beats_reference: bool | None = None
+    """Whether it is shown to be better than brightness alone."""
+    loaded: Backbone | None = field(default=None, repr=False)
+    """The backbone in memory."""
+
+    task = BOXES
+    modality = "image"
+    input: str | None = None
+    """The column of a table that holds the pictures; None, since folders are learned from."""
+
+    def ready(self, say: Say = silent) -> Backbone:
+        """The backbone, loaded where it is not yet, and compared with the one that was learned with."""
+        if self.loaded is None:
+            fetching = partial(say, f"fetching {self.backbone_name}")
+            backbone = untouched(self.backbone_name, self.modality, self.fingerprint, progress=fetching)
+            check_depths(backbone, f"maps of {self.backbone_name}", backbone.cell_depths)
+            self.loaded = backbone.to(default_device())
+        return self.loaded
+
+    def find(self, item: Any) -> Counted:
+        """What is in a picture; one that cannot be read says so."""
+        backbone = self.ready()
+        arm = {"": self.boxes.candidates}
+        try:
+            each = detections(item, self.scale, backbone, arm, len(self.names))[""]
+        except (DataError, OSError) as error:
+            return Counted(failed=str(error))
+        answered_boxes: list[tuple[float, Box]] = []
+        for name, cut, line, own in zip(self.names, self.cuts, self.lines, each, strict=True):
+            answered = own.above(float(cut))
+            sure = confidence(answered.scores, line).tolist()
+            answered_boxes += [
+                (s, Box.of(corners, name)) for s, corners in zip(sure, answered.boxes.tolist(), strict=True)
+            ]
+        answered_boxes.sort(key=lambda one: -one[0])
+        return Counted(tuple(box for _, box in answered_boxes), tuple(sure for sure, _ in answered_boxes))
+
+    def finds(self, items: Sequence[Any], progress: Callable[[int, int], None] = lambda done, total: None,
+              ) -> Iterator[Counted]:  # fmt: skip
+        """The same of one item after the other.
+
+        Args:
+            items: N pictures.
+            progress: called with the number of items done and in all.
+        """
+        for done, item in enumerate(items, 1):
+            yield self.find(item)
+            progress(done, len(items))
+
+    def predict(self, items: Sequence[Any]) -> list[list[dict[str, Any]]]:
+        """Of each of N pictures its boxes: left, top, width and height in pixels, label and confidence.
+
+        Raises:
+            DataError: a picture cannot be read.
+            WeightsError, BundleError: the backbone is not there, or another one.
+        """
+        values, failed = make_items(handed_items(items, self.input), self.modality, None)
+        if failed:
+            raise DataError(f"item {min(failed)} cannot be read: {failed[min(failed)]}.")
+        out = []
+        for i, one in enumerate(self.finds(values)):
+            if one.failed:
+                raise DataError(
+                    f"{values[i] if isinstance(values[i], Path) else f'item {i}'} cannot be read: {one.failed}."
+                )
+            out.append(one.values)
+        return out
+
+    @property
+    def warning(self) -> str:
+        """What to know before its answers are used: that nothing shows it to beat brightness; else empty."""
+        said = unproven("The model", self.task.reference.words, self.task.nothing_shown)
+        return said if self.beats_reference is False else ""
+
+    @property
+    def columns(self) -> tuple[str, str]:
+        """How columns of what items hold, and of answers, are called."""
+        return "boxes", "predicted boxes"
+
+    @property
+    def reads(self) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
+        """The backbone, where it is read, and that it did not move."""
+        return ((self.backbone_name, () if self.loaded is None else tuple(self.loaded.cell_depths), False),)
+
+    def __repr__(self) -> str:
+        return f"Finder({', '.join(map(shown, self.names))}, {shown(self.backbone_name)})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the backbone in memory, which is loaded again when a copy needs it."""
+        return {**vars(self), "loaded": None}
+
+    def card(self, scores: Scores, source: str) -> str:
+        """The model card, in Markdown, with what a run on this source measured."""
+        return (
+            "---\nlibrary_name: handful\ntags:\n- handful\n- object-detection\n---\n\n"
+            f"# Boxes around things ({', '.join(map(shown, self.names))})\n\n{scores.sentence}\n\n"
+            f"Linear maps of what {shown(self.backbone_name)} sees, learned from {scores.n} pictures. It holds for "
+            "small things that are alike, in pictures made as those were, at the same magnification.\n\n"
+            "Use it: `handful predict RUN NEW --out found.jsonl`.\n"
+        )
+
+    def save(self, folder: str | Path, card: str = "") -> None:
+        """Write the model; raises as ``Bundle.save``."""
+        with replaced_folder(Path(folder), _PARTS) as target:
+            self.write(target, card)
+
+    @property
+    def _tensors(self) -> dict[str, NDArray[np.float32]]:
+        own = {name: getattr(self.boxes.pixels, name) for name in ("centre", "scale", "coef", "intercept")}
+        own |= {"sides.coef": self.boxes.sides.coef, "sides.intercept": self.boxes.sides.intercept}
+        own |= {"cuts": self.cuts, "lines": self.lines}
+        return {name: np.ascontiguousarray(x, np.float32) for name, x in own.items()}
+
+    def write(self, folder: Path, card: str = "") -> None:
+        """Write the files into a folder that is there, and read them back.
+
+        Raises:
+            OSError: they cannot be written.
+            BundleError: the copy read back is not what was written.
+        """
+        (folder / FILE).write_bytes(save(self._tensors))
+        record = {
+            "modality": self.modality,
+            "backbone": {"name": self.backbone_name, "fingerprint": self.fingerprint},
+            "magnification": self.scale,
+            "names": list(self.names),
+            "beats_reference": self.beats_reference,
+        }
+        write_record(folder, FINDER, BOXES, record, [FILE])
+        (folder / "README.md").write_text(card or "# Boxes\n", encoding="utf-8")
+        copy = Finder.load(folder)._tensors
+        if any(not np.array_equal(copy[name], own) for name, own in self._tensors.items()):
+            raise BundleError("the model was read back differently from what was written. Save it again.")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Finder:
+        """Read a model, checking version, hashes, names and shapes before anything is built.
+
+        Args:
+            folder: where it is, or the run folder that holds it in ``model/``.
+
+        Raises:
+            BundleError: it is missing, changed, damaged or newer than this handful.
+        """
+        place = model_folder(folder)
+        record = entries(place, FINDER)
+
+        with damage_is(wrong_entry(place)):
+            return checked(cls._of(place, record))
+
+    @classmethod
+    def _of(cls, place: Path, record: Mapping[str, Any]) -> Finder:
+        backbone, names, scale = record["backbone"], record["names"], record["magnification"]
+        if not is_backbone(backbone):
+            raise ValueError("backbone")
+        if record["modality"] != cls.modality or record["task"] != BOXES.name:
+            raise ValueError("modality")
+        known = isinstance(names, list) and 1 <= len(names) <= MOST_LABELS
+        if not known or not all(isinstance(x, str) and x for x in names) or len(set(names)) < len(names):
+            raise ValueError("names")
+        if not isinstance(scale, float) or not 0 < scale <= LARGEST:
+            raise ValueError("magnification")
+        if not isinstance(record["beats_reference"], bool | None):
+            raise ValueError("beats_reference")
+        tensors = _checked(place / FILE, tensors_of(place, FILE, dict(record)), len(names))
+        pixels = PixelMap((MAPS,), *(tensors[name] for name in ("centre", "scale", "coef", "intercept")))
+        sides = Sides(tensors["sides.coef"], tensors["sides.intercept"])
+        return cls(
+            backbone["name"], backbone["fingerprint"], BoxMap(pixels, sides), scale, tensors["cuts"], tensors["lines"],
+            tuple(names), record["beats_reference"],
+        )  # fmt: skip
+
+
+def _checked(file: Path, tensors: dict[str, NDArray[np.float32]], labels: int) -> dict[str, NDArray[np.float32]]:
+    """The tensors of a model, whose shapes fit each other.
+
+    Raises:
+        BundleError: they do not.
+    """
+    found = tensors.get("coef")
+    width = len(found) if found is not None and found.ndim == 2 else 1
+    shapes: dict[str, tuple[int, ...]] = {
+        "coef": (width, 1 + labels), "intercept": (1 + labels,), "centre": (width,), "scale": (width,),
+        "sides.coef": (labels, width, 4), "sides.intercept": (labels, 4), "cuts": (labels,), "lines": (labels, 2),
+    }  # fmt: skip
+    for name, shape in shapes.items():
+        check_tensor(file, name, tensors.get(name), shape)
+    if not (tensors["scale"] > 0).all():
+        raise BundleError(f"{file}: scale must be above 0. Restore it or tune again.")
+    return tensors

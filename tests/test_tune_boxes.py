@@ -1,0 +1,272 @@
+"""Boxes from a folder to a run, to files and to answers: what is found, held out, kept, drawn, and refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from handful.api import predict, tune
+from handful.data.boxes import Box, Boxed
+from handful.data.readers import load
+from handful.errors import BundleError, DataError, OptionError
+from handful.export.finder import Finder
+from handful.export.segmenter import Segmenter
+from handful.run import opened
+from handful.tasks.boxes import overlaps
+
+QUICK = {"backbone": "toy-image"}
+KINDS = {"red": (220, 40, 40), "blue": (40, 40, 220)}
+
+
+def scene(seed, size=(96, 80), side=12, count=6):
+    """Coloured squares on grey that do not touch, and the boxes around them."""
+    rng = np.random.default_rng(seed)
+    width, height = size
+    pixels = np.clip(rng.normal(128, 6, (height, width, 3)), 0, 255)
+    places = [(x, y) for x in range(2, width - side, side + 6) for y in range(2, height - side, side + 6)]
+    boxes = []
+    for k in rng.permutation(len(places))[:count]:
+        x, y = (int(v) for v in np.array(places[k]) + rng.integers(0, 3, 2))
+        label = sorted(KINDS)[int(rng.integers(2))]
+        pixels[y : y + side, x : x + side] = KINDS[label]
+        boxes.append((x, y, side, side, label))
+    return Image.fromarray(pixels.astype(np.uint8)), boxes
+
+
+def coco(names, scenes, split=None):
+    """COCO JSON of these pictures."""
+    labels = sorted(KINDS)
+    return {
+        "images": [
+            {"id": i, "file_name": name, "width": one.width, "height": one.height}
+            | ({} if split is None else {"split": split[i]})
+            for i, (name, (one, _)) in enumerate(zip(names, scenes, strict=True))
+        ],
+        "categories": [{"id": k, "name": name} for k, name in enumerate(labels)],
+        "annotations": [
+            {"id": 0, "image_id": i, "category_id": labels.index(label), "bbox": corners}
+            for i, (_, boxes) in enumerate(scenes)
+            for *corners, label in boxes
+        ],
+    }
+
+
+def laid(root, count=6, split=None, **how):
+    """A folder of pictures and of COCO JSON."""
+    (root / "images").mkdir(parents=True)
+    scenes, names = [scene(i, **how) for i in range(count)], [f"images/{i}.png" for i in range(count)]
+    for name, (picture, _) in zip(names, scenes, strict=True):
+        picture.save(root / name)
+    (root / "annotations.json").write_text(json.dumps(coco(names, scenes, split)))
+    return root
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run and its folder, which no test changes."""
+    place = tmp_path_factory.mktemp("boxes")
+    return tune(laid(place / "scenes"), task="boxes", out=place / "run", **QUICK), place
+
+
+@pytest.fixture
+def run(made):
+    return made[0]
+
+
+@pytest.fixture
+def place(made):
+    return made[1]
+
+
+def test_squares_are_found_counted_and_told_apart(run, place):
+    assert run.scores.metric == "ap50"
+    assert run.scores.estimate.value > 0.9
+    assert {arm.name for arm in run.scores.arms} == {"brightness", "maps"}
+    saved = json.loads((place / "run" / "scores.json").read_text())
+    assert [one["name"] for one in saved["boxes"]] == ["blue", "red"]
+    assert saved["count_error"]["value"] < 1
+    rows = list(csv.DictReader(io.StringIO((place / "run" / "predictions.csv").read_text())))
+    assert len(rows) == 6
+    assert set(rows[0]) == {"row", "input", "boxes", "predicted boxes", "right", "count_error"}
+
+
+def test_boxes_lie_over_the_things_they_name(run):
+    picture, wanted = scene(77)
+    (said,) = run.predict([picture])
+    assert len(said) == len(wanted)
+    assert set(said[0]) == {"left", "top", "width", "height", "label", "confidence"}
+    for x, y, width, height, label in wanted:
+        own = np.array([[x, y, x + width, y + height]], float)
+        best = max(
+            (one for one in said if one["label"] == label),
+            key=lambda one: overlaps(own, corners(one))[0, 0],
+        )
+        assert overlaps(own, corners(best))[0, 0] > 0.5
+    assert all(0 < one["confidence"] <= 1 for one in said)
+    assert [one["confidence"] for one in said] == sorted((one["confidence"] for one in said), reverse=True)
+
+
+def in_order(boxes):
+    return sorted(boxes, key=lambda one: (one["label"], one["left"], one["top"]))
+
+
+def corners(one):
+    return np.array([[one["left"], one["top"], one["left"] + one["width"], one["top"] + one["height"]]])
+
+
+def test_the_page_shows_pictures_with_their_boxes(run, place):
+    page = (place / "run" / "report.html").read_text()
+    assert page.count('<figure class="boxed">') == 6
+    marked = sum(len(Boxed.of_cell(cell).boxes) for cell in run.data.labels)
+    assert page.count('<rect class="marked"') == marked
+    assert page.count('<rect class="right"') + page.count('<rect class="wrong"') >= marked - 6
+    assert "Finds things with an average precision of about" in page
+
+
+def test_a_saved_model_says_the_same(run, place):
+    items = run.data.items
+    assert Finder.load(place / "run").predict(items) == run.model.predict(items)
+    assert predict(run, items[:1]) == run.model.predict(items[:1])
+    assert isinstance(opened(place / "run"), Finder)
+
+
+def test_predict_writes_lines_with_boxes_and_a_count(place, tmp_path, handful):
+    picture, wanted = scene(5)
+    (tmp_path / "new").mkdir()
+    picture.save(tmp_path / "new" / "one.png")
+    out = tmp_path / "found.jsonl"
+    assert handful("predict", str(place / "run"), str(tmp_path / "new"), "--out", str(out)).code == 0
+    (row,) = map(json.loads, out.read_text().splitlines())
+    assert row["count"] == len(row["boxes"]) == len(wanted)
+    assert isinstance(row["count"], int)
+    assert row["count red"] + row["count blue"] == row["count"]
+    assert set(row["boxes"][0]) == {"left", "top", "width", "height", "label", "confidence"}
+
+
+def test_predict_writes_the_same_boxes_as_text_into_a_table(place, tmp_path, handful):
+    scene(5)[0].save(tmp_path / "one.png")
+    out = tmp_path / "found.csv"
+    assert handful("predict", str(place / "run"), str(tmp_path / "one.png"), "--out", str(out)).code == 0
+    (row,) = csv.DictReader(io.StringIO(out.read_text()))
+    assert len(json.loads(row["boxes"])) == int(row["count"])
+
+
+def test_a_broken_picture_is_said_and_the_others_are_answered(place, tmp_path, handful):
+    scene(5)[0].save(tmp_path / "fine.png")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n nothing")
+    answer = handful("predict", str(place / "run"), str(tmp_path), "--out", str(tmp_path / "found.jsonl"))
+    assert "not answered" in answer.err
+    assert "broken.png" in answer.err
+    rows = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text().splitlines()]
+    assert [row["boxes"] is None for row in rows] == [True, False]
+
+
+def test_options_of_others_are_refused(place, tmp_path, handful):
+    answer = handful("predict", str(place / "run"), str(place / "scenes" / "images"), "--probabilities")
+    assert answer.code == 1
+    assert "got a model of boxes, which says of every box how sure it is. Leave them out." in answer.err
+    answer = handful("predict", str(place / "run"), str(place / "scenes" / "images"), "--maps", str(tmp_path / "m"))
+    assert "--maps draws what is unusual, or masks, which models of defects and of masks alone see." in answer.err
+    answer = handful(
+        "predict", str(place / "run"), str(place / "scenes" / "images"), "--engine", "processes", "--out",
+        str(tmp_path / "o.csv"),
+    )  # fmt: skip
+    assert "--engine is for models of labelled items, got a model of boxes. Leave it out." in answer.err
+    asked = {"task": "boxes", **QUICK}
+    with pytest.raises(OptionError, match="--strategies is for other tasks, got pictures with boxes. Leave it out."):
+        tune(place / "scenes", strategies="ridge", **asked)
+    with pytest.raises(OptionError, match="metric of boxes must be one of ap50, box_f1, count_error, got 'accuracy'"):
+        tune(place / "scenes", metric="accuracy", **asked)
+    with pytest.raises(OptionError, match="unlabelled= is for labelled items, got pictures with boxes. Leave it out."):
+        tune(place / "scenes", unlabelled=["a"], **asked)
+    with pytest.raises(OptionError, match="backbone for boxes must be one model, got several. Choose one."):
+        tune(place / "scenes", task="boxes", backbone="toy-image,efficientnet-lite0")
+
+
+def test_another_metric_is_what_arms_are_compared_by(tmp_path):
+    run = tune(laid(tmp_path / "scenes", 4), task="boxes", metric="count_error", **QUICK)
+    assert run.scores.metric == "count_error"
+    assert not run.scores.scale.higher_is_better
+
+
+def test_copies_are_one_picture(tmp_path):
+    root = laid(tmp_path / "scenes", 3)
+    for i in (1, 2):
+        shutil.copy(root / "images" / "0.png", root / "images" / f"{i}.png")
+    with pytest.raises(DataError, match=r"has 1 different picture with boxes to learn from \(copies, and pictures of"):
+        tune(root, task="boxes", **QUICK)
+
+
+def test_test_pictures_are_scored_once(tmp_path):
+    split = ["train"] * 5 + ["test"] * 2
+    run = tune(laid(tmp_path / "scenes", 7, split), task="boxes", **QUICK)
+    assert (run.scores.n, run.scores.test_n) == (5, 2)
+    assert run.scores.test.value > 0.7
+
+
+def test_things_that_are_too_small_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("handful.features.cells.MOST", 96 * 80 // 4)
+    with pytest.raises(DataError, match="the things in .* are typically 12 pixels wide in pictures of up to 0 million"):
+        tune(laid(tmp_path / "scenes", 4), task="boxes", **QUICK)
+
+
+def test_labels_that_are_found_badly_are_said_to_be_out_of_reach(tmp_path):
+    """Boxes at random places: nothing in the picture says where they are."""
+    root = laid(tmp_path / "scenes", 8)
+    raw = json.loads((root / "annotations.json").read_text())
+    rng = np.random.default_rng(0)
+    for one in raw["annotations"]:
+        one["bbox"] = [float(rng.integers(0, 80)), float(rng.integers(0, 60)), 12, 12]
+    (root / "annotations.json").write_text(json.dumps(raw))
+    run = tune(root, task="boxes", **QUICK)
+    assert any("found badly, beyond doubt" in note and "out of reach here" in note for note in run.notes)
+
+
+def test_a_picture_larger_than_a_block_is_answered_like_a_small_one(run, monkeypatch):
+    picture, _ = scene(9, size=(192, 160), count=20)
+    whole = in_order(run.model.predict([picture])[0])
+    monkeypatch.setattr("handful.features.cells._BLOCK", 16)
+    monkeypatch.setattr("handful.features.cells._HALO", 4)
+    assert in_order(run.model.predict([picture])[0]) == whole
+
+
+def test_a_damaged_model_is_refused(place, tmp_path):
+    shutil.copytree(place / "run", tmp_path / "run")
+    file = tmp_path / "run" / "model" / "boxes.safetensors"
+    file.write_bytes(file.read_bytes()[:-4] + b"\0\0\0\1")
+    with pytest.raises(BundleError, match="hash"):
+        Finder.load(tmp_path / "run")
+
+
+def test_a_model_of_boxes_is_no_other(run, place):
+    with pytest.raises(BundleError, match="must hold a model of masks, got a model of boxes"):
+        Segmenter.load(place / "run")
+    with pytest.raises(OptionError, match="this is for models of labelled items, got a run of boxes"):
+        _ = run.bundle
+
+
+def test_the_same_seed_gives_the_same_numbers(run, place):
+    again = tune(place / "scenes", task="boxes", **QUICK)
+    assert again.scores.estimate == run.scores.estimate
+    assert again.predict(run.data.items[:2]) == run.predict(run.data.items[:2])
+
+
+def test_the_command_says_what_was_read(tmp_path, handful):
+    answer = handful(
+        "tune", str(laid(tmp_path / "scenes", 4)), "--task", "boxes", "--backbone", "toy-image", "--out",
+        str(tmp_path / "run"),
+    )  # fmt: skip
+    assert answer.code == 0
+    assert "24 boxes in 4 pictures are read from COCO JSON" in answer.out + answer.err
+
+
+def test_labels_of_lists_are_refused(tmp_path):
+    with pytest.raises((DataError, OptionError)):
+        load([scene(0)[0], scene(1)[0]], labels=["a", "b"], task="boxes")
+    assert Boxed.of_cell(Boxed((Box(1, 2, 3, 4, "a"),)).cell).boxes[0].corners == (1, 2, 3, 4)
