@@ -103,9 +103,12 @@ def patch_vectors(maps: Tensor, cells: int) -> Tensor:
         (W, cells · cells, D), row by row.
     """
     x = functional.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=False)
-    if x.shape[-1] > cells:
+    size = int(x.shape[-1])
+    if size > cells and size % cells == 0:
+        x = functional.avg_pool2d(x, size // cells)  # unlike the next one it can be recorded
+    elif size > cells:
         x = functional.adaptive_avg_pool2d(x, cells)
-    elif x.shape[-1] < cells:
+    elif size < cells:
         x = functional.interpolate(x, size=(cells, cells), mode="bilinear", align_corners=False)
     return x.flatten(2).transpose(1, 2)
 

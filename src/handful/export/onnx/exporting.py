@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from handful.atomic import replaced_folder
 from handful.backbones.graph_items import ItemReader
+from handful.backbones.graph_parts import joined_graph_of
 from handful.backbones.graphs import OPSET, graph_of
 from handful.data.augment.slight import SLIGHT
 from handful.data.pairs import Pair
@@ -22,8 +23,10 @@ from handful.export.bundle import Bundle
 from handful.export.onnx.eight_bits import eight_bits
 from handful.export.onnx.folder import PARTS, Contents, write
 from handful.export.onnx.heads import with_head
+from handful.export.onnx.model import reader_of
 from handful.export.onnx.parity import CLOSE, SAME, Parity, batched
-from handful.export.onnx.sessions import answering
+from handful.export.onnx.part_items import PartReader
+from handful.export.onnx.sessions import Answer, answering
 from handful.features.view import MOVED
 from handful.seeding import generator
 
@@ -84,11 +87,14 @@ def export_onnx(model: Bundle, folder: Path, rows: KnownRows, options: ExportOpt
             f"the answers of {model.task.name} cannot be expressed in ONNX. Export without --format, for handful."
         )
     backbones = {name: model.backbone(name) for name in model.view.backbones}
-    content, preparations = graph_of(backbones, model.view.parts, model.pairs)
+    if model.task.grain:
+        content, preparations = joined_graph_of(backbones, model.view.parts)
+    else:
+        content, preparations = graph_of(backbones, model.view.parts, model.pairs)
     graph = with_head(content, model.coef, model.intercept, link)
     entries = [one.entry for one in preparations]
     files = {name: text for one in preparations for name, text in one.files.items()}
-    reader, plain = ItemReader(model.modality, entries, files), graph.SerializeToString()
+    reader, plain = reader_of(model.task.grain, model.modality, entries, files), graph.SerializeToString()
     judge = _Judge(model, reader, _sample(rows))
     parity = judge.compared(plain, "the graph")
     if not parity.close and not options.even_if_answers_change:
@@ -134,26 +140,33 @@ def refuse_changed(parity: Parity, options: ExportOptions, what: str, instead: s
 class _Judge:
     """The items by which graphs are compared with the model, and what the model answers to them."""
 
-    def __init__(self, model: Bundle, reader: ItemReader, rows: KnownRows) -> None:
+    def __init__(self, model: Bundle, reader: ItemReader | PartReader, rows: KnownRows) -> None:
         self.model, self.reader = model, reader
-        items = [*rows.items, *changed(model.modality, rows.items), *odd_items(model.modality, model.pairs)]
-        outputs, failed = model.answer(items)
-        good = [i for i in range(len(items)) if i not in failed]
-        self.items, self.outputs = [items[i] for i in good], outputs[good]
-        first = len(rows.labels)
-        self.labels = list(rows.labels) if first and not any(i < first for i in failed) else []
+        slight, odd = changed(model.modality, rows.items), odd_items(model.modality, model.pairs)
+        groups = [[*rows.items], slight, *([item] for item in odd)] if model.task.grain else [[*rows.items, *slight, *odd]]
+        self.groups, self.outputs, self.labels = list[list[Any]](), list[NDArray[np.float64]](), list(rows.labels)
+        for number, items in enumerate(groups):
+            outputs, failed = model.answer(items)
+            good = [i for i in range(len(items)) if i not in failed]
+            self.groups.append([items[i] for i in good])
+            self.outputs.append(outputs[good])
+            if number == 0 and any(i < len(self.labels) for i in failed):
+                self.labels = []
 
     def compared(self, content: bytes, what: str) -> Parity:
         """How a graph compares."""
         graph = answering(content, what)
+        after = [self._answered(graph, items) for items in self.groups]
+        pairs = list(zip(self.outputs, after, strict=True))
+        return Parity.across(self.model.task, self.model.labels, pairs, self.labels)
 
-        def run(items: Sequence[Any]) -> NDArray[np.float64]:
-            return graph(self.reader.feed(items))[0]
-
-        order = sorted(range(len(self.items)), key=lambda i: len(str(self.items[i])))
-        after = np.zeros_like(self.outputs)
-        after[order] = batched(run, [self.items[i] for i in order])
-        return Parity.of(self.model.task, self.model.labels, self.outputs, after, self.labels)
+    def _answered(self, graph: Answer, items: Sequence[Any]) -> NDArray[np.float64]:
+        if isinstance(self.reader, PartReader):
+            return self.model.task.gathered_items(self.reader.answered(graph, items, len(self.model.intercept))[0], items)
+        reader = self.reader
+        order = sorted(range(len(items)), key=lambda i: len(str(items[i])))
+        answers = batched(lambda some: graph(reader.feed(some)), [items[i] for i in order])
+        return answers[np.argsort(order)]
 
 
 def _sample(rows: KnownRows) -> KnownRows:

@@ -47,13 +47,29 @@ class Parity:
             after: (N, K) of the exported one.
             labels: what is wanted of the first M of the items, as it is written; none where it is not known.
         """
-        spread = 1.0 if names else max(float(np.ptp(before[:, 0])), 1e-9)
-        apart = np.abs(before - after).max(initial=0.0) / spread
+        return cls.across(task, names, [(before, after)], labels)
+
+    @classmethod
+    def across(
+        cls, task: HeadTask, names: Sequence[str], groups: Sequence[tuple[Outputs, Outputs]], labels: Sequence[str] = ()
+    ) -> Parity:
+        """Compare groups of items, since answers to parts are as wide as the longest item among them.
+
+        Args:
+            task: what is answered.
+            names: what may be answered.
+            groups: (N, K) of the model, and of the exported one, of each group.
+            labels: what is wanted of the first M of the first group; none where it is not known.
+        """
+        spread = 1.0 if names else max(float(np.ptp(np.concatenate([before[:, 0] for before, _ in groups]))), 1e-9)
+        apart = max(float(np.abs(before - after).max(initial=0.0)) for before, after in groups) / spread
         cost = None
         if len(labels) > 1:
-            own, other = (_losses(task, x[: len(labels)], labels, names) for x in (after, before))
+            first, then = (x[: len(labels)] for x in groups[0])
+            own, other = (_losses(task, x, labels, names) for x in (then, first))
             cost = difference(losses(own), losses(other))
-        return cls(len(before), float(apart), interval(share(task.same(before, after))), cost)
+        same = np.concatenate([task.same(before, after) for before, after in groups])
+        return cls(len(same), apart, interval(share(same)), cost)
 
     @property
     def close(self) -> bool:
