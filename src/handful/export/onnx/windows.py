@@ -84,7 +84,8 @@ def joined_feeds(
     """
     over = [parts_over(one.place, bounds) for one in each]
     for start in range(0, len(bounds), together):
-        some, feed = slice(start, start + together), Feed()
+        some = slice(start, start + together)
+        feed: Feed = {}
         for entry, one, (firsts, ends) in zip(entries, each, over, strict=True):
             first, end = firsts[some], ends[some]
             low, high = int(first.min()), int(end.max())
