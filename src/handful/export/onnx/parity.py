@@ -33,6 +33,8 @@ class Parity:
     """The share of equal answers."""
     cost: Estimate | None = None
     """By how much the loss grows on the rows whose labels are known, in nats; None where there are none."""
+    loss: str = "the loss"
+    """What that loss is called."""
 
     @classmethod
     def of(
@@ -89,7 +91,7 @@ class Parity:
         told = f"{same}% of {self.items} answers are the same ({scale.between(self.same.low, self.same.high, 'to')})"
         if self.cost is None:
             return told
-        return f"{told}, and the loss changes by {self.cost.value:+.4f} ({self.cost.low:+.4f} to {self.cost.high:+.4f})"
+        return f"{told}, and {self.loss} changes by {self.cost.value:+.4f} ({self.cost.low:+.4f} to {self.cost.high:+.4f})"
 
     def as_dict(self) -> dict[str, Any]:
         """The comparison as plain values."""

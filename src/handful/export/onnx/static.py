@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from handful.atomic import replaced_folder
@@ -83,8 +82,8 @@ def export_static(
     )  # fmt: skip
     kind = {"static": {"right": cost.right, "before": cost.before, "lost": cost.lost.as_dict()}}
     contents = Contents(
-        {**manifest_entries(model, parity, options, onnx.__version__), **kind}, small, entries, model.labels, files,
-        onnx_card(model, card, parity, sizes) + f"\nIt is a static copy: {cost.sentence(HOW)}.\n",
+        {**manifest_entries(model, parity, options), **kind}, small, entries, model.labels, files,
+        onnx_card(model.modality, model.task.name, card, parity, sizes) + f"\nIt is a static copy: {cost.sentence(HOW)}.\n",
     )  # fmt: skip
     with replaced_folder(folder, PARTS) as target:
         write(target, contents)
