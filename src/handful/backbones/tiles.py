@@ -130,13 +130,19 @@ def enlarged_maps(
         (H, W, D).
     """
     height, width = pixels.shape[:2]
-    large = Image.fromarray(pixels).resize((ENLARGED * width, ENLARGED * height), Image.Resampling.BICUBIC)
-    batch = torch.from_numpy(np.array(large)).permute(2, 0, 1)[None]
+    batch = torch.from_numpy(made_large(pixels)).permute(2, 0, 1)[None]
     maps = [
         functional.interpolate(state.x.float(), size=(height, width), mode="bilinear", align_corners=False)[0]
         for _, state in states(batch)
     ]
     return np.asarray(torch.cat(maps).permute(1, 2, 0).cpu().numpy(), np.float32)
+
+
+def made_large(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture ``ENLARGED`` times as large. (H, W, 3)."""
+    height, width = pixels.shape[:2]
+    picture = Image.fromarray(pixels)
+    return np.array(picture.resize((ENLARGED * width, ENLARGED * height), Image.Resampling.BICUBIC))
 
 
 def joined(tiles: Sequence[Tiles]) -> tuple[Tensor, Numbers, Numbers, Numbers, Places]:

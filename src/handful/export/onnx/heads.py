@@ -103,6 +103,24 @@ def with_distances(
     return _finished(model, add, [(OUTPUTS, TensorProto.FLOAT, ["parts", len(columns)])])
 
 
+def with_pixel_classes(
+    features: bytes, centre: Matrix, scale: Matrix, coef: Matrix, intercept: Matrix
+) -> onnx.ModelProto:
+    """A graph of features of pixels with the probabilities of classes on top, (P, C).
+
+    Args:
+        features: the bytes of a graph whose output is ``features``, (P, D).
+        centre: (D,) what is taken from each column.
+        scale: (D,) what it is divided by.
+        coef: (D, C).
+        intercept: (C,).
+    """
+    model, add = onnx.load_model_from_string(features), _Nodes()
+    x = add("Div", add("Sub", "features", add.constant(centre)), add.constant(scale))
+    scores = add("Add", add("MatMul", x, add.constant(coef)), add.constant(intercept))
+    return _finished(model, add, [(_softmax(add, scores, ()), TensorProto.FLOAT, ["pixels", len(intercept)])])
+
+
 def _finished(
     model: onnx.ModelProto, add: _Nodes, outputs: Sequence[tuple[str, int, Sequence[str | int]]]
 ) -> onnx.ModelProto:

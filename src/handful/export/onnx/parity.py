@@ -35,6 +35,8 @@ class Parity:
     """By how much the loss grows on the rows whose labels are known, in nats; None where there are none."""
     loss: str = "the loss"
     """What that loss is called."""
+    things: str = "answers"
+    """What is the same or not, where a share of each item is."""
 
     @classmethod
     def of(
@@ -88,7 +90,8 @@ class Parity:
         """The comparison in words."""
         scale = Scale()
         same = f"{100 * self.same.value:.1f}".removesuffix(".0")  # 98.8 is not the 99 that is asked for
-        told = f"{same}% of {self.items} answers are the same ({scale.between(self.same.low, self.same.high, 'to')})"
+        compared = f"{self.items} answers" if self.things == "answers" else f"{self.things} of {self.items} items"
+        told = f"{same}% of {compared} are the same ({scale.between(self.same.low, self.same.high, 'to')})"
         if self.cost is None:
             return told
         return f"{told}, and {self.loss} changes by {self.cost.value:+.4f} ({self.cost.low:+.4f} to {self.cost.high:+.4f})"

@@ -9,10 +9,10 @@ from importlib.resources import files
 from types import ModuleType
 
 from handful.backbones import frames, levels, parts, text, tiles
-from handful.data import sentences, tracks
-from handful.data.targets import DEFECTS, EVENTS, SPANS
+from handful.data import pixel_sizes, sentences, tracks
+from handful.data.targets import DEFECTS, EVENTS, MASKS, SPANS
 from handful.export.onnx import windows
-from handful.features import moments, word_forms, words
+from handful.features import moments, pixels, word_forms, words
 from handful.strategies.frozen import normality
 from handful.tasks import part_layout, tag_sequences
 from handful.tasks.events import task as events
@@ -94,11 +94,20 @@ _PARTS: Mapping[tuple[str, str], _Program] = {
     ),
     (DEFECTS, "image"): _Program(
         ("onnx_graph", "onnx_compared", "onnx_compared_image", "onnx_answers_defects"),
-        ("onnx_parts", "onnx_pictures"), (*_TILES, (windows, ("TILES", "patch_feeds")), *_COMPARED),
+        ("onnx_parts", "onnx_pictures", "onnx_picture_sizes"), (*_TILES, (windows, ("TILES", "patch_feeds")), *_COMPARED),
     ),
     (DEFECTS, "sound"): _Program(
         ("onnx_graph", "onnx_compared", "onnx_compared_sound", "onnx_answers_defects"),
         ("onnx_parts", "onnx_sounds"), (*_STRETCHES, (windows, ("TILES", "patch_feeds")), *_COMPARED),
+    ),
+    (MASKS, "image"): _Program(
+        ("onnx_graph", "onnx_run_masks"),
+        ("onnx_parts", "onnx_pictures", "onnx_picture_sizes"),
+        (
+            (pixel_sizes, ("_STRIP", "shrunk", "enlarged")),
+            (pixels, ("HALO", "BLOCK", "seen_blocks", "_cuts")),
+            (tiles, ("ENLARGED", "made_large")),
+        ),
     ),
 }  # fmt: skip
 """Task and modality → the runner of a task that answers parts of items."""
