@@ -89,7 +89,9 @@ class SpeechEmbedding(Backbone):
     def read_parts(self, state: State, window: Tensor, cell: Tensor, depth: int) -> Tensor:
         """The place of the map whose middle is nearest to that of the frame, (P, channels · F)."""
         step, seen = speech_embedding.reach(depth)
-        middle = ((cell.double() + 0.5) * _STEP - speech_embedding.FRAME / 2) / speech_embedding.HOP  # in frames of 10 ms
+        middle = (
+            (cell.double() + 0.5) * _STEP - speech_embedding.FRAME / 2
+        ) / speech_embedding.HOP  # in frames of 10 ms
         at = ((middle - (seen - 1) / 2) / step).round().long().clamp(min=0, max=state.x.shape[2] - 1)
         return state.x.transpose(1, 2)[window, at].flatten(1)
 

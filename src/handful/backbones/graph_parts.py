@@ -203,7 +203,9 @@ def part_inputs(backbone: Backbone, end: str, joins: bool) -> tuple[list[Input],
         tile = backbone.tile
         pixels = torch.arange(2 * tile * tile * 3).remainder(251).to(torch.uint8).reshape(2, tile, tile, 3)
         inputs = [Input(f"pixels{end}", pixels, ("windows",))]
-        return [*inputs, *more], Preparation({"pixels": f"pixels{end}", "side": tile, "most": backbone.part_side} | entry, {})
+        return [*inputs, *more], Preparation(
+            {"pixels": f"pixels{end}", "side": tile, "most": backbone.part_side} | entry, {}
+        )
     cuts: Cuts = backbone.cuts  # type: ignore[attr-defined]
     length = (cuts.seen + cuts.before) * cuts.step + cuts.after
     waves = 0.1 * torch.sin(torch.arange(length) / 9).repeat(2, 1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from handful.backbones.base import Backbone, State
+from handful.backbones.base import Backbone
 from handful.backbones.efficientnet import ConvUnit
 from handful.backbones.graphs import Input, Pixels, Preparation, front_of, recorded_from
 from handful.backbones.tiles import ENLARGED
@@ -135,7 +135,7 @@ class AnySize(nn.Module):
         return x if self.linear else functional.relu6(x)
 
     def _padding(self, size: int) -> tuple[int, int]:
-        """As ``efficientnet.same_padding``, in whole numbers that a graph can compute: kernels are wider than strides."""
+        """As ``efficientnet.same_padding``, in whole numbers that a graph computes: kernels are wider than strides."""
         total = ((size + self.stride - 1) // self.stride - 1) * self.stride + self.kernel - size
         return total // 2, total - total // 2
 

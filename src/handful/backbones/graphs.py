@@ -81,7 +81,9 @@ class Eye(nn.Module):
 class ViewGraph(nn.Module):
     """All backbones of a view: their inputs, one after the other → (B, sum of D), as ``View.matrix`` has it."""
 
-    def __init__(self, eyes: Mapping[str, Eye], parts: Sequence[tuple[str, int]], width: int, pairs: bool) -> None:
+    def __init__(
+        self, eyes: Mapping[str, nn.Module], parts: Sequence[tuple[str, int]], width: int, pairs: bool
+    ) -> None:
         """Put backbones together.
 
         Args:
@@ -133,6 +135,7 @@ class Pixels(nn.Module):
         self.stem = stem
 
     def forward(self, pixels: Tensor) -> State:
+        """Normalise and convolve."""
         return State(self.stem(((pixels.float() - MEAN) / SCALE).permute(0, 3, 1, 2)))
 
 

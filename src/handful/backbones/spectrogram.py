@@ -60,9 +60,11 @@ class SpectrogramLite0(LiteBackbone):
 
         Unlike whole clips, which are stretched to fill the picture, all of them are drawn at one scale.
         """
-        waves, *parts = together([self.cuts.of(levelled(load_sound(item, RATE)), RATE) for item in items])
+        waves, window, cell, item, place = together(
+            [self.cuts.of(levelled(load_sound(item, RATE)), RATE) for item in items]
+        )
         grey = torch.from_numpy(np.stack([self._picture(wave) for wave in waves]))[:, None].expand(-1, 3, -1, -1)
-        return PartsBatch(grey, len(waves), *parts)
+        return PartsBatch(grey, len(waves), window, cell, item, place)
 
     @property
     def cuts(self) -> Cuts:

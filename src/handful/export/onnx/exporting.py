@@ -185,7 +185,9 @@ class _Judge:
     def __init__(self, model: Bundle, reader: ItemReader | PartReader, rows: KnownRows) -> None:
         self.model, self.reader = model, reader
         slight, odd = changed(model.modality, rows.items), odd_items(model.modality, model.pairs)
-        groups = [[*rows.items], slight, *([item] for item in odd)] if model.task.grain else [[*rows.items, *slight, *odd]]
+        groups = (
+            [[*rows.items], slight, *([item] for item in odd)] if model.task.grain else [[*rows.items, *slight, *odd]]
+        )
         self.groups, self.outputs, self.labels = list[list[Any]](), list[NDArray[np.float64]](), list(rows.labels)
         for number, items in enumerate(groups):
             outputs, failed = model.answer(items)
@@ -204,7 +206,9 @@ class _Judge:
 
     def _answered(self, graph: Answer, items: Sequence[Any]) -> NDArray[np.float64]:
         if isinstance(self.reader, PartReader):
-            return self.model.task.gathered_items(self.reader.answered(graph, items, len(self.model.intercept))[0], items)
+            return self.model.task.gathered_items(
+                self.reader.answered(graph, items, len(self.model.intercept))[0], items
+            )
         reader = self.reader
         order = sorted(range(len(items)), key=lambda i: len(str(items[i])))
         answers = batched(lambda some: graph(reader.feed(some)), [items[i] for i in order])

@@ -68,7 +68,7 @@ def with_head(
     outputs = _OUTPUTS[link.outputs](add, scores, link.constants)
     answer = _ANSWERS[link.answer](add, outputs, len(intercept), link.constants)
     kind, axes = _KINDS[link.answer]
-    shape = ["items", len(intercept)]
+    shape: Sequence[str | int] = ("items", len(intercept))
     return _finished(model, add, [(outputs, TensorProto.FLOAT, shape), (answer, kind, shape[:axes])])
 
 

@@ -94,7 +94,9 @@ class Parity:
         told = f"{same}% of {compared} are the same ({scale.between(self.same.low, self.same.high, 'to')})"
         if self.cost is None:
             return told
-        return f"{told}, and {self.loss} changes by {self.cost.value:+.4f} ({self.cost.low:+.4f} to {self.cost.high:+.4f})"
+        return (
+            f"{told}, and {self.loss} changes by {self.cost.value:+.4f} ({self.cost.low:+.4f} to {self.cost.high:+.4f})"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The comparison as plain values."""

@@ -45,7 +45,7 @@ class PartReader:
         """
         self.grain, self.entries = grain, entries
         for entry in entries:
-            check_entry(entry, _JOINED | _KEYS[grain])
+            check_entry(entry, {**_JOINED, **_KEYS[grain]})
         if grain == FRAMES:
             for entry in entries:
                 check_cuts(entry["cuts"])
@@ -101,7 +101,9 @@ def check_cuts(said: Mapping[str, Any]) -> None:
     try:
         cuts = Cuts(**said)
         sizes = {"step": _SAMPLES, "seen": _FRAMES, "before": _FRAMES, "after": _SAMPLES}
-        fits = all(type(getattr(cuts, name)) is int and 0 <= getattr(cuts, name) <= most for name, most in sizes.items())
+        fits = all(
+            type(getattr(cuts, name)) is int and 0 <= getattr(cuts, name) <= most for name, most in sizes.items()
+        )
     except TypeError as error:
         raise ValueError(f"stretches of sounds must have {', '.join(Cuts.__dataclass_fields__)}") from error
     if not fits or not cuts.step or cuts.seen <= 2 * (cuts.margin or 0):

@@ -1,4 +1,4 @@
-"""Runners: the programs beside a graph, which answer items with a runtime and what decodes them, and nothing of ours."""
+"""Runners: the programs beside a graph, which answer items with a runtime and what decodes them alone."""
 
 from __future__ import annotations
 
@@ -94,7 +94,8 @@ _PARTS: Mapping[tuple[str, str], _Program] = {
     ),
     (DEFECTS, "image"): _Program(
         ("onnx_graph", "onnx_compared", "onnx_compared_image", "onnx_answers_defects"),
-        ("onnx_parts", "onnx_pictures", "onnx_picture_sizes"), (*_TILES, (windows, ("TILES", "patch_feeds")), *_COMPARED),
+        ("onnx_parts", "onnx_pictures", "onnx_picture_sizes"),
+        (*_TILES, (windows, ("TILES", "patch_feeds")), *_COMPARED),
     ),
     (DEFECTS, "sound"): _Program(
         ("onnx_graph", "onnx_compared", "onnx_compared_sound", "onnx_answers_defects"),

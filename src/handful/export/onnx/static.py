@@ -81,10 +81,9 @@ def export_static(
         rows.labels,
     )  # fmt: skip
     kind = {"static": {"right": cost.right, "before": cost.before, "lost": cost.lost.as_dict()}}
-    contents = Contents(
-        {**manifest_entries(model, parity, options), **kind}, small, entries, model.labels, files,
-        onnx_card(model.modality, model.task.name, card, parity, sizes) + f"\nIt is a static copy: {cost.sentence(HOW)}.\n",
-    )  # fmt: skip
+    told = onnx_card(model.modality, model.task.name, card, parity, sizes)
+    told += f"\nIt is a static copy: {cost.sentence(HOW)}.\n"
+    contents = Contents({**manifest_entries(model, parity, options), **kind}, small, entries, model.labels, files, told)
     with replaced_folder(folder, PARTS) as target:
         write(target, contents)
     return Exported(parity, sizes), cost
