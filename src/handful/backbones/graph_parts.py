@@ -173,10 +173,11 @@ def compared_graph_of(backbone: Backbone, depths: Sequence[int]) -> tuple[bytes,
         OptionError: it cannot be recorded.
     """
     if backbone.modality == "text":
+        graph = SideBySide(eye_of(backbone, depths), depths)
         inputs, preparations, _ = inputs_of([backbone], pairs=False)
-        return recorded_from(SideBySide(eye_of(backbone, depths), depths), inputs, backbone.device), preparations
-    inputs, preparation = part_inputs(backbone, "", joins=False)
+        return recorded_from(graph, inputs, backbone.device), preparations
     graph = SideBySide(part_eye_of(backbone, depths), depths)
+    inputs, preparation = part_inputs(backbone, "", joins=False)
     return recorded_from(graph, inputs, backbone.device), [preparation]
 
 

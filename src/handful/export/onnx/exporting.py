@@ -15,7 +15,7 @@ from handful.atomic import replaced_folder
 from handful.backbones.graph_items import ItemReader
 from handful.backbones.graph_parts import joined_graph_of
 from handful.backbones.graphs import OPSET, graph_of
-from handful.data.augment.slight import SLIGHT
+from handful.data.augment.slight import SLIGHT, hissing
 from handful.data.pairs import Pair
 from handful.errors import BundleError, OptionError
 from handful.export import specimens
@@ -189,7 +189,7 @@ class _Judge:
             [[*rows.items], slight, *([item] for item in odd)] if model.task.grain else [[*rows.items, *slight, *odd]]
         )
         self.groups, self.outputs, self.labels = list[list[Any]](), list[NDArray[np.float64]](), list(rows.labels)
-        for number, items in enumerate(groups):
+        for number, items in enumerate(filter(None, groups)):
             outputs, failed = model.answer(items)
             good = [i for i in range(len(items)) if i not in failed]
             self.groups.append([items[i] for i in good])
@@ -235,10 +235,12 @@ def changed(modality: str, items: Sequence[Any], most: int = _MOST_CHANGED) -> l
 
 def odd_items(modality: str, pairs: bool) -> list[Any]:
     """Public items, and such as nobody learned from: nothing, one pixel, far too much."""
+    tone = np.sin(np.arange(640_000) / 9).astype(np.float32), 16_000
     odd: dict[str, list[Any]] = {
         "text": ["", "one " * 10_000, "\ud800 ∀x. 你好 \U0001f600"],
         "image": [np.zeros((1, 1, 3), np.uint8), np.full((700, 2, 3), 200, np.uint8)],
-        "sound": [(np.zeros(1600, np.float32), 16_000), (np.sin(np.arange(640_000) / 9).astype(np.float32), 16_000)],
+        # Between the tones of a pure sine there is rounding alone, which no recording has.
+        "sound": [(np.zeros(1600, np.float32), 16_000), hissing(tone, generator(0, "odd items"))],
     }
     items = [*specimens.items_of(modality), *odd[modality]]
     return [Pair(item, items[0]) for item in items] if pairs else items

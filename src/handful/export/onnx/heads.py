@@ -93,11 +93,12 @@ def with_distances(
         end = start + kept.shape[1]
         own = add("Slice", "features", add.constant([start]), add.constant([end]), add.constant([1]))
         x = add("Div", add("Sub", own, add.constant(centre[depth])), add.constant(spread[depth]))
-        products = add("MatMul", x, add.constant(np.float32(2) * kept.T))  # (P, M)
-        least = add("ReduceMin", add("Sub", add.constant((kept * kept).sum(1)), products), axes=[1], keepdims=1)
-        squares = add("Add", least, add("ReduceSumSquare", x, axes=[1], keepdims=1))
-        root = add("Sqrt", add("Max", squares, add.constant(0.0)))
-        columns.append(add("Div", root, add.constant(float(np.sqrt(kept.shape[1])))))
+        normal = add.constant(kept)
+        products = add("MatMul", x, add("Transpose", normal, perm=[1, 0]))  # (P, M)
+        lengths = add.constant((kept * kept).sum(1) / 2)
+        at = add("ArgMin", add("Sub", lengths, products), axis=1, keepdims=0)
+        apart = add("ReduceL2", add("Sub", x, add("Gather", normal, at)), axes=[1], keepdims=1)
+        columns.append(add("Div", apart, add.constant(float(np.sqrt(kept.shape[1])))))
         start = end
     add("Concat", *columns, to=OUTPUTS, axis=1)
     return _finished(model, add, [(OUTPUTS, TensorProto.FLOAT, ["parts", len(columns)])])
