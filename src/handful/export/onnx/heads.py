@@ -89,16 +89,16 @@ def with_distances(
     """
     model = onnx.load_model_from_string(features)
     add, columns, start = _Nodes(), list[str](), 0
-    for depth, kept in memory.items():
-        end = start + kept.shape[1]
+    for depth, vectors in memory.items():
+        end = start + vectors.shape[1]
         own = add("Slice", "features", add.constant([start]), add.constant([end]), add.constant([1]))
         x = add("Div", add("Sub", own, add.constant(centre[depth])), add.constant(spread[depth]))
-        normal = add.constant(kept)
+        normal = add.constant(vectors)
         products = add("MatMul", x, add("Transpose", normal, perm=[1, 0]))  # (P, M)
-        lengths = add.constant((kept * kept).sum(1) / 2)
+        lengths = add.constant((vectors * vectors).sum(1) / 2)
         at = add("ArgMin", add("Sub", lengths, products), axis=1, keepdims=0)
         apart = add("ReduceL2", add("Sub", x, add("Gather", normal, at)), axes=[1], keepdims=1)
-        columns.append(add("Div", apart, add.constant(float(np.sqrt(kept.shape[1])))))
+        columns.append(add("Div", apart, add.constant(float(np.sqrt(vectors.shape[1])))))
         start = end
     add("Concat", *columns, to=OUTPUTS, axis=1)
     return _finished(model, add, [(OUTPUTS, TensorProto.FLOAT, ["parts", len(columns)])])

@@ -79,14 +79,14 @@ class PartReader:
             items: N items.
             width: K.
         """
-        found, failed = [np.zeros((0, width))], dict[int, str]()
+        rows, failed = [np.zeros((0, width))], dict[int, str]()
         for i, item in enumerate(items):
             try:
-                found += [graph(feed) for feed in self.feeds(item)]
+                rows += [graph(feed) for feed in self.feeds(item)]
             except DataError as error:
                 failed[i] = str(error).rstrip(".")
-                found.append(np.zeros((len(moments_of(item)), width)))
-        return np.concatenate(found), failed
+                rows.append(np.zeros((len(moments_of(item)), width)))
+        return np.concatenate(rows), failed
 
 
 def check_cuts(said: Mapping[str, Any]) -> None:

@@ -54,13 +54,13 @@ def windows_of_text(entry: Mapping[str, Any], tokenise: FastTokeniser, text: str
 
 def windows_of_sound(entry: Mapping[str, Any], sound: NDArray[np.float32]) -> Windows:
     """A sound in stretches of frames, which stand for milliseconds of it."""
-    found = Cuts(**entry["cuts"]).of(levelled(sound), entry["rate"])
-    waves = np.zeros((len(found.sounds), max(map(len, found.sounds))), np.float32)
-    for row, wave in enumerate(found.sounds):
+    stretches = Cuts(**entry["cuts"]).of(levelled(sound), entry["rate"])
+    waves = np.zeros((len(stretches.sounds), max(map(len, stretches.sounds))), np.float32)
+    for row, wave in enumerate(stretches.sounds):
         waves[row, : len(wave)] = wave
-    lengths = np.array([len(wave) for wave in found.sounds], np.int64)
+    lengths = np.array([len(wave) for wave in stretches.sounds], np.int64)
     rows: Feed = {entry["waves"]: waves, entry["lengths"]: lengths}
-    return Windows(rows, found.window, found.cell, 1000 * found.place)
+    return Windows(rows, stretches.window, stretches.cell, 1000 * stretches.place)
 
 
 def windows_of_picture(entry: Mapping[str, Any], picture: Any) -> Windows:
