@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
+from starlette.testclient import TestClient
 
 from exportable import RATE, TEXTS, clips, image, model, pictures, run, spectrogram, text, whisper_tiny
 from handful.cli import serving
@@ -39,7 +40,10 @@ from handful.tasks.events.task import Events
 from handful.tasks.tag_sequences import transitions_of
 from handful.tasks.tagging import Tagging
 from handful.tasks.tagging.gazetteer import Gazetteer
-from handful.web.item_answers import answered
+from handful.web.admission import Admission
+from handful.web.asked_items import BODIES
+from handful.web.item_answers import ServedModel
+from handful.web.item_service import application
 
 READABLE = [
     "the parcel is late, please!",
@@ -158,8 +162,10 @@ def test_an_export_of_spans_that_changes_answers_is_refused(tmp_path, monkeypatc
 def test_a_folder_of_spans_is_served(sentences):
     made, folder, _ = sentences
     (served,) = serving.load_served([str(folder)])
-    (one,) = answered(served.now, READABLE[:1])
-    assert one.row["answer"] == made.predict(READABLE[:1])[0]
+    for one in (served, ServedModel("run", made)):
+        with TestClient(application([one], Admission(kinds=BODIES)), "http://127.0.0.1") as client:
+            said = client.post("/predict", json={"items": READABLE}).json()
+        assert [row["answer"] for row in said["answers"]] == made.predict(READABLE)
 
 
 def test_a_static_copy_is_none_of_spans(sentences, tmp_path):
