@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from exportable import TEXTS, model, text
 from handful.backbones import catalog
 from handful.errors import OptionError
 from handful.export.onnx import exporting
+from handful.export.segmenter import Segmenter
+from handful.features.pixels import FILTERS, filtered
+from handful.strategies.frozen.pixels import PixelMap
 
 LABELS = ["late", "money", "other", "money", "late"]
 
@@ -114,11 +119,55 @@ def test_a_smaller_model_needs_the_answers_of_the_run(handful, run):
     assert "--distil needs the run folder with its labelled rows" in ended.err
 
 
-def test_a_detector_has_no_copy_in_onnx(handful, run, monkeypatch):
-    monkeypatch.setattr("handful.cli.exporting.is_detector", lambda place: True)
-    ended = handful("export", run, "--out", "copy", "--format", "onnx")
+@pytest.mark.parametrize(
+    ("task", "called"), [("tagging", "spans"), ("events", "events"), ("defects", "defects"), ("masks", "masks")]
+)
+@pytest.mark.parametrize("words", [["--format", "static"], ["--format", "web"], ["--distil", "minilm-l6"]])
+def test_a_model_of_parts_has_no_copy_that_answers_wholes(handful, run, monkeypatch, task, called, words):
+    monkeypatch.setattr("handful.cli.exporting.record_of", lambda place: {"task": task})
+    ended = handful("export", run, "--out", "copy", *words)
     assert (ended.code, ended.err) == (
         1,
-        "handful: --format onnx is for models that answer with a linear map, got a model of defects, which compares "
-        "with normal items. Export it without --format, for handful.\n",
+        f"handful: {' '.join(words)} is for models that answer items as wholes, got one of {called}. Use --format onnx "
+        "without it.\n",
     )
+
+
+@pytest.fixture
+def masks(tmp_path):
+    """A run of masks by filters alone, with its folder of pictures."""
+    rng, source = np.random.default_rng(0), tmp_path / "cells"
+    for part in ("images", "masks"):
+        (source / part).mkdir(parents=True)
+    for number in range(4):
+        pixels = rng.integers(0, 90, (40, 48, 3)).astype(np.uint8)
+        pixels[10:30, 5 + number : 30] += 120
+        mask = np.zeros((40, 48), np.uint8)
+        mask[10:30, 5 + number : 30] = 255
+        Image.fromarray(pixels).save(source / "images" / f"{number}.png")
+        Image.fromarray(mask).save(source / "masks" / f"{number}.png")
+    width = filtered(pixels).shape[-1]
+    looks = PixelMap((FILTERS,), np.zeros(width, np.float32), np.ones(width, np.float32),
+                     rng.normal(size=(width, 2)).astype(np.float32), np.zeros(2, np.float32))  # fmt: skip
+    Segmenter("", "", looks, ("0", "255")).save(tmp_path / "run" / "model")
+    plan = {"source": {"value": str(source), "from": "command line"}}
+    (tmp_path / "run" / "plan.yaml").write_text(json.dumps(plan))
+    return tmp_path / "run"
+
+
+def test_a_copy_of_masks_is_compared_with_the_masks_of_the_run(handful, masks, tmp_path):
+    ended = handful("export", masks, "--out", tmp_path / "copy", "--format", "onnx")
+    assert ended.code == 0, ended.err
+    assert ended.out.startswith("compared: 100% of the pixels of 17 items are the same (")
+    assert "the loss changes by" in ended.out
+    assert (tmp_path / "copy" / "run.py").is_file()
+
+
+def test_a_model_of_parts_is_copied_for_handful_without_its_backbone(handful, masks, tmp_path):
+    ended = handful("export", masks, "--out", tmp_path / "copy")
+    assert (ended.code, ended.out) == (0, f"use it: handful predict {tmp_path / 'copy'} NEW\n")
+    assert Segmenter.load(tmp_path / "copy").names == ("0", "255")
+    ended = handful("export", masks, "--out", tmp_path / "copy", "--merge")
+    assert (ended.code, ended.err) == (
+        1, "handful: --merge is for models that answer items as wholes, got one of parts. Leave it out.\n",
+    )  # fmt: skip

@@ -22,7 +22,7 @@ from handful.engines import Engine
 from handful.engines import engine as engine_of
 from handful.errors import DataError, OptionError
 from handful.evaluation.intervals import Estimate, interval
-from handful.evaluation.scores import Scores
+from handful.evaluation.scores import HeldOut
 from handful.evaluation.verdicts import HeadRows, assemble
 from handful.explanation import Explanation, explain_doubtful
 from handful.export.bundle import Bundle
@@ -125,9 +125,8 @@ def tune_seen(
     frozen, notes = _with_pool(frozen, train_features, unlabelled, backbones, plan, budget, progress, engine)
     base = frozen.base(backbones)
     with budget.stage("train"):
-        movable = plan if looked.there else replace(plan, strategies=_still(plan))
-        above_terms = _ladder_terms(movable, learning, backbones[base], budget, progress, engine)
-        above = run_ladder(learning, backbones[base], frozen, above_terms)
+        terms_above = _ladder_terms(plan, learning, backbones[base], budget, progress, engine, looked.there)
+        above = run_ladder(learning, backbones[base], frozen, terms_above)
     with budget.stage("curve"):
         rng = generator(plan.seed, "curve")
         curve = None if task.grain else forecast(frozen, train_features, rng, out_of_reach(findings))
@@ -151,25 +150,47 @@ def tune_seen(
     model = with_reference(model, frozen, whole, backbones, carried, scores, train_features, most)
     answers = rows.targets.task.held_out(whole, rows.targets, rows.positions)
     # What changes and hidden parts do to answers is told to the percent, for which rounded products will do.
-    explained: Mapping[int, Explanation] = {}
     with budget.stage("checks"), mixed_precision_of(backbones[base]):
-        if not task.grain and looked.there:
-            scores = replace(scores, slices=slices_of(learning, whole, frozen.rows, plan.seed))
-        if not looked.there:
-            notes.append("What unsettles answers and what carries them is not told of rows that are gone.")
-        elif task.grain:  # a slight change moves words, and what hides one word hides what is asked of it
-            notes.append(f"What unsettles answers and what carries them is not told of {task.name}.")
-        elif budget.left > 0:
-            scores = _unsettled(scores, model, frozen, learning, data.take(test), backbones, plan.seed)
-        elif plan.budget:
-            notes.append("What slight changes do to answers was left out: no time of the budget was left for it.")
-        if budget.left > 0 and not task.grain and looked.there:
-            explained = explain_doubtful(model, learning, answers)
+        told, explained, more = _checked(
+            (looked, learning, data.take(test)), model, frozen, (whole, answers), plan, budget
+        )
+        scores, notes = replace(scores, **told), [*notes, *more]
     notes += [budget.passed] if budget.passed else []
     return Run(
         learning, plan, tuple(findings), replace(scores, seconds=budget.accounted), answers, model, tuple(notes),
         tuple(Training.of(rung) for rung in above.rungs), tuple(trial.record() for trial in above.trials), explained,
     )  # fmt: skip
+
+
+def _checked(
+    rows: tuple[Looked, Dataset, Dataset], model: Bundle, frozen: Frozen,
+    held: tuple[NDArray[np.float64], Sequence[HeldOut]], plan: Plan, budget: Budget,
+) -> tuple[dict[str, Any], Mapping[int, Explanation], list[str]]:  # fmt: skip
+    """What unsettles a model, how parts of the rows fare, and what carries doubtful answers, as far as there is time.
+
+    Args:
+        rows: all that was looked at, the rows that were learned from, and the test rows.
+        model: what ships.
+        frozen: the frozen outcome.
+        held: out-of-fold answers as numbers, (R, N, K), and in words.
+        plan: the resolved options.
+        budget: of the run.
+
+    Returns:
+        What scores tell beside the figures, row → what carries its answer, and what was left out, one sentence each.
+    """
+    looked, learning, test = rows
+    if not looked.there:
+        return {}, {}, ["What unsettles answers and what carries them is not told of rows that are gone."]
+    if frozen.rows.targets.task.grain:  # a slight change moves words, and what hides one hides what is asked of it
+        return {}, {}, [f"What unsettles answers and what carries them is not told of {learning.task}."]
+    told: dict[str, Any] = {"slices": slices_of(learning, held[0], frozen.rows, plan.seed)}
+    notes = []
+    if budget.left > 0:
+        told |= _unsettled(model, frozen, learning, test, looked.backbones, plan.seed)
+    elif plan.budget:
+        notes.append("What slight changes do to answers was left out: no time of the budget was left for it.")
+    return told, explain_doubtful(model, learning, held[1]) if budget.left > 0 else {}, notes
 
 
 def _held(above: LadderResult, frozen: Frozen) -> tuple[NDArray[np.float64], HeadRows]:
@@ -213,11 +234,6 @@ def _looked(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progress:
     return Looked(backbones, data, sight, findings, unasked)
 
 
-def _still(plan: Plan) -> tuple[str, ...]:
-    """The strategies of a plan under which no weight moves."""
-    return tuple(name for name in plan.strategies if name not in MOVERS)
-
-
 def _with_parts(
     backbones: Mapping[str, Backbone], unasked: Sequence[str], task: HeadTask, plan: Plan
 ) -> tuple[dict[str, Backbone], list[str]]:
@@ -234,12 +250,12 @@ def _with_parts(
 
 
 def _ladder_terms(
-    plan: Plan, learning: Dataset, backbone: Backbone, budget: Budget, progress: Say, engine: Engine
+    plan: Plan, learning: Dataset, backbone: Backbone, budget: Budget, progress: Say, engine: Engine, there: bool
 ) -> Terms:
-    """What is tried of the strategies that move weights, and in how much time."""
+    """What is tried of the strategies that move weights, and in how much time; nothing where items are gone."""
     return Terms(
-        [name for name in plan.strategies if name in MOVERS], "strategies" in plan.origins, budget.for_training,
-        plan.seed, progress, plan.trials, plan.budget > Plan.budget,
+        [name for name in plan.strategies if name in MOVERS and there], "strategies" in plan.origins,
+        budget.for_training, plan.seed, progress, plan.trials, plan.budget > Plan.budget,
         checkpoints_for(plan, learning, backbone.fingerprint), engine,
     )  # fmt: skip
 
@@ -339,13 +355,12 @@ def _check_reads(plan: Plan, data: Dataset) -> None:
 
 
 def _unsettled(
-    scores: Scores, model: Bundle, frozen: Frozen, data: Dataset, test: Dataset, backbones: Mapping[str, Backbone],
-    seed: int,
-) -> Scores:  # fmt: skip
-    """The scores with what slight changes do to the model that is shipped, and what it forgot."""
+    model: Bundle, frozen: Frozen, data: Dataset, test: Dataset, backbones: Mapping[str, Backbone], seed: int
+) -> dict[str, Any]:
+    """What slight changes do to the model that is shipped, and what it forgot, as scores tell it."""
     below = None if model.moved is None else packed_frozen(frozen, data, backbones)
     changes = unsettled(model, below, data, test, frozen.rows.groups, seed)
-    return replace(scores, stability=changes, kept=forgotten(model, data, seed))
+    return {"stability": changes, "kept": forgotten(model, data, seed)}
 
 
 def _parts(data: Dataset) -> tuple[list[int], list[int]]:

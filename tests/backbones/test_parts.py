@@ -83,7 +83,7 @@ def test_maps_of_every_resolution_become_the_same_patches():
 
 def test_stretches_hold_what_lies_around_them_and_no_frame_is_missed():
     sound = np.arange(1, 1001, dtype=np.float32)
-    found = frames.stretches_of(sound, 100, 10, seen=40, before=2, after=15, silence=False)
+    found = frames.Cuts(10, 40, before=2, after=15).of(sound, 100)
     assert [len(piece) for piece in found.sounds] == [415, 20 + 415, 20 + 215]
     assert found.sounds[1][0] == 381  # two frames before the forty-first
     assert found.window.tolist() == [0] * 40 + [1] * 40 + [2] * 20
@@ -92,7 +92,7 @@ def test_stretches_hold_what_lies_around_them_and_no_frame_is_missed():
 
 
 def test_silence_goes_before_and_after_a_sound_where_it_is_wanted():
-    found = frames.stretches_of(np.ones(25, np.float32), 100, 10, seen=40, before=2, after=5, silence=True)
+    found = frames.Cuts(10, 40, before=2, after=5, silence=True).of(np.ones(25, np.float32), 100)
     assert found.sounds[0].tolist() == [0] * 20 + [1] * 25 + [0] * 10
     assert found.place[-1].tolist() == [0.2, 0.25]
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from dataclasses import replace
 
@@ -13,7 +11,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from exportable import KINDS, RATE, TEXTS, clips, image, model, pictures, speech, text
+from exportable import KINDS, RATE, TEXTS, clips, image, model, pictures, run, speech, text
 from handful.backbones.graph_items import ItemReader
 from handful.cli import serving
 from handful.cli.given import check_model
@@ -38,12 +36,6 @@ from handful.web.item_answers import answered
 READABLE = [item for item in TEXTS if item]
 ROWS = KnownRows(TEXTS[:5], ["late", "money", "other", "money", "late"])
 PAIRS = [Pair("the parcel is late", "money back"), Pair("refund", "card lost please"), Pair("a", "")]
-# What the runner must do without, however it is installed.
-BLOCK = (
-    "import sys\n"
-    "for name in ('torch', 'handful', 'transformers', 'sklearn', 'scipy', 'onnx'):\n    sys.modules[name] = None\n"
-    "sys.argv = sys.argv[1:]\nimport runpy\nrunpy.run_path(sys.argv[0], run_name='__main__')\n"
-)
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +45,6 @@ def texts(tmp_path_factory):
     made = model([text()], 2)
     exported = export_onnx(made, folder, ROWS, ExportOptions())
     return made, folder, exported
-
-
-def run(folder, *items):
-    """What the runner prints, with no way to anything that it must not need."""
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", BLOCK, str(folder / "run.py"), *map(str, items)],
-        capture_output=True, text=True, cwd=folder, env={"PATH": os.environ["PATH"]},
-    )  # fmt: skip
-    return [json.loads(line) for line in done.stdout.splitlines()] if done.returncode == 0 else done.stderr.strip()
 
 
 def test_the_folder_answers_as_the_model(texts):

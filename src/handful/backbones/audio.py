@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from handful.backbones import image, speech_embedding, voice_encoder, whisper, whisper_checkpoint
 from handful.backbones.base import Backbone, State, weights_fingerprint
-from handful.backbones.frames import stretches_of, together
+from handful.backbones.frames import Cuts, together
 from handful.backbones.levels import LOUDNESS, RATE, SILENT, VERSION, levelled, seconds_of
 from handful.backbones.parts import FRAMES, PartsBatch
 from handful.backbones.spectrogram import SpectrogramLite0
@@ -46,6 +46,8 @@ class SpeechEmbedding(Backbone):
     lead, tail = 0.7, 0.25
     """Seconds of silence before and after the clip: the first window ends where the sound begins."""
     longest = _LONGEST
+    cuts = Cuts(_STEP, _SEEN, before=_BEFORE, after=speech_embedding.WINDOW * speech_embedding.HOP, silence=True)
+    """Into what stretches a sound is cut where its frames are wanted."""
 
     def __init__(self, network: speech_embedding.SpeechEmbedding) -> None:
         self.network, self.blocks = network, tuple(network.blocks)
@@ -80,22 +82,18 @@ class SpeechEmbedding(Backbone):
 
     def prepare_parts(self, items: Sequence[Any]) -> PartsBatch:
         """All of B sounds in stretches of half a minute; a frame is 80 ms, told by what is heard around it."""
-        after = speech_embedding.WINDOW * speech_embedding.HOP
-        sounds = [
-            stretches_of(
-                levelled(load_sound(item, RATE)), RATE, _STEP, seen=_SEEN, before=_BEFORE, after=after, silence=True
-            )
-            for item in items
-        ]
+        sounds = [self.cuts.of(levelled(load_sound(item, RATE)), RATE) for item in items]
         waves, window, cell, item, place = together(sounds)
         return PartsBatch(self._padded(waves), len(waves), window, cell, item, place)
 
-    def read_parts(self, state: State, batch: PartsBatch, depth: int) -> Tensor:
+    def read_parts(self, state: State, window: Tensor, cell: Tensor, depth: int) -> Tensor:
         """The place of the map whose middle is nearest to that of the frame, (P, channels · F)."""
         step, seen = speech_embedding.reach(depth)
-        middle = ((batch.cell + 0.5) * _STEP - speech_embedding.FRAME / 2) / speech_embedding.HOP  # in frames of 10 ms
-        at = np.clip(np.round((middle - (seen - 1) / 2) / step), 0, state.x.shape[2] - 1).astype(np.int64)
-        return state.x[torch.from_numpy(batch.window), :, torch.from_numpy(at)].flatten(1)
+        middle = (
+            (cell.double() + 0.5) * _STEP - speech_embedding.FRAME / 2
+        ) / speech_embedding.HOP  # in frames of 10 ms
+        at = ((middle - (seen - 1) / 2) / step).round().long().clamp(min=0, max=state.x.shape[2] - 1)
+        return state.x.transpose(1, 2)[window, at].flatten(1)
 
     def stem(self, batch: tuple[Tensor, Tensor]) -> State:
         """The log-mel front end and the first convolution."""
@@ -179,6 +177,8 @@ class WhisperTinyEn(Backbone):
     """Tokens of silence behind the clip, half a second, that are looked at and not counted."""
     longest = _LONGEST - tail * whisper.TOKEN / RATE
     """Seconds: the encoder knows places for 30 s, silence included."""
+    cuts = Cuts(_STEP, _SEEN, before=_BEFORE, after=tail * whisper.TOKEN)
+    """Into what stretches a sound is cut where its frames are wanted."""
 
     def __init__(self, network: whisper.WhisperEncoder) -> None:
         self.network, self.blocks = network, tuple(network.blocks)
@@ -213,22 +213,15 @@ class WhisperTinyEn(Backbone):
 
     def prepare_parts(self, items: Sequence[Any]) -> PartsBatch:
         """All of B sounds in stretches of half a minute; a frame is 80 ms, four tokens."""
-        after = self.tail * whisper.TOKEN
-        sounds = [
-            stretches_of(
-                levelled(load_sound(item, RATE)), RATE, _STEP, seen=_SEEN, before=_BEFORE, after=after, silence=False
-            )
-            for item in items
-        ]
+        sounds = [self.cuts.of(levelled(load_sound(item, RATE)), RATE) for item in items]
         waves, window, cell, item, place = together(sounds)
         return PartsBatch(self._padded(waves), len(waves), window, cell, item, place)
 
-    def read_parts(self, state: State, batch: PartsBatch, depth: int) -> Tensor:
+    def read_parts(self, state: State, window: Tensor, cell: Tensor, depth: int) -> Tensor:
         """The mean of the tokens of each frame, (P, D)."""
-        each = _STEP // whisper.TOKEN
-        whole = nn.functional.pad(state.x, (0, 0, 0, -state.x.shape[1] % each))
-        frames: Tensor = whole.reshape(len(whole), -1, each, whole.shape[2]).mean(2)  # (W, frames, D)
-        return frames[torch.from_numpy(batch.window), torch.from_numpy(batch.cell)]
+        each = _STEP // whisper.TOKEN  # behind a frame there is silence, so that none ends beyond the last token
+        tokens = each * cell[:, None] + torch.arange(each)  # (P, each)
+        return state.x[window[:, None], tokens].mean(1)
 
     def stem(self, batch: tuple[Tensor, Tensor]) -> State:
         """The two convolutions, and where each token stands."""

@@ -122,8 +122,14 @@ class Backbone(ABC):
         """
         raise no_parts(self.name, self.modality)
 
-    def read_parts(self, state: State, batch: PartsBatch, depth: int) -> Tensor:
-        """What a state after so many blocks says of the P parts of a batch, (P, D).
+    def read_parts(self, state: State, window: Tensor, cell: Tensor, depth: int) -> Tensor:
+        """What a state after so many blocks says of P parts, (P, D).
+
+        Args:
+            state: of W windows.
+            window: (P,) the window of each part, see ``PartsBatch``.
+            cell: (P,) its number there.
+            depth: how many blocks.
 
         Raises:
             OptionError: the backbone has no parts.
@@ -228,8 +234,9 @@ class Backbone(ABC):
         found: dict[int, np.ndarray] = {}
         for first in range(0, batch.windows, self.batch_items):
             some, at = batch.some(first, first + self.batch_items)
+            window, cell = torch.from_numpy(some.window), torch.from_numpy(some.cell)
             for depth, state in self.states(some.batch, depths):
-                vectors = self.read_parts(state, some, depth).float().cpu().numpy()  # (n, D)
+                vectors = self.read_parts(state, window, cell, depth).float().cpu().numpy()  # (n, D)
                 found.setdefault(depth, np.zeros((len(batch), vectors.shape[1]), np.float32))[at] = vectors
         return found
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.backbones.parts import Numbers, Places
+from handful.backbones.parts import Numbers, Places, owners, starts
 
 
 @dataclass(frozen=True)
@@ -24,33 +24,48 @@ class Stretches:
     """(P, 2) seconds from and to."""
 
 
-def stretches_of(
-    sound: NDArray[np.float32], rate: int, step: int, *, seen: int, before: int, after: int, silence: bool
-) -> Stretches:
-    """Cut a sound into stretches.
+@dataclass(frozen=True)
+class Cuts:
+    """How a sound is cut into stretches."""
 
-    Args:
-        sound: (T,) samples.
-        rate: samples per second.
-        step: samples of a frame.
-        seen: frames of a stretch.
-        before: frames before these that are read as well.
-        after: samples after these that are.
-        silence: whether silence goes before the first stretch, which otherwise begins with the sound.
-    """
-    count, pieces = max(1, -(-len(sound) // step)), list[NDArray[np.float32]]()
-    window, cell = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    for first in range(0, count, seen):
-        end, lead = min(first + seen, count), before if silence else min(before, first)
-        start, stop = (first - lead) * step, end * step + after
-        piece = np.zeros(stop - start, np.float32)
-        some = sound[max(0, start) : stop]
-        piece[max(0, -start) : max(0, -start) + len(some)] = some
-        window[first:end], cell[first:end] = len(pieces), np.arange(end - first) + lead
-        pieces.append(piece)
-    edges = np.arange(count + 1) * step / rate
-    edges[-1] = min(edges[-1], len(sound) / rate)
-    return Stretches(pieces, window, cell, np.stack([edges[:-1], edges[1:]], 1))
+    step: int
+    """Samples of a frame."""
+    seen: int
+    """Frames of a stretch."""
+    before: int = 0
+    """Frames before these that are read as well."""
+    after: int = 0
+    """Samples after these that are."""
+    silence: bool = False
+    """Whether silence goes before the first stretch, which otherwise begins with the sound."""
+    margin: int | None = None
+    """Frames at an end of a stretch that are better read from its neighbour, with which it overlaps; None: stretches
+    do not overlap."""
+
+    def of(self, sound: NDArray[np.float32], rate: int) -> Stretches:
+        """Cut a sound, (T,) samples, of which there are so many per second."""
+        count = max(1, -(-len(sound) // self.step))
+        if self.margin is None:
+            return self._cut(sound, rate, np.arange(0, count, self.seen), np.arange(count) // self.seen)
+        begins = starts(count, self.seen, self.margin)
+        return self._cut(sound, rate, begins, owners(begins, begins + self.seen, count))
+
+    def _cut(self, sound: NDArray[np.float32], rate: int, begins: Numbers, window: Numbers) -> Stretches:
+        """Cut stretches that begin with these frames, (W,); ``window`` (P,) is the one that each frame is read from."""
+        count, pieces, leads = len(window), list[NDArray[np.float32]](), list[int]()
+        for first in begins.tolist():
+            end = first + self.seen if self.margin is not None else min(first + self.seen, count)
+            lead = self.before if self.silence else min(self.before, first)
+            start, stop = (first - lead) * self.step, end * self.step + self.after
+            piece = np.zeros(stop - start, np.float32)
+            some = sound[max(0, start) : stop]
+            piece[max(0, -start) : max(0, -start) + len(some)] = some
+            pieces.append(piece)
+            leads.append(lead)
+        cell = np.arange(count) - begins[window] + np.array(leads)[window]
+        edges = np.arange(count + 1) * self.step / rate
+        edges[-1] = min(edges[-1], len(sound) / rate)
+        return Stretches(pieces, window, cell, np.stack([edges[:-1], edges[1:]], 1))
 
 
 def together(sounds: list[Stretches]) -> tuple[list[NDArray[np.float32]], Numbers, Numbers, Numbers, Places]:

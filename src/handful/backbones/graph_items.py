@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from handful.backbones.image import square
-from handful.backbones.text import fast_tokeniser
+from handful.backbones.text import FastTokeniser, fast_tokeniser
 from handful.data.pairs import Pair
 from handful.data.sounds import load_sound
 
@@ -43,11 +43,8 @@ class ItemReader:
         """
         self.modality, self.entries = modality, entries
         for entry in entries:
-            _check(entry, _KEYS[modality])
-        self._tokenise = [
-            fast_tokeniser(_tokenizer(files[e["tokenizer"]]), e["most_tokens"], e["prefix"])
-            for e in (entries if modality == "text" else ())
-        ]
+            check_entry(entry, _KEYS[modality])
+        self._tokenise = tokenisers(entries if modality == "text" else (), files)
 
     def feed(self, items: Sequence[Any]) -> Feed:
         """The arrays of N items.
@@ -80,6 +77,20 @@ class ItemReader:
         return {name: x for e in self.entries for name, x in ((e["waves"], waves), (e["lengths"], lengths))}
 
 
+def tokenisers(entries: Sequence[Mapping[str, Any]], files: Mapping[str, str]) -> list[FastTokeniser]:
+    """What turns texts into ids for each input of a graph.
+
+    Args:
+        entries: of texts.
+        files: file name → content.
+
+    Raises:
+        ValueError: a file holds no tokenizer.
+        KeyError: it is not there.
+    """
+    return [fast_tokeniser(_tokenizer(files[e["tokenizer"]]), e["most_tokens"], e["prefix"]) for e in entries]
+
+
 def _side(item: Any, side: int) -> str:
     """A text, or one of two."""
     if isinstance(item, Pair):
@@ -87,8 +98,16 @@ def _side(item: Any, side: int) -> str:
     return str(item)
 
 
-def _check(entry: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
-    """Refuse a preparation that is none."""
+def check_entry(entry: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
+    """Refuse a preparation that is none.
+
+    Args:
+        entry: what a file says.
+        kinds: key → the type of its value.
+
+    Raises:
+        ValueError: it lacks one, or names a size that no machine can hold.
+    """
     if not isinstance(entry, Mapping) or any(type(entry.get(name)) is not kind for name, kind in kinds.items()):
         raise ValueError(f"a preparation must have {', '.join(kinds)}")
     sizes = {"side": _SIDE, "most_tokens": _TOKENS, "rate": _RATE, "seconds": _SECONDS}

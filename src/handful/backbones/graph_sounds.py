@@ -20,6 +20,7 @@ from handful.backbones.base import State
 from handful.backbones.levels import LOUDNESS, RATE, SILENT
 from handful.backbones.mel import mel_bank
 from handful.backbones.spectrogram import SpectrogramLite0
+from handful.backbones.tiles import PATCH
 
 
 def _down(whole: Tensor, by: int) -> Tensor:
@@ -102,12 +103,16 @@ class SpeechFront(nn.Module):
     def forward(self, waves: Tensor, lengths: Tensor) -> State:
         """(B, S), (B,) → State."""
         waves, lengths = listened(waves, lengths, self.longest)
-        waves = nn.functional.pad(levelled(waves, lengths) * 2.0**15, (self.lead, self.tail))
+        around = nn.functional.pad(levelled(waves, lengths), (self.lead, self.tail))
+        return self.heard(around, lengths + (self.lead + self.tail))
+
+    def heard(self, waves: Tensor, lengths: Tensor) -> State:
+        """The same of sounds that are at their loudness, with the silence around them."""
         frame, hop = speech_embedding.FRAME, speech_embedding.HOP
-        count = _down(lengths + (self.lead + self.tail - frame), hop) + 1
+        count = _down(lengths - frame, hop) + 1
         most = (waves.shape[1] - frame) // hop + 1
         mask = (_count_to(most, waves)[None] < count[:, None]).float()
-        state: State = self.stem(waves, mask)
+        state: State = self.stem(waves * 2.0**15, mask)
         return state
 
 
@@ -159,8 +164,12 @@ class WhisperFront(nn.Module):
     def forward(self, waves: Tensor, lengths: Tensor) -> State:
         """(B, S), (B,) → State."""
         waves, lengths = listened(waves, lengths, self.longest)
-        count = _up(lengths + self.tail * whisper.TOKEN, whisper.TOKEN)  # (B,) tokens
-        power = self.mel(levelled(waves, lengths), count * whisper.TOKEN)[:, :, :-1]  # two frames per token, and one
+        return self.heard(levelled(waves, lengths), lengths + self.tail * whisper.TOKEN)
+
+    def heard(self, waves: Tensor, lengths: Tensor) -> State:
+        """The same of sounds that are at their loudness; silence up to their lengths need not be in the samples."""
+        count = _up(lengths, whisper.TOKEN)  # (B,) tokens
+        power = self.mel(waves, count * whisper.TOKEN)[:, :, :-1]  # two frames per token, and one
         own = _count_to(power.shape[2], waves)[None] < 2 * count[:, None]  # (B, frames)
         x = power.clamp(min=whisper.QUIETEST).log10()
         least = math.log10(whisper.QUIETEST)
@@ -186,7 +195,11 @@ class SpectrogramFront(nn.Module):
     def forward(self, waves: Tensor, lengths: Tensor) -> State:
         """(B, S), (B,) → State."""
         waves, lengths = listened(waves, lengths, self.longest)
-        x = (self.mel(levelled(waves, lengths), lengths) + self.quietest).log()  # (B, bands, T)
+        return self.heard(levelled(waves, lengths), lengths)
+
+    def heard(self, waves: Tensor, lengths: Tensor) -> State:
+        """The same of sounds that are at their loudness."""
+        x = (self.mel(waves, lengths) + self.quietest).log()  # (B, bands, T)
         count = self.mel.frames(lengths)  # (B,)
         own = (_count_to(x.shape[2], x)[None] < count[:, None]).float()[:, None]  # (B, 1, T)
         x = x - x[:, :1, :1]  # so that nothing is left of silence, and small numbers are added up
@@ -199,13 +212,40 @@ class SpectrogramFront(nn.Module):
 
     def pool(self, state: State) -> Tensor:
         """As ``SpectrogramLite0.pool``: the mean over time in bands of pitch, which need not divide the rows."""
-        channels, height = int(state.x.shape[1]), int(state.x.shape[2])
-        rows = min(self.rows, height, max(1, self.widest // channels))
-        shares = torch.zeros(rows, height)
-        for row in range(rows):
-            first, last = row * height // rows, -(-(row + 1) * height // rows)
-            shares[row, first:last] = 1 / (last - first)
-        return (state.x.mean(3) @ shares.to(state.x).T).flatten(1)
+        return (state.x.mean(3) @ self._pitch(state.x).T).flatten(1)
+
+    def read(self, state: State, window: Tensor, cell: Tensor, depth: int) -> Tensor:
+        """As ``SpectrogramLite0.read_parts``."""
+        wide = _shares(int(state.x.shape[3]), self.side // PATCH).to(state.x)
+        maps = self._pitch(state.x) @ (state.x @ wide.T)  # (W, channels, rows, frames)
+        return maps.permute(0, 3, 1, 2).flatten(2)[window, cell]
+
+    def _pitch(self, maps: Tensor) -> Tensor:
+        """(rows, height) what each band of pitch is the mean of."""
+        channels, height = int(maps.shape[1]), int(maps.shape[2])
+        return _shares(height, min(self.rows, height, max(1, self.widest // channels))).to(maps)
+
+
+class Pieces(nn.Module):
+    """Pieces of sounds, which are at the loudness of their sound → what a backbone has below its first block."""
+
+    def __init__(self, front: SpeechFront | WhisperFront | SpectrogramFront) -> None:
+        """Wrap what whole sounds go through."""
+        super().__init__()
+        self.front = front
+
+    def forward(self, waves: Tensor, lengths: Tensor) -> State:
+        """(W, S), (W,) → State."""
+        return self.front.heard(waves, lengths)
+
+
+def _shares(many: int, few: int) -> Tensor:
+    """What each of some numbers is the mean of, as torch's adaptive pooling has it; there may be more of them."""
+    shares = torch.zeros(few, many)
+    for row in range(few):
+        first, last = row * many // few, -(-(row + 1) * many // few)
+        shares[row, first:last] = 1 / (last - first)
+    return shares
 
 
 def _stretched(counts: Tensor, most: int | Tensor, side: int) -> Tensor:

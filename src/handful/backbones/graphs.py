@@ -81,7 +81,9 @@ class Eye(nn.Module):
 class ViewGraph(nn.Module):
     """All backbones of a view: their inputs, one after the other → (B, sum of D), as ``View.matrix`` has it."""
 
-    def __init__(self, eyes: Mapping[str, Eye], parts: Sequence[tuple[str, int]], width: int, pairs: bool) -> None:
+    def __init__(
+        self, eyes: Mapping[str, nn.Module], parts: Sequence[tuple[str, int]], width: int, pairs: bool
+    ) -> None:
         """Put backbones together.
 
         Args:
@@ -125,7 +127,7 @@ def _paired(first: Tensor, second: Tensor) -> Tensor:
     return torch.cat([(u + v) / 2, (u - v).abs() / 2, u * v * (u.shape[1] / 3) ** 0.5, angle], 1)
 
 
-class _Pixels(nn.Module):
+class Pixels(nn.Module):
     """Squares of pixels, (B, S, S, 3) uint8 → State after the first convolution."""
 
     def __init__(self, stem: nn.Module) -> None:
@@ -133,6 +135,7 @@ class _Pixels(nn.Module):
         self.stem = stem
 
     def forward(self, pixels: Tensor) -> State:
+        """Normalise and convolve."""
         return State(self.stem(((pixels.float() - MEAN) / SCALE).permute(0, 3, 1, 2)))
 
 
@@ -146,14 +149,23 @@ def eye_of(backbone: Backbone, depths: Sequence[int]) -> Eye:
     Raises:
         OptionError: it cannot be recorded; the message says which part, and what can instead.
     """
+    front = front_of(backbone)
+    return Eye(front, backbone.blocks, getattr(front, "pool", backbone.pool), depths)
+
+
+def front_of(backbone: Backbone) -> nn.Module:
+    """What lies below the first block of a backbone, from prepared numbers to State, as it can be recorded.
+
+    Raises:
+        OptionError: it cannot be; the message says which part, and what can instead.
+    """
     if isinstance(backbone, TextBackbone) and isinstance(backbone.bottom, BertStem):
-        return Eye(backbone.bottom, backbone.blocks, backbone.pool, depths)
+        return backbone.bottom
     for kind, front in _SOUNDS.items():
         if isinstance(backbone, kind):
-            made = front(backbone)
-            return Eye(made, backbone.blocks, getattr(made, "pool", backbone.pool), depths)
+            return front(backbone)
     if isinstance(backbone, LiteBackbone):
-        return Eye(_Pixels(backbone.network.stem), backbone.blocks, backbone.pool, depths)
+        return Pixels(backbone.network.stem)
     what = (
         "counts letters, which no operator of ONNX does" if backbone.counts else "is none of those that can be written"
     )
@@ -283,9 +295,12 @@ def graph_of(
     bases = {name.partition("#")[0]: backbone for name, backbone in backbones.items()}
     inputs, preparations, width = inputs_of(list(bases.values()), pairs)
     device = next(iter(backbones.values())).device
-    graph = ViewGraph(eyes, parts, width, pairs)
+    return recorded_from(ViewGraph(eyes, parts, width, pairs), inputs, device), preparations
+
+
+def recorded_from(graph: nn.Module, inputs: Sequence[Input], device: torch.device) -> bytes:
+    """What ``recorded`` gives of a graph whose weights lie on a device, and stay there."""
     try:
-        content = recorded(graph.cpu(), inputs)
+        return recorded(graph.cpu(), inputs)
     finally:
         graph.to(device)
-    return content, preparations

@@ -100,10 +100,10 @@ class LiteBackbone(Backbone):
     @property
     def parts_key(self) -> str:
         """With the size at which pictures are read."""
-        return f"{super().parts_key}:{self._tile}:{self.part_side}"
+        return f"{super().parts_key}:{self.tile}:{self.part_side}"
 
     @property
-    def _tile(self) -> int:
+    def tile(self) -> int:
         """The side of a tile: that of the pictures it was trained on, as whole cells of the smallest map."""
         return self.side // _STEP * _STEP
 
@@ -116,20 +116,19 @@ class LiteBackbone(Backbone):
     def part_size(self, item: Any) -> int:
         """How many tiles a picture becomes; one that cannot be read is refused by ``prepare_parts``."""
         try:
-            return count_of(*full_size(item), self._tile, self.part_side)
+            return count_of(*full_size(item), self.tile, self.part_side)
         except (DataError, OSError):
             return 1
 
     def prepare_parts(self, items: Sequence[Any]) -> PartsBatch:
         """All of B pictures in square tiles; a patch is ``PATCH`` × ``PATCH`` pixels of what is read."""
-        tiles = [tiles_of(item, self._tile, self.part_side) for item in items]
+        tiles = [tiles_of(item, self.tile, self.part_side) for item in items]
         pixels, window, cell, item, place = joined(tiles)
         return PartsBatch(pixels, len(pixels), window, cell, item, place)
 
-    def read_parts(self, state: State, batch: PartsBatch, depth: int) -> Tensor:
+    def read_parts(self, state: State, window: Tensor, cell: Tensor, depth: int) -> Tensor:
         """The map at each patch, (P, D), at every depth on the same patches."""
-        vectors = patch_vectors(state.x, self._tile // PATCH)
-        return vectors[torch.from_numpy(batch.window), torch.from_numpy(batch.cell)]
+        return patch_vectors(state.x, self.tile // PATCH)[window, cell]
 
     @torch.inference_mode()
     def pixel_maps(self, pixels: np.ndarray) -> np.ndarray:

@@ -91,3 +91,27 @@ def owners(begins: Sequence[int] | Numbers, ends: Sequence[int] | Numbers, cells
     after = np.where(lasts == cells - 1, cells, lasts - at)
     room = np.minimum(np.where(at >= np.asarray(begins), before, -1), np.where(at <= lasts, after, -1))
     return np.asarray(room.argmax(1), np.int64)
+
+
+def tokens_owned(spans: Sequence[Numbers]) -> tuple[Numbers, Numbers, Numbers]:
+    """Which tokens of the windows of a text are read, each once, from the window that sees most around it.
+
+    Args:
+        spans: of each window the characters of its tokens, (T, 2) from and to; nothing for special tokens.
+
+    Returns:
+        Of the P tokens in order the window, the number of the token there, and its characters: (P,), (P,), (P, 2).
+    """
+    place = np.concatenate(spans)  # (t, 2)
+    at = np.repeat(np.arange(len(spans)), [len(own) for own in spans])
+    cell = np.concatenate([np.arange(len(own)) for own in spans])
+    real = place[:, 1] > place[:, 0]
+    place, at, cell = place[real], at[real], cell[real]
+    # Windows share tokens: of those with the same characters one is kept.
+    places, number = np.unique(place, axis=0, return_inverse=True)
+    number = number.reshape(-1)
+    firsts = [int(number[at == w].min(initial=len(places))) for w in range(len(spans))]
+    ends = [int(number[at == w].max(initial=-1)) + 1 for w in range(len(spans))]
+    kept = at == owners(firsts, ends, len(places))[number] if len(places) else np.zeros(0, bool)
+    order = np.argsort(number[kept], kind="stable")
+    return at[kept][order], cell[kept][order], place[kept][order]

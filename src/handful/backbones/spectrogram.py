@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from handful.backbones.base import State
 from handful.backbones.efficientnet import EfficientNetLite
+from handful.backbones.frames import Cuts, together
 from handful.backbones.image import LiteBackbone
 from handful.backbones.levels import LOUDNESS, RATE, SILENT, VERSION, levelled, seconds_of
 from handful.backbones.mel import mel_power
-from handful.backbones.parts import FRAMES, PartsBatch, owners, starts
+from handful.backbones.parts import FRAMES, PartsBatch
 from handful.backbones.tiles import MARGIN, PATCH
 from handful.data.sounds import load_sound
 
@@ -59,28 +60,23 @@ class SpectrogramLite0(LiteBackbone):
 
         Unlike whole clips, which are stretched to fill the picture, all of them are drawn at one scale.
         """
-        columns = self.side // PATCH
-        step = round(self.longest * RATE / columns)
-        pictures, found = list[np.ndarray](), list[tuple[np.ndarray, ...]]()
-        for number, item in enumerate(items):
-            sound = levelled(load_sound(item, RATE))
-            count = max(1, -(-len(sound) // step))
-            begins = starts(count, columns, MARGIN)
-            own = owners(begins, begins + columns, count)
-            at = np.arange(count)
-            edges = np.minimum(np.stack([at, at + 1], 1) * step, len(sound)) / RATE
-            found.append((len(pictures) + own, at - begins[own], np.full(count, number), edges))
-            for first in begins:
-                some = sound[first * step : (first + columns) * step]
-                pictures.append(self._picture(np.pad(some, (0, columns * step - len(some)))))
-        grey = torch.from_numpy(np.stack(pictures))[:, None].expand(-1, 3, -1, -1)
-        return PartsBatch(grey, len(pictures), *(np.concatenate(part) for part in zip(*found, strict=True)))
+        waves, window, cell, item, place = together(
+            [self.cuts.of(levelled(load_sound(item, RATE)), RATE) for item in items]
+        )
+        grey = torch.from_numpy(np.stack([self._picture(wave) for wave in waves]))[:, None].expand(-1, 3, -1, -1)
+        return PartsBatch(grey, len(waves), window, cell, item, place)
 
-    def read_parts(self, state: State, batch: PartsBatch, depth: int) -> Tensor:
+    @property
+    def cuts(self) -> Cuts:
+        """Into what stretches a sound is cut where its frames are wanted."""
+        columns = self.side // PATCH
+        return Cuts(round(self.longest * RATE / columns), columns, margin=MARGIN)
+
+    def read_parts(self, state: State, window: Tensor, cell: Tensor, depth: int) -> Tensor:
         """The column of the map at each frame, in bands of pitch, (P, channels · rows)."""
         x = nn.functional.adaptive_avg_pool2d(state.x, (self._rows(state.x), self.side // PATCH))
         columns = x.permute(0, 3, 1, 2).flatten(2)  # (W, frames, channels · rows)
-        return columns[torch.from_numpy(batch.window), torch.from_numpy(batch.cell)]
+        return columns[window, cell]
 
     def _rows(self, maps: Tensor) -> int:
         """How many bands of pitch are told apart."""

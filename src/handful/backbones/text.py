@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from handful.backbones import bert, text_checkpoints
 from handful.backbones.base import Backbone, State, no_parts, weights_fingerprint
-from handful.backbones.parts import TOKENS, Numbers, PartsBatch, owners
+from handful.backbones.parts import TOKENS, Numbers, PartsBatch, tokens_owned
 from handful.backbones.weights import damaged, identity
 from handful.readback import parsed, reason
 
@@ -134,29 +134,16 @@ class TextBackbone(Backbone):
         windows, found, count = list[Window](), list[tuple[Numbers, ...]](), 0
         for item, own in enumerate(self.tokenise.windows(items)):
             windows += own
-            spans = np.concatenate([window.spans for window in own])  # (t, 2)
-            at = np.repeat(np.arange(len(own)), [len(window.ids) for window in own])
-            cell = np.concatenate([np.arange(len(window.ids)) for window in own])
-            real = spans[:, 1] > spans[:, 0]
-            spans, at, cell = spans[real], at[real], cell[real]
-            # Windows share tokens: of those with the same characters one is kept.
-            places, number = np.unique(spans, axis=0, return_inverse=True)
-            number = number.reshape(-1)
-            firsts = [int(number[at == w].min(initial=len(places))) for w in range(len(own))]
-            ends = [int(number[at == w].max(initial=-1)) + 1 for w in range(len(own))]
-            kept = at == owners(firsts, ends, len(places))[number] if len(places) else np.zeros(0, bool)
-            order = np.argsort(number[kept], kind="stable")
-            found.append(
-                (count + at[kept][order], cell[kept][order], np.full(int(kept.sum()), item), spans[kept][order])
-            )
+            at, cell, place = tokens_owned([window.spans for window in own])
+            found.append((count + at, cell, np.full(len(at), item), place))
             count += len(own)
-        window, cells, owner, place = (np.concatenate(part) for part in zip(*found, strict=True))
+        window, cells, owner, places = (np.concatenate(part) for part in zip(*found, strict=True))
         ids, mask = self._padded([one.ids for one in windows])
-        return PartsBatch((ids, mask), count, window, cells, owner, place.astype(np.float64))
+        return PartsBatch((ids, mask), count, window, cells, owner, places.astype(np.float64))
 
-    def read_parts(self, state: State, batch: PartsBatch, depth: int) -> Tensor:
+    def read_parts(self, state: State, window: Tensor, cell: Tensor, depth: int) -> Tensor:
         """The state of each token, (P, D)."""
-        return state.x[torch.from_numpy(batch.window), torch.from_numpy(batch.cell)]
+        return state.x[window, cell]
 
 
 def _passes(order: Sequence[int], lengths: Sequence[int], limit: int) -> Iterator[list[int]]:

@@ -103,9 +103,12 @@ def patch_vectors(maps: Tensor, cells: int) -> Tensor:
         (W, cells · cells, D), row by row.
     """
     x = functional.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=False)
-    if x.shape[-1] > cells:
+    size = int(x.shape[-1])
+    if size > cells and size % cells == 0:
+        x = functional.avg_pool2d(x, size // cells)  # unlike the next one it can be recorded
+    elif size > cells:
         x = functional.adaptive_avg_pool2d(x, cells)
-    elif x.shape[-1] < cells:
+    elif size < cells:
         x = functional.interpolate(x, size=(cells, cells), mode="bilinear", align_corners=False)
     return x.flatten(2).transpose(1, 2)
 
@@ -127,13 +130,19 @@ def enlarged_maps(
         (H, W, D).
     """
     height, width = pixels.shape[:2]
-    large = Image.fromarray(pixels).resize((ENLARGED * width, ENLARGED * height), Image.Resampling.BICUBIC)
-    batch = torch.from_numpy(np.array(large)).permute(2, 0, 1)[None]
+    batch = torch.from_numpy(made_large(pixels)).permute(2, 0, 1)[None]
     maps = [
         functional.interpolate(state.x.float(), size=(height, width), mode="bilinear", align_corners=False)[0]
         for _, state in states(batch)
     ]
     return np.asarray(torch.cat(maps).permute(1, 2, 0).cpu().numpy(), np.float32)
+
+
+def made_large(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture ``ENLARGED`` times as large. (H, W, 3)."""
+    height, width = pixels.shape[:2]
+    picture = Image.fromarray(pixels)
+    return np.array(picture.resize((ENLARGED * width, ENLARGED * height), Image.Resampling.BICUBIC))
 
 
 CELL = 8

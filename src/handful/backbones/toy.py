@@ -68,8 +68,8 @@ class _Toy(Backbone):
         place = np.concatenate([place for _, place in located]).astype(np.float64)
         return PartsBatch(_together([vectors for vectors, _ in located]), len(items), item, cell, item, place)
 
-    def read_parts(self, state: State, batch: PartsBatch, depth: int) -> Tensor:
-        return state.x[torch.from_numpy(batch.window), torch.from_numpy(batch.cell)]
+    def read_parts(self, state: State, window: Tensor, cell: Tensor, depth: int) -> Tensor:
+        return state.x[window, cell]
 
     def pool(self, state: State) -> Tensor:
         assert state.mask is not None

@@ -13,13 +13,17 @@ from handful.atomic import check_replaceable
 from handful.cli.given import check_backbone, check_model, check_source, place, typed
 from handful.cli.printing import put, put_line
 from handful.cli.weights import Flag
+from handful.data.targets import DEFECTS, EVENTS, MASKS, SPANS
 from handful.errors import OptionError, suggestion
 from handful.progress import Bars
-from handful.run_folder import MANIFEST, is_detector, is_language
+from handful.run_folder import MANIFEST, is_detector, is_language, is_segmenter, record_of
 
 if TYPE_CHECKING:
     from handful.export.bundle import Bundle
-    from handful.export.onnx.exporting import KnownRows
+    from handful.export.detector import Detector
+    from handful.export.onnx.exporting import Exported, ExportOptions, KnownRows
+    from handful.export.segmenter import Segmenter
+    from handful.plan import Plan
 
 FORMATS = ("handful", "onnx", "static", "web")
 """What a model can be written as."""
@@ -30,6 +34,9 @@ _OF = {
     "--distil": ("handful", "onnx", "web"),
 }  # fmt: skip
 """Flag → the formats that it is for."""
+
+_CALLED = {SPANS: "spans"}
+"""Task → what it is called where that is not its name."""
 
 _DISTILLED = ("--rows", "--even-if-answers-change")
 """Flags that go with --format handful too where a smaller model is made."""
@@ -108,11 +115,10 @@ def export(
             f"--format {format} is for models of labelled items, got a language model. Export it with --merge, for "
             "transformers."
         )
-    if is_detector(run):
-        raise OptionError(
-            f"--format {format} is for models that answer with a linear map, got a model of defects, which compares "
-            "with normal items. Export it without --format, for handful."
-        )
+    if whole := next(
+        (flag for flag, asked in (("--format", format in ("static", "web")), ("--distil", distil)) if asked), ""
+    ):
+        _check_whole(run, f"{whole} {format if whole == '--format' else distil}")
     options = _Options(int8, rows, even_if_answers_change, distil, unlabelled)
     if format == FORMATS[0]:
         _to_smaller(run, folder, options, merge)
@@ -122,6 +128,20 @@ def export(
         _to_static(run, folder, options)
     else:
         _to_onnx(run, folder, options)
+
+
+def _check_whole(run: str, flag: str) -> None:
+    """Refuse a copy that answers items as wholes for a model that answers their parts.
+
+    Raises:
+        OptionError: it is one.
+    """
+    task = str(record_of(run).get("task"))
+    if task in (SPANS, EVENTS, DEFECTS, MASKS):
+        raise OptionError(
+            f"{flag} is for models that answer items as wholes, got one of {_CALLED.get(task, task)}. Use --format "
+            "onnx without it."
+        )
 
 
 def _copied(run: str, folder: Path, merge: bool) -> None:
@@ -135,16 +155,21 @@ def _copied(run: str, folder: Path, merge: bool) -> None:
         put(f"written: {folder}, a folder that transformers loads (AutoModelForCausalLM.from_pretrained)")
         return
     check_replaceable(folder, marker="bundle.json")
+    if is_detector(run) or is_segmenter(run):
+        if merge:
+            raise OptionError("--merge is for models that answer items as wholes, got one of parts. Leave it out.")
+        plain = _of_parts(run)
+        plain.save(folder, _card(plain))
+    else:
+        from handful.export.bundle import Bundle
 
-    from handful.export.bundle import Bundle
-
-    model = Bundle.load(run)
-    model.save(folder, _card(model), merge=merge)
+        model = Bundle.load(run)
+        model.save(folder, _card(model), merge=merge)
     put(f"use it: {typed('predict', folder, 'NEW')}")
 
 
 def _to_onnx(run: str, folder: Path, options: _Options) -> None:
-    from handful.export.onnx.folder import RUNNER
+    from handful.export.onnx.runners import RUNNER
 
     check_replaceable(folder, marker=MANIFEST)
     pairs, told = _written(run, folder, options)
@@ -160,18 +185,44 @@ def _written(run: str, folder: Path, options: _Options) -> tuple[bool, str]:
         from handful.export.bundle import Bundle
         from handful.export.onnx.exporting import ExportOptions, export_onnx
 
-        model = Bundle.load(run)
-        known, places = _known_rows(run, options.rows, model)
-        card = _card(model)
-        if options.distil:
-            model, card = _smaller(run, model, known, places, options, bars)
-        bars.now("exporting")
-        asked = ExportOptions(options.int8, options.even_if_answers_change)
-        made = export_onnx(model, folder, known, asked, card)
+        pairs, asked = False, ExportOptions(options.int8, options.even_if_answers_change)
+        if is_detector(run) or is_segmenter(run):
+            made = _written_parts(run, folder, options.rows, asked, bars)
+        else:
+            model = Bundle.load(run)
+            known, places = _known_rows(run, options.rows, model)
+            card, pairs = _card(model), model.pairs
+            if options.distil:
+                model, card = _smaller(run, model, known, places, options, bars)
+            bars.now("exporting")
+            made = export_onnx(model, folder, known, asked, card)
     for note in made.notes:
         put_line(note, sys.stderr)
     put(f"compared: {made.parity.sentence}")
-    return model.pairs, _told(made.sizes)
+    return pairs, _told(made.sizes)
+
+
+def _of_parts(run: str) -> Detector | Segmenter:
+    """The model of defects or of masks of a run."""
+    from handful.export.detector import Detector
+    from handful.export.segmenter import Segmenter
+
+    return Detector.load(run) if is_detector(run) else Segmenter.load(run)
+
+
+def _written_parts(run: str, folder: Path, rows: str | None, asked: ExportOptions, bars: Bars) -> Exported:
+    from handful.export.detector import Detector
+    from handful.export.onnx.detectors import export_detector
+    from handful.export.onnx.exporting import KnownRows
+    from handful.export.onnx.segmenters import export_segmenter
+
+    model = _of_parts(run)
+    source = _source(run, rows)
+    known = KnownRows() if source is None else _rows_of(source, run, rows is None, model.task.name)
+    bars.now("exporting")
+    if isinstance(model, Detector):
+        return export_detector(model, folder, known, asked, _card(model))
+    return export_segmenter(model, folder, known, asked, _card(model))
 
 
 def _to_smaller(run: str, folder: Path, options: _Options, merge: bool) -> None:
@@ -237,7 +288,7 @@ def _pool(run: str, unlabelled: str | None, model: Bundle) -> list[Any]:
 
 
 def _to_static(run: str, folder: Path, options: _Options) -> None:
-    from handful.export.onnx.folder import RUNNER
+    from handful.export.onnx.runners import RUNNER
 
     check_replaceable(folder, marker=MANIFEST)
     with Bars() as bars:
@@ -276,7 +327,7 @@ def _told(sizes: Mapping[str, int]) -> str:
     return ", ".join(f"{what} {size / _MIB:.1f} MB" for what, size in sizes.items())
 
 
-def _card(model: Bundle) -> str:
+def _card(model: Bundle | Detector | Segmenter) -> str:
     """The card beside a model; empty where there is none."""
     file = None if model.place is None else model.place / "README.md"
     return file.read_text("utf-8") if file is not None and file.is_file() else ""
@@ -284,25 +335,58 @@ def _card(model: Bundle) -> str:
 
 def _known_rows(run: str, rows: str | None, model: Bundle) -> tuple[KnownRows, list[int]]:
     """The rows by which a copy is judged, and where they stand: those named, or those that the run was made of."""
-    from handful.data.sources import exists, that_exists
     from handful.export.onnx.exporting import KnownRows
     from handful.monitoring.new_rows import rows_of_source
-    from handful.plan import read_plan
 
-    if rows is not None:
-        check_source(rows, "labelled rows")
-        that_exists(rows)
-    else:
-        above = Path(run) if (Path(run) / "plan.yaml").is_file() else Path(run).parent
-        if not (above / "plan.yaml").is_file():
-            return KnownRows(), []
-        plan = read_plan(above / "plan.yaml")
-        [rows, *others] = plan.sources or (plan.source,)
-        if others or not exists(Path(rows)):  # rows of several sources stand elsewhere in the run than in these
-            return KnownRows(), []
-    new = rows_of_source(Path(rows), None, None, model, lambda note: None)
+    source = _source(run, rows)
+    if source is None:
+        return KnownRows(), []
+    if model.task.grain == "frames":
+        return _rows_of(source, run, rows is None, model.task.name), []
+    new = rows_of_source(Path(source), None, None, model, lambda note: None)
     labelled = new.labelled(model) if new.label is not None else []
     if not labelled:
         return KnownRows([row.item for row in new.rows]), []
     labels = [str(row.label) for row in labelled]
     return KnownRows([row.item for row in labelled], labels), [row.place for row in labelled]
+
+
+def _source(run: str, rows: str | None) -> str | None:
+    """Where the rows stand by which a copy is judged: those named, or those of the run; None where these are gone."""
+    from handful.data.sources import exists, that_exists
+
+    if rows is not None:
+        check_source(rows, "labelled rows")
+        that_exists(rows)
+        return rows
+    plan = _plan(run)
+    if plan is None:
+        return None
+    [rows, *others] = plan.sources or (plan.source,)
+    # Rows of several sources stand elsewhere in the run than in these.
+    return None if others or not exists(Path(rows)) else rows
+
+
+def _plan(run: str) -> Plan | None:
+    from handful.plan import read_plan
+
+    above = Path(run) if (Path(run) / "plan.yaml").is_file() else Path(run).parent
+    return read_plan(above / "plan.yaml") if (above / "plan.yaml").is_file() else None
+
+
+def _rows_of(source: str, run: str, own: bool, task: str) -> KnownRows:
+    """The rows of a source that is read as when it was learned from.
+
+    Args:
+        source: where they stand.
+        run: the run folder.
+        own: whether they are those of the run, whose columns are then known.
+        task: what the model answers.
+    """
+    from handful.data.readers import load
+    from handful.export.onnx.exporting import KnownRows
+
+    plan = _plan(run) if own else None
+    columns = {} if plan is None else {"label": plan.label, "input": plan.input, "group": plan.group}
+    data = load(source, task=task, **columns)
+    return KnownRows(list(data.items), list(data.labels or ()))

@@ -46,10 +46,15 @@ def bounds_of(text: str) -> Bounds:
     """
     if isinstance(text, Sentence):
         return np.array(text.bounds, np.int64).reshape(-1, 2)
+    return words_in(text)
+
+
+def words_in(text: str) -> Bounds:
+    """The words of a text that did not come as tokens, (W, 2) characters from and to."""
     words: list[list[int]] = []
     before = ""  # what the character before is: a letter, a sign, or nothing
     for at, sign in enumerate(text):
-        kind = _kind(sign)
+        kind = kind_of(sign)
         joins = at > 0 and text[at - 1] in _JOINERS
         if kind == "blank":
             before = ""
@@ -61,7 +66,8 @@ def bounds_of(text: str) -> Bounds:
     return np.array(words, np.int64).reshape(-1, 2)
 
 
-def _kind(sign: str) -> str:
+def kind_of(sign: str) -> str:
+    """What a character is: a blank, a mark on the one before, a sign, a word alone, or a letter."""
     if sign.isspace():
         return "blank"
     if sign in _JOINERS or unicodedata.category(sign)[0] == "M":

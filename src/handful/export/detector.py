@@ -80,6 +80,8 @@ class Detector:
     """Whether bad items show it to be better than alarms at random."""
     loaded: Backbone | None = field(default=None, repr=False)
     """The backbone in memory."""
+    place: Path | None = None
+    """The folder that it was read from."""
 
     task = DEFECTS
 
@@ -244,7 +246,7 @@ class Detector:
         return cls(
             record["modality"], backbone["name"], backbone["fingerprint"], normality,
             Promise.from_dict(record["promise"]), (names[0], names[1]), record["input"], record["target"],
-            record["beats_reference"],
+            record["beats_reference"], place=place,
         )  # fmt: skip
 
 

@@ -78,6 +78,8 @@ class Segmenter:
     """Whether it is shown to be better than brightness alone."""
     loaded: Backbone | None = field(default=None, repr=False)
     """The backbone in memory."""
+    place: Path | None = None
+    """The folder that it was read from."""
 
     task = MASKS
     modality = "image"
@@ -242,7 +244,7 @@ class Segmenter:
             raise ValueError("beats_reference")
         name, fingerprint = (backbone["name"], backbone["fingerprint"]) if MAPS in looks else ("", "")
         pixels = _pixels(place / FILE, tensors_of(place, FILE, record), tuple(looks), len(names))
-        return cls(name, fingerprint, pixels, tuple(names), record["beats_reference"])
+        return cls(name, fingerprint, pixels, tuple(names), record["beats_reference"], place=place)
 
 
 def _pixels(file: Path, tensors: dict[str, NDArray[np.float32]], looks: tuple[str, ...], classes: int) -> PixelMap:

@@ -30,8 +30,10 @@ def nearest(vectors: Matrix, memory: Matrix, allowed: NDArray[np.bool_] | None =
     step = max(1, _HELD // len(memory))
     for first in range(0, len(vectors), step):
         some = vectors[first : first + step]
-        least = (lengths - 2.0 * (some @ memory.T)).min(1)  # without the length of the vector itself, the same for all
-        found[first : first + step] = np.sqrt(np.maximum(least + (some * some).sum(1), 0.0))
+        # Without the length of the vector itself, the same for all. How far the nearest is says the difference: as a
+        # difference of large products, what is near would drown in their rounding.
+        at = (lengths - 2.0 * (some @ memory.T)).argmin(1)
+        found[first : first + step] = np.sqrt(np.square(some - memory[at]).sum(1))
     return found / np.float32(np.sqrt(vectors.shape[1]))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from handful.data.sentences import words_of
@@ -13,7 +15,11 @@ WIDTH = 27
 
 def forms_of(text: str) -> Matrix:
     """What the letters of each word look like. (W, ``WIDTH``), each 0 or 1."""
-    words = words_of(text)
+    return forms_of_words(words_of(text))
+
+
+def forms_of_words(words: Sequence[str]) -> Matrix:
+    """The same of the words of a text."""
     own = np.array([_signs(word, at) for at, word in enumerate(words)], np.float32).reshape(-1, WIDTH // 3)
     nothing = np.zeros((1, WIDTH // 3), np.float32)
     before, behind = np.concatenate([nothing, own])[: len(own)], np.concatenate([own, nothing])[1:]

@@ -131,13 +131,29 @@ def joined(vectors: NDArray[np.floating], place: NDArray[np.float64], bounds: ND
     out = np.zeros((len(bounds), vectors.shape[1]), np.float32)
     if not len(vectors) or not len(bounds):
         return out
-    firsts = np.searchsorted(place[:, 1], bounds[:, 0], side="right")  # the first token that ends behind the start
-    ends = np.searchsorted(place[:, 0], bounds[:, 1], side="left")  # the first that begins behind the end
+    firsts, ends = parts_over(place, bounds)
     sums = np.concatenate([np.zeros((1, vectors.shape[1]), np.float64), np.cumsum(vectors, 0, np.float64)])
-    counts = np.maximum(ends - firsts, 0)
+    counts = ends - firsts
     some = counts > 0
     out[some] = (sums[ends[some]] - sums[firsts[some]]) / counts[some, None]
     return out
+
+
+def parts_over(
+    place: NDArray[np.floating] | NDArray[np.int64], bounds: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first token that lies over each word, and the one behind the last; the same where none does.
+
+    Args:
+        place: (T, 2) where tokens begin and end, in order.
+        bounds: (W, 2) where words do, in order.
+
+    Returns:
+        (W,) and (W,).
+    """
+    firsts = np.searchsorted(place[:, 1], bounds[:, 0], side="right")  # the first token that ends behind the start
+    ends = np.searchsorted(place[:, 0], bounds[:, 1], side="left")  # the first that begins behind the end
+    return firsts, np.maximum(firsts, ends)
 
 
 def _with_forms(vectors: Matrix, text: str) -> Matrix:

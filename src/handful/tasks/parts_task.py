@@ -21,6 +21,7 @@ from handful.evaluation.curves import Needs
 from handful.seeding import generator
 from handful.tasks.base import Floats, HeadTask, Targets
 from handful.tasks.classification import CLASSIFICATION
+from handful.tasks.link import Link
 from handful.tasks.name_scores import NameScore
 from handful.tasks.part_layout import Numbers, packed, unpacked
 from handful.tasks.runs import Span, identical, per_label
@@ -87,6 +88,11 @@ class PartsTask(HeadTask):
         wide = np.zeros((*parts.rest.shape[:-1], self.width(every)))
         wide[..., at] = parts.rest
         return packed(parts.counts, parts.bounds[parts.real], parts.given, wide[parts.real]), task.coded(column, every)
+
+    @property
+    def link(self) -> Link | None:
+        """Probabilities of the tags of each part; what these make of an item is told by its task."""
+        return CLASSIFICATION.link
 
     def _stepping(self, steps: Floats) -> Self:
         """The task with these transitions, (K, K)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from dataclasses import dataclass
 from threading import Lock
@@ -182,7 +183,10 @@ class Remembered:
             one: the answer.
         """
         said = one.row["answer"]
-        text = join_labels(said) if isinstance(said, list) else str(said)
+        if isinstance(said, list) and not takes_lists(one.by.model.task.name):
+            text = json.dumps(said, ensure_ascii=False)  # spans or events, which say more than their names
+        else:
+            text = join_labels(said) if isinstance(said, list) else str(said)
         return cls(name, text, float(one.row["confidence"]), one.by.version)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,23 @@ from numpy.typing import NDArray
 
 from handful.atomic import replaced_folder
 from handful.backbones.graph_items import ItemReader
+from handful.backbones.graph_parts import joined_graph_of
 from handful.backbones.graphs import OPSET, graph_of
-from handful.data.augment.slight import SLIGHT
+from handful.data.augment.slight import SLIGHT, hissing
 from handful.data.pairs import Pair
 from handful.errors import BundleError, OptionError
 from handful.export import specimens
 from handful.export.bundle import Bundle
+from handful.export.detector import Detector
 from handful.export.onnx.eight_bits import eight_bits
 from handful.export.onnx.folder import PARTS, Contents, write
 from handful.export.onnx.heads import with_head
+from handful.export.onnx.model import reader_of
 from handful.export.onnx.parity import CLOSE, SAME, Parity, batched
-from handful.export.onnx.sessions import answering
+from handful.export.onnx.part_items import PartReader
+from handful.export.onnx.runners import LIBRARIES
+from handful.export.onnx.sessions import Answer, answering
+from handful.export.segmenter import Segmenter
 from handful.features.view import MOVED
 from handful.seeding import generator
 
@@ -89,13 +95,57 @@ def export_onnx(model: Bundle, folder: Path, rows: KnownRows, options: ExportOpt
             f"the answers of {model.task.name} cannot be expressed in ONNX. Export without --format, for handful."
         )
     backbones = {name: model.backbone(name) for name in model.view.backbones}
-    content, preparations = graph_of(backbones, model.view.parts, model.pairs)
+    if model.task.grain:
+        content, preparations = joined_graph_of(backbones, model.view.parts)
+    else:
+        content, preparations = graph_of(backbones, model.view.parts, model.pairs)
     graph = with_head(content, model.coef, model.intercept, link)
     entries = [one.entry for one in preparations]
     files = {name: text for one in preparations for name, text in one.files.items()}
-    reader, plain = ItemReader(model.modality, entries, files), graph.SerializeToString()
-    judge = _Judge(model, reader, _sample(rows))
-    parity = judge.compared(plain, "the graph")
+    judge = _Judge(model, reader_of(model.task.grain, model.modality, entries, files), sample(rows))
+
+    def entries_of(parity: Parity) -> dict[str, Any]:
+        return manifest_entries(model, parity, options)
+
+    copy = Copy(graph, entries, files, judge.compared, entries_of, model.labels, model.modality, model.task.name, card)
+    return exported(copy, folder, rows, options)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A model as a graph, with what goes beside it, before it is compared and written."""
+
+    graph: onnx.ModelProto
+    """In float32."""
+    preparations: Sequence[Mapping[str, Any]]
+    """What items become before each input."""
+    files: Mapping[str, str]
+    """File name → content of the tokenizers."""
+    compared: Callable[[bytes, str], Parity]
+    """The bytes of a graph, and what it is called → how it compares with the model."""
+    entries: Callable[[Parity], Mapping[str, Any]]
+    """What the manifest says."""
+    labels: Sequence[str]
+    """What may be answered."""
+    modality: str
+    """What items are."""
+    task: str
+    """The name of what is answered."""
+    card: str
+    """The card of the model, in Markdown."""
+
+
+def exported(copy: Copy, folder: Path, rows: KnownRows, options: ExportOptions) -> Exported:
+    """Compare a copy, make its weights smaller where that is wanted, and write it; raises as ``export_onnx``.
+
+    Args:
+        copy: what is written.
+        folder: where.
+        rows: by which it is judged.
+        options: how.
+    """
+    plain = copy.graph.SerializeToString()
+    parity = copy.compared(plain, "the graph")
     if not parity.close and not options.even_if_answers_change:
         raise BundleError(
             f"the graph must answer as the model up to {CLOSE:g}, got up to {parity.furthest:.2g} on {parity.items} "
@@ -103,15 +153,13 @@ def export_onnx(model: Bundle, folder: Path, rows: KnownRows, options: ExportOpt
         )
     sizes = {"float32": len(plain)}
     if options.int8:
-        small = eight_bits(graph).SerializeToString()
+        small = eight_bits(copy.graph).SerializeToString()
         sizes["int8"] = len(small)
-        parity = judge.compared(small, "the graph of eight bits")
+        parity = copy.compared(small, "the graph of eight bits")
         refuse_changed(parity, options, "weights of eight bits", "export without --int8")
         plain = small
-    contents = Contents(
-        manifest_entries(model, parity, options, onnx.__version__), plain, entries, model.labels, files,
-        onnx_card(model, card, parity, sizes),
-    )  # fmt: skip
+    card = onnx_card(copy.modality, copy.task, copy.card, parity, sizes)
+    contents = Contents(copy.entries(parity), plain, copy.preparations, copy.labels, copy.files, card)
     with replaced_folder(folder, PARTS) as target:
         write(target, contents)
     return Exported(parity, sizes, tuple(_notes(rows, options)))
@@ -139,38 +187,50 @@ def refuse_changed(parity: Parity, options: ExportOptions, what: str, instead: s
 class _Judge:
     """The items by which graphs are compared with the model, and what the model answers to them."""
 
-    def __init__(self, model: Bundle, reader: ItemReader, rows: KnownRows) -> None:
+    def __init__(self, model: Bundle, reader: ItemReader | PartReader, rows: KnownRows) -> None:
         self.model, self.reader = model, reader
-        items = [*rows.items, *changed(model.modality, rows.items), *odd_items(model.modality, model.pairs)]
-        outputs, failed = model.answer(items)
-        good = [i for i in range(len(items)) if i not in failed]
-        self.items, self.outputs = [items[i] for i in good], outputs[good]
-        first = len(rows.labels)
-        self.labels = list(rows.labels) if first and not any(i < first for i in failed) else []
+        slight, odd = changed(model.modality, rows.items), odd_items(model.modality, model.pairs)
+        groups = (
+            [[*rows.items], slight, *([item] for item in odd)] if model.task.grain else [[*rows.items, *slight, *odd]]
+        )
+        self.groups, self.outputs, self.labels = list[list[Any]](), list[NDArray[np.float64]](), list(rows.labels)
+        for number, items in enumerate(filter(None, groups)):
+            outputs, failed = model.answer(items)
+            good = [i for i in range(len(items)) if i not in failed]
+            self.groups.append([items[i] for i in good])
+            self.outputs.append(outputs[good])
+            if number == 0 and any(i < len(self.labels) for i in failed):
+                self.labels = []
 
     def compared(self, content: bytes, what: str) -> Parity:
         """How a graph compares."""
         graph = answering(content, what)
+        after = [self._answered(graph, items) for items in self.groups]
+        pairs = list(zip(self.outputs, after, strict=True))
+        return Parity.across(self.model.task, self.model.labels, pairs, self.labels)
 
-        def run(items: Sequence[Any]) -> NDArray[np.float64]:
-            return graph(self.reader.feed(items))[0]
+    def _answered(self, graph: Answer, items: Sequence[Any]) -> NDArray[np.float64]:
+        if isinstance(self.reader, PartReader):
+            return self.model.task.gathered_items(
+                self.reader.answered(graph, items, len(self.model.intercept))[0], items
+            )
+        reader = self.reader
+        order = sorted(range(len(items)), key=lambda i: len(str(items[i])))
+        answers = batched(lambda some: graph(reader.feed(some)), [items[i] for i in order])
+        return answers[np.argsort(order)]
 
-        order = sorted(range(len(self.items)), key=lambda i: len(str(self.items[i])))
-        after = np.zeros_like(self.outputs)
-        after[order] = batched(run, [self.items[i] for i in order])
-        return Parity.of(self.model.task, self.model.labels, self.outputs, after, self.labels)
 
-
-def _sample(rows: KnownRows) -> KnownRows:
-    at = np.unique(np.linspace(0, len(rows.items) - 1, min(len(rows.items), _MOST_ROWS)).round().astype(int))
+def sample(rows: KnownRows, most: int = _MOST_ROWS) -> KnownRows:
+    """At most so many rows, evenly spread."""
+    at = np.unique(np.linspace(0, len(rows.items) - 1, min(len(rows.items), most)).round().astype(int))
     items = [rows.items[i] for i in at]
     return KnownRows(items, [rows.labels[i] for i in at] if rows.labels else ())
 
 
-def changed(modality: str, items: Sequence[Any]) -> list[Any]:
-    """Some items, each slightly changed in all ways that happen in use."""
+def changed(modality: str, items: Sequence[Any], most: int = _MOST_CHANGED) -> list[Any]:
+    """Some items, so many at most, each slightly changed in all ways that happen in use."""
     rng = generator(0, "slight changes of an export")
-    some = list(items)[:: max(1, len(items) // _MOST_CHANGED)][:_MOST_CHANGED]
+    some = list(items)[:: max(1, len(items) // most)][:most]
     return [
         Pair(change(item.first, rng), item.second) if isinstance(item, Pair) else change(item, rng)
         for change in SLIGHT[modality].values()
@@ -180,53 +240,72 @@ def changed(modality: str, items: Sequence[Any]) -> list[Any]:
 
 def odd_items(modality: str, pairs: bool) -> list[Any]:
     """Public items, and such as nobody learned from: nothing, one pixel, far too much."""
+    tone = np.sin(np.arange(640_000) / 9).astype(np.float32), 16_000
     odd: dict[str, list[Any]] = {
         "text": ["", "one " * 10_000, "\ud800 ∀x. 你好 \U0001f600"],
         "image": [np.zeros((1, 1, 3), np.uint8), np.full((700, 2, 3), 200, np.uint8)],
-        "sound": [(np.zeros(1600, np.float32), 16_000), (np.sin(np.arange(640_000) / 9).astype(np.float32), 16_000)],
+        # Between the tones of a pure sine there is rounding alone, which no recording has.
+        "sound": [(np.zeros(1600, np.float32), 16_000), hissing(tone, generator(0, "odd items"))],
     }
     items = [*specimens.items_of(modality), *odd[modality]]
     return [Pair(item, items[0]) for item in items] if pairs else items
 
 
-def manifest_entries(model: Bundle, parity: Parity, options: ExportOptions, written_with: str) -> dict[str, Any]:
+def manifest_entries(model: Bundle, parity: Parity, options: ExportOptions) -> dict[str, Any]:
     """What the manifest says of a model.
 
     Args:
         model: what was exported.
         parity: how the copy compares.
         options: how it was exported.
-        written_with: version of the library that wrote the graph.
+    """
+    return {
+        **common_entries(model, model.task.settings, model.view.parts, parity, options),
+        "pairs": model.pairs,
+        "label_type": model.label_type,
+        "language": model.language,
+        "digits": int(model.task.settings.get("digits", 0)),
+    }
+
+
+def common_entries(
+    model: Bundle | Detector | Segmenter, settings: Mapping[str, Any], reads: Sequence[tuple[str, int]], parity: Parity,
+    options: ExportOptions,
+) -> dict[str, Any]:  # fmt: skip
+    """What the manifest says of every model.
+
+    Args:
+        model: what was exported.
+        settings: what a program has to know of its task.
+        reads: name and depth of each part that is read.
+        parity: how the copy compares.
+        options: how it was exported.
     """
     return {
         "task": model.task.name,
-        "settings": model.task.settings,
+        "settings": dict(settings),
         "modality": model.modality,
-        "pairs": model.pairs,
         "input": model.input,
-        "target": model.target,
-        "label_type": model.label_type,
+        "target": model.target if not isinstance(model, Segmenter) else None,
         "beats_reference": model.beats_reference,
-        "language": model.language,
         "reads": [
-            {"name": name.removesuffix(MOVED), "depth": depth, "moved": name.endswith(MOVED)}
-            for name, depth in model.view.parts
+            {"name": name.removesuffix(MOVED), "depth": depth, "moved": name.endswith(MOVED)} for name, depth in reads
         ],
         "opset": OPSET,
-        "onnx": written_with,
+        "onnx": onnx.__version__,
         "int8": options.int8,
-        "digits": int(model.task.settings.get("digits", 0)),
         "parity": parity.as_dict(),
     }
 
 
-def onnx_card(model: Bundle, card: str, parity: Parity, sizes: Mapping[str, int]) -> str:
+def onnx_card(modality: str, task: str, card: str, parity: Parity, sizes: Mapping[str, int]) -> str:
     """The model card with what is true of this copy in place of how handful is used."""
     head, _, rest = card.partition("## How to use it")
+    head = head.partition("Use it: `handful")[0]
     _, mark, limits = rest.partition("## What to keep in mind")
-    head = head.strip() or f"# {model.modality.capitalize()} {model.task.name}"
+    head = head.strip() or f"# {modality.capitalize()} {task}"
     told = ", ".join(f"{size / _MIB:.1f} MB as {what}" for what, size in sizes.items())
-    library = {"text": "tokenizers", "image": "pillow", "sound": "soundfile soxr"}[model.modality]
+    library = LIBRARIES[modality]
     use = (
         f"## How to use it\n\n```\npip install onnxruntime numpy {library}\npython run.py ITEM\n```\n\n"
         "Nothing of handful and no torch is needed. `model.onnx` holds the backbone, the weights that moved, the head "

@@ -7,13 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from handful.data.cells import is_blank
 from handful.data.dataset import CLASSIFIED
 from handful.errors import BundleError
+from handful.export.onnx import runners
+from handful.export.onnx.runners import BESIDE, RUNNER
 from handful.export.record import digest
 from handful.files import read_ordinary
 from handful.readback import read_json
@@ -21,15 +22,13 @@ from handful.run_folder import MANIFEST
 
 FORMAT = 1
 """Version of the folder; a reader refuses every other."""
-MODEL, PREPARATION, LABELS, RUNNER, CARD = "model.onnx", "preprocessing.json", "labels.json", "run.py", "README.md"
+MODEL, PREPARATION, LABELS, CARD = "model.onnx", "preprocessing.json", "labels.json", "README.md"
 TOKENIZERS = ("tokenizer.json", *(f"tokenizer_{number}.json" for number in range(1, 8)))
-PARTS = (MANIFEST, MODEL, PREPARATION, LABELS, RUNNER, CARD, "Dockerfile", "handful.service", *TOKENIZERS)
+PARTS = (MANIFEST, MODEL, PREPARATION, LABELS, RUNNER, BESIDE, CARD, "Dockerfile", "handful.service", *TOKENIZERS)
 """All that may be in it, first what it is known by."""
 
 # Bytes: a graph has at most two thousand million, since it is one message of protocol buffers.
 _MOST = 2 << 30
-
-_LIBRARIES = {"text": "tokenizers", "image": "pillow", "sound": "soundfile soxr"}
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,10 @@ def write(folder: Path, contents: Contents) -> None:
     texts = {
         PREPARATION: _json({"modality": modality, "inputs": list(contents.preparations)}),
         LABELS: _json(list(contents.labels)),
-        RUNNER: runner(modality),
+        **runners.programs(modality, str(contents.entries["task"])),
         CARD: contents.card,
-        "Dockerfile": _template("onnx_Dockerfile.txt").replace("LIBRARIES", _LIBRARIES[modality]),
-        "handful.service": _template("onnx_service.txt"),
+        "Dockerfile": runners.template("onnx_Dockerfile.txt").replace("LIBRARIES", runners.LIBRARIES[modality]),
+        "handful.service": runners.template("onnx_service.txt"),
         **contents.files,
     }
     for name, text in texts.items():
@@ -77,16 +76,6 @@ def write(folder: Path, contents: Contents) -> None:
     }
     manifest["sha256"] = digest(manifest)
     (folder / MANIFEST).write_text(_json(manifest), encoding="utf-8", newline="\n")
-
-
-def runner(modality: str) -> str:
-    """The program that answers items of a modality with nothing but a runtime and one library that decodes them."""
-    whole = _template("onnx_run.txt")
-    reading = _template(f"onnx_run_{modality}.txt")
-    imports, _, body = reading.partition("\n\n\n")
-    return whole.replace("# IMPORTS\n", f"{imports}\n").replace("# READING\n", body).replace(
-        "LIBRARIES", _LIBRARIES[modality].replace(" ", " and ")
-    )  # fmt: skip
 
 
 def read(folder: Path) -> tuple[dict[str, Any], Contents]:
@@ -145,10 +134,6 @@ def _names(raw: Any) -> list[str]:
 
 def _unreadable(file: Path) -> Any:
     return lambda why: BundleError(f"{file} cannot be read ({why}). Export the model again.")
-
-
-def _template(name: str) -> str:
-    return (files("handful") / "templates" / name).read_text("utf-8")
 
 
 def _json(value: Any) -> str:

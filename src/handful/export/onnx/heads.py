@@ -11,6 +11,8 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from handful.tasks.link import HIGHEST, MEAN, MEDIAN, NORMAL, OVERLAP, SIGMOID, SOFTMAX, Link
 
+Matrix = NDArray[np.float32]
+
 PREFIX = "head."
 """How the names of everything above the features begin."""
 OUTPUTS, ANSWER = "outputs", "answer"
@@ -65,14 +67,69 @@ def with_head(
     scores = add("Add", add("MatMul", unit, add.constant(coef)), add.constant(intercept))
     outputs = _OUTPUTS[link.outputs](add, scores, link.constants)
     answer = _ANSWERS[link.answer](add, outputs, len(intercept), link.constants)
+    kind, axes = _KINDS[link.answer]
+    shape: Sequence[str | int] = ("items", len(intercept))
+    return _finished(model, add, [(outputs, TensorProto.FLOAT, shape), (answer, kind, shape[:axes])])
+
+
+def with_distances(
+    features: bytes, memory: Mapping[int, Matrix], centre: Mapping[int, Matrix], spread: Mapping[int, Matrix]
+) -> onnx.ModelProto:
+    """A graph of features with the distances to what normal parts look like on top, as ``features.nearest`` has them.
+
+    Args:
+        features: the bytes of a graph whose output is ``features``, (P, sum of D), the columns of each depth side by
+            side.
+        memory: depth → (M, D) standardised vectors of normal parts.
+        centre: depth → (D,) what is taken from each column.
+        spread: depth → (D,) what it is divided by.
+
+    Returns:
+        A graph whose output is (P, depths), root mean squared differences.
+    """
+    model = onnx.load_model_from_string(features)
+    add, columns, start = _Nodes(), list[str](), 0
+    for depth, vectors in memory.items():
+        end = start + vectors.shape[1]
+        own = add("Slice", "features", add.constant([start]), add.constant([end]), add.constant([1]))
+        x = add("Div", add("Sub", own, add.constant(centre[depth])), add.constant(spread[depth]))
+        normal = add.constant(vectors)
+        products = add("MatMul", x, add("Transpose", normal, perm=[1, 0]))  # (P, M)
+        lengths = add.constant((vectors * vectors).sum(1) / 2)
+        at = add("ArgMin", add("Sub", lengths, products), axis=1, keepdims=0)
+        apart = add("ReduceL2", add("Sub", x, add("Gather", normal, at)), axes=[1], keepdims=1)
+        columns.append(add("Div", apart, add.constant(float(np.sqrt(vectors.shape[1])))))
+        start = end
+    add("Concat", *columns, to=OUTPUTS, axis=1)
+    return _finished(model, add, [(OUTPUTS, TensorProto.FLOAT, ["parts", len(columns)])])
+
+
+def with_pixel_classes(
+    features: bytes, centre: Matrix, scale: Matrix, coef: Matrix, intercept: Matrix
+) -> onnx.ModelProto:
+    """A graph of features of pixels with the probabilities of classes on top, (P, C).
+
+    Args:
+        features: the bytes of a graph whose output is ``features``, (P, D).
+        centre: (D,) what is taken from each column.
+        scale: (D,) what it is divided by.
+        coef: (D, C).
+        intercept: (C,).
+    """
+    model, add = onnx.load_model_from_string(features), _Nodes()
+    x = add("Div", add("Sub", "features", add.constant(centre)), add.constant(scale))
+    scores = add("Add", add("MatMul", x, add.constant(coef)), add.constant(intercept))
+    return _finished(model, add, [(_softmax(add, scores, ()), TensorProto.FLOAT, ["pixels", len(intercept)])])
+
+
+def _finished(
+    model: onnx.ModelProto, add: _Nodes, outputs: Sequence[tuple[str, int, Sequence[str | int]]]
+) -> onnx.ModelProto:
+    """A graph with nodes added to it, and other outputs: of each its name, kind of number and shape."""
     model.graph.node.extend(add.nodes)
     model.graph.initializer.extend(add.constants)
     del model.graph.output[:]
-    kind, shape = _KINDS[link.answer]
-    model.graph.output.extend([
-        helper.make_tensor_value_info(outputs, TensorProto.FLOAT, ["items", len(intercept)]),
-        helper.make_tensor_value_info(answer, kind, ["items", len(intercept)][:shape]),
-    ])  # fmt: skip
+    model.graph.output.extend([helper.make_tensor_value_info(name, kind, shape) for name, kind, shape in outputs])
     onnx.checker.check_model(model)
     return model
 

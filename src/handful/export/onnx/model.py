@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from handful.backbones.base import Backbone
 from handful.backbones.graph_items import ItemReader
 from handful.data.pairs import check_pairs
+from handful.data.targets import DEFECTS, MASKS
 from handful.errors import BundleError, DataError
 from handful.export.bundle import Bundle
 from handful.export.onnx.folder import MODEL, read
+from handful.export.onnx.part_items import PartReader
 from handful.export.onnx.sessions import Answer, answering
 from handful.features.cache import FeatureCache
 from handful.features.view import MOVED, View
@@ -30,7 +32,7 @@ class OnnxModel(Bundle):
 
     graph: Answer | None = None
     """The graph."""
-    reader: ItemReader | None = None
+    reader: ItemReader | PartReader | None = None
     """What makes items into the numbers that it reads."""
 
     def answer(
@@ -42,6 +44,10 @@ class OnnxModel(Bundle):
         pictures and sounds about as much either way.
         """
         check_pairs(items, self.pairs)
+        if isinstance(self.reader, PartReader):
+            assert self.graph is not None
+            rows, unread = self.reader.answered(self.graph, items, len(self.intercept))
+            return self.task.gathered_items(rows, items), unread
         outputs, failed = np.zeros((len(items), len(self.intercept))), {}
         for i, item in enumerate(items):
             try:
@@ -62,8 +68,8 @@ class OnnxModel(Bundle):
 
     def _by_graph(self, items: Sequence[Any]) -> NDArray[np.float64]:
         assert self.graph is not None
-        assert self.reader is not None
-        return self.graph(self.reader.feed(items))[0]
+        assert isinstance(self.reader, ItemReader)
+        return self.graph(self.reader.feed(items))
 
 
 def load_onnx(folder: str | Path) -> OnnxModel:
@@ -79,10 +85,15 @@ def load_onnx(folder: str | Path) -> OnnxModel:
     place = Path(folder)
     manifest, contents = read(place)
     with damage_is(lambda why: BundleError(f"{place / MANIFEST} cannot be read ({why}). Export the model again.")):
+        if manifest["task"] in (DEFECTS, MASKS):
+            raise BundleError(
+                f"{place} must hold a model that answers items as wholes, spans or events, got one of "
+                f"{manifest['task']}. Use the run.py in it, or the run that it was exported from."
+            )
         task = head_task(manifest["task"]).restored(manifest["settings"])
         labels = tuple(contents.labels)
         width = task.width(labels)
-        reader = ItemReader(manifest["modality"], contents.preparations, contents.files)
+        reader = reader_of(task.grain, manifest["modality"], contents.preparations, contents.files)
         view = View(
             tuple((str(one["name"]) + MOVED * bool(one["moved"]), int(one["depth"])) for one in manifest["reads"])
         )
@@ -96,6 +107,24 @@ def load_onnx(folder: str | Path) -> OnnxModel:
         )  # fmt: skip
     model.graph = answering(contents.model, str(place / MODEL))
     return model
+
+
+def reader_of(
+    grain: str, modality: str, entries: Sequence[Mapping[str, Any]], files: Mapping[str, str]
+) -> ItemReader | PartReader:
+    """What makes items into the numbers that a graph reads: as wholes, or their words or moments.
+
+    Args:
+        grain: what parts a task answers; empty for wholes.
+        modality: text, image or sound.
+        entries: how each input is prepared.
+        files: file name → content, of the tokenizers.
+
+    Raises:
+        ValueError: an entry is none.
+        KeyError: a tokenizer is not there.
+    """
+    return PartReader(grain, entries, files) if grain else ItemReader(modality, entries, files)
 
 
 def _text_or_none(value: Any) -> str | None:

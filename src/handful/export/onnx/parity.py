@@ -33,6 +33,10 @@ class Parity:
     """The share of equal answers."""
     cost: Estimate | None = None
     """By how much the loss grows on the rows whose labels are known, in nats; None where there are none."""
+    loss: str = "the loss"
+    """What that loss is called."""
+    things: str = "answers"
+    """What is the same or not, where a share of each item is."""
 
     @classmethod
     def of(
@@ -47,13 +51,29 @@ class Parity:
             after: (N, K) of the exported one.
             labels: what is wanted of the first M of the items, as it is written; none where it is not known.
         """
-        spread = 1.0 if names else max(float(np.ptp(before[:, 0])), 1e-9)
-        apart = np.abs(before - after).max(initial=0.0) / spread
+        return cls.across(task, names, [(before, after)], labels)
+
+    @classmethod
+    def across(
+        cls, task: HeadTask, names: Sequence[str], groups: Sequence[tuple[Outputs, Outputs]], labels: Sequence[str] = ()
+    ) -> Parity:
+        """Compare groups of items, since answers to parts are as wide as the longest item among them.
+
+        Args:
+            task: what is answered.
+            names: what may be answered.
+            groups: (N, K) of the model, and of the exported one, of each group.
+            labels: what is wanted of the first M of the first group; none where it is not known.
+        """
+        spread = 1.0 if names else max(float(np.ptp(np.concatenate([before[:, 0] for before, _ in groups]))), 1e-9)
+        apart = max(float(np.abs(before - after).max(initial=0.0)) for before, after in groups) / spread
         cost = None
         if len(labels) > 1:
-            own, other = (_losses(task, x[: len(labels)], labels, names) for x in (after, before))
+            first, then = (x[: len(labels)] for x in groups[0])
+            own, other = (_losses(task, x, labels, names) for x in (then, first))
             cost = difference(losses(own), losses(other))
-        return cls(len(before), float(apart), interval(share(task.same(before, after))), cost)
+        same = np.concatenate([task.same(before, after) for before, after in groups])
+        return cls(len(same), apart, interval(share(same)), cost)
 
     @property
     def close(self) -> bool:
@@ -70,10 +90,13 @@ class Parity:
         """The comparison in words."""
         scale = Scale()
         same = f"{100 * self.same.value:.1f}".removesuffix(".0")  # 98.8 is not the 99 that is asked for
-        told = f"{same}% of {self.items} answers are the same ({scale.between(self.same.low, self.same.high, 'to')})"
+        compared = f"{self.items} answers" if self.things == "answers" else f"{self.things} of {self.items} items"
+        told = f"{same}% of {compared} are the same ({scale.between(self.same.low, self.same.high, 'to')})"
         if self.cost is None:
             return told
-        return f"{told}, and the loss changes by {self.cost.value:+.4f} ({self.cost.low:+.4f} to {self.cost.high:+.4f})"
+        return (
+            f"{told}, and {self.loss} changes by {self.cost.value:+.4f} ({self.cost.low:+.4f} to {self.cost.high:+.4f})"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The comparison as plain values."""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from handful.errors import BundleError, MachineError
 from handful.readback import reason
 
-Answer = Callable[[dict[str, NDArray[Any]]], tuple[NDArray[np.float64], NDArray[Any]]]
-"""Arrays that were prepared → outputs (N, K) and the answer to each of N items."""
+Answer = Callable[[dict[str, NDArray[Any]]], NDArray[np.float64]]
+"""Arrays that were prepared → outputs (N, K) of N items, or of N parts."""
 
 
 def answering(content: bytes, what: str) -> Answer:
@@ -41,12 +41,14 @@ def answering(content: bytes, what: str) -> Answer:
     except Exception as error:  # the runtime raises types of its own, which it does not export
         raise _refused(what, error) from error
 
-    def answer(feed: dict[str, NDArray[Any]]) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    read = {one.name for one in session.get_inputs()}  # what makes no difference is not in a graph
+
+    def answer(feed: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
         try:
-            outputs, said = session.run(["outputs", "answer"], feed)
+            (outputs,) = session.run(["outputs"], {name: x for name, x in feed.items() if name in read})
         except Exception as error:  # as above
             raise _refused(what, error) from error
-        return np.asarray(outputs, np.float64), np.asarray(said)
+        return np.asarray(outputs, np.float64)
 
     return answer
 

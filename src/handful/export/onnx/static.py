@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from handful.atomic import replaced_folder
@@ -56,7 +55,7 @@ def export_static(
         MachineError: the folder cannot be written, or there is no onnxruntime.
     """
     link, backbone, depth = model.task.link, *_teacher(model)
-    if link is None or not model.labels or not rows.labels or len(held_out) != len(rows.items):
+    if link is None or model.task.grain or not model.labels or not rows.labels or len(held_out) != len(rows.items):
         raise OptionError(
             "--format static needs the run folder with its labelled rows, and a model that answers with names. Name "
             "the rows with --rows, or use --format onnx."
@@ -78,14 +77,13 @@ def export_static(
     reader, run = ItemReader("text", entries, files), answering(small, "the static graph")
     items = [*rows.items, *changed("text", rows.items)]
     parity = Parity.of(
-        model.task, model.labels, model.answer(items)[0], batched(lambda some: run(reader.feed(some))[0], items),
+        model.task, model.labels, model.answer(items)[0], batched(lambda some: run(reader.feed(some)), items),
         rows.labels,
     )  # fmt: skip
     kind = {"static": {"right": cost.right, "before": cost.before, "lost": cost.lost.as_dict()}}
-    contents = Contents(
-        {**manifest_entries(model, parity, options, onnx.__version__), **kind}, small, entries, model.labels, files,
-        onnx_card(model, card, parity, sizes) + f"\nIt is a static copy: {cost.sentence(HOW)}.\n",
-    )  # fmt: skip
+    told = onnx_card(model.modality, model.task.name, card, parity, sizes)
+    told += f"\nIt is a static copy: {cost.sentence(HOW)}.\n"
+    contents = Contents({**manifest_entries(model, parity, options), **kind}, small, entries, model.labels, files, told)
     with replaced_folder(folder, PARTS) as target:
         write(target, contents)
     return Exported(parity, sizes), cost

@@ -76,7 +76,11 @@ class Normality:
                 for depth, kept in self.memory.items()
             ]
         )
-        return np.asarray(plain / self.border[:, rings(parts.place)], np.float32)
+        return self.beside_border(plain, parts.place)
+
+    def beside_border(self, plain: NDArray[np.floating], place: NDArray[np.float64]) -> Matrix:
+        """Distances as if no part lay at the border. (depths, P), and the places (P, 2) or (P, 4) → (depths, P)."""
+        return np.asarray(plain / self.border[:, rings(place)], np.float32)
 
     def score(self, distances: Matrix) -> float:
         """How unusual an item is, in standard deviations of normal items, in the summary in which it is most so.

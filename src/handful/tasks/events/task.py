@@ -26,6 +26,15 @@ LOGISTIC = Head("logistic", SOFTMAX, (1.0, 0.1, 0.03, 0.01))
 CENTROID = Head("centroid")
 
 
+def runs_of(tags: Numbers) -> list[Span]:
+    """Runs of moments with one tag above 0. (W,) tags."""
+    edges = np.flatnonzero(np.diff(tags, prepend=-1, append=-1))
+    return [
+        (int(first), int(end) - 1, int(tags[first]) - 1)
+        for first, end in zip(edges, edges[1:], strict=False) if tags[first] > 0
+    ]  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Events(PartsTask):
     """Events of a recording; heads learn what goes on in moments, outputs lie as ``part_layout`` says."""
@@ -53,6 +62,7 @@ class Events(PartsTask):
         "Every event was found while it was held out; where it begins and ends may be a little off."
     )
     hits = staticmethod(met)
+    runs = staticmethod(runs_of)
 
     # What the user wrote ---------------------------------------------------------------------------------------------
 
@@ -86,15 +96,6 @@ class Events(PartsTask):
 
     # Moments as rows that heads learn from ---------------------------------------------------------------------------
 
-    @staticmethod
-    def runs(tags: Numbers) -> list[Span]:
-        """Runs of moments with one tag above 0. (W,) tags."""
-        edges = np.flatnonzero(np.diff(tags, prepend=-1, append=-1))
-        return [
-            (int(first), int(end) - 1, int(tags[first]) - 1)
-            for first, end in zip(edges, edges[1:], strict=False) if tags[first] > 0
-        ]  # fmt: skip
-
     def gathered_items(self, rows: Floats, items: Sequence[Any]) -> NDArray[np.float64]:
         """The same of the moments of N recordings, (P, K) → (N, W (3 + K))."""
         bounds = [moments(length_of(item)) for item in items]
@@ -125,15 +126,8 @@ class Events(PartsTask):
     def values(self, outputs: Floats, names: Sequence[str]) -> list[Any]:
         """A list of events for each recording: ``start``, ``end``, ``label`` and ``confidence``."""
         parts = unpacked(outputs, self.width(names))
-        found = []
-        for runs, own, shares in zip(self.spans_said(outputs, names), parts.bounds, parts.rest, strict=True):
-            events = []
-            for first, last, c in runs:
-                start, end, label = _placed((first, last, c), own, names)
-                sure = round(float(shares[first : last + 1, 1 + c].mean()), 4)
-                events.append({"start": start, "end": end, "label": label, "confidence": sure})
-            found.append(events)
-        return found
+        said = zip(self.spans_said(outputs, names), parts.bounds, parts.rest, strict=True)
+        return [events_said(runs, own, shares, names) for runs, own, shares in said]
 
     def within(self, outputs: Floats, limit: float, names: Sequence[str]) -> list[str]:
         """Events have no sets.
@@ -156,6 +150,23 @@ class Events(PartsTask):
             raise ValueError(f"settings of {self.name} must be transitions and outside, got {sorted(settings)}")
         steps, outside = stepping_of(settings)
         return Events(steps, outside)
+
+
+def events_said(runs: Sequence[Span], bounds: Numbers, shares: Floats, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The events of one recording as plain values.
+
+    Args:
+        runs: of moments.
+        bounds: (W, 2) milliseconds from and to of each.
+        shares: (W, K) probabilities of what goes on in each.
+        names: C labels.
+    """
+    events = []
+    for first, last, c in runs:
+        start, end, label = _placed((first, last, c), bounds, names)
+        sure = round(float(shares[first : last + 1, 1 + c].mean()), 4)
+        events.append({"start": start, "end": end, "label": label, "confidence": sure})
+    return events
 
 
 def _placed(run: Span, bounds: Numbers, names: Sequence[str]) -> Event:

@@ -1,0 +1,132 @@
+"""A model of masks as a graph: the classes of the pixels of a block come of it, a picture is put together of blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handful.backbones.graph_pixels import pixel_graph_of
+from handful.backbones.tiles import made_large
+from handful.data.mask_files import classes_in_cell, colours_of, mask_of
+from handful.data.pixel_sizes import nearest
+from handful.errors import DataError
+from handful.evaluation.intervals import difference, interval
+from handful.evaluation.metrics import losses, share
+from handful.export.onnx.exporting import (
+    Copy,
+    Exported,
+    ExportOptions,
+    KnownRows,
+    changed,
+    common_entries,
+    exported,
+    odd_items,
+    sample,
+)
+from handful.export.onnx.heads import with_pixel_classes
+from handful.export.onnx.parity import Parity
+from handful.export.onnx.sessions import answering
+from handful.export.segmenter import Segmenter
+from handful.features.pixels import BLOCK, FILTERS, HALO, MAPS, MOST, blocks_of, filter_bank, seen_blocks, worked
+
+# Pictures that are compared at most, and those of them that are changed: each has hundreds of thousands of pixels.
+_MOST, _CHANGED = 12, 3
+_SMALLEST = 1e-9
+
+Pixels = NDArray[np.float32]
+
+
+def export_segmenter(
+    model: Segmenter, folder: Path, rows: KnownRows, options: ExportOptions, card: str = ""
+) -> Exported:  # fmt: skip
+    """Write a model of masks as a folder of ONNX.
+
+    Args:
+        model: the model.
+        folder: where; an earlier export there is replaced.
+        rows: by which it is judged, with their masks; none: by the public test items alone.
+        options: how.
+        card: the model card, in Markdown.
+
+    Raises:
+        OptionError: its backbone cannot be expressed in ONNX, or its answers would change.
+        BundleError: the graph does not compute what the model computes.
+        MachineError: the folder cannot be written, or there is no onnxruntime.
+    """
+    own, backbone = model.pixels, model.ready()
+    bank = filter_bank() if FILTERS in own.looks else None
+    content, preparation = pixel_graph_of(bank, backbone if MAPS in own.looks else None, HALO, MOST, BLOCK)
+    graph = with_pixel_classes(content, own.centre, own.scale, own.coef, own.intercept)
+    settings = {"looks": list(own.looks), "colours": colours_of(model.names).tolist()}
+    depths = () if backbone is None else backbone.pixel_depths
+
+    def entries(parity: Parity) -> Mapping[str, Any]:
+        return common_entries(model, settings, [(model.backbone_name, depth) for depth in depths], parity, options)
+
+    judge = _Judge(model, sample(rows, _MOST))
+    copy = Copy(
+        graph, [preparation.entry], preparation.files, judge.compared, entries, model.names, model.modality,
+        model.task.name, card,
+    )  # fmt: skip
+    return exported(copy, folder, rows, options)
+
+
+class _Judge:
+    """The pictures by which graphs are compared with a model of masks."""
+
+    def __init__(self, model: Segmenter, rows: KnownRows) -> None:
+        self.model = model
+        items = [*rows.items, *changed("image", rows.items, _CHANGED), *odd_items("image", False)]
+        cells = [*rows.labels, *[""] * (len(items) - len(rows.labels))]
+        self.items = [(item, cell) for item, cell in zip(items, cells, strict=True) if _is_readable(item)]
+
+    def compared(self, content: bytes, what: str) -> Parity:
+        """How a graph compares: probabilities, classes of pixels, and the loss where masks are known."""
+        graph = answering(content, what)
+        furthest, same, costs = 0.0, list[float](), list[tuple[float, float]]()
+        for item, cell in self.items:
+            pixels, alike = worked(item), 0.0
+            truth = self._truth(item, cell, pixels.shape[:2])
+            cost = np.zeros(2)
+            for block, before, after in self._blocks(pixels, graph):
+                furthest = max(furthest, float(np.abs(before - after).max()))
+                alike += float((before.argmax(1) == after.argmax(1)).sum())
+                if truth is not None:
+                    own = truth[block].ravel()
+                    cost += [-np.log(np.maximum(x[np.arange(len(own)), own], _SMALLEST)).sum() for x in (before, after)]
+            same.append(alike / (pixels.shape[0] * pixels.shape[1]))
+            if truth is not None:
+                first, then = cost / truth.size
+                costs.append((float(first), float(then)))
+        told = None
+        if len(costs) > 1:
+            earlier, later = np.array(costs).T
+            told = difference(losses(later), losses(earlier))
+        return Parity(len(same), furthest, interval(share(np.array(same))), told, things="the pixels")
+
+    def _blocks(self, pixels: NDArray[np.uint8], graph: Any) -> Iterator[tuple[tuple[slice, slice], Pixels, Pixels]]:
+        """Where each block is, and (P, C) what the model and the graph say of its pixels."""
+        for block, (top, left, tall, wide, seen) in zip(
+            blocks_of(pixels, self.model.ready()), seen_blocks(pixels), strict=True
+        ):
+            before = self.model.pixels.probabilities(block.features)
+            after = graph({"pixels": seen, "large": made_large(seen)}).astype(np.float32)
+            yield (slice(top, top + tall), slice(left, left + wide)), before, after
+
+    def _truth(self, item: Any, cell: str, shape: Sequence[int]) -> NDArray[np.uint8] | None:
+        """The classes that are wanted at the size at which a picture is read; None where these are not known."""
+        if not cell or not set(classes_in_cell(cell)) <= set(self.model.names):
+            return None
+        return nearest(mask_of(cell, self.model.names, item), tuple(shape))
+
+
+def _is_readable(item: Any) -> bool:
+    try:
+        worked(item)
+    except (DataError, OSError):
+        return False
+    return True
