@@ -65,6 +65,7 @@ TABLES = (
     ),  # fmt: skip
     Table("conformal.csv", "conformal", FROZEN),
     Table("conformal_setfit.csv", "conformal", FROZEN),
+    Table("continual.csv", "continual", ("updating", "export/reference.py", *FROZEN)),
     Table("coverage.csv", "coverage", FROZEN),
     Table("damaged_bundles.csv", "damaged_bundles", ("export", "readback.py")),
     Table("damaged_weights.csv", "damaged_weights", ("backbones",)),
@@ -82,6 +83,7 @@ TABLES = (
     Table("forecast.csv", "forecast", FROZEN),
     Table("inspect_speed.csv", "inspect_speed", ("inspection",)),
     Table("label_kills.csv", "label_kills", ("answer_store", "web/labelling")),
+    Table("long_texts.csv", "long_texts", ("backbones/text.py",)),
     Table("kills.csv", "kills", ("atomic", "export", "run.py", "updating", "versions")),
     Table("kinds.csv", "kinds", FROZEN),
     Table("label_errors.csv", "label_errors", ("inspection/labels.py", "inspection/loo_logistic.py")),

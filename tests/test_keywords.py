@@ -65,6 +65,6 @@ def test_tune_and_inspect_have_the_options_of_load_and_of_the_command_line():
     assert set(load) <= set(look)
     from handful.cli import tune as command
 
-    others = {"as_": "modality", "json": "out", "details": "out", "more": "source"}
-    # a flag that is called otherwise, two that print, and further sources, of which Python takes a list
+    others = {"as_": "modality", "with_": "related", "json": "out", "details": "out", "more": "source"}
+    # flags that are called otherwise, two that print, and further sources, of which Python takes a list
     assert {others.get(name, name) for name in inspect.signature(command).parameters} <= set(tune)

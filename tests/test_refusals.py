@@ -39,11 +39,10 @@ def test_serve(runs, handful, kind):
     assert NO_ITEMS.format(kind) in ended.err
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_export(runs, tmp_path, handful, kind):
-    ended = handful("export", str(runs / f"run_{kind}"), "--out", str(tmp_path / "out"))
+def test_export(runs, tmp_path, handful):
+    ended = handful("export", str(runs / "run_boxes"), "--out", str(tmp_path / "out"))
     assert ended.code == 1
-    assert NO_ITEMS.format(kind) in ended.err
+    assert NO_ITEMS.format("boxes") in ended.err
 
 
 @pytest.mark.parametrize("kind", ("masks", "boxes"))

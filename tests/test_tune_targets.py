@@ -158,10 +158,10 @@ def test_scores_of_all_targets_are_printed_as_json(handful, desk):
 def test_commands_for_one_target_say_which_there_are(handful, desk, run):
     run.save("run")
     assert handful("check", "run", desk).err.endswith(
-        "run holds the runs of several targets (topic, urgency), and `handful check` is for one. Name its folder. Run: "
-        "handful check run/topic\n"
+        "run holds the runs of several targets (topic, urgency), and this command is for one of them. Name its folder. "
+        "Run: handful check run/topic\n"
     )
-    assert "`handful report` is for one" in handful("report", "run").err
+    assert "Run: handful report run/topic" in handful("report", "run").err
     assert handful("report", "run/topic").code == 0
 
 

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from handful.strategies.tuned.methods.adapters import Adapters as Adapters
     from handful.strategies.tuned.methods.bias import BiasOnly as BiasOnly
     from handful.strategies.tuned.methods.contrastive import Contrastive as Contrastive
+    from handful.strategies.tuned.methods.curriculum import Curriculum as Curriculum
     from handful.strategies.tuned.methods.distilled import Distilled as Distilled
     from handful.strategies.tuned.methods.full import Full as Full
     from handful.strategies.tuned.methods.gradual import Gradual as Gradual

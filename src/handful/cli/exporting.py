@@ -13,7 +13,6 @@ from handful.atomic import check_replaceable
 from handful.cli.given import check_backbone, check_model, check_source, place, typed
 from handful.cli.printing import put, put_line
 from handful.cli.weights import Flag
-from handful.data.targets import DEFECTS, EVENTS, MASKS, SPANS
 from handful.errors import OptionError, suggestion
 from handful.progress import Bars
 from handful.run_folder import MANIFEST, is_detector, is_language, is_segmenter, record_of
@@ -34,9 +33,6 @@ _OF = {
     "--distil": ("handful", "onnx", "web"),
 }  # fmt: skip
 """Flag → the formats that it is for."""
-
-_CALLED = {SPANS: "spans"}
-"""Task → what it is called where that is not its name."""
 
 _DISTILLED = ("--rows", "--even-if-answers-change")
 """Flags that go with --format handful too where a smaller model is made."""
@@ -136,11 +132,13 @@ def _check_whole(run: str, flag: str) -> None:
     Raises:
         OptionError: it is one.
     """
+    from handful.data.targets import DEFECTS, EVENTS, MASKS, SPANS  # help and wrong options do without numpy
+
     task = str(record_of(run).get("task"))
     if task in (SPANS, EVENTS, DEFECTS, MASKS):
+        called = "spans" if task == SPANS else task
         raise OptionError(
-            f"{flag} is for models that answer items as wholes, got one of {_CALLED.get(task, task)}. Use --format "
-            "onnx without it."
+            f"{flag} is for models that answer items as wholes, got one of {called}. Use --format onnx without it."
         )
 
 

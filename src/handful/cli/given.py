@@ -101,8 +101,8 @@ def refuse_heads(run: str, command: str) -> None:
     if heads:
         first = next(iter(heads.values()))
         raise BundleError(
-            f"{shown(run)} holds the runs of several targets ({', '.join(map(shown, heads))}), and `handful {command}` "
-            f"is for one. Name its folder. Run: {typed(command, first)}"
+            f"{shown(run)} holds the runs of several targets ({', '.join(map(shown, heads))}), and this command is for "
+            f"one of them. Name its folder. Run: {typed(command, first)}"
         )
 
 

@@ -15,6 +15,7 @@ from handful.errors import TrainingError
 from handful.features.view import unit_rows
 from handful.seeding import generator
 from handful.strategies.frozen.solver import ABSENT, fit_head
+from handful.strategies.tuned.lessons import AREAS, easier_half, in_areas
 from handful.strategies.tuned.recipe import SWEEP, SWEPT, ItemRecipe
 from handful.tasks.base import Targets
 from handful.tasks.heads import Head
@@ -81,6 +82,11 @@ def adapt(
         recipe = at_best_rate(activations, rows, targets, recipe)
     if recipe.gradual:
         recipe = unfrozen(activations, rows, targets, recipe)
+    if recipe.lesson:
+        second, log = after_lesson(activations, rows, targets, recipe)
+        done = adapt(activations, rows, targets, second, checkpoint=checkpoint, progress=progress)
+        later = (replace(update, number=update.number + len(log)) for update in done.log)
+        return replace(done, log=(*log, *later))
     if recipe.members == 1:
         parts = [_once(activations, rows, targets, recipe, checkpoint, progress)]
     else:
@@ -275,6 +281,26 @@ def at_best_rate(activations: Activations, rows: NDArray[np.int64], targets: Tar
     """The recipe at the rate, of five around its own, with which a few updates lower the loss the most."""
     losses = swept(activations, rows, targets, recipe, [factor * recipe.settings.rate for factor in SWEEP])
     return replace(recipe, sweep=False, settings=replace(recipe.settings, rate=min(losses, key=losses.__getitem__)))
+
+
+def after_lesson(
+    activations: Activations, rows: NDArray[np.int64], targets: Targets, recipe: ItemRecipe
+) -> tuple[ItemRecipe, tuple[Update, ...]]:
+    """The recipe for the second lesson, which begins where the first one ended, and the updates of the first.
+
+    The first tells areas of classes apart, where the recipe asks for that and names have any; else it sees easy rows.
+    """
+    updates = recipe.settings.updates
+    half = max(1, updates // 2)
+    first = replace(recipe, lesson="", label_name_weight=0, settings=replace(recipe.settings, updates=half))
+    coarse = in_areas(targets) if recipe.lesson == AREAS else None
+    if coarse is not None:
+        learned = _once(activations, rows, coarse, first)
+    else:
+        easy = easier_half(activations.frozen[rows], targets.task.strata(targets))
+        learned = _once(activations, rows[easy], targets.take(easy), first)
+    rest = replace(recipe.settings, updates=max(1, updates - half))
+    return replace(recipe, lesson="", settings=rest, begin=learned.delta), learned.log
 
 
 def unfrozen(activations: Activations, rows: NDArray[np.int64], targets: Targets, recipe: ItemRecipe) -> ItemRecipe:

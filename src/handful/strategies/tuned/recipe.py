@@ -58,6 +58,8 @@ class ItemRecipe(Recipe):
     """Whether the rate is the best of five around the given one, by the loss after a few updates at each."""
     gradual: bool = False
     """Whether blocks begin to move one after the other, top block first, until rows held out inside get worse."""
+    lesson: str = ""
+    """What is learned in the first half of the updates: areas of classes, or easy rows; empty: everything at once."""
     begin: Delta | None = None
     """Weights to begin with in place of the backbone's own, as a meta-learned start gives them."""
 
