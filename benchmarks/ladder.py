@@ -156,7 +156,8 @@ def alone(strategy: Tuned, ours: Looked, asked: Looked, truth: np.ndarray) -> tu
 
 def table(rows: Sequence[Row]) -> str:
     """Mean accuracy per cell and arm, and what choosing costs and saves."""
-    arms = ("frozen", *movers(), "tune")
+    measured = {str(row["arm"]) for row in rows}  # what came later is no column of an earlier table
+    arms = [arm for arm in ("frozen", *movers(), "tune") if arm in measured]
     lines = [f"{'set':<14}{'rows':>4}" + "".join(f"{arm:>12}" for arm in arms) + "  chosen by tune"]
     regret, against = [], []
     of_kind: dict[str, list[dict[str, float]]] = {}
