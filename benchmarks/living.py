@@ -99,6 +99,7 @@ TABLES = (
     Table("picks.csv", "picks", LANGUAGE),
     Table("preferences.csv", "preferences", LANGUAGE),
     Table("rare_classes.csv", "rare_classes", ("evaluation", "tasks/classification")),
+    Table("related.csv", "related", ("regimes/related.py", "strategies/tuned", *FROZEN)),
     Table("repeated_runs.csv", "repeated_runs", LANGUAGE),
     Table("reject.csv", "reject", FROZEN),
     Table("second_look.csv", "second_look", ("inspection",)),
