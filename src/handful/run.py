@@ -119,7 +119,7 @@ class Run:
             OptionError: it is another kind of model.
         """
         if not isinstance(self.model, Bundle):
-            kinds = {Detector: "defects", Segmenter: "masks", Finder: "boxes"}
+            kinds: dict[type, str] = {Detector: "defects", Segmenter: "masks", Finder: "boxes"}
             kind = kinds.get(type(self.model), "a language model")
             raise OptionError(f"this is for models of labelled items, got a run of {kind}. Leave it out.")
         return self.model

@@ -6,40 +6,36 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from handful.atomic import replaced_folder
 from handful.backbones.base import Backbone, default_device
 from handful.data.cells import shown
 from handful.data.dataset import CLASSIFIED
 from handful.data.handed_items import handed_items
 from handful.data.items import make_items
 from handful.errors import BundleError, DataError
-from handful.evaluation.scores import Scores, unproven
+from handful.evaluation.scores import Scores
 from handful.export.loading import check_depths, untouched
+from handful.export.part_model import PartModel
 from handful.export.record import (
     check_tensor,
-    entries,
     is_backbone,
     is_number_of_blocks,
     tensors_of,
     write_record,
-    wrong_entry,
 )
 from handful.features.normal_parts import compared_parts
 from handful.features.parts import ItemParts
 from handful.progress import Say, silent
-from handful.readback import checked, damage_is
-from handful.run_folder import DETECTOR, RECORD, model_folder
+from handful.run_folder import DETECTOR
 from handful.strategies.frozen.normality import RINGS, SUMMARIES, Normality
 from handful.tasks.defects import DEFECTS, Defects, Promise
 
 FILE = "normal.safetensors"
-_PARTS = (RECORD, FILE, "README.md")
 
 
 @dataclass(frozen=True)
@@ -57,8 +53,11 @@ class Seen:
 
 
 @dataclass(eq=False)
-class Detector:
+class Detector(PartModel):
     """A model that tells what is unlike normal items."""
+
+    kind: ClassVar[str] = DETECTOR
+    file: ClassVar[str] = FILE
 
     modality: str
     """text, image or sound."""
@@ -139,12 +138,6 @@ class Detector:
         return [self.names[int(alarm)] for alarm in self.promise.alarms(scores)]
 
     @property
-    def warning(self) -> str:
-        """What to know before its answers are used: that nothing shows what it finds; else empty."""
-        said = unproven("The model", DEFECTS.reference.words, DEFECTS.nothing_shown)
-        return said if self.beats_reference is False else ""
-
-    @property
     def columns(self) -> tuple[str, str]:
         """How columns of what items are called, and of answers, are called."""
         name = self.target or "label"
@@ -158,10 +151,6 @@ class Detector:
     def __repr__(self) -> str:
         return f"Detector({self.modality}, {self.promise.normal} normal items, {shown(self.backbone_name)})"
 
-    def __getstate__(self) -> dict[str, Any]:
-        """All but the backbone in memory, which is loaded again when a copy needs it."""
-        return {**vars(self), "loaded": None}
-
     def card(self, scores: Scores, source: str) -> str:
         """The model card, in Markdown, with what a run on this source measured."""
         return (
@@ -172,11 +161,6 @@ class Detector:
             "as those were, and for no others: another camera, light or place makes everything look unusual.\n\n"
             "Use it: `handful predict RUN NEW`.\n"
         )
-
-    def save(self, folder: str | Path, card: str = "") -> None:
-        """Write the model; raises as ``Bundle.save``."""
-        with replaced_folder(Path(folder), _PARTS) as target:
-            self.write(target, card)
 
     def write(self, folder: Path, card: str = "") -> None:
         """Write the files into a folder that is there, and read them back.
@@ -211,23 +195,7 @@ class Detector:
             raise BundleError("the model was read back differently from what was written. Save it again.")
 
     @classmethod
-    def load(cls, folder: str | Path) -> Detector:
-        """Read a model, checking version, hashes, names and shapes before anything is built.
-
-        Args:
-            folder: where it is, or the run folder that holds it in ``model/``.
-
-        Raises:
-            BundleError: it is missing, changed, damaged or newer than this handful.
-        """
-        place = model_folder(folder)
-        record = entries(place, DETECTOR)
-
-        with damage_is(wrong_entry(place)):
-            return checked(cls._of(place, record))
-
-    @classmethod
-    def _of(cls, place: Path, record: dict[str, Any]) -> Detector:
+    def _of(cls, place: Path, record: dict[str, Any]) -> Self:
         backbone, depths, names = record["backbone"], record["depths"], record["names"]
         if not is_backbone(backbone):
             raise ValueError("backbone")

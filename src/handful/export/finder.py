@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from handful.atomic import replaced_folder
 from handful.backbones.base import Backbone, default_device
 from handful.data.boxes import MOST_LABELS, Box
 from handful.data.cells import shown
 from handful.data.handed_items import handed_items
 from handful.data.items import make_items
 from handful.errors import BundleError, DataError
-from handful.evaluation.scores import Scores, unproven
+from handful.evaluation.scores import Scores
 from handful.export.loading import check_depths, untouched
-from handful.export.record import check_tensor, entries, is_backbone, tensors_of, write_record, wrong_entry
+from handful.export.part_model import PartModel
+from handful.export.record import check_tensor, is_backbone, tensors_of, write_record
 from handful.features.cells import LARGEST
 from handful.features.pixels import MAPS
 from handful.progress import Say, silent
-from handful.readback import checked, damage_is
-from handful.run_folder import FINDER, RECORD, model_folder
+from handful.run_folder import FINDER
 from handful.strategies.frozen.box_confidence import confidence
 from handful.strategies.frozen.centres import BoxMap, Sides, detections
 from handful.strategies.frozen.pixels import PixelMap
 from handful.tasks.boxes import BOXES
 
 FILE = "boxes.safetensors"
-_PARTS = (RECORD, FILE, "README.md")
 
 
 @dataclass(frozen=True)
@@ -81,8 +79,11 @@ class Drawn:
 
 
 @dataclass(eq=False)
-class Finder:
+class Finder(PartModel):
     """A model that says where things are in a picture."""
+
+    kind: ClassVar[str] = FINDER
+    file: ClassVar[str] = FILE
 
     backbone_name: str
     """What looks at the pictures."""
@@ -167,12 +168,6 @@ class Finder:
         return out
 
     @property
-    def warning(self) -> str:
-        """What to know before its answers are used: that nothing shows it to beat brightness; else empty."""
-        said = unproven("The model", self.task.reference.words, self.task.nothing_shown)
-        return said if self.beats_reference is False else ""
-
-    @property
     def columns(self) -> tuple[str, str]:
         """How columns of what items hold, and of answers, are called."""
         return "boxes", "predicted boxes"
@@ -185,10 +180,6 @@ class Finder:
     def __repr__(self) -> str:
         return f"Finder({', '.join(map(shown, self.names))}, {shown(self.backbone_name)})"
 
-    def __getstate__(self) -> dict[str, Any]:
-        """All but the backbone in memory, which is loaded again when a copy needs it."""
-        return {**vars(self), "loaded": None}
-
     def card(self, scores: Scores, source: str) -> str:
         """The model card, in Markdown, with what a run on this source measured."""
         return (
@@ -198,11 +189,6 @@ class Finder:
             "small things that are alike, in pictures made as those were, at the same magnification.\n\n"
             "Use it: `handful predict RUN NEW --out found.jsonl`.\n"
         )
-
-    def save(self, folder: str | Path, card: str = "") -> None:
-        """Write the model; raises as ``Bundle.save``."""
-        with replaced_folder(Path(folder), _PARTS) as target:
-            self.write(target, card)
 
     @property
     def _tensors(self) -> dict[str, NDArray[np.float32]]:
@@ -233,23 +219,7 @@ class Finder:
             raise BundleError("the model was read back differently from what was written. Save it again.")
 
     @classmethod
-    def load(cls, folder: str | Path) -> Finder:
-        """Read a model, checking version, hashes, names and shapes before anything is built.
-
-        Args:
-            folder: where it is, or the run folder that holds it in ``model/``.
-
-        Raises:
-            BundleError: it is missing, changed, damaged or newer than this handful.
-        """
-        place = model_folder(folder)
-        record = entries(place, FINDER)
-
-        with damage_is(wrong_entry(place)):
-            return checked(cls._of(place, record))
-
-    @classmethod
-    def _of(cls, place: Path, record: Mapping[str, Any]) -> Finder:
+    def _of(cls, place: Path, record: dict[str, Any]) -> Self:
         backbone, names, scale = record["backbone"], record["names"], record["magnification"]
         if not is_backbone(backbone):
             raise ValueError("backbone")

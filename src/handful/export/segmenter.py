@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from handful.atomic import replaced_folder
 from handful.backbones.base import Backbone, default_device
 from handful.data.cells import shown
 from handful.data.handed_items import handed_items
@@ -21,18 +20,17 @@ from handful.data.items import make_items
 from handful.data.mask_files import MOST_CLASSES
 from handful.data.pixel_sizes import enlarged
 from handful.errors import BundleError, DataError
-from handful.evaluation.scores import Scores, unproven
+from handful.evaluation.scores import Scores
 from handful.export.loading import check_depths, untouched
-from handful.export.record import check_tensor, entries, is_backbone, tensors_of, write_record, wrong_entry
+from handful.export.part_model import PartModel
+from handful.export.record import check_tensor, is_backbone, tensors_of, write_record
 from handful.features.pixels import FILTERS, MAPS, blocks_of, worked
 from handful.progress import Say, silent
-from handful.readback import checked, damage_is
-from handful.run_folder import RECORD, SEGMENTER, model_folder
+from handful.run_folder import SEGMENTER
 from handful.strategies.frozen.pixels import PixelMap
 from handful.tasks.masks import MASKS
 
 FILE = "pixels.safetensors"
-_PARTS = (RECORD, FILE, "README.md")
 _TENSORS = ("centre", "scale", "coef", "intercept")
 
 
@@ -63,8 +61,11 @@ class Answered:
 
 
 @dataclass(eq=False)
-class Segmenter:
+class Segmenter(PartModel):
     """A model that says of every pixel of a picture what it is."""
+
+    kind: ClassVar[str] = SEGMENTER
+    file: ClassVar[str] = FILE
 
     backbone_name: str
     """What looks at the pictures beside filters; empty where filters are enough."""
@@ -150,12 +151,6 @@ class Segmenter:
         return self.task.told(shares, self.names)
 
     @property
-    def warning(self) -> str:
-        """What to know before its answers are used: that nothing shows it to beat brightness; else empty."""
-        said = unproven("The model", self.task.reference.words, self.task.nothing_shown)
-        return said if self.beats_reference is False else ""
-
-    @property
     def columns(self) -> tuple[str, str]:
         """How columns of what items are called, and of answers, are called."""
         return "areas", "predicted areas"
@@ -169,10 +164,6 @@ class Segmenter:
     def __repr__(self) -> str:
         return f"Segmenter({len(self.names)} classes, {' and '.join(self.pixels.looks)})"
 
-    def __getstate__(self) -> dict[str, Any]:
-        """All but the backbone in memory, which is loaded again when a copy needs it."""
-        return {**vars(self), "loaded": None}
-
     def card(self, scores: Scores, source: str) -> str:
         """The model card, in Markdown, with what a run on this source measured."""
         seen = f"filters and the maps of {shown(self.backbone_name)}" if self.backbone_name else "filters"
@@ -182,11 +173,6 @@ class Segmenter:
             f"A linear map of {seen}, learned from {scores.n} pictures. It holds for pictures made as those were.\n\n"
             "Use it: `handful predict RUN NEW --maps masks`.\n"
         )
-
-    def save(self, folder: str | Path, card: str = "") -> None:
-        """Write the model; raises as ``Bundle.save``."""
-        with replaced_folder(Path(folder), _PARTS) as target:
-            self.write(target, card)
 
     def write(self, folder: Path, card: str = "") -> None:
         """Write the files into a folder that is there, and read them back.
@@ -211,23 +197,7 @@ class Segmenter:
             raise BundleError("the model was read back differently from what was written. Save it again.")
 
     @classmethod
-    def load(cls, folder: str | Path) -> Segmenter:
-        """Read a model, checking version, hashes, names and shapes before anything is built.
-
-        Args:
-            folder: where it is, or the run folder that holds it in ``model/``.
-
-        Raises:
-            BundleError: it is missing, changed, damaged or newer than this handful.
-        """
-        place = model_folder(folder)
-        record = entries(place, SEGMENTER)
-
-        with damage_is(wrong_entry(place)):
-            return checked(cls._of(place, record))
-
-    @classmethod
-    def _of(cls, place: Path, record: dict[str, Any]) -> Segmenter:
+    def _of(cls, place: Path, record: dict[str, Any]) -> Self:
         backbone, looks, names = record["backbone"], record["looks"], record["names"]
         if looks not in ([FILTERS], [MAPS], [FILTERS, MAPS]):
             raise ValueError("looks")

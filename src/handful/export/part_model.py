@@ -1,0 +1,75 @@
+"""What models of parts share: how they are saved, read back, copied, and what is said before their answers are used."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from handful.atomic import replaced_folder
+from handful.evaluation.scores import unproven
+from handful.export.record import entries, wrong_entry
+from handful.readback import checked, damage_is
+from handful.run_folder import RECORD, model_folder
+from handful.tasks.base import Task
+
+
+class PartModel(ABC):
+    """A model on one frozen backbone: what it learned lies in one file of tensors beside its record."""
+
+    kind: ClassVar[str]
+    """What its record says that it is."""
+    file: ClassVar[str]
+    """The file of its tensors."""
+    beats_reference: bool | None
+    """Whether held-out rows show it to be better than an answer that looks at no item; None where that is not known."""
+
+    @property
+    @abstractmethod
+    def task(self) -> Task:
+        """What is answered to an item."""
+
+    @abstractmethod
+    def write(self, folder: Path, card: str = "") -> None:
+        """Write the files into a folder that is there, and read them back.
+
+        Raises:
+            OSError: they cannot be written.
+            BundleError: the copy read back is not what was written.
+        """
+
+    @classmethod
+    @abstractmethod
+    def _of(cls, place: Path, record: dict[str, Any]) -> Self:
+        """The model of a record whose version and hashes are checked; raises ``ValueError`` for a wrong entry."""
+
+    @property
+    def warning(self) -> str:
+        """What to know before its answers are used: that nothing shows what it is worth; else empty."""
+        said = unproven("The model", self.task.reference.words, self.task.nothing_shown)
+        return said if self.beats_reference is False else ""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the backbone in memory, which is loaded again when a copy needs it."""
+        return {**vars(self), "loaded": None}
+
+    def save(self, folder: str | Path, card: str = "") -> None:
+        """Write the model; raises as ``Bundle.save``."""
+        with replaced_folder(Path(folder), (RECORD, self.file, "README.md")) as target:
+            self.write(target, card)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a model, checking version, hashes, names and shapes before anything is built.
+
+        Args:
+            folder: where it is, or the run folder that holds it in ``model/``.
+
+        Raises:
+            BundleError: it is missing, changed, damaged or newer than this handful.
+        """
+        place = model_folder(folder)
+        record = entries(place, cls.kind)
+
+        with damage_is(wrong_entry(place)):
+            return checked(cls._of(place, record))
