@@ -88,6 +88,7 @@ TABLES = (
     Table("kinds.csv", "kinds", FROZEN),
     Table("label_errors.csv", "label_errors", ("inspection/labels.py", "inspection/loo_logistic.py")),
     Table("labels.csv", "labels_peer", FROZEN),
+    Table("label_http.csv", "label_http", ("regimes/active", "web/labelling", "answer_store")),
     Table("label_speed.csv", "label_speed", ("regimes/active", "strategies/frozen")),
     Table("ladder.csv", "ladder", MOVED),
     Table("languages.csv", "languages", FROZEN),
