@@ -22,12 +22,13 @@ from handful.answer_store import (
     StoredItem,
     agreed_labels,
     csv_text,
-    export_csv,
+    export_table,
     relative,
 )
 from handful.data.dataset import item_hash
 from handful.data.pairs import Pair
 from handful.data.readers import load
+from handful.data.spans import labels_in_spans
 from handful.errors import DataError, MachineError, OptionError
 
 
@@ -292,7 +293,7 @@ def test_texts_are_read_back_by_the_reader_of_tune(store, tmp_path):
     texts = ['a "hill", and\na march', "=1+1", "héllo", "ants | bees"]
     for i, text in enumerate(texts):
         said(store, text, ("ants", "bees")[i % 2])
-    assert export_csv(store, tmp_path / "labels.csv") == 4
+    assert export_table(store, tmp_path / "labels.csv") == 4
     data = load(tmp_path / "labels.csv")
     assert (list(data.items), data.labels, data.target) == (texts, ("ants", "bees") * 2, "label")
 
@@ -301,7 +302,7 @@ def test_pairs_are_read_back_by_the_reader_of_tune(store, tmp_path):
     for i in range(6):
         item = StoredItem.of(Pair(f"first {i}", f"second {i}"), "text")
         store.add([Answer(item.item, LABEL, ("same", "other")[i % 2])], [item])
-    export_csv(store, tmp_path / "labels.csv")
+    export_table(store, tmp_path / "labels.csv")
     data = load(tmp_path / "labels.csv")
     assert data.pairs
     assert data.items[0].second == "second 0"
@@ -314,7 +315,7 @@ def test_files_are_named_from_the_folder_of_the_table_and_several_labels_are_joi
         place.write_bytes(bytes([i]))
         item = StoredItem.of(place, "image")
         store.add([Answer(item.item, LABEL, ("ants", "ants|bees", "(none)", "bees")[i])], [item])
-    export_csv(store, tmp_path / "labels.csv")
+    export_table(store, tmp_path / "labels.csv")
     with (tmp_path / "labels.csv").open() as table:
         assert next(csv.reader(table)) == ["file", "label"]
     data = load(tmp_path / "labels.csv", task="multilabel")
@@ -329,3 +330,14 @@ def test_a_file_elsewhere_is_named_by_its_whole_path(tmp_path):
 
 def test_an_empty_store_is_an_empty_table(tmp_path):
     assert csv_text({}, {}, tmp_path) == ("text,label\n", 0)
+
+
+def test_marked_texts_are_read_back_by_the_reader_of_tune(store, tmp_path):
+    texts = ["Anna sees Bert", "nobody 🙂 is here", "then Cleo comes"]
+    for text, label in zip(texts, ('[[0, 4, "person"], [10, 14, "person"]]', "[]", '[[5, 9, "person"]]'), strict=True):
+        said(store, text, label)
+    assert export_table(store, tmp_path / "labels.jsonl") == 3
+    data = load(tmp_path / "labels.jsonl")
+    assert (data.task, list(data.items)) == ("tagging", texts)
+    spans = [labels_in_spans(cell) for cell in data.labels]
+    assert spans == [[(0, 4, "person"), (10, 14, "person")], [], [(5, 9, "person")]]

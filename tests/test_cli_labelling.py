@@ -60,8 +60,20 @@ def test_the_table_of_somebody_else_is_not_written_over(handful, pool, tmp_path)
 def test_a_table_with_another_ending_is_refused(handful, pool):
     ended = handful("label", pool, "--out", "labels.txt")
     assert (ended.code, ended.err) == (
-        1, "handful: --out must be a table that ends with .csv, got labels.txt. Rename it.\n",
+        1, "handful: --out must be a table that ends with .csv or .jsonl, got labels.txt. Rename it.\n",
     )  # fmt: skip
+    for task, out, wanted in (("tagging", "labels.csv", ".jsonl"), ("multilabel", "labels.jsonl", ".csv")):
+        ended = handful("label", pool, "--task", task, "--out", out)
+        assert ended.err == f"handful: --out must be a table that ends with {wanted}, got {out}. Rename it.\n"
+
+
+def test_labels_that_no_page_asks_for_are_refused(handful, pool):
+    ended = handful("label", pool, "--task", "masks")
+    assert (ended.code, ended.err) == (
+        1,
+        "handful: --task must be one of classification, multilabel, ordinal, regression, tagging for labels on a page, "
+        "got masks. Choose one.\n",
+    )
 
 
 def test_a_pool_that_is_not_there(handful):

@@ -103,3 +103,43 @@ def test_columns_that_are_none_are_told(tmp_path, pictures):
         read(tmp_path / "a.csv", label="kind")
     with pytest.raises(OptionError, match="--label names a column of a table, got .*photos, which is none"):
         read(pictures(), label="kind")
+
+
+def test_marked_texts_are_recognised_and_what_some_rows_mark_is_kept(tmp_path):
+    lines = [
+        '{"text": "Anna sees Bert", "spans": [{"start": 0, "end": 4, "label": "person"}]}',
+        '{"text": "nobody is here", "spans": []}', '{"text": "Cleo comes"}',
+    ]  # fmt: skip
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    pool = read(tmp_path / "a.jsonl")
+    assert (pool.task, pool.items) == ("tagging", ["Anna sees Bert", "nobody is here", "Cleo comes"])
+    assert pool.given == {0: '[[0, 4, "person"]]', 1: "[]"}
+
+
+def test_texts_to_mark_that_nobody_sees_at_once_are_left_out(tmp_path):
+    (tmp_path / "a.txt").write_text("a short one\n" + "word " * 501)
+    pool = read(tmp_path / "a.txt", task="tagging")
+    assert pool.items == ["a short one"]
+    assert pool.notes == (
+        f"1 item of {tmp_path / 'a.txt'} cannot be read and is skipped; the first: line 2: a text to mark must have "
+        "500 words at most, got 501; cut it into parts",
+    )
+    assert len(read(tmp_path / "a.txt")) == 2
+
+
+def test_tokens_with_tags_are_not_marked_on_a_page(tmp_path):
+    line = '{"tokens": ["Anna", "walks"], "tags": ["B-person", "O"]}\n'
+    (tmp_path / "a.jsonl").write_text(3 * line)
+    with pytest.raises(DataError) as refused:
+        read(tmp_path / "a.jsonl", task="tagging")
+    assert str(refused.value) == (
+        f'{tmp_path / "a.jsonl"} holds tokens and tags, and marks are made in texts here. Give it columns "text" and '
+        '"spans".'
+    )
+    data = load(tmp_path / "a.jsonl")
+    (tmp_path / "b.txt").write_text("one\ntwo\n")
+    with pytest.raises(DataError) as refused:
+        with_labelled(read(tmp_path / "b.txt", task="tagging"), data)
+    assert str(refused.value) == (
+        f"{data.source} holds tokens, and marks are made in texts here. Give texts with spans, or label without --run."
+    )

@@ -13,6 +13,8 @@ from sklearn.datasets import load_digits
 
 from barriers import barriers
 from handful.answer_store import AnswerStore
+from handful.data.readers import load
+from handful.data.spans import labels_in_spans
 from label_servers import Server
 from labelled_pools import kind_of_text, texts
 
@@ -184,6 +186,51 @@ def test_several_at_once_a_second_look_and_a_search(page, tmp_path, signals):
     finally:
         server.process.kill()
         server.process.communicate()
+
+
+def test_texts_are_marked_by_keyboard_and_by_mouse(page, tmp_path, signals):
+    names = ("Anna Maria", "Bert", "Cleo")
+    pool = tmp_path / "texts.txt"
+    pool.write_text("\n".join(f"🙂 yesterday {names[i % 3]} went home {i} times" for i in range(9)))
+    server = Server(pool, "--task", "tagging", "--classes", "person,thing", cwd=tmp_path)
+    try:
+        page.goto(server.address)
+        for i in range(6):
+            page.locator("#words").wait_for()
+            shown = page.evaluate("current.item")
+            name = next(name for name in names if name in page.evaluate("current.text"))
+            while page.evaluate("spans.marks.length"):  # what the model marked, whatever it is
+                page.evaluate("chooseWords(spans.marks[0].first, spans.marks[0].first)")
+                page.keyboard.press("Backspace")
+            page.evaluate("spans.on = false")
+            if i % 2:
+                for word in range(2, 3 + name.count(" ")):
+                    page.locator(f"#word-{word}").click()
+            else:
+                for key in ("Home", "ArrowRight", "ArrowRight", *["Shift+ArrowRight"] * name.count(" ")):
+                    page.keyboard.press(key)
+            page.keyboard.press("1")
+            assert page.inner_text("#words .mark").split("person")[0].strip() == name
+            if not i:
+                assert barriers(page) == []
+            page.keyboard.press("Enter")
+            page.wait_for_function("old => current && current.item !== old", arg=shown)
+        saved(page, 6)
+        page.keyboard.press("d")
+        page.get_by_role("button", name="Mark it").first.click()
+        page.get_by_text("You said:").wait_for()
+        assert page.locator("#words .mark").count() == 1
+        assert page.problems == []
+        assert server.end(signal.SIGINT) == 130
+    finally:
+        server.process.kill()
+        server.process.communicate()
+    data = load(tmp_path / "texts-labels.jsonl")
+    marks = zip(data.items, map(labels_in_spans, data.labels), strict=True)
+    assert [[text[a:b] for a, b, _ in own] for text, own in marks] == [
+        [name for name in names if name in text] for text in data.items
+    ]
+    assert len(data) == 6
 
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (320, 256)])

@@ -60,7 +60,7 @@ def test_items_are_labelled_taken_back_and_written_as_a_table(client, labelling)
     state = client.get("/state", params={"person": "Ada"}).json()
     assert (state["counts"]["labelled"], state["counts"]["skipped"], state["own"]) == (1, 1, 1)
     assert [(c["name"], c["count"]) for c in state["classes"]] == [("ants", 1), ("bees", 0), ("wasps", 0)]
-    table = client.get("/labels.csv")
+    table = client.get("/labels")
     assert table.text == f"text,label\n{first['text']},ants\n"
     assert table.headers["content-type"] == "text/csv; charset=utf-8"
     for _ in range(2):  # sent twice, done once

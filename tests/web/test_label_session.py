@@ -135,7 +135,26 @@ def test_undo_gives_the_item_back_and_twice_is_once(store):
     ("task", "classes", "label", "text"),
     [
         ("classification", ["ants"], "flies", "label must be one of the classes, got 'flies'. Make the class first."),
-        ("multilabel", ["ants", "bees"], "ants|flies", "label must be one of the classes, got 'ants|flies'."),
+        ("multilabel", ["ants", "bees"], "ants|flies", "label must be one of the classes, got 'flies'."),
+        (
+            "tagging",
+            ["ants"],
+            '[[0, 4, "flies"]]',
+            "label must be one of the classes, got 'flies'. Make the class first.",
+        ),
+        (
+            "tagging",
+            ["ants"],
+            "ants",
+            "label must be a list of start, end and class of each marked stretch, got 'ants'.",
+        ),
+        ("tagging", ["ants"], '[[0, 400, "ants"]]', "a mark must lie within its text of 11 characters, got 0 to 400."),
+        (
+            "tagging",
+            ["ants"],
+            '[[0, 2, "ants"], [1, 3, "ants"]]',
+            "marks must hold a word at least and lie beside each",
+        ),
         ("regression", [], "much", "label must be a number, got 'much'. Type one."),
         ("ordinal", ["1", "2"], "3", "label must be one of the classes, got '3'."),
     ],
@@ -156,6 +175,8 @@ def test_what_is_no_label_is_refused(store, task, classes, label, text):
         ("multilabel", ["ants", "bees"], "(none)"),
         ("regression", [], "-1.5"),
         ("ordinal", ["1", "2", "10"], "10"),
+        ("tagging", ["ants"], '[[0, 4, "ants"]]'),
+        ("tagging", ["ants"], "[]"),
     ],
 )
 def test_what_is_a_label_is_kept(store, task, classes, label):

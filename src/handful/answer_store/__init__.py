@@ -12,10 +12,10 @@ from handful.answer_store.answers import (
     agreed_labels,
     not_undone,
 )
-from handful.answer_store.export import csv_text, export_csv, relative
+from handful.answer_store.export import LINES, csv_text, export_table, relative, table_text
 from handful.answer_store.store import AnswerStore
 
 __all__ = [
-    "ACTS", "ASKED", "LABEL", "SKIP", "UNDO", "UNSURE", "Answer", "AnswerStore", "StoredItem", "agreed_labels",
-    "csv_text", "export_csv", "not_undone", "relative",
+    "ACTS", "ASKED", "LABEL", "LINES", "SKIP", "UNDO", "UNSURE", "Answer", "AnswerStore", "StoredItem", "agreed_labels",
+    "csv_text", "export_table", "not_undone", "relative", "table_text",
 ]  # fmt: skip

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from handful.web.labelling.service import Labelling
     from handful.web.tokens import Token
 
+LABELLED = ("classification", "multilabel", "ordinal", "regression", "tagging")
+"""The tasks whose labels are given on the page."""
 STARS = ("1", "2", "3", "4", "5")
 """The ratings where nobody says others."""
 
@@ -51,8 +53,9 @@ def label(
     Args:
         pool: a folder of images or of sounds, a CSV, TSV, Excel or Parquet table, JSON lines, or a text file with one
             text per line; of more than 100,000 items as many are drawn by chance.
-        task: what the labels are: classification (one class each), multilabel (several labels), ordinal (ratings) or
-            regression (numbers); by default as the labels that are there already, else classification.
+        task: what the labels are: classification (one class each), multilabel (several labels), ordinal (ratings),
+            regression (numbers) or tagging (spans of texts that are marked); by default as the labels that are there
+            already, else classification.
         classes: the classes to begin with, joined by commas; more can be added on the page. Ratings are 1,2,3,4,5 by
             default.
         label: the column of a table in which some rows have a label already; by default the one called label.
@@ -60,8 +63,8 @@ def label(
             a comma; guessed when the guess is safe.
         run: a run folder that `handful tune` wrote: what it learned from is labelled already, and the model that is
             made on the page takes its place.
-        out: the table to write the labels to; by default the name of the pool and -labels.csv. The answers lie beside
-            it in a file that ends with .sqlite.
+        out: the table to write the labels to; by default the name of the pool and -labels.csv, of spans
+            -labels.jsonl. The answers lie beside it in a file that ends with .sqlite.
         backbone: which backbone looks at the items, and the model is made with; by default the cheapest of those that
             `handful tune` compares looks, and all of them are compared for the model.
         seed: one number that fixes what is drawn by chance.
@@ -75,21 +78,26 @@ def label(
     check_backbone(backbone)
     if run is not None:
         check_scored(run, "label")
-    table = place(out) if out else Path(f"{default_name(pool)}-labels.csv")
-    check_table_out(table, pool)
     try:
         from handful.web import serving
         from handful.web.labelling import service
         from handful.web.tokens import Token
     except ModuleNotFoundError as error:
         raise missing_package(error, "label") from error
-    from handful.data.targets import check_task
+    from handful.answer_store import LINES
+    from handful.data.targets import SPANS, check_task
 
     check_task(task)
+    if task is not None and task not in LABELLED:
+        raise OptionError(f"--task must be one of {', '.join(LABELLED)} for labels on a page, got {task}. Choose one.")
+    if out:
+        check_table_out(place(out), pool, task)
     asked = Token.of(token, host)
     with Bars() as bars:
         bars.now("read")
         items, task = _read(pool, task, (label, input), run, seed)
+    table = place(out) if out else Path(f"{default_name(pool)}-labels{LINES if task == SPANS else '.csv'}")
+    check_table_out(table, pool, task)
     put_notes(items.notes)
     with serving.take_port(host, port) as taken:
         where = address_of(host, taken.getsockname()[1])
@@ -109,18 +117,25 @@ def label(
         serving.Server(app).run([taken])
 
 
-def check_table_out(table: Path, pool: str) -> None:
+def check_table_out(table: Path, pool: str, task: str | None) -> None:
     """Refuse to write labels over a file that is no such table.
 
     Args:
         table: where labels are to go.
         pool: what is to be labelled.
+        task: what the labels are; None where that is not known yet.
 
     Raises:
         OptionError: it is there, and no answers lie beside it; or it has another ending.
     """
-    if table.suffix.lower() != ".csv":
-        raise OptionError(f"--out must be a table that ends with .csv, got {shown(str(table))}. Rename it.")
+    from handful.answer_store import LINES
+    from handful.data.targets import SPANS
+
+    endings = {SPANS: (LINES,), None: (".csv", LINES)}.get(task, (".csv",))
+    if table.suffix.lower() not in endings:
+        raise OptionError(
+            f"--out must be a table that ends with {' or '.join(endings)}, got {shown(str(table))}. Rename it."
+        )
     store = table.with_suffix(".sqlite")
     if table.exists() and (not store.exists() or table.resolve() == Path(pool).resolve()):
         raise OptionError(
@@ -141,9 +156,11 @@ def _read(
     from handful.plan import read_plan
     from handful.seeding import generator
 
-    items = read_label_pool(pool, generator(seed, "pool to label"), label=columns[0], input=columns[1])
-    if run is not None:
-        plan = read_plan(Path(run) / "plan.yaml")
+    plan = None if run is None else read_plan(Path(run) / "plan.yaml")
+    task = task or (plan.task if plan is not None else None)
+    items = read_label_pool(pool, generator(seed, "pool to label"), label=columns[0], input=columns[1], task=task)
+    task = items.task or task
+    if plan is not None:
         wanted = Wanted(plan.input, plan.label, plan.group, task=plan.task)
         data = load_several(plan.sources or (plan.source,), wanted)
         items, task = with_labelled(items, data), task or data.task
@@ -167,7 +184,7 @@ def _labelling(
         reached: the host, and the token.
     """
     from handful.answer_store import AnswerStore
-    from handful.data.targets import RATINGS
+    from handful.data.targets import RATINGS, SPANS
     from handful.regimes.active import ActiveLearner
     from handful.tasks.registry import head_task
     from handful.web.labelling.learning import Learning
@@ -189,9 +206,10 @@ def _labelling(
     store.set_fact("task", task)
     named = named or (STARS if task == RATINGS and not items.given else ())
     session = Session(items, store, head_task(task), by_chance(len(items), seed), named)
+    look = _word_looker if task == SPANS else _looker
     learning = Learning(
         session,
-        lambda: _looker(backbone, items),
+        lambda: look(backbone, items),
         lambda features, wanted: ActiveLearner.on(features, wanted, seed=seed),
     )
     making = Making(session, table, folder, lambda run: _served(run, *reached), backbone)
@@ -217,6 +235,29 @@ def _looker(backbone: str, items: LabelPool) -> Look:
             failed.update(found.failed)
         cache.close()
         return view.matrix(seen), failed
+
+    return look
+
+
+def _word_looker(backbone: str, items: LabelPool) -> Look:
+    """Who looks at the words of texts: the cheapest backbone that has tokens, at the depth that tells most of them."""
+    import numpy as np
+
+    from handful.data.sentences import bounds_of
+    from handful.features.bases import cheapest
+    from handful.features.cache import user_cache
+    from handful.features.words import words_seen
+    from handful.progress import silent
+
+    one = next(iter(cheapest(backbone, items.modality, items.items[:1000], silent).values()))
+    depth = one.part_depths[0]
+
+    def look(some: Sequence[Any]) -> tuple[Any, Mapping[int, str]]:
+        cache = user_cache()
+        found, failed = words_seen(one, some, (depth,), cache)
+        cache.close()
+        ends = np.cumsum([len(bounds_of(item)) for item in some])
+        return np.split(found[depth].astype(np.float16), ends[:-1]), failed
 
     return look
 

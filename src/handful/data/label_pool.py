@@ -16,13 +16,21 @@ from handful.data.label_column import LABEL_NAMES
 from handful.data.names import all_names
 from handful.data.pool import kinds_in, named_kinds, skipped
 from handful.data.records import SAMPLE_ROWS
+from handful.data.sentences import Sentence, bounds_of
 from handful.data.sources import that_exists
+from handful.data.span_tables import span_fields
+from handful.data.spans import span_of, written
 from handful.data.streams import Chunk, stream
 from handful.data.tables import TABLE_SUFFIXES, collect, open_table
+from handful.data.targets import SPANS
 from handful.errors import DataError, OptionError
 
 MOST = 100_000
 """At most so many items of a pool are asked about, however many it has."""
+MOST_MARKED = 10_000
+"""The same of texts in which spans are marked, of which every word is kept in mind."""
+MOST_WORDS = 500
+"""Longer texts are not asked about where spans are marked: nobody sees all of them at once."""
 
 
 @dataclass
@@ -43,6 +51,8 @@ class LabelPool:
     """How many items can be read there; more than N where a part was drawn by chance."""
     notes: tuple[str, ...] = ()
     """What was guessed, skipped or left out, one sentence each."""
+    task: str = ""
+    """What its labels are where the table says so: marked spans."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -50,7 +60,7 @@ class LabelPool:
 
 def read_label_pool(
     source: str | Path, rng: np.random.Generator, *, label: str | None = None,
-    input: str | None = None, most: int = MOST,  # noqa: A002 - the name of the option
+    input: str | None = None, task: str | None = None, most: int = MOST,  # noqa: A002 - the name of the option
 ) -> LabelPool:  # fmt: skip
     """Read a pool to be labelled; memory does not grow beyond ``most`` items.
 
@@ -59,6 +69,7 @@ def read_label_pool(
         rng: chooses items where there are too many.
         label: the column of a table in which some rows have a label; by default one called label, if there is one.
         input: the column of the texts or of the names of the files; guessed where that is safe.
+        task: what the labels are; None: classes, or spans where the table has them.
         most: at most so many items; those with a label are all kept.
 
     Raises:
@@ -66,7 +77,9 @@ def read_label_pool(
         OptionError: there is no such column, or several columns could be meant.
     """
     path = that_exists(source)
-    modality, column, label = _kinds(path, label, input)
+    modality, column, label, task = _kinds(path, label, input, task)
+    if task == SPANS:
+        most = min(most, MOST_MARKED)
     drawn: list[tuple[int, Any, str, str]] = []
     labelled: list[tuple[int, Any, str, str]] = []
     count = failed = 0
@@ -75,11 +88,11 @@ def read_label_pool(
     for chunk in stream(path, modality=modality, input=column):
         notes = notes or chunk.notes
         for i in range(len(chunk.rows)):
-            if why := _problem(chunk, i):
+            if why := _problem(chunk, i, task):
                 failed, first = failed + 1, first or why
                 continue
             count += 1
-            said = label_text(chunk.cells[i].get(label)) if label and chunk.cells else ""
+            said = _said(chunk.cells[i].get(label), task) if label and chunk.cells else ""
             row = (chunk.rows[i], chunk.items[i], _name(chunk, i, path), said)
             if said:
                 labelled.append(row)
@@ -98,7 +111,7 @@ def read_label_pool(
         told.append(f"of {count:,} items {len(rows):,} drawn by chance are asked about")
     given = {i: said for i, (*_, said) in enumerate(rows) if said}
     items, names = [row[1] for row in rows], [row[2] for row in rows]
-    return LabelPool(modality, items, names, given, shown(str(path)), count, tuple(told))
+    return LabelPool(modality, items, names, given, shown(str(path)), count, tuple(told), task or "")
 
 
 def with_labelled(pool: LabelPool, data: Dataset) -> LabelPool:
@@ -120,18 +133,35 @@ def with_labelled(pool: LabelPool, data: Dataset) -> LabelPool:
         raise DataError(
             f"rows of {data.source} must be texts or files, got pictures or sounds in a table. Unpack them."
         )
+    if any(isinstance(item, Sentence) for item in data.items):
+        raise DataError(
+            f"{data.source} holds tokens, and marks are made in texts here. Give texts with spans, or label without "
+            "--run."
+        )
     start, labels = len(pool), data.labels or ()
     names = [item.name if isinstance(item, Path) else "" for item in data.items]
     given = {start + i: label for i, label in enumerate(labels)}
     return replace(pool, items=[*pool.items, *data.items], names=[*pool.names, *names], given={**pool.given, **given})
 
 
-def _problem(chunk: Chunk, at: int) -> str:
+def _said(cell: Any, task: str | None) -> str:
+    """The label of a row as text; empty where it has none."""
+    if task != SPANS:
+        return label_text(cell)
+    marks = [span_of(mark) for mark in cell] if isinstance(cell, list) else [None]
+    return written([own for own in marks if own is not None]) if None not in marks else ""
+
+
+def _problem(chunk: Chunk, at: int, task: str | None) -> str:
     """Why an item cannot be asked about, or nothing."""
     if chunk.rows[at] in chunk.failed:
         return f"{chunk.told(at)}: {chunk.failed[chunk.rows[at]]}"
     if not isinstance(chunk.items[at], str | Path):
         return "it lies in the table itself, not in a file of its own"
+    words = len(bounds_of(chunk.items[at])) if task == SPANS and isinstance(chunk.items[at], str) else 0
+    if words > MOST_WORDS:
+        place = f"{chunk.counted} {chunk.places[at]}: " if chunk.counted else ""
+        return f"{place}a text to mark must have {MOST_WORDS} words at most, got {words:,}; cut it into parts"
     return ""
 
 
@@ -144,8 +174,10 @@ def _name(chunk: Chunk, at: int, path: Path) -> str:
     return shown(item.relative_to(path).as_posix() if inside else item.name)
 
 
-def _kinds(path: Path, label: str | None, column: str | None) -> tuple[str, str | None, str | None]:
-    """(what the items are, their column, the column of labels)."""
+def _kinds(
+    path: Path, label: str | None, column: str | None, task: str | None
+) -> tuple[str, str | None, str | None, str | None]:
+    """(what the items are, their column, the column of labels, what these are where that is known)."""
     table = not path.is_dir() and path.suffix.lower() in TABLE_SUFFIXES
     if not table:
         given = "--label" if label else "--input" if column else ""
@@ -164,7 +196,7 @@ def _kinds(path: Path, label: str | None, column: str | None) -> tuple[str, str 
                 f"{shown(str(path))} holds no images and no sounds. Name a folder that does; texts are read from a "
                 "table or a .txt file with one per line."
             )
-        return (kinds.pop() if kinds else "text"), None, None
+        return (kinds.pop() if kinds else "text"), None, None, task
     start = collect(open_table(path), SAMPLE_ROWS)
     source = shown(str(path))
     for flag, wanted in (
@@ -174,10 +206,17 @@ def _kinds(path: Path, label: str | None, column: str | None) -> tuple[str, str 
         for name in wanted:
             if name not in start.cells:
                 raise OptionError(f'{flag} names no column of {source}: "{shown(name)}" ({all_names(start.cells)}).')
-    if label is None:
+    fields = span_fields(start) if task in (None, SPANS) else None
+    if fields is not None and label in (None, fields.marks) and column in (None, fields.item):
+        if fields.tokens:
+            raise DataError(
+                f'{source} holds tokens and tags, and marks are made in texts here. Give it columns "text" and "spans".'
+            )
+        return "text", fields.item, fields.marks, SPANS
+    if label is None and task != SPANS:
         label = next((name for name in start.cells if name.lower() in LABEL_NAMES[0] and name != column), None)
     named = named_columns(column, start.cells) if column else ()
     if len(named) > 1:
-        return "text", column, label
+        return "text", column, label, task
     _, modality = choose_input(start, source, column, None, [label] if label else [])
-    return modality, column, label
+    return modality, column, label, task

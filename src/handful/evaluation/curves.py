@@ -202,19 +202,22 @@ def curve_of(
     needs: Needs,
     groups: NDArray[np.integer] | None = None,
     labels: int | None = None,
+    rng: np.random.Generator | None = None,
 ) -> Curve:
     """What held-out answers at several sizes say about more labels.
 
     Args:
         sizes: J mean numbers of rows learned from, rising; at least two.
-        measured: J times the N rows while they were held out, mean over draws, by a share or ratio.
+        measured: J times the N rows while they were held out, mean over draws, by a share, a ratio or a quotient of
+            two sums.
         now: the out-of-fold score with all rows.
         needs: where labels are missed most.
         groups: (N,) rows that are not independent share a number; None where all are.
         labels: how many labels there are, where not all of their rows answer; None: N.
+        rng: source of the draws, of a quotient of two sums only.
     """
     scale = measured[0].metric.scale
-    scores = np.stack([m.scores for m in measured])  # (J, N)
+    scores = np.stack([m.shares for m in measured])  # (J, N)
     asked = scores.shape[1]
     n = asked if labels is None else labels
     better = scores if scale.higher_is_better else -scores
@@ -240,7 +243,7 @@ def curve_of(
     trust = varies**2 / (varies**2 + noise**2) if np.isfinite(varies) else 1.0  # in what these rows show
     doubled = trust * float(drop.mean()) + (1 - trust) * before
     unsure = np.sqrt(trust) * noise  # of the weighted mean
-    points = tuple(Point(round(size), interval(m, groups)) for size, m in zip(sizes, measured, strict=True))
+    points = tuple(Point(round(size), interval(m, groups, rng=rng)) for size, m in zip(sizes, measured, strict=True))
     gain, sd, chance = (round(float(number), 6) for number in (max(doubled, 0.0), unsure, luck))  # as they are written
     return Curve(n, points, gain, sd, chance, needs.names, needs.mixed, scale, needs.scarce)
 

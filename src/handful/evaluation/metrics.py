@@ -193,6 +193,18 @@ class Measured:
         """(N,) the score of each item alone, of a share or ratio."""
         return quotient(self.sums)
 
+    @property
+    def shares(self) -> Floats:
+        """(N,) what each item adds to the score, of which they are the mean.
+
+        Its own score; of a quotient of two sums, such as F1, how far it pulls that from where it is (the delta method;
+        Cochran 1977, section 6.3).
+        """
+        if self.metric.kind is not Kind.FUNCTION:
+            return self.scores
+        total, weight = self.sums.T
+        return np.asarray(self.value + (total - self.value * weight) / max(float(weight.mean()), 1e-12))
+
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_] | slice) -> Measured:
         """The same for some of the items."""
         return replace(self, sums=self.sums[rows])

@@ -61,19 +61,24 @@ function showState(before) {
   document.title = `${state.counts.labelled} labelled – handful`;
   at("about").textContent = `label ${state.source}`;
   at("source").textContent = state.notes.join(" ");
-  at("first-class").hidden = state.asks === "number" || state.classes.length >= 2;
+  const fewest = state.asks === "spans" ? 1 : 2;
+  at("first-class").hidden = state.asks === "number" || state.classes.length >= fewest;
+  at("first-class").querySelector("h1").textContent = state.asks === "spans" ? "What do you want to mark?" : "What do you want to tell apart?";
+  at("first-class").querySelector("p").textContent = state.asks === "spans" ? "Name what is to be marked, such as person or place. More can be added at any time."
+    : "Name at least two classes, one after the other. More can be added at any time.";
   at("typed").hidden = state.asks !== "number";
-  at("acts").querySelector('[data-act="save"]').hidden = state.asks !== "several";
+  at("acts").querySelector('[data-act="save"]').hidden = !["several", "spans"].includes(state.asks);
+  at("acts").querySelector('[data-act="unmark"]').hidden = state.asks !== "spans";
   at("acts").querySelector('[data-act="new"]').hidden = state.asks === "number";
   at("file").accept = { image: "image/*", sound: "audio/*", text: ".txt,.csv,.tsv,.jsonl" }[state.kind];
-  if (!before && state.asks !== "number" && state.classes.length < 2) openNew();
+  if (!before && state.asks !== "number" && state.classes.length < fewest) openNew();
   showClasses();
   showProgress(state);
 }
 
 function showClasses() {
   if (!state) return;
-  const guess = current && current.guess && current.how !== "control" ? current.guess.label.split("|") : [];
+  const guess = current && current.guess && current.how !== "control" && !current.words ? current.guess.label.split("|") : [];
   const several = state.asks === "several", had = document.activeElement && document.activeElement.dataset.name;
   at("classes").replaceChildren(...(state.asks === "number" ? [] : state.classes).map((one, index) => {
     const button = made("button", undefined, { type: "button", "data-name": one.name });
@@ -116,14 +121,15 @@ async function next() {
 async function give(act, label = null) {
   const ticked = many ? [...at("tiles").querySelectorAll("input:checked")].map((box) => box.value) : [];
   const items = many ? many.items.filter((item) => ticked.includes(item.item)) : current ? [current] : [];
-  if (!items.length) return say(many ? "Tick the items first." : "There is nothing to answer.", true);
+  if (!items.length) return say(many ? (state.asks === "spans" ? "Choose a text first." : "Tick the items first.") : "There is nothing to answer.", true);
   const answers = items.map((item) => ({ id: id(), item: item.item, act, label, asked: item.how }));
   const whole = many;
   for (const item of items) answered.add(item.item);
   if (whole) await closeMany(false); else next();
   try {
     await send("/answers", { person: person(), answers });
-    say(answers.length > 1 ? `${answers.length} items: ${label ?? act}.` : `${label ?? { skip: "Skipped", unsure: "Not sure" }[act]} – saved.`);
+    const single = items[0].words && label !== null ? tellSpans(items[0], label) : label;
+    say(answers.length > 1 ? `${answers.length} items: ${label ?? act}.` : `${single ?? { skip: "Skipped", unsure: "Not sure" }[act]} – saved.`);
   } catch (error) {
     for (const item of items) answered.delete(item.item);
     say(`Not saved: ${error.message}`, true);
@@ -135,12 +141,13 @@ async function give(act, label = null) {
 }
 
 function choose(name) {
+  if (state.asks === "spans") return many ? say("Marks are made one text at a time: choose one.", true) : current && markWords(name);
   if (state.asks !== "several") return give("label", name);
   if (!chosen.delete(name)) chosen.add(name);
   showClasses();
 }
 
-const save = () => give("label", state.classes.map((one) => one.name).filter((name) => chosen.has(name)).join("|") || "(none)");
+const save = () => state.asks === "spans" ? give("label", spansLabel()) : give("label", state.classes.map((one) => one.name).filter((name) => chosen.has(name)).join("|") || "(none)");
 
 async function undo() {
   try {
@@ -169,7 +176,7 @@ async function addClass(event) {
     say(`New class: ${told.name}`);
     at("name").value = "";
     await refresh();
-    if (state.classes.length >= 2) closeNew(); else at("name").focus();
+    if (state.classes.length >= (state.asks === "spans" ? 1 : 2)) closeNew(); else at("name").focus();
   } catch (error) { say(error.message, true); }
 }
 
@@ -186,7 +193,7 @@ async function openMany(path, title, said) {
     showTiles(title, told.sentence || said, told.items);
     at("many").hidden = false;
     at("many").scrollIntoView({ block: "nearest" });
-    at("tiles").querySelector("input").focus({ preventScroll: true });
+    at("tiles").querySelector("input, button").focus({ preventScroll: true });
   } catch (error) { say(error.message, true); }
 }
 
@@ -197,19 +204,30 @@ async function closeMany(focus = true) {
   if (focus) at("seen").focus({ preventScroll: true });
 }
 
+const TICK = () => state.asks === "spans" ? "Choose one to mark." : "Untick what does not belong, then press the key of its class.";
+
 async function more() {
   if (!current) return;
   const like = current;
-  await openMany(`/alike?${query({ item: like.item, count: ALIKE })}`, "More like this", "Untick what does not belong, then press the key of its class.");
+  await openMany(`/alike?${query({ item: like.item, count: ALIKE })}`, "More like this", TICK());
   if (many) {
     many.items = [{ ...like, how: like.how }, ...many.items.map((item) => ({ ...item, how: "alike" }))];
-    showTiles("More like this", "Untick what does not belong, then press the key of its class.", many.items.map((item) => ({ ...item, how: "alike" })));
-    at("tiles").querySelector("input").focus({ preventScroll: true });
+    showTiles("More like this", TICK(), many.items.map((item) => ({ ...item, how: "alike" })));
+    at("tiles").querySelector("input, button").focus({ preventScroll: true });
   }
 }
 
+function openOne(item) {
+  if (current) queue.unshift(current);
+  queue = queue.filter((other) => other.item !== item.item);
+  current = item;
+  closeMany(false);
+  showItem(current, state.counts.labelled, state.counts.items);
+  at("words").focus({ preventScroll: true });
+}
+
 const doubt = () => openMany(`/doubtful?${query({})}`, "A second look", "");
-const act = { save, skip: () => give("skip"), unsure: () => give("unsure"), undo, new: openNew, more, doubt };
+const act = { save, unmark: () => unmarkWords(), skip: () => give("skip"), unsure: () => give("unsure"), undo, new: openNew, more, doubt };
 
 function play() {
   const sound = at("seen").querySelector("audio");
@@ -225,8 +243,9 @@ function key(event) {
   if (event.key === "Escape") { if (many) closeMany(); else if (!at("new-class").hidden) closeNew(); else at("seen").focus(); return; }
   if (field) return;
   const pressed = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (state.asks === "spans" && current && !many && spansKey(event)) { event.preventDefault(); return; }
   if (pressed === "/") { event.preventDefault(); at("text").focus(); return; }
-  if (pressed === "Enter" && state.asks === "several" && !event.target.closest("button, a")) { event.preventDefault(); save(); return; }
+  if (pressed === "Enter" && ["several", "spans"].includes(state.asks) && !event.target.closest("button, a")) { event.preventDefault(); save(); return; }
   if (pressed === " " && !event.target.closest("button, a, input") && play()) { event.preventDefault(); return; }
   if (COMMANDS[pressed]) { event.preventDefault(); act[COMMANDS[pressed]](); return; }
   const one = state.classes[KEYS.indexOf(pressed)];
@@ -289,6 +308,7 @@ async function dropped(event) {
 }
 
 document.addEventListener("keydown", key);
+for (const kind of ["pointerdown", "pointerover"]) at("seen").addEventListener(kind, pointWords);
 for (const button of at("acts").children) button.addEventListener("click", () => act[button.dataset.act]());
 at("new-class").addEventListener("submit", addClass);
 at("no-class").addEventListener("click", closeNew);
@@ -305,7 +325,7 @@ at("typed").addEventListener("submit", (event) => {
 at("search").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = at("text").value.trim();
-  if (text) openMany(`/search?${query({ text })}`, `Found for “${text}”`, "Tick items, then press the key of their class.");
+  if (text) openMany(`/search?${query({ text })}`, `Found for “${text}”`, state.asks === "spans" ? "Choose one to mark." : "Tick items, then press the key of their class.");
 });
 at("person").addEventListener("change", async () => {
   try { localStorage.setItem("handful-person", person()); } catch (error) { say("This browser does not remember your name."); }

@@ -34,15 +34,18 @@ function mediaOf(item, small) {
 
 function showItem(item, done, total) {
   at("what").textContent = item.name ? `${item.name}` : `${NOUN[item.kind][0].toUpperCase()}${NOUN[item.kind].slice(1)} ${done + 1} of ${total}`;
-  at("seen").replaceChildren(...mediaOf(item, false));
+  if (item.words) { spansOf(item); at("seen").replaceChildren(drawSpans()); } else at("seen").replaceChildren(...mediaOf(item, false));
   at("seen").classList.remove("fresh");
   void at("seen").offsetWidth;
   at("seen").classList.add("fresh");
-  const before = item.before ? ` You said: ${item.before.label ?? item.before.act}.` : "";
+  const toldOf = (label) => item.words ? tellSpans(item, label) : label;
+  const before = item.before ? ` You said: ${item.before.label === null ? item.before.act : toldOf(item.before.label)}.` : "";
   at("why").textContent = `${item.why || ""}${before}`;
   at("guess").replaceChildren();
   // Before an item of the control nothing is said that could sway; a doubt between two names says the guess already.
-  if (item.guess && !["control", "informative"].includes(item.how)) {
+  if (item.words) {
+    if (spans.marks.length && !item.before && !item.label) at("guess").textContent = "The marks are the model's: correct them, then save.";
+  } else if (item.guess && !["control", "informative"].includes(item.how)) {
     at("guess").append("The model would say ", made("b", item.guess.label), ` (${percent(item.guess.confidence)} sure).`);
   }
 }
@@ -50,13 +53,20 @@ function showItem(item, done, total) {
 function showTiles(title, said, items) {
   at("many-title").textContent = title;
   at("many-said").textContent = said;
+  at("tiles").classList.toggle("texts", items.some((item) => item.words));
   at("tiles").replaceChildren(...items.map((item) => {
-    const row = made("li"), label = made("label"), box = made("input", undefined, { type: "checkbox", value: item.item });
+    const row = made("li"), label = made(item.words ? "div" : "label"), box = made("input", undefined, { type: "checkbox", value: item.item });
     box.checked = item.how === "alike";
-    const tell = [item.label ? `labelled ${item.label}` : "", item.wrong !== undefined ? `${percent(item.wrong)} likely wrong` : "",
-      item.guess && item.how !== "alike" ? `the model: ${item.guess.label}` : "", item.kind === "text" ? "" : item.name].filter(Boolean).join(", ");
-    label.append(box, ...mediaOf(item, true), made("span", tell, { class: "tell" }));
+    const toldOf = (said) => item.words ? tellSpans(item, said) : said;
+    const tell = [item.label ? `labelled ${toldOf(item.label)}` : "", item.wrong !== undefined ? `${percent(item.wrong)} likely wrong` : "",
+      item.guess && item.how !== "alike" ? `the model: ${toldOf(item.guess.label)}` : "", item.kind === "text" ? "" : item.name].filter(Boolean).join(", ");
+    label.append(...(item.words ? [] : [box]), ...mediaOf(item, true), made("span", tell, { class: "tell" }));
     row.append(label);
+    if (item.words) {
+      const open = made("button", "Mark it", { type: "button", class: "plain" });
+      open.addEventListener("click", () => openOne(item));
+      label.append(open);
+    }
     return row;
   }));
 }

@@ -67,7 +67,7 @@ class UpdateResult:
     def lines(self) -> list[str]:
         """The comparison and what became of the versions, one sentence each."""
         rows = "1 new row" if self.new_rows == 1 else f"{self.new_rows:,} new rows"
-        lines = [f"{rows}; {self.run.scores.n:,} rows in all."]
+        lines = [f"{rows}; {len(self.run.data):,} rows in all."]
         if self.on_new is not None:
             said = self.on_new.told("the new model", "the old one")
             lines.append(f"On new rows, which neither had learned when it answered: {said}.")

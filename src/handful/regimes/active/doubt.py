@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from handful.features.view import Matrix
 from handful.inspection.labels import doubts
 from handful.inspection.wrong_labels import Count
-from handful.regimes.active.quick_fit import QuickFit
+from handful.regimes.active.fits import Fitted
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Doubt:
         return f"{labels} the others least; about {round(self.count.expected)} wrong ({span})."
 
 
-def doubt_of(x: Matrix, labels: Sequence[str], items: NDArray[np.int64], fit: QuickFit | None, count: int) -> Doubt:
+def doubt_of(x: Matrix, labels: Sequence[str], items: NDArray[np.int64], fit: Fitted | None, count: int) -> Doubt:
     """The labels that fit what the others say least.
 
     Args:

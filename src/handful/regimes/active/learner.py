@@ -15,10 +15,12 @@ from handful.data.target_column import read_column
 from handful.errors import DataError, OptionError
 from handful.features.feature_set import FeatureSet
 from handful.regimes.active.doubt import Doubt, doubt_of
+from handful.regimes.active.fits import Answers, Fitted, check_rows, fit_of
 from handful.regimes.active.greedy import Greedy
+from handful.regimes.active.part_rows import PartRows
 from handful.regimes.active.pool import Pool, pool_of
 from handful.regimes.active.progress import Labelled, Progress, progress_of
-from handful.regimes.active.quick_fit import QuickFit, learnable, quick_head
+from handful.regimes.active.quick_fit import learnable
 from handful.regimes.active.ways import PHASED, WAYS, Standing, Way, check_asking
 from handful.seeding import generator
 from handful.tasks.base import HeadTask
@@ -80,20 +82,21 @@ class ActiveLearner:
     """The share of questions that are drawn by chance: the score and the gain over random rest on them."""
     answers: dict[int, Answer] = field(default_factory=dict)
     """Place in the pool → answer, in the order in which they came."""
-    _fit: QuickFit | None = None
-    _outputs: NDArray[np.float64] | None = None
-    _asking_fit: QuickFit | None = None
-    _asking_outputs: NDArray[np.float64] | None = None
+    _fit: Fitted | None = None
+    _outputs: Answers | None = None
+    _asking_fit: Fitted | None = None
+    _asking_outputs: Answers | None = None
+    _asking_doubt: NDArray[np.float64] | None = None
 
     @classmethod
     def on(
-        cls, features: FeatureSet | NDArray[np.floating], task: HeadTask, *, seed: int = 0, asking: str = PHASED,
-        control: float = 0.2,
+        cls, features: FeatureSet | NDArray[np.floating] | PartRows, task: HeadTask, *, seed: int = 0,
+        asking: str = PHASED, control: float = 0.2,
     ) -> Self:  # fmt: skip
         """A learner that has no answers yet.
 
         Args:
-            features: what backbones saw in N items, or (N, D).
+            features: what backbones saw in N items, or (N, D); of tasks about parts, these.
             task: what is wanted of an item.
             seed: fixes what is drawn by chance.
             asking: the name of a way of asking, or ``phased``.
@@ -101,14 +104,15 @@ class ActiveLearner:
 
         Raises:
             DataError: there are no items, or numbers that are not finite.
-            OptionError: a way of asking that is none, a share beyond 0 and 1, or a task without a head in closed form.
+            OptionError: a way of asking that is none, a share beyond 0 and 1, or a task that does not learn from such
+                rows or has no head in closed form.
         """
-        check_asking(asking)
+        check_asking(asking, bool(task.grain))
         if not 0 <= control <= 1:
             raise OptionError(
                 f"control must be a share from 0 to 1, got {control}. With 0.2 every fifth question is drawn by chance."
             )
-        quick_head(task)
+        check_rows(features, task)
         return cls(pool_of(features, seed), task, seed, asking, control)
 
     def answer(self, index: int, label: str, how: str) -> None:
@@ -116,7 +120,7 @@ class ActiveLearner:
 
         Args:
             index: its place in the pool.
-            label: as it is written in a Dataset.
+            label: as it is written in a Dataset (of spans ``data.spans.Marked.cell``).
             how: why it was asked, one of ``HOWS``.
 
         Raises:
@@ -126,7 +130,7 @@ class ActiveLearner:
         self._check(index)
         if how not in HOWS:
             raise OptionError(f"how must be one of {', '.join(HOWS)}, got {how!r}. Give what ``next`` said.")
-        [cell] = read_column([label], "the answer", self.task.name).cells
+        [cell] = [label] if self.task.grain else read_column([label], "the answer", self.task.name).cells
         if not cell and str(label).strip():
             raise DataError(
                 f"{str(label)!r} cannot be read as a label for {self.task.name}. Write it as labels of that task are "
@@ -148,15 +152,17 @@ class ActiveLearner:
         """
         self._fit, self._outputs = self._fitted(list(self.answers))
         aside = self._aside
-        self._asking_fit, self._asking_outputs = self._fitted([item for item in self.answers if not aside[item]])
+        fit, outputs = self._fitted([item for item in self.answers if not aside[item]])
+        self._asking_fit, self._asking_outputs = fit, outputs
+        self._asking_doubt = fit.doubt(outputs) if fit is not None and self.task.doubts else None
 
-    def _fitted(self, items: Sequence[int]) -> tuple[QuickFit | None, NDArray[np.float64] | None]:
+    def _fitted(self, items: Sequence[int]) -> tuple[Fitted | None, Answers | None]:
         """A fit of some of the answers, and what it answers to the pool."""
         targets = learnable(self.task, [self.answers[item].label for item in items])
         if targets is None:
             return None, None
-        fit = QuickFit.on(self.pool.features[np.array(items)], targets)
-        return fit, fit.outputs(self.pool.features)
+        fit = fit_of(self.pool.rows[np.array(items)], targets)
+        return fit, fit.outputs(self.pool.rows)
 
     @property
     def _aside(self) -> NDArray[np.bool_]:
@@ -185,8 +191,13 @@ class ActiveLearner:
         """What the last fit can answer: names in the order of the columns of ``guesses``."""
         return () if self._fit is None else self._fit.targets.names
 
-    def guesses(self) -> NDArray[np.float64] | None:
-        """(N, K) what the last fit answers to every item, see ``names``; None while it knows nothing."""
+    @property
+    def answering(self) -> HeadTask:
+        """The task as the last fit answers it, by which ``guesses`` are read: what follows what is known by then."""
+        return self.task if self._fit is None else self._fit.targets.task
+
+    def guesses(self) -> Answers | None:
+        """What the last fit answers to every item, see ``names``; None while it knows nothing."""
         return self._outputs
 
     def next(self, count: int = 1, without: Collection[int] = ()) -> list[Asked]:
@@ -218,7 +229,8 @@ class ActiveLearner:
         taken, beside = (np.array([i for i in some if not aside[i]], np.int64) for some in (self.answers, others))
         rng = generator(self.seed, f"asking {len(self.answers)} {len(busy)}")
         way = self._way()
-        now = Standing(self.pool, taken, self._asking_fit, self._asking_outputs, beside[:_BESIDE], rng)
+        fit, outputs, doubt = self._asking_fit, self._asking_outputs, self._asking_doubt
+        now = Standing(self.pool, taken, fit, outputs, doubt, beside[:_BESIDE], rng)
         return self._told(greedy.best(way, now, closed | aside), way.how)
 
     def _due(self, questions: int) -> int:
@@ -265,7 +277,7 @@ class ActiveLearner:
         place = {int(item): i for i, item in enumerate(self.answers)}
         drawn = self.pool.by_chance[: self._due(len(self.answers))].tolist()
         control = np.array([place[item] for item in drawn if item in place], np.int64)
-        return progress_of(Labelled(self.task, self.pool.features[self.labelled], self.labels, control), self._fit)
+        return progress_of(Labelled(self.task, self.pool.rows[self.labelled], self.labels, control), self._fit)
 
     def doubtful(self, count: int = 10) -> Doubt:
         """The labels that fit the others least, and how many of them are probably wrong.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,7 @@ from sklearn.cluster import MiniBatchKMeans
 from handful.errors import DataError
 from handful.features.feature_set import FeatureSet
 from handful.features.view import Matrix, View, unit_rows
+from handful.regimes.active.part_rows import PartRows
 from handful.seeding import generator
 from handful.threads import one_thread
 
@@ -35,10 +36,17 @@ class Pool:
     """(N, D)."""
     seed: int = 0
     """Fixes the order in which items are drawn by chance."""
+    parts: PartRows | None = None
+    """The parts of the items, where these are what is learned from; ``features`` are their means then."""
     _known: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @property
+    def rows(self) -> Matrix | PartRows:
+        """What is learned from."""
+        return self.features if self.parts is None else self.parts
 
     @cached_property
     def by_chance(self) -> NDArray[np.int64]:
@@ -120,16 +128,18 @@ class Pool:
         return np.asarray(self.features @ self.features[item])
 
 
-def pool_of(features: FeatureSet | NDArray[np.floating], seed: int = 0) -> Pool:
+def pool_of(features: FeatureSet | NDArray[np.floating] | PartRows, seed: int = 0) -> Pool:
     """The pool of what backbones saw: the last layers of all that learned to see, joined; or a matrix as it is.
 
     Args:
-        features: what backbones saw in N items, or (N, D).
+        features: what backbones saw in N items, or (N, D), or their parts.
         seed: fixes what is drawn by chance.
 
     Raises:
         DataError: there are no items, or numbers that are not finite.
     """
+    if isinstance(features, PartRows):
+        return replace(pool_of(features.means, seed), parts=features)
     if isinstance(features, FeatureSet):
         learned = features.learned() or features
         matrix = View(tuple((name, at[0]) for name, at in learned.depths.items())).matrix(learned.items)

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from handful.evaluation.curves import Curve, curve_of, told
 from handful.evaluation.intervals import Estimate, better, interval
 from handful.evaluation.metrics import Measured, Scale
-from handful.features.view import Matrix
-from handful.regimes.active.quick_fit import QuickFit, learnable
+from handful.regimes.active.fits import Fitted, Rows, fit_of
+from handful.regimes.active.quick_fit import learnable
+from handful.seeding import generator
 from handful.tasks.base import HeadTask, Targets
 
 MORE = 20
@@ -78,14 +79,14 @@ class Labelled:
 
     task: HeadTask
     """What is wanted of an item."""
-    x: Matrix
-    """(n, D) rows of length one."""
+    x: Rows
+    """The n items: (n, D) rows of length one, or their parts."""
     labels: Sequence[str]
     """Of the n rows."""
     control: NDArray[np.int64]
     """(m,) places among the n of the rows that the score rests on, in the order of their draw."""
 
-    def measured(self, rows: NDArray[np.int64], fit: QuickFit | None = None) -> Checked | None:
+    def measured(self, rows: NDArray[np.int64], fit: Fitted | None = None) -> Checked | None:
         """The rows of the control by a fit of some rows, each by one without it.
 
         Args:
@@ -99,18 +100,15 @@ class Labelled:
             targets = learnable(self.task, [self.labels[i] for i in rows])
             if targets is None:
                 return None
-            fit = QuickFit.on(self.x[rows], targets)
-        outputs = fit.outputs(self.x[self.control])
+            fit = fit_of(self.x[rows], targets)
         place = {int(row): i for i, row in enumerate(rows)}
-        for at, row in enumerate(self.control.tolist()):
-            if row in place:
-                outputs[at] = fit.held_out[place[row]]
+        outputs = fit.unaware(self.x[self.control], [place.get(row) for row in self.control.tolist()])
         task, known = fit.targets.task, fit.targets.names
         answers, wanted = task.against(outputs, [self.labels[i] for i in self.control], known)
         return task.headline.of(answers[None], wanted), wanted, answers
 
 
-def progress_of(some: Labelled, fit: QuickFit | None, more: int = MORE) -> Progress:
+def progress_of(some: Labelled, fit: Fitted | None, more: int = MORE) -> Progress:
     """How far a labelling has come.
 
     Args:
@@ -123,16 +121,17 @@ def progress_of(some: Labelled, fit: QuickFit | None, more: int = MORE) -> Progr
     if whole is None:
         return Progress(n, m, None, scale, None, None, False, None, _too_few(some))
     measured, targets, answers = whole
-    estimate = interval(measured)
-    curve = _curve(some, whole)
+    rng = generator(0, "progress")
+    estimate = interval(measured, rng=rng)
+    curve = _curve(some, whole, rng)
     worth = None if curve is None or more > 3 * n else curve.gain(more)
     may_stop = worth is not None and m >= ENOUGH and worth.high < _next_to_nothing(estimate, scale)
     return Progress(
-        n, m, estimate, scale, curve, worth, may_stop, _over_random(some), _advice(worth, may_stop, more, scale)
+        n, m, estimate, scale, curve, worth, may_stop, _over_random(some, rng), _advice(worth, may_stop, more, scale)
     )
 
 
-def _curve(some: Labelled, whole: Checked) -> Curve | None:
+def _curve(some: Labelled, whole: Checked, rng: np.random.Generator) -> Curve | None:
     """The learning curve, by fits of the first labels."""
     n, (measured, targets, answers) = len(some.labels), whole
     sizes, each = [], []
@@ -144,17 +143,17 @@ def _curve(some: Labelled, whole: Checked) -> Curve | None:
     if not sizes:
         return None
     needs = targets.task.needs(answers[None], targets)
-    return curve_of([*sizes, n], [*each, measured], measured.value, needs, labels=n)
+    return curve_of([*sizes, n], [*each, measured], measured.value, needs, labels=n, rng=rng)
 
 
-def _over_random(some: Labelled) -> OverRandom | None:
+def _over_random(some: Labelled, rng: np.random.Generator) -> OverRandom | None:
     """The first labels against as many that were drawn by chance, on the same rows."""
     if len(some.control) < ENOUGH:
         return None
     asked, drawn = some.measured(np.arange(len(some.control))), some.measured(some.control)
     if asked is None or drawn is None:
         return None
-    return OverRandom(len(some.control), better(asked[0], drawn[0]))
+    return OverRandom(len(some.control), better(asked[0], drawn[0], rng=rng))
 
 
 def _next_to_nothing(estimate: Estimate, scale: Scale) -> float:

@@ -15,6 +15,7 @@ from handful.evaluation.calibration import calibrated
 from handful.evaluation.intervals import difference
 from handful.evaluation.metrics import losses
 from handful.features.view import Matrix
+from handful.regimes.active.acquisition import margin
 from handful.strategies.frozen.solver import Basis, fit_head
 from handful.strategies.frozen.spaces import TINY
 from handful.tasks.base import HeadTask, Targets
@@ -44,18 +45,19 @@ class QuickFit:
     best: int
     """Which of the S has the lowest held-out loss: the one that answers."""
     held_out: NDArray[np.float64]
-    """(n, K) what each row is answered by a fit of all others (leave-one-out)."""
+    """(n, K) what each row is answered by a fit of all others (leave-one-out), or of those of all other items."""
 
     @classmethod
     def on(cls, x: Matrix, targets: Targets) -> Self:
         """Fit rows of length one, with the penalty of which held-out losses are lowest.
 
         What a fit of squared loss would have said of a row without it follows from the row's leverage h: its residual
-        is divided by 1 - h (Allen 1974, "The relationship between variable selection and data augmentation").
+        is divided by 1 - h (Allen 1974, "The relationship between variable selection and data augmentation"). Parts of
+        an item are left out together, by the block of leverages between them.
 
         Args:
             x: (n, D).
-            targets: of the n rows.
+            targets: of the n rows; where they are parts, with the item of each.
         """
         head, task = quick_head(targets.task), targets.task
         assert head.loss is not None
@@ -66,12 +68,12 @@ class QuickFit:
             )
             scores = np.einsum("nr,rsk->nsk", rows.z, coef[0], optimize=True) + intercept  # (n, S, K)
             shrunk = rows.basis.values[0][:, None] + np.asarray(head.penalties, np.float32)  # (R, S)
-            leverage = np.minimum(1 / len(x) + rows.z**2 @ (1 / shrunk), _MOST)[:, :, None]  # (n, S, 1)
             pull = head.loss.gradient(scores.copy(), design)
-            held_out = scores + pull * leverage / (1 - leverage)
+            held_out = scores + _without(rows.z, shrunk, pull, targets.item)
+            folds = (np.arange(len(x)) if targets.item is None else targets.item) % PARTS
             sharp, costs = zip(*(_sharpest(own, targets) for own in held_out.swapaxes(0, 1)), strict=True)
             best = int(np.argmin(costs))
-            answers, sharpest = calibrated(held_out[:, best], targets, np.arange(len(x)) % PARTS, FACTORS)
+            answers, sharpest = calibrated(held_out[:, best], targets, folds, FACTORS)
             weights = np.einsum("dr,rsk->dsk", rows.back, coef[0], optimize=True)
             centred = intercept[0] - np.einsum("d,dsk->sk", rows.centre, weights)
         return cls(targets, weights, centred, (*sharp[:best], sharpest, *sharp[best + 1 :]), best, answers)
@@ -91,6 +93,23 @@ class QuickFit:
     def outputs(self, x: Matrix) -> NDArray[np.float64]:
         """What is answered to items, by their features: (N, D) → (N, K)."""
         return self._answered(x, self.best)
+
+    def unaware(self, x: Matrix, places: Sequence[int | None]) -> NDArray[np.float64]:
+        """What is answered to items, each by a fit without it. (m, D) → (m, K).
+
+        Args:
+            x: their features.
+            places: of each its place among the n it learned from; None: it is none of them.
+        """
+        answers = self.outputs(x)
+        for i, place in enumerate(places):
+            if place is not None:
+                answers[i] = self.held_out[place]
+        return answers
+
+    def doubt(self, answers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How much each answer is in doubt, from 0 to 1. (N, K) → (N,)."""
+        return margin(self.targets.task, answers)
 
     def arms(self, x: Matrix) -> list[NDArray[np.float64]]:
         """What each of the S maps answers, from the stiffest to the one that follows the rows most: S of (N, K)."""
@@ -113,6 +132,29 @@ class _Spanned:
     """(D, R) what is solved for R numbers as a map of D."""
     centre: Array
     """(D,) what was taken from every row."""
+
+
+def _without(z: Array, shrunk: Array, pull: Array, item: NDArray[np.int64] | None) -> Array:
+    """What scores change by where a row, or all rows of its item, were not learned from. → (n, S, K).
+
+    Args:
+        z: (n, R) centred rows along their axes.
+        shrunk: (R, S) spread along the axes with each penalty.
+        pull: (n, S, K) scores less what is wanted.
+        item: (n,) of each row its item, in order; None: rows are left out one by one.
+    """
+    if item is None:
+        leverage = np.minimum(1 / len(z) + z**2 @ (1 / shrunk), _MOST)[:, :, None]  # (n, S, 1)
+        return np.asarray(pull * leverage / (1 - leverage))
+    out = np.empty_like(pull)
+    starts = np.flatnonzero(np.diff(item, prepend=-1))
+    for first, end in zip(starts, [*starts[1:], len(z)], strict=True):
+        own = z[first:end]
+        leverages = (own * (1 / shrunk.T)[:, None]) @ own.T + 1 / len(z)  # (S, W, W)
+        rest = np.eye(end - first) - _MOST * leverages
+        residual = np.linalg.solve(rest, pull[first:end].swapaxes(0, 1))  # (S, W, K)
+        out[first:end] = residual.swapaxes(0, 1) - pull[first:end]
+    return out
 
 
 def _spanned(x: Matrix) -> _Spanned:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from handful.errors import OptionError, suggestion
 from handful.features.view import Matrix
 from handful.regimes.active import acquisition
+from handful.regimes.active.fits import Answers, Fitted
 from handful.regimes.active.pool import Pool
 from handful.regimes.active.quick_fit import QuickFit
 from handful.threads import one_thread
@@ -29,10 +30,12 @@ class Standing:
     """The N items."""
     labelled: NDArray[np.int64]
     """(n,) those with a label, and those that are being asked already."""
-    fit: QuickFit | None
+    fit: Fitted | None
     """What the labels so far say; None while they say nothing."""
-    outputs: NDArray[np.float64] | None
-    """(N, K) what it answers."""
+    outputs: Answers | None
+    """What it answers to the N items."""
+    doubt: Scores | None
+    """(N,) how much that is in doubt."""
     picked: NDArray[np.int64]
     """(m,) items that will be asked beside it."""
     rng: np.random.Generator
@@ -76,6 +79,8 @@ class Way:
     """Whether it needs a model that is surer of some answers than of others."""
     falls: bool = False
     """Whether a score of a candidate can only fall as more items are taken: what it was bounds what it is."""
+    whole: bool = False
+    """Whether it needs one answer per item, which tasks about parts do not have."""
 
 
 def _random(now: Standing) -> Scores:
@@ -89,27 +94,25 @@ def _typical(now: Standing) -> Scores:
 
 @one_thread()
 def _margin_spread(now: Standing) -> Scores:
-    assert now.fit is not None and now.outputs is not None
-    task, covered = now.fit.targets.task, now.pool.covered(now.taken)
-    doubt, landmarks = (
-        task.margin(now.outputs[some]) for some in (now.candidates, now.pool.candidates[: len(covered)])
-    )
-    return now.of_pool(acquisition.margin_spread(doubt, landmarks, now.alike, covered))
+    assert now.doubt is not None
+    covered = now.pool.covered(now.taken)
+    landmarks = now.doubt[now.pool.candidates[: len(covered)]]
+    return now.of_pool(acquisition.margin_spread(now.doubt[now.candidates], landmarks, now.alike, covered))
 
 
 def _margin(now: Standing) -> Scores:
-    assert now.fit is not None and now.outputs is not None
-    return acquisition.margin(now.fit.targets.task, now.outputs) * _apart(now)
+    assert now.doubt is not None
+    return now.doubt * _apart(now)
 
 
 def _entropy(now: Standing) -> Scores:
-    assert now.fit is not None and now.outputs is not None
+    assert now.fit is not None and isinstance(now.outputs, np.ndarray)
     return acquisition.entropy(now.fit.targets.task, now.outputs) * _apart(now)
 
 
 @one_thread()
 def _badge(now: Standing) -> Scores:
-    assert now.fit is not None and now.outputs is not None
+    assert now.fit is not None and isinstance(now.outputs, np.ndarray)
     return acquisition.badge(now.fit.targets.task.slopes(now.outputs), now.pool.features, now.picked)
 
 
@@ -120,7 +123,7 @@ def _clusters(now: Standing) -> Scores:
 
 
 def _disagreement(now: Standing) -> Scores:
-    assert now.fit is not None
+    assert isinstance(now.fit, QuickFit)
     answers = now.fit.arms(now.pool.features)
     return acquisition.disagreement(now.fit.targets.task, answers) * _apart(now)
 
@@ -148,9 +151,9 @@ WAYS: Mapping[str, Way] = {
         Way("core-set", "typical", _core_set),
         Way("margin-spread", "informative", _margin_spread, doubts=True, falls=True),
         Way("margin", "informative", _margin, doubts=True),
-        Way("entropy", "informative", _entropy, doubts=True),
-        Way("disagreement", "informative", _disagreement, doubts=True),
-        Way("badge", "informative", _badge, doubts=True),
+        Way("entropy", "informative", _entropy, doubts=True, whole=True),
+        Way("disagreement", "informative", _disagreement, doubts=True, whole=True),
+        Way("badge", "informative", _badge, doubts=True, whole=True),
     )
 }
 """Name → way of asking."""
@@ -159,14 +162,19 @@ ASKING = (PHASED, *WAYS)
 """What can be given as ``asking``."""
 
 
-def check_asking(asking: str) -> None:
+def check_asking(asking: str, of_parts: bool = False) -> None:
     """Refuse a way of asking that is none.
 
+    Args:
+        asking: its name.
+        of_parts: whether parts of items are answered.
+
     Raises:
-        OptionError: it is not known.
+        OptionError: it is not known, or is for items as wholes.
     """
-    if asking not in ASKING:
+    known = [name for name in ASKING if name == PHASED or not (of_parts and WAYS[name].whole)]
+    if asking not in known:
         raise OptionError(
-            f"asking must be one of {', '.join(ASKING)}, got {asking!r}.{suggestion(asking, ASKING)} Choose one of "
+            f"asking must be one of {', '.join(known)}, got {asking!r}.{suggestion(asking, known)} Choose one of "
             "these, or leave it out."
         )

@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.regimes.active import Asked, Doubt, Progress
+from handful.regimes.active import Answers, Asked, Doubt, Progress
 from handful.tasks.base import HeadTask
 
-Look = Callable[[Sequence[Any]], tuple[NDArray[np.float32], Mapping[int, str]]]
-"""Items → what is seen in them, (n, D), and position → why one cannot be read."""
+Look = Callable[[Sequence[Any]], tuple[Sequence[NDArray[np.floating]] | NDArray[np.float32], Mapping[int, str]]]
+"""Items → what is seen in each, (D,) or of its parts (W, D), and position → why one cannot be read."""
 
 
 class Learner(Protocol):
@@ -32,8 +32,12 @@ class Learner(Protocol):
     def names(self) -> tuple[str, ...]:
         """What can be answered."""
 
-    def guesses(self) -> NDArray[np.float64] | None:
-        """(n, K) what is answered to every item; None while nothing is known."""
+    @property
+    def answering(self) -> HeadTask:
+        """The task by which guesses are read."""
+
+    def guesses(self) -> Answers | None:
+        """What is answered to every item; None while nothing is known."""
 
     def next(self, count: int = 1, without: Collection[int] = ()) -> list[Asked]:
         """What to ask next."""
@@ -64,13 +68,13 @@ class Fit:
     version: int
     """Which fit this is; 0 before the first."""
     task: HeadTask
-    """What is wanted of an item."""
+    """What is wanted of an item, as the fit answers it."""
     names: tuple[str, ...] = ()
     """What it can answer."""
     rows: Mapping[int, int] = field(default_factory=dict)
     """Position in the pool → row of ``outputs`` and ``features``."""
-    outputs: NDArray[np.float64] | None = None
-    """(n, K) what it answers."""
+    outputs: Answers | None = None
+    """What it answers to the n items."""
     features: NDArray[np.float32] | None = None
     """(n, D) rows of length one."""
     queue: tuple[Asked, ...] = ()

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from handful.errors import DataError, HandfulError
 from handful.features.view import unit_rows
-from handful.regimes.active import HOWS, Asked, Doubt
+from handful.regimes.active import HOWS, Asked, Doubt, PartRows, Rows
 from handful.tasks.base import HeadTask
 from handful.web.labelling.guessing import Fit, Learner, Look
 from handful.web.labelling.session import Session
 
 logger = logging.getLogger(__name__)
 
-Make = Callable[[NDArray[np.float32], HeadTask], Learner]
-"""Features (n, D) and what is wanted of an item → who learns from answers."""
+Make = Callable[[Rows, HeadTask], Learner]
+"""What was seen in n items and what is wanted of one → who learns from answers."""
 
 AHEAD = 24
 """So many questions are chosen ahead, so that a key press is answered at once."""
@@ -47,7 +47,7 @@ class Learning:
         self._wake, self._lock = threading.Condition(), threading.Lock()
         self._dirty, self._ended, self._idle = True, False, False
         self._look: Look | None = None
-        self._vectors: dict[int, NDArray[np.float32]] = {}
+        self._vectors: dict[int, NDArray[np.floating]] = {}
         self._looked: set[int] = set()
         self._passed = 0  # so many of the first items of the order by chance were looked at
         self._learner: Learner | None = None
@@ -102,7 +102,7 @@ class Learning:
         if look is None or fit.features is None or self._session.pool.modality != "text":
             return []
         seen, failed = look([text])
-        return [] if failed else fit.nearest(unit_rows(seen)[0])
+        return [] if failed else fit.nearest(_wholes(self._rows_of(seen, [text]))[0])
 
     # The thread ------------------------------------------------------------------------------------------------------
 
@@ -182,12 +182,17 @@ class Learning:
     def _begin(self) -> None:
         """Make who learns anew, of all items that were looked at."""
         positions = sorted(self._vectors)
-        features = unit_rows(np.stack([self._vectors[position] for position in positions]))  # (n, D)
-        learner = self._make(features, self._session.task)
+        items = [self._session.pool.items[position] for position in positions]
+        rows = self._rows_of([self._vectors[position] for position in positions], items)
+        features, learner = _wholes(rows), self._make(rows, self._session.task)
         with self._lock:
             self._learner, self._rows, self._told = learner, {p: row for row, p in enumerate(positions)}, {}
         self._session.fit = replace(self._session.fit, rows=self._rows, features=features, outputs=None, queue=())
         self._dirty = True
+
+    def _rows_of(self, seen: Sequence[NDArray[np.floating]] | NDArray[np.float32], items: Sequence[Any]) -> Rows:
+        """What was seen in n items, as it is learned from."""
+        return PartRows.of(list(seen), items) if self._session.task.grain else unit_rows(np.stack(list(seen)))
 
     def _learn(self) -> None:
         """Learn from the answers that stand, and choose what to ask; then say how far it has come."""
@@ -202,7 +207,7 @@ class Learning:
             )
             before = self._session.fit
             fit = Fit(
-                before.version + 1, self._session.task, learner.names, self._rows, learner.guesses(), before.features,
+                before.version + 1, learner.answering, learner.names, self._rows, learner.guesses(), before.features,
                 queue, before.progress,
             )  # fmt: skip
             self._session.fit = fit
@@ -214,7 +219,15 @@ class Learning:
         for row in [row for row, label in self._told.items() if row not in now or now[row][0] != label]:
             learner.forget(row)
             del self._told[row]
+        positions = list(self._rows)
         for row, (label, how) in now.items():
             if row not in self._told:
-                learner.answer(row, label, how if how in HOWS else "searched")
+                item = self._session.pool.items[positions[row]]
+                learned = self._session.labels.learned(label, item)
+                learner.answer(row, learned, how if how in HOWS else "searched")
                 self._told[row] = label
+
+
+def _wholes(rows: Rows) -> NDArray[np.float32]:
+    """(n, D) what was seen in n items as wholes, of length one."""
+    return rows.means if isinstance(rows, PartRows) else rows

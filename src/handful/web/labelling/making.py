@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from handful.answer_store import export_csv
+from handful.answer_store import LINES, export_table
 from handful.data.cells import shown_lines
 from handful.errors import HandfulError, MachineError
 from handful.web.labelling.session import Session
@@ -33,7 +33,7 @@ class Making:
     session: Session
     """Whose labels."""
     table: Path
-    """The CSV file that is written first, and learned from."""
+    """The table that is written first, and learned from."""
     run: Path
     """The run folder."""
     serve: Serve
@@ -75,7 +75,7 @@ class Making:
             count = len(self.session.store.labels())
             if count < FEWEST:
                 raise RefusedError(f"there must be at least {FEWEST} labels, got {count}. Go on labelling.", status=409)
-            export_csv(self.session.store, self.table)
+            export_table(self.session.store, self.table)
             self.state, self.said, self.address = "making", "", ""
         threading.Thread(target=self._make, args=(budget,), name="making", daemon=True).start()
 
@@ -88,8 +88,9 @@ class Making:
 
     def command(self, budget: str) -> list[str]:
         """What makes the model, as it is typed after ``handful``."""
+        column = [] if self.table.suffix == LINES else ["--label", "label"]
         return [
-            "tune", str(self.table), "--label", "label", "--task", self.session.task.name, "--budget", budget,
+            "tune", str(self.table), *column, "--task", self.session.task.name, "--budget", budget,
             "--out", str(self.run), "--backbone", self.backbone,
         ]  # fmt: skip
 

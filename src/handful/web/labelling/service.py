@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from handful.answer_store import csv_text, export_csv
+from handful.answer_store import LINES, export_table, table_text
 from handful.data.shown_media import as_shown
 from handful.errors import DataError, HandfulError, MachineError
 from handful.web.admission import Admission, Doorkeeper
@@ -38,7 +38,7 @@ DOUBTFUL = 10
 """So many labels are shown for a second look."""
 
 _PAGES = (
-    "There are GET /state, /next, /search, /alike, /doubtful, /items/ID/content, /labels.csv, /model, POST /answers, "
+    "There are GET /state, /next, /search, /alike, /doubtful, /items/ID/content, /labels, /model, POST /answers, "
     "/undo, /classes, /items, /model, and the page /."
 )
 # Nothing of another place is loaded or sent anything.
@@ -54,6 +54,7 @@ _REPORT = (
 _FILES = {
     "label.js": "text/javascript",
     "label_views.js": "text/javascript",
+    "label_spans.js": "text/javascript",
     "label.css": "text/css",
     "try.css": "text/css",
 }
@@ -73,7 +74,7 @@ class Labelling:
     making: Making
     """The model."""
     table: Path
-    """The CSV file of the labels, written after answers and at the end."""
+    """The file of the labels, written after answers and at the end."""
 
 
 def application(labelling: Labelling, admission: Admission | None = None, seconds: float = SECONDS) -> Starlette:
@@ -98,7 +99,7 @@ def application(labelling: Labelling, admission: Admission | None = None, second
         await run_in_threadpool(labelling.making.end)
         await run_in_threadpool(labelling.learning.end)
         if labelling.session.store.labels():
-            await run_in_threadpool(export_csv, labelling.session.store, labelling.table)
+            await run_in_threadpool(export_table, labelling.session.store, labelling.table)
 
     made = Starlette(
         routes=[
@@ -115,7 +116,7 @@ def application(labelling: Labelling, admission: Admission | None = None, second
             Route("/search", service.search),
             Route("/alike", service.alike),
             Route("/doubtful", service.doubtful),
-            Route("/labels.csv", service.table),
+            Route("/labels", service.table),
             Route("/model", service.model),
             Route("/model", service.make, methods=["POST"]),
             Route("/report", service.report),
@@ -255,10 +256,11 @@ class _Service:
         return items_view(self._session, positions, person)
 
     async def table(self, request: Request) -> Response:
-        store = self._session.store
-        text, _ = await self._in_time(lambda: csv_text(store.items(), store.labels(), self._all.table.parent))
-        headers = {**_NOSNIFF, "Content-Disposition": 'attachment; filename="labels.csv"'}
-        return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+        table = self._all.table
+        text, _ = await self._in_time(table_text, self._session.store, table)
+        headers = {**_NOSNIFF, "Content-Disposition": f'attachment; filename="labels{table.suffix}"'}
+        kind = "application/jsonl" if table.suffix == LINES else "text/csv"
+        return Response(text, media_type=f"{kind}; charset=utf-8", headers=headers)
 
     async def model(self, request: Request) -> Response:
         return JSONResponse(self._all.making.view())
@@ -287,7 +289,7 @@ class _Service:
             await self._changed.wait()
             self._changed.clear()
             try:
-                await run_in_threadpool(export_csv, self._session.store, self._all.table)
+                await run_in_threadpool(export_table, self._session.store, self._all.table)
             except HandfulError as error:  # the answers are in the store; the page tells
                 self._all.learning.problem = str(error)
 

@@ -97,7 +97,7 @@ class Session:
         """Keep labels that the pool came with as answers; those that are kept already are not kept twice."""
         answers, items = [], []
         for position, label in self.pool.given.items():
-            written = self.labels.given(label)
+            written = self.labels.given(label, self.pool.items[position])
             item = StoredItem.of(self.pool.items[position], self.pool.modality)
             self._name(position, item.item)
             mark = hashlib.sha256(f"{item.item} {written}".encode()).hexdigest()[:40]
@@ -188,7 +188,7 @@ class Session:
             position = self.position(answer.item)
             fit = self.fit
             guess = fit.guess(position)
-            label = self.labels.checked(answer.label) if answer.act == LABEL else None
+            label = self.labels.checked(answer.label, self.pool.items[position]) if answer.act == LABEL else None
             items.append(self._stored(answer.item, position))
             full.append(
                 Answer(

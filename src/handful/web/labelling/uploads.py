@@ -89,19 +89,19 @@ def _items(session: Session, name: str, content: bytes) -> list[StoredItem]:
     if modality == "text":
         if suffix not in _TEXTS:
             raise DataError(f"texts must come in a file that ends with {', '.join(_TEXTS)}, got {shown(suffix)!r}.")
-        return _texts(content, suffix)
+        return _texts(content, suffix, session.task.name)
     if media_kind(f"a{suffix}") != modality:
         raise DataError(f"this pool holds {modality}s, got a file that ends with {shown(suffix)!r}.")
     item_of_bytes(content, modality)  # it can be decoded, and is not too large
     return [session.store.keep_bytes(content, f"a{suffix}", modality)]
 
 
-def _texts(content: bytes, suffix: str) -> list[StoredItem]:
+def _texts(content: bytes, suffix: str, task: str) -> list[StoredItem]:
     """The texts of a file, read as the same file in a pool would be."""
     with tempfile.TemporaryDirectory(prefix="handful-") as folder:
         file = Path(folder) / f"dropped{suffix}"
         file.write_bytes(content)
-        pool = read_label_pool(file, generator(0, "dropped"), most=MOST_TEXTS)
+        pool = read_label_pool(file, generator(0, "dropped"), task=task, most=MOST_TEXTS)
     if pool.modality != "text":
         raise DataError("the table must hold texts, got names of files. Drop the files themselves.")
     return [StoredItem.of(item, "text") for item in pool.items]
