@@ -54,6 +54,7 @@ class Table:
 TABLES = (
     Table("accuracy.csv", "accuracy", FROZEN),
     Table("active.csv", "active", ("regimes/active", "strategies/frozen")),
+    Table("active_spans.csv", "active_spans", ("regimes/active", "tasks/tagging", "features")),
     Table("activations.csv", "activations", ("strategies/tuned", "training")),
     Table("adapting_stream.csv", "adapting_stream", ("regimes/corrections.py", *FROZEN)),
     Table("adapting.csv", "adapting", ("regimes", "training/objectives")),
