@@ -1,14 +1,17 @@
 """Names in sentences: spans from frozen words against looking strings up and against token classification.
 
-    python benchmarks/spans.py --draws 2 --out benchmarks/results/spans.csv
+    python benchmarks/spans.py --draws 2 --span-marker PYTHON --out benchmarks/results/spans.csv
 
 All find the spans of the same held-out sentences; F1 of exact spans, all labels together. Token classification is that
-of transformers on the same encoder, ``AutoModelForTokenClassification`` with all weights moved.
+of transformers on the same encoder, ``AutoModelForTokenClassification`` with all weights moved. SpanMarker, on the same
+encoder too, runs in an environment of its own, whose python is named (``span_marker_peer.py``).
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -32,7 +35,19 @@ Spans = list[tuple[int, int, str]]
 
 SIZES, TEST = (50, 20, 100), 200
 ENCODER = "minilm-l6"
-FIELDS = ("set", "rows", "draw", "ours", "shipped", "gazetteer", "peer", "seconds", "peer_seconds")
+FIELDS = (
+    "set",
+    "rows",
+    "draw",
+    "ours",
+    "shipped",
+    "gazetteer",
+    "peer",
+    "marker",
+    "seconds",
+    "peer_seconds",
+    "marker_seconds",
+)
 
 # More epochs and a higher rate than guides to token classification take, since the sentences are few and the encoder is
 # small; set by hand, not searched.
@@ -44,13 +59,15 @@ def main() -> None:
     parser = options(__doc__, "bionlp13pc_ner,wnut17_ner,masakhaner_swa", 2, "spans.csv")
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="how many sentences, joined by commas")
     parser.add_argument("--without-peer", action="store_true", help="leave token classification out, which is slow")
+    parser.add_argument("--span-marker", help="the python of an environment that has SpanMarker; else it is left out")
     args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, ("set", "rows", "draw"))
     for draw in () if args.table else range(args.draws):
         for size in map(int, args.sizes.split(",")):
             for name in args.sets.split(","):
                 at: Row = {"set": name, "rows": size, "draw": draw}
-                ledger.complete(at, measured(Path(args.data) / f"{name}.jsonl", size, draw, not args.without_peer))
+                peers = (not args.without_peer, args.span_marker)
+                ledger.complete(at, measured(Path(args.data) / f"{name}.jsonl", size, draw, peers))
     print(table(ledger.rows))
 
 
@@ -66,21 +83,26 @@ def drawn(file: Path, size: int, draw: int) -> tuple[Dataset, Dataset]:
     return learn, test
 
 
-def measured(file: Path, size: int, draw: int, peer: bool) -> Iterator[Row]:
-    """Three ways to find the spans of other sentences, or two of them."""
+def measured(file: Path, size: int, draw: int, peers: tuple[bool, str | None]) -> Iterator[Row]:
+    """Four ways to find the spans of other sentences, or two or three of them."""
     learn, test = drawn(file, size, draw)
+    peer, marker = peers
     start = time.perf_counter()
     run = api.tune(learn, backbone=ENCODER, seed=draw)
     said = [[(one["start"], one["end"], one["label"]) for one in own] for own in run.predict(test.items)]
     middle = time.perf_counter()
     theirs = round(f1(test, token_classification(learn, test, draw)), 4) if peer else ""
+    last = time.perf_counter()
+    marked = round(f1(test, span_marker(learn, test, draw, marker)), 4) if marker else ""
     yield {
         "ours": round(f1(test, said), 4),
         "shipped": run.scores.chosen,
         "gazetteer": round(f1(test, by_gazetteer(learn, test)), 4),
         "peer": theirs,
+        "marker": marked,
         "seconds": round(middle - start, 1),
-        "peer_seconds": round(time.perf_counter() - middle, 1) if peer else "",
+        "peer_seconds": round(last - middle, 1) if peer else "",
+        "marker_seconds": round(time.perf_counter() - last, 1) if marker else "",
     }
 
 
@@ -144,6 +166,30 @@ def token_classification(learn: Dataset, test: Dataset, seed: int, rate: float =
     return found
 
 
+def span_marker(learn: Dataset, test: Dataset, seed: int, python: str) -> list[Spans]:
+    """What SpanMarker answers, in its own environment."""
+    targets = TAGGING.read(learn.labels or ())
+    tags, counts = targets.task.tags_wanted(targets)
+    labels = ["O", *(f"{prefix}-{name}" for name in targets.names for prefix in "BI")]
+    with tempfile.TemporaryDirectory(prefix="spans-") as folder:
+        task, answers = Path(folder) / "task.json", Path(folder) / "answers.json"
+        given = {
+            "encoder": str(weights_folder(ENCODER)), "labels": labels, "seed": seed,
+            "tokens": [words_of(item) for item in learn.items],
+            "tags": [own[:n].tolist() for own, n in zip(tags, counts, strict=True)],
+            "asked": [words_of(item) for item in test.items],
+        }  # fmt: skip
+        task.write_text(json.dumps(given), "utf-8")
+        script = Path(__file__).with_name("span_marker_peer.py")
+        subprocess.run([python, script, task, answers], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        said = json.loads(answers.read_text("utf-8"))
+    every = [bounds_of(item) for item in test.items]
+    return [
+        [(int(bounds[first, 0]), int(bounds[end - 1, 1]), label) for first, end, label in own]
+        for own, bounds in zip(said, every, strict=True)
+    ]
+
+
 def encoded(
     tokenizer: PreTrainedTokenizerFast, items: Sequence[str]
 ) -> tuple[dict[str, torch.Tensor], list[list[int]]]:
@@ -173,13 +219,18 @@ def table(rows: Sequence[Row]) -> str:
             f"{name:<16}{size:>5}{len(some):>6}{ours.mean():>7.1f}{listed.mean():>11.1f}   "
             f"{over_draws(ours - listed, 1):<24}{(ours - listed).min():>+7.1f}{seconds:>6.0f}"
         )
-    faced = [row for row in rows if str(row["peer"])]
-    for (name, size), some in cells(faced, "set", "rows").items():
-        ours, peer = (100 * values(some, column) for column in ("ours", "peer"))
-        lines.append(
-            f"{name}, {size} sentences: tokens {peer.mean():.1f}, ours - tokens {over_draws(ours - peer, 1)} over "
-            f"{len(some)} draws, {np.median(values(some, 'peer_seconds')):.0f} s"
-        )
+    for peer, called in (("peer", "tokens"), ("marker", "SpanMarker")):
+        faced = [row for row in rows if str(row[peer])]
+        for (name, size), some in cells(faced, "set", "rows").items():
+            ours, theirs = (100 * values(some, column) for column in ("ours", peer))
+            lines.append(
+                f"{name}, {size} sentences: {called} {theirs.mean():.1f}, ours - {called} "
+                f"{over_draws(ours - theirs, 1)} over {len(some)} draws, "
+                f"{np.median(values(some, f'{peer}_seconds')):.0f} s"
+            )
+        for (size,), some in cells(faced, "rows").items():
+            ours, theirs = (100 * values(some, column) for column in ("ours", peer))
+            lines.append(f"all sets, {size} sentences: ours - {called} {over_draws(ours - theirs, 1)}")
     return "\n".join(lines)
 
 
