@@ -167,16 +167,16 @@ def describe(models: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _of_model(start: str, model: dict[str, Any], whose: str) -> dict[str, Any]:
     """The pages of one model."""
     text = model["modality"] == "text"
-    found = {f"{start}/predict": {"post": _question_to(model, f"Answers{whose}", "Answers")}}
+    pages = {f"{start}/predict": {"post": _question_to(model, f"Answers{whose}", "Answers")}}
     if not model.get("followed"):
-        return found
+        return pages
     correction = None if text else _correction()
     if model["feedback"]:
-        found[f"{start}/feedback"] = {
+        pages[f"{start}/feedback"] = {
             "post": _post(f"Correct an answer{whose}", "Stored", correction, "TextCorrection")
         }
     return {
-        **found,
+        **pages,
         f"{start}/versions": {"get": _get(f"Versions{whose}", _ref("Versions"))},
         f"{start}/drift": {"get": _get(f"Drift{whose}", _ref("Drift"))},
         f"{start}/rollback": {"post": _post(f"Answer as an earlier version{whose}", None, None, "Back")},
