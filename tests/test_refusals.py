@@ -15,20 +15,30 @@ def test_export(part_runs, tmp_path, handful):
 
 
 @pytest.mark.parametrize("kind", ("masks", "boxes"))
-@pytest.mark.parametrize("command", ("check", "explain"))
-def test_check_and_explain(part_runs, handful, kind, command):
-    ended = handful(command, str(part_runs / f"run_{kind}"), str(part_runs / "boxes" / "images" / "0.png"))
-    assert ended.code == 1
-    assert NO_ITEMS.format(kind) in ended.err
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_update_says_to_tune_again(part_runs, handful, kind):
-    ended = handful("update", str(part_runs / f"run_{kind}"), str(part_runs / kind))
+def test_explain_says_what_to_look_at(part_runs, handful, kind):
+    run, item = str(part_runs / f"run_{kind}"), str(part_runs / "boxes" / "images" / "0.png")
+    ended = handful("explain", run, item)
     assert ended.code == 1
     assert (
-        f"run_{kind} must be a run of labelled items or of a language model to be updated, got one of {kind}. Put old "
-        "and new items into one folder, and tune again."
+        "explain is for models whose answer hangs on something that can be left out, got a model of "
+        f"{kind}, which tells all that it sees. Look at it: handful predict {run} {item} --maps FOLDER"
+    ) in ended.err
+
+
+@pytest.mark.parametrize("kind", ("masks", "boxes"))
+def test_check_needs_pictures_with_what_is_right_beside_them(part_runs, handful, kind):
+    run, item = str(part_runs / f"run_{kind}"), str(part_runs / "boxes" / "images" / "0.png")
+    ended = handful("check", run, item)
+    assert ended.code == 1
+    assert (
+        f"new pictures must be a folder with {kind} beside them, got the file {item}. Name a folder as `handful tune "
+        f"--task {kind}` reads it."
+    ) in ended.err
+    ended = handful("check", run, str(part_runs / kind), "--label", "topic")
+    assert ended.code == 1
+    assert (
+        f"--label and --input name columns of a table, got a model of {kind}: put masks or boxes beside the pictures, "
+        "and leave them out."
     ) in ended.err
 
 

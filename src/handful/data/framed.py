@@ -15,6 +15,9 @@ from handful.data.mask_files import APART
 COLOURS = APART[1:8]
 """The colours of labels, in their order; black and white are what pictures have enough of."""
 
+SIDE = 1024
+"""Pixels of the longer side of what is drawn, where nothing else is asked for."""
+
 # The thickness of a frame, as a share of the longer side of what is drawn.
 _THICK = 1 / 400
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from handful.data.framed import COLOURS, framed
+from handful.data.framed import COLOURS, SIDE, framed
 from handful.data.heat import heat_map
 from handful.data.images import full_size
 from handful.data.mask_files import colours_of, written
@@ -27,9 +27,6 @@ Row = dict[str, Any]
 
 HEAT, MASK, BOXES = "heat map", "mask", "boxes"
 """What is drawn of an answer."""
-
-# Pixels of the longer side of a heat map, or of a picture with boxes.
-_SIDE = 1024
 
 
 class PartAnswers(Protocol):
@@ -86,7 +83,7 @@ class DefectAnswers:
 
     def picture(self, item: Any, seen: Seen) -> bytes:
         """The picture with what is unusual in it coloured."""
-        return heat_map(item, seen.heat, seen.place, self.model.normality.hot, _SIDE, "PNG")
+        return heat_map(item, seen.heat, seen.place, self.model.normality.hot, SIDE, "PNG")
 
     def why(self, seen: Seen) -> list[Row] | None:
         """The most unusual places; a text is compared as a whole."""
@@ -164,7 +161,7 @@ class BoxAnswers:
 
     def picture(self, item: Any, seen: Counted) -> bytes:
         """The picture with its boxes."""
-        return framed(item, seen.boxes, self.model.names, _SIDE)
+        return framed(item, seen.boxes, self.model.names, SIDE)
 
     def why(self, seen: Counted) -> list[Row] | None:
         """Nothing: each box says how sure it is."""
