@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -188,6 +189,24 @@ def test_sounds_of_one_request_are_limited_together(clips, monkeypatch):
     with client_of(ServedModel("beeps", beeps)) as client:
         response = client.post("/predict", files=[("file", sound.getvalue())] * 2)
     assert refusal(response, 413).startswith("the files of one request must have at most 1 minutes together, got more.")
+
+
+def test_a_request_that_took_too_long_leaves_one_item_behind_at_most(models, pictures):
+    served, order = ServedModel("boxes", models["boxes"]), []
+    plain, go_on = served.batcher._answer, threading.Event()
+
+    def slow(items):
+        order.append(len(items))
+        assert go_on.wait(60)
+        return plain(items)
+
+    served.batcher._answer = slow
+    app = application([served], Admission(kinds=BODIES), seconds=0.2)
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        late = client.post("/predict", files=[("file", pictures["boxes"][1])] * 3)
+        go_on.set()
+    assert refusal(late, 503) == "an answer must be found within 0.2 seconds. Send fewer items."
+    assert order == [1]
 
 
 def test_a_classifier_draws_nothing(part_runs):

@@ -157,9 +157,15 @@ class ServedModel:
     @cached_property
     def batcher(self) -> Batcher[Any, Answered]:
         """The thread through which all requests go."""
-        # What looks at parts reads one item after the other: a batch would make those wait that came first.
-        most = 1 if isinstance(self.model, PartModel) else MOST_TOGETHER
-        return Batcher(self._answered, most, f"model {self.name}")
+        return Batcher(self._answered, MOST_TOGETHER, f"model {self.name}")
+
+    def together(self, items: Sequence[Any]) -> list[Sequence[Any]]:
+        """The items of a request as they go to the thread: all of them, or one by one where each takes long.
+
+        A request that took too long, or that nobody waits for any more, then leaves one item behind at most.
+        """
+        each = isinstance(self.model, PartModel) and self.model.modality != "text"
+        return [items[i : i + 1] for i in range(len(items))] if each else [items]
 
     def _answered(self, items: Sequence[Any]) -> list[Answered]:
         found = answered(self.now, items, self.seen)

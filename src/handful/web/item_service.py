@@ -216,7 +216,9 @@ class _Service:
         rows: list[dict[str, Any]] = [{"error": asked.failed.get(i, "")} for i in range(len(asked.items))]
         if not readable:
             return rows, served.now
-        found = await served.batcher.answers([asked.items[i] for i in readable])
+        found: list[Answered] = []
+        for some in served.together([asked.items[i] for i in readable]):
+            found += await served.batcher.answers(some)
         for i, one in zip(readable, found, strict=True):
             rows[i] = dict(one.row)
             if "error" in one.row:
