@@ -1,4 +1,4 @@
-"""Write examples/seeds: drawn pictures of grains and round weed seeds on a tray, with boxes around them as COCO JSON."""
+"""Write examples/seeds: drawn pictures of grains and round seeds of weeds on a tray, with boxes around them (COCO)."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ def test_check_needs_pictures_with_what_is_right_beside_them(part_runs, handful,
     ended = handful("check", run, str(part_runs / kind), "--label", "topic")
     assert ended.code == 1
     assert (
-        f"--label and --input name columns of a table, got a model of {kind}: put masks or boxes beside the pictures, "
-        "and leave them out."
+        f"labels and columns are those of lists and tables, got a model of {kind}: put {kind} beside the pictures, and "
+        "leave label and input out."
     ) in ended.err
 
 

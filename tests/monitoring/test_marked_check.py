@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from handful import check as handful_check
 from handful.errors import BundleError, DataError
 from handful.export.finder import Finder
 from handful.export.segmenter import Segmenter
@@ -24,6 +25,7 @@ def test_masks_are_measured_as_their_metric_has_it(part_runs, tmp_path, handful)
     model = Segmenter.load(part_runs / "run_masks")
     checkup = check_marked(model, None, tmp_path / "new")
     assert checkup.verdict == "no promise"
+    assert handful_check(part_runs / "run_masks", tmp_path / "new").measured == checkup.measured
     assert told["metric"] == checkup.metric == "dice"
     assert told["measured"]["value"] == pytest.approx(checkup.measured.value)
     assert told["rows"] == 4

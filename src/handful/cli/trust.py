@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from handful.cli.given import check_model, check_source, typed
 from handful.cli.printing import put, put_json, put_line
@@ -12,10 +11,7 @@ from handful.cli.weights import Flag
 from handful.data.cells import shown
 from handful.errors import OptionError
 from handful.progress import Bars
-from handful.run_folder import SCORES, is_detector, is_finder, is_segmenter, record_of
-
-if TYPE_CHECKING:
-    from handful.monitoring.checkup import Checkup
+from handful.run_folder import is_detector, is_finder, is_segmenter, record_of
 
 ATTENTION = 3
 """The exit code of a check that failed."""
@@ -71,7 +67,8 @@ def check(
 
     Args:
         run: the run folder that `handful tune` wrote.
-        source: new rows, with labels or without: what `handful predict` takes.
+        source: new rows, with labels or without: what `handful predict` takes; for a model of masks or boxes, pictures
+            that have these.
         label: the column that holds the labels; by default the one used in training, or one that is
             called like a label; '' for none.
         input: the column that holds the text or the file name; by default the one used in training.
@@ -87,15 +84,12 @@ def check(
     if is_detector(run):
         _check_alarms(run, source, label, input, json)
         return
-    marked = is_segmenter(run) or is_finder(run)
-    if marked and (label is not None or input is not None):
-        raise OptionError(
-            f"--label and --input name columns of a table, got a model of {record_of(run)['task']}: put masks or boxes "
-            "beside the pictures, and leave them out."
-        )
     with Bars() as bars:
         bars.now("start")
-        checkup = _checked_marks(run, source, seed) if marked else _checked_rows(run, source, label, input, seed)
+
+        from handful.monitoring.check import check as compared
+
+        checkup = compared(run, source, label=label, input=input, seed=seed, tell=_say)
     if json:
         put_json(checkup.as_dict())
     put_line(checkup.sentence, sys.stderr if json else sys.stdout)
@@ -104,27 +98,6 @@ def check(
     if checkup.needs_attention:
         sys.stdout.flush()
         sys.exit(ATTENTION)
-
-
-def _checked_rows(run: str, source: str, label: str | None, column: str | None, seed: int) -> Checkup:
-    """Compare new rows with those of a run, and labelled ones with its promise."""
-    from handful.monitoring.check import check as compared
-
-    return compared(run, source, label=label, input=column, seed=seed, tell=_say)
-
-
-def _checked_marks(run: str, source: str, seed: int) -> Checkup:
-    """Compare what a model of masks or boxes is worth on new pictures with its promise."""
-    from handful.evaluation.scores import Scores
-    from handful.export.finder import Finder
-    from handful.export.segmenter import Segmenter
-    from handful.monitoring.marked_check import check_marked
-
-    model = Segmenter.load(run) if is_segmenter(run) else Finder.load(run)
-    if model.warning:
-        _say(model.warning)
-    file = Path(run) / SCORES
-    return check_marked(model, Scores.read(file) if file.is_file() else None, source, seed, _say)
 
 
 def _explain_alarm(run: str, item: str, label: str | None, json: bool) -> None:
