@@ -76,6 +76,22 @@ def test_a_model_of_defects_says_what_it_scores_and_where_it_is_most_unusual(cli
     assert "drawn" not in row
 
 
+def test_alarms_are_counted(client, pictures):
+    def alarms():
+        told = client.get("/metrics").text
+        lines = [
+            line for line in told.splitlines() if line.startswith('handful_items_total{kind="alarm",model="defects"}')
+        ]
+        return sum(float(line.split()[-1]) for line in lines)
+
+    stream = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)).save(stream, "PNG")
+    before = alarms()
+    rows = [answer(client, "defects", content) for content in (pictures["defects"][1], stream.getvalue())]
+    assert [row["alarm"] for row in rows] == [False, True]
+    assert alarms() == before + 1
+
+
 def test_a_mask_is_that_of_predict_and_can_be_learned_from_again(client, models, pictures):
     file, content = pictures["masks"]
     model = models["masks"]
