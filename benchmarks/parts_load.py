@@ -43,7 +43,7 @@ FIELDS = ("task", "items", "size", "first", "wall", "processor", "memory")
 CASES = (
     ("defects", 100, "128 x 128"), ("defects", 1000, "128 x 128"), ("events", 1, "1 minute"),
     ("events", 1, "60 minutes"), ("masks", 10, "12 megapixels"), ("masks", 40, "12 megapixels"),
-    ("defects", 10, "12 megapixels"), ("defects", 40, "12 megapixels"), ("boxes", 100, "192 x 192"),
+    ("defects", 10, "12 megapixels"), ("defects", 50, "12 megapixels"), ("boxes", 100, "192 x 192"),
 )  # fmt: skip
 """Task, how many items, and how large each is."""
 SOURCES = {"defects": "tiles", "masks": "cells", "boxes": "seeds", "events": "recordings"}

@@ -69,7 +69,7 @@ class Reasons:
     def _where(self, one: Unusual) -> str:
         if self.modality == "sound":
             start, end = one.place
-            return f"{start:.1f} to {end:.1f} s"
+            return f"{start:.2f} to {end:.2f} s"
         left, top, right, bottom = (round(edge) for edge in one.place)
         return f"{left} to {right} across, {top} to {bottom} down"
 

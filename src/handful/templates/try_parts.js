@@ -130,7 +130,7 @@ function heatView(row, model, picture) {
   const places = row.parts || [];
   if (!row.drawn) {
     const list = element("ul", undefined, "found");
-    list.append(...places.map((one) => element("li", `${one.place[0].toFixed(1)} to ${one.place[1].toFixed(1)} s: ${one.times.toFixed(1)} times as far as usual`)));
+    list.append(...places.map((one) => element("li", `${one.place[0].toFixed(2)} to ${one.place[1].toFixed(2)} s: ${one.times.toFixed(1)} times as far as usual`)));
     return places.length ? [element("h2", "Most unusual places"), list] : [];
   }
   const over = element("img"), box = element("div");

@@ -216,10 +216,10 @@ class _Service:
         rows: list[dict[str, Any]] = [{"error": asked.failed.get(i, "")} for i in range(len(asked.items))]
         if not readable:
             return rows, served.now
-        found: list[Answered] = []
+        answers: list[Answered] = []
         for some in served.together([asked.items[i] for i in readable]):
-            found += await served.batcher.answers(some)
-        for i, one in zip(readable, found, strict=True):
+            answers += await served.batcher.answers(some)
+        for i, one in zip(readable, answers, strict=True):
             rows[i] = dict(one.row)
             if "error" in one.row:
                 continue
@@ -231,7 +231,7 @@ class _Service:
                 rows[i]["parts"] = await run_in_threadpool(one.by.explained, asked.items[i], one)
             if asked.draws:
                 rows[i]["drawn"] = in_text(await run_in_threadpool(one.by.drawn, asked.items[i], one))
-        return rows, found[0].by
+        return rows, answers[0].by
 
     def _remembered(self, served: ServedModel, one: Answered) -> str:
         """The id by which an answer can be corrected."""
