@@ -25,11 +25,9 @@ import soundfile
 from PIL import Image
 
 import handful
-from handful.box_answers import box_answers
 from handful.data.streams import Source
 from handful.detection import detections
 from handful.export.detector import Detector
-from handful.export.finder import Finder
 from handful.export.segmenter import Segmenter
 from handful.prediction import answers
 from handful.run import opened
@@ -43,10 +41,10 @@ FIELDS = ("task", "items", "size", "first", "wall", "processor", "memory")
 CASES = (
     ("defects", 100, "128 x 128"), ("defects", 1000, "128 x 128"), ("defects", 10, "12 megapixels"),
     ("defects", 50, "12 megapixels"), ("masks", 10, "12 megapixels"), ("masks", 40, "12 megapixels"),
-    ("boxes", 100, "192 x 192"), ("events", 1, "1 minute"), ("events", 1, "20 minutes"), ("events", 1, "60 minutes"),
+    ("events", 1, "1 minute"), ("events", 1, "20 minutes"), ("events", 1, "60 minutes"),
 )  # fmt: skip
 """Task, how many items, and how large each is."""
-SOURCES = {"defects": "tiles", "masks": "cells", "boxes": "seeds", "events": "recordings"}
+SOURCES = {"defects": "tiles", "masks": "cells", "events": "recordings"}
 
 
 def main() -> None:
@@ -108,7 +106,6 @@ def answered(run: Path, folder: Path) -> Row:
     ways: dict[type, Callable[[Source], object]] = {
         Detector: lambda source: detections(model, source),
         Segmenter: lambda source: segmentations(model, source),
-        Finder: lambda source: box_answers(model, source),
     }
     way = ways.get(type(model), lambda source: answers(model, source))
     start = time.perf_counter()
