@@ -97,6 +97,20 @@ TABLES = (
     Table("near_duplicates.csv", "near_duplicates", ("inspection/near_duplicates.py",)),
     Table("noise.csv", "noise", FROZEN),
     Table("paired.csv", "paired", FROZEN),
+    Table(
+        "parts_load.csv",
+        "parts_load",
+        (
+            "detection.py",
+            "segmentation.py",
+            "box_answers.py",
+            "features/pixels.py",
+            "features/cells.py",
+            "features/normal_parts.py",
+            "features/moments.py",
+            "backbones/tiles.py",
+        ),
+    ),  # fmt: skip
     Table("peft.csv", "peft_peer", ("strategies/tuned", "training")),
     Table("picks.csv", "picks", LANGUAGE),
     Table("preferences.csv", "preferences", LANGUAGE),

@@ -205,3 +205,30 @@ def toy(tmp_path) -> Path:
     (tmp_path / "toy").mkdir()
     LanguageModel("base", "toy-language", fingerprint, longest=20).save(tmp_path / "toy" / "model")
     return tmp_path / "toy"
+
+
+@pytest.fixture(scope="session")
+def part_runs(tmp_path_factory):
+    """A folder with a run of defects, of masks and of boxes, which no test changes, and what each learned from."""
+    from handful.api import tune
+    from test_tune_boxes import laid as laid_boxes
+    from test_tune_masks import laid as laid_masks
+
+    place = tmp_path_factory.mktemp("parts")
+    normal_pictures(place / "defects", range(4))
+    laid_masks(place / "masks", 3)
+    laid_boxes(place / "boxes", 3)
+    for task in ("defects", "masks", "boxes"):
+        tune(place / task, task=task, out=place / f"run_{task}", backbone="toy-image")
+    return place
+
+
+def normal_pictures(folder: Path, numbers: Iterable[int]) -> Path:
+    """Write small pictures of nothing but grain."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in numbers:
+        pixels = np.random.default_rng(i).integers(100, 140, (32, 32, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    return folder

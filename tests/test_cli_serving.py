@@ -190,3 +190,15 @@ def test_help_and_wrong_options_answer_without_loading_a_model_library():
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert ended.stdout.endswith("ended 1\nheavy []\n"), ended.stdout[-200:] + ended.stderr
     assert ended.stdout.count("ended 0\n") == 2
+
+
+@pytest.mark.parametrize("kind", ["defects", "masks", "boxes"])
+def test_models_of_parts_are_served_and_take_no_corrections(part_runs, handful, kind):
+    (served,) = serving.load_served([str(part_runs / f"run_{kind}")])
+    assert served.about()["task"] == kind
+    ended = handful("serve", part_runs / f"run_{kind}", "--learn", "--port", "0")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.endswith(
+        f"handful: --learn and --retrain are for models that one label can correct, got one of {kind} (run_{kind}). "
+        "Leave them out, or serve it at a port of its own.\n"
+    )

@@ -93,7 +93,7 @@ def test_squares_are_found_counted_and_told_apart(run, place):
     assert saved["count_error"]["value"] < 1
     rows = list(csv.DictReader(io.StringIO((place / "run" / "predictions.csv").read_text())))
     assert len(rows) == 6
-    assert set(rows[0]) == {"row", "input", "boxes", "predicted boxes", "right", "count_error"}
+    assert set(rows[0]) == {"row", "input", "boxes", "predicted boxes", "box_f1", "right", "count_error"}
 
 
 def test_boxes_lie_over_the_things_they_name(run):
@@ -157,6 +157,19 @@ def test_predict_writes_the_same_boxes_as_text_into_a_table(place, tmp_path, han
     assert len(json.loads(row["boxes"])) == int(row["count"])
 
 
+def test_boxes_are_drawn_where_that_is_asked_for(place, tmp_path, handful):
+    picture, _ = scene(5)
+    picture.save(tmp_path / "one.png")
+    maps = tmp_path / "maps"
+    answer = handful("predict", str(place / "run"), str(tmp_path / "one.png"), "--maps", str(maps))
+    assert answer.code == 0
+    (drawn,) = maps.iterdir()
+    assert drawn.name == "000000_one.png"
+    with Image.open(drawn) as found:
+        assert found.size == picture.size
+        assert (np.asarray(found) != np.asarray(picture.convert("RGB"))).any()
+
+
 def test_a_broken_picture_is_said_and_the_others_are_answered(place, tmp_path, handful):
     scene(5)[0].save(tmp_path / "fine.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n nothing")
@@ -171,8 +184,6 @@ def test_options_of_others_are_refused(place, tmp_path, handful):
     answer = handful("predict", str(place / "run"), str(place / "scenes" / "images"), "--probabilities")
     assert answer.code == 1
     assert "got a model of boxes, which says of every box how sure it is. Leave them out." in answer.err
-    answer = handful("predict", str(place / "run"), str(place / "scenes" / "images"), "--maps", str(tmp_path / "m"))
-    assert "--maps draws what is unusual, or masks, which models of defects and of masks alone see." in answer.err
     answer = handful(
         "predict", str(place / "run"), str(place / "scenes" / "images"), "--engine", "processes", "--out",
         str(tmp_path / "o.csv"),

@@ -145,9 +145,6 @@ def test_a_detector_refuses_what_is_for_classifiers(handful, parts, tmp_path):
 
     library.tune(parts(), out=tmp_path / "run", **QUICK)
     assert "--probabilities, --reject" in handful("predict", "run", "parts/bad", "--reject", "5%").err
-    assert handful("serve", "run").err.endswith(
-        "bundle.json must hold a model of labelled items, got one of defects. Use `handful predict`.\n"
-    )
     assert "--label chooses a class, got a model of defects" in handful("explain", "run", "x", "--label", "bad").err
     assert "--label names a column of classes" in handful("check", "run", "parts", "--label", "bad").err
 

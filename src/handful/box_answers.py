@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 
+from handful.data.framed import SIDE, framed
 from handful.data.streams import Source, stream
+from handful.detection import map_name
 from handful.export.finder import Counted, Finder
 from handful.prediction import Answers, check_column, nothing_answered
 
@@ -20,6 +23,7 @@ def box_answers(
     source: Source,
     input: str | None = None,  # noqa: A002
     tick: Callable[[int], None] = lambda done: None,
+    maps: Path | None = None,
 ) -> Iterator[Answers]:
     """What is said of every row of a source, a chunk at a time, in the order of the source.
 
@@ -30,6 +34,7 @@ def box_answers(
         source: what ``prediction.answers`` takes.
         input: the column that holds the pictures.
         tick: called with the number of rows just answered.
+        maps: a folder that is there, for every picture with its boxes as a PNG; None for none.
 
     Raises:
         DataError: the source cannot be read, or none of its rows.
@@ -46,6 +51,9 @@ def box_answers(
             pictures[i] = one
             if one.failed:
                 failed[i] = one.failed
+            elif maps is not None:
+                file = maps / map_name(chunk.rows[i], chunk.names[i])
+                file.write_bytes(framed(chunk.items[i], one.boxes, model.names, SIDE))
         some = some or len(failed) < len(chunk.rows)
         counts = np.array([one.counts(model.names) for one in pictures])  # (B, C)
         beside = {"count": [str(count) for count in counts.sum(1).tolist()]}

@@ -9,10 +9,10 @@ import numpy as np
 
 from handful.data.items import make_items
 from handful.errors import DataError
-from handful.export.detector import Detector
+from handful.export.detector import Detector, Seen
 
-# Places of an item that are told on a terminal.
-_SHOWN = 5
+SHOWN = 5
+"""Places of an item that are told where not all are."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,10 @@ class Unusual:
     """Left, top, right and bottom in pixels, or seconds or characters from and to."""
     times: float
     """How many times as far as usual from what normal items show."""
+
+    def record(self) -> dict[str, Any]:
+        """The place as plain values."""
+        return {"place": list(self.place), "times": round(self.times, 4)}
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Reasons:
 
     def as_dict(self) -> dict[str, Any]:
         """The reasons as plain values."""
-        places = [{"place": list(one.place), "times": round(one.times, 4)} for one in self.places]
+        places = [one.record() for one in self.places]
         return {"label": self.label, "score": round(self.score, 6), "threshold": round(self.threshold, 6),
                 "hot": round(self.hot, 4), "places": places}  # fmt: skip
 
@@ -56,7 +60,7 @@ class Reasons:
         )
         if self.modality == "text":
             return [first, "a text is compared as a whole: no place in it is told"]
-        told = [f"{one.times:6.2f} times as far as usual: {self._where(one)}" for one in self.places[:_SHOWN]]
+        told = [f"{one.times:6.2f} times as far as usual: {self._where(one)}" for one in self.places[:SHOWN]]
         more = [f"the worst place of any normal item: {self.hot:.2f} times"]
         if self.modality == "image":
             more.append("`handful predict RUN ITEM --maps FOLDER` draws all of it")
@@ -65,7 +69,7 @@ class Reasons:
     def _where(self, one: Unusual) -> str:
         if self.modality == "sound":
             start, end = one.place
-            return f"{start:.1f} to {end:.1f} s"
+            return f"{start:.2f} to {end:.2f} s"
         left, top, right, bottom = (round(edge) for edge in one.place)
         return f"{left} to {right} across, {top} to {bottom} down"
 
@@ -86,6 +90,11 @@ def reasons(model: Detector, item: Any) -> Reasons:
     (sight,) = model.look([value])
     if sight.failed:
         raise DataError(f"{item} cannot be read: {sight.failed}.")
+    return reasons_of(model, sight)
+
+
+def reasons_of(model: Detector, sight: Seen) -> Reasons:
+    """The same of what was seen in an item that could be read."""
     order = np.argsort(-sight.heat, kind="stable").tolist()
     places = tuple(Unusual(tuple(map(float, sight.place[i])), float(sight.heat[i])) for i in order)
     (label,) = model.words(np.array([sight.score]))

@@ -33,6 +33,7 @@ from handful.features.view import Matrix
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import duplicate_groups
 from handful.inspection.profile import findings as find_faults
+from handful.marked_items import corners, outputs_to
 from handful.plan import Plan
 from handful.progress import Say
 from handful.run import Run
@@ -119,7 +120,7 @@ def tune_boxes(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
     with budget.stage("evaluate"):
         detected = _held_out(data, names, scale, rows, compared, folds, backbone,
                          partial(say, "answering held-out pictures"))  # fmt: skip
-        wanted = [_corners(cell, names) for cell in data.labels or ()]
+        wanted = [corners(cell, names) for cell in data.labels or ()]
         held = {arm: numbers_of(each, wanted, _nested_cuts(each, wanted, folds)) for arm, each in detected.items()}
     targets = BOXES.targets(data.labels or (), names)
     independent = len(np.unique(groups)) == len(groups)
@@ -203,12 +204,6 @@ def _check_enough(data: Dataset, groups: NDArray[np.int64]) -> None:
         raise too_few_boxed(data.source, different)
 
 
-def _corners(cell: str, names: Sequence[str]) -> list[Floats]:
-    """The boxes of a picture, of each label (B, 4)."""
-    boxes = Boxed.of_cell(cell).boxes
-    return [np.array([box.corners for box in boxes if box.label == name]).reshape(-1, 4) for name in names]
-
-
 def _learned_rows(
     data: Dataset, names: tuple[str, ...], scale: float, backbone: Backbone, seed: int, say: Say
 ) -> tuple[Dataset, CellRows]:
@@ -220,7 +215,7 @@ def _learned_rows(
     for i, (item, cell) in enumerate(zip(data.items, data.labels or (), strict=True)):
         try:
             draw = partial(drawn_pixels, weight=weight, count=each, rng=generator(seed, f"cells {i}"))
-            parts.append(_rows_of(item, _corners(cell, names), scale, backbone, draw))
+            parts.append(_rows_of(item, corners(cell, names), scale, backbone, draw))
         except (DataError, OSError) as error:
             failed[i] = str(error)
         say("looking at cells", i + 1, len(data))
@@ -236,7 +231,7 @@ def _weights(data: Dataset, names: tuple[str, ...], scale: float) -> Floats:
     for item, cell in zip(data.items, data.labels or (), strict=True):
         width, height = full_size(item)
         shape = max(1, round(height * scale / CELL)), max(1, round(width * scale / CELL))
-        wanted = _cells(_corners(cell, names), (scale, scale), shape).classes
+        wanted = _cells(corners(cell, names), (scale, scale), shape).classes
         counts += np.bincount(wanted[wanted >= 0], minlength=len(counts))
     return np.append(share_to_draw(counts / counts.sum()), 0.0)
 
@@ -334,7 +329,7 @@ def _drawn(data: Dataset, position: int, seen: Seen, cuts: Floats, names: tuple[
     """A held-out picture as the report shows it."""
     cell = (data.labels or ())[position]
     said, right = list[Box](), list[bool]()
-    for name, own, cut, wanted in zip(names, seen, cuts, _corners(cell, names), strict=True):
+    for name, own, cut, wanted in zip(names, seen, cuts, corners(cell, names), strict=True):
         answered = own.above(float(cut))
         said += [Box.of(corners, name) for corners in answered.boxes.tolist()]
         right += matched(answered.boxes, wanted).tolist()
@@ -344,17 +339,7 @@ def _drawn(data: Dataset, position: int, seen: Seen, cuts: Floats, names: tuple[
 
 def _tested(model: Finder, test: Dataset, metric: Metric, seed: int) -> tuple[Estimate, int]:
     """The score on the pictures that the source keeps for a test, and how many these are."""
-    backbone, labels = model.ready(), len(model.names)
-    seen = list[Seen]()
-    for i, item in enumerate(test.items):
-        try:
-            seen.append(detections(item, model.scale, backbone, {MAPS: model.boxes.candidates}, labels)[MAPS])
-        except (DataError, OSError) as error:
-            raise DataError(f"test picture {test.called(i)} cannot be read: {error}") from error
-    wanted = [_corners(cell, model.names) for cell in test.labels or ()]
-    outputs = numbers_of(seen, wanted, np.tile(model.cuts.astype(np.float64), (len(test), 1)))
-    targets = BOXES.targets(test.labels or (), model.names)
-    return interval(metric.of(outputs, targets), None, rng=generator(seed, "test")), len(test)
+    return interval(metric.of(*outputs_to(model, test)), None, rng=generator(seed, "test")), len(test)
 
 
 def _read_small(data: Dataset, scale: float) -> list[str]:

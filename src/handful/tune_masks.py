@@ -20,6 +20,8 @@ from handful.data.pixel_sizes import enlarged, nearest, within
 from handful.data.splits import merge_groups
 from handful.engines import engine as engine_of
 from handful.errors import DataError, OptionError
+from handful.evaluation.intervals import Estimate, interval
+from handful.evaluation.metrics import Metric
 from handful.evaluation.protocol import draw_folds, protocol_for
 from handful.evaluation.verdicts import Held, Rows, assemble
 from handful.export.segmenter import Answered, Segmenter
@@ -29,6 +31,7 @@ from handful.features.view import Matrix
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import duplicate_groups
 from handful.inspection.profile import findings as find_faults
+from handful.marked_items import outputs_to
 from handful.plan import Plan
 from handful.progress import Say
 from handful.run import Run
@@ -259,18 +262,9 @@ def _answers(
     return [(arm, enlarged(probable.pop(arm), *size)) for arm in makers]
 
 
-def _tested(model: Segmenter, test: Dataset, metric: Any, seed: int) -> tuple[Any, int]:
+def _tested(model: Segmenter, test: Dataset, metric: Metric, seed: int) -> tuple[Estimate, int]:
     """The score on the pictures that the source keeps for a test, and how many these are."""
-    from handful.evaluation.intervals import interval
-
-    outputs = np.zeros((1, len(test), 3 * len(model.names)))
-    for i, (item, cell) in enumerate(zip(test.items, test.labels or (), strict=True)):
-        one = model.segment(item)
-        if one.failed:
-            raise DataError(f"test picture {test.called(i)} cannot be read: {one.failed}")
-        outputs[0, i] = counted(one.classes, mask_of(cell, model.names, item), len(model.names))
-    targets = MASKS.targets(test.labels or (), model.names)
-    return interval(metric.of(outputs, targets), None, rng=generator(seed, "test")), len(test)
+    return interval(metric.of(*outputs_to(model, test)), None, rng=generator(seed, "test")), len(test)
 
 
 def _read_small(data: Dataset) -> list[str]:

@@ -192,3 +192,27 @@ def test_the_tiles_are_good_ones_and_a_few_bad_ones_as_their_script_draws_them(t
     for name, path in again.items():  # decoders of JPEG differ by a little
         apart = pixels(path).astype(int) - pixels(there[name]).astype(int)
         assert np.abs(apart).mean() < 2
+
+
+def test_the_seeds_are_trays_with_boxes_around_them_as_their_script_draws_them(tmp_path):
+    there = files(EXAMPLES / "seeds", ".jpg") | files(EXAMPLES / "seeds_new", ".jpg")
+    again = written_again("make_seeds", tmp_path)
+    drawn = files(again / "seeds", ".jpg") | files(again / "seeds_new", ".jpg")
+    assert list(drawn) == list(there)
+    assert len(there) == 13
+    for name, path in drawn.items():  # decoders of JPEG differ by a little
+        assert np.abs(pixels(path).astype(int) - pixels(there[name]).astype(int)).mean() < 2
+    told = json.loads((EXAMPLES / "seeds" / "boxes.json").read_text("utf-8"))
+    assert told == json.loads((again / "seeds" / "boxes.json").read_text("utf-8"))
+    assert Counter(told["categories"][one["category_id"]]["name"] for one in told["annotations"]).keys() == {
+        "grain",
+        "weed",
+    }
+    sizes = {one["id"]: (one["width"], one["height"]) for one in told["images"]}
+    for one in told["annotations"]:
+        left, top, width, height = one["bbox"]
+        assert left >= 0
+        assert top >= 0
+        assert left + width <= sizes[one["image_id"]][0]
+        assert top + height <= sizes[one["image_id"]][1]
+    assert sum(path.stat().st_size for path in there.values()) < 3e5

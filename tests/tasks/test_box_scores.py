@@ -137,7 +137,7 @@ def test_counts_and_f1_by_hand():
     assert BOXES.metrics["box_f1"].of(outputs, targets).value == pytest.approx(2 * 1 / (2 + 2))
     (first, second) = BOXES.held_out(outputs, targets, [4, 7])
     assert (first.row, first.label, first.predicted, first.beside) == (
-        4, "nut 1", "nut 2", {"right": "1", "count_error": "1"},
+        4, "nut 1", "nut 2", {"box_f1": "0.6667", "right": "1", "count_error": "1"},
     )  # fmt: skip
     assert (second.predicted, second.own) == ("none", 0.0)
     (label,) = BOXES.details(outputs, targets, None)["boxes"]

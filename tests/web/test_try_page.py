@@ -14,6 +14,7 @@ from PIL import Image
 
 from barriers import barriers
 from handful import api
+from handful.run import opened
 from handful.web.admission import Admission
 from handful.web.asked_items import BODIES
 from handful.web.improving import Improvement, Improver
@@ -109,6 +110,29 @@ def test_a_text_is_answered_with_the_keyboard_alone_and_a_picture_by_choosing_it
 
     page.set_input_files("#file", {"name": "b.png", "mimeType": "image/png", "buffer": b"none"})
     page.get_by_text("the picture is not a picture in a known format").wait_for()
+    assert page.problems == []
+
+
+def test_what_models_of_parts_see_is_drawn_over_the_picture(page, part_runs, signals):
+    files = {"defects": "defects/0.png", "masks": "masks/images/0.png", "boxes": "boxes/images/0.png"}
+    served = [ServedModel(kind, opened(part_runs / f"run_{kind}")) for kind in files]
+    with serving(application(served, Admission(kinds=BODIES))) as where:
+        page.goto(where)
+        page.locator("#files").wait_for()
+        for kind, drawn in (("defects", "img:nth-child(2)"), ("masks", "canvas"), ("boxes", "svg rect")):
+            page.select_option("#model", kind)
+            assert page.locator("#correct").is_hidden()
+            page.set_input_files("#file", part_runs / files[kind])
+            page.locator(f".stage {drawn}").first.wait_for()
+            assert page.locator("#seen img").count() == 0
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+            assert barriers(page) == []
+        assert page.locator(".stage rect").count() == int(page.inner_text("#answer").split()[0])
+        page.get_by_text("show the picture alone").click()
+        assert page.locator(".stage svg").is_hidden()
+        page.focus("#ask")
+        page.keyboard.press("Enter")  # the same picture once more
+        page.wait_for_function("() => document.querySelectorAll('.stage svg').length === 1")
     assert page.problems == []
 
 

@@ -53,8 +53,8 @@ def predict(
             one is among it this often, for example 90%.
         together: take into account how frequent the classes are among the inputs themselves, which are read twice; good
             where the training rows were picked class by class and the inputs come as they come.
-        maps: a folder for one PNG per picture: of defects with what is unusual in it coloured, of masks the mask; by
-            default masks go to a folder beside --out.
+        maps: a folder for one PNG per picture: of defects with what is unusual in it coloured, of masks the mask, of
+            boxes with these drawn; by default masks go to a folder beside --out.
         engine: where items are answered: inline (default: here), processes (one per core) or ray (on a cluster; needs
             handful[ray]). Beside --out what is done is remembered, so that the same command goes on after an end.
     """
@@ -105,7 +105,7 @@ def predict(
         elif is_segmenter(run):
             written = _segmented(run, items, form, input, tick, maps)
         elif is_finder(run):
-            written = _found(run, items, form, input, tick)
+            written = _found(run, items, form, input, tick, maps)
         else:
             written = _classified(run, items, form, input, tick, shares, together, elsewhere)
     put_notes([written.warning] * bool(written.warning))
@@ -143,9 +143,9 @@ def _check_follows(run: str, doubted: bool, maps: bool) -> None:
             "--probabilities, --reject, --conformal and --together are for classifiers, got a model of boxes, which "
             "says of every box how sure it is. Leave them out."
         )
-    if maps and not (is_detector(run) or is_segmenter(run)):
+    if maps and not (is_detector(run) or is_segmenter(run) or is_finder(run)):
         raise OptionError(
-            "--maps draws what is unusual, or masks, which models of defects and of masks alone see. Leave it out."
+            "--maps draws what is unusual, masks or boxes, which models of these alone see. Leave it out."
         )
 
 
@@ -230,15 +230,18 @@ def _segmented(
     return written
 
 
-def _found(run: str, items: Source, form: Form, column: str | None, tick: Callable[[int], None]) -> Written:
-    """Let a model of boxes answer."""
+def _found(
+    run: str, items: Source, form: Form, column: str | None, tick: Callable[[int], None], maps: str | None
+) -> Written:
+    """Let a model of boxes answer, and draw its boxes where that is asked for."""
     from handful.answer_files import write_answers
     from handful.box_answers import box_answers
     from handful.export.finder import Finder
 
     model = Finder.load(run)
+    folder = None if maps is None else _folder_for(maps)
     put_notes([model.warning] * bool(model.warning))
-    return write_answers(box_answers(model, items, column, tick), model.columns[0], form, _say)
+    return write_answers(box_answers(model, items, column, tick, folder), model.columns[0], form, _say)
 
 
 def _folder_for(maps: str) -> Path:

@@ -16,6 +16,7 @@ from handful.progress import Bars
 
 if TYPE_CHECKING:
     from handful.export.bundle import Bundle
+    from handful.export.part_model import PartModel
     from handful.web.admission import Admission
     from handful.web.item_answers import ServedModel
     from handful.web.tokens import Token
@@ -138,7 +139,13 @@ def _items(runs: Sequence[str], admission: Admission, how: tuple[bool, bool], wh
             put_line(f"{one.name}: {one.model.warning}", sys.stderr)
     for sentence in shared_memory([one.model for one in served]):
         put_line(sentence, sys.stderr)
-    learning = [(one, run) for one, run in zip(served, runs, strict=True) if not is_onnx(run)]
+    others = [one for one in served if not one.corrected and (how[0] or one.parts is not None)]
+    if any(how) and others:
+        raise OptionError(
+            f"--learn and --retrain are for models that one label can correct, got one of {others[0].model.task.name} "
+            f"({others[0].name}). Leave them out, or serve it at a port of its own."
+        )
+    learning = [(one, run) for one, run in zip(served, runs, strict=True) if one.parts is None and not is_onnx(run)]
     if any(how) and len(learning) < len(runs):
         raise OptionError(
             "--learn and --retrain are for runs, got a folder in ONNX, which keeps nothing of its training rows. Serve "
@@ -163,7 +170,7 @@ def load_served(runs: Sequence[str]) -> list[ServedModel]:
     return served
 
 
-def _model(run: str) -> Bundle:
+def _model(run: str) -> Bundle | PartModel:
     """The model of a run, or of a folder in ONNX."""
     from handful.run_folder import is_onnx
 
@@ -172,8 +179,12 @@ def _model(run: str) -> Bundle:
 
         return load_onnx(run)
     from handful.export.bundle import Bundle
+    from handful.export.part_model import PartModel
+    from handful.run import opened
 
-    return Bundle.load(run)
+    model = opened(run)
+    assert isinstance(model, Bundle | PartModel)  # several targets are parted, language models served apart
+    return model
 
 
 def missing_package(error: ModuleNotFoundError, command: str = "serve") -> Exception:

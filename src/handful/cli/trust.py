@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from handful.cli.given import check_model, check_source
+from handful.cli.given import check_model, check_source, typed
 from handful.cli.printing import put, put_json, put_line
 from handful.cli.weights import Flag
 from handful.data.cells import shown
 from handful.errors import OptionError
 from handful.progress import Bars
-from handful.run_folder import is_detector
+from handful.run_folder import is_detector, is_finder, is_segmenter, record_of
 
 ATTENTION = 3
 """The exit code of a check that failed."""
@@ -31,6 +31,12 @@ def explain(run: str, item: str, *, label: str | None = None, json: Flag = False
     if is_detector(run):
         _explain_alarm(run, item, label, json)
         return
+    if is_segmenter(run) or is_finder(run):
+        raise OptionError(
+            f"explain is for models whose answer hangs on something that can be left out, got a model of "
+            f"{record_of(run)['task']}, which tells all that it sees. Look at it: "
+            f"{typed('predict', run, item, '--maps', 'FOLDER')}"
+        )
     with Bars() as bars:
         bars.now("start")
 
@@ -61,7 +67,8 @@ def check(
 
     Args:
         run: the run folder that `handful tune` wrote.
-        source: new rows, with labels or without: what `handful predict` takes.
+        source: new rows, with labels or without: what `handful predict` takes; for a model of masks or boxes, pictures
+            that have these.
         label: the column that holds the labels; by default the one used in training, or one that is
             called like a label; '' for none.
         input: the column that holds the text or the file name; by default the one used in training.

@@ -116,7 +116,7 @@ def colours_of(names: Sequence[str]) -> NDArray[np.uint8]:
     """(C, 3) the colour in which each class is written: its own where its name says one up to 255, else one of ours."""
     codes = [code_of_name(name) for name in names]
     if any(code is None or 255 < code < _COLOUR for code in codes):
-        return np.array([_OURS[c % len(_OURS)] for c in range(len(names))], np.uint8)
+        return np.array([APART[c % len(APART)] for c in range(len(names))], np.uint8)
     rgb = [
         [(code >> shift) & 255 for shift in (16, 8, 0)] if code >= _COLOUR else [code] * 3
         for code in codes
@@ -125,10 +125,11 @@ def colours_of(names: Sequence[str]) -> NDArray[np.uint8]:
     return np.array(rgb, np.uint8)
 
 
-_OURS = (
+APART = (
     (0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0),
     (204, 121, 167), (255, 255, 255),
 )  # fmt: skip
+"""Colours that the colour-blind can tell apart."""
 
 
 @dataclass(frozen=True)

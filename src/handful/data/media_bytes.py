@@ -12,6 +12,8 @@ MOST_PIXELS = 50_000_000
 """The largest picture that is decoded; twice what most cameras make."""
 MOST_SECONDS = 600.0
 """The longest sound that is decoded."""
+MOST_TOGETHER = {"image": (200_000_000.0, "million pixels", 1e6), "sound": (3600.0, "minutes", 60.0)}
+"""What may be decoded for one request: pixels or seconds, what these are told in, and how many of them that is."""
 
 
 def item_of_bytes(content: bytes, modality: str) -> Any:
@@ -32,3 +34,11 @@ def item_of_bytes(content: bytes, modality: str) -> Any:
     if modality == "image":
         return picture_of(content, "the picture", MOST_PIXELS)
     return sound_of(content, MOST_SECONDS)
+
+
+def decoded_size(item: Any, modality: str) -> float:
+    """How much a decoded item is: pixels of a picture, seconds of a sound."""
+    if modality == "image":
+        return float(item.width * item.height)
+    samples, rate = item
+    return len(samples) / float(rate)

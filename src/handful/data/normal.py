@@ -97,6 +97,30 @@ def as_defects(dataset: Dataset, why: str = "") -> Dataset:
     return replace(dataset, task=DEFECTS, notes=notes)
 
 
+def as_called(known: Dataset, more: Dataset, folder: Path | None = None) -> Dataset:
+    """Further items under the names that normal and bad ones have in rows that are known; other tasks are left alone.
+
+    Args:
+        known: rows of defects, or of another task.
+        more: rows of the same task.
+        folder: where they lie, whose name says what they are where no folder in it does.
+    """
+    if known.task != DEFECTS or more.labels is None:
+        return more
+    normal = normal_name(known.classes, known.source)
+    called = {name: normal if name == NORMAL or is_normal_name(name) else name for name in more.classes}
+    note = ""
+    if folder is not None and more.classes in ((NORMAL,), (folder.name,)):  # no folder in it says what they are
+        same = next((name for name in known.classes if name.casefold() == folder.name.casefold()), normal)
+        called = {more.classes[0]: same}
+        if same == normal and not names_normal(folder) and folder.name != normal:
+            note = (
+                f'{len(more)} items in {shown(str(folder))} are taken for "{shown(normal)}" ones: no folder says else'
+            )
+    labels = tuple(called[label] for label in more.labels)
+    return replace(more, labels=labels, notes=(*more.notes, note) if note else more.notes)
+
+
 def check_normal(dataset: Dataset) -> tuple[str, ...]:
     """Refuse rows that do not say what normal ones look like.
 

@@ -20,10 +20,11 @@ from handful.data.places import Places, SeveralPlaces
 from handful.data.readers import FEWEST_ROWS, check_kinds, load_wanted, read_path
 from handful.data.sources import that_exists
 from handful.data.tables import TABLE_SUFFIXES, open_table
+from handful.data.targets import MASKS
 from handful.errors import DataError
 
-# So many conflicts are told with their places.
-_TOLD = 5
+# So many conflicts are told with their places, and of each label so many letters: what is marked in a picture is long.
+_TOLD, _LONGEST = 5, 200
 
 _REMEDY = "Add rows of others."
 
@@ -42,7 +43,8 @@ class Conflict:
     """The label there."""
 
     def __str__(self) -> str:
-        return f'{self.first} says "{self.label}", {self.second} "{self.other}"'
+        first, other = (text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…" for text in (self.label, self.other))
+        return f'{self.first} says "{first}", {self.second} "{other}"'
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def merged(parts: Sequence[Dataset], *, later_wins: bool) -> Merged:
     for part in parts[1:]:
         check_alike(parts[0], part)
     firsts = _firsts(parts)
-    labels = [_labels(part) for part in parts]
+    labels, alike = [_labels(part) for part in parts], [_compared(part) for part in parts]
     known: Mapping[str, list[tuple[int, int]]] = defaultdict(list)  # name of an item → source and position of its rows
     gone: set[tuple[int, int]] = set()
     fresh: dict[tuple[int, int], bool] = {}
@@ -192,7 +194,7 @@ def merged(parts: Sequence[Dataset], *, later_wins: bool) -> Merged:
             name = _name(item, at, i)
             earlier = [row for row in known.get(name, ()) if row not in gone]
             fresh[at, i] = not known.get(name)
-            same = [row for row in earlier if labels[row[0]][row[1]] == labels[at][i]]
+            same = [row for row in earlier if alike[row[0]][row[1]] == alike[at][i]]
             if same and not (_is_test(part, i) and not any(_is_test(parts[a], b) for a, b in same)):
                 gone.add((at, i))
                 repeated += 1
@@ -283,6 +285,16 @@ def _firsts(parts: Sequence[Dataset]) -> list[int]:
 def _labels(part: Dataset) -> Sequence[str]:
     """What is compared as the label of each row; answers in words are part of the item."""
     return ("",) * len(part) if part.labels is None else part.labels
+
+
+def _compared(part: Dataset) -> Sequence[str]:
+    """What two labels are the same by: masks by what is in their files, wherever these lie."""
+    if part.task != MASKS:
+        return _labels(part)
+    from handful.data.mask_files import Outlined  # loads a decoder, which texts have no use for
+
+    marked = [Outlined.of_cell(cell) for cell in _labels(part)]
+    return [replace(one, file=_name(Path(one.file), 0, i) if one.file else "").cell for i, one in enumerate(marked)]
 
 
 def _is_test(part: Dataset, position: int) -> bool:

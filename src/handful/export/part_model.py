@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from handful.atomic import replaced_folder
+from handful.backbones.base import Backbone
 from handful.evaluation.scores import unproven
 from handful.export.record import entries, wrong_entry
+from handful.progress import Say, silent
 from handful.readback import checked, damage_is
 from handful.run_folder import RECORD, model_folder
 from handful.tasks.base import Task
@@ -23,11 +25,32 @@ class PartModel(ABC):
     """The file of its tensors."""
     beats_reference: bool | None
     """Whether held-out rows show it to be better than an answer that looks at no item; None where that is not known."""
+    modality: str
+    """What its items are."""
+    names: tuple[str, ...]
+    """What is told apart: normal items and bad ones, classes of pixels, or labels of boxes."""
+    backbone_name: str
+    """What looks at the items; empty where none is needed."""
+    fingerprint: str
+    """Of its weights."""
+    loaded: Backbone | None
+    """The backbone in memory."""
+    pairs: ClassVar[bool] = False
+    """No part lies in two texts."""
 
     @property
     @abstractmethod
     def task(self) -> Task:
         """What is answered to an item."""
+
+    @property
+    @abstractmethod
+    def reads(self) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
+        """The backbone, where it is read, and whether it moved."""
+
+    @abstractmethod
+    def ready(self, say: Say = silent) -> Backbone | None:
+        """The backbone, loaded where it is not yet, and compared with the one that was learned with."""
 
     @abstractmethod
     def write(self, folder: Path, card: str = "") -> None:

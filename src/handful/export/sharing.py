@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from handful.backbones.base import Backbone
 from handful.export.bundle import Bundle
+from handful.export.part_model import PartModel
 
 
-def share_backbones(models: Sequence[Bundle]) -> None:
+def share_backbones(models: Sequence[Bundle | PartModel]) -> None:
     """Load the backbones of several models, and keep those that several read in memory once.
 
     Args:
@@ -20,6 +21,12 @@ def share_backbones(models: Sequence[Bundle]) -> None:
     """
     frozen: dict[tuple[str, str], Backbone] = {}
     for model in models:
+        if isinstance(model, PartModel):
+            model.loaded = frozen.get((model.backbone_name, model.fingerprint), model.loaded)
+            backbone = model.ready()
+            if backbone is not None:
+                frozen[model.backbone_name, model.fingerprint] = backbone
+            continue
         for name, fingerprint in model.fingerprints.items():
             if (name, fingerprint) in frozen:
                 model.loaded[name] = frozen[name, fingerprint]
@@ -30,11 +37,15 @@ def share_backbones(models: Sequence[Bundle]) -> None:
         }
 
 
-def shared_memory(models: Sequence[Bundle]) -> list[str]:
+def shared_memory(models: Sequence[Bundle | PartModel]) -> list[str]:
     """What several models hold in memory once, one sentence for each backbone."""
     readers: dict[int, list[tuple[str, Backbone]]] = {}
     for model in models:
-        for name, backbone in model.loaded.items():
+        if isinstance(model, PartModel):
+            loaded = {} if model.loaded is None else {model.backbone_name: model.loaded}
+        else:
+            loaded = model.loaded
+        for name, backbone in loaded.items():
             readers.setdefault(id(backbone), []).append((name, backbone))
     told = []
     for same in readers.values():

@@ -11,18 +11,22 @@ import numpy as np
 
 from handful.data.languages import Language, main_language
 from handful.data.targets import counts_of
-from handful.errors import BundleError, DataError
+from handful.errors import BundleError, DataError, OptionError
 from handful.evaluation.intervals import interval
 from handful.evaluation.novelty import USUAL
 from handful.evaluation.scores import Scores
 from handful.export.bundle import Bundle
+from handful.export.finder import Finder
 from handful.export.reference import Judged, Reference, spread_out
+from handful.export.segmenter import Segmenter
 from handful.keywords import known_keywords
 from handful.monitoring.checkup import NAMED, Checkup
 from handful.monitoring.drift import compare
+from handful.monitoring.marked_check import check_marked
 from handful.monitoring.new_rows import Row, called_together, rows_of_list, rows_of_source
 from handful.readback import shortened
 from handful.run import Run
+from handful.run_folder import is_finder, is_segmenter
 from handful.seeding import generator
 
 # Features that differ by less than this are the same picture, sound or text.
@@ -41,6 +45,8 @@ def check(
     tell: Callable[[str], None] = lambda note: None,
 ) -> Checkup:
     """Compare new rows with the rows a run was made from, and labelled ones with the score that it promised.
+
+    A run of masks or boxes is compared by new pictures that have these, as ``tune`` reads them.
 
     A table is labelled where ``label`` names a column, or one is called as in training or like a label; a folder,
     where one of its sub-folders is called like a class.
@@ -61,10 +67,18 @@ def check(
     Raises:
         DataError: the source cannot be read, is of another modality, or all its rows are the same.
         BundleError: the run is damaged, or keeps nothing of its training rows.
+        OptionError: labels or columns are named for a run of masks or boxes.
     """
-    model, scores = (run.bundle, run.scores) if isinstance(run, Run) else _opened(Path(run))
+    model, scores = (_checked(run), run.scores) if isinstance(run, Run) else _opened(Path(run))
     if model.warning:
         tell(model.warning)
+    if isinstance(model, Segmenter | Finder):
+        if not (labels is None and label is None and input is None):
+            raise OptionError(
+                f"labels and columns are those of lists and tables, got a model of {model.task.name}: put "
+                f"{model.task.name} beside the pictures, and leave label and input out."
+            )
+        return check_marked(model, scores, source, seed, tell)
     reference = model.known_rows()
     if isinstance(source, str | Path):
         new = rows_of_source(Path(source), label, input, model, tell)
@@ -149,7 +163,13 @@ def _languages(model: Bundle, items: Sequence[Any]) -> tuple[str, str] | None:
     return None if new is None or new == old else (new.name, old.name)
 
 
-def _opened(folder: Path) -> tuple[Bundle, Scores | None]:
+def _checked(run: Run) -> Bundle | Segmenter | Finder:
+    """The model of a run that can be compared so."""
+    return run.model if isinstance(run.model, Segmenter | Finder) else run.bundle
+
+
+def _opened(folder: Path) -> tuple[Bundle | Segmenter | Finder, Scores | None]:
     """The model in a run folder, and the scores that it promised; None in a model folder alone."""
-    model, file = Bundle.load(folder), folder / "scores.json"
-    return model, Scores.read(file) if file.is_file() else None
+    file = folder / "scores.json"
+    kind = Segmenter if is_segmenter(folder) else Finder if is_finder(folder) else Bundle
+    return kind.load(folder), Scores.read(file) if file.is_file() else None

@@ -2,7 +2,7 @@
 // The page to try a model: what is typed, dropped or recorded is sent to the server that sent this page, nowhere else.
 const at = (id) => document.getElementById(id);
 const NEAREST = 3, BARS = 8, RECORDED = 10;
-let models = [], file = null, address = null, last = null;
+let models = [], file = null, address = null, last = null, preview = null, kind = null;
 
 async function begin() {
   if (location.hash) history.replaceState(null, "", location.pathname);  // a token that has done its work
@@ -17,7 +17,9 @@ const chosen = () => models.find((model) => model.name === at("model").value);
 
 function show() {
   const model = chosen(), text = model.modality === "text";
-  at("about").textContent = `${model.name}: ${model.task} of ${{ text: "texts", image: "pictures", sound: "sounds" }[model.modality]}`;
+  if (model.modality !== kind) forget(model.modality);
+  const parts = PARTS[model.task], items = { text: "texts", image: "pictures", sound: "sounds" }[model.modality];
+  at("about").textContent = `${model.name}: ${parts ? parts.noun : model.task} ${parts ? "in" : "of"} ${items}`;
   at("warning").hidden = !model.warning;
   at("warning").textContent = model.warning || "";
   at("texts").hidden = !text;
@@ -32,6 +34,9 @@ function show() {
   at("command").textContent = text
     ? `curl ${path} -H 'Content-Type: application/json' -d '${body}'`
     : `curl ${path} -F file=@name`;
+  at("draw-row").hidden = !model.draws;
+  at("draw").textContent = `curl ${path} -H 'Accept: image/png' -F file=@name -o drawn.png`;
+  at("explain-row").hidden = !model.explains || Boolean(parts);
   at("result").hidden = true;
   at("correct").hidden = true;
   showNames(model);
@@ -40,6 +45,14 @@ function show() {
   at("state").textContent = "";
   watch(model);
   showVersions(model);
+}
+
+// What was chosen for a model of another kind of items is nothing for this one.
+function forget(modality) {
+  kind = modality;
+  file = preview = null;
+  at("file").value = "";
+  at("seen").replaceChildren();
 }
 
 const showNames = (model) => at("names").replaceChildren(...model.labels.map((name) => new Option(name)));
@@ -54,7 +67,7 @@ async function renew() {
 // What is asked may no longer look like what was learned from.
 async function watch(model) {
   at("drift").hidden = true;
-  if (!model.feedback) return;
+  if (!model.followed) return;
   const told = await (await fetch(`/models/${encodeURIComponent(model.name)}/drift`)).json();
   if (told.error || model !== chosen()) return;
   at("drift").hidden = !told.warning;
@@ -63,19 +76,22 @@ async function watch(model) {
 
 async function ask(event) {
   event.preventDefault();
-  const model = chosen(), explain = at("explain").checked;
+  const model = chosen(), parts = PARTS[model.task];
+  const explain = model.explains && (Boolean(parts) || at("explain").checked);
   const path = `/models/${encodeURIComponent(model.name)}/predict`;
   let request;
   if (model.modality === "text") {
     const item = typed(model);
     if (!at("first").value.trim()) return say("Type a text first.");
-    request = { headers: { "Content-Type": "application/json" }, body: JSON.stringify({ items: [item], nearest: NEAREST, explain }) };
+    const beside = "draws" in model ? { explain } : { nearest: NEAREST, explain };
+    request = { headers: { "Content-Type": "application/json" }, body: JSON.stringify({ items: [item], ...beside }) };
   } else {
     if (!file) return say("Choose a file first.");
     const form = new FormData();
     form.append("file", file);
-    form.append("nearest", NEAREST);
-    form.append("explain", explain);
+    if (!("draws" in model)) form.append("nearest", NEAREST);
+    if (explain) form.append("explain", explain);
+    if (parts && parts.asks && model.draws) form.append("drawn", true);
     request = { body: form };
   }
   say("…");
@@ -85,7 +101,7 @@ async function ask(event) {
     const told = await response.json();
     if (told.error) say(told.error.message);
     else if (told.answers[0].error) say(told.answers[0].error);
-    else { say(""); answer(told.answers[0], told.version); offer(model, told.answers[0]); }
+    else { say(""); answer(model, told.answers[0], told.version); offer(model, told.answers[0]); }
   } catch (error) {
     say("The server does not answer. Is it still running?");
   } finally {
@@ -96,21 +112,25 @@ async function ask(event) {
 const say = (text) => { at("state").textContent = text; };
 const percent = (share) => `${Math.round(100 * share)} %`;
 
-function answer(row, version) {
+function answer(model, row, version) {
+  const parts = PARTS[model.task];
   at("result").hidden = false;
-  at("answer").textContent = shown(row.answer);
-  at("sure").textContent = row.low !== undefined ? `between ${row.low} and ${row.high} for nine of ten` : `${percent(row.confidence)} sure`;
+  at("answer").textContent = parts ? parts.headline(row) : shown(row.answer);
+  at("sure").textContent = parts ? parts.sure(row, model)
+    : row.low !== undefined ? `between ${row.low} and ${row.high} for nine of ten` : `${percent(row.confidence)} sure`;
   at("sure").textContent += ` (version ${version})`;
   at("strange").hidden = !row.unlike_training;
   at("strange").textContent = row.unlike_training
     ? `This is unlike the training rows: only ${percent(row.rarity)} of such rows look as strange. Take the answer as a guess.` : "";
   const shares = Object.entries(row.probabilities || {}).sort((a, b) => b[1] - a[1]);
   at("bars").replaceChildren(...shares.slice(0, BARS).map(bar));
-  const parts = (row.parts || []).filter((part) => Math.abs(part.weight) >= 0.01).slice(0, BARS);
-  at("why").hidden = !row.parts;
-  at("parts").replaceChildren(...(parts.length ? parts.map((part) => line(`${part.part}: without it ${points(part.weight)}`)) : [line("No part of it alone.")]));
+  const heavy = (row.parts || []).filter((part) => Math.abs(part.weight) >= 0.01).slice(0, BARS);
+  at("why").hidden = !row.parts || Boolean(parts);
+  at("parts").replaceChildren(...(heavy.length ? heavy.map((part) => line(`${part.part}: without it ${points(part.weight)}`)) : [line("No part of it alone.")]));
+  at("seen").replaceChildren(...(preview ? [preview] : []));
+  at("view").replaceChildren(...(parts ? parts.view(row, model, preview) : []));
   at("alike").hidden = !(row.nearest || []).length;
-  at("rows").replaceChildren(...(row.nearest || []).map((near) => line(`${near.label}: ${near.input || `row ${near.row}`} (${near.similarity.toFixed(2)} alike)`)));
+  at("rows").replaceChildren(...(row.nearest || []).map((near) => line(`${parts && parts.called ? parts.called(near.label) : near.label}: ${near.input || `row ${near.row}`} (${near.similarity.toFixed(2)} alike)`)));
 }
 
 // What was asked can be corrected once its answer is there.
@@ -191,7 +211,9 @@ function take(taken) {
   const seen = document.createElement(chosen().modality === "image" ? "img" : "audio");
   seen.src = address;
   if (seen.tagName === "IMG") seen.alt = taken.name || "the picture"; else seen.controls = true;
+  preview = seen;
   at("seen").replaceChildren(seen);
+  at("view").replaceChildren();
   at("form").requestSubmit();
 }
 

@@ -5,7 +5,7 @@ const versionsOf = (model) => `/models/${encodeURIComponent(model.name)}`;
 async function showVersions(model) {
   document.getElementById("versions").hidden = true;
   document.getElementById("gone-back").textContent = "";
-  if (model.feedback) await listVersions(model);
+  if (model.followed) await listVersions(model);
 }
 
 // Runs that lie in the folder beside the one that answers, then what that one was and is; the newest stands first.

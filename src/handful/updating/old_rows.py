@@ -17,6 +17,7 @@ from handful.data.several import load_part, merged
 from handful.errors import DataError, OptionError
 from handful.export.bundle import Bundle
 from handful.export.language_model import LanguageModel
+from handful.export.part_model import PartModel
 from handful.plan import Plan
 from handful.run import saved_inputs
 from handful.run_rows import LearnedRow, LearnedRows
@@ -36,7 +37,7 @@ class OldRows:
     """What has changed since, one sentence each."""
 
 
-def old_rows(folder: Path, plan: Plan, model: Bundle | LanguageModel, new: Sequence[str | Path]) -> OldRows:
+def old_rows(folder: Path, plan: Plan, model: Bundle | LanguageModel | PartModel, new: Sequence[str | Path]) -> OldRows:
     """Find the rows of a run again.
 
     Args:
@@ -52,7 +53,8 @@ def old_rows(folder: Path, plan: Plan, model: Bundle | LanguageModel, new: Seque
     sources = plan.sources or ((plan.source,) if "source" in plan.origins else ())
     there = [source for source in sources if Path(source).exists()]
     notes = [f"{shown(source)}, which the run learned from, is gone" for source in sources if source not in there]
-    wanted = Wanted(plan.input, plan.label, plan.group, None, _modality(model), plan.task)
+    task = model.task.name if isinstance(model, PartModel) else plan.task  # which a folder need not show
+    wanted = Wanted(plan.input, plan.label, plan.group, None, _modality(model), task)
     parts: list[Dataset] = []
     for source in list(there):
         try:
@@ -84,8 +86,8 @@ def old_rows(folder: Path, plan: Plan, model: Bundle | LanguageModel, new: Seque
     return OldRows(replace(data, notes=()), tuple(notes))
 
 
-def _modality(model: Bundle | LanguageModel) -> str:
-    return model.modality if isinstance(model, Bundle) else "language"
+def _modality(model: Bundle | LanguageModel | PartModel) -> str:
+    return "language" if isinstance(model, LanguageModel) else model.modality
 
 
 def _found(
@@ -161,7 +163,7 @@ def _names(folder: Path, rows: Sequence[LearnedRow]) -> dict[int, str]:
     }
 
 
-def _held(folder: Path, rows: Sequence[LearnedRow], model: Bundle | LanguageModel) -> Dataset | None:
+def _held(folder: Path, rows: Sequence[LearnedRow], model: Bundle | LanguageModel | PartModel) -> Dataset | None:
     """Rows that the run holds whole: texts as they stand in its table of answers, files that are where they were.
 
     Each is known by its content to be what was learned from; None where one of them is not held.
@@ -211,8 +213,8 @@ def _name(item: Any) -> str:
 
 
 def _lost(
-    folder: Path, sources: Sequence[str], new: Sequence[str | Path], model: Bundle | LanguageModel, why: str,
-    notes: Sequence[str] = (),
+    folder: Path, sources: Sequence[str], new: Sequence[str | Path], model: Bundle | LanguageModel | PartModel,
+    why: str, notes: Sequence[str] = (),
 ) -> DataError:  # fmt: skip
     old = [source if Path(source).exists() else "OLD_ROWS" for source in sources] or ["OLD_ROWS"]
     words = ["handful", "tune", *dict.fromkeys([*old, *map(str, new)]), "--out", str(folder)]

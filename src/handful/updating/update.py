@@ -15,18 +15,20 @@ from handful.data.cells import shown
 from handful.data.columns import Wanted
 from handful.data.dataset import Dataset
 from handful.data.items import make_items
+from handful.data.normal import as_called
 from handful.data.readers import load
 from handful.data.several import Merged, are_sources, load_part, merged
 from handful.data.target_column import read_column
 from handful.errors import DataError, OptionError
 from handful.evaluation.scores import HeldOut
 from handful.export.bundle import Bundle
+from handful.export.part_model import PartModel
 from handful.keywords import known_keywords
+from handful.marked_items import outputs_to
 from handful.notebook_progress import notebook_progress
 from handful.plan import Plan, read_plan
 from handful.progress import Say
 from handful.run import Run, opened
-from handful.run_folder import DETECTOR, FINDER, SEGMENTER, record_of
 from handful.updating.kept_rows import kept_rows, learn_on
 from handful.updating.old_rows import OldRows, old_rows
 from handful.versions import MADE_BY, Version, check_versions, current, versions
@@ -71,7 +73,7 @@ class UpdateResult:
         if self.on_new is not None:
             said = self.on_new.told("the new model", "the old one")
             lines.append(f"On new rows, which neither had learned when it answered: {said}.")
-        elif not isinstance(self.run.model, Bundle):
+        elif not isinstance(self.run.model, Bundle | PartModel):
             lines.append("Of a language model the new rows are not asked of the old one; old rows tell the two apart.")
         else:
             why = "the old model was not asked, or knows them or their group"
@@ -179,7 +181,6 @@ def update(
         strategies=strategies, metric=metric, trials=trials, engine=engine,
     )  # fmt: skip
     folder = Path(run)
-    _check_kind(folder)
     old = current(folder)
     check_versions(folder)
     plan = updated_plan(folder, options)
@@ -212,20 +213,6 @@ def update(
     on_new = _on_new(model, made, rows)
     worse = on_new is not None and on_new.verdict == "worse"
     return _settled(folder, out, made, (old, known, rows), on_new, worse and not anyway, reason)
-
-
-def _check_kind(folder: Path) -> None:
-    """Refuse a run whose items have no rows of labels that old and new ones could be put together by.
-
-    Raises:
-        OptionError: it is of defects, masks or boxes.
-    """
-    record = record_of(folder)
-    if record.get("kind") in (DETECTOR, SEGMENTER, FINDER):
-        raise OptionError(
-            f"{shown(str(folder))} must be a run of labelled items or of a language model to be updated, got one of "
-            f"{record['task']}. Put old and new items into one folder, and tune again."
-        )
 
 
 def updated_plan(folder: Path, options: Mapping[str, Any]) -> Plan:
@@ -264,11 +251,11 @@ def gathered(
     paths = _paths(new, labels)
     wanted = Wanted(options.get("input"), options.get("label"), options.get("group"), whole=False)
     if paths:
-        parts = [load_part(source, wanted, known.data) for source in paths]
+        parts = [as_called(known.data, load_part(source, wanted, known.data), Path(source)) for source in paths]
     elif isinstance(new, Dataset):
         parts = [new]
     else:
-        parts = [_listed(new, labels, known.data)]
+        parts = [as_called(known.data, _listed(new, labels, known.data))]
     data = merged([known.data, *parts], later_wins=True)
     classes = sorted(set(data.data.classes) - set(known.data.classes)) if data.data.labels is not None else []
     unlabelled = sum(len(part.unlabelled) for part in parts)
@@ -316,7 +303,7 @@ def _on_new(model: Any, made: Run, rows: Merged) -> Paired | None:
     Rows of a group that the old rows have are left out: the old model knows their group, and the new one must not.
     """
     data = rows.data
-    if not isinstance(model, Bundle) or not isinstance(made.model, Bundle):
+    if not isinstance(model, Bundle | PartModel) or not isinstance(made.model, Bundle | PartModel):
         return None
     place = {row: i for i, row in enumerate(data.rows)}
     groups = data.groups or tuple(map(str, data.rows))
@@ -330,11 +317,14 @@ def _on_new(model: Any, made: Run, rows: Merged) -> Paired | None:
     }
     if not fresh:
         return None
-    outputs = model.answer([data.items[place[row]] for row in fresh])[0]
-    words = model.task.words(outputs, model.labels)
-    before = [
-        HeldOut(row, answer.label, said, 0.0, 0.0) for (row, answer), said in zip(fresh.items(), words, strict=True)
-    ]
+    asked = data.take([place[row] for row in fresh])
+    if isinstance(model, PartModel):
+        before = list(model.task.held_out(*outputs_to(model, asked), asked.rows))
+    else:
+        words = model.task.words(model.answer(list(asked.items))[0], model.labels)
+        before = [
+            HeldOut(row, answer.label, said, 0.0, 0.0) for (row, answer), said in zip(fresh.items(), words, strict=True)
+        ]
     shared = None
     if data.groups is not None:
         shared = np.unique([groups[place[row]] for row in fresh], return_inverse=True)[1]

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 
 from handful.data.cells import shown
-from handful.data.targets import names_of
 from handful.errors import BundleError
 from handful.evaluation.intervals import Estimate, better
-from handful.evaluation.metrics import Measured, Metric, Scale, losses
+from handful.evaluation.metrics import Scale
 from handful.evaluation.scores import HeldOut, Scores
 from handful.readback import damage_is
 from handful.run import saved_answers, saved_inputs
 from handful.seeding import generator
-from handful.tasks.base import HeadTask, Task
+from handful.tasks.base import Task
 from handful.tasks.registry import TASKS
 from handful.versions.record import Version, version
+from handful.versions.told_rows import metric_of, told_rows
 
 # Fewer rows than this say nothing of a difference.
 _FEWEST = 3
@@ -137,26 +137,12 @@ def paired(task: Task, metric: str, first: Sequence[HeldOut], second: Sequence[H
         second: N others, in the same order.
         groups: (N,) rows that are not independent share a number, or None.
     """
-    sides = [_measured(task, metric, side, (*first, *second)) for side in (first, second)] if first else []
-    scale = sides[0].metric.scale if sides else _metric_of(task, metric).scale
+    sides = [told_rows(task, metric, side, (*first, *second)) for side in (first, second)] if first else []
+    scale = sides[0].metric.scale if sides else metric_of(task, metric).scale
     if len(first) < _FEWEST:
         return Paired(len(first), None, scale)
     gain = better(sides[1], sides[0], groups, rng=generator(0, "versions"))
     return Paired(len(first), gain if np.isfinite([gain.low, gain.high]).all() else None, scale)
-
-
-def _measured(task: Task, metric: str, answers: Sequence[HeldOut], every: Sequence[HeldOut]) -> Measured:
-    """What answers that are known by their words add to a metric."""
-    if not isinstance(task, HeadTask):
-        return losses(np.array([float(answer.beside["loss"]) for answer in answers]))
-    names = names_of([text for answer in every for text in (answer.label, answer.predicted)], task.name)
-    targets = task.coded([answer.label for answer in answers], names)
-    outputs = task.spoken([answer.predicted for answer in answers], names)
-    return _metric_of(task, metric).of(outputs[None], targets)
-
-
-def _metric_of(task: Task, metric: str) -> Metric:
-    return task.metrics.get(metric, task.headline)
 
 
 def scores_of(one: Version) -> Scores:

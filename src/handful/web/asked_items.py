@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import python_multipart  # noqa: F401 - what starlette reads forms with
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,12 +16,16 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from handful.data.items import make_items
-from handful.data.media_bytes import item_of_bytes
+from handful.data.media_bytes import MOST_TOGETHER, decoded_size, item_of_bytes
 from handful.data.pairs import Pair
 from handful.errors import DataError
 from handful.export.bundle import Bundle
+from handful.export.part_model import PartModel
 from handful.web.failures import body_of
 from handful.web.questions import RefusedError
+
+if TYPE_CHECKING:
+    from handful.web.item_answers import ServedModel
 
 MOST_BYTES = 64 << 20
 """The longest body of a request."""
@@ -29,6 +33,8 @@ MOST_ITEMS = 1000
 """The most items of one request."""
 MOST_NEAREST = 20
 _FORM, _JSON = "multipart/form-data", "application/json"
+PNG = "image/png"
+"""What is sent back where a picture is wanted."""
 _FILE_KINDS = ("image/", "audio/", "application/octet-stream")
 BODIES = (_JSON, _FORM, *_FILE_KINDS)
 """What a body may be, by its Content-Type."""
@@ -45,6 +51,13 @@ class Wanted(BaseModel):
     """How many training rows most like each item are named."""
     explain: bool = False
     """Whether it is said what the answer hangs on; for one item only, and it takes as long as some twenty answers."""
+
+
+class WantedOfFiles(Wanted):
+    """The same of answers to pictures and sounds."""
+
+    drawn: bool = False
+    """Whether each answer is drawn too, as PNG in base64: of defects a heat map, of masks the mask, and boxes."""
 
 
 class Question(Wanted):
@@ -64,14 +77,71 @@ class Asked:
     """Position → why that item cannot be read."""
     wanted: Wanted
     """What is said beside the answers."""
+    picture: bool = False
+    """Whether the answer is to be a picture and nothing else."""
+
+    @property
+    def draws(self) -> bool:
+        """Whether answers are drawn."""
+        return self.picture or (isinstance(self.wanted, WantedOfFiles) and self.wanted.drawn)
 
 
-async def read_asked(request: Request, model: Bundle) -> Asked:
+async def read_asked(request: Request, served: ServedModel) -> Asked:
     """Read the body of a request to a model.
 
     Raises:
         RefusedError: it is none, is too large, or asks for what cannot be given.
     """
+    asked = replace(await _read(request, served.model), picture=_wants_picture(request, served))
+    check_wanted(asked.wanted, served)
+    if asked.picture and len(asked.items) > 1:
+        raise RefusedError(
+            f"one picture at a time is answered with a picture, got {len(asked.items)}. Ask about each by itself, or "
+            "for application/json with drawn=true.", "file", 422,
+        )  # fmt: skip
+    return asked
+
+
+def _wants_picture(request: Request, served: ServedModel) -> bool:
+    """Whether a picture is wanted as the answer, by the first kind that is said to be welcome.
+
+    Raises:
+        RefusedError: this model draws none.
+    """
+    if request.headers.get("accept", "").partition(",")[0].partition(";")[0].strip().lower() != PNG:
+        return False
+    if served.parts is None or served.parts.draws is None:
+        raise RefusedError(
+            f"{served.name} answers with values and draws nothing, got Accept: {PNG}. Ask for {_JSON}.", status=406
+        )
+    return True
+
+
+def check_wanted(wanted: Wanted, served: ServedModel) -> None:
+    """Refuse what this kind of model does not say beside its answers.
+
+    Raises:
+        RefusedError: it was asked for.
+    """
+    parts, task = served.parts, served.model.task.name
+    if wanted.explain and not served.explains:
+        raise RefusedError(
+            f"explain is for models whose answer hangs on something that can be left out, got a model of {task}, which "
+            "tells all that it sees. Leave it out.", "explain", 422,
+        )  # fmt: skip
+    if isinstance(wanted, WantedOfFiles) and wanted.drawn and (parts is None or parts.draws is None):
+        raise RefusedError(
+            "drawn is for models of defects, masks or boxes in pictures, got a model of "
+            f"{task} of {served.model.modality}s. Leave it out.", "drawn", 422,
+        )  # fmt: skip
+    if wanted.nearest and parts is not None:
+        raise RefusedError(
+            f"nearest is for models that keep their training rows, got a model of {task}. Leave it out.", "nearest", 422
+        )
+
+
+async def _read(request: Request, model: Bundle | PartModel) -> Asked:
+    """The items of a request as the model takes them, and what is wanted of them."""
     kind = kind_of(request.headers)
     if model.modality == "text":
         if kind != _JSON:
@@ -84,11 +154,11 @@ async def read_asked(request: Request, model: Bundle) -> Asked:
         return _texts(checked(Question, parsed(body)), model)
     if kind.startswith(_FILE_KINDS):
         body = await body_of(request, MOST_BYTES, "Make the file smaller.")
-        return await _files([body], model.modality, checked(Wanted, dict(request.query_params)))
+        return await _files([body], model.modality, checked(WantedOfFiles, dict(request.query_params)))
     if kind == _FORM:
         body = await body_of(request, MOST_BYTES, "Send fewer files at a time.")
         contents, fields = await form_of(body, request.headers)
-        return await _files(contents, model.modality, checked(Wanted, fields))
+        return await _files(contents, model.modality, checked(WantedOfFiles, fields))
     noun = {"image": "pictures", "sound": "sounds"}[model.modality]
     raise RefusedError(
         f"this model answers {noun}, which are sent as {_FORM} (fields called {_FIELD}) or as the file itself, got "
@@ -134,7 +204,7 @@ def checked(kind: type[Body], fields: Any) -> Body:
         raise RefusedError(f"{what} is not as it must be: {first['msg']}. Correct it.", place or None, 422) from error
 
 
-def _texts(question: Question, model: Bundle) -> Asked:
+def _texts(question: Question, model: Bundle | PartModel) -> Asked:
     """Texts, or pairs of texts, as the model takes them."""
     _one_explained(len(question.items), question)
     for at, item in enumerate(question.items):
@@ -192,12 +262,21 @@ async def _files(contents: list[bytes], modality: str, wanted: Wanted) -> Asked:
     _one_explained(len(contents), wanted)
     items: list[Any] = []
     failed: dict[int, str] = {}
+    most, unit, size = MOST_TOGETHER[modality]
+    decoded = 0.0
     for at, content in enumerate(contents):
         try:
             items.append(await run_in_threadpool(item_of_bytes, content, modality))
         except DataError as error:
             items.append(io.BytesIO())
             failed[at] = str(error)
+            continue
+        decoded += decoded_size(items[-1], modality)
+        if decoded > most:
+            raise RefusedError(
+                f"the files of one request must have at most {most / size:.0f} {unit} together, got more. Send fewer "
+                "at a time.", _FIELD, 413,
+            )  # fmt: skip
     return Asked(items, failed, wanted)
 
 

@@ -77,7 +77,7 @@ class Corrector:
         self._now: Learned | None = None
         self._seen.clear()
         if self.learns:
-            shipped.model.known_rows()
+            shipped.bundle.known_rows()
             self._take_up()
 
     @property
@@ -138,7 +138,7 @@ class Corrector:
                     "`handful update` reads their table."
                 )
             if isinstance(item, tuple):
-                item = store.keep_bytes(*item, self._shipped.model.modality)
+                item = store.keep_bytes(*item, self._shipped.bundle.modality)
             answer = Answer(**{**asdict(answer), "item": item.item})
             store.add([answer], [item])
             corrections = len(_standing([*before, answer], ()))
@@ -152,7 +152,7 @@ class Corrector:
         self._see([(answer.item, value)])
         if answer.item not in self._seen:
             return "the model cannot read the item"
-        known, standing = known_rows(self._shipped.model), self._learnable(log, record.left_out)
+        known, standing = known_rows(self._shipped.bundle), self._learnable(log, record.left_out)
         after, why = self._weighed(known, standing, answer)
         if after is None:
             record.leave_out([*record.left_out, answer.id])
@@ -163,7 +163,7 @@ class Corrector:
 
     def _weighed(self, known: Rows, standing: Sequence[Answer], newest: Answer) -> tuple[Learned | None, str]:
         """What is learned with the newest of some corrections; None, and why, where it does harm."""
-        model, rows = self._shipped.model, self._rows(standing)
+        model, rows = self._shipped.bundle, self._rows(standing)
         if rows is None:
             return None, "no correction can be read"
         try:
@@ -184,7 +184,7 @@ class Corrector:
 
     def _answer_by(self, learned: Learned | None, number: int) -> None:
         self._now = learned
-        model = self._shipped.model if learned is None else with_learned(self._shipped.model, learned)
+        model = self._shipped.bundle if learned is None else with_learned(self._shipped.bundle, learned)
         version = f"{self.run_version}.{number}" if number else str(self.run_version)
         self.served.swap(Answering(model, self._shipped.inputs, version))
 
@@ -230,7 +230,7 @@ class Corrector:
             left = [*wanted.left_out, *(one.id for one in log[wanted.upto :])]
             standing = self._learnable(log, left)
             self._see_stored(standing)
-            rows, model = self._rows(standing), self._shipped.model
+            rows, model = self._rows(standing), self._shipped.bundle
             learned = None if rows is None else learn(model.task, model.labels, known_rows(model), rows)
             record.leave_out(left)
             to = f"{self.run_version}.{number}" if number else str(self.run_version)
@@ -264,7 +264,7 @@ class Corrector:
         before = [] if done is None else self._learnable(log[: done.upto], done.left_out)
         every = self._learnable(log, record.left_out)
         self._see_stored([*before, *every])
-        model, known = self._shipped.model, known_rows(self._shipped.model)
+        model, known = self._shipped.bundle, known_rows(self._shipped.bundle)
         rows = self._rows(before)
         if done is not None:
             self._answer_by(None if rows is None else learn(model.task, model.labels, known, rows), done.number)
@@ -293,7 +293,7 @@ class Corrector:
         fresh = [(name, value) for name, value in items if name not in self._seen]
         if not fresh:
             return
-        model = self._shipped.model
+        model = self._shipped.bundle
         judged = model.judge([value for _, value in fresh])
         good = [i for i in range(len(fresh)) if i not in judged.failed]
         rows = seen_by(model, judged, good, ("",) * len(good))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from handful.web.asked_items import MOST_NEAREST, Question
+from handful.web.asked_items import MOST_NEAREST, PNG, Question
 from handful.web.feedback import Correction, TextCorrection
 from handful.web.feedback_service import Back
 
@@ -29,7 +29,10 @@ def _ref(name: str) -> dict[str, Any]:
 _ANSWER: dict[str, Any] = _object(
     {},
     {
-        "answer": {"description": "A class, a list of labels, a rating or a number, as in the training rows."},
+        "answer": {
+            "description": "A class, a list of labels, a rating or a number, as in the training rows; a list of spans, "
+            "events or boxes; areas in words."
+        },
         "id": {"type": "string", "description": "By which the answer can be corrected."},
         "confidence": {"type": "number", "description": "How sure the answer is of itself, from 0 to 1."},
         "probabilities": {"type": "object", "additionalProperties": {"type": "number"}},
@@ -37,6 +40,28 @@ _ANSWER: dict[str, Any] = _object(
         "unlike_training": {"type": "boolean", "description": "Whether the item is unlike the training rows."},
         "nearest": {"type": "array", "items": {"type": "object"}, "description": "Training rows most like the item."},
         "parts": {"type": "array", "items": {"type": "object"}, "description": "What the answer hangs on."},
+        "alarm": {"type": "boolean", "description": "Of defects: whether the item is called a bad one."},
+        "score": {"type": "number", "description": "Of defects: how unusual the item is."},
+        "threshold": {"type": "number", "description": "Of defects: above which score there is an alarm."},
+        "shares": {
+            "type": "object",
+            "additionalProperties": {"type": "number"},
+            "description": "Of masks: the share of the picture that each class covers.",
+        },
+        "count": {"type": "integer", "description": "Of boxes: how many things there are."},
+        "counts": {
+            "type": "object",
+            "additionalProperties": {"type": "integer"},
+            "description": "Of boxes: how many things there are of each label.",
+        },
+        "width": {"type": "integer", "description": "Of the picture as it is seen upright, in pixels."},
+        "height": {"type": "integer", "description": "The same."},
+        "drawn": {
+            "type": "string",
+            "contentEncoding": "base64",
+            "contentMediaType": PNG,
+            "description": "What is drawn of the answer: a heat map, a mask, or boxes.",
+        },
         "error": {"type": "string", "description": "Why the item has no answer."},
     },
 )
@@ -93,6 +118,7 @@ _REFUSED = {
     "401": "The token is missing.",
     "403": "The Host or Origin is not allowed.",
     "404": "There is no such model.",
+    "406": "The model draws nothing, and a picture was asked for.",
     "408": "The body took too long.",
     "413": "The body is too large.",
     "415": "The Content-Type is not what the model takes.",
@@ -141,13 +167,16 @@ def describe(models: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _of_model(start: str, model: dict[str, Any], whose: str) -> dict[str, Any]:
     """The pages of one model."""
     text = model["modality"] == "text"
-    found = {f"{start}/predict": {"post": _question_to(model, f"Answers{whose}", "Answers")}}
-    if not model.get("feedback"):
-        return found
+    pages = {f"{start}/predict": {"post": _question_to(model, f"Answers{whose}", "Answers")}}
+    if not model.get("followed"):
+        return pages
     correction = None if text else _correction()
+    if model["feedback"]:
+        pages[f"{start}/feedback"] = {
+            "post": _post(f"Correct an answer{whose}", "Stored", correction, "TextCorrection")
+        }
     return {
-        **found,
-        f"{start}/feedback": {"post": _post(f"Correct an answer{whose}", "Stored", correction, "TextCorrection")},
+        **pages,
         f"{start}/versions": {"get": _get(f"Versions{whose}", _ref("Versions"))},
         f"{start}/drift": {"get": _get(f"Drift{whose}", _ref("Drift"))},
         f"{start}/rollback": {"post": _post(f"Answer as an earlier version{whose}", None, None, "Back")},
@@ -156,7 +185,10 @@ def _of_model(start: str, model: dict[str, Any], whose: str) -> dict[str, Any]:
 
 def _question_to(model: dict[str, Any], summary: str, answer: str) -> dict[str, Any]:
     """A page that answers items of the kind that a model reads."""
-    return _post(summary, answer, None if model["modality"] == "text" else _question(), "Question")
+    made = _post(summary, answer, None if model["modality"] == "text" else _question(model), "Question")
+    if model.get("draws") and answer == "Answers":
+        made["responses"]["200"]["content"][PNG] = {"schema": _FILE}
+    return made
 
 
 def _post(summary: str, answer: str | None, form: dict[str, Any] | None, body: str) -> dict[str, Any]:
@@ -178,9 +210,13 @@ def _errors(codes: Sequence[str]) -> dict[str, Any]:
     return {code: {**_content("application/json", _ref("Error")), "description": _REFUSED[code]} for code in codes}
 
 
-def _question() -> dict[str, Any]:
+def _question(model: dict[str, Any]) -> dict[str, Any]:
     """The form of a question about files."""
-    fields = {"nearest": {"type": "integer", "minimum": 0, "maximum": MOST_NEAREST}, "explain": _TRUTH}
+    fields: dict[str, Any] = {"explain": _TRUTH} if model["explains"] else {}
+    if "draws" not in model:
+        fields["nearest"] = {"type": "integer", "minimum": 0, "maximum": MOST_NEAREST}
+    if model.get("draws"):
+        fields["drawn"] = {"type": "boolean", "description": f"Whether the {model['draws']} is sent too, as PNG."}
     return _object({"file": {**_list(_FILE), "minItems": 1}}, fields)
 
 

@@ -69,9 +69,14 @@ class FeedbackService:
 
     async def feedback(self, request: Request) -> Response:
         """Store a correction, and learn from it where the server was started so."""
+        served = self._named(request)
+        if not served.corrected:
+            raise RefusedError(
+                f"{served.name} is a model of {served.model.task.name}, which takes no corrections. Put what is right "
+                "beside the other items, and run: handful update RUN NEW", status=404,
+            )  # fmt: skip
         improver = self._improver(request)
-        served = improver.served
-        corrected = await read_correction(request, served.model)
+        corrected = await read_correction(request, served.bundle)
         known = corrected.said.answer_id and self._memory.get(corrected.said.answer_id, served.name)
         before = known or Remembered.of(served.name, await self._asked(served, corrected))
         outcome = await self._done(improver.correct, corrected, before)
@@ -144,6 +149,11 @@ class FeedbackService:
 
     def _improver(self, request: Request) -> Improver:
         served = self._named(request)
+        if served.parts is not None:
+            raise RefusedError(
+                f"{served.name} is a model of {served.model.task.name}, whose versions and drift are not followed "
+                "while it is served. Run: handful versions RUN, or handful check RUN NEW", status=404,
+            )  # fmt: skip
         if served.name not in self._improvers:
             raise RefusedError(
                 f"{served.name} takes no corrections, since it was not loaded from a folder. Serve a run.", status=404

@@ -58,10 +58,11 @@ class Figures:
             self._seconds.labels(model).observe(time.perf_counter() - start)
 
     def answers(self, model: str, rows: Sequence[dict[str, Any]]) -> None:
-        """Count items: answered, of these strange, and not readable."""
+        """Count items: answered, of these strange or called bad ones, and not readable."""
         failed = sum("error" in row for row in rows)
         self._items.labels(model, "answered").inc(len(rows) - failed)
         self._items.labels(model, "unreadable").inc(failed)
+        self._items.labels(model, "alarm").inc(sum(bool(row.get("alarm")) for row in rows))
         self._items.labels(model, "unlike_training").inc(sum(bool(row.get("unlike_training")) for row in rows))
 
     def text(self) -> bytes:

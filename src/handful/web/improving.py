@@ -85,9 +85,9 @@ class Improver:
         answer = Answer(
             "", LABEL, corrected.label, said.person, "correction", before.answer, before.confidence, before.version
         )
-        names = self.served.model.labels
+        names = self.served.bundle.labels
         outcome = self.corrector.take(answer, corrected.item, corrected.value)
-        if self.served.model.labels != names:
+        if self.served.bundle.labels != names:
             self.watch.restart()  # kinds of answers have other numbers now
         self._perhaps_tune()
         return outcome
@@ -133,7 +133,7 @@ class Improver:
     def drift(self) -> dict[str, Any]:
         """What is known of drift, and what to do about it."""
         last, drifted, fresh = self.watch.last, self.watch.drifted, self.corrector.fresh()
-        rows = 0 if self.served.model.reference is None else len(self.served.model.reference.misfit)
+        rows = 0 if self.served.bundle.reference is None else len(self.served.bundle.reference.misfit)
         worth = due(fresh, rows, drifted)
         about: dict[str, Any] = {
             "drifted": drifted, "windows": self.watch.windows, "waiting": self.watch.waiting,
@@ -159,7 +159,7 @@ class Improver:
         return f"what {self.served.name} is asked differs from its training rows beyond chance (drift){strange}"
 
     def _hear(self, found: Sequence[Answered]) -> None:
-        reference = self.served.model.reference
+        reference = self.served.bundle.reference
         items = [
             Item(one.features, one.kind, str(one.row["answer"])[:100], bool(one.row.get("unlike_training")))
             for one in found
@@ -182,7 +182,7 @@ class Improver:
         """Tune again where corrections are enough, one training at a time."""
         if self._retrainer is None:
             return
-        rows = 0 if self.served.model.reference is None else len(self.served.model.reference.misfit)
+        rows = 0 if self.served.bundle.reference is None else len(self.served.bundle.reference.misfit)
         entries, begun = self.corrector.entries(), self._begun
         # After a training that failed or changed nothing there has to be something new.
         if entries > begun and due(self.corrector.fresh(), rows, self.watch.drifted):
@@ -205,7 +205,7 @@ class Improver:
         if number == self.corrector.run_version:
             return
         fresh = Bundle.load(self.folder)
-        old = self.served.model
+        old = self.served.bundle
         # What is in memory already is used again, where it is the same.
         share_backbones([old, fresh])
         self.corrector.replaced(Answering(fresh, saved_inputs(self.folder), str(number)), self.folder, number, trained)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from starlette.routing import Route
 
 from handful.errors import OptionError
 from handful.web.admission import Admission, Doorkeeper
-from handful.web.asked_items import Asked, read_asked
+from handful.web.asked_items import PNG, Asked, check_wanted, read_asked
 from handful.web.description import describe
 from handful.web.failures import handlers
 from handful.web.feedback import Memory, Remembered
@@ -27,6 +28,7 @@ from handful.web.feedback_service import FeedbackService
 from handful.web.figures import Figures
 from handful.web.improving import Improver
 from handful.web.item_answers import Answered, Answering, ServedModel
+from handful.web.part_answers import in_text
 from handful.web.questions import RefusedError
 
 SECONDS = 60.0
@@ -42,7 +44,10 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob: data:; "
     "media-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_FILES = {"try.js": "text/javascript", "try_versions.js": "text/javascript", "try.css": "text/css"}
+_FILES = {
+    "try.js": "text/javascript", "try_parts.js": "text/javascript", "try_versions.js": "text/javascript",
+    "try.css": "text/css",
+}  # fmt: skip
 
 
 def application(
@@ -146,14 +151,32 @@ class _Service:
         return JSONResponse({"models": self._about()})
 
     def _about(self) -> list[dict[str, Any]]:
-        return [{**model.about(), "feedback": name in self._improvers} for name, model in self._models.items()]
+        return [
+            {**model.about(), "feedback": name in self._improvers and model.corrected,
+             "followed": name in self._improvers}
+            for name, model in self._models.items()
+        ]  # fmt: skip
 
     async def predict(self, request: Request) -> Response:
         served = self.named(request)
         start = time.perf_counter()
         with self._figures.request(served.name):
-            body = await self._told(served, await read_asked(request, served.model))
+            asked = await read_asked(request, served)
+            if asked.picture:
+                return await self._picture(served, asked)
+            body = await self._told(served, asked)
         return JSONResponse({**body, "seconds": round(time.perf_counter() - start, 4)})
+
+    async def _picture(self, served: ServedModel, asked: Asked) -> Response:
+        """The answer to one item as a picture.
+
+        Raises:
+            RefusedError: the item cannot be read.
+        """
+        (row,) = (await self._told(served, asked))["answers"]
+        if "error" in row:
+            raise RefusedError(f"the item cannot be read: {row['error']}. Send another.", "file", 422)
+        return Response(base64.b64decode(row["drawn"]), media_type=PNG)
 
     async def predict_all(self, request: Request) -> Response:
         """One question to all models, one after the other: what a backbone sees is there for the next that reads it."""
@@ -169,7 +192,8 @@ class _Service:
         asked, told = None, {}
         for one in models:
             with self._figures.request(one.name):
-                asked = asked or await read_asked(request, one.model)
+                asked = asked or await read_asked(request, one)
+                check_wanted(asked.wanted, one)
                 told[one.name] = await self._told(one, asked)
         return JSONResponse({"models": told, "seconds": round(time.perf_counter() - start, 4)})
 
@@ -192,17 +216,22 @@ class _Service:
         rows: list[dict[str, Any]] = [{"error": asked.failed.get(i, "")} for i in range(len(asked.items))]
         if not readable:
             return rows, served.now
-        found = await served.batcher.answers([asked.items[i] for i in readable])
-        for i, one in zip(readable, found, strict=True):
+        answers: list[Answered] = []
+        for some in served.together([asked.items[i] for i in readable]):
+            answers += await served.batcher.answers(some)
+        for i, one in zip(readable, answers, strict=True):
             rows[i] = dict(one.row)
             if "error" in one.row:
                 continue
-            rows[i]["id"] = self._remembered(served, one)
+            if one.corrected_by_id:
+                rows[i]["id"] = self._remembered(served, one)
             if asked.wanted.nearest:
                 rows[i]["nearest"] = one.by.like(one, asked.wanted.nearest)
             if asked.wanted.explain:
-                rows[i]["parts"] = await run_in_threadpool(one.by.explained, asked.items[i])
-        return rows, found[0].by
+                rows[i]["parts"] = await run_in_threadpool(one.by.explained, asked.items[i], one)
+            if asked.draws:
+                rows[i]["drawn"] = in_text(await run_in_threadpool(one.by.drawn, asked.items[i], one))
+        return rows, answers[0].by
 
     def _remembered(self, served: ServedModel, one: Answered) -> str:
         """The id by which an answer can be corrected."""

@@ -70,7 +70,7 @@ class Boxes(Task):
     )
     nouns: ClassVar[tuple[str, str]] = NOUNS[NAME]
     about: ClassVar[str] = "boxes around things, and how many there are"
-    columns: ClassVar[tuple[str, ...]] = ("right", "count_error")
+    columns: ClassVar[tuple[str, ...]] = ("box_f1", "right", "count_error")
     nothing_shown: ClassVar[str] = "nothing shows yet that more can be learned of these things than brightness"
     taken_for: ClassVar[str] = "its loss on held-out pictures"
 
@@ -88,7 +88,11 @@ class Boxes(Task):
         for row, wanted, said, right in zip(positions, *_plain(outputs), strict=True):
             both = float(wanted.sum() + said.sum())
             own = float(2 * right.sum() / both) if both else 1.0
-            beside = {"right": f"{right.sum():.0f}", "count_error": f"{np.abs(said - wanted).sum():.0f}"}
+            beside = {
+                "box_f1": f"{own:.4f}",
+                "right": f"{right.sum():.0f}",
+                "count_error": f"{np.abs(said - wanted).sum():.0f}",
+            }
             names = targets.names
             rows.append(HeldOut(row, self.told(wanted, names), self.told(said, names), own, own, beside))
         return tuple(rows)
