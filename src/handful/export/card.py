@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from handful.backbones.catalog import is_hub_id, is_weightless
 from handful.backbones.entries import ENTRIES, known
 from handful.data.cells import shown
+from handful.data.vectors import VECTORS
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.metrics import Scale
 from handful.evaluation.scores import Scores, unproven
@@ -30,11 +31,16 @@ _FEW = 10
 # How many classes a sentence names.
 _NAMED = 10
 # How the hub calls a task, by modality.
-_TASKS = {"text": "text-classification", "image": "image-classification", "sound": "audio-classification"}
+_TASKS = {
+    "text": "text-classification",
+    "image": "image-classification",
+    "sound": "audio-classification",
+    VECTORS: "tabular-classification",
+}
 _WEIGHTS, _NO_WEIGHTS = "The weights of the backbone are", "The backbone has no weights"
 # The paragraph on where weights are, with the commands below it, up to the next heading.
 _NOTE = re.compile(rf"^(?:{_WEIGHTS}|{_NO_WEIGHTS}).*?(?=\n\n## |\s*\Z)", re.DOTALL | re.MULTILINE)
-_ITEMS = {"text": '"A new text"', "image": 'Path("new.jpg")', "sound": 'Path("new.wav")'}
+_ITEMS = {"text": '"A new text"', "image": 'Path("new.jpg")', "sound": 'Path("new.wav")', VECTORS: "vector"}
 
 
 def model_card(model: Bundle, scores: Scores, source: str) -> str:

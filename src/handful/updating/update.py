@@ -26,7 +26,7 @@ from handful.notebook_progress import notebook_progress
 from handful.plan import Plan, read_plan
 from handful.progress import Say
 from handful.run import Run, opened
-from handful.run_folder import DETECTOR, FINDER, SEGMENTER, record_of
+from handful.run_folder import DETECTOR, FINDER, SEGMENTER, reads_vectors, record_of
 from handful.updating.kept_rows import kept_rows, learn_on
 from handful.updating.old_rows import OldRows, old_rows
 from handful.versions import MADE_BY, Version, check_versions, current, versions
@@ -221,6 +221,12 @@ def _check_kind(folder: Path) -> None:
         OptionError: it is of defects, masks or boxes.
     """
     record = record_of(folder)
+    if reads_vectors(folder):
+        raise OptionError(
+            f"{shown(str(folder))} must be a run of texts, pictures, sounds or of a language model to be updated, "
+            "got one of vectors. Put old and new rows into one table, and old and new vectors into one file, and tune "
+            "again."
+        )
     if record.get("kind") in (DETECTOR, SEGMENTER, FINDER):
         raise OptionError(
             f"{shown(str(folder))} must be a run of labelled items or of a language model to be updated, got one of "
