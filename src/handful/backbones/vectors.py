@@ -15,7 +15,7 @@ from safetensors.numpy import save as save_tensors
 from torch import Tensor
 
 from handful.backbones.base import Backbone, State
-from handful.data.names import all_names
+from handful.data.names import listed
 from handful.data.vectors import VECTORS, Vector
 from handful.errors import DataError, OptionError, suggestion
 from handful.files import read_ordinary
@@ -96,7 +96,7 @@ class Vectors(Backbone):
                 if name not in place:
                     raise DataError(
                         f'vectors must have the column "{name}", which was learned from, got '
-                        f"{all_names(item.columns)}{_called(item)}.{suggestion(name, item.columns) or ' Add it.'}"
+                        f"{listed(item.columns)}{_called(item)}.{suggestion(name, item.columns) or ' Add it.'}"
                     )
             return item.values[[place[name] for name in self.columns]]
         if len(item.values) != len(self.centre):

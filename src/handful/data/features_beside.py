@@ -11,7 +11,7 @@ from typing import Any
 from handful.data.cells import shown
 from handful.data.columns import GROUP_NAMES, Wanted
 from handful.data.label_column import guess_label
-from handful.data.names import all_names, either, listed
+from handful.data.names import either, listed
 from handful.data.places import id_column, is_called_id
 from handful.data.split_names import SPLIT_NAME
 from handful.data.tables import Columns, Table
@@ -45,8 +45,8 @@ def with_vectors(columns: Columns, wanted: Wanted, table: Table) -> tuple[Column
         raise OptionError(f"features are vectors, got rows of {wanted.modality}. Leave one of the two out.")
     if wanted.input and wanted.input not in columns.cells:
         raise OptionError(
-            f'column "{wanted.input}", given as the input, is not in {table.source} ({all_names(columns.cells)}). With '
-            f"features it names the column of IDs.{suggestion(wanted.input, columns.cells)}"
+            f'column "{wanted.input}", given as the input, is not in {table.source} ({listed(list(columns.cells))}). '
+            f"With features it names the column of IDs.{suggestion(wanted.input, columns.cells)}"
         )
     if wanted.features == OWN:
         return _own_columns(columns, wanted, table)
@@ -75,7 +75,7 @@ def _own_columns(columns: Columns, wanted: Wanted, table: Table) -> tuple[Column
     numbers = numbers_among(columns.cells, [*asked, *usual, label])
     if not numbers:
         raise DataError(
-            f"{table.source} must have columns of numbers beside its labels, got none ({all_names(columns.cells)}). "
+            f"{table.source} must have columns of numbers beside its labels, got none ({listed(list(columns.cells))}). "
             "Leave --features out, or name the file that holds the numbers."
         )
     names = columns.cells[ids] if ids else [""] * len(columns)
@@ -115,7 +115,7 @@ def _shared(opened: VectorTable, columns: Columns, wanted: Wanted, source: str) 
         if wanted.input not in names:
             raise OptionError(
                 f'column "{wanted.input}", given as the input, must hold IDs in both files, got {source} without it '
-                f"({all_names(names)}).{suggestion(wanted.input, names) or ' Name one that both have.'}"
+                f"({listed(names)}).{suggestion(wanted.input, names) or ' Name one that both have.'}"
             )
         return wanted.input
     taken = {wanted.label, wanted.group, wanted.split, *wanted.beside}

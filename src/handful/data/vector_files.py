@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from handful.data.cells import cell_text, shown
 from handful.data.delimited import Broken
 from handful.data.in_memory import memory_table
-from handful.data.names import all_names
+from handful.data.names import listed
 from handful.data.places import id_column
 from handful.data.records import SAMPLE_ROWS
 from handful.data.sources import that_exists
@@ -25,6 +25,9 @@ from handful.errors import DataError, MachineError, suggestion
 from handful.files import TABLE_BYTES, check_growth, open_ordinary
 
 ARRAY_SUFFIXES = (".npy", ".npz")
+
+# How the two kinds begin.
+_MAGIC, _ZIP = b"\x93NUMPY", b"PK"
 
 VECTOR_SUFFIXES = (*ARRAY_SUFFIXES, *TABLE_SUFFIXES)
 """What files of vectors end with."""
@@ -83,14 +86,14 @@ def vector_table(table: Table, ids: str | None, numbers: Sequence[str] = ()) -> 
         if name not in start.cells:
             raise DataError(
                 f'{table.source} must have the column "{shown(name)}" of numbers, which was learned from, got '
-                f"{all_names(start.cells)}.{suggestion(name, start.cells) or ' Add it.'}"
+                f"{listed(list(start.cells))}.{suggestion(name, start.cells) or ' Add it.'}"
             )
     known = ids if ids and ids in start.cells else id_column(start.cells, wanted)
     found = wanted or numbers_among(start.cells, [known])
     if not found:
         raise DataError(
             f"{table.source} must have columns of numbers, one row for each item, got none "
-            f"({all_names(start.cells)}). Give the table that holds the vectors."
+            f"({listed(list(start.cells))}). Give the table that holds the vectors."
         )
     return VectorTable(table, known, found)
 
@@ -119,9 +122,14 @@ def read_arrays(path: Path) -> Arrays:
     """
     try:
         with open_ordinary(path, TABLE_BYTES) as file:
-            if not file.read(1):
-                raise DataError(f"{path} is empty (0 bytes). Give a file with vectors.")
+            start = file.read(len(_MAGIC))
             file.seek(0)
+            if not start:
+                raise DataError(f"{path} is empty (0 bytes). Give a file with vectors.")
+            if not start.startswith((_MAGIC, _ZIP)):
+                raise DataError(
+                    f"{path} must be a file of numpy, got something else. Write it with np.save or np.savez."
+                )
             if path.suffix.lower() == ".npz":
                 with zipfile.ZipFile(file) as archive:
                     check_growth(path, archive)
@@ -134,7 +142,7 @@ def read_arrays(path: Path) -> Arrays:
     except DataError:
         raise
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        if "allow_pickle" in str(error):
+        if "Object arrays" in str(error):
             raise DataError(
                 f"{path} must hold numbers, got Python objects, which may run code when they are read. Save an array "
                 "of numbers: np.save(file, array.astype(float))."
@@ -149,7 +157,7 @@ def _of_members(members: Mapping[str, NDArray[Any]], path: Path) -> Arrays:
     if len(wide) != 1:
         raise DataError(
             f"{path} must hold one array with two axes, the vectors, and at most one with one axis, their IDs, got "
-            f"{all_names(members) if members else 'nothing'}. Save it with np.savez(file, vectors=array, ids=names)."
+            f"{listed(list(members)) if members else 'nothing'}. Save it with np.savez(file, vectors=array, ids=names)."
         )
     flat = [array for array in members.values() if array.ndim == 1]
     numbers = _rows_of(members[wide[0]], str(path))

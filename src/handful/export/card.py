@@ -40,7 +40,12 @@ _TASKS = {
 _WEIGHTS, _NO_WEIGHTS = "The weights of the backbone are", "The backbone has no weights"
 # The paragraph on where weights are, with the commands below it, up to the next heading.
 _NOTE = re.compile(rf"^(?:{_WEIGHTS}|{_NO_WEIGHTS}).*?(?=\n\n## |\s*\Z)", re.DOTALL | re.MULTILINE)
-_ITEMS = {"text": '"A new text"', "image": 'Path("new.jpg")', "sound": 'Path("new.wav")', VECTORS: "vector"}
+_ITEMS = {
+    "text": '"A new text"',
+    "image": 'Path("new.jpg")',
+    "sound": 'Path("new.wav")',
+    VECTORS: 'pandas.read_parquet("new.parquet")',
+}
 
 
 def model_card(model: Bundle, scores: Scores, source: str) -> str:
@@ -184,14 +189,15 @@ def reading(depths: Sequence[int]) -> str:
 
 def _use(model: Bundle) -> str:
     item = '("A text", "another one")' if model.pairs else _ITEMS.get(model.modality, "item")
-    imports = "from pathlib import Path\n\n" if "Path" in item else ""
+    imports = "from pathlib import Path\n\nimport handful" if "Path" in item else "import handful"
+    imports, items = (f"{imports}\nimport pandas", item) if model.modality == VECTORS else (imports, f"[{item}]")
     python = (
-        f"{imports}import handful\n\n"
+        f"{imports}\n\n"
         'model = handful.Bundle.load("path/to/this/folder")\n'
-        f"model.predict([{item}])        # {model.task.about}"
+        f"model.predict({items})        # {model.task.about}"
     )
     if model.labels:
-        python += f"\nmodel.predict_proba([{item}])  # the probability of each"
+        python += f"\nmodel.predict_proba({items})  # the probability of each"
     install = f"In a clone of handful, with Python 3.11 or newer:\n\n```\n{INSTALL}\n```"
     return (
         f"{install}\n\n```python\n{python}\n```\n\n```\nhandful predict path/to/this/folder NEW --out answers.csv\n```"

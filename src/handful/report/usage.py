@@ -23,8 +23,11 @@ _NEW = {
     "text": ("new.csv", '"A new text"'),
     "image": ("new_pictures", 'Path("new_pictures/one.jpg")'),
     "sound": ("new_sounds", 'Path("new_sounds/one.wav")'),
-    VECTORS: ("new.parquet", "vector"),
+    VECTORS: ("new.parquet", 'pandas.read_parquet("new.parquet")'),
 }
+
+
+_PATHS = "from pathlib import Path\n\nimport handful"
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,15 @@ def usage(place: Path, modality: str, about: str, named: bool, pairs: bool = Fal
         pairs: whether an item is two texts.
     """
     source, item = ("new.csv", '("A text", "another one")') if pairs else _NEW.get(modality, _NEW["text"])
-    imports = "" if modality in ("text", VECTORS) else "from pathlib import Path\n\n"
+    imports = {"text": "import handful", VECTORS: "import handful\nimport pandas"}
+    items = item if modality == VECTORS else f"[{item}]"
     python = (
-        f"{imports}import handful\n\n"
+        f"{imports.get(modality, _PATHS)}\n\n"
         f"model = handful.Bundle.load({str(place)!r})\n"
-        f"model.predict([{item}])        # {about}"
+        f"model.predict({items})        # {about}"
     )
     if named:
-        python += f"\nmodel.predict_proba([{item}])  # the probability of each"
+        python += f"\nmodel.predict_proba({items})  # the probability of each"
     return Usage(f"handful predict {quoted(place)} {source} --out answers.csv", python)
 
 
