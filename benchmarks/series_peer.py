@@ -30,6 +30,9 @@ SETS: dict[str, Callable[[], Any]] = {
     "arrow_head": datasets.load_arrow_head,
     "gunpoint": datasets.load_gunpoint,
     "osuleaf": datasets.load_osuleaf,
+    "italy_power": datasets.load_italy_power_demand,
+    "acsf1": datasets.load_acsf1,
+    "basic_motions": datasets.load_basic_motions,
 }
 
 

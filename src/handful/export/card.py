@@ -44,7 +44,7 @@ _ITEMS = {
     "text": '"A new text"',
     "image": 'Path("new.jpg")',
     "sound": 'Path("new.wav")',
-    VECTORS: 'pandas.read_parquet("new.parquet")',
+    VECTORS: "new",
 }
 
 
@@ -190,7 +190,9 @@ def reading(depths: Sequence[int]) -> str:
 def _use(model: Bundle) -> str:
     item = '("A text", "another one")' if model.pairs else _ITEMS.get(model.modality, "item")
     imports = "from pathlib import Path\n\nimport handful" if "Path" in item else "import handful"
-    imports, items = (f"{imports}\nimport pandas", item) if model.modality == VECTORS else (imports, f"[{item}]")
+    items = f"[{item}]"
+    if model.modality == VECTORS:
+        imports, items = f'{imports}\nimport pandas\n\nnew = pandas.read_parquet("new.parquet")', item
     python = (
         f"{imports}\n\n"
         'model = handful.Bundle.load("path/to/this/folder")\n'

@@ -23,7 +23,7 @@ _NEW = {
     "text": ("new.csv", '"A new text"'),
     "image": ("new_pictures", 'Path("new_pictures/one.jpg")'),
     "sound": ("new_sounds", 'Path("new_sounds/one.wav")'),
-    VECTORS: ("new.parquet", 'pandas.read_parquet("new.parquet")'),
+    VECTORS: ("new.parquet", 'new = pandas.read_parquet("new.parquet")'),
 }
 
 
@@ -76,8 +76,8 @@ def usage(place: Path, modality: str, about: str, named: bool, pairs: bool = Fal
         pairs: whether an item is two texts.
     """
     source, item = ("new.csv", '("A text", "another one")') if pairs else _NEW.get(modality, _NEW["text"])
-    imports = {"text": "import handful", VECTORS: "import handful\nimport pandas"}
-    items = item if modality == VECTORS else f"[{item}]"
+    imports = {"text": "import handful", VECTORS: f"import handful\nimport pandas\n\n{item}"}
+    items = "new" if modality == VECTORS else f"[{item}]"
     python = (
         f"{imports.get(modality, _PATHS)}\n\n"
         f"model = handful.Bundle.load({str(place)!r})\n"
