@@ -130,6 +130,16 @@ def test_rows_without_labels_and_copies_are_known(place, tmp_path):
     assert "near_duplicate" in kinds
 
 
+def test_vectors_without_labels_are_learned_from_too(place, tmp_path):
+    rows, labels = numbers(30)
+    table = [(f"m{i}", "" if i > 21 else label) for i, label in enumerate(labels)]
+    some, vectors = write_table(tmp_path / "some.csv", ["molecule", "effect"], table), tmp_path / "v.parquet"
+    write_vectors(vectors, rows)
+    run = library.tune(some, label="effect", unlabelled=place / "new.parquet", features=vectors, **QUICK)
+    assert "self-training" in [arm.name for arm in run.scores.arms]
+    assert len(run.data.unlabelled) == 8
+
+
 def test_inspection_says_how_many_numbers_a_vector_has(place, handful):
     ended = handful("inspect", place / "labels.csv", "--label", "effect", "--features", place / "vectors.parquet")
     assert ended.code == 0, ended.err
@@ -161,6 +171,22 @@ def test_vectors_of_another_program_are_refused(place, handful, tmp_path):
     ended = handful("predict", place / "run", "a text")
     assert ended.code == 1
     assert "vectors" in ended.err
+
+
+def test_vectors_alone_are_no_labels_and_teach_no_backbone(place, handful, tmp_path):
+    np.save(tmp_path / "v.npy", np.zeros((3, 7)))
+    ended = handful("tune", "v.npy")
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1] == (
+        "handful: v.npy holds vectors without labels. Give a table of labels, and the vectors beside it: handful tune "
+        "labels.csv --features v.npy."
+    )
+    ended = handful("adapt", place / "new.parquet", "--backbone", "vectors", "--out", "base")
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1] == (
+        "handful: backbone 'vectors' must read texts, images or sounds to be adapted, got one for vectors. Choose "
+        "another, such as minilm-l6."
+    )
 
 
 REFUSED = {
@@ -211,6 +237,9 @@ def test_no_weights_of_vectors_move_and_no_defects_are_found():
         "defects are found in pictures, sounds and texts, got vectors in the list. Learn classes with --task "
         "classification."
     )
+    with pytest.raises(OptionError) as error:
+        library.tune(rows, labels, related="labels.csv")
+    assert str(error.value) == "--with is for labelled texts, pictures and sounds, got vectors. Leave it out."
     with pytest.raises(OptionError, match="backbone 'minilm-l6' is for text, but the items are vectors: choose one of"):
         library.tune(rows, labels, backbone="minilm-l6", **QUICK)
     with pytest.raises(DataError, match="vectors must all have as many numbers as the first"):
