@@ -115,6 +115,7 @@ TABLES = (
     Table("picks.csv", "picks", LANGUAGE),
     Table("preferences.csv", "preferences", LANGUAGE),
     Table("rare_classes.csv", "rare_classes", ("evaluation", "tasks/classification")),
+    Table("series.csv", "series", ("backbones/vectors.py", *FROZEN)),
     Table("related.csv", "related", ("regimes/related.py", "strategies/tuned", *FROZEN)),
     Table("repeated_runs.csv", "repeated_runs", LANGUAGE),
     Table("reject.csv", "reject", FROZEN),

@@ -16,6 +16,7 @@ from handful.data.readers import load
 from handful.data.several import are_sources, load_several
 from handful.data.streams import stream
 from handful.data.targets import BOXES, DEFECTS, MASKS
+from handful.data.vectors import VECTORS
 from handful.errors import DataError, OptionError, WeightsError
 from handful.export.bundle import Bundle
 from handful.export.detector import Detector
@@ -57,6 +58,7 @@ def inspect(
     split: str | Sequence[Any] | None = None,
     modality: str | None = None,
     task: str | None = None,
+    features: Any = None,
     against: Dataset | str | Path | None = None,
     backbone: str = "auto",
     seed: int = 0,
@@ -73,6 +75,7 @@ def inspect(
         split: the column that says train or test, or N of these for a list.
         modality: text, image or sound, where the source holds several; language for rows with answers.
         task: what the labels are; guessed where that is safe.
+        features: vectors that another program made of the items, as for ``load``.
         against: a pool of new items, to be told whether the rows look like it.
         backbone: which backbones look at the rows, as for ``tune``; ``none``: only what needs no model is said.
         seed: fixes samples and shuffles.
@@ -86,7 +89,7 @@ def inspect(
         OptionError: an option cannot work, or a pool is to be looked at without a backbone.
         WeightsError: a backbone that was named is not there and cannot be fetched.
     """
-    columns = dict(label=label, input=input, group=group, split=split, modality=modality, task=task)
+    columns = dict(label=label, input=input, group=group, split=split, modality=modality, task=task, features=features)
     data = _read(source, labels, columns)
     say = notebook_progress() if progress is None else progress
     return Findings(audited(data, against=against, backbone=backbone, seed=seed, progress=say).findings)
@@ -156,6 +159,7 @@ def tune(
     split: str | Sequence[Any] | None = None,
     modality: str | None = None,
     task: str | None = None,
+    features: Any = None,
     unlabelled: Any = None,
     related: str | Path | None = None,
     budget: float | str | Budget | None = None,
@@ -187,6 +191,9 @@ def tune(
         modality: text, image or sound, where the source holds several; language, where a model is to write answers.
         task: what the labels are: classification, multilabel, ordinal, regression, defects (normal items, and a few
             bad ones) or masks (pictures with the class of every pixel); guessed where that is safe.
+        features: vectors that another program made of the items of a table of labels: a file, an array (N, D) or a
+            DataFrame, joined by the column ``input`` of IDs or by order; or ``"columns"``: those of the table itself.
+            Vectors alone are a source as well: ``tune(vectors, labels)``.
         unlabelled: items like the labelled ones that have no labels, to learn from too: a path, a Dataset or a list.
         related: a labelled set of something related, as a path: weights move on it first, which is taken where held-out
             rows gain; see ``handful.regimes.related``.
@@ -233,9 +240,10 @@ def tune(
         source=source if isinstance(source, str | Path) else None,
         sources=list(source) if labels is None and are_sources(source) else None,
         unlabelled=unlabelled if isinstance(unlabelled, str | Path) else None, related=related,
+        features=features if isinstance(features, str | Path) else None,
     )  # fmt: skip
-    columns = dict(label=label, input=input, group=group, split=split, modality=modality, task=task)
-    in_plan = {name: value for name, value in columns.items() if name in ("label", "input", "group", "task")}
+    columns = dict(label=label, input=input, group=group, split=split, modality=modality, task=task, features=features)
+    in_plan = {n: value for n, value in columns.items() if n in ("label", "input", "group", "task", "features")}
     given |= {name: value for name, value in in_plan.items() if isinstance(value, str)}
     if plan is None:
         plan = Plan.resolve(given, "argument")
@@ -262,6 +270,11 @@ def tune(
 
         run = tune_answers(data, plan, clock, say, metric if callable(metric) else None)
     elif data.task in (DEFECTS, MASKS, BOXES):
+        if data.modality == VECTORS:
+            raise OptionError(
+                f"defects are found in pictures, sounds and texts, got vectors in {data.source}. Learn classes with "
+                "--task classification."
+            )
         if callable(metric) or unlabelled is not None:
             given_beside = "unlabelled" if unlabelled is not None else "metric"
             got = {DEFECTS: "normal items", MASKS: "pictures with masks", BOXES: "pictures with boxes"}[data.task]

@@ -13,6 +13,7 @@ from handful.data.dataset import Dataset
 from handful.data.items import make_items
 from handful.data.names import listed
 from handful.data.occlusion import PARTS, Part, covered
+from handful.data.vectors import VECTORS
 from handful.errors import DataError, OptionError, suggestion
 from handful.evaluation.scores import HeldOut, most_doubtful
 from handful.export.bundle import Bundle
@@ -105,6 +106,11 @@ def explain(model: Bundle, item: Any, label: str | None = None, most: int = PART
         raise OptionError(
             f"explain hides parts of an item and sees how one answer to all of it changes, got {model.task.name}, "
             "which answers each part. Look at the spans and their confidence instead."
+        )
+    if model.modality == VECTORS:
+        raise OptionError(
+            "explain hides parts of an item and sees how its answer changes, got a model of vectors, whose numbers "
+            "mean what the program that made them says. Look at the rows in its report instead."
         )
     if label is not None and not model.task.can_answer(label, model.labels):
         must = (

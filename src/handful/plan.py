@@ -42,6 +42,8 @@ class Plan:
     """What the labels are, as a task of ``handful.choices.TASKS``; guessed when the guess is safe."""
     input: str | None = None
     """The column that holds the text or the path of the file, or two whose texts belong together; guessed when safe."""
+    features: str | None = None
+    """The file with vectors that another program made of the items, or ``columns`` for those of the table itself."""
     group: str | None = None
     """The column that says which rows belong together (speaker, patient, document); never split across folds."""
     unlabelled: str | None = None
@@ -225,7 +227,7 @@ def share_of(text: str, option: str) -> float:
 def _named(values: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the values that are names of files, folders and models, as texts."""
     several = {"sources": tuple(map(str, values["sources"]))} if "sources" in values else {}
-    one = {"source", "unlabelled", "related", "out", "backbone"} & values.keys()
+    one = {"source", "features", "unlabelled", "related", "out", "backbone"} & values.keys()
     return several | {name: str(values[name]) for name in one}
 
 

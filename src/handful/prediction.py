@@ -24,6 +24,7 @@ from handful.evaluation.conformal import threshold
 from handful.evaluation.novelty import mostly_strange
 from handful.export.bundle import Bundle
 from handful.export.heads import Heads
+from handful.export.loading import columns_read
 from handful.export.reference import Judged
 from handful.features.cache import FeatureCache, MemoryCache
 from handful.regimes.together import correction, refusal
@@ -188,7 +189,8 @@ def answers(
     limit = doubts.limit(model)
     some = False
     size = CHUNK_OF_PARTS if model.task.grain else CHUNK
-    chunks = stream(source, modality=model.modality, input=input or model.input, chunk=size)
+    column, numbers = input or model.input, columns_read(model) or ()
+    chunks = stream(source, modality=model.modality, input=column, chunk=size, numbers=numbers)
     for chunk, judged in (judging or _here(model))(chunks):
         found = _answers(model, chunk, judged, doubts.reject, limit)
         some = some or len(found.failed) < len(chunk.rows)
@@ -224,7 +226,8 @@ def answers_of_heads(
         check_column(source, input)
     limits = {name: doubts.limit(model) for name, model in heads.models.items()}
     some = False
-    for chunk in stream(source, modality=heads.modality, input=input or heads.input, chunk=CHUNK):
+    column, numbers = input or heads.input, columns_read(next(iter(heads.models.values()))) or ()
+    for chunk in stream(source, modality=heads.modality, input=column, chunk=CHUNK, numbers=numbers):
         items, seen = [chunk.items[i] for i in chunk.readable], MemoryCache()
         found = {
             name: _answers(model, chunk, judgement(model, items, seen), doubts.reject, limits[name])

@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 
 from handful.data.cells import defuse, shown, shown_json, shown_lines
 from handful.data.dataset import Dataset, item_hash
+from handful.data.names import listed
 from handful.data.places import input_of
+from handful.data.targets import CLASSES
 from handful.errors import BundleError, OptionError
 from handful.evaluation.metrics import Scale
+from handful.evaluation.ranking import Ranking, ranked
 from handful.evaluation.scores import HeldOut, Scores
 from handful.explanation import Explanation
 from handful.export.bundle import Bundle
@@ -32,6 +35,7 @@ from handful.plan import Plan
 from handful.readback import damage_is
 from handful.run_folder import checkpoints_of, heads_of, is_detector, is_finder, is_language, is_segmenter
 from handful.run_rows import LearnedRows
+from handful.seeding import generator
 from handful.strategies.tuned.ladder import Rung
 from handful.versions import MADE_BY, keep, keep_beside
 
@@ -141,6 +145,33 @@ class Run:
             DataError, WeightsError: as ``predict``.
         """
         return self.bundle.predict_proba(items)
+
+    def ranking(self, wanted: Any, k: int) -> Ranking:
+        """How well held-out rows are ranked by one of two classes, as if the k most probable ones were shown.
+
+        Args:
+            wanted: the class, such as ``yes`` of a column ``clicked``.
+            k: how many are shown.
+
+        Returns:
+            Precision and recall at k and average precision, with intervals.
+
+        Raises:
+            OptionError: it is none of two classes, or k is none of 1 to the number of rows.
+        """
+        labels, name = self.bundle.labels, str(wanted)
+        if self.data.task != CLASSES or len(labels) != 2 or name not in labels:
+            raise OptionError(
+                f"wanted= must be one of the two classes of a run, got {name!r} of {listed(labels) or 'numbers'}. Rows "
+                "are ranked by how probable one of two is."
+            )
+        if not 1 <= k <= len(self.held_out):
+            raise OptionError(f"k must be from 1 to {len(self.held_out)}, the number of rows, got {k}. Choose another.")
+        is_wanted = np.array([answer.label == name for answer in self.held_out])
+        own = np.array([answer.own for answer in self.held_out])  # of two classes the other has what is left
+        groups = None if self.data.groups is None else np.unique(self.data.groups, return_inverse=True)[1]
+        scores = np.where(is_wanted, own, 1 - own)
+        return ranked(scores, is_wanted, k, groups, generator(self.plan.seed, "ranking"))
 
     def __repr__(self) -> str:
         """What was learned from what, and how good it is, on a few lines."""

@@ -63,6 +63,13 @@ def is_onnx(folder: str | Path) -> bool:
     return (Path(folder) / MANIFEST).is_file() and (Path(folder) / "model.onnx").is_file()
 
 
+def reads_vectors(folder: str | Path) -> bool:
+    """Whether a run or model folder holds a model of vectors; False where nothing can be read."""
+    from handful.data.vectors import VECTORS  # loads numpy, which commands that only name things do without
+
+    return bool(record_of(folder).get("modality") == VECTORS)
+
+
 def is_detector(folder: str | Path) -> bool:
     """Whether a run or model folder holds a detector of what is unlike normal items; False where nothing is read."""
     return record_of(folder).get("kind") == DETECTOR

@@ -17,6 +17,7 @@ from handful.data.dataset import Dataset
 from handful.data.names import listed
 from handful.data.normal import is_normal_name
 from handful.data.unlabelled import read_unlabelled
+from handful.data.vectors import VECTORS
 from handful.energy import Meter
 from handful.engines import Engine
 from handful.engines import engine as engine_of
@@ -190,7 +191,8 @@ def _checked(
         told |= _unsettled(model, frozen, learning, test, looked.backbones, plan.seed)
     elif plan.budget:
         notes.append("What slight changes do to answers was left out: no time of the budget was left for it.")
-    return told, explain_doubtful(model, learning, held[1]) if budget.left > 0 else {}, notes
+    hides = budget.left > 0 and learning.modality != VECTORS  # nobody knows what is left of one where a part is hidden
+    return told, explain_doubtful(model, learning, held[1]) if hides else {}, notes
 
 
 def _held(above: LadderResult, frozen: Frozen) -> tuple[NDArray[np.float64], HeadRows]:
@@ -348,9 +350,15 @@ def _with_cut(plan: Plan, whole: NDArray[np.float64], rows: HeadRows, model: Bun
 
 def _check_reads(plan: Plan, data: Dataset) -> None:
     """Refuse strategies that cannot read the items."""
-    if data.pairs and "strategies" in plan.origins and (movers := [name for name in plan.strategies if name in MOVERS]):
+    movers = [name for name in plan.strategies if name in MOVERS] if "strategies" in plan.origins else []
+    if movers and data.pairs:
         raise OptionError(
             f"strategies {', '.join(movers)} read one text, got pairs of texts from {data.source}. Leave them out."
+        )
+    if movers and data.modality == VECTORS:
+        raise OptionError(
+            f"strategies {', '.join(movers)} move the weights of a backbone, got vectors, which come from another "
+            "program. Leave them out."
         )
 
 

@@ -14,6 +14,7 @@ PARAMETERS = 8
 # "module" or "module.function" → why it may be larger than the caps. Short is the aim.
 EXCEPTIONS = {
     "handful.cli.learning.tune": "every parameter is one flag of the command, and its line the flag's help text",
+    "handful.cli.learning.inspect": "as of tune: every parameter is one flag of the command",
     "handful.cli.updating.update": "as of tune: every parameter is one flag of the command",
     "handful.cli.answering.predict": "as of tune: every parameter is one flag of the command",
     "handful.cli.exporting.export": "as of tune: every parameter is one flag of the command",
@@ -24,6 +25,7 @@ EXCEPTIONS = {
     "handful.api.tune": "the options of the command, as keywords for people who write Python",
     "handful.tune_targets.tune_heads": "the options of tune, as keywords for people who write Python",
     "handful.updating.update.update": "the options of tune, as keywords for people who write Python",
+    "handful.data.readers.load": "as of tune: what its columns are, as keywords for people who write Python",
     "handful.api.inspect": "the options of load and its own, as keywords for people who write Python",
 }
 

@@ -45,7 +45,7 @@ def test_any_text_is_counted(backbone, text):
 def test_no_weights_are_fetched_listed_as_missing_or_carried(backbone, tmp_path):
     assert bytes_to_fetch("char-ngrams") == 0
     assert not catalog.has_files("char-ngrams")
-    assert carry(["char-ngrams"], "text", tmp_path) == {}
+    assert carry(["char-ngrams"], "text", tmp_path, lambda name: catalog.load(name, "text"), merge=True) == {}
 
 
 @pytest.mark.parametrize("command", ["get", "repair", "remove"])

@@ -52,7 +52,8 @@ def wav():
         ([{"bytes": None, "path": "a.jpg"}], "image"),
         ([["tokens"], ["more"]], "other"),
         ([[[1, [2, 3]], 4]], "other"),
-        ([np.zeros(5)], "other"),
+        ([np.zeros(5)], "vectors"),
+        ([np.array(["a", "b"])], "other"),
         (["text", GRID], "mixed"),
     ],
 )

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from PIL import Image
@@ -64,6 +65,26 @@ def test_the_answers_belong_to_the_new_tickets():
     assert [row["text"] for row in answers] == [row["text"] for row in rows("tickets_new.csv")]
     assert {row["topic"] for row in answers} == {row["topic"] for row in rows("tickets.csv")}
     assert list(rows("tickets_new.csv")[0]) == ["text"]
+
+
+def test_the_pumps_have_vectors_and_their_script_writes_them_again(tmp_path):
+    written_again("make_pumps", tmp_path)
+    assert (EXAMPLES / "pumps.csv").read_text() == (tmp_path / "pumps.csv").read_text()
+    assert set(Counter(row["state"] for row in rows("pumps.csv")).values()) == {10}
+    for name, count in (("pumps.parquet", 30), ("pumps_new.parquet", 24)):
+        there, again = (pd.read_parquet(folder / name) for folder in (EXAMPLES, tmp_path))
+        assert there.shape == (count, 21)
+        pd.testing.assert_frame_equal(there, again, atol=1e-3)
+    assert set(pd.read_parquet(EXAMPLES / "pumps.parquet")["pump"]) == {row["pump"] for row in rows("pumps.csv")}
+
+
+def test_the_dishes_are_known_by_the_names_that_were_clicked_on():
+    dishes, clicks = pd.read_parquet(EXAMPLES / "dishes.parquet"), rows("clicks.csv")
+    assert dishes.shape == (140, 49)
+    assert dishes["dish"].is_unique
+    assert {row["dish"] for row in clicks} < set(dishes["dish"])
+    assert Counter(row["clicked"] for row in clicks) == {"no": 25, "yes": 15}
+    assert sum(path.stat().st_size for path in EXAMPLES.glob("*.parquet")) < 200_000
 
 
 def test_the_digits_are_twenty_small_pictures():

@@ -111,12 +111,17 @@ def source(tmp_path):
     return folder
 
 
+def never(name):
+    """What gives a backbone: nobody asks where none learned from rows."""
+    raise AssertionError(name)
+
+
 @pytest.fixture
 def carried_along(source, tmp_path):
     """A bundle with that folder in it, and what its record says of it."""
     folder = tmp_path / "model"
     folder.mkdir()
-    return folder, carried.carry([str(source)], "text", folder)[str(source)]
+    return folder, carried.carry([str(source)], "text", folder, never, merge=True)[str(source)]
 
 
 def test_numbers_settings_and_licences_are_carried_and_neither_code_nor_pickles(carried_along):
@@ -132,7 +137,7 @@ def test_numbers_settings_and_licences_are_carried_and_neither_code_nor_pickles(
 def test_weights_in_a_pickle_cannot_be_carried(source, tmp_path):
     (source / "model.safetensors").unlink()
     with pytest.raises(OptionError) as error:
-        carried.carry([str(source)], "text", tmp_path / "model")
+        carried.carry([str(source)], "text", tmp_path / "model", never, merge=True)
     assert str(error.value) == (
         f"backbone '{source}' must hold its weights in .safetensors files to be carried along, got none of these. "
         "Save it anew with save_pretrained, and tune with that folder as --backbone."

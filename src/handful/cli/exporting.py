@@ -15,7 +15,7 @@ from handful.cli.printing import put, put_line
 from handful.cli.weights import Flag
 from handful.errors import OptionError, suggestion
 from handful.progress import Bars
-from handful.run_folder import MANIFEST, is_detector, is_language, is_segmenter, record_of
+from handful.run_folder import MANIFEST, is_detector, is_language, is_segmenter, reads_vectors, record_of
 
 if TYPE_CHECKING:
     from handful.export.bundle import Bundle
@@ -104,13 +104,7 @@ def export(
         return
     if distil:
         check_backbone(distil)
-    if is_language(run) and distil:
-        raise OptionError("--distil is for models of labelled items, got a language model. Leave it out.")
-    if is_language(run):
-        raise OptionError(
-            f"--format {format} is for models of labelled items, got a language model. Export it with --merge, for "
-            "transformers."
-        )
+    _check_items(run, format, distil)
     if whole := next(
         (flag for flag, asked in (("--format", format in ("static", "web")), ("--distil", distil)) if asked), ""
     ):
@@ -124,6 +118,20 @@ def export(
         _to_static(run, folder, options)
     else:
         _to_onnx(run, folder, options)
+
+
+def _check_items(run: str, format: str, distil: str | None) -> None:
+    """Refuse to write a model of something else than texts, pictures and sounds as a graph, or as a smaller one."""
+    if reads_vectors(run):
+        flag, needs = ("--distil", distil) if distil else ("--format", format), "models of texts, pictures and sounds"
+        raise OptionError(f"{' '.join(flag)} is for {needs}, got one of vectors. Export without it, for handful.")
+    if is_language(run) and distil:
+        raise OptionError("--distil is for models of labelled items, got a language model. Leave it out.")
+    if is_language(run):
+        raise OptionError(
+            f"--format {format} is for models of labelled items, got a language model. Export it with --merge, for "
+            "transformers."
+        )
 
 
 def _check_whole(run: str, flag: str) -> None:

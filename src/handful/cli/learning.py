@@ -32,6 +32,7 @@ def tune(
     label: str | None = None,
     task: str | None = None,
     input: str | None = None,  # noqa: A002 - the name of the flag
+    features: str | None = None,
     group: str | None = None,
     unlabelled: str | None = None,
     with_: With = None,
@@ -65,6 +66,9 @@ def tune(
             is safe, and said.
         input: the column that holds the text or the file name, or two columns of texts that belong together, joined by
             a comma; guessed when the guess is safe.
+        features: a file of numbers (.csv, .tsv, .xlsx, .parquet, .npy or .npz) that another program made of the
+            examples, one row each, joined with them by a column of IDs (--input) or by order; or columns: the numbers
+            stand in the columns of the table itself.
         group: the column that says which rows belong together (speaker, patient, document).
         unlabelled: a folder, table or text file with items like the labelled ones that have no labels: they are learned
             from too, where held-out rows say that it helps; rows whose label is empty are taken without being asked.
@@ -99,8 +103,8 @@ def tune(
     """
     sources = (source, *more)
     given = dict(
-        source=source, sources=sources if more else None, label=label, task=task, input=input, group=group,
-        unlabelled=unlabelled, related=with_, out=out, budget=budget, seed=seed, backbone=backbone,
+        source=source, sources=sources if more else None, label=label, task=task, input=input, features=features,
+        group=group, unlabelled=unlabelled, related=with_, out=out, budget=budget, seed=seed, backbone=backbone,
         strategies=strategies, metric=metric, anti_forgetting=anti_forgetting, engine=engine, trials=trials,
         false_alarms=false_alarms, must_find=must_find, resume=resume or None,
         carry_items=carry_items or None,
@@ -127,7 +131,7 @@ def tune(
             from handful.data.several import load_several
             from handful.engines import advice
 
-            data = load_several(sources, Wanted(input, label, group, None, as_, task))
+            data = load_several(sources, Wanted(input, label, group, None, as_, task, features))
         put_notes(data.notes)
         if said := advice(plan.engine, len(data), plan.budget):
             put_notes([said])
@@ -170,7 +174,8 @@ def _learned_apart(sources: tuple[str, ...], plan: Plan, folder: Path, as_: str 
     check_heads_folder(folder)
     with Bars() as bars:
         spent = Budget(plan.budget, tell=bars.now)
-        learn_heads(sources, names, Wanted(plan.input, None, plan.group, None, as_, plan.task), plan, spent, bars, json)
+        wanted = Wanted(plan.input, None, plan.group, None, as_, plan.task, plan.features)
+        learn_heads(sources, names, wanted, plan, spent, bars, json)
     return True
 
 
@@ -180,6 +185,7 @@ def inspect(
     label: str | None = None,
     task: str | None = None,
     input: str | None = None,  # noqa: A002 - the name of the flag
+    features: str | None = None,
     group: str | None = None,
     against: str | None = None,
     backbone: str = "auto",
@@ -193,6 +199,7 @@ def inspect(
         task: what the labels are, as for `handful tune`.
         input: the column that holds the text or the file name, or two columns of texts that belong together, joined by
             a comma; guessed when the guess is safe.
+        features: a file of numbers that another program made of the examples, or columns, as for `handful tune`.
         group: the column that says which rows belong together (speaker, patient, document).
         against: a folder, table or text file of new items: whether the examples look like them.
         backbone: which backbones look at the examples, as for `handful tune`; none: what needs no model is said.
@@ -209,7 +216,7 @@ def inspect(
 
     with Bars() as bars:
         bars.now("read")
-        data = load(source, label=label, input=input, group=group, task=task)
+        data = load(source, label=label, input=input, group=group, task=task, features=features)
         put_notes(data.notes)
 
         bars.now("start")

@@ -62,12 +62,17 @@ def serve(
         learn: take in each correction at once, where it does no harm to what is known.
         retrain: tune the run again in the background when corrections are enough, and swap the new model in.
     """
-    from handful.run_folder import heads_of
+    from handful.run_folder import heads_of, reads_vectors
 
     # Of several targets each is a model of its own, and a question to all of them is answered at once.
     runs = tuple(str(own) for given in (run, *more) for own in (*heads_of(given).values(),) or (given,))
     for each in runs:
         check_model(each, "serve")
+        if reads_vectors(each):
+            raise OptionError(
+                f"serve reads texts, pictures and sounds, got a model of vectors ({each}). Answer files of vectors "
+                "with `handful predict`, or in Python with handful.Bundle.load(run).predict(vectors)."
+            )
     try:
         from handful.web import serving
         from handful.web.admission import Admission

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from handful.data.cells import is_missing
 from handful.data.input_column import choose_input, input_note, named_columns, pair_note
@@ -34,9 +35,12 @@ class Wanted:
     split: str | None = None
     """The column that says train or test."""
     modality: str | None = None
-    """What the input must hold: text, image or sound."""
+    """What the input must hold: text, image, sound or vectors."""
     task: str | None = None
     """What the targets are; guessed by default."""
+    features: Any = None
+    """Vectors that another program made of the items: a file, an array or a table, or ``columns`` for those of the
+    table itself; the input is then the column of IDs."""
     beside: tuple[str, ...] = ()
     """Columns of targets that are learned from apart from this one: neither item nor group, and never missed."""
     whole: bool = True
@@ -50,7 +54,7 @@ class Choice:
     inputs: tuple[str, ...]
     """The column of the items; two of texts where every item is a pair."""
     modality: str
-    """What it holds: text, image or sound."""
+    """What it holds: text, image, sound or vectors."""
     label: str
     """The column of the targets; empty where none was asked for, or where they are several."""
     labels: tuple[str, ...]
@@ -203,3 +207,20 @@ def _group_note(columns: Columns, name: str) -> str:
         f'column "{name}" is taken as the group: {len(values)} different values in {len(columns)} rows, '
         "never split across folds; use --group to choose another"
     )
+
+
+def split_notes(columns: Columns, choice: Choice, used: Sequence[int]) -> list[str]:
+    """What to tell the user about a column that says train or test.
+
+    Args:
+        columns: the table.
+        choice: which column is what.
+        used: positions of the rows that are used.
+    """
+    if not choice.split:
+        return []
+    cells = [columns.cells[choice.split][i].strip().lower() for i in used]
+    test = sum(split_of(cell) == "test" for cell in cells)
+    note = f'column "{choice.split}" is honoured as the split: {len(cells) - test} rows to train, {test} to test'
+    others = sorted({cell for cell in cells if split_of(cell) == "train"} - {"train", "training"})
+    return [note + (f"; {listed(others)} rows are used for training" if others else "")]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # What is read in all: characters of texts, pictures, seconds of sounds. A few seconds on two cores of a laptop,
-# for one model; where weights moved, two are asked.
+# for one model; where weights moved, two are asked. Other items are read in no time.
 _MUCH = {"text": 12_000.0, "image": 120.0, "sound": 320.0}
 # Of one text models read no more characters than about this many.
 _READ = 1_000
@@ -34,7 +34,7 @@ def affordable(
     Raises:
         DataError: a sound cannot be opened.
     """
-    left, taken = _MUCH[modality], list[int]()
+    left, taken = _MUCH.get(modality, float("inf")), list[int]()
     for at in order:
         cost = copies * _cost(items[int(at)], modality)
         if cost <= left:

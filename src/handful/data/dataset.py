@@ -18,6 +18,7 @@ from handful.data.label_types import TEXT
 from handful.data.pairs import Pair
 from handful.data.places import Places, name_of
 from handful.data.targets import CLASSES, NUMBERS, contradict, counts_of, names_of
+from handful.data.vectors import VECTORS, Vector
 from handful.errors import DataError, advised
 from handful.files import MEDIA_BYTES, open_ordinary
 from handful.notebook_html import page, paragraph, shortened, table
@@ -25,7 +26,7 @@ from handful.notebook_html import page, paragraph, shortened, table
 CLASSIFIED = ("text", "image", "sound")
 """What is told apart by class."""
 
-MODALITIES = (*CLASSIFIED, "language")
+MODALITIES = (*CLASSIFIED, VECTORS, "language")
 
 # More unreadable files than this share of a source is a broken source, not a few broken files.
 UNREADABLE_SHARE = 0.1
@@ -39,14 +40,15 @@ class Dataset:
     """N items of one modality, with what is known about each of them.
 
     An item is a ``str`` (text), a ``Path`` (a picture or sound file), a ``PIL.Image.Image`` or an array of
-    pixels (picture), a pair of samples and rate (sound), or a ``Conversation`` or ``Preference`` (language, all
-    of one kind). Files are opened only when their features are needed, so a Dataset of a million paths is small.
+    pixels (picture), a pair of samples and rate (sound), a ``Vector``, or a ``Conversation`` or ``Preference``
+    (language, all of one kind). Files are opened only when their features are needed, so a Dataset of a million paths
+    is small.
     """
 
     items: Sequence[Any]
     """The N things to learn from."""
     modality: str
-    """What the items are: text, image, sound or language."""
+    """What the items are: text, image, sound, vectors or language."""
     labels: tuple[str, ...] | None = None
     """What is wanted of each item, as it is written: a class, labels joined by ``|``, a rating, a number; None where
     nothing is labelled."""
@@ -88,7 +90,8 @@ class Dataset:
 
     def __repr__(self) -> str:
         """How many items of what, and how they are labelled, on one line."""
-        kind = {"text": "texts", "image": "images", "sound": "sounds", "language": "rows of language"}[self.modality]
+        names = {"text": "texts", "image": "images", "sound": "sounds", "language": "rows of language"}
+        kind = names.get(self.modality, self.modality)
         what = ""
         if self.labels is not None:
             most = [f"{shortened(name, 20)} {count}" for name, count in list(self.counts.items())[:_TOLD]]
@@ -216,6 +219,8 @@ def item_hash(item: Any) -> str:
                 digest.update(piece)
     elif isinstance(item, Conversation | Preference):
         digest.update(f"{type(item).__name__}\0{json.dumps(asdict(item))}".encode())
+    elif isinstance(item, Vector):
+        digest.update(b"vector\0" + item.values.tobytes())
     elif isinstance(item, tuple):  # (samples, rate)
         samples = np.ascontiguousarray(item[0])
         digest.update(f"sound\0{item[1]}\0{samples.dtype}\0{samples.shape}\0".encode() + samples.tobytes())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,13 @@ from handful.data.in_memory import is_list, memory_table, record_table
 from handful.data.input_column import named_columns
 from handful.data.names import all_names
 from handful.data.tables import Table, collect
+from handful.data.vector_files import vector_table
 from handful.errors import DataError, suggestion
 
 
-def handed_items(source: Any, column: str | None, verb: str = "predict") -> list[Any]:
+def handed_items(
+    source: Any, column: str | None, verb: str = "predict", numbers: Sequence[str] | None = None
+) -> list[Any]:
     """The items of a list, or of the column that a model learned from.
 
     Args:
@@ -23,6 +26,7 @@ def handed_items(source: Any, column: str | None, verb: str = "predict") -> list
         column: the column of the items, or two joined by a comma whose texts belong together; where it is not known, a
             table must have one column alone.
         verb: what is asked, for messages.
+        numbers: where vectors are learned from, the columns that hold their numbers; None where other items are.
 
     Returns:
         N items; of two columns tuples.
@@ -35,6 +39,8 @@ def handed_items(source: Any, column: str | None, verb: str = "predict") -> list
     table = _table(source, verb)
     if table is None:
         return list(source)
+    if numbers is not None:
+        return [vector for _, vector, _ in vector_table(table, column, numbers).rows()]
     names = (column,) if column in table.columns else named_columns(column, table.columns) if column else ()
     if not names and len(table.columns) == 1:
         names = table.columns

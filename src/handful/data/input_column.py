@@ -84,7 +84,7 @@ def _checked_kind(columns: Columns, source: str, name: str, modality: str | None
     kind = kind_of(columns.cells[name])
     if modality == "text" and kind in ("image", "sound", "mixed"):
         kind = "text"
-    if kind in ("image", "sound", "text") and modality in (None, kind):
+    if kind in PLURAL and modality in (None, kind):
         return kind
     needed, holds = PLURAL[modality] if modality else "texts, images or sounds", _HOLDS[kind]
     raise OptionError(f'column "{name}" of {source} must hold {needed}, got {holds}. Choose another with --input.')

@@ -16,9 +16,10 @@ from handful.data.file_names import Nearby, offer
 from handful.data.media_names import media_kind
 from handful.data.pairs import is_two, make_pair
 from handful.data.sentences import text_of_tokens
+from handful.data.vectors import VECTORS, is_vector, make_vector
 from handful.files import MEDIA_BYTES, kind_of_file, too_large
 
-PLURAL = {"text": "texts", "image": "images", "sound": "sounds"}
+PLURAL = {"text": "texts", "image": "images", "sound": "sounds", VECTORS: "vectors"}
 
 # A column of file names may hold a few that lost their suffix.
 _MEDIA_SHARE = 0.9
@@ -68,8 +69,8 @@ def kind_of(values: Iterable[Any]) -> str:
         values: texts, None where something is missing, or objects.
 
     Returns:
-        ``text``; ``image`` or ``sound`` (objects, or texts of which nearly all end like such files); ``mixed``;
-        ``other`` (lists, dictionaries); or an empty string where everything is missing.
+        ``text``; ``vectors``; ``image`` or ``sound`` (objects, or texts of which nearly all end like such files);
+        ``mixed``; ``other`` (lists, dictionaries); or an empty string where everything is missing.
     """
     kinds = Counter(_kind(value) for value in values if not is_missing(value))
     total = sum(kinds.values())
@@ -95,6 +96,8 @@ def _kind(value: Any) -> str:
         return media_kind(value.name) or "other"
     if _is_picture(value) or (isinstance(value, np.ndarray) and value.ndim in (2, 3)):
         return "image"
+    if is_vector(value):
+        return VECTORS
     if _is_pair(value) or (isinstance(value, Mapping) and {"array", "sampling_rate"} <= value.keys()):
         return "sound"
     if isinstance(value, Mapping) and {"bytes", "path"} <= value.keys():
@@ -124,7 +127,7 @@ def make_items(values: Sequence[Any], modality: str, folder: Path | None) -> tup
 
     Args:
         values: N values of the kind ``modality``.
-        modality: text, image or sound.
+        modality: text, image, sound or vectors.
         folder: where relative file names start; None means the working folder.
 
     Returns:
@@ -143,6 +146,8 @@ def make_items(values: Sequence[Any], modality: str, folder: Path | None) -> tup
 
 def _make_item(value: Any, modality: str, nearby: Nearby) -> tuple[Any, str]:
     """(the item, why it cannot be used or an empty string)."""
+    if modality == VECTORS:
+        return make_vector(value)
     if is_missing(value):
         return "", "the text is empty" if modality == "text" else "there is no file name"
     if modality == "text" and isinstance(value, tuple) and len(value) == 2:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from handful.data.cells import shown
 from handful.data.conversations import Conversation, Preference, plain_prompt
+from handful.data.vectors import Vector
 
 if TYPE_CHECKING:
     from handful.data.tables import Columns, Table
@@ -95,9 +96,9 @@ def places_of(columns: Columns, table: Table, used: Collection[str]) -> Places:
         table: how it is counted.
         used: columns that something is learned from, or that say what belongs together.
     """
-    column = id_column(columns.cells, used)
+    column = columns.ids or id_column(columns.cells, used)
     ids = (
-        dict(zip(columns.rows, (" ".join(cell.split()) for cell in columns.cells[column]), strict=True))
+        dict(zip(columns.rows, (" ".join((cell or "").split()) for cell in columns.cells[column]), strict=True))
         if column
         else {}
     )
@@ -115,12 +116,17 @@ def id_column(cells: Mapping[str, Sequence[Any]], used: Collection[str]) -> str:
         Its name; the first such column from the left, empty where there is none.
     """
     for name, column in cells.items():
-        if name in used or not (_ID.fullmatch(name.lower()) or _JOINED_ID.fullmatch(name)):
+        if name in used or not is_called_id(name):
             continue
         texts = [" ".join(value.split()) if isinstance(value, str) else "" for value in column]
         if all(0 < len(text) <= _LONGEST for text in texts) and len(set(texts)) == len(texts):
             return name
     return ""
+
+
+def is_called_id(name: str) -> bool:
+    """Whether a column is called like one of IDs."""
+    return bool(_ID.fullmatch(name.lower()) or _JOINED_ID.fullmatch(name))
 
 
 def name_of(item: Any, row: int, places: Places, source: str = "") -> str:
@@ -142,4 +148,4 @@ def input_of(item: Any, row: int) -> str:
     """An item as it stands in a table: its text, its file, what is asked, or the number of its row."""
     if isinstance(item, Conversation | Preference):
         return plain_prompt(item)
-    return str(item) if isinstance(item, str | Path) else f"row {row}"
+    return str(item) if isinstance(item, str | Path | Vector) else f"row {row}"

@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from handful.data.annotation_states import annotated
 from handful.data.cells import label_text, shown
 from handful.data.classes import checked_targets
-from handful.data.columns import Choice, Wanted, choose, choose_parts
-from handful.data.conversation_columns import are_sure, lacking, names_classes, recognise, rows_of, unused
-from handful.data.conversations import Conversation, Fields, Message
+from handful.data.columns import Choice, Wanted, choose, split_notes
+from handful.data.conversation_columns import are_sure, lacking, names_classes, recognise
+from handful.data.conversations import Fields
 from handful.data.dataset import MODALITIES, Dataset
+from handful.data.features_beside import with_vectors
 from handful.data.file_names import names_without_endings
 from handful.data.folders import INSTEAD, read_folder
 from handful.data.in_memory import is_list, is_records, memory_table
 from handful.data.items import PLURAL, kind_of, make_items
 from handful.data.label_types import type_of, types_in
 from handful.data.labels_beside import in_one_table
+from handful.data.language_rows import as_language, language_rows
 from handful.data.metadata_files import FILE_NAME, metadata_table, unnamed
 from handful.data.names import listed
 from handful.data.normal import NORMAL
 from handful.data.places import places_of
 from handful.data.row_values import check_share, groups_in, split_in
-from handful.data.row_worth import is_truth, verdict_column, weighted, worth_learning
+from handful.data.row_worth import is_truth, verdict_column, weighted
 from handful.data.sources import is_archive, that_exists, wrong_kind
 from handful.data.span_tables import conll_dataset, is_conll, spans_in
-from handful.data.split_names import split_of
 from handful.data.tables import HEADED_SUFFIXES, TABLE_SUFFIXES, Columns, Table, collect, open_table
 from handful.data.target_column import Column, read_column, read_indicators
 from handful.data.targets import BOXES, CLASSES, DEFECTS, EVENTS, MASKS, check_task
-from handful.data.unlabelled_rows import left_out, said, without_labels
+from handful.data.unlabelled_rows import said, without_labels
+from handful.data.vectors import VECTORS
 from handful.errors import DataError, OptionError, suggestion
 from handful.keywords import known_keywords
-
-FEWEST_ROWS = 4
-"""Fewer instruction or preference rows than this cannot be learned from and held out too."""
 
 
 @known_keywords
@@ -51,6 +50,7 @@ def load(
     split: str | Sequence[Any] | None = None,
     modality: str | None = None,
     task: str | None = None,
+    features: Any = None,
 ) -> Dataset:
     """Read labelled items, or rows for a language model; images and sounds are found and checked, but not yet decoded.
 
@@ -61,7 +61,8 @@ def load(
         source: a folder with one sub-folder per class (or ``train/CLASS`` and ``test/CLASS``), or with a
             ``metadata.csv`` whose column ``file_name`` names its files; such a folder as a zip file; a CSV, TSV, Excel,
             Parquet or JSON lines file; a pandas DataFrame; a Hugging Face ``datasets.Dataset``; a list of dictionaries,
-            one per row; or a list of texts, paths, Pillow pictures, arrays of pixels or ``(samples, rate)`` pairs.
+            one per row; a list of texts, paths, Pillow pictures, arrays of pixels or ``(samples, rate)`` pairs; or an
+            array (N, D) of numbers, one row for each item.
         labels: the N labels of a list or DataFrame: texts, numbers, truth values, lists of several, or rows of 0 and 1,
             which may be a DataFrame too.
         label: the column of the labels in a table, or several of 0 and 1 joined by commas; guessed where it is safe.
@@ -70,10 +71,13 @@ def load(
         group: the column that says what belongs together (speaker, patient, document), or the N groups of a list;
             an empty text means that there is none.
         split: the column that says train or test, or N of these for a list; an empty text means that there is none.
-        modality: text, image or sound, where the source holds several; language, where a model is to answer texts
+        modality: text, image, sound or vectors, where the source holds several; language, where a model answers texts
             with their labels, or where a table of rows for a language model could be one of classes too.
         task: what the labels are: classification, multilabel (several), ordinal (ratings), regression (numbers),
             tagging (spans), defects or events (tracks of recordings); guessed where that is safe, and said.
+        features: vectors that another program made of the items of a table: a CSV, TSV, Excel, Parquet, ``.npy`` or
+            ``.npz`` file, an array (N, D) or a DataFrame, joined by a column of IDs (``input``) or else by order; or
+            ``"columns"``, where the columns of numbers of the table are the features.
 
     Returns:
         The Dataset; what was guessed, skipped or changed is in its ``notes`` and ``unreadable``.
@@ -93,12 +97,14 @@ def load(
     if is_list(source) and not (labels is None and is_records(source)):
         if label or input:
             raise OptionError("label= and input= name columns of a table; a list has none. Give labels=[…] instead.")
+        if features is not None:
+            raise OptionError("features= belong to a table of labels, got a list. Give tune(vectors, labels) instead.")
         return _read_list(source, labels, group, split, modality, task)
     if labels is not None:
         raise OptionError("labels= belongs to a list; a table or folder holds its own. Name the column with label=.")
     if not (isinstance(group, str | None) and isinstance(split, str | None)):
         raise OptionError("group= and split= must be names of columns for a table, got lists. Name the columns.")
-    wanted = Wanted(input, label, group, split, modality, task)
+    wanted = Wanted(input, label, group, split, modality, task, features)
     return load_wanted(source, wanted) if isinstance(source, str | Path) else load_object(source, wanted)
 
 
@@ -115,7 +121,7 @@ def check_kinds(modality: str | None, task: str | None) -> None:
     """
     if modality not in (None, *MODALITIES):
         raise OptionError(
-            f"modality must be text, image, sound or language, got {modality!r}."
+            f"modality must be text, image, sound, vectors or language, got {modality!r}."
             + (suggestion(str(modality), MODALITIES) or " Choose one of these.")
         )
     check_task(task)
@@ -136,6 +142,11 @@ def read_path(path: Path, wanted: Wanted) -> Dataset:
         from handful.data.recordings import tracks_dataset  # loads a decoder, which a table of texts has no use for
 
         return tracks_dataset(path, wanted)
+    if wanted.features is not None and path.suffix.lower() not in TABLE_SUFFIXES:
+        raise OptionError(
+            f"features belong to a table of labels ({', '.join(TABLE_SUFFIXES)}), got {shown(str(path))}. Write the "
+            "IDs and the labels as one."
+        )
     if path.is_dir():
         table = metadata_table(path, wanted.label)
         return _read_folder(path, wanted) if table is None else _read_described(table, path, wanted)
@@ -215,7 +226,7 @@ def _read_list(source: Any, labels: Any, group: Any, split: Any, modality: str |
     modality = "text" if answered else modality or kind
     if modality not in MODALITIES:
         got = {"mixed": "different kinds", "": "nothing but missing values"}.get(kind, type(values[0]).__name__)
-        raise DataError(f"the list must hold texts, images or sounds, all of one kind, got {got}. Change it.")
+        raise DataError(f"the list must hold texts, images, sounds or vectors, all of one kind, got {got}. Change it.")
     choice = Choice(
         ("input",), modality, "label", (), "group" * ("group" in columns), "split" * ("split" in columns), ()
     )
@@ -228,7 +239,7 @@ def _read_list(source: Any, labels: Any, group: Any, split: Any, modality: str |
     column = read_column(cells["label"], "labels=", CLASSES if answered else task, given)
     rows = Columns(cells, tuple(range(len(values))), {})
     dataset = _build(rows, choice, table, column, "labels=", "Correct the labels.")
-    return _as_language(dataset) if answered else dataset
+    return as_language(dataset) if answered else dataset
 
 
 def _read_table(table: Table, wanted: Wanted, headed: bool) -> Dataset:
@@ -239,11 +250,19 @@ def _read_table(table: Table, wanted: Wanted, headed: bool) -> Dataset:
     found = annotated(read, table.source, wanted.label)
     columns, wanted = found.columns, replace(wanted, label=found.label)
     table = replace(table, notes=(*table.notes, *found.notes))
+    if wanted.features is not None:
+        columns, wanted, joined = with_vectors(columns, wanted, table)
+        return _built_table(columns, wanted, replace(table, notes=(*table.notes, *joined)), headed)
     if (dataset := spans_in(columns, wanted, table)) is not None:
         return dataset
     fields = recognise(columns)
     if fields and _are_rows(columns, fields, table.source, wanted, headed):
-        return _build_rows(columns, fields, wanted, table)
+        return language_rows(columns, fields, wanted, table)
+    return _built_table(columns, wanted, table, headed)
+
+
+def _built_table(columns: Columns, wanted: Wanted, table: Table, headed: bool) -> Dataset:
+    """A table of items with what is wanted of each."""
     choice = _choose(columns, table, wanted, headed)
     taken = (*choice.inputs, *choice.labels, choice.label, choice.group, choice.split)
     columns, worth = weighted(columns, taken, table.source, asks=False)
@@ -265,9 +284,10 @@ def _read_table(table: Table, wanted: Wanted, headed: bool) -> Dataset:
         )
     where = f'column "{choice.label}"' if choice.label else f"columns {listed(choice.labels)}"
     dataset = _build(columns, choice, table, column, where, remedy if wanted.whole else None)
-    dataset = replace(dataset, input=choice.input, target=choice.label or None, targets=choice.labels)
+    named = (columns.ids or None) if choice.modality == VECTORS else choice.input
+    dataset = replace(dataset, input=named, target=choice.label or None, targets=choice.labels)
     dataset = replace(dataset, group=choice.group or None)
-    return _as_language(dataset) if wanted.modality == "language" else dataset
+    return as_language(dataset) if wanted.modality == "language" else dataset
 
 
 def _are_rows(columns: Columns, fields: Fields, source: str, wanted: Wanted, headed: bool) -> bool:
@@ -309,54 +329,6 @@ def _stems(columns: Columns, names: Sequence[str], table: Table, wanted: Wanted)
     return next(filter(None, problems), "")
 
 
-def _build_rows(columns: Columns, fields: Fields, wanted: Wanted, table: Table) -> Dataset:
-    source = table.source
-    group, split, guessed = choose_parts(columns, source, wanted)
-    columns, worth, judged = worth_learning(columns, fields, (*astuple(fields), group, split), source)
-    places = places_of(columns, table, (group, split, *astuple(fields)))
-    rows = rows_of(columns, fields, source, places)
-    check_share(rows.unreadable, len(columns) + len(columns.broken), source)
-    asked = fields.prompt or fields.messages or fields.chosen
-    choice = Choice((asked,), "language", "", (), group, split, guessed)
-    parts = tuple(split_in(columns.cells[split][i], columns.rows[i]) for i in rows.positions) if split else ()
-    dataset = Dataset(
-        items=rows.items,
-        modality="language",
-        groups=groups_in(columns, group, rows.positions) if group else None,
-        split=parts if "test" in parts else None,
-        rows=tuple(columns.rows[i] for i in rows.positions),
-        places=places,
-        source=source,
-        input=choice.input,
-        notes=(
-            *table.notes,
-            rows.note,
-            *guessed,
-            *worth,
-            *unused(columns, rows.used, group, split, *judged),
-            *_split_notes(columns, choice, rows.positions),
-        ),
-        unreadable=rows.unreadable,
-    )
-    training = len(dataset.part("train")) if dataset.split else len(dataset)
-    if wanted.whole and training < FEWEST_ROWS:
-        raise DataError(
-            f"{source} has {training} {'row' if training == 1 else 'rows'} to learn from; at least {FEWEST_ROWS} are "
-            "needed, to learn from some and to hold out others. Add rows."
-        )
-    return dataset
-
-
-def _as_language(dataset: Dataset) -> Dataset:
-    """A Dataset of labelled texts as one of instructions: each text is asked, and its label answers."""
-    labels = dataset.labels or ()
-    pairs = zip(dataset.items, labels, strict=True)
-    items = tuple(Conversation((Message("user", text),), label) for text, label in pairs)
-    note = f"a language model is to answer each text with one of {len(set(labels))} labels"
-    notes = (*left_out(dataset.notes, dataset.unlabelled), note)
-    return replace(dataset, items=items, modality="language", unlabelled=(), notes=notes)
-
-
 def _build(columns: Columns, choice: Choice, table: Table, column: Column, where: str, remedy: str | None) -> Dataset:
     cells, rows, source, names = columns.cells, columns.rows, table.source, column.cells
     labelled = [i for i, name in enumerate(names) if name]
@@ -382,19 +354,9 @@ def _build(columns: Columns, choice: Choice, table: Table, column: Column, where
         source=source,
         task=column.task,
         label_type=column.label_type,
-        notes=(*table.notes, *choice.notes, *column.notes, *_split_notes(columns, choice, labelled), *said(unlabelled)),
+        notes=(*table.notes, *choice.notes, *column.notes, *split_notes(columns, choice, labelled), *said(unlabelled)),
         unreadable=unreadable,
         unlabelled=unlabelled,
     )
     dataset = dataset.without(failed)
     return dataset if remedy is None else checked_targets(dataset, where, remedy)
-
-
-def _split_notes(columns: Columns, choice: Choice, kept: Sequence[int]) -> list[str]:
-    if not choice.split:
-        return []
-    cells = [columns.cells[choice.split][i].strip().lower() for i in kept]
-    test = sum(split_of(cell) == "test" for cell in cells)
-    note = f'column "{choice.split}" is honoured as the split: {len(cells) - test} rows to train, {test} to test'
-    others = sorted({cell for cell in cells if split_of(cell) == "train"} - {"train", "training"})
-    return [note + (f"; {listed(others)} rows are used for training" if others else "")]

@@ -15,9 +15,10 @@ from handful.data.conversations import Preference
 from handful.data.dataset import Dataset, item_hash
 from handful.data.items import PLURAL
 from handful.data.label_types import TEXT
+from handful.data.language_rows import FEWEST_ROWS
 from handful.data.metadata_files import metadata_table
 from handful.data.places import Places, SeveralPlaces
-from handful.data.readers import FEWEST_ROWS, check_kinds, load_wanted, read_path
+from handful.data.readers import check_kinds, load_wanted, read_path
 from handful.data.sources import that_exists
 from handful.data.tables import TABLE_SUFFIXES, open_table
 from handful.data.targets import MASKS

@@ -81,6 +81,11 @@ def wrong_kind(path: Path) -> str:
         )
     if suffix in (".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"):
         return f"{name} is an archive. Unpack it, and give the folder or table that was in it."
+    if suffix in (".npy", ".npz"):
+        return (
+            f"{name} holds vectors without labels. Give a table of labels, and the vectors beside it: handful tune "
+            f"labels.csv --features {name}."
+        )
     if suffix in (".xls", ".xlsb", ".ods", ".numbers"):
         return f"{name} is a spreadsheet of a kind that is not read. Save it as .xlsx or CSV, and give that file."
     return f"{name} must be a folder or a table ({', '.join(TABLE_SUFFIXES)}), got {suffix or 'no suffix'}. Rename it."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count, islice
 from pathlib import Path
@@ -27,6 +27,8 @@ from handful.data.sources import that_exists
 from handful.data.split_names import SPLIT_NAME
 from handful.data.tables import TABLE_SUFFIXES, Table, collect, open_table
 from handful.data.typed_items import Typed
+from handful.data.vector_files import VECTOR_SUFFIXES, Arrays, opened_vectors, vector_table
+from handful.data.vectors import VECTORS
 from handful.errors import DataError, OptionError, suggestion
 from handful.files import kind_of_file, not_ordinary
 
@@ -106,15 +108,24 @@ Source = str | Path | Table | Typed
 """What can be answered: a path, a table that is open already, or a text that was typed."""
 
 
-def stream(source: Source, *, modality: str, input: str | None = None, chunk: int = 1024) -> Iterator[Chunk]:  # noqa: A002
+def stream(
+    source: Source,
+    *,
+    modality: str,
+    input: str | None = None,  # noqa: A002 - the name of the option
+    chunk: int = 1024,
+    numbers: Sequence[str] = (),
+) -> Iterator[Chunk]:
     """Read what is to be predicted; at no time are more than two chunks in memory.
 
     Args:
         source: a folder of images or sounds (read at any depth, in sorted order), one image or sound, a table, JSON
             lines, a ``.txt`` file with one text per line, a table that is open already, or a text that was typed.
-        modality: what the model reads: text, image or sound; language for what is asked, messages or a text.
-        input: the column the model learned from; taken where the table has it, otherwise a column is guessed.
+        modality: what the model reads: text, image, sound or vectors; language for what is asked, messages or a text.
+        input: the column the model learned from, of vectors that of IDs; taken where the table has it, otherwise a
+            column is guessed.
         chunk: rows per chunk.
+        numbers: of vectors the columns that the model learned from; by default all that hold numbers.
 
     Yields:
         Chunks with every row of the source, in its order; only the last is shorter. Rows that cannot be read are
@@ -127,9 +138,11 @@ def stream(source: Source, *, modality: str, input: str | None = None, chunk: in
     """
     if modality not in MODALITIES:
         near = suggestion(modality, CLASSIFIED) or " Choose one of these."
-        raise OptionError(f"modality must be text, image or sound, got {modality!r}.{near}")
+        raise OptionError(f"modality must be text, image, sound or vectors, got {modality!r}.{near}")
     if chunk < 1:
         raise OptionError(f"chunk must be at least 1 row, got {chunk}. Choose more.")
+    if modality == VECTORS:
+        return _chunks(_opened_vectors(source, input, numbers), modality, chunk)
     reads, asks = modality.replace("language", "text"), modality == "language"
     if isinstance(source, Typed):
         name, value = _asked({_LINE: source.text}, _TEXT, source.text) if asks else (source.text, source.text)
@@ -167,6 +180,27 @@ def _open(path: Path, modality: str, column: str | None, asks: bool) -> _Opened:
         return _Opened(iter([_Row(shown(str(path)), path)]))
     what = f"one {kind}" if kind else f"a file with the suffix {suffix!r}"
     raise DataError(f"the model reads {PLURAL[modality]}, but {shown(str(path))} is {what}. {_GIVE[modality]}")
+
+
+def _opened_vectors(source: Source, column: str | None, numbers: Sequence[str]) -> _Opened:
+    """Rows of numbers; of a table the other columns stay beside what is answered."""
+    if isinstance(source, Typed):
+        raise DataError(
+            f"the model reads vectors, but {shown(repr(source.text))} is no file. Give a file that ends with "
+            f"{', '.join(VECTOR_SUFFIXES)}."
+        )
+    opened = (
+        vector_table(source, column, numbers)
+        if isinstance(source, Table)
+        else (opened_vectors(source, column, numbers))
+    )
+    if isinstance(opened, Arrays):
+        named = zip(opened.vectors(), opened.ids or [f"row {i}" for i in range(len(opened.numbers))], strict=True)
+        return _Opened((_Row(name, vector, place=i) for i, (vector, name) in enumerate(named)), counted="row")
+    rows = (
+        _Row(vector.name or f"{opened.counted} {place}", vector, cells, place) for place, vector, cells in opened.rows()
+    )
+    return _Opened(rows, notes=opened.table.notes, columns=opened.others, counted=opened.counted)
 
 
 _GIVE = {

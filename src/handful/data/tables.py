@@ -72,6 +72,8 @@ class Columns:
     """Column name → what its cells were before they were written as text."""
     lines: tuple[int, ...] = ()
     """The number of every row as a person counts, broken ones included; empty where rows are counted from 0."""
+    ids: str = ""
+    """The column that names the rows, where that is known; empty where it is looked for."""
 
     def type_of(self, name: str) -> str:
         """What the cells of a column were before they were written as text."""

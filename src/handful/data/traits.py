@@ -14,6 +14,7 @@ from PIL import Image
 from handful.data.dataset import Dataset
 from handful.data.images import opened_picture
 from handful.data.sounds import load_sound, opened_file
+from handful.data.vectors import VECTORS
 from handful.errors import DataError
 
 Trait = float | str
@@ -33,7 +34,7 @@ def traits(item: Any, modality: str, decode: bool = True) -> dict[str, Trait]:
 
     Args:
         item: any item that a Dataset may hold.
-        modality: text, image or sound.
+        modality: text, image, sound or vectors, of which there is nothing else to know.
         decode: whether sounds may be decoded to measure their level; otherwise only headers are read.
 
     Returns:
@@ -46,6 +47,8 @@ def traits(item: Any, modality: str, decode: bool = True) -> dict[str, Trait]:
     Raises:
         DataError: the file cannot be read.
     """
+    if modality == VECTORS:
+        return {}
     if modality == "text":
         return {"length": float(len(item))}
     found = _picture(item) if modality == "image" else _sound(item)

@@ -23,7 +23,7 @@ from handful.evaluation.scores import Scores, unproven
 from handful.export import carried, own_items, reference, specimens
 from handful.export.card import model_card, with_weights
 from handful.export.kept_parts import Moved, items_of, moved_part, reference_of, view_of
-from handful.export.loading import check_depths, check_width, untouched, with_moved
+from handful.export.loading import check_depths, check_width, columns_read, untouched, with_moved
 from handful.export.part_answers import part_scores
 from handful.export.record import MOVED_WEIGHTS, SPECIMEN, WEIGHTS, head_of, read_record, write_record
 from handful.export.reference import Judged, Reference
@@ -52,7 +52,7 @@ class Bundle:
     task: HeadTask
     """What is answered to an item."""
     modality: str
-    """text, image or sound."""
+    """text, image, sound or vectors."""
     labels: tuple[str, ...]
     """The names of what is answered, sorted: C classes, labels or ratings; empty for numbers."""
     view: View
@@ -128,7 +128,7 @@ class Bundle:
             WeightsError: a backbone is not there and cannot be fetched.
             BundleError: a backbone is not the one that the head was fitted on.
         """
-        values, failed = make_items(handed_items(items, self.input), self.modality, None)
+        values, failed = make_items(handed_items(items, self.input, numbers=columns_read(self)), self.modality, None)
         outputs = self.task.gathered_items(np.zeros((0, len(self.intercept))), ())
         if not failed:
             outputs, failed = self.answer(values, cache)
@@ -229,6 +229,7 @@ class Bundle:
         check_pairs(items, self.pairs)
         features, failed = {}, {}
         for name in dict.fromkeys(name for name, _ in parts):
+            self.backbone(name).check(items)
             seen = extract(self.backbone(name), items, [depth for other, depth in parts if other == name], cache)
             features.update({(name, depth): matrix for depth, matrix in seen.matrices.items()})
             failed.update(seen.failed)
@@ -350,7 +351,7 @@ class Bundle:
             "head": self.head,
             "moved": self.moved and self.moved.entry,
             "reference": kept and [self._part(name, depth) for name, depth in kept],
-            "carried": carried.carry(names, self.modality, folder) if merge else {},
+            "carried": carried.carry(names, self.modality, folder, self.backbone, merge),
         }
         write_record(folder, HEAD, self.task, entries, files)
         plain = f"# {self.modality.capitalize()} {self.task.name}\n"

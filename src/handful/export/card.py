@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from handful.backbones.catalog import is_hub_id, is_weightless
 from handful.backbones.entries import ENTRIES, known
 from handful.data.cells import shown
+from handful.data.vectors import VECTORS
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.metrics import Scale
 from handful.evaluation.scores import Scores, unproven
@@ -30,11 +31,21 @@ _FEW = 10
 # How many classes a sentence names.
 _NAMED = 10
 # How the hub calls a task, by modality.
-_TASKS = {"text": "text-classification", "image": "image-classification", "sound": "audio-classification"}
+_TASKS = {
+    "text": "text-classification",
+    "image": "image-classification",
+    "sound": "audio-classification",
+    VECTORS: "tabular-classification",
+}
 _WEIGHTS, _NO_WEIGHTS = "The weights of the backbone are", "The backbone has no weights"
 # The paragraph on where weights are, with the commands below it, up to the next heading.
 _NOTE = re.compile(rf"^(?:{_WEIGHTS}|{_NO_WEIGHTS}).*?(?=\n\n## |\s*\Z)", re.DOTALL | re.MULTILINE)
-_ITEMS = {"text": '"A new text"', "image": 'Path("new.jpg")', "sound": 'Path("new.wav")'}
+_ITEMS = {
+    "text": '"A new text"',
+    "image": 'Path("new.jpg")',
+    "sound": 'Path("new.wav")',
+    VECTORS: "new",
+}
 
 
 def model_card(model: Bundle, scores: Scores, source: str) -> str:
@@ -178,14 +189,17 @@ def reading(depths: Sequence[int]) -> str:
 
 def _use(model: Bundle) -> str:
     item = '("A text", "another one")' if model.pairs else _ITEMS.get(model.modality, "item")
-    imports = "from pathlib import Path\n\n" if "Path" in item else ""
+    imports = "from pathlib import Path\n\nimport handful" if "Path" in item else "import handful"
+    items = f"[{item}]"
+    if model.modality == VECTORS:
+        imports, items = f'{imports}\nimport pandas\n\nnew = pandas.read_parquet("new.parquet")', item
     python = (
-        f"{imports}import handful\n\n"
+        f"{imports}\n\n"
         'model = handful.Bundle.load("path/to/this/folder")\n'
-        f"model.predict([{item}])        # {model.task.about}"
+        f"model.predict({items})        # {model.task.about}"
     )
     if model.labels:
-        python += f"\nmodel.predict_proba([{item}])  # the probability of each"
+        python += f"\nmodel.predict_proba({items})  # the probability of each"
     install = f"In a clone of handful, with Python 3.11 or newer:\n\n```\n{INSTALL}\n```"
     return (
         f"{install}\n\n```python\n{python}\n```\n\n```\nhandful predict path/to/this/folder NEW --out answers.csv\n```"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from handful.backbones import catalog, entries, manifest
 from handful.backbones.adapted_record import ORIGINAL, PARTS, is_base, original_of
+from handful.backbones.base import Backbone
 from handful.backbones.digests import TENSORS, content_digest
 from handful.backbones.weights import memory
+from handful.data.vectors import VECTORS
 from handful.errors import BundleError, OptionError
 from handful.export.record import is_carried_file
 
@@ -20,13 +22,17 @@ _SUFFIXES = (TENSORS, ".jinja", ".json", ".model", ".txt")
 _LICENCES = ("COPYING", "LICENCE", "LICENSE", "NOTICE")
 
 
-def carry(names: list[str], modality: str, folder: Path) -> dict[str, dict[str, str]]:
-    """Copy the files of backbones into a bundle.
+def carry(
+    names: list[str], modality: str, folder: Path, backbone: Callable[[str], Backbone], merge: bool
+) -> dict[str, dict[str, str]]:
+    """Put the files of backbones into a bundle.
 
     Args:
         names: the backbones of the bundle.
-        modality: text, image or sound.
+        modality: text, image, sound or vectors.
         folder: the bundle; each backbone gets a folder with a number in ``backbones``.
+        backbone: gives one by its name: what it learned of the rows of a run is nowhere else, and always goes along.
+        merge: whether the files of the others are copied too.
 
     Returns:
         Name → file within the bundle → the digest of what it says; one without weights has no files, and is left out.
@@ -36,12 +42,18 @@ def carry(names: list[str], modality: str, folder: Path) -> dict[str, dict[str, 
         WeightsError: its weights cannot be had.
     """
     found = {}
-    for number, name in enumerate(name for name in names if not catalog.is_weightless(name)):
-        target, parts = folder / FOLDER / str(number), _sources(name, modality)
+    states = {name: backbone(name).state_files() for name in names if modality == VECTORS}
+    asked = [name for name in names if states.get(name) or (merge and not catalog.is_weightless(name))]
+    for number, name in enumerate(asked):
+        target, state = folder / FOLDER / str(number), states.get(name, {})
+        parts = {} if state else _sources(name, modality)
         for part, source in parts.items():
             (target / part).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target / part)
-        found[name] = {f"{FOLDER}/{number}/{part}": content_digest(target / part) for part in parts}
+        for part, content in state.items():
+            target.mkdir(parents=True, exist_ok=True)
+            (target / part).write_bytes(content)
+        found[name] = {f"{FOLDER}/{number}/{part}": content_digest(target / part) for part in (*parts, *state)}
     return found
 
 
@@ -73,7 +85,11 @@ def place_of(folder: Path, name: str, carried: Mapping[str, str]) -> Path:
         if path.is_file() and path.relative_to(folder).as_posix() not in carried:
             raise BundleError(f"{path} was put there after the model was written. Delete it or export again.")
     entry = entries.known(name)
-    problem = None if entry is None else manifest.problem(place, entries.find(entry.weights), memory().digest)
+    problem = (
+        None
+        if entry is None or entry.weightless
+        else manifest.problem(place, entries.find(entry.weights), memory().digest)
+    )
     if problem:
         raise BundleError(
             f"{place} must hold the weights that the catalogue knows as {name!r}, but {problem}. Export again."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,13 @@ from handful.backbones import catalog
 from handful.backbones.base import Backbone
 from handful.backbones.hub import fetched
 from handful.backbones.wheels import Progress
+from handful.data.vectors import VECTORS
 from handful.errors import BundleError
 from handful.features.view import View
 from handful.readback import FAILURES, reason
+
+if TYPE_CHECKING:
+    from handful.export.bundle import Bundle
 
 # How the names of shared folders of other machines begin on Windows.
 _SHARES = ("//", "\\\\", "/\\", "\\/")
@@ -84,6 +89,14 @@ def with_moved(backbone: Backbone, tuner: str, first: int, delta: Mapping[str, N
         raise BundleError(
             f"the weights that moved do not fit into {backbone.name} ({error}). Restore the model or tune again."
         ) from error
+
+
+def columns_read(model: Bundle) -> tuple[str, ...] | None:
+    """The columns of numbers that a model learned from, which may have no names; None where it reads no vectors."""
+    if model.modality != VECTORS:
+        return None
+    names: tuple[str, ...] = getattr(model.backbone(model.view.backbones[0]), "columns", ())
+    return names
 
 
 def check_depths(backbone: Backbone, view: str, wanted: Sequence[int]) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from handful.data.images import load_image
 from handful.data.sounds import load_sound
+from handful.data.vectors import VECTORS, Vector
 from handful.errors import DataError
 
 FILE = "items.safetensors"
@@ -23,10 +24,10 @@ _CHARACTERS, _SIDE, _SECONDS, _RATE = 200, 96, 1.0, 16_000
 
 
 def short_items(items: Sequence[Any], modality: str) -> tuple[Any, ...]:
-    """A few items made short: the shortest texts, small pictures, the first second of sounds.
+    """A few items made short: the shortest texts, small pictures, the first second of sounds; vectors are as they are.
 
     Args:
-        items: N texts, pictures or sounds; what cannot be read is passed over.
+        items: N texts, pictures, sounds or vectors; what cannot be read is passed over.
         modality: which of these.
 
     Returns:
@@ -35,6 +36,8 @@ def short_items(items: Sequence[Any], modality: str) -> tuple[Any, ...]:
     if modality == "text":
         some = sorted(dict.fromkeys(item[:_CHARACTERS] for item in items if item.strip()), key=len)
         return tuple(some[:COUNT])
+    if modality == VECTORS:
+        return tuple(items[:COUNT])
     short = []
     for item in items:
         try:
@@ -47,7 +50,7 @@ def short_items(items: Sequence[Any], modality: str) -> tuple[Any, ...]:
 
 
 def packed(items: Sequence[Any]) -> dict[str, NDArray[Any]]:
-    """Items as tensors for a file: the bytes of texts, the pixels of pictures, the samples of sounds."""
+    """Items as tensors for a file: the bytes of texts, the pixels of pictures, the samples of sounds, numbers."""
     return {f"{i:02d}": _tensor(item) for i, item in enumerate(items)}
 
 
@@ -57,7 +60,7 @@ def unpacked(tensors: Mapping[str, NDArray[Any]], modality: str) -> tuple[Any, .
     Raises:
         ValueError: they are no items of this modality.
     """
-    shapes = {"text": (1, np.uint8), "image": (3, np.uint8), "sound": (1, np.int16)}
+    shapes = {"text": (1, np.uint8), "image": (3, np.uint8), "sound": (1, np.int16), VECTORS: (1, np.float64)}
     axes, kind = shapes[modality]
     for name, tensor in tensors.items():
         if tensor.ndim != axes or tensor.dtype != kind or not tensor.size:
@@ -65,12 +68,16 @@ def unpacked(tensors: Mapping[str, NDArray[Any]], modality: str) -> tuple[Any, .
     values = [tensors[name] for name in sorted(tensors)]
     if modality == "text":
         return tuple(value.tobytes().decode("utf-8") for value in values)
+    if modality == VECTORS:
+        return tuple(map(Vector, values))
     return tuple((value, _RATE) for value in values) if modality == "sound" else tuple(values)
 
 
 def _tensor(item: Any) -> NDArray[Any]:
     if isinstance(item, str):
         return np.frombuffer(item.encode("utf-8", "replace"), np.uint8)
+    if isinstance(item, Vector):
+        return item.values
     return np.asarray(item[0] if isinstance(item, tuple) else item)
 
 

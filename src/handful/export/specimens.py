@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
 from handful.backbones.language import LanguageBackbone
+from handful.backbones.vectors import Vectors
 from handful.data.conversations import Conversation, Message
+from handful.data.vectors import Vector
 from handful.errors import BundleError
 from handful.features.extract import extract
 from handful.features.view import Matrix, View, unit_rows
@@ -62,6 +64,11 @@ def _sounds() -> list[Any]:
     return [(rising.astype(np.int16), _RATE)]
 
 
+def _vectors(width: int) -> list[Any]:
+    """A row of zeros, and one of small whole numbers."""
+    return [Vector(np.zeros(width)), Vector((np.arange(width) % 7).astype(np.float64))]
+
+
 def loss_of(backbone: LanguageBackbone) -> float:
     """The loss of the public answer to the public question, in nats per token."""
     asked = backbone.chat.tokens(Conversation((Message("user", _QUESTION),), _ANSWER), backbone.context)
@@ -82,7 +89,8 @@ def seen_by(backbone: Backbone, depths: Sequence[int], own: Sequence[Any] = ()) 
         depths: where it is read.
         own: further items, which a model brings of its own.
     """
-    seen = extract(backbone, [*items_of(backbone.modality), *own], depths).matrices
+    public = _vectors(len(backbone.centre)) if isinstance(backbone, Vectors) else items_of(backbone.modality)
+    seen = extract(backbone, [*public, *own], depths).matrices
     return [seen[depth] for depth in depths]
 
 

@@ -62,10 +62,10 @@ def cheapest(wanted: str, modality: str, items: Sequence[Any], say: Say) -> dict
     """The backbones for a quick look: those that are named, or the cheapest of the defaults that learned to see."""
     names = named(wanted, modality, items)
     if wanted == AUTO:
-        learned = [name for name in names if not catalog.is_weightless(name)]
+        learned = [name for name in names if not catalog.is_weightless(name)] or names
         price = min(price_of([name]) for name in learned)
         names = tuple(name for name in learned if price_of([name]) == price)
-    return load(names, modality, say)
+    return {name: backbone.fitted(items) for name, backbone in load(names, modality, say).items()}
 
 
 def affordable(wanted: str, data: Dataset, budget: Budget, say: Say) -> tuple[dict[str, Backbone], list[str]]:
@@ -88,8 +88,9 @@ def affordable(wanted: str, data: Dataset, budget: Budget, say: Say) -> tuple[di
         WeightsError: weights cannot be had: of one that is named, or of all default ones.
     """
     names, modality = named(wanted, data.modality, data.items), data.modality
+    learned = [item for i, item in enumerate(data.items) if not data.split or data.split[i] != "test"]
     if wanted != AUTO:
-        return load(names, modality, say), []
+        return {name: backbone.fitted(learned) for name, backbone in load(names, modality, say).items()}, []
     backbones: dict[str, Backbone] = {}
     notes: list[str] = []
     failure: WeightsError | None = None
@@ -97,7 +98,7 @@ def affordable(wanted: str, data: Dataset, budget: Budget, say: Say) -> tuple[di
         why = _unwelcome(name, budget) if backbones or failure else ""
         if not why:
             try:
-                backbone = _loaded(name, modality, say)
+                backbone = _loaded(name, modality, say).fitted(learned)
             except WeightsError as error:
                 if backbones:
                     remember_refusal(name)

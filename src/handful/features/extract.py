@@ -60,7 +60,7 @@ def extract(
         )
         failed = {i % len(items): why for i, why in both.failed.items()}
         return Features({d: paired(*np.split(x, 2)) for d, x in both.matrices.items()}, failed, both.computed)
-    cache = None if backbone.counts else cache
+    cache = cache if backbone.remembered and not backbone.counts else None
     hashes, failed = _hashes(items)
     known: dict[int, dict[str, Matrix]] = {d: {} for d in depths}
     if cache is not None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
 from handful.data.pairs import Pair
+from handful.data.vectors import VECTORS
 from handful.features.cache import user_cache
 from handful.features.extract import extract
 from handful.features.view import Matrix
@@ -42,6 +43,8 @@ class FeatureSet:
     """Backbone → the depths that were read, last first."""
     counts: frozenset[str] = frozenset()
     """The backbones that count what stands in an item."""
+    handed: bool = False
+    """Whether another program made the numbers, of which there may be thousands that agree."""
     cut: Mapping[str, Cut] = field(default_factory=dict)
     """Backbone → which rows are longer than it reads; empty where one reads all to the end whatever their length."""
     item: NDArray[np.int64] | None = None
@@ -107,7 +110,7 @@ def extract_all(
     readable = [i for i in range(len(data)) if i not in failed]
     depths = {name: tuple(backbone.search_depths) for name, backbone in backbones.items()}
     counts = frozenset(name for name, backbone in backbones.items() if backbone.counts)
-    seen = FeatureSet(items, named, depths, counts, _cut(data.items, backbones))
+    seen = FeatureSet(items, named, depths, counts, data.modality == VECTORS, _cut(data.items, backbones))
     return data.without(failed), seen.take(readable)
 
 

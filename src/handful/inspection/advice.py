@@ -6,11 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from handful.choices import METHODS, MOVERS
-from handful.data.dataset import Dataset
+from handful.data.dataset import CLASSIFIED, Dataset
 from handful.data.items import PLURAL
 from handful.data.targets import RATINGS
+from handful.data.vectors import VECTORS
 
-ALL = ("text", "image", "sound")
+ALL = (*CLASSIFIED, VECTORS)
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,8 @@ def advice(dataset: Dataset, tried: Collection[str] = ()) -> list[Advice]:
     for rule in RULES:
         if rule.task not in (None, dataset.task):
             continue
-        if dataset.pairs and set(rule.strategies) <= set(MOVERS):  # what moves weights reads one text
+        still = dataset.pairs or dataset.modality == VECTORS  # what moves weights reads one text, and vectors have none
+        if still and set(rule.strategies) <= set(MOVERS):
             continue
         if not rule.holds(dataset.modality, smallest):
             out.append(Advice(rule.strategies, False, rule.otherwise))

@@ -17,6 +17,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from handful.data.dataset import Dataset
 from handful.data.fingerprints import picture_print, plain_text, sound_print
+from handful.data.vectors import VECTORS
 from handful.errors import DataError
 from handful.inspection.findings import Finding
 from handful.inspection.loo_logistic import Array
@@ -73,11 +74,24 @@ def texts_alike(first: str, second: str) -> float:
     return shared if shared >= _NEARLY_ALL else 0.0
 
 
+def numbers_alike(first: Array, second: Array) -> float:
+    """How alike two vectors are: 1 for the same, less by the length of their difference as a share of their own.
+
+    Args:
+        first: (D,).
+        second: another one.
+    """
+    longer = max(float(np.linalg.norm(first)), float(np.linalg.norm(second)), 1e-290)
+    return 1 - float(np.linalg.norm(first - second)) / longer
+
+
 # Chosen on goemotions, clinc150, masakhanews, trashnet and esc10; see benchmarks/near_duplicates.py.
 LOOKS = {
     "text": Look(0.5, 3, 3000, 0.82, plain_text, texts_alike),
     "image": Look(0.5, 3, 400, 0.985, picture_print, pictures_alike),
     "sound": Look(0.85, 2, 1000, 0.9, sound_print, sounds_alike),
+    # Equal but for rounding: what lies near may well be another item.
+    VECTORS: Look(0.999, 3, 1000, 0.9999, lambda item: item.values, numbers_alike),
 }
 
 

@@ -16,6 +16,7 @@ from handful.data.languages import UNKNOWN, counts_of_languages, language_of_eac
 from handful.data.names import listed
 from handful.data.targets import BOXES, CLASSES, DEFECTS, MASKS, NOUNS, names_in
 from handful.data.traits import Trait, traits_of
+from handful.data.vectors import VECTORS
 from handful.errors import DataError
 from handful.inspection.findings import Finding, by_cost
 
@@ -37,12 +38,12 @@ def profile(dataset: Dataset) -> dict[str, Any]:
         ``rows``, ``unreadable``, ``modality``, ``classes``, ``counts`` (rows per class, most frequent first),
         ``numbers`` (of a regression, quantiles), ``groups`` (how many, or None), ``split`` (rows per part, or None);
         for texts ``characters`` and ``languages`` (texts per language, where it is clear), for
-        pictures ``pixels`` (of the shorter side) and ``formats``, for sounds ``seconds``, ``duration`` (of all
-        together), ``rates`` and ``formats``; for rows of a language model ``kind`` (instruction rows or preference
-        pairs), ``turns`` (of a prompt), ``prompt words``, ``answer words`` or ``chosen words`` and ``rejected words``,
-        and ``languages``. ``characters``, ``pixels``, ``seconds``, ``turns`` and words are the 0 %, 25 %, 50 %, 75 %
-        and 100 % quantiles. Of more than 2,000 rows, files and languages are taken from every n-th; ``looked at`` says
-        how many that were.
+        vectors ``width`` (how many numbers), for pictures ``pixels`` (of the shorter side) and ``formats``, for sounds
+        ``seconds``, ``duration`` (of all together), ``rates`` and ``formats``; for rows of a language model
+        ``kind`` (instruction rows or preference pairs), ``turns`` (of a prompt), ``prompt words``, ``answer words`` or
+        ``chosen words`` and ``rejected words``, and ``languages``. ``characters``, ``pixels``, ``seconds``,
+        ``turns`` and words are the 0 %, 25 %, 50 %, 75 % and 100 % quantiles. Of more than 2,000 rows, files and
+        languages are taken from every n-th; ``looked at`` says how many that were.
     """
     facts: dict[str, Any] = {
         "rows": len(dataset),
@@ -63,6 +64,8 @@ def profile(dataset: Dataset) -> dict[str, Any]:
         facts["looked at"] = len(some)
     if dataset.modality == "language":
         return facts | _row_facts(dataset, some)
+    if dataset.modality == VECTORS:
+        return facts | {"width": len(dataset.items[0].values)}
     return facts | (_text_facts(dataset, some) if dataset.modality == "text" else _file_facts(some))
 
 

@@ -84,6 +84,8 @@ def _facts(facts: Mapping[str, Any]) -> list[str]:
         if name in facts:
             low, _, middle, _, high = facts[name]
             lines.append(f"{what}: {low} to {high}, half of them up to {middle}")
+    if "width" in facts:
+        lines.append(f"numbers per vector: {facts['width']:,}")
     if "duration" in facts:
         lines.append(f"in all {facts['duration']:g} seconds")
     for name in ("languages", "formats", "rates", "split"):

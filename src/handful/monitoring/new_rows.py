@@ -24,6 +24,7 @@ from handful.data.tables import TABLE_SUFFIXES, open_table
 from handful.data.target_column import read_column, read_indicators
 from handful.errors import OptionError, suggestion
 from handful.export.bundle import Bundle
+from handful.export.loading import columns_read
 
 MOST = 2000
 """Of a longer source at least this many rows are looked at, and at most twice as many, evenly spread over it."""
@@ -121,7 +122,8 @@ def rows_of_list(items: Sequence[Any], labels: Sequence[Any] | None, model: Bund
     Raises:
         OptionError: there are more or fewer labels than items.
     """
-    made, failed = make_items(handed_items(items, model.input, "check"), model.modality, None)
+    handed = handed_items(items, model.input, "check", columns_read(model))
+    made, failed = make_items(handed, model.modality, None)
     wanted = [None] * len(made) if labels is None else list(labels)
     if len(wanted) != len(made):
         raise OptionError(f"labels= must have one entry per item ({len(made)}), got {len(wanted)}. Correct it.")
@@ -153,7 +155,7 @@ def rows_of_source(
     label, label_of = _labels(path, label, column, model, tell)
     rows: list[Row] = []
     step, failed, total = 1, 0, 0
-    for chunk in stream(path, modality=model.modality, input=column, chunk=CHUNK):
+    for chunk in stream(path, modality=model.modality, input=column, chunk=CHUNK, numbers=columns_read(model) or ()):
         for note in chunk.notes:
             tell(note)
         failed, total = failed + len(chunk.failed), total + len(chunk.rows)

@@ -20,6 +20,7 @@ from handful.data.cells import shown
 from handful.data.columns import Wanted
 from handful.data.dataset import CLASSIFIED, Dataset, item_hash
 from handful.data.several import load_part
+from handful.data.vectors import VECTORS
 from handful.errors import DataError, OptionError
 from handful.features import bases
 from handful.plan import Plan
@@ -90,7 +91,8 @@ def with_related(data: Dataset, plan: Plan, budget: Budget, progress: Say) -> tu
 def _check(data: Dataset, plan: Plan) -> None:
     """Refuse rows for which a related set is no use."""
     if data.modality not in CLASSIFIED or data.pairs or head_task(data.task).grain:
-        what = "pairs of texts" if data.pairs else data.task if data.modality in CLASSIFIED else "answers in words"
+        known = data.modality if data.modality == VECTORS else "answers in words"
+        what = "pairs of texts" if data.pairs else data.task if data.modality in CLASSIFIED else known
         raise OptionError(f"--with is for labelled texts, pictures and sounds, got {what}. Leave it out.")
     if not plan.budget:
         raise OptionError("--with moves weights, which takes time, got a budget of 0. Leave --budget out, or --with.")

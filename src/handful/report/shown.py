@@ -12,6 +12,7 @@ import numpy as np
 from handful.data.kept import KeptItem
 from handful.data.places import name_of
 from handful.data.targets import EVENTS, SPANS
+from handful.data.vectors import Vector
 from handful.errors import DataError
 from handful.evaluation.scores import HeldOut
 from handful.files import read_ordinary
@@ -141,6 +142,8 @@ def _like(run: Run, position: int, label: str) -> Alike:
 def _shown(item: Any, modality: str) -> dict[str, Any]:
     if modality == "text":
         return _text(words.printable(item))
+    if isinstance(item, Vector):
+        return {"text": words.printable(item.begins)}
     if isinstance(item, KeptItem):
         raise DataError("The file is not at hand any more: what was seen in it is kept, and nothing to show.")
     if modality == "image":

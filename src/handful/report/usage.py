@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handful.data.vectors import VECTORS
 from handful.export.bundle import Bundle
 from handful.export.detector import Detector
 from handful.export.finder import Finder
@@ -22,7 +23,11 @@ _NEW = {
     "text": ("new.csv", '"A new text"'),
     "image": ("new_pictures", 'Path("new_pictures/one.jpg")'),
     "sound": ("new_sounds", 'Path("new_sounds/one.wav")'),
+    VECTORS: ("new.parquet", 'new = pandas.read_parquet("new.parquet")'),
 }
+
+
+_PATHS = "from pathlib import Path\n\nimport handful"
 
 
 @dataclass(frozen=True)
@@ -65,20 +70,21 @@ def usage(place: Path, modality: str, about: str, named: bool, pairs: bool = Fal
 
     Args:
         place: the run folder, as the user named it.
-        modality: text, image or sound.
+        modality: text, image, sound or vectors.
         about: what is answered, in words.
         named: whether answers have names, and these probabilities.
         pairs: whether an item is two texts.
     """
     source, item = ("new.csv", '("A text", "another one")') if pairs else _NEW.get(modality, _NEW["text"])
-    imports = "" if modality == "text" else "from pathlib import Path\n\n"
+    imports = {"text": "import handful", VECTORS: f"import handful\nimport pandas\n\n{item}"}
+    items = "new" if modality == VECTORS else f"[{item}]"
     python = (
-        f"{imports}import handful\n\n"
+        f"{imports.get(modality, _PATHS)}\n\n"
         f"model = handful.Bundle.load({str(place)!r})\n"
-        f"model.predict([{item}])        # {about}"
+        f"model.predict({items})        # {about}"
     )
     if named:
-        python += f"\nmodel.predict_proba([{item}])  # the probability of each"
+        python += f"\nmodel.predict_proba({items})  # the probability of each"
     return Usage(f"handful predict {quoted(place)} {source} --out answers.csv", python)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,10 @@ class Head:
     def steps(self) -> int:
         """How many solver steps a fit takes: what its cost depends on."""
         return 0 if self.loss is None else self.loss.steps
+
+    def lighter(self, times: float) -> Head:
+        """The same with penalties so many times lighter."""
+        return replace(self, penalties=tuple(penalty / times for penalty in self.penalties))
 
 
 def softmax_gradient(scores: Array, targets: Array) -> Array:

@@ -29,6 +29,7 @@ from handful.notebook_progress import notebook_progress
 from handful.plan import Plan, read_plan
 from handful.progress import Say
 from handful.run import Run, opened
+from handful.run_folder import reads_vectors
 from handful.updating.kept_rows import kept_rows, learn_on
 from handful.updating.old_rows import OldRows, old_rows
 from handful.versions import MADE_BY, Version, check_versions, current, versions
@@ -182,6 +183,7 @@ def update(
     )  # fmt: skip
     folder = Path(run)
     old = current(folder)
+    _refuse_vectors(folder)
     check_versions(folder)
     plan = updated_plan(folder, options)
     clock = Budget(plan.budget)
@@ -213,6 +215,20 @@ def update(
     on_new = _on_new(model, made, rows)
     worse = on_new is not None and on_new.verdict == "worse"
     return _settled(folder, out, made, (old, known, rows), on_new, worse and not anyway, reason)
+
+
+def _refuse_vectors(folder: Path) -> None:
+    """Refuse a run whose rows cannot be put together with others, since their vectors lie in a file of their own.
+
+    Raises:
+        OptionError: it is of vectors.
+    """
+    if reads_vectors(folder):
+        raise OptionError(
+            f"{shown(str(folder))} must be a run of texts, pictures, sounds or of a language model to be updated, "
+            "got one of vectors. Put old and new rows into one table, and old and new vectors into one file, and tune "
+            "again."
+        )
 
 
 def updated_plan(folder: Path, options: Mapping[str, Any]) -> Plan:

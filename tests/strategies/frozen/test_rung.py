@@ -1,5 +1,7 @@
 """Rung 0 as a whole: what cannot be compared is refused, what is repeated stays together, noise is called a tie."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,17 @@ def test_the_chosen_head_answers_and_every_arm_is_measured():
 
 def test_only_the_arms_asked_for_are_tried():
     assert [arm.name for arm in climbed(*seen(12, 2), ("centroid",)).arms] == ["majority", "centroid"]
+
+
+def test_penalties_of_many_numbers_of_another_program_are_lighter():
+    data, sight = seen(12, 2)
+    wide = {part: np.tile(x, 50) for part, x in sight.items.items()}  # 400 columns
+    ridges = []
+    for own in (sight, replace(sight, handed=True), replace(sight, items=wide, handed=True)):
+        settings = climbed(data, own, ("ridge",), budget=60.0).search.settings
+        ridges.append(np.array([setting.penalty for setting in settings]))
+    assert np.array_equal(ridges[0], ridges[1])
+    assert np.allclose(ridges[2], ridges[0] / 4)
 
 
 def test_always_answering_the_same_class_scores_the_share_of_that_class():

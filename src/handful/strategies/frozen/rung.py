@@ -31,6 +31,9 @@ SEARCH_SHARE = 0.5
 SEARCH_LEAST = 1.0
 # Nested folds hold out one group to score on and one to choose by, and learn from the others.
 FEWEST_GROUPS = 3
+# Of numbers that another program made, so many columns are penalised as what a backbone sees, and more of them the less
+# the more they are, down to a hundredth: thousands of columns that agree have less noise in their sum than each has.
+FEW_COLUMNS, LIGHTEST = 100, 100
 ENSEMBLE = "ensemble"
 """The arm that pools all families of heads."""
 
@@ -143,13 +146,16 @@ def run_frozen(targets: Targets, data: Dataset, sight: FeatureSet, terms: Search
     groups = together(data)
     protocol = protocol_for(strata, groups, data.groups is not None)
     heads = [head for name, head in task.heads.items() if name in terms.strategies]
+    widest = max(x.shape[1] for x in views.values())
+    if sight.handed:
+        heads = [head.lighter(float(np.clip(widest / FEW_COLUMNS, 1, LIGHTEST))) for head in heads]
     alone = task.named_alone and "zero-shot" in terms.strategies
     if not heads and not (names and alone):
         raise OptionError(
             f"strategies must name more than zero-shot for {data.source}, because zero-shot needs texts, and classes "
             "that are called by words. Add centroid or another."
         )
-    shape = Shape(len(rows), max(x.shape[1] for x in views.values()), design.shape[1], bool(names), len(counted))
+    shape = Shape(len(rows), widest, design.shape[1], bool(names), len(counted))
     allowed = max(SEARCH_LEAST, SEARCH_SHARE * terms.budget)
     grid, repeats = affordable(heads, tuple(views), shape, protocol, allowed, alone)
     protocol = replace(protocol, repeats=repeats)
