@@ -220,7 +220,7 @@ def table(rows: Sequence[Row]) -> str:
             f"{over_draws(ours - listed, 1):<24}{(ours - listed).min():>+7.1f}{seconds:>6.0f}"
         )
     for peer, called in (("peer", "tokens"), ("marker", "SpanMarker")):
-        faced = [row for row in rows if str(row[peer])]
+        faced = [row for row in rows if str(row.get(peer, ""))]
         for (name, size), some in cells(faced, "set", "rows").items():
             ours, theirs = (100 * values(some, column) for column in ("ours", peer))
             lines.append(

@@ -8,7 +8,6 @@ from typing import Any
 
 from handful.data.pairs import Pair
 from handful.data.sentences import bounds_of
-from handful.data.targets import SPANS
 from handful.evaluation.agreement import Agreement
 from handful.evaluation.curves import told
 from handful.regimes.active import Asked, Progress
@@ -40,7 +39,7 @@ def item_view(session: Session, position: int, person: str, asked: Asked | None 
     if not isinstance(item, Path):
         first, second = (item.first, item.second) if isinstance(item, Pair) else (item, None)
         view |= {"text": first[:LONGEST], "second": None if second is None else second[:LONGEST]}
-        if session.task.name == SPANS:
+        if session.labels.kind == "spans":
             view["words"] = bounds_of(first).tolist()  # characters from and to, as Python counts them
     if guess is not None:
         most = sorted(guess.shares.items(), key=lambda share: -share[1])[:MOST_SHARES]
