@@ -21,6 +21,7 @@ from handful.export.reference import MOST, Reference
 from handful.features.extract import extract
 from handful.features.feature_set import FeatureSet
 from handful.features.view import MOVED, View
+from handful.features.words import words_seen
 from handful.strategies.frozen.ensemble import Linear
 from handful.strategies.frozen.rung import Frozen
 from handful.strategies.tuned.ladder import LadderResult, shipped
@@ -40,11 +41,16 @@ def packed_winner(
         return packed_frozen(frozen, data, backbones)
     assert above.final is not None
     base, recipe = frozen.base(backbones), above.chosen.strategy.recipe()
-    first, depth = recipe.first(backbones[base]), len(backbones[base].blocks)
+    first = recipe.first(backbones[base])
     delta = arrays_of(above.final.delta)
     moved = installed(backbones[base], recipe.tuner.name, first, delta)
-    part, seen = (base + MOVED, depth), extract(moved, data.items, (depth,)).matrices[depth]
-    model = shipped(above.chosen, frozen, base, depth, seen)
+    if frozen.rows.targets.task.grain:
+        depth = recipe.top(moved)
+        seen = words_seen(moved, data.items, (depth,))[0][depth]
+    else:
+        depth = len(moved.blocks)
+        seen = extract(moved, data.items, (depth,)).matrices[depth]
+    part, model = (base + MOVED, depth), shipped(above.chosen, frozen, base, depth, seen)
     matrix = model.view.matrix({**sight.items, part: seen})
     bundle = _packed(model, frozen.rows, above.chosen.strategy.name, data, {**backbones, part[0]: moved}, matrix)
     return replace(bundle, moved=Moved(recipe.tuner.name, first, delta))

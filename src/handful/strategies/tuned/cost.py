@@ -73,16 +73,18 @@ def offers(
     if cache.data.pairs:
         return offers_made, ["Weights stay as they are: what moves them reads one text, got pairs."] if named else notes
     targets = frozen.rows.targets
-    if targets.task.grain:
-        whole = f"Weights stay as they are: what moves them answers items as wholes, got {targets.task.name}."
-        return offers_made, [whole] if named else notes
+    if targets.task.grain and frozen.arm == targets.task.reference.name:
+        alone = f"Weights stay as they are: {targets.task.reference.words} answers alone."
+        return offers_made, [alone] if named else notes
     score = targets.task.headline.of(frozen.whole[:1], targets)
     errors = len(targets) * (1 - score.value) if targets.task.headline.scale.percent else 0.0
-    constant = np.broadcast_to(targets.task.constant(targets), frozen.whole.shape[1:])
-    losses = [float(targets.task.losses(one, targets).mean()) for one in (frozen.whole[0], constant)]
+    losses = [
+        float(targets.task.losses(one, targets).mean()) for one in (frozen.whole[0], targets.task.blind(targets))
+    ]
     for name in wanted:
         strategy = movers()[name](seed=seed)
-        why = strategy.refusal(cache.backbone)
+        recipe = strategy.recipe()
+        why = strategy.refusal(cache.backbone) or (recipe.only_wholes if targets.task.grain else None)
         prior = known(strategy, cache.backbone.name, cache.data.modality, targets, *losses)
         worth = 0.0 if prior is None else errors * prior.mean
         if not named and worth < _WORTH:
@@ -93,7 +95,6 @@ def offers(
         if why is not None:
             notes.append(f"{name} was left out: {why}.")
             continue
-        recipe = strategy.recipe()
         activations = cache.of(recipe)
         fits = frozen.few.count + 1
         try:
