@@ -142,7 +142,9 @@ class Activations:
         groups: list[list[int]] = []
         for i in sorted(range(len(lengths)), key=lambda i: lengths[i], reverse=True):
             longest = lengths[groups[-1][0]] if groups else 0
-            apart = 3 * lengths[i] < 2 * longest and longest > self.backbone.pads_up_to if pads else lengths[i] < longest
+            apart = (
+                3 * lengths[i] < 2 * longest and longest > self.backbone.pads_up_to if pads else lengths[i] < longest
+            )
             if not groups or apart:
                 groups.append([])
             groups[-1].append(i)

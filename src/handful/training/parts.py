@@ -50,8 +50,8 @@ class Words:
         firsts, ends = parts_over(cut.scale * batch.place, bounds)
         part = np.concatenate([np.zeros(0, np.int64), *map(np.arange, firsts, ends)])
         word = np.repeat(np.arange(len(bounds)), ends - firsts)
-        numbers = (torch.from_numpy(np.asarray(each, np.int64)) for each in (batch.window, batch.cell, part, word))
-        return cls(*numbers, torch.from_numpy(cut.written(item, len(bounds))))
+        window, cell, parts, words = map(torch.from_numpy, (batch.window, batch.cell, part, word))
+        return cls(window.long(), cell.long(), parts, words, torch.from_numpy(cut.written(item, len(bounds))))
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -84,25 +84,25 @@ class Seen(State):
 
 
 class PartBody(Body):
-    """The blocks up to where parts are read, as a body that gives one row per word: Seen → (W, D + F)."""
+    """The upper blocks as a body that gives one row per word of an item: Seen → (W, D + F)."""
 
-    def __init__(self, backbone: Backbone, first: int, top: int) -> None:
-        """Copy the blocks from ``first`` up to ``top``, after which parts are read."""
+    def __init__(self, backbone: Backbone, first: int) -> None:
+        """Copy the blocks from ``first`` up; parts are read after the last."""
         super().__init__(backbone, first)
-        self.blocks, self.top, self._read = self.blocks[: top - first], top, backbone.read_parts
+        self._depth, self._read = len(backbone.blocks), backbone.read_parts
 
     def seen(self, state: State) -> Tensor:
         """What is seen of the words of one state, (W, D + F)."""
-        return _seen(self.blocks, state, self._read, self.top)
+        return _seen(self.blocks, state, self._read, self._depth)
 
 
-def _seen(blocks: Iterable[nn.Module], state: State, read: Read, top: int) -> Tensor:
-    """What blocks up to ``top`` see of the words of one state, (W, D + F)."""
+def _seen(blocks: Iterable[nn.Module], state: State, read: Read, depth: int) -> Tensor:
+    """What blocks, up to such a depth, see of the words of one state, (W, D + F)."""
     assert isinstance(state, Seen) and state.words is not None
     words, passed = state.words, State(state.x, state.mask)
     for block in blocks:
         passed = block(passed)
-    return words.seen(read(passed, words.window, words.cell, top))
+    return words.seen(read(passed, words.window, words.cell, depth))
 
 
 @dataclass
@@ -112,35 +112,31 @@ class PartActivations(Activations):
     ``slices`` are of windows, those of one item after the other.
     """
 
-    top: int = 0
-    """After how many blocks parts are read."""
     words: list[Words] = field(default_factory=list)
     """Of each item."""
     windows: list[int] = field(default_factory=list)
     """How many windows each item is."""
 
     @classmethod
-    def reading(
-        cls, backbone: Backbone, items: Sequence[Any], depth: int, top: int, most: int = MOST
-    ) -> PartActivations:
+    def reading(cls, backbone: Backbone, items: Sequence[Any], depth: int, most: int = MOST) -> PartActivations:
         """Run the lower blocks over every item, one after the other.
 
         Args:
-            backbone: whose blocks run.
+            backbone: whose blocks run; parts are read after the last.
             items: N items.
             depth: how many blocks stay frozen.
-            top: after how many parts are read.
             most: bytes that may be kept; beyond, nothing is.
         """
-        made, kept = cls(backbone, [items], depth, top=top), 0
+        made, size = cls(backbone, [items], depth), 0
         for item in items:
             batch = backbone.prepare_parts([item])
             made.words.append(Words.of(batch, item, backbone.grain))
             made.windows.append(batch.windows)
-            if kept <= most:
-                made.slices += made._through(batch)
-                kept += sum(sum(map(size_of, found)) for found in made.slices[-batch.windows :] if found is not None)
-        if kept > most:
+            if size <= most:
+                activations = made._through(batch)
+                made.slices += activations
+                size += sum(size_of(part) for window in activations for part in window)
+        if size > most:
             made.slices = [None] * sum(made.windows)
         return made
 
@@ -175,7 +171,8 @@ class PartActivations(Activations):
         return np.asarray(self.frozen[parts_of(item, rows)])
 
     def _seen_frozen(self, state: State) -> Tensor:
-        return _seen(self.backbone.blocks[self.depth : self.top], state, self.backbone.read_parts, self.top)
+        blocks = self.backbone.blocks
+        return _seen(blocks[self.depth :], state, self.backbone.read_parts, len(blocks))
 
     def _of(self, row: int) -> list[Slice]:
         """The windows of an item."""

@@ -99,8 +99,8 @@ class Frozen:
     heads: str = ENSEMBLE
     """The arm that pools the heads of the model."""
     finish: Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]] | None = None
-    """Makes held-out answers to items of those of heads to parts: (R, P, K) and (R, N) the fold of each item; None: they
-    are gathered and nothing else."""
+    """Makes held-out answers to items of those of heads to parts: (R, P, K) and (R, N) the fold of each item; None:
+    they are gathered and nothing else."""
 
     def answers(self, features: Mapping[tuple[str, int], Matrix]) -> NDArray[np.float64]:
         """What the model answers to other items. (backbone, depth) → (Q, D) to (Q, K)."""
@@ -116,15 +116,15 @@ class Frozen:
         """What faces a model whose weights moved."""
         if self.settled is not None:
             return self.settled
-        protocol, found = self.again()
-        on_few = {arm.name: arm.outputs for arm in _every(found)}
-        folds, parts = found.folds[:1], None
-        if found.targets.item is not None:
-            folds, parts = folds_of_items(found, len(self.rows.targets))[:1], on_few[self.heads]
+        protocol, searched = self.again()
+        on_few = {arm.name: arm.outputs for arm in _every(searched)}
+        folds, parts = searched.folds[:1], None
+        if searched.targets.item is not None:
+            folds, parts = folds_of_items(searched, len(self.rows.targets))[:1], on_few[self.heads]
             on_few = {name: self._gathered(outputs) for name, outputs in on_few.items()}
             on_few[self.arm] = self.finished(parts, folds)
         arms = tuple(replace(arm, on_few=on_few.get(arm.name)) for arm in self.arms)
-        return Few(folds[0], on_few[self.arm][0], arms, protocol, found, None if parts is None else parts[0])
+        return Few(folds[0], on_few[self.arm][0], arms, protocol, searched, None if parts is None else parts[0])
 
     @property
     def faced(self) -> Faced:
@@ -133,7 +133,9 @@ class Frozen:
         targets, groups = rows.targets.task.row_targets(rows.targets), rows.groups
         if few.parts is None or targets.item is None:
             return Faced(few.whole, targets, few.folds, groups)
-        return Faced(few.parts, targets, few.folds[targets.item], (targets.item if groups is None else groups[targets.item]))
+        return Faced(
+            few.parts, targets, few.folds[targets.item], (targets.item if groups is None else groups[targets.item])
+        )
 
     def finished(self, answers: NDArray[np.float64], folds: NDArray[np.int64]) -> NDArray[np.float64]:
         """What is answered to items, where heads answer so. (R, N, K) or (R, P, K), (R, N) → (R, N, …)."""

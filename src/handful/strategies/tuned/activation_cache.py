@@ -31,9 +31,8 @@ class ActivationCache:
         """The activations that a recipe starts from."""
         key = (recipe.first(self.backbone), recipe.versions, recipe.strong_augment)
         if key not in self.activations:
-            first, top = key[0], recipe.top(self.backbone)
             self.activations[key] = (
-                PartActivations.reading(self.backbone, self.data.items, first, top) if self.parts
+                PartActivations.reading(self.backbone, self.data.items, key[0]) if self.parts
                 else activations_for(self.backbone, self.data.items, self.data.classes, recipe)
             )  # fmt: skip
         return self.activations[key]

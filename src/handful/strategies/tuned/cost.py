@@ -78,11 +78,9 @@ def offers(
         return offers_made, [alone] if named else notes
     score = targets.task.headline.of(frozen.whole[:1], targets)
     errors = len(targets) * (1 - score.value) if targets.task.headline.scale.percent else 0.0
-    losses = [
-        float(targets.task.losses(one, targets).mean()) for one in (frozen.whole[0], targets.task.blind(targets))
-    ]
+    losses = [float(targets.task.losses(one, targets).mean()) for one in (frozen.whole[0], targets.task.blind(targets))]
     for name in wanted:
-        strategy = movers()[name](seed=seed)
+        strategy = movers()[name].by_default(bool(targets.task.grain), seed)
         recipe = strategy.recipe()
         why = strategy.refusal(cache.backbone) or (recipe.only_wholes if targets.task.grain else None)
         prior = known(strategy, cache.backbone.name, cache.data.modality, targets, *losses)

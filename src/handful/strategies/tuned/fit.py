@@ -23,11 +23,10 @@ from handful.tasks.heads import Head
 from handful.training.activations import Activations
 from handful.training.batches import Balanced, Wanted
 from handful.training.body import Body, features_of, trainable
-from handful.training.parts import PartActivations, PartBody
 from handful.training.loop import Penalty, Update, train
 from handful.training.model_penalties import Adversary, NearStart
-from handful.training.objectives.contrast import PairwiseCosine, Prototypical, SupervisedContrastive
 from handful.training.objectives.penalties import RDrop
+from handful.training.parts import PartActivations, PartBody
 from handful.training.tuners import Blocks
 from handful.training.tuners.base import Delta
 
@@ -340,11 +339,8 @@ def start(activations: Activations, recipe: ItemRecipe, example: int = 0) -> Bod
         recipe: how they move.
         example: a row to learn from, since what is learned may begin as what is seen there.
     """
-    first = recipe.first(activations.backbone)
-    if isinstance(activations, PartActivations):
-        body: Body = PartBody(activations.backbone, activations.depth, activations.top)
-    else:
-        body = Body(activations.backbone, first)
+    kind = PartBody if isinstance(activations, PartActivations) else Body
+    body = kind(activations.backbone, recipe.first(activations.backbone))
     if len(activations):
         body.measure(activations.state([example]))
     if recipe.begin is not None:

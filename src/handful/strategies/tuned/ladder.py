@@ -112,7 +112,8 @@ def run_ladder(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) 
         What was tried, and what ships.
     """
     ends = time.perf_counter() + terms.budget
-    cache = ActivationCache(data, backbone, bool(frozen.rows.targets.task.grain))
+    parts = bool(frozen.rows.targets.task.grain)
+    cache = ActivationCache(data, taking_part(backbone, parts), parts)
     offered, notes = offers(cache, frozen, terms.wanted, terms.named, terms.budget, terms.seed)
     unsearched = f"The search for {terms.trials} further settings was left out: no weights were moved before it."
     if not offered:
@@ -158,6 +159,14 @@ def run_ladder(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) 
         whole = None
     arms = (*frozen.few.arms, *(_arm(rung) for rung in rungs))
     return LadderResult(tuple(rungs), chosen, final, whole, arms, tuple(notes), trials)
+
+
+def taking_part(backbone: Backbone, parts: bool) -> Backbone:
+    """The backbone up to where what it sees is read: of parts of items the deepest place that frozen heads read.
+
+    Blocks above say less of single words than of the whole text, also when they move (0061).
+    """
+    return backbone.up_to(max(backbone.part_depths)) if parts else backbone
 
 
 def shipped(rung: Rung, frozen: Frozen, base: str, depth: int, seen: Matrix) -> Linear:
@@ -260,9 +269,10 @@ def _race(
     """Try other settings while the budget lasts, and decide about the best procedure over all of them."""
     race, rows, folds, faced = Race(), frozen.rows, frozen.few.folds, frozen.faced
     of_kind = {type(offer.strategy): offer for offer in offered}
-    settings = near((_standing(tried) or tried[-1]).strategy)
+    settings = near((_standing(tried) or tried[-1]).strategy, not cache.parts)
     if terms.trials:
-        settings = suggested(list(of_kind), terms.trials, terms.seed, lambda: race.trials[-1])
+        own = [offer.strategy for offer in offered]
+        settings = suggested(own, terms.trials, terms.seed, lambda: race.trials[-1], not cache.parts)
     for number, strategy in enumerate(settings):
         offer = of_kind[type(strategy)]
         updates, known = (one.recipe().updates(cache.backbone) for one in (strategy, offer.strategy))

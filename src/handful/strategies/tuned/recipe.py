@@ -89,10 +89,6 @@ class ItemRecipe(Recipe):
             return "it learns from answers to items as wholes" if self.student else "it changes items as wholes"
         return None
 
-    def top(self, backbone: Backbone) -> int:
-        """After how many blocks parts of items are read."""
-        return len(backbone.blocks)
-
     def updates(self, backbone: Backbone) -> int:
         """How many updates there are at most, in all trainings and in the sweep."""
         return self.trainings(backbone) * self.settings.updates + (len(SWEEP) * SWEPT if self.sweep else 0)

@@ -1,7 +1,5 @@
 """Parts in the loop: the words that a body sees are those of frozen features, whatever the company and the windows."""
 
-import pickle
-
 import numpy as np
 import pytest
 import torch
@@ -12,6 +10,7 @@ from handful.features.words import words_seen
 from handful.training.batches import Balanced, Wanted, parts_of
 from handful.training.body import features_of
 from handful.training.parts import PartActivations, PartBody
+from kept import pickled
 
 TEXTS = ["Ada went to Rome, then home.", "Bo", "…", "a b c d e f g 2021 X", "Mary's cat"]
 CLOSE = dict(atol=2e-3)  # frozen features are kept in half precision
@@ -53,9 +52,9 @@ def case(request):
 @pytest.mark.parametrize(("first", "top"), [(0, 2), (1, 2), (0, 1)])
 def test_an_untouched_body_sees_what_frozen_features_say(case, first, top):
     backbone, items = case
-    kept = PartActivations.reading(backbone, items, first, top)
+    kept = PartActivations.reading(backbone.up_to(top), items, first)
     (seen,) = words_seen(backbone, items, (top,))[0].values()
-    body = PartBody(backbone, first, top)
+    body = PartBody(backbone.up_to(top), first)
     np.testing.assert_allclose(features_of(body, kept, np.arange(len(items))), seen, **CLOSE)
     np.testing.assert_allclose(kept.frozen, seen, **CLOSE)
     some = [2, 0]
@@ -67,7 +66,7 @@ def test_an_untouched_body_sees_what_frozen_features_say(case, first, top):
 
 def test_what_is_not_kept_is_computed_again(case):
     backbone, items = case
-    kept, not_kept = (PartActivations.reading(backbone, items, 1, 2, most=most) for most in (1 << 30, 0))
+    kept, not_kept = (PartActivations.reading(backbone, items, 1, most=most) for most in (1 << 30, 0))
     assert kept.cached
     assert not not_kept.cached
     np.testing.assert_allclose(not_kept.frozen, kept.frozen, atol=1e-5)
@@ -75,21 +74,21 @@ def test_what_is_not_kept_is_computed_again(case):
 
 def test_they_go_to_another_process_without_their_items(case):
     backbone, items = case
-    kept = PartActivations.reading(backbone, items, 1, 2)
-    there = pickle.loads(pickle.dumps(kept))
+    kept = PartActivations.reading(backbone, items, 1)
+    there = pickled(kept)
     assert [list(version) for version in there.versions] == [list(range(len(items)))]
     np.testing.assert_array_equal(there.frozen, kept.frozen)
 
 
 def test_a_long_item_is_many_windows_and_every_token_is_read_once():
-    kept = PartActivations.reading(Windowed(), TEXTS, 0, 2)
+    kept = PartActivations.reading(Windowed(), TEXTS, 0)
     assert kept.windows == [4, 1, 1, 4, 2]  # of 8, 1, 1, 9 and 4 tokens
     assert [len(own.window) for own in kept.words] == [len(ToyText().located(text)[0]) for text in TEXTS]
 
 
 def test_a_batch_has_one_row_of_what_is_wanted_per_word_of_its_items():
     backbone = ToyText()
-    kept = PartActivations.reading(backbone, TEXTS, 0, 2)
+    kept = PartActivations.reading(backbone, TEXTS, 0)
     item = np.repeat(np.arange(len(TEXTS)), [len(own) for own in kept.words])
     design = np.stack([item, np.arange(len(item))], 1).astype(np.float32)
     rows = np.array([1, 3, 4])
@@ -97,7 +96,7 @@ def test_a_batch_has_one_row_of_what_is_wanted_per_word_of_its_items():
     own = np.repeat(np.arange(3), [len(kept.words[row]) for row in rows])
     wanted = Wanted(design[parts], np.zeros(3, np.int64), lambda at: np.eye(len(at), dtype=np.float32), item=own)
     (batch,) = Balanced(kept, rows, wanted, 3)(0, 1)
-    body = PartBody(backbone, 0, 2)
+    body = PartBody(backbone, 0)
     seen = body(batch.state).features
     assert len(seen) == len(batch.targets) == batch.weight == len(parts)
     np.testing.assert_allclose(seen.detach(), kept.frozen[batch.targets[:, 1].long()], atol=1e-5)
