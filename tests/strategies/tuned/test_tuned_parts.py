@@ -154,6 +154,17 @@ def test_a_rung_of_parts_is_pooled_word_by_word_and_decided_item_by_item(monkeyp
     assert (scores.argmax(1) == TARGETS.task.row_targets(TARGETS).values).mean() > 0.9
 
 
+def test_a_resumed_ladder_goes_on_with_the_trainings_that_are_over(monkeypatch, tmp_path):
+    monkeypatch.setattr(cost, "known", lambda *known: Prior(0.9, 0.01))
+    data, backbone, _, frozen = frozen_of()
+    terms = Terms(("partial",), named=True, budget=60.0, checkpoints=tmp_path)
+    first = run_ladder(data, backbone, frozen, terms)
+    again = run_ladder(data, backbone, frozen, replace(terms, say=lambda *what: pytest.fail("trained again")))
+    np.testing.assert_array_equal(again.whole, first.whole)
+    for name, tensor in first.final.delta.items():
+        np.testing.assert_array_equal(again.final.delta[name], tensor)
+
+
 def test_the_few_folds_have_the_gazetteer_where_the_model_has_it():
     _, _, _, frozen = frozen_of()
     plain = frozen.rows.targets.task.gathered(frozen.few.parts, frozen.rows.targets)
