@@ -116,6 +116,16 @@ def test_an_item_is_answered_by_a_training_without_it():
     assert (found.outputs.argmax(1) == TARGETS.task.row_targets(TARGETS).values).mean() > 0.8
 
 
+def test_folds_without_the_longest_item_are_measured_like_all_others():
+    task, counts = TARGETS.task, TARGETS.task.tags_wanted(TARGETS)[1]
+    at = np.flatnonzero(counts < counts.max())
+    some, alone = TARGETS.take(at), TAGGING.coded([CELLS[i] for i in at], TARGETS.names)
+    assert some.values.shape[1] > alone.values.shape[1]
+    np.testing.assert_array_equal(task.losses(task.blind(some), some), task.losses(task.blind(alone), alone))
+    answers = task.design(some)[None]
+    assert task.headline.of(task.gathered(answers, some), some).value == 1
+
+
 @pytest.mark.parametrize("name", movers())
 def test_every_strategy_learns_of_parts_or_says_why_not(name):
     strategy = replace(movers()[name].by_default(parts=True), updates=2)
