@@ -105,3 +105,9 @@ def test_a_batch_has_one_row_of_what_is_wanted_per_word_of_its_items():
 def test_parts_of_rows_come_one_row_after_the_other():
     assert parts_of(np.array([0, 0, 2, 2, 2, 3]), np.array([3, 0, 1, 2])).tolist() == [5, 0, 1, 2, 3, 4]
     assert parts_of(np.array([0, 0]), np.empty(0, np.int64)).tolist() == []
+
+
+def test_of_long_items_fewer_go_through_together():
+    assert PartActivations.reading(ToyText(), TEXTS, 0).together == 32
+    assert PartActivations.reading(Windowed(), ["a " * 21, "b"], 0).together == 32 // 10
+    assert PartActivations.reading(Windowed(), ["a " * 200], 0).together == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -91,6 +92,11 @@ class Activations:
         device = default_device()
         if device.type != "cpu":
             self.backbone, self.slices = self.backbone.to(device), _placed(self.slices, device)
+
+    @property
+    def together(self) -> int:
+        """How many items may go through at once."""
+        return sys.maxsize
 
     @property
     def texts(self) -> bool:

@@ -20,6 +20,9 @@ from handful.training.activations import MOST, Activations, Slice, joined, lengt
 from handful.training.batches import parts_of
 from handful.training.body import Body
 
+WINDOWS = 32
+"""So many windows go through at once where gradients are wanted: 32 of 256 tokens take about a gigabyte."""
+
 Read = Callable[[State, Tensor, Tensor, int], Tensor]
 """State, window and number of each part there, and depth → (P, D); as ``Backbone.read_parts``."""
 
@@ -139,6 +142,11 @@ class PartActivations(Activations):
         if size > most:
             made.slices = [None] * sum(made.windows)
         return made
+
+    @property
+    def together(self) -> int:
+        """As many as have few windows together: an update keeps all that it sees of each in memory."""
+        return max(1, WINDOWS // max(self.windows, default=1))
 
     def state(self, rows: Sequence[int], versions: Sequence[int] | None = None, tokens: int | None = None) -> Seen:
         """The activations of some items as one batch; all of each, whatever ``tokens`` asks of items as wholes."""

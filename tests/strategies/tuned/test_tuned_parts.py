@@ -17,14 +17,16 @@ from handful.features.words import extract_words, words_seen
 from handful.strategies.frozen.beside_reference import beside_reference
 from handful.strategies.frozen.rung import SearchTerms, run_frozen
 from handful.strategies.registry import movers
-from handful.strategies.tuned import cost
+from handful.strategies.tuned import cost, fit
 from handful.strategies.tuned.cross_fit import cross_fit
 from handful.strategies.tuned.fit import adapt, linear_map, scored
 from handful.strategies.tuned.ladder import Terms, run_ladder, shipped
 from handful.strategies.tuned.methods.partial import Partial
 from handful.strategies.tuned.recipe import ItemRecipe
+from handful.tasks.events.task import EVENTS_TASK
 from handful.tasks.tagging import TAGGING
 from handful.training.apply_delta import arrays_of, installed
+from handful.training.batches import Balanced
 from handful.training.loop import Settings
 from handful.training.objectives.classify import CrossEntropy
 from handful.training.parts import PartActivations
@@ -189,6 +191,24 @@ def test_where_the_gazetteer_answers_alone_no_weights_move():
     found = run_ladder(data, backbone, alone, Terms(("partial",), named=True, budget=60.0))
     assert found.notes == ("Weights stay as they are: looking up the strings that were marked answers alone.",)
     assert run_ladder(data, backbone, alone, Terms(("partial",), named=False, budget=60.0)).notes == ()
+
+
+def test_what_moves_weights_does_not_learn_moments_of_recordings_and_says_so():
+    data, backbone, _, frozen = frozen_of()
+    targets = replace(frozen.rows.targets, task=EVENTS_TASK)
+    events = replace(frozen, rows=replace(frozen.rows, targets=targets))
+    notes = [
+        run_ladder(data, backbone, events, Terms(("partial",), named=named, budget=60.0)).notes for named in (1, 0)
+    ]
+    assert notes == [("Weights stay as they are: what moves them learns whole items or words, got events.",), ()]
+
+
+def test_a_batch_is_no_larger_than_long_texts_allow(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(PartActivations, "together", 3)
+    monkeypatch.setattr(fit, "Balanced", lambda *what: sizes.append(what[3]) or Balanced(*what))
+    adapt(kept(), *rows(slice(None)), RECIPE)
+    assert sizes == [3]
 
 
 def test_words_have_settings_of_their_own():

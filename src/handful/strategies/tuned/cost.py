@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from handful.backbones.parts import TOKENS
 from handful.errors import HandfulError
 from handful.evaluation.decision import Prior
 from handful.strategies.frozen.rung import Frozen
@@ -73,6 +74,9 @@ def offers(
     if cache.data.pairs:
         return offers_made, ["Weights stay as they are: what moves them reads one text, got pairs."] if named else notes
     targets = frozen.rows.targets
+    if targets.task.grain not in ("", TOKENS):
+        words = f"Weights stay as they are: what moves them learns whole items or words, got {targets.task.name}."
+        return offers_made, [words] if named else notes
     if targets.task.grain and frozen.arm == targets.task.reference.name:
         alone = f"Weights stay as they are: {targets.task.reference.words} answers alone."
         return offers_made, [alone] if named else notes
@@ -124,7 +128,7 @@ def _measured(activations: Activations, targets: Targets, recipe: ItemRecipe) ->
         (update,) = found.log
         names = recipe.label_name_weight * activations.names if found.named else 0  # rows beside the rows
         around = min(around, time.perf_counter() - start - update.seconds)
-        each = min(each, update.seconds / short.size(len(some) + names, classes))
-    backbone, whole = activations.backbone, recipe.size(len(targets) + names, classes)
+        each = min(each, update.seconds / short.size(len(some) + names, classes, activations.together))
+    backbone, whole = activations.backbone, recipe.size(len(targets) + names, classes, activations.together)
     rows = recipe.updates(backbone) * whole + len(targets) / _PASSES
     return around * recipe.trainings(backbone) + rows * each

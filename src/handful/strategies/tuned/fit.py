@@ -138,7 +138,7 @@ def _once(
         penalties.append(NearStart.of([weight for group in groups for weight in group.weights], recipe.l2_sp))
     if recipe.adversary:
         penalties.append(Adversary(recipe.adversary))
-    size = recipe.size(len(rows), len(np.unique(strata)))
+    size = recipe.size(len(rows), len(np.unique(strata)), activations.together)
     wanted = Wanted(
         design, strata, lambda own: task.likeness(targets.take(own)), teacher, task.row_targets(targets).item
     )

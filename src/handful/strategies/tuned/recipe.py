@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,9 +72,9 @@ class ItemRecipe(Recipe):
         """Whether dropout is on."""
         return self.dropout or bool(self.r_drop)
 
-    def size(self, rows: int, classes: int) -> int:
-        """How many rows an update sees of so many: one piece, with a share of every class, and at most ``batch``."""
-        return min(self.batch, rows, math.ceil(rows / self.pieces / classes) * classes)
+    def size(self, rows: int, classes: int, most: int = sys.maxsize) -> int:
+        """How many rows an update sees of so many: one piece, with a share of every class, and not too many at once."""
+        return min(self.batch, most, rows, math.ceil(rows / self.pieces / classes) * classes)
 
     def trainings(self, backbone: Backbone) -> int:
         """How many trainings there are at most: of members, of a student, and one for each block that may follow."""
