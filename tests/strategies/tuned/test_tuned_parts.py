@@ -21,6 +21,7 @@ from handful.strategies.tuned import cost, fit
 from handful.strategies.tuned.cross_fit import cross_fit
 from handful.strategies.tuned.fit import adapt, linear_map, scored
 from handful.strategies.tuned.ladder import Terms, run_ladder, shipped
+from handful.strategies.tuned.methods.full import Full
 from handful.strategies.tuned.methods.partial import Partial
 from handful.strategies.tuned.recipe import ItemRecipe
 from handful.tasks.events.task import EVENTS_TASK
@@ -216,3 +217,4 @@ def test_words_have_settings_of_their_own():
     assert usual.get_params() == Partial(seed=3).get_params()
     assert own.seed == 3
     assert own.updates < usual.updates
+    assert own.trainable_fraction < Full.by_default(parts=True).trainable_fraction == 1

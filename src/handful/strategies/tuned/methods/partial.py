@@ -36,9 +36,8 @@ class Partial(Tuned):
         """Of parts more blocks, fewer updates, with plain labels and not all of the way (0061)."""
         if not parts:
             return cls(seed=seed)
-        return cls(
-            seed=seed, updates=20, learning_rate=2e-4, smoothing=0.0, trainable_fraction=0.67, wise_alpha=0.75
-        )  # fmt: skip
+        share = max(0.67, cls.trainable_fraction)
+        return cls(seed=seed, updates=20, learning_rate=2e-4, smoothing=0.0, trainable_fraction=share, wise_alpha=0.75)
 
     def objective(self) -> Objective:
         """Cross-entropy with smoothed labels."""
