@@ -9,14 +9,12 @@ import pytest
 
 from handful.backbones.toy import WIDTH, ToyText
 from handful.data.dataset import Dataset
-from handful.data.spans import Marked
 from handful.engines import Inline
 from handful.evaluation.decision import Prior
 from handful.features.view import unit_rows
 from handful.features.words import extract_words, words_seen
 from handful.strategies.frozen.beside_reference import beside_reference
 from handful.strategies.frozen.rung import SearchTerms, run_frozen
-from handful.strategies.registry import movers
 from handful.strategies.tuned import cost, fit
 from handful.strategies.tuned.cross_fit import cross_fit
 from handful.strategies.tuned.fit import adapt, linear_map, scored
@@ -31,25 +29,11 @@ from handful.training.batches import Balanced
 from handful.training.loop import Settings
 from handful.training.objectives.classify import CrossEntropy
 from handful.training.parts import PartActivations
+from marked_sentences import sentences
 
-NAMES, PLACES, REST = ["Ada", "Bo", "Cy", "Di"], ["Rome", "Oslo", "Bonn", "Lima"], ["went", "and", "then", "was"]
 RECIPE = ItemRecipe(objective=CrossEntropy(), settings=Settings(updates=6, rate=3e-3), penalty=0.01)
 # All items in every update, and a head that is not yet sure of itself.
 WHOLE = replace(RECIPE, batch=99, penalty=1.0)
-
-
-def sentences(count=18, seed=0):
-    """Texts, and of each what is marked in it."""
-    rng, texts, cells = np.random.default_rng(seed), [], []
-    for i in range(count):
-        named = [NAMES[rng.integers(4)], REST[rng.integers(4)], PLACES[rng.integers(4)]] if i % 5 else ["once"]
-        words = [*named, *rng.choice(REST, i % 3), f"n{i}"]
-        ends = np.cumsum([len(word) + 1 for word in words]) - 1
-        bounds = tuple((int(end) - len(word), int(end)) for end, word in zip(ends, words, strict=True))
-        spans = ((*bounds[0], "person"), (*bounds[2], "place")) if i % 5 else ()
-        texts.append(" ".join(words))
-        cells.append(Marked(bounds, False, spans).cell)
-    return texts, cells
 
 
 TEXTS, CELLS = sentences()
@@ -127,18 +111,6 @@ def test_folds_without_the_longest_item_are_measured_like_all_others():
     np.testing.assert_array_equal(task.losses(task.blind(some), some), task.losses(task.blind(alone), alone))
     answers = task.design(some)[None]
     assert task.headline.of(task.gathered(answers, some), some).value == 1
-
-
-@pytest.mark.parametrize("name", movers())
-def test_every_strategy_learns_of_parts_or_says_why_not(name):
-    strategy = replace(movers()[name].by_default(parts=True), updates=2)
-    recipe = strategy.recipe()
-    if recipe.only_wholes is not None:
-        assert recipe.only_wholes.startswith("it ")
-        return
-    found = cross_fit(TARGETS, kept(recipe.first(ToyText())), FOLDS, recipe)
-    assert np.isfinite(found.outputs).all()
-    assert found.moved > 0
 
 
 def frozen_of(texts=TEXTS, cells=CELLS):
