@@ -215,7 +215,8 @@ def only_what_is_listed(monkeypatch):
     """A toy model that sees nothing in words, so that the list has to answer."""
     from handful.features import words
 
-    monkeypatch.setattr(words, "_with_forms", lambda vectors, text: np.ones((len(vectors), 3), np.float32))
+    monkeypatch.setattr(words, "joined", lambda vectors, place, bounds: np.ones((len(bounds), 1), np.float32))
+    monkeypatch.setattr(words.Cut, "written", lambda cut, text, count: np.ones((count, 2), np.float32))
 
 
 def test_where_looking_up_costs_least_it_ships_and_answers_everywhere(listed, tmp_path, monkeypatch):
