@@ -110,4 +110,6 @@ def test_parts_of_rows_come_one_row_after_the_other():
 def test_of_long_items_fewer_go_through_together():
     assert PartActivations.reading(ToyText(), TEXTS, 0).together == 32
     assert PartActivations.reading(Windowed(), ["a " * 21, "b"], 0).together == 32 // 10
-    assert PartActivations.reading(Windowed(), ["a " * 200], 0).together == 1
+    long = PartActivations.reading(Windowed(), ["a " * 200, "b " * 200, "c"], 0)
+    assert long.together == 1
+    assert sorted(len(at) for at, _ in long.states([0, 1, 2])) == [1, 1, 1]

@@ -158,9 +158,10 @@ class Activations:
 
     def states(self, rows: Sequence[int]) -> Iterator[tuple[list[int], State]]:
         """All the given rows in batches of about equal length: positions within ``rows``, and their state."""
+        step = min(self.backbone.batch_items, self.together)
         for group in self.alike(rows):
-            for start in range(0, len(group), self.backbone.batch_items):
-                at = group[start : start + self.backbone.batch_items]
+            for start in range(0, len(group), step):
+                at = group[start : start + step]
                 yield at, self.state([rows[i] for i in at])
 
     def seen_by(self, top: Callable[[State], Tensor], rows: Sequence[int]) -> NDArray[np.float32]:

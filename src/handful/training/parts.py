@@ -21,7 +21,7 @@ from handful.training.batches import parts_of
 from handful.training.body import Body
 
 WINDOWS = 32
-"""So many windows go through at once where gradients are wanted: 32 of 256 tokens take about a gigabyte."""
+"""So many windows go through at once: what gradients need of 32 of 256 tokens takes about a gigabyte."""
 
 Read = Callable[[State, Tensor, Tensor, int], Tensor]
 """State, window and number of each part there, and depth → (P, D); as ``Backbone.read_parts``."""
