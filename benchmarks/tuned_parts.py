@@ -1,7 +1,7 @@
 """What moving weights gains and costs where parts of items are learned: what the prior of that decision is fitted on.
 
-    python benchmarks/tuned_parts.py --draws 4 --sizes 20,50,100 --out benchmarks/results/tuned_parts.csv --fit
-    python benchmarks/tuned_parts.py --test --draws 3 --sizes 50 --out benchmarks/results/tuned_parts_confirmed.csv
+    python benchmarks/tuned_parts.py --draws 3 --sizes 50 --out benchmarks/results/tuned_parts.csv --fit
+    python benchmarks/tuned_parts.py --test --decide --draws 1 --out benchmarks/results/tuned_parts_confirmed.csv
 
 ``partial`` is trained on sentences as in ``handful tune``: on three folds, pooled with the frozen model word by word,
 with marked strings looked up beside both, and on all sentences. Told are held-out losses, as the decision sees them,
@@ -45,7 +45,7 @@ from ledger import Ledger, Row, cells, options, over_draws, values
 SETS = "bionlp13pc_ner,wnut17_ner,masakhaner_swa"
 ENCODER, HEADS, BUDGET, TEST = "minilm-l6", ("centroid", "logistic"), 60.0, 200
 USUAL = Prior(0.05, 0.1)
-"""Decides how much of the pool is tuned where nothing is known yet."""
+"""Decides while the prior is measured."""
 DOUBT = 0.1
 """How much of the frozen loss a share of the loss of chance that is one larger is expected to change, before a draw."""
 FIELDS = (
@@ -59,6 +59,7 @@ def main() -> None:
     parser = options(__doc__, SETS, 4, "tuned_parts.csv")
     parser.add_argument("--sizes", default="50", help="how many sentences, joined by commas")
     parser.add_argument("--test", action="store_true", help="measure on the part of each set that is kept for tests")
+    parser.add_argument("--decide", action="store_true", help="by what is known of partial, as handful tune does")
     parser.add_argument("--fit", action="store_true", help="print what is known of partial after these draws")
     args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, ("set", "rows", "draw"))
@@ -67,7 +68,7 @@ def main() -> None:
             for name in args.sets.split(","):
                 at: Row = {"set": name, "rows": size, "draw": draw}
                 file = Path(args.data) / f"{name}.jsonl"
-                ledger.complete(at, one_draw(*dealt(file, size, draw, args.test), draw))
+                ledger.complete(at, one_draw(*dealt(file, size, draw, args.test), draw, args.decide))
     print(table(ledger.rows))
     if args.fit:
         print(fit(ledger.rows))
@@ -83,7 +84,7 @@ def dealt(file: Path, size: int, draw: int, test: bool) -> tuple[Dataset, Datase
     return data.take(order[:size]), data.take(others[:TEST])
 
 
-def one_draw(learn: Dataset, test: Dataset, draw: int) -> Iterator[Row]:
+def one_draw(learn: Dataset, test: Dataset, draw: int, decides: bool) -> Iterator[Row]:
     """The frozen model, partial alone, and their pool: held out, and on the other sentences."""
     backbone = catalog.load(ENCODER, "text")
     sight = extract_words(learn.items, {ENCODER: backbone})
@@ -96,7 +97,7 @@ def one_draw(learn: Dataset, test: Dataset, draw: int) -> Iterator[Row]:
     task, start = rows.targets.task, time.perf_counter()
     losses = [float(task.losses(one, rows.targets).mean()) for one in (few.whole, task.blind(rows.targets))]
     strategy = Partial.by_default(parts=True, seed=draw)
-    prior = known_of(strategy, ENCODER, "text", rows.targets, *losses) or USUAL
+    prior = known_of(strategy, ENCODER, "text", rows.targets, *losses) if decides else USUAL
     recipe, trained = strategy.recipe(), taking_part(backbone, True)
     shelf = ActivationCache(learn, trained, True)
     held = cross_fit(rows.targets, shelf.of(recipe), few.folds, recipe)
