@@ -15,7 +15,7 @@ from handful.features.view import unit_rows
 from handful.features.words import extract_words, words_seen
 from handful.strategies.frozen.beside_reference import beside_reference
 from handful.strategies.frozen.rung import SearchTerms, run_frozen
-from handful.strategies.tuned import cost, fit
+from handful.strategies.tuned import cost, fit, known
 from handful.strategies.tuned.cross_fit import cross_fit
 from handful.strategies.tuned.fit import adapt, linear_map, scored
 from handful.strategies.tuned.ladder import Terms, run_ladder, shipped
@@ -182,6 +182,14 @@ def test_a_batch_is_no_larger_than_long_texts_allow(monkeypatch):
     monkeypatch.setattr(fit, "Balanced", lambda *what: sizes.append(what[3]) or Balanced(*what))
     adapt(kept(), *rows(slice(None)), RECIPE)
     assert sizes == [3]
+
+
+def test_of_words_something_is_known_for_these_settings_and_no_others():
+    own = known.known(Partial.by_default(parts=True, seed=2), "minilm-l6", "text", TARGETS, 0.5, 1.0)
+    assert own is not None
+    assert 0 < own.better <= own.of
+    assert known.known(Partial(), "minilm-l6", "text", TARGETS, 0.5, 1.0) is None
+    assert "partial" in known.tried_unasked("tagging", "text")
 
 
 def test_words_have_settings_of_their_own():
