@@ -134,6 +134,8 @@ TABLES = (
     Table("speakers.csv", "speakers", LANGUAGE),
     Table("speed.json", "speed", MOVED),
     Table("trl.csv", "trl_peer", LANGUAGE),
+    Table("tuned_parts.csv", "tuned_parts", MOVED),
+    Table("tuned_parts_confirmed.csv", "tuned_parts", MOVED),
     Table("unlabelled.csv", "unlabelled", ("regimes", *FROZEN)),
     Table("unlabelled_development.csv", "unlabelled", ("regimes", *FROZEN)),
     Table("updates.csv", "updates", ("strategies/tuned", "training")),

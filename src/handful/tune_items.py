@@ -132,7 +132,7 @@ def tune_seen(
         rng = generator(plan.seed, "curve")
         curve = None if task.grain else forecast(frozen, train_features, rng, out_of_reach(findings))
     with budget.stage("fit"):
-        model = packed_winner(above, frozen, learning, train_features, backbones)
+        model = packed_winner(above, frozen, learning, seen, backbones)
         tested = _test(model, data.take(test), sight.take(test), plan) if test else None
         whole, rows = _held(above, frozen)
         rows, model = _with_cut(plan, whole, rows, model)

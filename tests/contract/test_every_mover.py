@@ -25,9 +25,12 @@ from handful.strategies.tuned.activation_cache import activations_for
 from handful.strategies.tuned.known import EXPERIENCE
 from handful.strategies.tuned.methods.contrastive import Contrastive
 from handful.strategies.tuned.strategy import Tuned
-from handful.strategies.tuned.trainings import Part, Setup, moved
+from handful.strategies.tuned.trainings import Part, Setup, answered, moved
 from handful.tasks.classification import CLASSIFICATION
+from handful.tasks.tagging import TAGGING
+from handful.training.parts import PartActivations
 from kept import SENT, pickled
+from marked_sentences import sentences
 from small_backbones import SmallImage, SmallText, SmallVoice
 
 WORDS = {
@@ -239,6 +242,29 @@ def test_small_sets_work(made, counts):
     proba = made().fit(items, labels).predict_proba(items)
     assert proba.shape == (sum(counts), len(counts))
     assert np.isfinite(proba).all()
+
+
+# Where words are learned -------------------------------------------------------------------------------------------
+
+
+def test_words_are_learned_with_every_recipe_or_refused_in_words(strategy):
+    texts, cells = sentences(12)
+    backbone, targets = ToyText(), TAGGING.read(cells)
+    model = dataclasses.replace(strategy.by_default(parts=True, seed=1), updates=2)
+    assert model.seed == 1
+    recipe = model.recipe()
+    if recipe.only_wholes is not None:
+        assert recipe.only_wholes.startswith("it ")
+        assert recipe.only_wholes.endswith(" as wholes")
+        return
+    setup = Setup(targets, PartActivations.reading(backbone, texts, recipe.first(backbone)), recipe)
+    part = Part(np.arange(8))
+    first, again = answered(None, setup, part), pickled(answered(None, *pickled((setup, part))))
+    assert first.moved > 0
+    assert len(first.log) >= 2
+    assert first.scores.shape == targets.task.design(targets).shape
+    assert_array_equal(again.scores, first.scores)
+    assert (first.scores.argmax(1) == targets.task.row_targets(targets).values).mean() > 0.75
 
 
 # Errors that can be understood -------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from handful.errors import BundleError, OptionError
 from handful.evaluation.intervals import Estimate
 from handful.export.bundle import Bundle
 from handful.export.detector import Detector
+from handful.export.kept_parts import Moved
 from handful.export.onnx import exporting
 from handful.export.onnx.detectors import export_detector
 from handful.export.onnx.exporting import ExportOptions, KnownRows, export_onnx
@@ -31,7 +32,7 @@ from handful.export.onnx.static import export_static
 from handful.export.segmenter import Segmenter
 from handful.features.normal_parts import compared_parts
 from handful.features.pixels import FILTERS, MAPS, blocks_of
-from handful.features.view import View
+from handful.features.view import MOVED, View
 from handful.features.words import words_seen
 from handful.strategies.frozen.normality import fit
 from handful.strategies.frozen.pixels import PixelMap
@@ -40,6 +41,9 @@ from handful.tasks.events.task import Events
 from handful.tasks.tag_sequences import transitions_of
 from handful.tasks.tagging import Tagging
 from handful.tasks.tagging.gazetteer import Gazetteer
+from handful.training.apply_delta import arrays_of, installed
+from handful.training.parts import PartBody
+from handful.training.tuners import Blocks
 from handful.web.admission import Admission
 from handful.web.asked_items import BODIES
 from handful.web.item_answers import ServedModel
@@ -128,6 +132,29 @@ def test_the_runner_of_spans_needs_neither_handful_nor_torch(sentences):
     said = run(folder, *READABLE, LONG, "", " ")
     assert [line["answer"] for line in said] == [*made.predict([*READABLE, LONG]), [], []]
     assert "outputs" not in said[0]
+
+
+def test_weights_that_moved_for_words_are_merged_and_words_read_where_they_moved(tmp_path):
+    base = text()
+    body, blocks = PartBody(base.up_to(1), 0), Blocks()
+    still = arrays_of(blocks.delta(body))
+    delta = {name: 1.5 * weight for name, weight in still.items()}
+    (seen,) = words_seen(installed(base, "blocks", 0, delta), READABLE, [1])[0].values()
+    view = View(((base.name, 1), (base.name + MOVED, 1)))
+    matrix = view.matrix({view.parts[0]: words_seen(base, READABLE, [1])[0][1], view.parts[1]: seen})
+    coef, intercept = head(matrix, 5)
+    made, unmoved = (
+        replace(
+            spans([base]), view=view, coef=coef, intercept=intercept, witness=matrix[:2],
+            moved=Moved("blocks", 0, weights),
+        )
+        for weights in (delta, still)
+    )  # fmt: skip
+    exported = export_onnx(made, tmp_path / "onnx", KnownRows(READABLE), PLAIN)
+    assert exported.parity.close
+    assert load_onnx(tmp_path / "onnx").predict(READABLE) == made.predict(READABLE)
+    assert any(made.predict(READABLE))
+    assert made.predict(READABLE) != unmoved.predict(READABLE)
 
 
 @pytest.mark.parametrize("alone", [False, True])

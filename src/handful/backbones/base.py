@@ -233,6 +233,12 @@ class Backbone(ABC):
         made.fingerprint = below + MOVED + weights_fingerprint(top, self.fingerprint, *details)
         return made
 
+    def up_to(self, depth: int) -> Backbone:
+        """The same backbone without the blocks above a depth; what is left is shared, not copied."""
+        made = copy.copy(self)
+        made.blocks = self.blocks[:depth]
+        return made
+
     def states(self, batch: Any, depths: Sequence[int]) -> Iterator[tuple[int, State]]:
         """The states of a prepared batch at several depths, shallowest first, in one pass that stops at the deepest."""
         state = self.stem(batch)

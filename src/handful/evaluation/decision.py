@@ -216,8 +216,7 @@ def decide(
         estimate = gain(first[rows], second[rows], None if groups is None else groups[rows], counts)
         loss, some = float(np.average(first[rows], weights=counts)), targets.take(rows)
         outlook = expected(estimate, loss, prior)
-        knows_nothing = np.broadcast_to(targets.task.constant(some), below[rows].shape)
-        blind = float(np.average(targets.task.losses(knows_nothing, some), weights=counts))
+        blind = float(np.average(some.task.losses(some.task.blind(some), some), weights=counts))
         worth = outlook.mean - max(0.0, loss - blind)
         if prior is None:
             return estimate, outlook, worth > 0 and outlook.chance >= SURE

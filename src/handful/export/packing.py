@@ -21,9 +21,10 @@ from handful.export.reference import MOST, Reference
 from handful.features.extract import extract
 from handful.features.feature_set import FeatureSet
 from handful.features.view import MOVED, View
+from handful.features.words import words_seen
 from handful.strategies.frozen.ensemble import Linear
 from handful.strategies.frozen.rung import Frozen
-from handful.strategies.tuned.ladder import LadderResult, shipped
+from handful.strategies.tuned.ladder import LadderResult, shipped, taking_part
 from handful.training.apply_delta import arrays_of, installed
 
 
@@ -40,12 +41,16 @@ def packed_winner(
         return packed_frozen(frozen, data, backbones)
     assert above.final is not None
     base, recipe = frozen.base(backbones), above.chosen.strategy.recipe()
-    first, depth = recipe.first(backbones[base]), len(backbones[base].blocks)
-    delta = arrays_of(above.final.delta)
+    parts, delta = bool(frozen.rows.targets.task.grain), arrays_of(above.final.delta)
+    trained = taking_part(backbones[base], parts)
+    first, depth = recipe.first(trained), len(trained.blocks)
     moved = installed(backbones[base], recipe.tuner.name, first, delta)
-    part, seen = (base + MOVED, depth), extract(moved, data.items, (depth,)).matrices[depth]
-    model = shipped(above.chosen, frozen, base, depth, seen)
-    matrix = model.view.matrix({**sight.items, part: seen})
+    if parts:
+        features = words_seen(moved, data.items, (depth,))[0][depth]
+    else:
+        features = extract(moved, data.items, (depth,)).matrices[depth]
+    part, model = (base + MOVED, depth), shipped(above.chosen, frozen, base, depth, features)
+    matrix = model.view.matrix({**sight.items, part: features})
     bundle = _packed(model, frozen.rows, above.chosen.strategy.name, data, {**backbones, part[0]: moved}, matrix)
     return replace(bundle, moved=Moved(recipe.tuner.name, first, delta))
 

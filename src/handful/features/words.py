@@ -21,7 +21,7 @@ from handful.features.word_forms import forms_of
 
 
 @dataclass(frozen=True)
-class _Cut:
+class Cut:
     """Into what items of a grain are cut, on which backbones and tasks agree."""
 
     bounds: Callable[[Any], NDArray[np.int64]]
@@ -31,8 +31,13 @@ class _Cut:
     forms: bool = False
     """Whether it is told as well how words are written."""
 
+    def written(self, item: Any, count: int) -> Matrix:
+        """How the words of an item are written, each of length one, (W, F); of moments there is nothing to tell."""
+        return unit_rows(forms_of(item)) if self.forms else np.zeros((count, 0), np.float32)
 
-_CUTS = {TOKENS: _Cut(bounds_of, 1, forms=True), FRAMES: _Cut(moments_of, 1000)}
+
+CUTS = {TOKENS: Cut(bounds_of, 1, forms=True), FRAMES: Cut(moments_of, 1000)}
+"""Grain → what items of it are cut into."""
 
 
 def extract_words(
@@ -54,7 +59,7 @@ def extract_words(
     first = next(iter(backbones.values()))
     if not first.grain:
         raise no_parts(first.name, first.modality)
-    cut = _CUTS[first.grain]
+    cut = CUTS[first.grain]
     for name, backbone in backbones.items():
 
         def report(done: int, total: int, name: str = name) -> None:
@@ -85,7 +90,7 @@ def words_seen(
     """
     if not backbone.grain:
         raise no_parts(backbone.name, backbone.modality)
-    cut = _CUTS[backbone.grain]
+    cut = CUTS[backbone.grain]
     rows: dict[int, list[Matrix]] = {depth: [] for depth in depths}
     failed: dict[int, str] = {}
     for i, (item, parts) in enumerate(zip(items, each_parts(backbone, items, depths, cache, progress), strict=True)):
@@ -94,9 +99,11 @@ def words_seen(
             failed[i] = parts.failed
         for depth in depths:
             vectors = parts.vectors.get(depth)
-            nothing = np.zeros((len(bounds), 0), np.float32)
-            seen = nothing if vectors is None else unit_rows(joined(vectors, cut.scale * parts.place, bounds))
-            rows[depth].append(_with_forms(seen, item) if cut.forms and vectors is not None else seen)
+            if vectors is None:
+                rows[depth].append(np.zeros((len(bounds), 0), np.float32))
+                continue
+            seen = unit_rows(joined(vectors, cut.scale * parts.place, bounds))
+            rows[depth].append(np.concatenate([seen, cut.written(item, len(bounds))], 1))
     width = {depth: max((x.shape[1] for x in found), default=0) for depth, found in rows.items()}
     empty = {depth: np.zeros((0, width[depth]), np.float32) for depth in depths}
     return {
@@ -154,11 +161,6 @@ def parts_over(
     firsts = np.searchsorted(place[:, 1], bounds[:, 0], side="right")  # the first token that ends behind the start
     ends = np.searchsorted(place[:, 0], bounds[:, 1], side="left")  # the first that begins behind the end
     return firsts, np.maximum(firsts, ends)
-
-
-def _with_forms(vectors: Matrix, text: str) -> Matrix:
-    """What a backbone sees in words, and how these are written, each of length one. (W, D) → (W, D + forms)."""
-    return np.concatenate([vectors, unit_rows(forms_of(text))], 1)
 
 
 def _wide(x: NDArray[np.floating], width: int) -> Matrix:

@@ -203,8 +203,14 @@ class HeadTask(Doubting, Task):
         Returns:
             (R, N, …).
         """
+        blind = self.blind(targets)
+        return np.broadcast_to(blind, (len(folds), *blind.shape))
+
+    def blind(self, targets: Targets) -> Floats:
+        """(N, …) what is answered to every item by what looks at none of them."""
         constant = self.constant(targets)  # (K,)
-        return np.broadcast_to(constant, (len(folds), len(targets), len(constant)))
+        rows = np.broadcast_to(constant, (len(self.row_targets(targets)), len(constant)))
+        return self.gathered(rows, targets)
 
     # What is learned -----------------------------------------------------------------------------------------------
 

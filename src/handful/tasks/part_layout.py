@@ -44,7 +44,7 @@ class Words:
 
 
 def packed(
-    counts: Sequence[int] | Numbers, bounds: Numbers, given: NDArray[np.bool_], rest: Floats
+    counts: Sequence[int] | Numbers, bounds: Numbers, given: NDArray[np.bool_], rest: Floats, least: int = 1
 ) -> NDArray[np.float64]:
     """What is said of the P words of N texts as one row per text.
 
@@ -53,12 +53,13 @@ def packed(
         bounds: (P, 2) their characters.
         given: (N,) whether a text came as tokens.
         rest: (..., P, K) what is said of each.
+        least: W, where no text has as many words.
 
     Returns:
         (..., N, W (3 + K)).
     """
     counts = np.asarray(counts, np.int64)
-    longest, width = max(1, int(counts.max(initial=0))), PLACED + rest.shape[-1]
+    longest, width = max(least, int(counts.max(initial=0))), PLACED + rest.shape[-1]
     item = np.repeat(np.arange(len(counts)), counts)
     at = np.arange(len(item)) - np.repeat(np.cumsum(counts) - counts, counts)
     out = np.zeros((*rest.shape[:-2], len(counts), longest, width))

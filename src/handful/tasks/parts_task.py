@@ -166,7 +166,8 @@ class PartsTask(HeadTask):
     def gathered(self, rows: Floats, targets: Targets) -> NDArray[np.float64]:
         """What is said of the P parts as one row per item. (..., P, K) → (..., N, W (3 + K))."""
         words = unpacked(targets.values, 1)
-        return np.asarray(packed(words.counts, words.bounds[words.real], words.given, rows), np.float64)
+        longest = words.real.shape[1]  # as long as the targets, of which the longest item may have been left out
+        return np.asarray(packed(words.counts, words.bounds[words.real], words.given, rows, longest), np.float64)
 
     def design(self, targets: Targets) -> NDArray[np.float32]:
         """(P, K) one column per tag."""

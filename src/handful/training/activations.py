@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,8 +17,8 @@ from torch import Tensor
 from handful.backbones.base import Backbone, State, default_device
 from handful.features.extract import batches
 
-# Activations of more than this many bytes are not kept: the lower blocks then run again in every update.
-_MOST = 1 << 30
+MOST = 1 << 30
+"""Activations of more than this many bytes are not kept: the lower blocks then run again in every update."""
 
 Slice = tuple[Tensor, Tensor | None]
 """The activations of one item, (T, D), (C, H, W) or one row per window, and which of them are real."""
@@ -44,7 +45,7 @@ class Activations:
         backbone: Backbone,
         versions: Sequence[Sequence[Any]],
         depth: int,
-        most: int = _MOST,
+        most: int = MOST,
         progress: Callable[[int, int], None] = lambda done, total: None,
         names: Sequence[str] = (),
     ) -> Activations:
@@ -63,9 +64,9 @@ class Activations:
         made = cls(backbone, versions, depth, [None] * len(items), len(names))
         bytes_kept = 0
         for at in batches(backbone, items, range(len(items))):
-            for i, found in zip(at, _slices(made._run([items[i] for i in at]), len(at)), strict=True):
+            for i, found in zip(at, slices_of(made._run([items[i] for i in at]), len(at)), strict=True):
                 made.slices[i] = found
-                bytes_kept += sum(part.numel() * part.element_size() for part in found if part is not None)
+                bytes_kept += sum(map(size_of, found))
             if bytes_kept > most:
                 made.slices = [None] * len(items)
                 break
@@ -93,6 +94,11 @@ class Activations:
             self.backbone, self.slices = self.backbone.to(device), _placed(self.slices, device)
 
     @property
+    def together(self) -> int:
+        """How many items may go through at once."""
+        return sys.maxsize
+
+    @property
     def texts(self) -> bool:
         """Whether items are texts, the only ones that have tokens to leave out."""
         return self.backbone.modality == "text"
@@ -115,7 +121,7 @@ class Activations:
         if any(part is None for part in found):
             flat = [self.versions[i // len(self)][i % len(self)] for i in at]
             return self._first(self._run(flat), tokens)
-        return self._first(_joined([part for part in found if part is not None]), tokens)
+        return self._first(joined([part for part in found if part is not None]), tokens)
 
     def _first(self, state: State, tokens: int | None) -> State:
         """The first tokens of texts; pictures and sounds as they are."""
@@ -132,22 +138,30 @@ class Activations:
         parts = [self.slices[row] for row in rows]
         if any(part is None or part[1] is None or part[1].dim() == 2 for part in parts):
             return [list(range(len(rows)))]
-        lengths = [0 if part is None or part[1] is None else len(part[1]) for part in parts]
+        lengths = [0 if part is None else length_of(part) for part in parts]
         if tokens is not None and self.texts:
             lengths = [min(length, tokens) for length in lengths]
+        return self.grouped(lengths)
+
+    def grouped(self, lengths: Sequence[int], pads: bool = True) -> list[list[int]]:
+        """Positions of items of about equal length together; of just the same length where nothing can be padded."""
         groups: list[list[int]] = []
-        for i in sorted(range(len(rows)), key=lambda i: lengths[i], reverse=True):
+        for i in sorted(range(len(lengths)), key=lambda i: lengths[i], reverse=True):
             longest = lengths[groups[-1][0]] if groups else 0
-            if not groups or (3 * lengths[i] < 2 * longest and longest > self.backbone.pads_up_to):
+            apart = (
+                3 * lengths[i] < 2 * longest and longest > self.backbone.pads_up_to if pads else lengths[i] < longest
+            )
+            if not groups or apart:
                 groups.append([])
             groups[-1].append(i)
         return groups
 
     def states(self, rows: Sequence[int]) -> Iterator[tuple[list[int], State]]:
         """All the given rows in batches of about equal length: positions within ``rows``, and their state."""
+        step = min(self.backbone.batch_items, self.together)
         for group in self.alike(rows):
-            for start in range(0, len(group), self.backbone.batch_items):
-                at = group[start : start + self.backbone.batch_items]
+            for start in range(0, len(group), step):
+                at = group[start : start + step]
                 yield at, self.state([rows[i] for i in at])
 
     def seen_by(self, top: Callable[[State], Tensor], rows: Sequence[int]) -> NDArray[np.float32]:
@@ -165,14 +179,17 @@ class Activations:
 
     @cached_property
     def frozen(self) -> NDArray[np.float32]:
-        """What the whole backbone, as it is, sees in every item, (N, D)."""
+        """What the whole backbone, as it is, sees in every item, (N, D), or in the words of all of them."""
+        return self.seen_by(self._seen_frozen, range(len(self)))
 
-        def top(state: State) -> Tensor:
-            for block in self.backbone.blocks[self.depth :]:
-                state = block(state)
-            return self.backbone.pool(state)
+    def frozen_in(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The same in some items."""
+        return np.asarray(self.frozen[rows])
 
-        return self.seen_by(top, range(len(self)))
+    def _seen_frozen(self, state: State) -> Tensor:
+        for block in self.backbone.blocks[self.depth :]:
+            state = block(state)
+        return self.backbone.pool(state)
 
     def _run(self, items: Sequence[Any]) -> State:
         with torch.no_grad():
@@ -188,12 +205,23 @@ def _placed(slices: Sequence[Slice | None], device: torch.device) -> list[Slice 
     ]
 
 
+def size_of(part: Tensor | None) -> int:
+    """How many bytes something takes that is kept."""
+    return 0 if part is None else part.numel() * part.element_size()
+
+
+def length_of(found: Slice) -> int:
+    """How many tokens or frames the activations of one item, or of one window, run over."""
+    x, mask = found
+    return x.shape[_time_axis(x)] if mask is None else len(mask)
+
+
 def _time_axis(x: Tensor) -> int:
     """Which axis of the activations of one item runs over tokens or frames: (T, D), or (channels, T, F) of a sound."""
     return 0 if x.dim() == 2 else 1
 
 
-def _slices(state: State, count: int) -> Iterator[Slice]:
+def slices_of(state: State, count: int) -> Iterator[Slice]:
     """Cut a batch into its items, without padding."""
     for i in range(count):
         if state.owner is not None:
@@ -206,7 +234,7 @@ def _slices(state: State, count: int) -> Iterator[Slice]:
             yield state.x[i].clone(), None
 
 
-def _joined(parts: Sequence[Slice]) -> State:
+def joined(parts: Sequence[Slice]) -> State:
     """Put items together again, padded to the longest."""
     x, mask = parts[0]
     windows = mask is not None and mask.dim() == 2

@@ -72,13 +72,31 @@ class Wanted:
     """What is wanted of M rows, as trainings need it."""
 
     design: NDArray[np.float32]
-    """(M, K) what scores are fitted to: of classes, 1 in the column of each row's own."""
+    """(M, K) what scores are fitted to: of classes, 1 in the column of each row's own; (P, K) where that is wanted of
+    their parts."""
     strata: NDArray[np.int64]
     """(M,) what updates keep in proportion."""
     likeness: Callable[[NDArray[np.int64]], NDArray[np.float32]]
     """(B,) of these rows → (B, B) how much the same is wanted of two of them, from 0 to 1."""
     teacher: NDArray[np.float32] | None = None
     """(M, K) scores of a model to learn from."""
+    item: NDArray[np.int64] | None = None
+    """(P,) of parts the row that each belongs to, in order; None where rows are wanted something of as wholes."""
+
+    def places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where in ``design`` stands what is wanted of some rows, or of the parts of one after the other."""
+        return rows if self.item is None else parts_of(self.item, rows)
+
+
+def parts_of(item: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The parts of some rows, those of one row after the other.
+
+    Args:
+        item: (P,) the row that each part belongs to, in order.
+        rows: positions of rows.
+    """
+    firsts, ends = (np.searchsorted(item, rows, side=side) for side in ("left", "right"))
+    return np.concatenate([np.zeros(0, np.int64), *map(np.arange, firsts, ends)])
 
 
 @dataclass(frozen=True)
@@ -122,7 +140,7 @@ class Balanced:
         own = at[order]
         teacher = None if self.wanted.teacher is None else self._there(self.wanted.teacher[own])
         alike = self._there(self.wanted.likeness(own))
-        return Batch(states, self._there(self.wanted.design[own]), teacher, alike=alike)
+        return Batch(states, self._there(self.wanted.design[self.wanted.places(own)]), teacher, alike=alike)
 
     def _there(self, values: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(values).to(self.device)

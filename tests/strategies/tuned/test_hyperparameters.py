@@ -69,6 +69,7 @@ def test_whether_versions_help_and_bold_ones_do_is_left_to_the_folds():
     tried = [(other.augment, other.strong_augment) for other in near(SupCon()) if other.augment]
     assert tried == [(4, False), (4, True)]
     assert all(other.augment == 2 for other in near(SupCon(augment=2)))  # decided by the user
+    assert not any(other.augment for other in near(SupCon(), changes=False))  # words stand elsewhere in a version
 
 
 def test_suggestions_are_the_same_for_a_seed_and_stay_in_their_space():
@@ -76,7 +77,7 @@ def test_suggestions_are_the_same_for_a_seed_and_stay_in_their_space():
 
     def settings(seed):
         told = Trial(SupCon(), 0.5, 3, None)
-        return [strategy.get_params() for strategy in suggested([SupCon, LoRA], 6, seed, lambda: told)]
+        return [strategy.get_params() for strategy in suggested([SupCon(), LoRA()], 6, seed, lambda: told)]
 
     assert settings(1) == settings(1) != settings(2)
     for options in settings(1):
@@ -85,10 +86,24 @@ def test_suggestions_are_the_same_for_a_seed_and_stay_in_their_space():
         assert options.get("rank", 8) in (2, 4, 8, 16)
 
 
+def test_no_versions_are_suggested_where_items_may_not_change():
+    pytest.importorskip("optuna")
+    told = Trial(SupCon(), 0.5, 3, None)
+    assert not any(one.augment for one in suggested([SupCon(learning_rate=1.0)], 6, 1, lambda: told, changes=False))
+
+
+def test_suggestions_begin_at_the_settings_that_are_given():
+    pytest.importorskip("optuna")
+    told = Trial(SupCon(), 0.5, 3, None)
+    (one,) = suggested([SupCon(learning_rate=1.0, temperature=0.5)], 1, 1, lambda: told)
+    assert 0.1 <= one.learning_rate <= 10
+    assert one.temperature == 0.5
+
+
 def test_a_missing_optuna_is_said_with_the_line_that_installs_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "optuna", None)
     with pytest.raises(MachineError) as error:
-        next(hyperparameters.suggested([SupCon], 1, 0, lambda: None))
+        next(hyperparameters.suggested([SupCon()], 1, 0, lambda: None))
     assert str(error.value) == (
         "a search needs the package optuna, which is not installed. Run: pip install 'handful[search]'"
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.evaluation.verdicts import Held
-from handful.strategies.frozen.rung import Frozen
+from handful.strategies.frozen.rung import Frozen, folds_of_items
 from handful.tasks.learned_reference import Asked, LearnedReference
 
 
@@ -30,15 +30,19 @@ def beside_reference(frozen: Frozen, items: Sequence[Any]) -> Frozen:
         return frozen
     reference = next(arm for arm in frozen.arms if arm.name == task.reference.name)
     model = next(arm for arm in frozen.arms if arm.name == frozen.arm)
-    folds = np.zeros((len(frozen.search.folds), len(targets)), np.int64)
-    folds[:, frozen.search.targets.item] = frozen.search.folds  # of items in place of their parts
+    folds = folds_of_items(frozen.search, len(targets))
     outputs = task.with_reference(frozen.whole, targets, items, folds)
     both = Held(f"{model.name} + {reference.name}", outputs, seconds=model.seconds, setting=model.setting)
     candidates = {Asked.MODEL: model, Asked.BOTH: both, Asked.REFERENCE: reference}
     best, whole = _lowest(list(candidates.values()), frozen, folds)
     asked = list(candidates)[best]
+
+    def beside(parts: NDArray[np.float64], folds: NDArray[np.int64]) -> NDArray[np.float64]:
+        return task.with_reference(task.gathered(parts, targets), targets, items, folds)
+
     return replace(
         frozen, arm=candidates[asked].name, whole=whole, arms=(*frozen.arms, both),
+        finish=beside if asked is Asked.BOTH else None,
         rows=replace(rows, targets=replace(targets, task=task.asking(asked, targets, items))),
     )  # fmt: skip
 

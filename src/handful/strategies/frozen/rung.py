@@ -52,11 +52,27 @@ class Few:
     """How rows were held out."""
     search: Search
     """Every setting on these folds."""
+    parts: NDArray[np.float64] | None = None
+    """(P, K) of the heads to parts of items, where answers to items are made of these; None where they are not."""
 
     @property
     def count(self) -> int:
         """How many folds there are."""
         return int(self.folds.max()) + 1
+
+
+@dataclass(frozen=True)
+class Faced:
+    """The rows that heads learn from, on the few folds: items, or parts of items."""
+
+    below: NDArray[np.float64]
+    """(N, K) what the frozen heads answer while a row is held out."""
+    targets: Targets
+    """Of the N rows."""
+    folds: NDArray[np.int64]
+    """(N,) the fold of each row."""
+    groups: NDArray[np.int64] | None
+    """(N,) rows that are not independent share a number; None where all are."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,11 @@ class Frozen:
     """The same settings on few folds, and how these are called."""
     settled: Few | None = None
     """What was decided on the few folds after the search, where anything was."""
+    heads: str = ENSEMBLE
+    """The arm that pools the heads of the model."""
+    finish: Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]] | None = None
+    """Makes held-out answers to items of those of heads to parts: (R, P, K) and (R, N) the fold of each item; None:
+    they are gathered and nothing else."""
 
     def answers(self, features: Mapping[tuple[str, int], Matrix]) -> NDArray[np.float64]:
         """What the model answers to other items. (backbone, depth) → (Q, D) to (Q, K)."""
@@ -98,10 +119,33 @@ class Frozen:
         """What faces a model whose weights moved."""
         if self.settled is not None:
             return self.settled
-        protocol, found = self.again()
-        on_few = {arm.name: arm.outputs for arm in _every(found)}
+        protocol, searched = self.again()
+        on_few = {arm.name: arm.outputs for arm in _every(searched)}
+        folds, parts = searched.folds[:1], None
+        if searched.targets.item is not None:
+            folds, parts = folds_of_items(searched, len(self.rows.targets))[:1], on_few[self.heads]
+            on_few = {name: self._gathered(outputs) for name, outputs in on_few.items()}
+            on_few[self.arm] = self.finished(parts, folds)
         arms = tuple(replace(arm, on_few=on_few.get(arm.name)) for arm in self.arms)
-        return Few(found.folds[0], on_few[self.arm][0], arms, protocol, found)
+        return Few(folds[0], on_few[self.arm][0], arms, protocol, searched, None if parts is None else parts[0])
+
+    @property
+    def faced(self) -> Faced:
+        """What tuned answers to the rows that heads learn from are pooled with."""
+        few, rows = self.few, self.rows
+        targets, groups = rows.targets.task.row_targets(rows.targets), rows.groups
+        if few.parts is None or targets.item is None:
+            return Faced(few.whole, targets, few.folds, groups)
+        return Faced(
+            few.parts, targets, few.folds[targets.item], (targets.item if groups is None else groups[targets.item])
+        )
+
+    def finished(self, answers: NDArray[np.float64], folds: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What is answered to items, where heads answer so. (R, N, K) or (R, P, K), (R, N) → (R, N, …)."""
+        return self._gathered(answers) if self.finish is None else self.finish(answers, folds)
+
+    def _gathered(self, answers: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.rows.targets.task.gathered(answers, self.rows.targets)
 
 
 @dataclass(frozen=True)
@@ -184,6 +228,7 @@ def run_frozen(targets: Targets, data: Dataset, sight: FeatureSet, terms: Search
         protocol=protocol.name,
         matrix=model.view.matrix(sight.items),
         again=again,
+        heads=arm,
     )
 
 
@@ -204,6 +249,13 @@ def together(data: Dataset) -> NDArray[np.int64]:
             f"choose by and one to be scored on. Add {add}."
         )
     return groups
+
+
+def folds_of_items(searched: Search, count: int) -> NDArray[np.int64]:
+    """(R, N) the fold of each of so many items, of whose parts a search knows it."""
+    folds = np.zeros((len(searched.folds), count), np.int64)
+    folds[:, searched.targets.item] = searched.folds
+    return folds
 
 
 def _every(searched: Search) -> list[Held]:

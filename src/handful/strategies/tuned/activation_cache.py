@@ -11,6 +11,7 @@ from handful.data.dataset import Dataset
 from handful.features.feature_set import telling_names
 from handful.strategies.tuned.recipe import ItemRecipe, versions_of
 from handful.training.activations import Activations
+from handful.training.parts import PartActivations
 
 
 @dataclass
@@ -21,6 +22,8 @@ class ActivationCache:
     """The rows."""
     backbone: Backbone
     """Whose blocks run."""
+    parts: bool = False
+    """Whether parts of items are learned from."""
     activations: dict[tuple[int, int, bool], Activations] = field(default_factory=dict)
     """(frozen blocks, augmented versions, whether strongly changed) → what they gave."""
 
@@ -28,7 +31,10 @@ class ActivationCache:
         """The activations that a recipe starts from."""
         key = (recipe.first(self.backbone), recipe.versions, recipe.strong_augment)
         if key not in self.activations:
-            self.activations[key] = activations_for(self.backbone, self.data.items, self.data.classes, recipe)
+            self.activations[key] = (
+                PartActivations.reading(self.backbone, self.data.items, key[0]) if self.parts
+                else activations_for(self.backbone, self.data.items, self.data.classes, recipe)
+            )  # fmt: skip
         return self.activations[key]
 
 

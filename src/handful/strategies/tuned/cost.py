@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from handful.backbones.parts import TOKENS
 from handful.errors import HandfulError
 from handful.evaluation.decision import Prior
 from handful.strategies.frozen.rung import Frozen
@@ -73,16 +74,19 @@ def offers(
     if cache.data.pairs:
         return offers_made, ["Weights stay as they are: what moves them reads one text, got pairs."] if named else notes
     targets = frozen.rows.targets
-    if targets.task.grain:
-        whole = f"Weights stay as they are: what moves them answers items as wholes, got {targets.task.name}."
-        return offers_made, [whole] if named else notes
+    if targets.task.grain not in ("", TOKENS):
+        words = f"Weights stay as they are: what moves them learns whole items or words, got {targets.task.name}."
+        return offers_made, [words] if named else notes
+    if targets.task.grain and frozen.arm == targets.task.reference.name:
+        alone = f"Weights stay as they are: {targets.task.reference.words} answers alone."
+        return offers_made, [alone] if named else notes
     score = targets.task.headline.of(frozen.whole[:1], targets)
     errors = len(targets) * (1 - score.value) if targets.task.headline.scale.percent else 0.0
-    constant = np.broadcast_to(targets.task.constant(targets), frozen.whole.shape[1:])
-    losses = [float(targets.task.losses(one, targets).mean()) for one in (frozen.whole[0], constant)]
+    losses = [float(targets.task.losses(one, targets).mean()) for one in (frozen.whole[0], targets.task.blind(targets))]
     for name in wanted:
-        strategy = movers()[name](seed=seed)
-        why = strategy.refusal(cache.backbone)
+        strategy = movers()[name].by_default(bool(targets.task.grain), seed)
+        recipe = strategy.recipe()
+        why = strategy.refusal(cache.backbone) or (recipe.only_wholes if targets.task.grain else None)
         prior = known(strategy, cache.backbone.name, cache.data.modality, targets, *losses)
         worth = 0.0 if prior is None else errors * prior.mean
         if not named and worth < _WORTH:
@@ -93,7 +97,6 @@ def offers(
         if why is not None:
             notes.append(f"{name} was left out: {why}.")
             continue
-        recipe = strategy.recipe()
         activations = cache.of(recipe)
         fits = frozen.few.count + 1
         try:
@@ -125,7 +128,7 @@ def _measured(activations: Activations, targets: Targets, recipe: ItemRecipe) ->
         (update,) = found.log
         names = recipe.label_name_weight * activations.names if found.named else 0  # rows beside the rows
         around = min(around, time.perf_counter() - start - update.seconds)
-        each = min(each, update.seconds / short.size(len(some) + names, classes))
-    backbone, whole = activations.backbone, recipe.size(len(targets) + names, classes)
+        each = min(each, update.seconds / short.size(len(some) + names, classes, activations.together))
+    backbone, whole = activations.backbone, recipe.size(len(targets) + names, classes, activations.together)
     rows = recipe.updates(backbone) * whole + len(targets) / _PASSES
     return around * recipe.trainings(backbone) + rows * each

@@ -16,6 +16,7 @@ from handful.evaluation.calibration import calibrated
 from handful.evaluation.metrics import Scale
 from handful.strategies.frozen.search import SHARPNESS
 from handful.strategies.frozen.solver import ABSENT
+from handful.strategies.tuned.fit import in_rows
 from handful.strategies.tuned.recipe import ItemRecipe
 from handful.strategies.tuned.trainings import Part, Setup, answered, trained
 from handful.tasks.base import Targets
@@ -30,7 +31,7 @@ class CrossFit:
     """What the trainings of all folds came to."""
 
     outputs: NDArray[np.float64]
-    """(N, K) held-out answers, calibrated on the other folds."""
+    """(N, K) held-out answers, calibrated on the other folds; where items are answered by their parts, (P, K)."""
     sharpness: float
     """The calibration that all held-out scores support."""
     curves: tuple[tuple[Update, ...], ...]
@@ -82,7 +83,8 @@ def cross_fit(
         MachineError: a process of the engine ended before its training was over.
     """
     start, task = time.perf_counter(), targets.task
-    scores = np.full((len(targets), task.design(targets).shape[1]), ABSENT, np.float32)
+    scores = np.full(task.design(targets).shape, ABSENT, np.float32)
+    rows, fold = task.row_targets(targets), in_rows(folds, targets)  # items, or their parts
     curves, right, moved, named = [], list[float](), 0, 0
     count = int(folds.max()) + 1
     parts = [Part(np.flatnonzero(folds != k), k, file(k)) for k in range(count)]
@@ -96,27 +98,27 @@ def cross_fit(
 
     with closing(trained(engine, answered, setup, parts, hear)) as results:
         for k in range(count):
-            out = folds == k
+            out = fold == k
             if k not in learnable:  # nothing to tell apart
                 scores[out] = 0
                 continue
             result = next(results)
             scores[out] = result.scores[out]
-            right.append(_measured(result.scores[~out], targets.take(~out)))
+            right.append(_measured(result.scores[~out], targets.take(folds != k)))
             curves.append(result.log)
             moved, named = result.moved, named + result.named
             if 0 < k < count - 1:  # one fold alone has no other to be calibrated on
-                done = folds <= k
-                sofar, _ = calibrated(scores[done], targets.take(done), folds[done], SHARPNESS)
-                if not go_on(k + 1, task.losses(sofar, targets.take(done))):
+                done = fold <= k
+                sofar, _ = calibrated(scores[done], rows.take(done), fold[done], SHARPNESS)
+                if not go_on(k + 1, rows.task.losses(sofar, rows.take(done))):
                     return None
-    outputs, sharpness = calibrated(scores, targets, folds, SHARPNESS)
+    outputs, sharpness = calibrated(scores, rows, fold, SHARPNESS)
     held, train = _measured(scores, targets), float(np.mean(right)) if right else 0.0
     scale, seconds = task.headline.scale, time.perf_counter() - start
     return CrossFit(outputs, sharpness, tuple(curves), train, held, moved, seconds, named, scale)
 
 
 def _measured(scores: NDArray[np.float32], targets: Targets) -> float:
-    """The headline metric of scores (N, K)."""
+    """The headline metric of scores, (N, K) or of parts (P, K)."""
     task = targets.task
-    return task.headline.of(task.outputs(scores)[None], targets).value
+    return task.headline.of(task.gathered(task.outputs(scores)[None], targets), targets).value

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from handful.features.view import unit_rows
 from handful.seeding import generator
 from handful.strategies.frozen.solver import ABSENT, fit_head
 from handful.strategies.tuned.lessons import AREAS, easier_half, in_areas
-from handful.strategies.tuned.recipe import SWEEP, SWEPT, ItemRecipe
+from handful.strategies.tuned.recipe import ON_FEATURES, SWEEP, SWEPT, ItemRecipe
 from handful.tasks.base import Targets
 from handful.tasks.heads import Head
 from handful.training.activations import Activations
@@ -24,14 +25,10 @@ from handful.training.batches import Balanced, Wanted
 from handful.training.body import Body, features_of, trainable
 from handful.training.loop import Penalty, Update, train
 from handful.training.model_penalties import Adversary, NearStart
-from handful.training.objectives.contrast import PairwiseCosine, Prototypical, SupervisedContrastive
 from handful.training.objectives.penalties import RDrop
+from handful.training.parts import PartActivations, PartBody
 from handful.training.tuners import Blocks
 from handful.training.tuners.base import Delta
-
-_ON_FEATURES = (PairwiseCosine, Prototypical, SupervisedContrastive)
-"""Objectives that need no scores; for all others a classifier learns with the body."""
-
 
 # A batch of all rows, and of the names beside them.
 _ALL = 1 << 30
@@ -128,21 +125,23 @@ def _once(
     body = start(activations, recipe, int(rows[0]))
     design, strata = task.design(targets), task.strata(targets)
     design = design[:, design.any(0)]  # what no row is of has nothing to be learned from
-    if not isinstance(recipe.objective, _ON_FEATURES):  # the head first, then the body (Kumar et al. 2022, LP-FT)
+    if not isinstance(recipe.objective, ON_FEATURES):  # the head first, then the body (Kumar et al. 2022, LP-FT)
         # Seen once for all trainings on these activations, unless what moves begins elsewhere.
-        seen = activations.frozen[rows] if recipe.begin is None else features_of(body, activations, rows)
+        seen = activations.frozen_in(rows) if recipe.begin is None else features_of(body, activations, rows)
         body.classify(*linear_map(task.main, seen, design, recipe.penalty))
     groups = recipe.tuner.prepare(body, recipe.layer_decay)
     moved = trainable(body.blocks)
-    objective = recipe.objective if isinstance(recipe.objective, _ON_FEATURES) else task.objective(recipe.objective)
+    objective = recipe.objective if isinstance(recipe.objective, ON_FEATURES) else task.objective(recipe.objective)
     objective = RDrop(objective, recipe.r_drop) if recipe.r_drop else objective
     penalties: list[Penalty] = []
     if recipe.l2_sp:
         penalties.append(NearStart.of([weight for group in groups for weight in group.weights], recipe.l2_sp))
     if recipe.adversary:
         penalties.append(Adversary(recipe.adversary))
-    size = recipe.size(len(rows), len(np.unique(strata)))
-    wanted = Wanted(design, strata, lambda own: task.likeness(targets.take(own)), teacher)
+    size = recipe.size(len(rows), len(np.unique(strata)), activations.together)
+    wanted = Wanted(
+        design, strata, lambda own: task.likeness(targets.take(own)), teacher, task.row_targets(targets).item
+    )
     source = Balanced(
         activations, rows, wanted, size, recipe.settings.seed, bool(recipe.r_drop), recipe.tokens, body.device
     )
@@ -216,11 +215,17 @@ def scored(
         rows: (M,) which rows of the activations; all of them by default.
 
     Returns:
-        (M, K) scores.
+        (M, K) scores, or (P, K) of the parts of the rows.
     """
     x = features_of(body, activations, np.arange(len(targets)) if rows is None else rows)
-    coef, intercept = fitted(x[learned], targets.take(learned), penalty)
+    coef, intercept = fitted(x[in_rows(learned, targets)], targets.take(learned), penalty)
     return np.asarray(np.maximum(unit_rows(x) @ coef + intercept, ABSENT), np.float32)
+
+
+def in_rows(some: NDArray[np.generic], targets: Targets) -> NDArray[Any]:
+    """What is known of each of N items, (N,), as known of each row that heads learn from: of the P parts of these."""
+    item = targets.task.row_targets(targets).item
+    return some if item is None else some[item]
 
 
 def _taught(
@@ -318,7 +323,8 @@ def unfrozen(activations: Activations, rows: NDArray[np.int64], targets: Targets
     for top in range(1, len(activations.backbone.blocks) - activations.depth + 1):
         tried = _once(activations, rows[inside], targets.take(inside), replace(recipe, tuner=Blocks(top=top)))
         scores = scored(tried.body, activations, inside, targets, recipe.penalty, rows)
-        loss = float(task.losses_at(scores[~inside], targets.take(~inside), np.ones(1)).mean())
+        held = scores[in_rows(~inside, targets)]
+        loss = float(task.losses_at(held, targets.take(~inside), np.ones(1)).mean())
         if loss >= best:
             break
         best, blocks = loss, top
@@ -333,7 +339,8 @@ def start(activations: Activations, recipe: ItemRecipe, example: int = 0) -> Bod
         recipe: how they move.
         example: a row to learn from, since what is learned may begin as what is seen there.
     """
-    body = Body(activations.backbone, recipe.first(activations.backbone))
+    kind = PartBody if isinstance(activations, PartActivations) else Body
+    body = kind(activations.backbone, recipe.first(activations.backbone))
     if len(activations):
         body.measure(activations.state([example]))
     if recipe.begin is not None:

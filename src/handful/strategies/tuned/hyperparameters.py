@@ -88,11 +88,15 @@ class Race:
         return [trial for trial in self.trials if trial.cross_fit is not None]
 
 
-def near(strategy: Tuned) -> Iterator[Tuned]:
+def near(strategy: Tuned, changes: bool = True) -> Iterator[Tuned]:
     """A small, sensible space around a setting: rates, updates, blocks, the whole way, temperature, augmented versions.
 
     One of the rates is what a sweep inside each fold finds. Whether versions help, and whether those that may change a
     label do, is left to the held-out rows.
+
+    Args:
+        strategy: the setting.
+        changes: whether there may be augmented versions of items.
     """
     yield replace(strategy, learning_rate=strategy.learning_rate * 3)
     yield replace(strategy, learning_rate=strategy.learning_rate / 3)
@@ -105,20 +109,23 @@ def near(strategy: Tuned) -> Iterator[Tuned]:
         yield replace(strategy, wise_alpha=1.0)
     if isinstance(strategy, SupCon):
         yield replace(strategy, temperature=strategy.temperature * 2)
-    if not strategy.augment:
+    if changes and not strategy.augment:
         yield replace(strategy, augment=_VERSIONS)
         yield replace(strategy, augment=_VERSIONS, strong_augment=True)
     yield replace(strategy, learning_rate=strategy.learning_rate / 3, updates=strategy.updates * 2)
 
 
-def suggested(kinds: Sequence[type[Tuned]], count: int, seed: int, tell: Callable[[], Trial]) -> Iterator[Tuned]:
+def suggested(
+    defaults: Sequence[Tuned], count: int, seed: int, tell: Callable[[], Trial], changes: bool = True
+) -> Iterator[Tuned]:
     """Settings from a wider space, each learned from those before: method, rate, updates, blocks, penalty, rank.
 
     Args:
-        kinds: the strategies to choose from.
+        defaults: the strategies to choose from, with their own settings.
         count: how many settings.
         seed: fixes the suggestions.
         tell: gives the trial of the last suggestion.
+        changes: whether there may be augmented versions of items.
 
     Raises:
         MachineError: optuna is not installed.
@@ -131,17 +138,18 @@ def suggested(kinds: Sequence[type[Tuned]], count: int, seed: int, tell: Callabl
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-    by_name = {kind.name: kind for kind in kinds}
+    by_name = {strategy.name: strategy for strategy in defaults}
     for _ in range(count):
         asked = study.ask()
-        default = by_name[asked.suggest_categorical("strategy", sorted(by_name))](seed=seed)
+        default = replace(by_name[asked.suggest_categorical("strategy", sorted(by_name))], seed=seed)
         options: dict[str, Any] = {
             "learning_rate": asked.suggest_float("learning rate factor", 0.1, 10, log=True) * default.learning_rate,
             "updates": int(asked.suggest_int("updates", 8, 80, log=True)),
             "trainable_fraction": asked.suggest_float("trainable_fraction", 0.2, 1.0),
             "penalty": asked.suggest_float("penalty", 0.01, 1.0, log=True),
-            "augment": asked.suggest_categorical("augment", [0, _VERSIONS]),
         }
+        if changes:
+            options["augment"] = asked.suggest_categorical("augment", [0, _VERSIONS])
         if hasattr(default, "rank"):
             options["rank"] = asked.suggest_categorical("rank", [2, 4, 8, 16])
         yield replace(default, **options)

@@ -42,7 +42,7 @@ class Rung:
     strategy: Tuned
     """What was tried."""
     cross_fit: CrossFit
-    """Its own held-out answers."""
+    """Its own held-out answers, where items are answered by their parts those of these."""
     outputs: NDArray[np.float64]
     """(N, K) held-out answers of the frozen model and this one pooled: what would be shipped."""
     share: float
@@ -112,7 +112,8 @@ def run_ladder(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) 
         What was tried, and what ships.
     """
     ends = time.perf_counter() + terms.budget
-    cache = ActivationCache(data, backbone)
+    parts = bool(frozen.rows.targets.task.grain)
+    cache = ActivationCache(data, taking_part(backbone, parts), parts)
     offered, notes = offers(cache, frozen, terms.wanted, terms.named, terms.budget, terms.seed)
     unsearched = f"The search for {terms.trials} further settings was left out: no weights were moved before it."
     if not offered:
@@ -158,6 +159,14 @@ def run_ladder(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) 
         whole = None
     arms = (*frozen.few.arms, *(_arm(rung) for rung in rungs))
     return LadderResult(tuple(rungs), chosen, final, whole, arms, tuple(notes), trials)
+
+
+def taking_part(backbone: Backbone, parts: bool) -> Backbone:
+    """The backbone up to where what it sees is read: of parts of items the deepest place that frozen heads read.
+
+    Blocks above say less of single words than of the whole text, also when they move (0061).
+    """
+    return backbone.up_to(max(backbone.part_depths)) if parts else backbone
 
 
 def shipped(rung: Rung, frozen: Frozen, base: str, depth: int, seen: Matrix) -> Linear:
@@ -239,9 +248,10 @@ def _faced(
     name: str, strategy: Tuned, found: CrossFit, tuned: NDArray[np.float64], frozen: Frozen, below: _Below,
     prior: Prior | None,
 ) -> Rung:  # fmt: skip
-    """Pool tuned answers (N, K) with those of the frozen model, and decide."""
-    rows = frozen.rows
-    outputs, share = halved(frozen.few.whole, tuned, rows.targets, frozen.few.folds, rows.groups, prior)
+    """Pool tuned answers, (N, K) or of parts (P, K), with those of the frozen model, and decide."""
+    faced, few = frozen.faced, frozen.few
+    answers, share = halved(faced.below, tuned, faced.targets, faced.folds, faced.groups, prior)
+    outputs = frozen.finished(answers[None], few.folds[None])[0]
     # What is known is how it fares against the frozen model; what stands above that it has to beat by the rows alone.
     known = prior if below.best is frozen.few.whole else None
     return Rung(name, strategy, found, outputs, share, below.against(outputs, frozen, known), known)
@@ -257,11 +267,12 @@ def _race(
     go: Callable[[str, float], bool],
 ) -> tuple[Rung | None, tuple[Trial, ...]]:
     """Try other settings while the budget lasts, and decide about the best procedure over all of them."""
-    race, rows, folds = Race(), frozen.rows, frozen.few.folds
+    race, rows, folds, faced = Race(), frozen.rows, frozen.few.folds, frozen.faced
     of_kind = {type(offer.strategy): offer for offer in offered}
-    settings = near((_standing(tried) or tried[-1]).strategy)
+    settings = near((_standing(tried) or tried[-1]).strategy, not cache.parts)
     if terms.trials:
-        settings = suggested(list(of_kind), terms.trials, terms.seed, lambda: race.trials[-1])
+        own = [offer.strategy for offer in offered]
+        settings = suggested(own, terms.trials, terms.seed, lambda: race.trials[-1], not cache.parts)
     for number, strategy in enumerate(settings):
         offer = of_kind[type(strategy)]
         updates, known = (one.recipe().updates(cache.backbone) for one in (strategy, offer.strategy))
@@ -276,12 +287,12 @@ def _race(
                 progress=lambda fold, update: terms.say(stage, update.number + 1, strategy.updates),
             )  # fmt: skip
 
-        race.run(strategy, fit, lambda outputs: rows.targets.task.losses(outputs, rows.targets))
+        race.run(strategy, fit, lambda outputs: faced.targets.task.losses(outputs, faced.targets))
     finished = race.finished()
     if not finished:
         return None, tuple(race.trials)
     answers = [trial.cross_fit.outputs for trial in finished if trial.cross_fit is not None]
-    at, whole = composed(answers, rows.targets, folds)
+    at, whole = composed(answers, faced.targets, faced.folds)
     best = finished[at]
     assert best.cross_fit is not None
     # What is known is about a strategy with its own settings: others are judged by the rows alone.

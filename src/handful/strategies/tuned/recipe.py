@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +14,12 @@ from handful.data.augment.options import BOLD, Augmentation
 from handful.seeding import generator
 from handful.training.loop import Settings
 from handful.training.objectives.classify import Distillation
+from handful.training.objectives.contrast import PairwiseCosine, Prototypical, SupervisedContrastive
 from handful.training.recipe import Recipe
 from handful.training.tuners.base import Delta
 
+ON_FEATURES = (PairwiseCosine, Prototypical, SupervisedContrastive)
+"""Objectives that need no scores; for all others a classifier learns with the body."""
 SWEEP = (0.1, 0.3, 1.0, 3.0, 10.0)
 """What the rate of a recipe is multiplied by in a sweep."""
 SWEPT = 5
@@ -68,14 +72,23 @@ class ItemRecipe(Recipe):
         """Whether dropout is on."""
         return self.dropout or bool(self.r_drop)
 
-    def size(self, rows: int, classes: int) -> int:
-        """How many rows an update sees of so many: one piece, with a share of every class, and at most ``batch``."""
-        return min(self.batch, rows, math.ceil(rows / self.pieces / classes) * classes)
+    def size(self, rows: int, classes: int, most: int = sys.maxsize) -> int:
+        """How many rows an update sees of so many: one piece, with a share of every class, and not too many at once."""
+        return min(self.batch, most, rows, math.ceil(rows / self.pieces / classes) * classes)
 
     def trainings(self, backbone: Backbone) -> int:
         """How many trainings there are at most: of members, of a student, and one for each block that may follow."""
         blocks = len(backbone.blocks) - self.first(backbone) if self.gradual else 0
         return blocks + self.members + (self.student is not None)
+
+    @property
+    def only_wholes(self) -> str | None:
+        """Why it cannot teach what stands in parts of items, or None where it can."""
+        if isinstance(self.objective, ON_FEATURES):
+            return "it compares items as wholes"
+        if self.student is not None or self.lesson or self.versions:
+            return "it learns from answers to items as wholes" if self.student else "it changes items as wholes"
+        return None
 
     def updates(self, backbone: Backbone) -> int:
         """How many updates there are at most, in all trainings and in the sweep."""

@@ -59,7 +59,8 @@ class Tuned(ClassifierMixin, ItemEstimator):
     pieces: int = 1
     """Into how many updates all rows are cut at least; 1 shows a handful whole in every update, up to ``batch``."""
     tokens: int = 64
-    """How many tokens of a text an update sees at most: its first part teaches as much; answers read all of it."""
+    """How many tokens of a text an update sees at most: its first part teaches as much; answers read all of it. Where
+    words are answered, all of them are seen."""
     trainable_fraction: float = 0.5
     """The share of the blocks, from the top, that take part."""
     layer_decay: float = 1.0
@@ -82,6 +83,16 @@ class Tuned(ClassifierMixin, ItemEstimator):
     """How far activations are pushed to where the loss is worst, as a share of their length."""
     seed: int = 0
     """Fixes batches and dropout."""
+
+    @classmethod
+    def by_default(cls, parts: bool, seed: int = 0) -> Self:
+        """The strategy with its own settings.
+
+        Args:
+            parts: whether it learns of parts of items, words or moments, what is wanted of them.
+            seed: fixes batches and dropout.
+        """
+        return cls(seed=seed)
 
     def objective(self) -> Objective:
         """What is minimised."""

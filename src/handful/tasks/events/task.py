@@ -103,12 +103,6 @@ class Events(PartsTask):
         given = np.zeros(len(items), bool)
         return np.asarray(packed([len(own) for own in bounds], places, given, rows), np.float64)
 
-    def reference_answers(self, targets: Targets, items: Sequence[Any], folds: NDArray[np.int64]) -> Floats:
-        """How often everything goes on, in every moment of every recording, (R, N, …)."""
-        parts = len(self.item_of(targets))
-        alike = self.gathered(np.tile(self.constant(targets), (parts, 1)), targets)
-        return np.broadcast_to(alike, (len(folds), *alike.shape))
-
     def tags_said(self, outputs: Floats, names: Sequence[str]) -> Numbers:
         """(N, W) the tags of the likeliest sequences."""
         return likeliest(unpacked(outputs, self.width(names)), HALF * self._steps(names), self.outside)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 from handful.strategies.tuned.recipe import ItemRecipe
 from handful.strategies.tuned.strategy import Tuned
@@ -29,6 +30,14 @@ class Partial(Tuned):
     """Share of the target that is spread over all classes."""
     r_drop: float = 0.0
     """How strongly two dropout passes of a row have to agree."""
+
+    @classmethod
+    def by_default(cls, parts: bool, seed: int = 0) -> Self:
+        """Of parts more blocks, fewer updates, with plain labels and not all of the way (0061)."""
+        if not parts:
+            return cls(seed=seed)
+        share = max(0.67, cls.trainable_fraction)
+        return cls(seed=seed, updates=20, learning_rate=2e-4, smoothing=0.0, trainable_fraction=share, wise_alpha=0.75)
 
     def objective(self) -> Objective:
         """Cross-entropy with smoothed labels."""
