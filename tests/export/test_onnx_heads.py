@@ -8,15 +8,32 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from handful.evaluation.intervals import Estimate
 from handful.export.onnx.eight_bits import eight_bits
 from handful.export.onnx.heads import with_head
 from handful.tasks.classification import CLASSIFICATION
+from handful.tasks.classification.cut import Cut
+from handful.tasks.classification.task import Classification
+from handful.tasks.defects import Promise
+from handful.tasks.defects.promise import Asked
 from handful.tasks.multilabel import Multilabel
 from handful.tasks.ordinal import ORDINAL
 from handful.tasks.regression import Regression
 
 NAMES = ("1", "2", "3", "4")
+
+
+def cut(label, threshold):
+    """The task that answers one of two classes from a threshold on."""
+    share = Estimate(0.9, 0.8, 1.0)
+    return Classification(Cut(label, Promise(threshold, 9, share, 9, 9, share, Asked(must_find=0.9))))
+
+
 TASKS = {
+    "cut": (cut(1, 0.02), ("bad", "good")),
+    "high cut": (cut(0, 0.8), ("bad", "good")),
+    "cut that everything is above": (cut(0, -1e-9), ("bad", "good")),
+    "cut that nothing is above": (cut(0, 1.0), ("bad", "good")),
     "classification": (CLASSIFICATION, NAMES),
     "ordinal": (ORDINAL, NAMES),
     "multilabel": (Multilabel(empty=False), NAMES),
@@ -59,6 +76,22 @@ def test_outputs_and_answers_are_those_of_the_task(kind):
     assert said == task.values(expected, names)
     if "empty" in kind:
         assert [] in said
+    if kind in ("cut", "high cut"):
+        assert set(said) == set(names)
+        assert said != CLASSIFICATION.values(expected, names)
+
+
+@pytest.mark.parametrize("threshold", [1 - 1e-9, 1e-12, 0.5])
+def test_a_threshold_divides_where_probabilities_are_next_to_nothing_or_to_everything(threshold):
+    """In float32 all probabilities above 1 - 3e-8 are 1."""
+    task, names = cut(0, threshold), ("bad", "good")
+    angles = np.linspace(0, np.pi, 142)
+    features, coef = np.stack([np.cos(angles), np.sin(angles)], 1), np.array([[40, 0], [0, 0]])
+    graph = with_head(plain(2), coef.astype(np.float32), np.zeros(2, np.float32), task.link)
+    _, answer = run(graph, x=features.astype(np.float32))
+    said = [names[i] for i in answer]
+    assert said == task.values(task.outputs(features @ coef), names)
+    assert set(said) == set(names)
 
 
 def test_products_of_eight_bits_are_close_and_the_head_stays():

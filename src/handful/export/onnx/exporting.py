@@ -86,11 +86,6 @@ def export_onnx(model: Bundle, folder: Path, rows: KnownRows, options: ExportOpt
     """
     link = model.task.link
     if link is None:
-        if model.task.decided(model.labels):
-            raise OptionError(
-                "a model that was tuned with --must-find answers by a threshold, which the files of ONNX do not hold. "
-                "Export without --format, for handful, or tune without it."
-            )
         raise OptionError(
             f"the answers of {model.task.name} cannot be expressed in ONNX. Export without --format, for handful."
         )

@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from handful.tasks.link import HIGHEST, MEAN, MEDIAN, NORMAL, OVERLAP, SIGMOID, SOFTMAX, Link
+from handful.tasks.link import ABOVE, HIGHEST, MEAN, MEDIAN, NORMAL, OVERLAP, SIGMOID, SOFTMAX, Link
 
 Matrix = NDArray[np.float32]
 
@@ -154,6 +154,17 @@ def _highest(add: _Nodes, outputs: str, count: int, constants: Sequence[float]) 
     return add("ArgMax", outputs, to=ANSWER, axis=1, keepdims=0)
 
 
+def _above(add: _Nodes, outputs: str, count: int, constants: Sequence[float]) -> str:
+    """As ``tasks.classification.cut``; near 1 float32 is coarse: there the other class is held to what is left."""
+    label, threshold = int(constants[0]), constants[1]
+    own, other = (add.constant(np.array(number)) for number in (label, 1 - label))
+    if threshold > 0.5:
+        found = add("Less", add("Gather", outputs, other, axis=1), add.constant(1 - threshold))
+    else:
+        found = add("Greater", add("Gather", outputs, own, axis=1), add.constant(threshold))
+    return add("Where", found, own, other, to=ANSWER)
+
+
 def _median(add: _Nodes, outputs: str, count: int, constants: Sequence[float]) -> str:
     below = add("Less", add("CumSum", outputs, add.constant(1)), add.constant(0.5))
     number = add("ReduceSum", add.cast(below), add.constant([1]), keepdims=0)
@@ -186,10 +197,10 @@ _OUTPUTS: Mapping[str, Callable[[_Nodes, str, Sequence[float]], str]] = {
     SOFTMAX: _softmax, SIGMOID: _logistic, NORMAL: _normal,
 }  # fmt: skip
 _ANSWERS: Mapping[str, Callable[[_Nodes, str, int, Sequence[float]], str]] = {
-    HIGHEST: _highest, MEDIAN: _median, OVERLAP: _overlap, MEAN: _mean,
+    HIGHEST: _highest, ABOVE: _above, MEDIAN: _median, OVERLAP: _overlap, MEAN: _mean,
 }  # fmt: skip
 # Answer → its kind, and how many axes it has.
 _KINDS = {
-    HIGHEST: (TensorProto.INT64, 1), MEDIAN: (TensorProto.INT64, 1), OVERLAP: (TensorProto.BOOL, 2),
-    MEAN: (TensorProto.FLOAT, 1),
+    HIGHEST: (TensorProto.INT64, 1), ABOVE: (TensorProto.INT64, 1), MEDIAN: (TensorProto.INT64, 1),
+    OVERLAP: (TensorProto.BOOL, 2), MEAN: (TensorProto.FLOAT, 1),
 }  # fmt: skip
