@@ -15,12 +15,14 @@ from handful.cli.printing import put, put_line
 from handful.cli.weights import Flag
 from handful.errors import OptionError, suggestion
 from handful.progress import Bars
-from handful.run_folder import MANIFEST, is_detector, is_language, is_segmenter, record_of
+from handful.run_folder import MANIFEST, is_detector, is_finder, is_language, is_segmenter, record_of
 
 if TYPE_CHECKING:
     from handful.export.bundle import Bundle
     from handful.export.detector import Detector
+    from handful.export.finder import Finder
     from handful.export.onnx.exporting import Exported, ExportOptions, KnownRows
+    from handful.export.part_model import PartModel
     from handful.export.segmenter import Segmenter
     from handful.plan import Plan
 
@@ -132,10 +134,10 @@ def _check_whole(run: str, flag: str) -> None:
     Raises:
         OptionError: it is one.
     """
-    from handful.data.targets import DEFECTS, EVENTS, MASKS, SPANS  # help and wrong options do without numpy
+    from handful.data.targets import BOXES, DEFECTS, EVENTS, MASKS, SPANS  # help and wrong options do without numpy
 
     task = str(record_of(run).get("task"))
-    if task in (SPANS, EVENTS, DEFECTS, MASKS):
+    if task in (SPANS, EVENTS, DEFECTS, MASKS, BOXES):
         called = "spans" if task == SPANS else task
         raise OptionError(
             f"{flag} is for models that answer items as wholes, got one of {called}. Use --format onnx without it."
@@ -153,7 +155,7 @@ def _copied(run: str, folder: Path, merge: bool) -> None:
         put(f"written: {folder}, a folder that transformers loads (AutoModelForCausalLM.from_pretrained)")
         return
     check_replaceable(folder, marker="bundle.json")
-    if is_detector(run) or is_segmenter(run):
+    if _answers_parts(run):
         if merge:
             raise OptionError("--merge is for models that answer items as wholes, got one of parts. Leave it out.")
         plain = _of_parts(run)
@@ -184,7 +186,7 @@ def _written(run: str, folder: Path, options: _Options) -> tuple[bool, str]:
         from handful.export.onnx.exporting import ExportOptions, export_onnx
 
         pairs, asked = False, ExportOptions(options.int8, options.even_if_answers_change)
-        if is_detector(run) or is_segmenter(run):
+        if _answers_parts(run):
             made = _written_parts(run, folder, options.rows, asked, bars)
         else:
             model = Bundle.load(run)
@@ -200,27 +202,31 @@ def _written(run: str, folder: Path, options: _Options) -> tuple[bool, str]:
     return pairs, _told(made.sizes)
 
 
-def _of_parts(run: str) -> Detector | Segmenter:
-    """The model of defects or of masks of a run."""
+def _answers_parts(run: str) -> bool:
+    """Whether a run holds a model of defects, masks or boxes."""
+    return is_detector(run) or is_segmenter(run) or is_finder(run)
+
+
+def _of_parts(run: str) -> Detector | Segmenter | Finder:
+    """The model of defects, masks or boxes of a run."""
     from handful.export.detector import Detector
+    from handful.export.finder import Finder
     from handful.export.segmenter import Segmenter
 
+    if is_finder(run):
+        return Finder.load(run)
     return Detector.load(run) if is_detector(run) else Segmenter.load(run)
 
 
 def _written_parts(run: str, folder: Path, rows: str | None, asked: ExportOptions, bars: Bars) -> Exported:
-    from handful.export.detector import Detector
-    from handful.export.onnx.detectors import export_detector
     from handful.export.onnx.exporting import KnownRows
-    from handful.export.onnx.segmenters import export_segmenter
+    from handful.export.onnx.parts import export_parts
 
     model = _of_parts(run)
     source = _source(run, rows)
     known = KnownRows() if source is None else _rows_of(source, run, rows is None, model.task.name)
     bars.now("exporting")
-    if isinstance(model, Detector):
-        return export_detector(model, folder, known, asked, _card(model))
-    return export_segmenter(model, folder, known, asked, _card(model))
+    return export_parts(model, folder, known, asked, _card(model))
 
 
 def _to_smaller(run: str, folder: Path, options: _Options, merge: bool) -> None:
@@ -325,7 +331,7 @@ def _told(sizes: Mapping[str, int]) -> str:
     return ", ".join(f"{what} {size / _MIB:.1f} MB" for what, size in sizes.items())
 
 
-def _card(model: Bundle | Detector | Segmenter) -> str:
+def _card(model: Bundle | PartModel) -> str:
     """The card beside a model; empty where there is none."""
     file = None if model.place is None else model.place / "README.md"
     return file.read_text("utf-8") if file is not None and file.is_file() else ""

@@ -20,7 +20,6 @@ from handful.data.pairs import Pair
 from handful.errors import BundleError, OptionError
 from handful.export import specimens
 from handful.export.bundle import Bundle
-from handful.export.detector import Detector
 from handful.export.onnx.eight_bits import eight_bits
 from handful.export.onnx.folder import PARTS, Contents, write
 from handful.export.onnx.heads import with_head
@@ -29,7 +28,7 @@ from handful.export.onnx.parity import CLOSE, SAME, Parity, batched
 from handful.export.onnx.part_items import PartReader
 from handful.export.onnx.runners import LIBRARIES
 from handful.export.onnx.sessions import Answer, answering
-from handful.export.segmenter import Segmenter
+from handful.export.part_model import PartModel
 from handful.features.view import MOVED
 from handful.seeding import generator
 
@@ -264,7 +263,7 @@ def manifest_entries(model: Bundle, parity: Parity, options: ExportOptions) -> d
 
 
 def common_entries(
-    model: Bundle | Detector | Segmenter, settings: Mapping[str, Any], reads: Sequence[tuple[str, int]], parity: Parity,
+    model: Bundle | PartModel, settings: Mapping[str, Any], reads: Sequence[tuple[str, int]], parity: Parity,
     options: ExportOptions,
 ) -> dict[str, Any]:  # fmt: skip
     """What the manifest says of every model.
@@ -281,7 +280,7 @@ def common_entries(
         "settings": dict(settings),
         "modality": model.modality,
         "input": model.input,
-        "target": model.target if not isinstance(model, Segmenter) else None,
+        "target": getattr(model, "target", None),
         "beats_reference": model.beats_reference,
         "reads": [
             {"name": name.removesuffix(MOVED), "depth": depth, "moved": name.endswith(MOVED)} for name, depth in reads

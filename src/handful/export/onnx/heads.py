@@ -122,6 +122,28 @@ def with_pixel_classes(
     return _finished(model, add, [(_softmax(add, scores, ()), TensorProto.FLOAT, ["pixels", len(intercept)])])
 
 
+def with_boxes(
+    features: bytes, centre: Matrix, scale: Matrix, cells: tuple[Matrix, Matrix], sides: tuple[Matrix, Matrix]
+) -> onnx.ModelProto:
+    """A graph of features of cells with what ``box_answers.of_graph`` reads on top, (P, 1 + C + 4 C).
+
+    Args:
+        features: the bytes of a graph whose output is ``features``, (P, D).
+        centre: (D,) what is taken from each column.
+        scale: (D,) what it is divided by.
+        cells: (D, 1 + C) and (1 + C,), to nothing and the labels.
+        sides: (C, D, 4) and (C, 4), to the boxes of each label.
+    """
+    model, add = onnx.load_model_from_string(features), _Nodes()
+    x = add("Div", add("Sub", "features", add.constant(centre)), add.constant(scale))
+    scores = add("Add", add("MatMul", x, add.constant(cells[0])), add.constant(cells[1]))
+    probable = add("Softmax", scores, axis=-1)
+    coef = np.concatenate(list(sides[0]), 1)  # (D, 4 C)
+    told = add("Add", add("MatMul", x, add.constant(coef)), add.constant(sides[1].ravel()))
+    add("Concat", probable, told, to=OUTPUTS, axis=1)
+    return _finished(model, add, [(OUTPUTS, TensorProto.FLOAT, ["cells", cells[0].shape[1] + coef.shape[1]])])
+
+
 def _finished(
     model: onnx.ModelProto, add: _Nodes, outputs: Sequence[tuple[str, int, Sequence[str | int]]]
 ) -> onnx.ModelProto:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from handful.backbones.base import Backbone
 from handful.backbones.graph_items import ItemReader
 from handful.data.pairs import check_pairs
-from handful.data.targets import DEFECTS, MASKS
+from handful.data.targets import BOXES, DEFECTS, MASKS
 from handful.errors import BundleError, DataError
 from handful.export.bundle import Bundle
 from handful.export.onnx.folder import MODEL, read
@@ -85,7 +85,7 @@ def load_onnx(folder: str | Path) -> OnnxModel:
     place = Path(folder)
     manifest, contents = read(place)
     with damage_is(lambda why: BundleError(f"{place / MANIFEST} cannot be read ({why}). Export the model again.")):
-        if manifest["task"] in (DEFECTS, MASKS):
+        if manifest["task"] in (DEFECTS, MASKS, BOXES):
             raise BundleError(
                 f"{place} must hold a model that answers items as wholes, spans or events, got one of "
                 f"{manifest['task']}. Use the run.py in it, or the run that it was exported from."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,9 +95,9 @@ class Parity:
         told = f"{same}% of {compared} are the same ({scale.between(self.same.low, self.same.high, 'to')})"
         if self.cost is None:
             return told
-        return (
-            f"{told}, and {self.loss} changes by {self.cost.value:+.4f} ({self.cost.low:+.4f} to {self.cost.high:+.4f})"
-        )
+        low, high = self.cost.low, self.cost.high
+        between = f"{low:+.4f} to {high:+.4f}" if math.isfinite(high - low) else "too few rows for an interval"
+        return f"{told}, and {self.loss} changes by {self.cost.value:+.4f} ({between})"
 
     def as_dict(self) -> dict[str, Any]:
         """The comparison as plain values."""

@@ -10,11 +10,12 @@ from types import ModuleType
 
 from handful.backbones import frames, levels, parts, text, tiles
 from handful.data import pixel_sizes, sentences, tracks
-from handful.data.targets import DEFECTS, EVENTS, MASKS, SPANS
+from handful.data.targets import BOXES, DEFECTS, EVENTS, MASKS, SPANS
 from handful.export.onnx import windows
-from handful.features import moments, pixels, word_forms, words
-from handful.strategies.frozen import normality
+from handful.features import cells, moments, pixels, word_forms, words
+from handful.strategies.frozen import box_answers, box_confidence, normality
 from handful.tasks import part_layout, tag_sequences
+from handful.tasks.boxes import counting, matching
 from handful.tasks.events import task as events
 from handful.tasks.tagging import decoding, gazetteer
 
@@ -108,6 +109,23 @@ _PARTS: Mapping[tuple[str, str], _Program] = {
             (pixel_sizes, ("_STRIP", "shrunk", "enlarged")),
             (pixels, ("HALO", "BLOCK", "seen_blocks", "_cuts")),
             (tiles, ("ENLARGED", "made_large")),
+        ),
+    ),
+    (BOXES, "image"): _Program(
+        ("onnx_graph", "onnx_run_boxes"),
+        ("onnx_parts", "onnx_pictures", "onnx_picture_sizes"),
+        (
+            (tiles, ("CELL", "STEP")),
+            (pixel_sizes, ("magnified",)),
+            (cells, ("MOST", "_BLOCK", "_HALO", "read_at", "seen_cells", "_cuts", "middles")),
+            (counting, ("Detected",)),
+            (matching, ("overlaps", "suppressed")),
+            (box_confidence, ("_EDGE", "confidence", "_odds")),
+            (
+                box_answers,
+                ("FLOOR", "OVERLAP", "_CANDIDATES", "_KEPT", "_SIDES", "boxes_around", "begun", "cells_by",
+                 "in_picture", "_kept", "answered", "box_said"),
+            ),
         ),
     ),
 }  # fmt: skip

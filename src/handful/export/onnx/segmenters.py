@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,22 +12,12 @@ from handful.backbones.graph_pixels import pixel_graph_of
 from handful.backbones.tiles import made_large
 from handful.data.mask_files import classes_in_cell, colours_of, mask_of
 from handful.data.pixel_sizes import nearest
-from handful.errors import DataError
 from handful.evaluation.intervals import difference, interval
 from handful.evaluation.metrics import losses, share
-from handful.export.onnx.exporting import (
-    Copy,
-    Exported,
-    ExportOptions,
-    KnownRows,
-    changed,
-    common_entries,
-    exported,
-    odd_items,
-    sample,
-)
+from handful.export.onnx.exporting import KnownRows
 from handful.export.onnx.heads import with_pixel_classes
 from handful.export.onnx.parity import Parity
+from handful.export.onnx.part_graphs import PartGraph, pictures_judged
 from handful.export.onnx.sessions import answering
 from handful.export.segmenter import Segmenter
 from handful.features.pixels import BLOCK, FILTERS, HALO, MAPS, MOST, blocks_of, filter_bank, seen_blocks, worked
@@ -40,22 +29,15 @@ _SMALLEST = 1e-9
 Pixels = NDArray[np.float32]
 
 
-def export_segmenter(
-    model: Segmenter, folder: Path, rows: KnownRows, options: ExportOptions, card: str = ""
-) -> Exported:  # fmt: skip
-    """Write a model of masks as a folder of ONNX.
+def segmenter_graph(model: Segmenter, rows: KnownRows) -> PartGraph:
+    """A model of masks as a graph.
 
     Args:
         model: the model.
-        folder: where; an earlier export there is replaced.
         rows: by which it is judged, with their masks; none: by the public test items alone.
-        options: how.
-        card: the model card, in Markdown.
 
     Raises:
-        OptionError: its backbone cannot be expressed in ONNX, or its answers would change.
-        BundleError: the graph does not compute what the model computes.
-        MachineError: the folder cannot be written, or there is no onnxruntime.
+        OptionError: its backbone cannot be expressed in ONNX.
     """
     own, backbone = model.pixels, model.ready()
     bank = filter_bank() if FILTERS in own.looks else None
@@ -63,16 +45,7 @@ def export_segmenter(
     graph = with_pixel_classes(content, own.centre, own.scale, own.coef, own.intercept)
     settings = {"looks": list(own.looks), "colours": colours_of(model.names).tolist()}
     depths = () if backbone is None else backbone.pixel_depths
-
-    def entries(parity: Parity) -> Mapping[str, Any]:
-        return common_entries(model, settings, [(model.backbone_name, depth) for depth in depths], parity, options)
-
-    judge = _Judge(model, sample(rows, _MOST))
-    copy = Copy(
-        graph, [preparation.entry], preparation.files, judge.compared, entries, model.names, model.modality,
-        model.task.name, card,
-    )  # fmt: skip
-    return exported(copy, folder, rows, options)
+    return PartGraph(graph, [preparation], settings, depths, _Judge(model, rows).compared)
 
 
 class _Judge:
@@ -80,9 +53,7 @@ class _Judge:
 
     def __init__(self, model: Segmenter, rows: KnownRows) -> None:
         self.model = model
-        items = [*rows.items, *changed("image", rows.items, _CHANGED), *odd_items("image", False)]
-        cells = [*rows.labels, *[""] * (len(items) - len(rows.labels))]
-        self.items = [(item, cell) for item, cell in zip(items, cells, strict=True) if _is_readable(item)]
+        self.items = pictures_judged(rows, _MOST, _CHANGED, worked)
 
     def compared(self, content: bytes, what: str) -> Parity:
         """How a graph compares: probabilities, classes of pixels, and the loss where masks are known."""
@@ -122,11 +93,3 @@ class _Judge:
         if not cell or not set(classes_in_cell(cell)) <= set(self.model.names):
             return None
         return nearest(mask_of(cell, self.model.names, item), tuple(shape))
-
-
-def _is_readable(item: Any) -> bool:
-    try:
-        worked(item)
-    except (DataError, OSError):
-        return False
-    return True
