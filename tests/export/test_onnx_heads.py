@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 from handful.evaluation.intervals import Estimate
 from handful.export.onnx.eight_bits import eight_bits
 from handful.export.onnx.heads import with_head
+from handful.export.onnx.rounding import shaken
 from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.classification.cut import Cut
 from handful.tasks.classification.task import Classification
@@ -92,6 +93,18 @@ def test_a_threshold_divides_where_probabilities_are_next_to_nothing_or_to_every
     said = [names[i] for i in answer]
     assert said == task.values(task.outputs(features @ coef), names)
     assert set(said) == set(names)
+
+
+def test_what_is_seen_is_shaken_by_a_step_up_or_down_as_by_lot():
+    graph = onnx.load_model_from_string(plain(6))
+    graph.graph.node.append(helper.make_node("Identity", ["features"], ["head.0"]))
+    graph.graph.output[0].name = "head.0"
+    x = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
+    (before,), (after,) = (run(one, x=x) for one in (graph, shaken(graph, 2.0**-6)))
+    np.testing.assert_array_equal(before, x)
+    step = after / before - 1
+    np.testing.assert_allclose(np.abs(step), 2.0**-6, rtol=1e-3)
+    assert 0.4 < (step > 0).mean() < 0.6
 
 
 def test_products_of_eight_bits_are_close_and_the_head_stays():

@@ -18,6 +18,7 @@ from handful.export.onnx.exporting import KnownRows
 from handful.export.onnx.heads import with_distances
 from handful.export.onnx.parity import Parity
 from handful.export.onnx.part_graphs import PartGraph, judged
+from handful.export.onnx.rounding import HALF
 from handful.export.onnx.sessions import Answer, answering
 from handful.export.onnx.windows import patch_feeds, windows_of_picture, windows_of_sound
 
@@ -44,7 +45,7 @@ def detector_graph(model: Detector, rows: KnownRows) -> PartGraph:
         "usual": own.usual.tolist(), "scatter": own.scatter.tolist(), "border": own.border.tolist(),
     }  # fmt: skip
     judge = _Judge(model, preparations[0].entry, files, rows)
-    return PartGraph(graph, preparations, settings, own.depths, judge.compared)
+    return PartGraph(graph, preparations, settings, own.depths, judge, HALF)
 
 
 def scores_by(
@@ -92,13 +93,24 @@ class _Judge:
 
     def compared(self, content: bytes, what: str) -> Parity:
         """How a graph compares: scores in their spread, alarms, and how many of these are wrong."""
-        after = scores_by(answering(content, what), self.model, self.entry, self.files, self.items)
+        after = self._scores(content, what)
         alarms = [self.model.promise.alarms(scores) for scores in (self.scores, after)]
-        spread = max(float(np.ptp(self.scores)), 1e-9)
         cost = None
         if len(self.bad) > 1:
             before, now = (losses((said[self.known] != self.bad).astype(float)) for said in alarms)
             cost = difference(now, before)
-        furthest = float(np.abs(self.scores - after).max()) / spread
+        furthest = float(np.abs(self.scores - after).max()) / self._spread
         same = interval(share(alarms[0] == alarms[1]))
         return Parity(len(self.items), furthest, same, cost, "the share of wrong answers")
+
+    def apart(self, first: bytes, second: bytes) -> float:
+        """How far two graphs are apart."""
+        one, other = (self._scores(content, "the graph") for content in (first, second))
+        return float(np.abs(one - other).max()) / self._spread
+
+    @property
+    def _spread(self) -> float:
+        return max(float(np.ptp(self.scores)), 1e-9)
+
+    def _scores(self, content: bytes, what: str) -> NDArray[np.float64]:
+        return scores_by(answering(content, what), self.model, self.entry, self.files, self.items)

@@ -45,7 +45,7 @@ def finder_graph(model: Finder, rows: KnownRows) -> PartGraph:
         content, pixels.centre, pixels.scale, (pixels.coef, pixels.intercept), (sides.coef, sides.intercept)
     )
     settings = {"magnification": model.scale, "cuts": model.cuts.tolist(), "lines": model.lines.tolist()}
-    return PartGraph(graph, [preparation], settings, backbone.cell_depths, _Judge(model, rows).compared)
+    return PartGraph(graph, [preparation], settings, backbone.cell_depths, _Judge(model, rows))
 
 
 class _Judge:
@@ -79,6 +79,15 @@ class _Judge:
             "the boxes",
         )  # fmt: skip
 
+    def apart(self, first: bytes, second: bytes) -> float:
+        """How far two graphs are apart."""
+        graphs, furthest = [answering(content, "the graph") for content in (first, second)], 0.0
+        for item, _ in self.items:
+            for *place, seen, inner in seen_cells(read_at(item, self.model.scale)[0]):
+                one, other = (_said(graph, seen, inner) for graph in graphs)
+                furthest = max(furthest, _apart(one, other, len(self.model.names), middles(*place)))
+        return furthest
+
     def _both(self, item: Any, graph: Answer) -> tuple[list[Floats], list[Floats], float]:
         """The boxes of each label by the model and by the graph, and how far apart these are in any cell."""
         model, labels = self.model, len(self.model.names)
@@ -88,7 +97,7 @@ class _Judge:
             cells_of(pixels, model.ready()), seen_cells(pixels), strict=True
         ):
             at = middles(top, left, tall, wide)
-            before, after = model.boxes.outputs(block.features), cells_by(lambda x: graph({"pixels": x}), seen, inner)
+            before, after = model.boxes.outputs(block.features), _said(graph, seen, inner)
             furthest = max(furthest, _apart(before, after, labels, at))
             own.append(begun(before, labels, at))
             other.append(begun(after, labels, at))
@@ -100,6 +109,11 @@ class _Judge:
         """The corners of the boxes of each label that are answered."""
         boxes, numbers, _ = answered(each, self.model.cuts, self.model.lines)
         return [boxes[numbers == label] for label in range(len(self.model.names))]
+
+
+def _said(graph: Answer, seen: NDArray[np.uint8], inner: tuple[slice, slice]) -> NDArray[np.float32]:
+    """What a graph says of the own cells of a block, which is given with those around."""
+    return cells_by(lambda x: graph({"pixels": x}), seen, inner)
 
 
 def _apart(before: NDArray[np.float32], after: NDArray[np.float32], labels: int, at: Floats) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,10 @@ class Parity:
         """Whether only the last digits differ."""
         return self.furthest <= CLOSE
 
+    def within(self, moved: float) -> bool:
+        """Whether the differences are no larger than what rounding alone makes of the answers, which ``moved`` says."""
+        return self.keeps and self.furthest <= moved
+
     @property
     def keeps(self) -> bool:
         """Whether so many answers stay that it may stand for the model."""
@@ -103,6 +107,16 @@ class Parity:
         """The comparison as plain values."""
         cost = None if self.cost is None else self.cost.as_dict()
         return {"items": self.items, "furthest": self.furthest, "same": self.same.as_dict(), "cost": cost}
+
+
+class Judge(Protocol):
+    """The items by which graphs are compared with a model, and with each other."""
+
+    def compared(self, content: bytes, what: str) -> Parity:
+        """How a graph, as the bytes of its file, compares with the model; ``what`` names it in messages."""
+
+    def apart(self, first: bytes, second: bytes) -> float:
+        """How far the answers of two graphs are apart, as ``Parity.furthest``."""
 
 
 def _losses(task: HeadTask, outputs: Outputs, labels: Sequence[str], names: Sequence[str]) -> NDArray[np.float64]:

@@ -11,7 +11,8 @@ import onnx
 from handful.backbones.graphs import Preparation
 from handful.errors import DataError
 from handful.export.onnx.exporting import KnownRows, changed, odd_items, sample
-from handful.export.onnx.parity import Parity
+from handful.export.onnx.parity import Judge
+from handful.export.onnx.rounding import FLOAT
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,10 @@ class PartGraph:
     """What a program has to know of the task."""
     reads: Sequence[int]
     """Depths at which the backbone is read."""
-    compared: Callable[[bytes, str], Parity]
-    """The bytes of a graph, and what it is called → how it compares with the model."""
+    judge: Judge
+    """By what it is compared with the model."""
+    step: float = FLOAT
+    """How coarse what is seen is, relative to each number."""
 
 
 def judged(modality: str, rows: KnownRows, most: int, most_changed: int) -> tuple[list[Any], list[str]]:

@@ -46,7 +46,7 @@ def export_parts(
 
     files = {name: text for one in made.preparations for name, text in one.files.items()}
     copy = Copy(
-        made.graph, [one.entry for one in made.preparations], files, made.compared, entries, model.names,
-        model.modality, model.task.name, card,
+        made.graph, [one.entry for one in made.preparations], files, made.judge, entries, model.names,
+        model.modality, model.task.name, card, made.step,
     )  # fmt: skip
     return exported(copy, folder, rows, options)

@@ -132,6 +132,11 @@ _PARTS: Mapping[tuple[str, str], _Program] = {
 """Task and modality → the runner of a task that answers parts of items."""
 
 
+def answers_parts(modality: str, task: str) -> bool:
+    """Whether the runner of a task makes its answers of what the graph says of the parts of an item."""
+    return (task, modality) in _PARTS
+
+
 def programs(modality: str, task: str) -> dict[str, str]:
     """File name → text of the programs that answer items of a modality.
 

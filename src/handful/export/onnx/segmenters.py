@@ -18,7 +18,7 @@ from handful.export.onnx.exporting import KnownRows
 from handful.export.onnx.heads import with_pixel_classes
 from handful.export.onnx.parity import Parity
 from handful.export.onnx.part_graphs import PartGraph, pictures_judged
-from handful.export.onnx.sessions import answering
+from handful.export.onnx.sessions import Answer, answering
 from handful.export.segmenter import Segmenter
 from handful.features.pixels import BLOCK, FILTERS, HALO, MAPS, MOST, blocks_of, filter_bank, seen_blocks, worked
 
@@ -45,7 +45,7 @@ def segmenter_graph(model: Segmenter, rows: KnownRows) -> PartGraph:
     graph = with_pixel_classes(content, own.centre, own.scale, own.coef, own.intercept)
     settings = {"looks": list(own.looks), "colours": colours_of(model.names).tolist()}
     depths = () if backbone is None else backbone.pixel_depths
-    return PartGraph(graph, [preparation], settings, depths, _Judge(model, rows).compared)
+    return PartGraph(graph, [preparation], settings, depths, _Judge(model, rows))
 
 
 class _Judge:
@@ -79,17 +79,30 @@ class _Judge:
             told = difference(losses(later), losses(earlier))
         return Parity(len(same), furthest, interval(share(np.array(same))), told, things="the pixels")
 
-    def _blocks(self, pixels: NDArray[np.uint8], graph: Any) -> Iterator[tuple[tuple[slice, slice], Pixels, Pixels]]:
+    def apart(self, first: bytes, second: bytes) -> float:
+        """How far two graphs are apart."""
+        graphs, furthest = [answering(content, "the graph") for content in (first, second)], 0.0
+        for item, _ in self.items:
+            for *_, seen in seen_blocks(worked(item)):
+                one, other = (_said(graph, seen) for graph in graphs)
+                furthest = max(furthest, float(np.abs(one - other).max()))
+        return furthest
+
+    def _blocks(self, pixels: NDArray[np.uint8], graph: Answer) -> Iterator[tuple[tuple[slice, slice], Pixels, Pixels]]:
         """Where each block is, and (P, C) what the model and the graph say of its pixels."""
         for block, (top, left, tall, wide, seen) in zip(
             blocks_of(pixels, self.model.ready()), seen_blocks(pixels), strict=True
         ):
             before = self.model.pixels.probabilities(block.features)
-            after = graph({"pixels": seen, "large": made_large(seen)}).astype(np.float32)
-            yield (slice(top, top + tall), slice(left, left + wide)), before, after
+            yield (slice(top, top + tall), slice(left, left + wide)), before, _said(graph, seen)
 
     def _truth(self, item: Any, cell: str, shape: Sequence[int]) -> NDArray[np.uint8] | None:
         """The classes that are wanted at the size at which a picture is read; None where these are not known."""
         if not cell or not set(classes_in_cell(cell)) <= set(self.model.names):
             return None
         return nearest(mask_of(cell, self.model.names, item), tuple(shape))
+
+
+def _said(graph: Answer, seen: NDArray[np.uint8]) -> Pixels:
+    """(P, C) what a graph says of the pixels of a block, which is given with those around."""
+    return graph({"pixels": seen, "large": made_large(seen)}).astype(np.float32)
