@@ -23,6 +23,7 @@ from handful.export.onnx.exporting import ExportOptions, KnownRows, export_onnx
 from handful.export.onnx.model import load_onnx
 from handful.export.onnx.parity import Parity
 from handful.export.onnx.static import export_static
+from handful.export.onnx.web import write_page
 from handful.regimes.corrections import prior
 from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.classification.cut import Cut, cut_for, needed
@@ -177,6 +178,11 @@ def test_a_copy_in_onnx_answers_by_the_same_threshold_with_handful_and_without(s
     assert exported.parity.same.value == 1
     assert made.predict(texts) != plain.predict(texts)
     assert [line["answer"] for line in run(folder, *texts)] == made.predict(texts)
+    assert made.task.decided(made.labels) in (folder / "README.md").read_text("utf-8")
+    page = {"library.js": b"", "glue": b"", "code": b""}
+    write_page(folder, folder.parent / "page", page)
+    about = (folder.parent / "page" / "model.js").read_text("utf-8")
+    assert json.dumps(made.task.decided(made.labels)) in about
     copy = load_onnx(folder)
     assert copy.task == made.task
     assert copy.predict(texts) == made.predict(texts)

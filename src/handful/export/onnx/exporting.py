@@ -155,8 +155,9 @@ def exported(copy: Copy, folder: Path, rows: KnownRows, options: ExportOptions) 
         parity = copy.judge.compared(small, "the graph of eight bits")
         refuse_changed(parity, options, "weights of eight bits", "export without --int8")
         plain = small
-    card = onnx_card(copy.modality, copy.task, copy.card, parity, sizes)
-    contents = Contents(copy.entries(parity), plain, copy.preparations, copy.labels, copy.files, card)
+    entries = copy.entries(parity)
+    card = onnx_card(copy.modality, copy.task, copy.card, parity, sizes, str(entries.get("decided", "")))
+    contents = Contents(entries, plain, copy.preparations, copy.labels, copy.files, card)
     with replaced_folder(folder, PARTS) as target:
         write(target, contents)
     return Exported(parity, sizes, (*notes, *_notes(rows, options)))
@@ -289,6 +290,7 @@ def manifest_entries(model: Bundle, parity: Parity, options: ExportOptions) -> d
         "label_type": model.label_type,
         "language": model.language,
         "digits": int(model.task.settings.get("digits", 0)),
+        "decided": model.task.decided(model.labels),
     }
 
 
@@ -322,8 +324,19 @@ def common_entries(
     }
 
 
-def onnx_card(modality: str, task: str, card: str, parity: Parity, sizes: Mapping[str, int]) -> str:
-    """The model card with what is true of this copy in place of how handful is used."""
+def onnx_card(
+    modality: str, task: str, card: str, parity: Parity, sizes: Mapping[str, int], decided: str = ""
+) -> str:  # fmt: skip
+    """The model card with what is true of this copy in place of how handful is used.
+
+    Args:
+        modality: text, image or sound.
+        task: the name of what is answered.
+        card: the model card, in Markdown; empty where there is none.
+        parity: how the copy compares.
+        sizes: what → bytes.
+        decided: by what threshold it answers, in words; empty where it does not.
+    """
     head, _, rest = card.partition("## How to use it")
     head = head.partition("Use it: `handful")[0]
     _, mark, limits = rest.partition("## What to keep in mind")
@@ -342,6 +355,8 @@ def onnx_card(modality: str, task: str, card: str, parity: Parity, sizes: Mappin
         f"and its calibration (operators of ONNX {OPSET}; {told}); {gives}. `preprocessing.json` says what items "
         "become before it, `labels.json` what may be answered, `manifest.json` the hash of every file.\n\nCompared "
         f"with the model that it was made from: {parity.sentence}; the largest difference is {parity.furthest:.1e}."
+        + f"\n\n{decided}"
+        * bool(decided)
     )
     return "\n\n".join([head, use, *([f"{mark}{limits}".strip()] if mark else [])]) + "\n"
 
