@@ -99,18 +99,19 @@ class _Judge:
         if len(self.bad) > 1:
             before, now = (losses((said[self.known] != self.bad).astype(float)) for said in alarms)
             cost = difference(now, before)
-        furthest = float(np.abs(self.scores - after).max()) / self._spread
+        furthest = self._furthest(self.scores, after)
         same = interval(share(alarms[0] == alarms[1]))
         return Parity(len(self.items), furthest, same, cost, "the share of wrong answers")
 
     def apart(self, first: bytes, second: bytes) -> float:
         """How far two graphs are apart."""
         one, other = (self._scores(content, "the graph") for content in (first, second))
-        return float(np.abs(one - other).max()) / self._spread
+        return self._furthest(one, other)
 
-    @property
-    def _spread(self) -> float:
-        return max(float(np.ptp(self.scores)), 1e-9)
+    def _furthest(self, one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+        """The largest difference of two scores: in the spread of rows, or in the size of a score far beyond these."""
+        spread = float(np.ptp(self.scores[self.known] if self.known.sum() > 1 else self.scores))
+        return float((np.abs(one - other) / np.maximum(max(spread, 1e-9), np.abs(one))).max())
 
     def _scores(self, content: bytes, what: str) -> NDArray[np.float64]:
         return scores_by(answering(content, what), self.model, self.entry, self.files, self.items)
