@@ -24,7 +24,7 @@ from handful.export.onnx.eight_bits import eight_bits
 from handful.export.onnx.folder import PARTS, Contents, write
 from handful.export.onnx.heads import with_head
 from handful.export.onnx.model import reader_of
-from handful.export.onnx.parity import CLOSE, SAME, Judge, Parity, batched
+from handful.export.onnx.parity import CLOSE, ROUNDED, SAME, Judge, Parity, batched
 from handful.export.onnx.part_items import PartReader
 from handful.export.onnx.rounding import FLOAT, HALF, shaken
 from handful.export.onnx.runners import LIBRARIES, answers_parts
@@ -173,12 +173,13 @@ def _no_closer(copy: Copy, plain: bytes, parity: Parity) -> str:
     if not parity.within(moved):
         raise BundleError(
             f"the graph must answer as the model up to {CLOSE:g}, got up to {parity.furthest:.2g} on {parity.items} "
-            f"items, where rounding alone makes up to {moved:.2g}: {parity.sentence}. Report it, or export with "
+            f"items, where rounding may make {min(moved, ROUNDED):.2g}: {parity.sentence}. Report it, or export with "
             "--even-if-answers-change."
         )
+    told = f"up to {moved:.2g}" if moved < 1 else "more than all of their spread"
     return (
         f"the graph differs from the model by up to {parity.furthest:.2g}: what this model sees, rounded in its last "
-        f"digit, moves its answers by up to {moved:.2g} on any machine"
+        f"digit, moves its answers by {told} on any machine"
     )
 
 

@@ -16,6 +16,8 @@ from handful.tasks.base import HeadTask
 
 CLOSE = 1e-4
 """How far a probability of a graph in float32 may be from that of the model; of numbers the same in their spread."""
+ROUNDED = 1e-2
+"""The same of a model whose own answers rounding moves farther than ``CLOSE``, at most."""
 SAME = 0.99
 """The share of answers that have to stay the same."""
 
@@ -82,8 +84,8 @@ class Parity:
         return self.furthest <= CLOSE
 
     def within(self, moved: float) -> bool:
-        """Whether the differences are no larger than what rounding alone makes of the answers, which ``moved`` says."""
-        return self.keeps and self.furthest <= moved
+        """Whether the differences are no larger than what rounding makes of the answers, which ``moved`` says."""
+        return self.keeps and self.furthest <= min(moved, ROUNDED)
 
     @property
     def keeps(self) -> bool:
