@@ -57,7 +57,7 @@ class Kind:
 
 
 KINDS = {
-    "bionlp13pc_ner": Kind("tagging", "bionlp13pc_ner.jsonl", 40, 40, "minilm-l6"),
+    "bionlp13pc_ner": Kind("tagging", "bionlp13pc_ner.jsonl", 50, 30, "minilm-l6"),
     "recordings": Kind("events", "recordings", 9, 4, "auto"),
     "textile3": Kind("defects", "textile3.zip", 15, 20, "auto"),
     "membrane_masks": Kind("masks", "membrane_masks.zip", 5, 6, "auto"),

@@ -115,6 +115,11 @@ def test_sounds_go_from_files_to_answers(tmp_path):
     said = run(tmp_path / "onnx", *files)
     behind = np.array([list(line["outputs"].values()) for line in said])
     np.testing.assert_allclose(behind, made.predict_proba(files), atol=1e-4)
+    (alone,) = run(tmp_path / "onnx", files[0], without=["soxr"])
+    assert list(alone["outputs"].values()) == pytest.approx(list(said[0]["outputs"].values()), abs=1e-4)
+    assert run(tmp_path / "onnx", files[1], without=["soxr"]) == (
+        "a recording must be at 16000 Hz, got 44100 Hz. Convert it, or: pip install soxr"
+    )
 
 
 def test_pairs_numbers_and_several_backbones_in_one_graph(tmp_path):

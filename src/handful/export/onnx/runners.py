@@ -60,7 +60,7 @@ class _Program:
 _WHOLES: Mapping[str, _Program] = {
     "text": _Program(("onnx_run_text", "onnx_answers")),
     "image": _Program(("onnx_pictures", "onnx_run_image", "onnx_answers")),
-    "sound": _Program(("onnx_run_sound", "onnx_answers")),
+    "sound": _Program(("onnx_rates", "onnx_run_sound", "onnx_answers")),
 }
 _PARTS: Mapping[tuple[str, str], _Program] = {
     (SPANS, "text"): _Program(
@@ -79,7 +79,7 @@ _PARTS: Mapping[tuple[str, str], _Program] = {
     ),
     (EVENTS, "sound"): _Program(
         ("onnx_graph", "onnx_run_events"),
-        ("onnx_parts", "onnx_sounds"),
+        ("onnx_parts", "onnx_rates", "onnx_sounds"),
         (
             (moments, ("LONGEST",)),
             (tracks, ("STEP", "moments")),
@@ -100,7 +100,7 @@ _PARTS: Mapping[tuple[str, str], _Program] = {
     ),
     (DEFECTS, "sound"): _Program(
         ("onnx_graph", "onnx_compared", "onnx_compared_sound", "onnx_answers_defects"),
-        ("onnx_parts", "onnx_sounds"), (*_STRETCHES, (windows, ("TILES", "patch_feeds")), *_COMPARED),
+        ("onnx_parts", "onnx_rates", "onnx_sounds"), (*_STRETCHES, (windows, ("TILES", "patch_feeds")), *_COMPARED),
     ),
     (MASKS, "image"): _Program(
         ("onnx_graph", "onnx_run_masks"),
