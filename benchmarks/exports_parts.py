@@ -2,7 +2,7 @@
 
     python benchmarks/exports_parts.py --draws 3 --out benchmarks/results/exports_parts.csv
 
-One set for each kind of part: spans, events, defects, masks, boxes, each learned from with ``--budget 0``. Copies are
+One set for each kind of part: spans, events, defects, masks, boxes, each learned from as it is typed. Copies are
 compared with the model as an export compares them, but on items left over, on slight changes of some, and on odd ones;
 those that would be refused are written all the same, with ``refused`` beside them. Times are medians over items of what
 the processor worked on one (``predict`` of handful; the runner of the folder, which has neither handful nor torch), so
@@ -59,9 +59,9 @@ class Kind:
 KINDS = {
     "bionlp13pc_ner": Kind("tagging", "bionlp13pc_ner.jsonl", 50, 30, "minilm-l6"),
     "recordings": Kind("events", "recordings", 9, 4, "auto"),
-    "textile3": Kind("defects", "textile3.zip", 15, 20, "auto"),
     "membrane_masks": Kind("masks", "membrane_masks.zip", 5, 6, "auto"),
     "bccd_boxes": Kind("boxes", "bccd_boxes.zip", 15, 10, "auto"),
+    "textile3": Kind("defects", "textile3.zip", 15, 20, "auto"),
 }
 
 
@@ -79,7 +79,7 @@ def main() -> None:
 def measured(kind: Kind, draw: int, data: Path, place: Path) -> Iterator[Row]:
     """One line for each form of one model."""
     learn, known = divided(kind, draw, data, place)
-    model = api.tune(learn, backbone=kind.backbone, budget=0, seed=draw).model
+    model = api.tune(learn, backbone=kind.backbone, seed=draw).model
     timed = list(known.items[:TIMED])
     yield {"form": "torch", "one_ms": milliseconds(lambda item: model.predict([item]), timed), "refused": False}
     for form in FORMS[1:]:
