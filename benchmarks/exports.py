@@ -1,6 +1,6 @@
 """What copies of a model for elsewhere are worth: size, loading, time per item and accuracy, side by side in one run.
 
-    python benchmarks/exports.py --draws 2 --out benchmarks/results/exports.csv
+    python benchmarks/exports.py --draws 3 --out benchmarks/results/exports.csv
 
 Each draw is learned from as ``handful tune --budget 0`` does, on one encoder, and exported in every form. Forms that
 would be refused are written all the same, with ``refused`` beside them. Times are medians over the same rows.
@@ -38,7 +38,7 @@ Answering = Callable[[Sequence[Any]], list[Any]]
 
 def main() -> None:
     """Run the draws, print and write one line per form."""
-    parser = options(__doc__, "agnews,banking77,flowers12,esc10", 2, "exports.csv")
+    parser = options(__doc__, "agnews,banking77,flowers12,esc10", 3, "exports.csv")
     args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, KEY)
     for task in () if args.table else by_name(args.sets):

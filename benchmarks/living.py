@@ -78,6 +78,7 @@ TABLES = (
     Table("energy.csv", "energy", ("energy.py",)),
     Table("examples.csv", "examples", FROZEN, ("--draws", "1")),
     Table("exports.csv", "exports", ("export/onnx", "export/students.py", "backbones")),
+    Table("exports_parts.csv", "exports_parts", ("export/onnx", "backbones")),
     Table("fastai.csv", "fastai_peer", FROZEN),
     Table("federated.csv", "federated", ("regimes/federated", "features")),
     Table("first_output.csv", "first_output", ("cli", "progress.py"), ("--draws", "3")),

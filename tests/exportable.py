@@ -155,10 +155,11 @@ def model(backbones, depth, task=CLASSIFICATION, labels=("late", "money", "other
     )  # fmt: skip
 
 
-def run(folder, *items):
-    """What the runner prints, with no way to anything that it must not need."""
+def run(folder, *items, without=()):
+    """What the runner prints, with no way to anything that it must not need, nor to what else it is to do without."""
+    block = BLOCK.replace("'onnx')", f"'onnx', *{list(without)})")
     done = subprocess.run(
-        [sys.executable, "-I", "-c", BLOCK, str(folder / "run.py"), *map(str, items)],
+        [sys.executable, "-I", "-c", block, str(folder / "run.py"), *map(str, items)],
         capture_output=True, text=True, cwd=folder, env={"PATH": os.environ["PATH"]},
     )  # fmt: skip
     return [json.loads(line) for line in done.stdout.splitlines()] if done.returncode == 0 else done.stderr.strip()

@@ -120,7 +120,8 @@ def test_a_smaller_model_needs_the_answers_of_the_run(handful, run):
 
 
 @pytest.mark.parametrize(
-    ("task", "called"), [("tagging", "spans"), ("events", "events"), ("defects", "defects"), ("masks", "masks")]
+    ("task", "called"),
+    [("tagging", "spans"), *((name, name) for name in ("events", "defects", "masks", "boxes"))],
 )
 @pytest.mark.parametrize("words", [["--format", "static"], ["--format", "web"], ["--distil", "minilm-l6"]])
 def test_a_model_of_parts_has_no_copy_that_answers_wholes(handful, run, monkeypatch, task, called, words):

@@ -5,18 +5,33 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 
+from exportable import TEXTS, model, run, text
 from handful.api import tune
+from handful.cli.serving import load_served
 from handful.errors import BundleError, OptionError
+from handful.evaluation.intervals import Estimate
 from handful.export.bundle import Bundle
+from handful.export.distilling import distil
 from handful.export.learned import known_rows
+from handful.export.onnx.exporting import ExportOptions, KnownRows, export_onnx
+from handful.export.onnx.model import load_onnx
+from handful.export.onnx.parity import Parity
+from handful.export.onnx.static import export_static
+from handful.export.onnx.web import write_page
 from handful.regimes.corrections import prior
 from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.classification.cut import Cut, cut_for, needed
+from handful.tasks.defects.promise import Asked, Promise
+from handful.web.admission import Admission
+from handful.web.asked_items import BODIES
 from handful.web.feedback import Correction, RefusedError, label_of
+from handful.web.item_service import application
 
 QUICK = {"backbone": "toy-text", "budget": 0}
 
@@ -142,12 +157,61 @@ def test_what_cannot_be_promised_is_said():
     assert "That 99% are found cannot be promised by 8 rows of “bad”: it takes 99, and the lowest threshold" in told
 
 
-def test_onnx_is_refused_with_the_reason(made, tmp_path, handful):
-    _, _, place = made
-    answer = handful("export", str(place), "--format", "onnx", "--out", str(tmp_path / "onnx"))
-    assert answer.code == 1
-    assert (
-        "a model that was tuned with --must-find answers by a threshold, which the files of ONNX do not" in answer.err
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory):
+    """A small model of a class that ONNX can express, with a threshold, and its export."""
+    place = tmp_path_factory.mktemp("strict")
+    texts = [f"{item} {more}" for item in TEXTS[:5] for more in ("parcel", "money late", "hello a b")]
+    plain = model([text()], 2, CLASSIFICATION, ("bad", "good"))
+    outputs = plain.predict_proba(texts)
+    low, high = np.sort(outputs[:, 0])[7:9]  # no row lies on the threshold itself, where rounding would decide
+    found = Estimate(0.9, 0.8, 1.0)
+    cut = Cut(0, Promise(float(low + high) / 2, 9, found, 9, 9, found, Asked(must_find=0.9)))
+    strict = replace(plain, task=replace(CLASSIFICATION, cut=cut))
+    exported = export_onnx(strict, place / "onnx", KnownRows(texts, ["bad", "good", "good"] * 5), ExportOptions())
+    return strict, plain, texts, place / "onnx", exported
+
+
+def test_a_copy_in_onnx_answers_by_the_same_threshold_with_handful_and_without(strict):
+    made, plain, texts, folder, exported = strict
+    assert exported.parity.close
+    assert exported.parity.same.value == 1
+    assert made.predict(texts) != plain.predict(texts)
+    assert [line["answer"] for line in run(folder, *texts)] == made.predict(texts)
+    assert made.task.decided(made.labels) in (folder / "README.md").read_text("utf-8")
+    page = {"library.js": b"", "glue": b"", "code": b""}
+    write_page(folder, folder.parent / "page", page)
+    about = (folder.parent / "page" / "model.js").read_text("utf-8")
+    assert json.dumps(made.task.decided(made.labels)) in about
+    copy = load_onnx(folder)
+    assert copy.task == made.task
+    assert copy.predict(texts) == made.predict(texts)
+    (served,) = load_served([str(folder)])
+    with TestClient(application([served], Admission(kinds=BODIES)), "http://127.0.0.1") as client:
+        said = client.post("/predict", json={"items": texts}).json()
+    assert [row["answer"] for row in said["answers"]] == made.predict(texts)
+
+
+def test_an_answer_beyond_the_threshold_counts_as_another_answer(strict):
+    made, _, texts, *_ = strict
+    outputs = made.predict_proba(texts)
+    moved = outputs.copy()
+    moved[:, 0] = made.task.cut.promise.threshold * 0.5
+    assert Parity.of(made.task, made.labels, outputs, moved).same.value < 1
+
+
+@pytest.mark.parametrize("flag", ["--format static", "--distil"])
+def test_a_student_of_a_model_with_a_threshold_is_refused(strict, tmp_path, flag):
+    made, _, texts, *_ = strict
+    with pytest.raises(OptionError) as error:
+        if flag == "--distil":
+            distil(made, "toy-text", (texts, ["bad"] * len(texts)), [True] * len(texts))
+        else:
+            export_static(made, tmp_path / "x", KnownRows(texts), [True] * len(texts), ExportOptions())
+    assert str(error.value) == (
+        f"{flag} must have a model that answers the more probable class, got one with a threshold (--must-find): a "
+        "copy with probabilities of its own would not find as much. Use --format onnx alone, or tune without "
+        "--must-find."
     )
 
 

@@ -136,6 +136,18 @@ def test_a_saved_model_says_the_same(run, place):
     assert isinstance(opened(place / "run"), Finder)
 
 
+def test_a_copy_of_boxes_says_the_same_and_none_is_in_onnx_that_counts_by_toys(place, tmp_path, handful):
+    copied = handful("export", str(place / "run"), "--out", str(tmp_path / "copy"))
+    assert (copied.code, copied.out) == (0, f"use it: handful predict {tmp_path / 'copy'} NEW\n")
+    copy = Finder.load(tmp_path / "copy")
+    assert copy.predict([scene(5)[0]]) == Finder.load(place / "run").predict([scene(5)[0]])
+    card = (tmp_path / "copy" / "README.md").read_text()
+    assert card == (place / "run" / "model" / "README.md").read_text()
+    refused = handful("export", str(place / "run"), "--format", "onnx", "--out", str(tmp_path / "onnx"))
+    assert refused.code == 1
+    assert "backbone 'toy-image' must be one that ONNX can express" in refused.err
+
+
 def test_predict_writes_lines_with_boxes_and_a_count(place, tmp_path, handful):
     picture, wanted = scene(5)
     (tmp_path / "new").mkdir()

@@ -38,9 +38,9 @@ from handful.plan import Plan
 from handful.progress import Say
 from handful.run import Run
 from handful.seeding import generator
+from handful.strategies.frozen.box_answers import FLOOR
 from handful.strategies.frozen.box_confidence import learned_confidence
 from handful.strategies.frozen.centres import (
-    FLOOR,
     NOTHING,
     UNSAID,
     BoxMap,
@@ -321,7 +321,7 @@ def _finder(
     cuts = np.asarray(cuts_by_label(detected, wanted, FLOOR), np.float32)
     return Finder(
         backbone.name, backbone.fingerprint, _maps(rows, compared, None, len(names)), scale, cuts,
-        learned_confidence(scores, right), names, None, backbone,
+        learned_confidence(scores, right), names, loaded=backbone,
     )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ from handful.cli import serving
 from handful.cli.given import check_model
 from handful.data.pairs import Pair
 from handful.errors import BundleError, MachineError, OptionError
+from handful.evaluation.intervals import interval
+from handful.evaluation.metrics import share
 from handful.export.kept_parts import Moved
 from handful.export.onnx import exporting
 from handful.export.onnx.exporting import ExportOptions, KnownRows, export_onnx
@@ -113,6 +115,11 @@ def test_sounds_go_from_files_to_answers(tmp_path):
     said = run(tmp_path / "onnx", *files)
     behind = np.array([list(line["outputs"].values()) for line in said])
     np.testing.assert_allclose(behind, made.predict_proba(files), atol=1e-4)
+    (alone,) = run(tmp_path / "onnx", files[0], without=["soxr"])
+    assert list(alone["outputs"].values()) == pytest.approx(list(said[0]["outputs"].values()), abs=1e-4)
+    assert run(tmp_path / "onnx", files[1], without=["soxr"]) == (
+        "a recording must be at 16000 Hz, got 44100 Hz. Convert it, or: pip install soxr"
+    )
 
 
 def test_pairs_numbers_and_several_backbones_in_one_graph(tmp_path):
@@ -260,6 +267,14 @@ def test_parity_is_told_with_its_interval():
     assert parity.sentence.startswith("95% of 20 answers are the same (")
     assert parity.cost is not None
     assert parity.cost.value > 0
+
+
+def test_what_rounding_explains_is_let_pass_up_to_a_hundredth_where_answers_stay():
+    same = interval(share(np.ones(200)))
+    assert Parity(200, 0.005, same).within(0.02)
+    assert not Parity(200, 0.005, same).within(0.004)
+    assert not Parity(200, 0.02, same).within(100)
+    assert not Parity(200, 0.005, interval(share(np.repeat([1.0, 0.0], [195, 5])))).within(0.02)
 
 
 def test_every_kind_has_items_to_be_judged_by():

@@ -8,15 +8,33 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from handful.evaluation.intervals import Estimate
 from handful.export.onnx.eight_bits import eight_bits
 from handful.export.onnx.heads import with_head
+from handful.export.onnx.rounding import shaken
 from handful.tasks.classification import CLASSIFICATION
+from handful.tasks.classification.cut import Cut
+from handful.tasks.classification.task import Classification
+from handful.tasks.defects import Promise
+from handful.tasks.defects.promise import Asked
 from handful.tasks.multilabel import Multilabel
 from handful.tasks.ordinal import ORDINAL
 from handful.tasks.regression import Regression
 
 NAMES = ("1", "2", "3", "4")
+
+
+def cut(label, threshold):
+    """The task that answers one of two classes from a threshold on."""
+    share = Estimate(0.9, 0.8, 1.0)
+    return Classification(Cut(label, Promise(threshold, 9, share, 9, 9, share, Asked(must_find=0.9))))
+
+
 TASKS = {
+    "cut": (cut(1, 0.02), ("bad", "good")),
+    "high cut": (cut(0, 0.8), ("bad", "good")),
+    "cut that everything is above": (cut(0, -1e-9), ("bad", "good")),
+    "cut that nothing is above": (cut(0, 1.0), ("bad", "good")),
     "classification": (CLASSIFICATION, NAMES),
     "ordinal": (ORDINAL, NAMES),
     "multilabel": (Multilabel(empty=False), NAMES),
@@ -59,6 +77,34 @@ def test_outputs_and_answers_are_those_of_the_task(kind):
     assert said == task.values(expected, names)
     if "empty" in kind:
         assert [] in said
+    if kind in ("cut", "high cut"):
+        assert set(said) == set(names)
+        assert said != CLASSIFICATION.values(expected, names)
+
+
+@pytest.mark.parametrize("threshold", [1 - 1e-9, 1e-12, 0.5])
+def test_a_threshold_divides_where_probabilities_are_next_to_nothing_or_to_everything(threshold):
+    """In float32 all probabilities above 1 - 3e-8 are 1."""
+    task, names = cut(0, threshold), ("bad", "good")
+    angles = np.linspace(0, np.pi, 142)
+    features, coef = np.stack([np.cos(angles), np.sin(angles)], 1), np.array([[40, 0], [0, 0]])
+    graph = with_head(plain(2), coef.astype(np.float32), np.zeros(2, np.float32), task.link)
+    _, answer = run(graph, x=features.astype(np.float32))
+    said = [names[i] for i in answer]
+    assert said == task.values(task.outputs(features @ coef), names)
+    assert set(said) == set(names)
+
+
+def test_what_is_seen_is_shaken_by_a_step_up_or_down_as_by_lot():
+    graph = onnx.load_model_from_string(plain(6))
+    graph.graph.node.append(helper.make_node("Identity", ["features"], ["head.0"]))
+    graph.graph.output[0].name = "head.0"
+    x = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
+    (before,), (after,) = (run(one, x=x) for one in (graph, shaken(graph, 2.0**-6)))
+    np.testing.assert_array_equal(before, x)
+    step = after / before - 1
+    np.testing.assert_allclose(np.abs(step), 2.0**-6, rtol=1e-3)
+    assert 0.4 < (step > 0).mean() < 0.6
 
 
 def test_products_of_eight_bits_are_close_and_the_head_stays():

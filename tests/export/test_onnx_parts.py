@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from exportable import RATE, TEXTS, clips, image, model, pictures, run, spectrogram, text, whisper_tiny
 from handful.cli import serving
+from handful.data.boxes import Box, Boxed
 from handful.data.mask_files import Outlined, written
 from handful.data.sentences import words_of
 from handful.data.spans import Marked
@@ -21,19 +22,21 @@ from handful.errors import BundleError, OptionError
 from handful.evaluation.intervals import Estimate
 from handful.export.bundle import Bundle
 from handful.export.detector import Detector
+from handful.export.finder import Finder
 from handful.export.kept_parts import Moved
-from handful.export.onnx import exporting
-from handful.export.onnx.detectors import export_detector
+from handful.export.onnx import exporting, finders, parity
 from handful.export.onnx.exporting import ExportOptions, KnownRows, export_onnx
 from handful.export.onnx.model import load_onnx
 from handful.export.onnx.part_items import PartReader, check_cuts
-from handful.export.onnx.segmenters import export_segmenter
+from handful.export.onnx.parts import export_parts
 from handful.export.onnx.static import export_static
 from handful.export.segmenter import Segmenter
+from handful.features.cells import cells_of, read_at
 from handful.features.normal_parts import compared_parts
 from handful.features.pixels import FILTERS, MAPS, blocks_of
 from handful.features.view import MOVED, View
 from handful.features.words import words_seen
+from handful.strategies.frozen.centres import BoxMap, Sides
 from handful.strategies.frozen.normality import fit
 from handful.strategies.frozen.pixels import PixelMap
 from handful.tasks.defects import Promise
@@ -121,6 +124,7 @@ def test_spans_are_answered_from_the_folder_as_by_the_model(sentences):
     made, folder, exported = sentences
     assert exported.parity.close
     assert exported.parity.cost is not None
+    assert (folder / "handful.service").is_file()
     copy = load_onnx(folder)
     assert made.predict(READABLE) == copy.predict(READABLE)
     assert any(made.predict(READABLE))
@@ -262,7 +266,7 @@ def normal_pictures():
 def test_defects_of_pictures_go_from_files_to_answers(tmp_path):
     made = detector(image("tiny", 96), normal_pictures())
     rows = KnownRows([*normal_pictures(), *pictures()[1:3]], ["good"] * 5 + ["bad"] * 2)
-    exported = export_detector(made, tmp_path / "onnx", rows, PLAIN)
+    exported = export_parts(made, tmp_path / "onnx", rows, PLAIN)
     assert exported.parity.close
     assert "and the share of wrong answers changes by " in exported.parity.sentence
     files = []
@@ -284,14 +288,14 @@ def test_defects_of_pictures_go_from_files_to_answers(tmp_path):
 
 def test_defects_of_sounds_and_texts_go_from_files_to_answers(tmp_path):
     made = detector(whisper_tiny(), clips()[1:5])
-    export_detector(made, tmp_path / "sound", KnownRows(clips()[1:5]), PLAIN)
+    export_parts(made, tmp_path / "sound", KnownRows(clips()[1:5]), PLAIN)
     soundfile.write(tmp_path / "a.wav", clips()[3][0][::-1], RATE)
     (said,) = run(tmp_path / "sound", tmp_path / "a.wav")
     assert said["outputs"]["score"] == pytest.approx(made.scores([tmp_path / "a.wav"])[0], rel=1e-3)
     assert 0 <= said["outputs"]["where"][0] < said["outputs"]["where"][1] <= len(clips()[3][0]) / RATE + 1e-6
 
     made = detector(text(), [item for item in TEXTS if item])
-    export_detector(made, tmp_path / "text", KnownRows(READABLE), PLAIN)
+    export_parts(made, tmp_path / "text", KnownRows(READABLE), PLAIN)
     said = run(tmp_path / "text", *READABLE)
     np.testing.assert_allclose([x["outputs"]["score"] for x in said], made.scores(READABLE), rtol=1e-3, atol=1e-3)
     assert [x["answer"] for x in said] == made.predict(READABLE)
@@ -316,8 +320,8 @@ def test_masks_go_from_files_to_pictures(tmp_path, looks):
         files.append(tmp_path / f"{i}.png")
         Image.fromarray(pixels).save(files[-1])
     cell = Outlined(("0", "120"), outlines=(("120", ((2.0, 2.0, 60.0, 2.0, 30.0, 50.0),)),)).cell
-    exported = export_segmenter(made, tmp_path / "onnx", KnownRows(files[1:], [cell] * 3), PLAIN)
-    assert exported.parity.close
+    exported = export_parts(made, tmp_path / "onnx", KnownRows(files[1:], [cell] * 3), PLAIN)
+    assert exported.parity.furthest < 3e-4  # a map of this toy hardly varies, which makes much of the last digit
     assert exported.parity.sentence.startswith("100% of the pixels of 16 items are the same (")
     assert "the loss changes by" in exported.parity.sentence
     said = run(tmp_path / "onnx", *files)
@@ -328,18 +332,116 @@ def test_masks_go_from_files_to_pictures(tmp_path, looks):
         assert sum(line["answer"].values()) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("kind", ["defects", "masks"])
-def test_what_handful_does_not_answer_from_a_folder_is_said(tmp_path, kind):
-    if kind == "defects":
-        export_detector(detector(image("tiny", 96), normal_pictures()), tmp_path / "onnx", KnownRows(), PLAIN)
+def finder(scale=1.5, labels=("cell", "nut")):
+    """Maps drawn at random, whose boxes are about as wide as a cell or two."""
+    backbone, rng = image("tiny", 96), np.random.default_rng(4)
+    seen = np.concatenate([one.features[MAPS] for item in pictures()[1:] for one in cells_of(read_at(item, scale)[0],
+                                                                                             backbone)])  # fmt: skip
+    width, wide = seen.shape[1], ((seen.std(0) + 1e-6) * np.sqrt(seen.shape[1])).astype(np.float32)
+    coef = rng.normal(size=(width, 1 + len(labels))).astype(np.float32)
+    pixels = PixelMap((MAPS,), seen.mean(0).astype(np.float32), wide, coef, np.zeros(1 + len(labels), np.float32))
+    sides = Sides(
+        (0.2 * rng.normal(size=(len(labels), width, 4))).astype(np.float32),
+        np.tile(np.array([0, 0, 0.5, 0.8], np.float32), (len(labels), 1)),
+    )
+    cuts, lines = np.array([0.35, 0.4], np.float32), np.array([[1.5, 0.2], [30.0, 1.0]], np.float32)
+    return Finder(
+        backbone.name, backbone.fingerprint, BoxMap(pixels, sides), scale, cuts, lines, labels, loaded=backbone
+    )
+
+
+SIDES = ("left", "top", "width", "height")
+
+
+def test_boxes_go_from_files_to_answers(tmp_path, monkeypatch):
+    monkeypatch.setattr("handful.features.cells._BLOCK", 16)  # which goes into the runner as it stands
+    monkeypatch.setattr("handful.features.cells._HALO", 8)
+    made, files = finder(), []
+    for i, pixels in enumerate(pictures()):
+        files.append(tmp_path / f"{i}.png")
+        Image.fromarray(pixels).save(files[-1])
+    notes = Image.Exif()
+    notes[0x0112] = 6
+    Image.fromarray(pictures()[2]).save(tmp_path / "turned.jpg", exif=notes)
+    cell = Boxed((Box(2, 2, 12, 14, "cell"), Box(30, 20, 41, 33, "nut"))).cell
+    exported = export_parts(made, tmp_path / "onnx", KnownRows(files[1:3], [cell] * 2), PLAIN)
+    assert exported.parity.close
+    assert exported.parity.sentence.startswith("100% of the boxes of 12 items are the same (")
+    assert exported.parity.sentence.endswith(
+        "and the share of boxes that are missed or wrong changes by +0.0000 (too few rows for an interval)"
+    )
+    expected = made.predict([*files, tmp_path / "turned.jpg"])
+    assert {box["label"] for boxes in expected for box in boxes} == {"cell", "nut"}
+    said = run(tmp_path / "onnx", *files, tmp_path / "turned.jpg")
+    for line, boxes in zip(said, expected, strict=True):
+        # As sure as each other but for rounding: any order is right.
+        both = [sorted(some, key=lambda box: (box["label"], *map(box.get, SIDES))) for some in (line["answer"], boxes)]
+        assert [box["label"] for box in both[0]] == [box["label"] for box in both[1]]
+        own, other = (np.array([[box[name] for name in (*SIDES, "confidence")] for box in some]) for some in both)
+        np.testing.assert_allclose(own, other, rtol=0, atol=0.11)
+        np.testing.assert_allclose(own[:, 4:], other[:, 4:], rtol=0, atol=2e-4)
+        assert sum(line["outputs"].values()) == len(boxes)
+
+
+def test_a_graph_of_boxes_that_sees_something_else_is_refused(tmp_path, monkeypatch):
+    real = finders.with_boxes
+    monkeypatch.setattr(finders, "with_boxes", lambda *parts: real(*parts[:-1], (parts[-1][0], parts[-1][1] + 1)))
+    with pytest.raises(BundleError, match="the graph must answer as the model up to 0.0001, got up to "):
+        export_parts(finder(), tmp_path / "onnx", KnownRows(), PLAIN)
+    assert not (tmp_path / "onnx").exists()
+
+
+@pytest.mark.parametrize("kind", ["spans", "defects", "masks", "boxes"])
+def test_what_rounding_makes_of_any_model_is_let_pass_and_said(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(parity, "CLOSE", -1.0)
+    if kind == "spans":
+        exported = export_onnx(spans(), tmp_path / "onnx", KnownRows(READABLE[:2]), PLAIN)
     else:
-        export_segmenter(segmenter((FILTERS,)), tmp_path / "onnx", KnownRows(), PLAIN)
+        made = {
+            "defects": lambda: detector(text(), [item for item in TEXTS if item]),
+            "masks": lambda: segmenter((MAPS,)), "boxes": finder,
+        }[kind]()  # fmt: skip
+        exported = export_parts(made, tmp_path / "onnx", KnownRows(), PLAIN)
+    assert exported.notes[0].startswith(f"the graph differs from the model by up to {exported.parity.furthest:.2g}: ")
+    assert exported.notes[0].endswith(" on any machine")
+    assert (tmp_path / "onnx" / "run.py").is_file()
+
+
+def test_boxes_in_eight_bits_are_told_and_refused_where_they_change(tmp_path, monkeypatch):
+    monkeypatch.setattr(finders, "alike", lambda before, after: 0.9)
+    with pytest.raises(OptionError) as error:
+        export_parts(finder(), tmp_path / "onnx", KnownRows(), ExportOptions(int8=True))
+    assert str(error.value).startswith(
+        "weights of eight bits must leave 99% of the answers as they are, got less: 90% of the boxes of "
+    )
+    asked = ExportOptions(int8=True, even_if_answers_change=True)
+    assert set(export_parts(finder(), tmp_path / "onnx", KnownRows(), asked).sizes) == {"float32", "int8"}
+
+
+def test_boxes_are_the_same_that_lie_over_each_other():
+    one, other = np.array([[0.0, 0, 10, 10]]), np.array([[0.0, 0, 10, 9]])
+    assert finders.alike([one, one], [one + 0.05, one]) == 1
+    assert finders.alike([one, one], [other, one]) == 0.5
+    assert finders.alike([one[:0]], [one[:0]]) == 1
+    assert finders.astray([one, one], [other, one + 20]) == 0.5
+    assert finders.astray([one[:0]], [one[:0]]) == 0
+
+
+@pytest.mark.parametrize("kind", ["boxes", "defects", "masks"])
+def test_what_handful_does_not_answer_from_a_folder_is_said(tmp_path, kind):
+    if kind == "boxes":
+        export_parts(finder(), tmp_path / "onnx", KnownRows(), PLAIN)
+    elif kind == "defects":
+        export_parts(detector(image("tiny", 96), normal_pictures()), tmp_path / "onnx", KnownRows(), PLAIN)
+    else:
+        export_parts(segmenter((FILTERS,)), tmp_path / "onnx", KnownRows(), PLAIN)
     with pytest.raises(BundleError) as error:
         load_onnx(tmp_path / "onnx")
     assert str(error.value) == (
         f"{tmp_path / 'onnx'} must hold a model that answers items as wholes, spans or events, got one of {kind}. Use "
         "the run.py in it, or the run that it was exported from."
     )
+    assert not (tmp_path / "onnx" / "handful.service").exists()
 
 
 def test_the_files_beside_the_runner_are_held_to_their_hashes(sentences):
@@ -389,11 +491,12 @@ def test_stretches_that_no_machine_can_hold_are_refused(cuts):
 def test_a_card_says_what_to_install_and_nothing_of_handful_predict(tmp_path):
     made = replace(detector(image("tiny", 96), normal_pictures()))
     card = "# What is unlike\n\nIt learned.\n\nUse it: `handful predict RUN NEW`.\n"
-    export_detector(made, tmp_path / "onnx", KnownRows(), PLAIN, card)
+    export_parts(made, tmp_path / "onnx", KnownRows(), PLAIN, card)
     told = (tmp_path / "onnx" / "README.md").read_text("utf-8")
     assert "pip install onnxruntime numpy pillow" in told
     assert "handful predict" not in told
     assert "It learned." in told
+    assert "of which `run.py` and `parts.py` make the answer" in told
 
 
 def test_whole_items_are_answered_by_a_runner_alone(tmp_path):

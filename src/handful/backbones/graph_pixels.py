@@ -1,4 +1,4 @@
-"""Graphs of pixels: from a block of a picture and what lies around it to what filters and shallow maps say there."""
+"""Graphs of pixels and cells: from a part of a picture to what filters and the maps of a backbone say there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.nn import functional
 from handful.backbones.base import Backbone
 from handful.backbones.efficientnet import ConvUnit
 from handful.backbones.graphs import Input, Pixels, Preparation, front_of, recorded_from
-from handful.backbones.tiles import ENLARGED
+from handful.backbones.tiles import CELL, ENLARGED, STEP
 
 # Pixels of a side of the block that graphs are recorded with; sizes are not recorded.
 _SIDE = 80
@@ -162,6 +162,58 @@ def any_size(module: nn.Module) -> nn.Module:
     return made
 
 
+def _of_any_size(backbone: Backbone, depths: Sequence[int]) -> tuple[nn.Module, list[nn.Module]]:
+    """What lies below the first block of a backbone of pictures, and its blocks, copied to be recorded."""
+    front = front_of(backbone)
+    assert isinstance(front, Pixels)
+    return Pixels(any_size(front.stem)), [any_size(one) for one in backbone.blocks[: max(depths)]]
+
+
+class CellMaps(nn.Module):
+    """As ``tiles.cell_maps``, row by row: (H, W, 3) uint8 → (H · W / CELL², D)."""
+
+    def __init__(self, front: nn.Module, blocks: Sequence[nn.Module], depths: Sequence[int]) -> None:
+        """Put the parts together.
+
+        Args:
+            front: pixels → State.
+            blocks: bottom to top.
+            depths: after how many blocks maps are read, in order.
+        """
+        super().__init__()
+        self.front, self.depths = front, tuple(depths)
+        self.blocks = nn.ModuleList(blocks[: max(depths)])
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Each map at the size of the cells; both sides are whole steps, so that no map has a part of a cell."""
+        state, cells, found = self.front(pixels[None]), int(pixels.shape[1]) // CELL, []
+        for depth, block in enumerate(self.blocks, 1):
+            state = block(state)
+            if depth in self.depths:
+                x, size = state.x, int(state.x.shape[-1])
+                if size > cells:
+                    x = functional.avg_pool2d(x, size // cells)
+                elif size < cells:
+                    x = functional.interpolate(x, scale_factor=cells // size, mode="bilinear", align_corners=False)
+                found.append(x[0])
+        return torch.cat(found).permute(1, 2, 0).flatten(0, 1)
+
+
+def cell_graph_of(backbone: Backbone) -> tuple[bytes, Preparation]:
+    """What is seen in the cells of a part of a picture, as the bytes of an ONNX file, and how pictures are prepared.
+
+    Args:
+        backbone: whose maps are read.
+
+    Raises:
+        OptionError: it cannot be recorded.
+    """
+    graph = CellMaps(*_of_any_size(backbone, backbone.cell_depths), backbone.cell_depths)
+    pixels = torch.arange(2 * STEP * 3 * STEP * 3).remainder(251).to(torch.uint8).reshape(2 * STEP, 3 * STEP, 3)
+    inputs = [Input("pixels", pixels, ("height", "width"))]
+    return recorded_from(graph, inputs, backbone.device), Preparation({"pixels": "pixels", "step": STEP}, {})
+
+
 def pixel_graph_of(
     bank: FilterBank | None, backbone: Backbone | None, halo: int, most: int, block: int
 ) -> tuple[bytes, Preparation]:
@@ -182,10 +234,7 @@ def pixel_graph_of(
     if bank is not None:
         inputs.append(Input("pixels", pixels, ("height", "width")))
     if backbone is not None:
-        front = front_of(backbone)
-        assert isinstance(front, Pixels)
-        blocks = [any_size(one) for one in backbone.blocks[: max(backbone.pixel_depths)]]
-        maps = Maps(Pixels(any_size(front.stem)), blocks, backbone.pixel_depths, halo)
+        maps = Maps(*_of_any_size(backbone, backbone.pixel_depths), backbone.pixel_depths, halo)
         large = pixels.repeat_interleave(ENLARGED, 0).repeat_interleave(ENLARGED, 1)
         inputs.append(Input("large", large, ("large_height", "large_width")))
     graph = PixelGraph(Filters(bank, halo) if bank is not None else None, maps)

@@ -10,19 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handful.atomic import check_replaceable
-from handful.cli.given import check_backbone, check_model, check_source, place, typed
+from handful.cli.compared_rows import known_rows, rows_beside, rows_of
+from handful.cli.given import check_backbone, check_model, place, typed
 from handful.cli.printing import put, put_line
 from handful.cli.weights import Flag
 from handful.errors import OptionError, suggestion
 from handful.progress import Bars
-from handful.run_folder import MANIFEST, is_detector, is_language, is_segmenter, reads_vectors, record_of
+from handful.run_folder import MANIFEST, is_detector, is_finder, is_language, is_segmenter, reads_vectors, record_of
 
 if TYPE_CHECKING:
     from handful.export.bundle import Bundle
     from handful.export.detector import Detector
+    from handful.export.finder import Finder
     from handful.export.onnx.exporting import Exported, ExportOptions, KnownRows
+    from handful.export.part_model import PartModel
     from handful.export.segmenter import Segmenter
-    from handful.plan import Plan
 
 FORMATS = ("handful", "onnx", "static", "web")
 """What a model can be written as."""
@@ -140,10 +142,10 @@ def _check_whole(run: str, flag: str) -> None:
     Raises:
         OptionError: it is one.
     """
-    from handful.data.targets import DEFECTS, EVENTS, MASKS, SPANS  # help and wrong options do without numpy
+    from handful.data.targets import BOXES, DEFECTS, EVENTS, MASKS, SPANS  # help and wrong options do without numpy
 
     task = str(record_of(run).get("task"))
-    if task in (SPANS, EVENTS, DEFECTS, MASKS):
+    if task in (SPANS, EVENTS, DEFECTS, MASKS, BOXES):
         called = "spans" if task == SPANS else task
         raise OptionError(
             f"{flag} is for models that answer items as wholes, got one of {called}. Use --format onnx without it."
@@ -161,7 +163,7 @@ def _copied(run: str, folder: Path, merge: bool) -> None:
         put(f"written: {folder}, a folder that transformers loads (AutoModelForCausalLM.from_pretrained)")
         return
     check_replaceable(folder, marker="bundle.json")
-    if is_detector(run) or is_segmenter(run):
+    if _answers_parts(run):
         if merge:
             raise OptionError("--merge is for models that answer items as wholes, got one of parts. Leave it out.")
         plain = _of_parts(run)
@@ -192,11 +194,11 @@ def _written(run: str, folder: Path, options: _Options) -> tuple[bool, str]:
         from handful.export.onnx.exporting import ExportOptions, export_onnx
 
         pairs, asked = False, ExportOptions(options.int8, options.even_if_answers_change)
-        if is_detector(run) or is_segmenter(run):
+        if _answers_parts(run):
             made = _written_parts(run, folder, options.rows, asked, bars)
         else:
             model = Bundle.load(run)
-            known, places = _known_rows(run, options.rows, model)
+            known, places = known_rows(run, options.rows, model)
             card, pairs = _card(model), model.pairs
             if options.distil:
                 model, card = _smaller(run, model, known, places, options, bars)
@@ -208,27 +210,31 @@ def _written(run: str, folder: Path, options: _Options) -> tuple[bool, str]:
     return pairs, _told(made.sizes)
 
 
-def _of_parts(run: str) -> Detector | Segmenter:
-    """The model of defects or of masks of a run."""
+def _answers_parts(run: str) -> bool:
+    """Whether a run holds a model of defects, masks or boxes."""
+    return is_detector(run) or is_segmenter(run) or is_finder(run)
+
+
+def _of_parts(run: str) -> Detector | Segmenter | Finder:
+    """The model of defects, masks or boxes of a run."""
     from handful.export.detector import Detector
+    from handful.export.finder import Finder
     from handful.export.segmenter import Segmenter
 
+    if is_finder(run):
+        return Finder.load(run)
     return Detector.load(run) if is_detector(run) else Segmenter.load(run)
 
 
 def _written_parts(run: str, folder: Path, rows: str | None, asked: ExportOptions, bars: Bars) -> Exported:
-    from handful.export.detector import Detector
-    from handful.export.onnx.detectors import export_detector
     from handful.export.onnx.exporting import KnownRows
-    from handful.export.onnx.segmenters import export_segmenter
+    from handful.export.onnx.parts import export_parts
 
     model = _of_parts(run)
-    source = _source(run, rows)
-    known = KnownRows() if source is None else _rows_of(source, run, rows is None, model.task.name)
+    source = rows_beside(run, rows)
+    known = KnownRows() if source is None else rows_of(source, run, rows is None, model.task.name)
     bars.now("exporting")
-    if isinstance(model, Detector):
-        return export_detector(model, folder, known, asked, _card(model))
-    return export_segmenter(model, folder, known, asked, _card(model))
+    return export_parts(model, folder, known, asked, _card(model))
 
 
 def _to_smaller(run: str, folder: Path, options: _Options, merge: bool) -> None:
@@ -239,7 +245,7 @@ def _to_smaller(run: str, folder: Path, options: _Options, merge: bool) -> None:
         from handful.export.bundle import Bundle
 
         model = Bundle.load(run)
-        known, places = _known_rows(run, options.rows, model)
+        known, places = known_rows(run, options.rows, model)
         model, card = _smaller(run, model, known, places, options, bars)
         model.save(folder, card, merge=merge)
     put(f"use it: {typed('predict', folder, 'NEW')}")
@@ -305,7 +311,7 @@ def _to_static(run: str, folder: Path, options: _Options) -> None:
         from handful.export.onnx.static import HOW, export_static
 
         model = Bundle.load(run)
-        known, places = _known_rows(run, options.rows, model)
+        known, places = known_rows(run, options.rows, model)
         held_out = _held_out(run, places)
         bars.now("exporting")
         asked = ExportOptions(even_if_answers_change=options.even_if_answers_change)
@@ -333,66 +339,7 @@ def _told(sizes: Mapping[str, int]) -> str:
     return ", ".join(f"{what} {size / _MIB:.1f} MB" for what, size in sizes.items())
 
 
-def _card(model: Bundle | Detector | Segmenter) -> str:
+def _card(model: Bundle | PartModel) -> str:
     """The card beside a model; empty where there is none."""
     file = None if model.place is None else model.place / "README.md"
     return file.read_text("utf-8") if file is not None and file.is_file() else ""
-
-
-def _known_rows(run: str, rows: str | None, model: Bundle) -> tuple[KnownRows, list[int]]:
-    """The rows by which a copy is judged, and where they stand: those named, or those that the run was made of."""
-    from handful.export.onnx.exporting import KnownRows
-    from handful.monitoring.new_rows import rows_of_source
-
-    source = _source(run, rows)
-    if source is None:
-        return KnownRows(), []
-    if model.task.grain == "frames":
-        return _rows_of(source, run, rows is None, model.task.name), []
-    new = rows_of_source(Path(source), None, None, model, lambda note: None)
-    labelled = new.labelled(model) if new.label is not None else []
-    if not labelled:
-        return KnownRows([row.item for row in new.rows]), []
-    labels = [str(row.label) for row in labelled]
-    return KnownRows([row.item for row in labelled], labels), [row.place for row in labelled]
-
-
-def _source(run: str, rows: str | None) -> str | None:
-    """Where the rows stand by which a copy is judged: those named, or those of the run; None where these are gone."""
-    from handful.data.sources import exists, that_exists
-
-    if rows is not None:
-        check_source(rows, "labelled rows")
-        that_exists(rows)
-        return rows
-    plan = _plan(run)
-    if plan is None:
-        return None
-    [rows, *others] = plan.sources or (plan.source,)
-    # Rows of several sources stand elsewhere in the run than in these.
-    return None if others or not exists(Path(rows)) else rows
-
-
-def _plan(run: str) -> Plan | None:
-    from handful.plan import read_plan
-
-    above = Path(run) if (Path(run) / "plan.yaml").is_file() else Path(run).parent
-    return read_plan(above / "plan.yaml") if (above / "plan.yaml").is_file() else None
-
-
-def _rows_of(source: str, run: str, own: bool, task: str) -> KnownRows:
-    """The rows of a source that is read as when it was learned from.
-
-    Args:
-        source: where they stand.
-        run: the run folder.
-        own: whether they are those of the run, whose columns are then known.
-        task: what the model answers.
-    """
-    from handful.data.readers import load
-    from handful.export.onnx.exporting import KnownRows
-
-    plan = _plan(run) if own else None
-    columns = {} if plan is None else {"label": plan.label, "input": plan.input, "group": plan.group}
-    data = load(source, task=task, **columns)
-    return KnownRows(list(data.items), list(data.labels or ()))

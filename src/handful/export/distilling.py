@@ -18,7 +18,7 @@ from handful.data.pairs import Pair
 from handful.errors import OptionError
 from handful.export.bundle import WITNESSES, Bundle
 from handful.export.reference import Reference
-from handful.export.students import MOST_LOST, Lesson, Taught, stand_in, taught
+from handful.export.students import MOST_LOST, Lesson, Taught, check_teacher, stand_in, taught
 from handful.features.cache import FeatureCache
 from handful.features.extract import extract
 from handful.features.view import MOVED, View
@@ -72,6 +72,7 @@ def distil(
         WeightsError: the weights cannot be had.
     """
     items, labels = list(rows[0]), rows[1]
+    check_teacher(model.task, model.labels, "--distil")
     if not model.labels or model.task.grain or not labels or len(held_out) != len(items):
         raise OptionError(
             "--distil needs the run folder with its labelled rows, and a model that answers whole items with names. "

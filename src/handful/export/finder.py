@@ -26,7 +26,7 @@ from handful.features.cells import LARGEST
 from handful.features.pixels import MAPS
 from handful.progress import Say, silent
 from handful.run_folder import FINDER
-from handful.strategies.frozen.box_confidence import confidence
+from handful.strategies.frozen.box_answers import answered, box_said
 from handful.strategies.frozen.centres import BoxMap, Sides, detections
 from handful.strategies.frozen.pixels import PixelMap
 from handful.tasks.boxes import BOXES
@@ -48,13 +48,7 @@ class Counted:
     @property
     def values(self) -> list[dict[str, Any]]:
         """The boxes as a program wants them."""
-        return [
-            {
-                "left": round(box.left, 1), "top": round(box.top, 1), "width": round(box.right - box.left, 1),
-                "height": round(box.bottom - box.top, 1), "label": box.label, "confidence": round(sure, 4),
-            }
-            for box, sure in zip(self.boxes, self.confidence, strict=True)
-        ]  # fmt: skip
+        return [box_said(box.corners, box.label, sure) for box, sure in zip(self.boxes, self.confidence, strict=True)]
 
     def counts(self, names: Sequence[str]) -> list[int]:
         """How many there are of each label."""
@@ -101,6 +95,8 @@ class Finder(PartModel):
     """What the labels are called, sorted."""
     beats_reference: bool | None = None
     """Whether it is shown to be better than brightness alone."""
+    place: Path | None = None
+    """Where it was read from; None for one that was just made."""
     loaded: Backbone | None = field(default=None, repr=False)
     """The backbone in memory."""
 
@@ -126,15 +122,9 @@ class Finder(PartModel):
             each = detections(item, self.scale, backbone, arm, len(self.names))[""]
         except (DataError, OSError) as error:
             return Counted(failed=str(error))
-        answered_boxes: list[tuple[float, Box]] = []
-        for name, cut, line, own in zip(self.names, self.cuts, self.lines, each, strict=True):
-            answered = own.above(float(cut))
-            sure = confidence(answered.scores, line).tolist()
-            answered_boxes += [
-                (s, Box.of(corners, name)) for s, corners in zip(sure, answered.boxes.tolist(), strict=True)
-            ]
-        answered_boxes.sort(key=lambda one: -one[0])
-        return Counted(tuple(box for _, box in answered_boxes), tuple(sure for sure, _ in answered_boxes))
+        corners, labels, sure = answered(each, self.cuts, self.lines)
+        boxes = (Box.of(own, self.names[label]) for own, label in zip(corners.tolist(), labels.tolist(), strict=True))
+        return Counted(tuple(boxes), tuple(sure.tolist()))
 
     def finds(self, items: Sequence[Any], progress: Callable[[int, int], None] = lambda done, total: None,
               ) -> Iterator[Counted]:  # fmt: skip
@@ -237,7 +227,7 @@ class Finder(PartModel):
         sides = Sides(tensors["sides.coef"], tensors["sides.intercept"])
         return cls(
             backbone["name"], backbone["fingerprint"], BoxMap(pixels, sides), scale, tensors["cuts"], tensors["lines"],
-            tuple(names), record["beats_reference"],
+            tuple(names), record["beats_reference"], place,
         )  # fmt: skip
 
 

@@ -23,14 +23,18 @@ class PartModel(ABC):
     """What its record says that it is."""
     file: ClassVar[str]
     """The file of its tensors."""
+    modality: str
+    """What items are."""
+    input: str | None
+    """The column of a table that holds the items; None where there is none."""
+    backbone_name: str
+    """What looks at them; empty where none is needed."""
+    place: Path | None
+    """Where it was read from; None for one that was just made."""
     beats_reference: bool | None
     """Whether held-out rows show it to be better than an answer that looks at no item; None where that is not known."""
-    modality: str
-    """What its items are."""
     names: tuple[str, ...]
     """What is told apart: normal items and bad ones, classes of pixels, or labels of boxes."""
-    backbone_name: str
-    """What looks at the items; empty where none is needed."""
     fingerprint: str
     """Of its weights."""
     loaded: Backbone | None

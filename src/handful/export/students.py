@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.data.splits import fold_ids
+from handful.errors import OptionError
 from handful.evaluation.intervals import Estimate, difference
 from handful.evaluation.metrics import Scale, share
 from handful.features.view import unit_rows
@@ -108,6 +109,25 @@ Teacher = Callable[[NDArray[np.bool_]], Wanted]
 """What is said by who knows some of the rows, (M,), and no others."""
 
 _FARTHEST = 30.0
+
+
+def check_teacher(task: HeadTask, names: Sequence[str], flag: str) -> None:
+    """Refuse a student of a model that answers by a threshold: it was chosen by probabilities that no student has.
+
+    Args:
+        task: what the model answers.
+        names: what may be answered.
+        flag: what was asked for.
+
+    Raises:
+        OptionError: it answers by one.
+    """
+    if task.decided(names):
+        raise OptionError(
+            f"{flag} must have a model that answers the more probable class, got one with a threshold (--must-find): a "
+            "copy with probabilities of its own would not find as much. Use --format onnx alone, or tune without "
+            "--must-find."
+        )
 
 
 def stand_in(

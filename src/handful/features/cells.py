@@ -70,13 +70,24 @@ def cells_of(pixels: NDArray[np.uint8], backbone: Backbone) -> Iterator[Block]:
         pixels: as ``read_at`` gives them.
         backbone: whose maps are read.
     """
-    rows, columns = pixels.shape[0] // CELL, pixels.shape[1] // CELL
-    for top, tall in _cuts(rows):
-        for left, wide in _cuts(columns):
+    for top, left, tall, wide, seen, inner in seen_cells(pixels):
+        yield Block(top, left, tall, wide, {MAPS: backbone.cell_maps(seen)[inner].reshape(tall * wide, -1)})
+
+
+def seen_cells(
+    pixels: NDArray[np.uint8],
+) -> Iterator[tuple[int, int, int, int, NDArray[np.uint8], tuple[slice, slice]]]:
+    """The blocks of cells of a picture, with the pixels around each, since a backbone sees these too.
+
+    Returns:
+        Of each block its first row and column, rows and columns, the pixels, and which of their cells are its own.
+    """
+    for top, tall in _cuts(pixels.shape[0] // CELL):
+        for left, wide in _cuts(pixels.shape[1] // CELL):
             above, before = max(0, top - _HALO), max(0, left - _HALO)
             seen = pixels[above * CELL : (top + tall + _HALO) * CELL, before * CELL : (left + wide + _HALO) * CELL]
-            maps = backbone.cell_maps(seen)[top - above : top - above + tall, left - before : left - before + wide]
-            yield Block(top, left, tall, wide, {MAPS: maps.reshape(tall * wide, -1)})
+            inner = slice(top - above, top - above + tall), slice(left - before, left - before + wide)
+            yield top, left, tall, wide, seen, inner
 
 
 def _cuts(cells: int) -> Iterator[tuple[int, int]]:
@@ -85,10 +96,17 @@ def _cuts(cells: int) -> Iterator[tuple[int, int]]:
         yield start, min(_BLOCK, cells - start)
 
 
-def middles(block: Block) -> NDArray[np.float64]:
-    """Where the middle of each cell of a block is, (P, 2) of x and y in pixels at the scale that is read."""
-    down, across = np.divmod(np.arange(block.height * block.width), block.width)
-    return (np.stack([across + block.left, down + block.top], 1) + 0.5) * CELL
+def middles(top: int, left: int, height: int, width: int) -> NDArray[np.float64]:
+    """Where the middle of each cell of a block is, (P, 2) of x and y in pixels at the scale that is read.
+
+    Args:
+        top: its first row of cells.
+        left: its first column.
+        height: its rows.
+        width: its columns.
+    """
+    down, across = np.divmod(np.arange(height * width), width)
+    return (np.stack([across + left, down + top], 1) + 0.5) * CELL
 
 
 def brightness(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

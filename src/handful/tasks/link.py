@@ -8,9 +8,10 @@ SOFTMAX, SIGMOID, NORMAL = "softmax", "sigmoid", "normal"
 """How K scores become K outputs: probabilities that sum to one; one probability each; mean and standard deviation of a
 number, from precision times mean and precision."""
 
-HIGHEST, MEDIAN, OVERLAP, MEAN = "highest", "median", "overlap", "mean"
-"""How K outputs become an answer: the number of the most probable name; of the median one; which names are expected to
-overlap most with the right ones, as truths; the mean."""
+HIGHEST, ABOVE, MEDIAN, OVERLAP, MEAN = "highest", "above", "median", "overlap", "mean"
+"""How K outputs become an answer: the number of the most probable name; of one of two where it is more probable than a
+threshold, else of the other; of the median one; which names are expected to overlap most with the right ones, as
+truths; the mean."""
 
 
 @dataclass(frozen=True)
@@ -22,4 +23,5 @@ class Link:
     answer: str
     """How outputs become an answer."""
     constants: tuple[float, ...] = ()
-    """Of ``normal`` the centre and the scale of the numbers; of ``overlap`` 1 where no name may be right, else 0."""
+    """Of ``normal`` the centre and the scale of the numbers; of ``above`` the number of the name and the threshold; of
+    ``overlap`` 1 where no name may be right, else 0."""

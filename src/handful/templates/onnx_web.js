@@ -1,5 +1,5 @@
 "use strict";
-// ABOUT: { modality, pairs, labels, digits, inputs, tokenizers }; MODEL, RUNTIME: base64. All come from the files beside.
+// ABOUT: { modality, pairs, labels, digits, decided, inputs, tokenizers }; MODEL, RUNTIME: base64. From the files beside.
 
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const address = (text, type) => URL.createObjectURL(new Blob([bytes(text)], { type }));
@@ -235,6 +235,7 @@ async function start() {
   ort.env.wasm.wasmBinary = bytes(RUNTIME.wasm).buffer;
   session = await ort.InferenceSession.create(bytes(MODEL), { executionProviders: ["wasm"] });
   ask();
+  byId("decided").textContent = ABOUT.decided;
   byId("answer").textContent = "ready";
 }
 

@@ -97,3 +97,11 @@ def test_rings_of_frames_count_from_both_ends():
     place = np.stack([np.arange(7.0), np.arange(7.0) + 1], 1)
     assert rings(place).tolist() == [0, 1, 2, 2, 2, 1, 0]
     assert rings(place[:1]).tolist() == [0]
+
+
+def test_what_many_parts_come_to_does_not_hang_on_how_they_lie_in_memory():
+    """Summed up one after the other in float32, a mean of 60,000 is a thousandth off."""
+    distances = np.random.default_rng(0).uniform(2, 3, (2, 60_000)).astype(np.float32)
+    apart = np.abs(summaries(np.asfortranarray(distances)) - summaries(distances))
+    np.testing.assert_allclose(apart, 0, atol=1e-12)
+    np.testing.assert_allclose(summaries(distances)[:, 1], distances.astype(np.float64).mean(1), rtol=1e-12)

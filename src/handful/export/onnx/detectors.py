@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,19 +14,11 @@ from handful.data.sounds import load_sound
 from handful.evaluation.intervals import difference, interval
 from handful.evaluation.metrics import losses, share
 from handful.export.detector import Detector
-from handful.export.onnx.exporting import (
-    Copy,
-    Exported,
-    ExportOptions,
-    KnownRows,
-    changed,
-    common_entries,
-    exported,
-    odd_items,
-    sample,
-)
+from handful.export.onnx.exporting import KnownRows
 from handful.export.onnx.heads import with_distances
 from handful.export.onnx.parity import Parity
+from handful.export.onnx.part_graphs import PartGraph, judged
+from handful.export.onnx.rounding import HALF
 from handful.export.onnx.sessions import Answer, answering
 from handful.export.onnx.windows import patch_feeds, windows_of_picture, windows_of_sound
 
@@ -35,42 +26,26 @@ from handful.export.onnx.windows import patch_feeds, windows_of_picture, windows
 _MOST, _CHANGED = 100, 15
 
 
-def export_detector(
-    model: Detector, folder: Path, rows: KnownRows, options: ExportOptions, card: str = ""
-) -> Exported:  # fmt: skip
-    """Write a detector as a folder of ONNX.
+def detector_graph(model: Detector, rows: KnownRows) -> PartGraph:
+    """A detector as a graph.
 
     Args:
         model: the detector.
-        folder: where; an earlier export there is replaced.
         rows: by which it is judged, with what they are called; none: by the public test items alone.
-        options: how.
-        card: the model card, in Markdown.
 
     Raises:
-        OptionError: its backbone cannot be expressed in ONNX, or its answers would change.
-        BundleError: the graph does not compute what the model computes.
-        MachineError: the folder cannot be written, or there is no onnxruntime.
+        OptionError: its backbone cannot be expressed in ONNX.
     """
     own = model.normality
     content, preparations = compared_graph_of(model.ready(), own.depths)
     graph = with_distances(content, own.memory, own.centre, own.spread)
     files = {name: text for one in preparations for name, text in one.files.items()}
-    judge = _Judge(model, preparations[0].entry, files, sample(rows, _MOST))
     settings = {
         "threshold": model.promise.threshold, "promise": model.promise.as_dict(), "hot": own.hot,
         "usual": own.usual.tolist(), "scatter": own.scatter.tolist(), "border": own.border.tolist(),
     }  # fmt: skip
-
-    def entries(parity: Parity) -> Mapping[str, Any]:
-        reads = [(model.backbone_name, depth) for depth in own.depths]
-        return common_entries(model, settings, reads, parity, options)
-
-    copy = Copy(
-        graph, [one.entry for one in preparations], files, judge.compared, entries, model.names, model.modality,
-        model.task.name, card,
-    )  # fmt: skip
-    return exported(copy, folder, rows, options)
+    judge = _Judge(model, preparations[0].entry, files, rows)
+    return PartGraph(graph, preparations, settings, own.depths, judge, HALF)
 
 
 def scores_by(
@@ -109,22 +84,34 @@ class _Judge:
         self, model: Detector, entry: Mapping[str, Any], files: Mapping[str, str], rows: KnownRows
     ) -> None:  # fmt: skip
         self.model, self.entry, self.files = model, entry, files
-        items = [*rows.items, *changed(model.modality, rows.items, _CHANGED), *odd_items(model.modality, False)]
+        items, labels = judged(model.modality, rows, _MOST, _CHANGED)
         seen = list(model.look(items))
         good = [i for i, one in enumerate(seen) if not one.failed]
         self.items, self.scores = [items[i] for i in good], np.array([seen[i].score for i in good])
-        whole = bool(rows.labels) and good[: len(rows.items)] == list(range(len(rows.items)))
-        self.bad = np.array([label != model.names[0] for label in rows.labels] if whole else [], bool)
+        self.known = np.array([bool(labels[i]) for i in good])
+        self.bad = np.array([labels[i] != model.names[0] for i in good])[self.known]
 
     def compared(self, content: bytes, what: str) -> Parity:
         """How a graph compares: scores in their spread, alarms, and how many of these are wrong."""
-        after = scores_by(answering(content, what), self.model, self.entry, self.files, self.items)
+        after = self._scores(content, what)
         alarms = [self.model.promise.alarms(scores) for scores in (self.scores, after)]
-        spread = max(float(np.ptp(self.scores)), 1e-9)
         cost = None
         if len(self.bad) > 1:
-            before, now = (losses((said[: len(self.bad)] != self.bad).astype(float)) for said in alarms)
+            before, now = (losses((said[self.known] != self.bad).astype(float)) for said in alarms)
             cost = difference(now, before)
-        furthest = float(np.abs(self.scores - after).max()) / spread
+        furthest = self._furthest(self.scores, after)
         same = interval(share(alarms[0] == alarms[1]))
         return Parity(len(self.items), furthest, same, cost, "the share of wrong answers")
+
+    def apart(self, first: bytes, second: bytes) -> float:
+        """How far two graphs are apart."""
+        one, other = (self._scores(content, "the graph") for content in (first, second))
+        return self._furthest(one, other)
+
+    def _furthest(self, one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+        """The largest difference of two scores: in the spread of rows, or in the size of a score far beyond these."""
+        spread = float(np.ptp(self.scores[self.known] if self.known.sum() > 1 else self.scores))
+        return float((np.abs(one - other) / np.maximum(max(spread, 1e-9), np.abs(one))).max())
+
+    def _scores(self, content: bytes, what: str) -> NDArray[np.float64]:
+        return scores_by(answering(content, what), self.model, self.entry, self.files, self.items)

@@ -20,16 +20,16 @@ from handful.data.pairs import Pair
 from handful.errors import BundleError, OptionError
 from handful.export import specimens
 from handful.export.bundle import Bundle
-from handful.export.detector import Detector
 from handful.export.onnx.eight_bits import eight_bits
 from handful.export.onnx.folder import PARTS, Contents, write
 from handful.export.onnx.heads import with_head
 from handful.export.onnx.model import reader_of
-from handful.export.onnx.parity import CLOSE, SAME, Parity, batched
+from handful.export.onnx.parity import CLOSE, ROUNDED, SAME, Judge, Parity, batched
 from handful.export.onnx.part_items import PartReader
-from handful.export.onnx.runners import LIBRARIES
+from handful.export.onnx.rounding import FLOAT, HALF, shaken
+from handful.export.onnx.runners import LIBRARIES, answers_parts
 from handful.export.onnx.sessions import Answer, answering
-from handful.export.segmenter import Segmenter
+from handful.export.part_model import PartModel
 from handful.features.view import MOVED
 from handful.seeding import generator
 
@@ -86,11 +86,6 @@ def export_onnx(model: Bundle, folder: Path, rows: KnownRows, options: ExportOpt
     """
     link = model.task.link
     if link is None:
-        if model.task.decided(model.labels):
-            raise OptionError(
-                "a model that was tuned with --must-find answers by a threshold, which the files of ONNX do not hold. "
-                "Export without --format, for handful, or tune without it."
-            )
         raise OptionError(
             f"the answers of {model.task.name} cannot be expressed in ONNX. Export without --format, for handful."
         )
@@ -107,7 +102,10 @@ def export_onnx(model: Bundle, folder: Path, rows: KnownRows, options: ExportOpt
     def entries_of(parity: Parity) -> dict[str, Any]:
         return manifest_entries(model, parity, options)
 
-    copy = Copy(graph, entries, files, judge.compared, entries_of, model.labels, model.modality, model.task.name, card)
+    copy = Copy(
+        graph, entries, files, judge, entries_of, model.labels, model.modality, model.task.name, card,
+        HALF if model.task.grain else FLOAT,
+    )  # fmt: skip
     return exported(copy, folder, rows, options)
 
 
@@ -121,8 +119,8 @@ class Copy:
     """What items become before each input."""
     files: Mapping[str, str]
     """File name → content of the tokenizers."""
-    compared: Callable[[bytes, str], Parity]
-    """The bytes of a graph, and what it is called → how it compares with the model."""
+    judge: Judge
+    """By what it is compared with the model."""
     entries: Callable[[Parity], Mapping[str, Any]]
     """What the manifest says."""
     labels: Sequence[str]
@@ -133,6 +131,8 @@ class Copy:
     """The name of what is answered."""
     card: str
     """The card of the model, in Markdown."""
+    step: float = FLOAT
+    """How coarse what is seen is, relative to each number."""
 
 
 def exported(copy: Copy, folder: Path, rows: KnownRows, options: ExportOptions) -> Exported:
@@ -145,24 +145,42 @@ def exported(copy: Copy, folder: Path, rows: KnownRows, options: ExportOptions) 
         options: how.
     """
     plain = copy.graph.SerializeToString()
-    parity = copy.compared(plain, "the graph")
+    parity, notes = copy.judge.compared(plain, "the graph"), list[str]()
     if not parity.close and not options.even_if_answers_change:
-        raise BundleError(
-            f"the graph must answer as the model up to {CLOSE:g}, got up to {parity.furthest:.2g} on {parity.items} "
-            f"items: {parity.sentence}. Report it, or export with --even-if-answers-change."
-        )
+        notes.append(_no_closer(copy, plain, parity))
     sizes = {"float32": len(plain)}
     if options.int8:
         small = eight_bits(copy.graph).SerializeToString()
         sizes["int8"] = len(small)
-        parity = copy.compared(small, "the graph of eight bits")
+        parity = copy.judge.compared(small, "the graph of eight bits")
         refuse_changed(parity, options, "weights of eight bits", "export without --int8")
         plain = small
-    card = onnx_card(copy.modality, copy.task, copy.card, parity, sizes)
-    contents = Contents(copy.entries(parity), plain, copy.preparations, copy.labels, copy.files, card)
+    entries = copy.entries(parity)
+    card = onnx_card(copy.modality, copy.task, copy.card, parity, sizes, str(entries.get("decided", "")))
+    contents = Contents(entries, plain, copy.preparations, copy.labels, copy.files, card)
     with replaced_folder(folder, PARTS) as target:
         write(target, contents)
-    return Exported(parity, sizes, tuple(_notes(rows, options)))
+    return Exported(parity, sizes, (*notes, *_notes(rows, options)))
+
+
+def _no_closer(copy: Copy, plain: bytes, parity: Parity) -> str:
+    """That a graph is as close to the model as rounding lets it be.
+
+    Raises:
+        BundleError: it is farther away, or changes answers.
+    """
+    moved = copy.judge.apart(plain, shaken(copy.graph, copy.step).SerializeToString())
+    if not parity.within(moved):
+        raise BundleError(
+            f"the graph must answer as the model up to {CLOSE:g}, got up to {parity.furthest:.2g} on {parity.items} "
+            f"items, where rounding may make {min(moved, ROUNDED):.2g}: {parity.sentence}. Report it, or export with "
+            "--even-if-answers-change."
+        )
+    told = f"up to {moved:.2g}" if moved < 1 else "more than all of their spread"
+    return (
+        f"the graph differs from the model by up to {parity.furthest:.2g}: what this model sees, rounded in its last "
+        f"digit, moves its answers by {told} on any machine"
+    )
 
 
 def refuse_changed(parity: Parity, options: ExportOptions, what: str, instead: str) -> None:
@@ -204,10 +222,18 @@ class _Judge:
 
     def compared(self, content: bytes, what: str) -> Parity:
         """How a graph compares."""
-        graph = answering(content, what)
-        after = [self._answered(graph, items) for items in self.groups]
-        pairs = list(zip(self.outputs, after, strict=True))
+        pairs = list(zip(self.outputs, self._answers(content, what), strict=True))
         return Parity.across(self.model.task, self.model.labels, pairs, self.labels)
+
+    def apart(self, first: bytes, second: bytes) -> float:
+        """How far two graphs are apart."""
+        each = (self._answers(content, "the graph") for content in (first, second))
+        return Parity.across(self.model.task, self.model.labels, list(zip(*each, strict=True))).furthest
+
+    def _answers(self, content: bytes, what: str) -> list[NDArray[np.float64]]:
+        """What a graph answers to each group."""
+        graph = answering(content, what)
+        return [self._answered(graph, items) for items in self.groups]
 
     def _answered(self, graph: Answer, items: Sequence[Any]) -> NDArray[np.float64]:
         if isinstance(self.reader, PartReader):
@@ -265,11 +291,12 @@ def manifest_entries(model: Bundle, parity: Parity, options: ExportOptions) -> d
         "label_type": model.label_type,
         "language": model.language,
         "digits": int(model.task.settings.get("digits", 0)),
+        "decided": model.task.decided(model.labels),
     }
 
 
 def common_entries(
-    model: Bundle | Detector | Segmenter, settings: Mapping[str, Any], reads: Sequence[tuple[str, int]], parity: Parity,
+    model: Bundle | PartModel, settings: Mapping[str, Any], reads: Sequence[tuple[str, int]], parity: Parity,
     options: ExportOptions,
 ) -> dict[str, Any]:  # fmt: skip
     """What the manifest says of every model.
@@ -286,7 +313,7 @@ def common_entries(
         "settings": dict(settings),
         "modality": model.modality,
         "input": model.input,
-        "target": model.target if not isinstance(model, Segmenter) else None,
+        "target": getattr(model, "target", None),
         "beats_reference": model.beats_reference,
         "reads": [
             {"name": name.removesuffix(MOVED), "depth": depth, "moved": name.endswith(MOVED)} for name, depth in reads
@@ -298,21 +325,39 @@ def common_entries(
     }
 
 
-def onnx_card(modality: str, task: str, card: str, parity: Parity, sizes: Mapping[str, int]) -> str:
-    """The model card with what is true of this copy in place of how handful is used."""
+def onnx_card(
+    modality: str, task: str, card: str, parity: Parity, sizes: Mapping[str, int], decided: str = ""
+) -> str:  # fmt: skip
+    """The model card with what is true of this copy in place of how handful is used.
+
+    Args:
+        modality: text, image or sound.
+        task: the name of what is answered.
+        card: the model card, in Markdown; empty where there is none.
+        parity: how the copy compares.
+        sizes: what → bytes.
+        decided: by what threshold it answers, in words; empty where it does not.
+    """
     head, _, rest = card.partition("## How to use it")
     head = head.partition("Use it: `handful")[0]
     _, mark, limits = rest.partition("## What to keep in mind")
     head = head.strip() or f"# {modality.capitalize()} {task}"
     told = ", ".join(f"{size / _MIB:.1f} MB as {what}" for what, size in sizes.items())
     library = LIBRARIES[modality]
+    gives = (
+        "its output is `outputs`, what the model says of each part of an item, of which `run.py` and `parts.py` make "
+        "the answer"
+        if answers_parts(modality, task)
+        else "its outputs are `outputs`, the numbers behind each answer, and `answer`"
+    )
     use = (
         f"## How to use it\n\n```\npip install onnxruntime numpy {library}\npython run.py ITEM\n```\n\n"
         "Nothing of handful and no torch is needed. `model.onnx` holds the backbone, the weights that moved, the head "
-        f"and its calibration (operators of ONNX {OPSET}; {told}); its outputs are `outputs`, the numbers behind each "
-        "answer, and `answer`. `preprocessing.json` says what items become before it, `labels.json` what may be "
-        f"answered, `manifest.json` the hash of every file.\n\nCompared with the model that it was made from: "
-        f"{parity.sentence}; the largest difference is {parity.furthest:.1e}."
+        f"and its calibration (operators of ONNX {OPSET}; {told}); {gives}. `preprocessing.json` says what items "
+        "become before it, `labels.json` what may be answered, `manifest.json` the hash of every file.\n\nCompared "
+        f"with the model that it was made from: {parity.sentence}; the largest difference is {parity.furthest:.1e}."
+        + f"\n\n{decided}"
+        * bool(decided)
     )
     return "\n\n".join([head, use, *([f"{mark}{limits}".strip()] if mark else [])]) + "\n"
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from handful.data.cells import is_blank
 from handful.data.dataset import CLASSIFIED
+from handful.data.targets import BOXES, DEFECTS, MASKS
 from handful.errors import BundleError
 from handful.export.onnx import runners
 from handful.export.onnx.runners import BESIDE, RUNNER
@@ -26,6 +27,8 @@ MODEL, PREPARATION, LABELS, CARD = "model.onnx", "preprocessing.json", "labels.j
 TOKENIZERS = ("tokenizer.json", *(f"tokenizer_{number}.json" for number in range(1, 8)))
 PARTS = (MANIFEST, MODEL, PREPARATION, LABELS, RUNNER, BESIDE, CARD, "Dockerfile", "handful.service", *TOKENIZERS)
 """All that may be in it, first what it is known by."""
+UNSERVED = (DEFECTS, MASKS, BOXES)
+"""Tasks whose folders are answered by the runner alone."""
 
 # Bytes: a graph has at most two thousand million, since it is one message of protocol buffers.
 _MOST = 2 << 30
@@ -63,9 +66,10 @@ def write(folder: Path, contents: Contents) -> None:
         **runners.programs(modality, str(contents.entries["task"])),
         CARD: contents.card,
         "Dockerfile": runners.template("onnx_Dockerfile.txt").replace("LIBRARIES", runners.LIBRARIES[modality]),
-        "handful.service": runners.template("onnx_service.txt"),
         **contents.files,
     }
+    if contents.entries["task"] not in UNSERVED:
+        texts["handful.service"] = runners.template("onnx_service.txt")
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
     manifest = {

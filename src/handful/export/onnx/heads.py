@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from handful.tasks.link import HIGHEST, MEAN, MEDIAN, NORMAL, OVERLAP, SIGMOID, SOFTMAX, Link
+from handful.tasks.link import ABOVE, HIGHEST, MEAN, MEDIAN, NORMAL, OVERLAP, SIGMOID, SOFTMAX, Link
 
 Matrix = NDArray[np.float32]
 
@@ -122,6 +122,28 @@ def with_pixel_classes(
     return _finished(model, add, [(_softmax(add, scores, ()), TensorProto.FLOAT, ["pixels", len(intercept)])])
 
 
+def with_boxes(
+    features: bytes, centre: Matrix, scale: Matrix, cells: tuple[Matrix, Matrix], sides: tuple[Matrix, Matrix]
+) -> onnx.ModelProto:
+    """A graph of features of cells with what ``box_answers.of_graph`` reads on top, (P, 1 + C + 4 C).
+
+    Args:
+        features: the bytes of a graph whose output is ``features``, (P, D).
+        centre: (D,) what is taken from each column.
+        scale: (D,) what it is divided by.
+        cells: (D, 1 + C) and (1 + C,), to nothing and the labels.
+        sides: (C, D, 4) and (C, 4), to the boxes of each label.
+    """
+    model, add = onnx.load_model_from_string(features), _Nodes()
+    x = add("Div", add("Sub", "features", add.constant(centre)), add.constant(scale))
+    scores = add("Add", add("MatMul", x, add.constant(cells[0])), add.constant(cells[1]))
+    probable = add("Softmax", scores, axis=-1)
+    coef = np.concatenate(list(sides[0]), 1)  # (D, 4 C)
+    told = add("Add", add("MatMul", x, add.constant(coef)), add.constant(sides[1].ravel()))
+    add("Concat", probable, told, to=OUTPUTS, axis=1)
+    return _finished(model, add, [(OUTPUTS, TensorProto.FLOAT, ["cells", cells[0].shape[1] + coef.shape[1]])])
+
+
 def _finished(
     model: onnx.ModelProto, add: _Nodes, outputs: Sequence[tuple[str, int, Sequence[str | int]]]
 ) -> onnx.ModelProto:
@@ -152,6 +174,17 @@ def _normal(add: _Nodes, scores: str, constants: Sequence[float]) -> str:
 
 def _highest(add: _Nodes, outputs: str, count: int, constants: Sequence[float]) -> str:
     return add("ArgMax", outputs, to=ANSWER, axis=1, keepdims=0)
+
+
+def _above(add: _Nodes, outputs: str, count: int, constants: Sequence[float]) -> str:
+    """As ``tasks.classification.cut``; near 1 float32 is coarse: there the other class is held to what is left."""
+    label, threshold = int(constants[0]), constants[1]
+    own, other = (add.constant(np.array(number)) for number in (label, 1 - label))
+    if threshold > 0.5:
+        found = add("Less", add("Gather", outputs, other, axis=1), add.constant(1 - threshold))
+    else:
+        found = add("Greater", add("Gather", outputs, own, axis=1), add.constant(threshold))
+    return add("Where", found, own, other, to=ANSWER)
 
 
 def _median(add: _Nodes, outputs: str, count: int, constants: Sequence[float]) -> str:
@@ -186,10 +219,10 @@ _OUTPUTS: Mapping[str, Callable[[_Nodes, str, Sequence[float]], str]] = {
     SOFTMAX: _softmax, SIGMOID: _logistic, NORMAL: _normal,
 }  # fmt: skip
 _ANSWERS: Mapping[str, Callable[[_Nodes, str, int, Sequence[float]], str]] = {
-    HIGHEST: _highest, MEDIAN: _median, OVERLAP: _overlap, MEAN: _mean,
+    HIGHEST: _highest, ABOVE: _above, MEDIAN: _median, OVERLAP: _overlap, MEAN: _mean,
 }  # fmt: skip
 # Answer → its kind, and how many axes it has.
 _KINDS = {
-    HIGHEST: (TensorProto.INT64, 1), MEDIAN: (TensorProto.INT64, 1), OVERLAP: (TensorProto.BOOL, 2),
-    MEAN: (TensorProto.FLOAT, 1),
+    HIGHEST: (TensorProto.INT64, 1), ABOVE: (TensorProto.INT64, 1), MEDIAN: (TensorProto.INT64, 1),
+    OVERLAP: (TensorProto.BOOL, 2), MEAN: (TensorProto.FLOAT, 1),
 }  # fmt: skip

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from handful.backbones.base import Backbone
 from handful.backbones.graph_items import ItemReader
 from handful.data.pairs import check_pairs
-from handful.data.targets import DEFECTS, MASKS
 from handful.errors import BundleError, DataError
 from handful.export.bundle import Bundle
-from handful.export.onnx.folder import MODEL, read
+from handful.export.onnx.folder import MODEL, UNSERVED, read
 from handful.export.onnx.part_items import PartReader
 from handful.export.onnx.sessions import Answer, answering
 from handful.features.cache import FeatureCache
@@ -85,7 +84,7 @@ def load_onnx(folder: str | Path) -> OnnxModel:
     place = Path(folder)
     manifest, contents = read(place)
     with damage_is(lambda why: BundleError(f"{place / MANIFEST} cannot be read ({why}). Export the model again.")):
-        if manifest["task"] in (DEFECTS, MASKS):
+        if manifest["task"] in UNSERVED:
             raise BundleError(
                 f"{place} must hold a model that answers items as wholes, spans or events, got one of "
                 f"{manifest['task']}. Use the run.py in it, or the run that it was exported from."

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from handful.tasks.base import HeadTask
 
 CLOSE = 1e-4
 """How far a probability of a graph in float32 may be from that of the model; of numbers the same in their spread."""
+ROUNDED = 1e-2
+"""The same of a model whose own answers rounding moves farther than ``CLOSE``, at most."""
 SAME = 0.99
 """The share of answers that have to stay the same."""
 
@@ -80,6 +83,10 @@ class Parity:
         """Whether only the last digits differ."""
         return self.furthest <= CLOSE
 
+    def within(self, moved: float) -> bool:
+        """Whether the differences are no larger than what rounding makes of the answers, which ``moved`` says."""
+        return self.keeps and self.furthest <= min(moved, ROUNDED)
+
     @property
     def keeps(self) -> bool:
         """Whether so many answers stay that it may stand for the model."""
@@ -94,14 +101,24 @@ class Parity:
         told = f"{same}% of {compared} are the same ({scale.between(self.same.low, self.same.high, 'to')})"
         if self.cost is None:
             return told
-        return (
-            f"{told}, and {self.loss} changes by {self.cost.value:+.4f} ({self.cost.low:+.4f} to {self.cost.high:+.4f})"
-        )
+        low, high = self.cost.low, self.cost.high
+        between = f"{low:+.4f} to {high:+.4f}" if math.isfinite(high - low) else "too few rows for an interval"
+        return f"{told}, and {self.loss} changes by {self.cost.value:+.4f} ({between})"
 
     def as_dict(self) -> dict[str, Any]:
         """The comparison as plain values."""
         cost = None if self.cost is None else self.cost.as_dict()
         return {"items": self.items, "furthest": self.furthest, "same": self.same.as_dict(), "cost": cost}
+
+
+class Judge(Protocol):
+    """The items by which graphs are compared with a model, and with each other."""
+
+    def compared(self, content: bytes, what: str) -> Parity:
+        """How a graph, as the bytes of its file, compares with the model; ``what`` names it in messages."""
+
+    def apart(self, first: bytes, second: bytes) -> float:
+        """How far the answers of two graphs are apart, as ``Parity.furthest``."""
 
 
 def _losses(task: HeadTask, outputs: Outputs, labels: Sequence[str], names: Sequence[str]) -> NDArray[np.float64]:

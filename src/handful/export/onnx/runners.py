@@ -10,11 +10,12 @@ from types import ModuleType
 
 from handful.backbones import frames, levels, parts, text, tiles
 from handful.data import pixel_sizes, sentences, tracks
-from handful.data.targets import DEFECTS, EVENTS, MASKS, SPANS
+from handful.data.targets import BOXES, DEFECTS, EVENTS, MASKS, SPANS
 from handful.export.onnx import windows
-from handful.features import moments, pixels, word_forms, words
-from handful.strategies.frozen import normality
+from handful.features import cells, moments, pixels, word_forms, words
+from handful.strategies.frozen import box_answers, box_confidence, normality
 from handful.tasks import part_layout, tag_sequences
+from handful.tasks.boxes import counting, matching
 from handful.tasks.events import task as events
 from handful.tasks.tagging import decoding, gazetteer
 
@@ -59,7 +60,7 @@ class _Program:
 _WHOLES: Mapping[str, _Program] = {
     "text": _Program(("onnx_run_text", "onnx_answers")),
     "image": _Program(("onnx_pictures", "onnx_run_image", "onnx_answers")),
-    "sound": _Program(("onnx_run_sound", "onnx_answers")),
+    "sound": _Program(("onnx_rates", "onnx_run_sound", "onnx_answers")),
 }
 _PARTS: Mapping[tuple[str, str], _Program] = {
     (SPANS, "text"): _Program(
@@ -78,7 +79,7 @@ _PARTS: Mapping[tuple[str, str], _Program] = {
     ),
     (EVENTS, "sound"): _Program(
         ("onnx_graph", "onnx_run_events"),
-        ("onnx_parts", "onnx_sounds"),
+        ("onnx_parts", "onnx_rates", "onnx_sounds"),
         (
             (moments, ("LONGEST",)),
             (tracks, ("STEP", "moments")),
@@ -99,7 +100,7 @@ _PARTS: Mapping[tuple[str, str], _Program] = {
     ),
     (DEFECTS, "sound"): _Program(
         ("onnx_graph", "onnx_compared", "onnx_compared_sound", "onnx_answers_defects"),
-        ("onnx_parts", "onnx_sounds"), (*_STRETCHES, (windows, ("TILES", "patch_feeds")), *_COMPARED),
+        ("onnx_parts", "onnx_rates", "onnx_sounds"), (*_STRETCHES, (windows, ("TILES", "patch_feeds")), *_COMPARED),
     ),
     (MASKS, "image"): _Program(
         ("onnx_graph", "onnx_run_masks"),
@@ -110,8 +111,30 @@ _PARTS: Mapping[tuple[str, str], _Program] = {
             (tiles, ("ENLARGED", "made_large")),
         ),
     ),
+    (BOXES, "image"): _Program(
+        ("onnx_graph", "onnx_run_boxes"),
+        ("onnx_parts", "onnx_pictures", "onnx_picture_sizes"),
+        (
+            (tiles, ("CELL", "STEP")),
+            (pixel_sizes, ("magnified",)),
+            (cells, ("MOST", "_BLOCK", "_HALO", "read_at", "seen_cells", "_cuts", "middles")),
+            (counting, ("Detected",)),
+            (matching, ("overlaps", "suppressed")),
+            (box_confidence, ("_EDGE", "confidence", "_odds")),
+            (
+                box_answers,
+                ("FLOOR", "OVERLAP", "_CANDIDATES", "_KEPT", "_SIDES", "boxes_around", "begun", "cells_by",
+                 "in_picture", "_kept", "answered", "box_said"),
+            ),
+        ),
+    ),
 }  # fmt: skip
 """Task and modality → the runner of a task that answers parts of items."""
+
+
+def answers_parts(modality: str, task: str) -> bool:
+    """Whether the runner of a task makes its answers of what the graph says of the parts of an item."""
+    return (task, modality) in _PARTS
 
 
 def programs(modality: str, task: str) -> dict[str, str]:

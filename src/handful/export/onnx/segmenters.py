@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,23 +12,13 @@ from handful.backbones.graph_pixels import pixel_graph_of
 from handful.backbones.tiles import made_large
 from handful.data.mask_files import classes_in_cell, colours_of, mask_of
 from handful.data.pixel_sizes import nearest
-from handful.errors import DataError
 from handful.evaluation.intervals import difference, interval
 from handful.evaluation.metrics import losses, share
-from handful.export.onnx.exporting import (
-    Copy,
-    Exported,
-    ExportOptions,
-    KnownRows,
-    changed,
-    common_entries,
-    exported,
-    odd_items,
-    sample,
-)
+from handful.export.onnx.exporting import KnownRows
 from handful.export.onnx.heads import with_pixel_classes
 from handful.export.onnx.parity import Parity
-from handful.export.onnx.sessions import answering
+from handful.export.onnx.part_graphs import PartGraph, pictures_judged
+from handful.export.onnx.sessions import Answer, answering
 from handful.export.segmenter import Segmenter
 from handful.features.pixels import BLOCK, FILTERS, HALO, MAPS, MOST, blocks_of, filter_bank, seen_blocks, worked
 
@@ -40,22 +29,15 @@ _SMALLEST = 1e-9
 Pixels = NDArray[np.float32]
 
 
-def export_segmenter(
-    model: Segmenter, folder: Path, rows: KnownRows, options: ExportOptions, card: str = ""
-) -> Exported:  # fmt: skip
-    """Write a model of masks as a folder of ONNX.
+def segmenter_graph(model: Segmenter, rows: KnownRows) -> PartGraph:
+    """A model of masks as a graph.
 
     Args:
         model: the model.
-        folder: where; an earlier export there is replaced.
         rows: by which it is judged, with their masks; none: by the public test items alone.
-        options: how.
-        card: the model card, in Markdown.
 
     Raises:
-        OptionError: its backbone cannot be expressed in ONNX, or its answers would change.
-        BundleError: the graph does not compute what the model computes.
-        MachineError: the folder cannot be written, or there is no onnxruntime.
+        OptionError: its backbone cannot be expressed in ONNX.
     """
     own, backbone = model.pixels, model.ready()
     bank = filter_bank() if FILTERS in own.looks else None
@@ -63,16 +45,7 @@ def export_segmenter(
     graph = with_pixel_classes(content, own.centre, own.scale, own.coef, own.intercept)
     settings = {"looks": list(own.looks), "colours": colours_of(model.names).tolist()}
     depths = () if backbone is None else backbone.pixel_depths
-
-    def entries(parity: Parity) -> Mapping[str, Any]:
-        return common_entries(model, settings, [(model.backbone_name, depth) for depth in depths], parity, options)
-
-    judge = _Judge(model, sample(rows, _MOST))
-    copy = Copy(
-        graph, [preparation.entry], preparation.files, judge.compared, entries, model.names, model.modality,
-        model.task.name, card,
-    )  # fmt: skip
-    return exported(copy, folder, rows, options)
+    return PartGraph(graph, [preparation], settings, depths, _Judge(model, rows))
 
 
 class _Judge:
@@ -80,9 +53,7 @@ class _Judge:
 
     def __init__(self, model: Segmenter, rows: KnownRows) -> None:
         self.model = model
-        items = [*rows.items, *changed("image", rows.items, _CHANGED), *odd_items("image", False)]
-        cells = [*rows.labels, *[""] * (len(items) - len(rows.labels))]
-        self.items = [(item, cell) for item, cell in zip(items, cells, strict=True) if _is_readable(item)]
+        self.items = pictures_judged(rows, _MOST, _CHANGED, worked)
 
     def compared(self, content: bytes, what: str) -> Parity:
         """How a graph compares: probabilities, classes of pixels, and the loss where masks are known."""
@@ -108,14 +79,22 @@ class _Judge:
             told = difference(losses(later), losses(earlier))
         return Parity(len(same), furthest, interval(share(np.array(same))), told, things="the pixels")
 
-    def _blocks(self, pixels: NDArray[np.uint8], graph: Any) -> Iterator[tuple[tuple[slice, slice], Pixels, Pixels]]:
+    def apart(self, first: bytes, second: bytes) -> float:
+        """How far two graphs are apart."""
+        graphs, furthest = [answering(content, "the graph") for content in (first, second)], 0.0
+        for item, _ in self.items:
+            for *_, seen in seen_blocks(worked(item)):
+                one, other = (_said(graph, seen) for graph in graphs)
+                furthest = max(furthest, float(np.abs(one - other).max()))
+        return furthest
+
+    def _blocks(self, pixels: NDArray[np.uint8], graph: Answer) -> Iterator[tuple[tuple[slice, slice], Pixels, Pixels]]:
         """Where each block is, and (P, C) what the model and the graph say of its pixels."""
         for block, (top, left, tall, wide, seen) in zip(
             blocks_of(pixels, self.model.ready()), seen_blocks(pixels), strict=True
         ):
             before = self.model.pixels.probabilities(block.features)
-            after = graph({"pixels": seen, "large": made_large(seen)}).astype(np.float32)
-            yield (slice(top, top + tall), slice(left, left + wide)), before, after
+            yield (slice(top, top + tall), slice(left, left + wide)), before, _said(graph, seen)
 
     def _truth(self, item: Any, cell: str, shape: Sequence[int]) -> NDArray[np.uint8] | None:
         """The classes that are wanted at the size at which a picture is read; None where these are not known."""
@@ -124,9 +103,6 @@ class _Judge:
         return nearest(mask_of(cell, self.model.names, item), tuple(shape))
 
 
-def _is_readable(item: Any) -> bool:
-    try:
-        worked(item)
-    except (DataError, OSError):
-        return False
-    return True
+def _said(graph: Answer, seen: NDArray[np.uint8]) -> Pixels:
+    """(P, C) what a graph says of the pixels of a block, which is given with those around."""
+    return graph({"pixels": seen, "large": made_large(seen)}).astype(np.float32)

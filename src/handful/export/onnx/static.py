@@ -28,7 +28,7 @@ from handful.export.onnx.folder import PARTS, Contents, write
 from handful.export.onnx.heads import with_head
 from handful.export.onnx.parity import Parity, batched
 from handful.export.onnx.sessions import answering
-from handful.export.students import MOST_LOST, Lesson, Taught, stand_in, taught
+from handful.export.students import MOST_LOST, Lesson, Taught, check_teacher, stand_in, taught
 from handful.seeding import generator
 
 HOW = "without a transformer"
@@ -55,6 +55,7 @@ def export_static(
         MachineError: the folder cannot be written, or there is no onnxruntime.
     """
     link, backbone, depth = model.task.link, *_teacher(model)
+    check_teacher(model.task, model.labels, "--format static")
     if link is None or model.task.grain or not model.labels or not rows.labels or len(held_out) != len(rows.items):
         raise OptionError(
             "--format static needs the run folder with its labelled rows, and a model that answers with names. Name "

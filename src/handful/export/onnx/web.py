@@ -58,6 +58,7 @@ def _about(manifest: Mapping[str, Any], contents: Contents) -> dict[str, Any]:
         "pairs": manifest["pairs"],
         "labels": list(contents.labels),
         "digits": manifest["digits"],
+        "decided": manifest.get("decided", ""),
         "inputs": list(contents.preparations),
         "tokenizers": {name: word_pieces(name, text) for name, text in contents.files.items()},
     }

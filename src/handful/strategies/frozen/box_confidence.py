@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
 Floats = NDArray[np.float64]
@@ -35,8 +35,9 @@ def _line(scores: Floats, right: NDArray[np.bool_]) -> tuple[float, float]:
 
 def confidence(scores: Floats, line: NDArray[np.floating]) -> Floats:
     """How often boxes of a label are right that are as sure as these, from 0 to 1. (A,) → (A,)."""
-    return np.asarray(expit(float(line[0]) * _odds(scores) + float(line[1])))
+    return np.asarray(np.exp(-np.logaddexp(0, -(float(line[0]) * _odds(scores) + float(line[1])))))
 
 
 def _odds(scores: Floats) -> Floats:
-    return np.asarray(logit(np.clip(scores, _EDGE, 1 - _EDGE)))
+    share = np.clip(scores, _EDGE, 1 - _EDGE)
+    return np.asarray(np.log(share) - np.log1p(-share))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
-from handful.backbones.tiles import CELL
 from handful.data.images import full_size
 from handful.features.cells import brightness, cells_of, middles, read_at
 from handful.features.view import Matrix
+from handful.strategies.frozen.box_answers import begun, in_picture
 from handful.strategies.frozen.pixels import Brightness, PixelMap, levels_of
-from handful.tasks.boxes import Detected, suppressed
+from handful.tasks.boxes import Detected
 
 Floats = NDArray[np.float64]
 
@@ -26,17 +26,8 @@ UNSAID = -1
 
 MIDDLE, BESIDE = 0.25, 0.45
 """Cells up to so far from the middle of a thing are its middle; those up to so far are neither; in sides of its box."""
-FLOOR = 0.02
-"""Where nothing is as probable as this, no box begins."""
-OVERLAP = 0.3
-"""Boxes of a label overlap by so much at most: common area over joint area."""
 SHRUNK = 0.003
 """The penalty on the maps to sides, as a share of how much the rows of a label vary."""
-
-# Boxes of a label that are looked at in one picture, and kept of these.
-_CANDIDATES, _KEPT = 4000, 1000
-# Natural logarithms of the shortest and longest side of a box in cells.
-_SIDES = -2.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -83,24 +74,12 @@ def wanted_of(shape: tuple[int, int], boxes: Floats, labels: NDArray[np.integer]
 
 @dataclass(frozen=True)
 class Sides:
-    """Linear maps from what is seen in the middle of a thing to where its sides are, one for each of C labels."""
+    """Linear maps from what is seen in the middle of a thing to what ``box_answers.boxes_around`` reads, by label."""
 
     coef: Matrix
     """(C, D, 4)."""
     intercept: Matrix
     """(C, 4)."""
-
-    def boxes(self, seen: Matrix, at: Floats, label: int) -> Floats:
-        """Boxes around things of a label, (P, 4) in the unit of ``CELL``.
-
-        Args:
-            seen: (P, D) each column at its scale.
-            at: (P, 2) middles of the cells.
-            label: the number of the label.
-        """
-        told = (seen @ self.coef[label] + self.intercept[label]).astype(np.float64)  # (P, 4)
-        middle, half = at + CELL * told[:, :2], CELL * np.exp(np.clip(told[:, 2:], *_SIDES)) / 2
-        return np.concatenate([middle - half, middle + half], 1)
 
 
 def sides_of(seen: Matrix, classes: NDArray[np.int64], sides: Matrix, labels: int) -> Sides:
@@ -145,13 +124,13 @@ class BoxMap:
             levels: (P,) steps of brightness.
             at: (P, 2) the middles of the cells.
         """
-        seen, probable = self.pixels.scaled(features), self.pixels.probabilities(features)
-        out = []
-        for label in range(probable.shape[1] - 1):
-            some = probable[:, 1 + label] >= FLOOR
-            boxes = self.sides.boxes(seen[some], at[some], label)
-            out.append(Detected(boxes, probable[some, 1 + label].astype(np.float64)))
-        return out
+        return begun(self.outputs(features), len(self.sides.coef), at)
+
+    def outputs(self, features: Mapping[str, Matrix]) -> Matrix:
+        """What ``box_answers.begun`` reads of P cells, (P, 1 + C + 4 C). Way to look → (P, D)."""
+        seen = self.pixels.scaled(features)
+        told = [seen @ coef + intercept for coef, intercept in zip(self.sides.coef, self.sides.intercept, strict=True)]
+        return np.concatenate([self.pixels.probabilities(features), *told], 1)
 
 
 @dataclass(frozen=True)
@@ -165,13 +144,8 @@ class BrightnessBoxes:
 
     def candidates(self, features: Mapping[str, Matrix], levels: NDArray[np.int64], at: Floats) -> list[Detected]:
         """As ``BoxMap.candidates``."""
-        probable, blind = self.table.probabilities(levels), Sides(self.sides.coef[:, :0], self.sides.intercept)
-        out = []
-        for label in range(probable.shape[1] - 1):
-            some = probable[:, 1 + label] >= FLOOR
-            boxes = blind.boxes(np.zeros((int(some.sum()), 0), np.float32), at[some], label)
-            out.append(Detected(boxes, probable[some, 1 + label].astype(np.float64)))
-        return out
+        told = np.tile(self.sides.intercept.ravel(), (len(levels), 1))
+        return begun(np.concatenate([self.table.probabilities(levels), told], 1), len(self.sides.intercept), at)
 
 
 def mean_sides(classes: NDArray[np.int64], sides: Matrix, labels: int) -> Sides:
@@ -202,22 +176,10 @@ def detections(
     """
     pixels, ratio = read_at(item, scale)
     grey = levels_of(brightness(pixels))
-    found: dict[str, list[list[Detected]]] = {arm: [[] for _ in range(labels)] for arm in makers}
+    blocks: dict[str, list[list[Detected]]] = {arm: [] for arm in makers}
     for block in cells_of(pixels, backbone):
-        at = middles(block)
+        at = middles(block.top, block.left, block.height, block.width)
         for arm, make in makers.items():
-            for label, own in enumerate(make(block.features, block.cut(grey), at)):
-                found[arm][label].append(own)
-    edge, size = np.array([*ratio, *ratio]), np.array([*full_size(item)] * 2, np.float64)
-    return {arm: tuple(_kept(own, edge, size) for own in each) for arm, each in found.items()}
-
-
-def _kept(found: Sequence[Detected], edge: Floats, size: Floats) -> Detected:
-    """The boxes of one label that are left where several begin in one thing, the surest first."""
-    boxes, scores = np.concatenate([one.boxes for one in found]), np.concatenate([one.scores for one in found])
-    best = np.argsort(-scores, kind="stable")[:_CANDIDATES]
-    boxes = np.clip(boxes[best] / edge, 0, size)
-    there = (boxes[:, 2:] > boxes[:, :2]).all(1)
-    boxes, scores = boxes[there], scores[best][there]
-    kept = suppressed(boxes, scores, OVERLAP)[:_KEPT]
-    return Detected(boxes[kept], scores[kept])
+            blocks[arm].append(make(block.features, block.cut(grey), at))
+    size = full_size(item)
+    return {arm: in_picture(each, labels, ratio, size) for arm, each in blocks.items()}

@@ -117,8 +117,8 @@ def rings(place: NDArray[np.float64]) -> NDArray[np.int64]:
 def summaries(distances: NDArray[np.floating]) -> NDArray[np.float64]:
     """The distances of all parts at each depth as numbers: the worst place, the mean. (depths, P) → (depths, 2)."""
     count = max(1, round(WORST * distances.shape[1]))
-    worst = np.partition(distances, -count, axis=1)[:, -count:].mean(1)
-    return np.stack([worst, distances.mean(1)], 1).astype(np.float64)
+    worst = np.partition(distances, -count, axis=1)[:, -count:].mean(1, dtype=np.float64)
+    return np.stack([worst, distances.mean(1, dtype=np.float64)], 1)  # float32 loses digits over many parts
 
 
 def fit(normal: Iterable[ItemParts], again: Iterable[ItemParts], owners: NDArray[np.int64], seed: int) -> Fitted:

@@ -22,7 +22,7 @@ from handful.tasks.classification.cut import Cut, cut_for
 from handful.tasks.classification.details import ClassDetails, needs_of
 from handful.tasks.classification.heads import HEADS, LOGISTIC
 from handful.tasks.classification.metrics import METRICS, answered, mean_confusion
-from handful.tasks.link import HIGHEST, SOFTMAX, Link
+from handful.tasks.link import ABOVE, HIGHEST, SOFTMAX, Link
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,10 @@ class Classification(HeadTask):
 
     @property
     def link(self) -> Link | None:
-        """Softmax, and the most probable class; none where there is a cut, which programs without this task lack."""
-        return Link(SOFTMAX, HIGHEST) if self.cut is None else None
+        """Softmax, and the most probable class, or the one that a cut answers."""
+        if self.cut is None:
+            return Link(SOFTMAX, HIGHEST)
+        return Link(SOFTMAX, ABOVE, (float(self.cut.label), self.cut.promise.threshold))
 
     @property
     def settings(self) -> dict[str, Any]:
