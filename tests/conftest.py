@@ -211,6 +211,7 @@ def toy(tmp_path) -> Path:
 def part_runs(tmp_path_factory):
     """A folder with a run of defects, of masks and of boxes, which no test changes, and what each learned from."""
     from handful.api import tune
+    from normal_parts import normal_pictures
     from test_tune_boxes import laid as laid_boxes
     from test_tune_masks import laid as laid_masks
 
@@ -221,14 +222,3 @@ def part_runs(tmp_path_factory):
     for task in ("defects", "masks", "boxes"):
         tune(place / task, task=task, out=place / f"run_{task}", backbone="toy-image")
     return place
-
-
-def normal_pictures(folder: Path, numbers: Iterable[int]) -> Path:
-    """Write small pictures of nothing but grain."""
-    from PIL import Image
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for i in numbers:
-        pixels = np.random.default_rng(i).integers(100, 140, (32, 32, 3)).astype(np.uint8)
-        Image.fromarray(pixels).save(folder / f"{i}.png")
-    return folder

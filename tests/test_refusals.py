@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 KINDS = ("defects", "masks", "boxes")
-NO_ITEMS = "must hold a model of labelled items, got one of {}. Use `handful predict`."
 
 
-def test_export(part_runs, tmp_path, handful):
-    ended = handful("export", str(part_runs / "run_boxes"), "--out", str(tmp_path / "out"))
+def test_export_without_parts(part_runs, tmp_path, handful):
+    ended = handful("export", str(part_runs / "run_boxes"), "--out", str(tmp_path / "out"), "--format", "static")
     assert ended.code == 1
-    assert NO_ITEMS.format("boxes") in ended.err
+    assert ended.err == (
+        "handful: --format static is for models that answer items as wholes, got one of boxes. Use --format onnx without "
+        "it.\n"
+    )
 
 
 @pytest.mark.parametrize("kind", ("masks", "boxes"))
@@ -32,7 +34,7 @@ def test_check_needs_pictures_with_what_is_right_beside_them(part_runs, handful,
     assert ended.code == 1
     assert (
         f"new pictures must be a folder with {kind} beside them, got the file {item}. Name a folder as `handful tune "
-        f"--task {kind}` reads it."
+        f"FOLDER --task {kind}` reads it."
     ) in ended.err
     ended = handful("check", run, str(part_runs / kind), "--label", "topic")
     assert ended.code == 1

@@ -7,7 +7,6 @@ import shutil
 
 import pytest
 
-from conftest import normal_pictures
 from handful.api import tune
 from handful.data.normal import as_called
 from handful.data.readers import load
@@ -15,6 +14,7 @@ from handful.errors import DataError
 from handful.updating.update import update
 from handful.versions import versions
 from handful.versions.comparison import compare
+from normal_parts import normal_pictures
 from test_tune_boxes import laid as laid_boxes
 from test_tune_masks import laid as laid_masks
 
