@@ -11,8 +11,8 @@ def test_export_without_parts(part_runs, tmp_path, handful):
     ended = handful("export", str(part_runs / "run_boxes"), "--out", str(tmp_path / "out"), "--format", "static")
     assert ended.code == 1
     assert ended.err == (
-        "handful: --format static is for models that answer items as wholes, got one of boxes. Use --format onnx without "
-        "it.\n"
+        "handful: --format static is for models that answer items as wholes, got one of boxes. Use --format onnx "
+        "without it.\n"
     )
 
 
