@@ -155,7 +155,7 @@ def check_replaceable(folder: Path, marker: str, own: Collection[Path] = ()) -> 
         own: what may lie in it beside that, since it is of the work that makes the result.
 
     Raises:
-        OptionError: ``folder`` exists, holds something else and has no ``marker``, or is no folder that can be replaced.
+        OptionError: ``folder`` exists, holds something else and has no ``marker``, or cannot be replaced.
         MachineError: nothing can be written beside it.
     """
     place = Path(os.path.realpath(folder))
