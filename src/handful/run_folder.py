@@ -72,6 +72,11 @@ def reads_vectors(folder: str | Path) -> bool:
     return bool(record_of(folder).get("modality") == VECTORS)
 
 
+def answers_parts(folder: str | Path) -> bool:
+    """Whether a run or model folder holds a model of defects, masks or boxes; False where nothing can be read."""
+    return record_of(folder).get("kind") in (DETECTOR, SEGMENTER, FINDER)
+
+
 def is_detector(folder: str | Path) -> bool:
     """Whether a run or model folder holds a detector of what is unlike normal items; False where nothing is read."""
     return record_of(folder).get("kind") == DETECTOR
