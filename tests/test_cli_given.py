@@ -53,7 +53,7 @@ def test_a_copy_in_onnx_is_told_from_a_run(handful, tmp_path, command, rest):
         (tmp_path / "copy" / name).write_text("{}")
     assert handful(command, "copy", *rest).err == (
         "handful: copy holds a copy of a model in ONNX, which answers by itself (python copy/run.py ITEM). For "
-        f"`handful {command}` name the run that it was exported from.\n"
+        f"{command} name the run that it was exported from.\n"
     )
 
 

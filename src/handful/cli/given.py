@@ -84,7 +84,7 @@ def _check_part(run: str, command: str, *rest: str) -> None:
     if is_onnx(run):
         raise BundleError(
             f"{shown(run)} holds a copy of a model in ONNX, which answers by itself (python "
-            f"{shown(str(Path(run) / 'run.py'))} ITEM). For `handful {command}` name the run that it was exported from."
+            f"{shown(str(Path(run) / 'run.py'))} ITEM). For {command} name the run that it was exported from."
         )
     whole = run_with(run)
     if whole is not None and Path(run).exists():
