@@ -46,6 +46,17 @@ def test_a_text_of_any_kind_is_a_text(handful, run, text):
     assert ended.out.splitlines()[1].startswith(text)
 
 
+@pytest.mark.parametrize(("command", "rest"), [("predict", ["bees"]), ("check", ["new.csv"]), ("report", [])])
+def test_a_copy_in_onnx_is_told_from_a_run(handful, tmp_path, command, rest):
+    (tmp_path / "copy").mkdir()
+    for name in ("manifest.json", "model.onnx"):
+        (tmp_path / "copy" / name).write_text("{}")
+    assert handful(command, "copy", *rest).err == (
+        "handful: copy holds a copy of a model in ONNX, which answers by itself (python copy/run.py ITEM). For "
+        f"{command} name the run that it was exported from.\n"
+    )
+
+
 @pytest.mark.parametrize("text", ["look at new.csv", "runs/nothing", "insect", "note.docx", "a\\b"])
 def test_what_may_be_a_file_as_well_as_a_text_is_refused_with_the_command_for_a_text(handful, run, monkeypatch, text):
     ended = handful("predict", run, text)

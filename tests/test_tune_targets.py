@@ -7,8 +7,9 @@ import pytest
 
 import handful as library
 from handful.backbones.toy import ToyText
+from handful.cli.ending import naming_resume
 from handful.errors import BundleError, DataError, OptionError
-from handful.run_folder import heads_of
+from handful.run_folder import checkpoints_of, heads_of
 from handful.tune_targets import head_folders
 
 ROWS = [
@@ -148,6 +149,18 @@ def test_the_command_learns_tells_and_answers_all_targets(handful, desk):
     ended = handful("predict", "run", desk, "--out", "all.csv", "--probabilities", "--reject", "5%")
     assert ended.code == 0, ended.err
     assert "24 of 24 rows answered" in ended.out or "refused" in ended.out
+
+
+def test_an_interruption_says_how_to_go_on_with_several_targets(run, tmp_path, monkeypatch):
+    state = checkpoints_of(tmp_path / "run/topic") / "0123/state"
+    state.parent.mkdir(parents=True)
+    state.write_text("where it stood")
+    monkeypatch.setattr("sys.argv", ["handful", "tune", "desk.csv"])
+    with pytest.raises(KeyboardInterrupt) as interruption, naming_resume(tmp_path / "run"):
+        raise KeyboardInterrupt
+    assert interruption.value.__notes__ == ["To go on from where it stood: handful tune desk.csv --resume"]
+    run.save(tmp_path / "run")
+    assert not list(tmp_path.glob("run/.*"))
 
 
 def test_scores_of_all_targets_are_printed_as_json(handful, desk):

@@ -10,7 +10,7 @@ import pytest
 from handful.api import tune
 from handful.data.normal import as_called
 from handful.data.readers import load
-from handful.errors import DataError
+from handful.errors import DataError, OptionError
 from handful.updating.update import update
 from handful.versions import versions
 from handful.versions.comparison import compare
@@ -71,6 +71,14 @@ def test_spans_of_new_texts_are_asked_of_the_old_model(tmp_path):
 def test_nothing_new_is_said(own, part_runs):
     with pytest.raises(DataError, match="must hold rows that .* has not learned from yet, got none. Name other rows."):
         update(own("masks"), part_runs / "masks")
+
+
+def test_models_of_parts_do_not_learn_on_without_their_rows(part_runs):
+    with pytest.raises(OptionError) as error:
+        update(part_runs / "run_boxes", part_runs / "boxes", without_old_rows=True)
+    assert str(error.value) == (
+        "learning on without the old rows is for models that answer items as wholes, got one of boxes. Leave it out."
+    )
 
 
 def test_old_pictures_that_are_gone_are_asked_for(tmp_path):

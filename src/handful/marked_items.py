@@ -51,12 +51,6 @@ def outputs_to(model: PartModel, data: Dataset) -> tuple[Any, AnyTargets]:
     return _boxed(model, data)
 
 
-def corners(cell: str, names: tuple[str, ...]) -> list[NDArray[np.float64]]:
-    """The boxes of a picture, of each label (B, 4)."""
-    boxes = Boxed.of_cell(cell).boxes
-    return [np.array([box.corners for box in boxes if box.label == name]).reshape(-1, 4) for name in names]
-
-
 def _judged(model: Detector, data: Dataset) -> tuple[Judged, AnyTargets]:
     scores = np.zeros(len(data))
     for i, one in enumerate(model.look(list(data.items))):
@@ -91,7 +85,7 @@ def _boxed(model: Finder, data: Dataset) -> tuple[NDArray[np.float64], AnyTarget
             raise _unreadable(data, i, str(error)) from error
         seen.append([each[number[name]] if name in number else nothing for name in names])
     cuts = [float(model.cuts[number[name]]) if name in number else np.inf for name in names]
-    wanted = [corners(cell, names) for cell in data.labels or ()]
+    wanted = [Boxed.of_cell(cell).corners(names) for cell in data.labels or ()]
     return numbers_of(seen, wanted, np.tile(cuts, (len(data), 1))), BOXES.targets(data.labels or (), names)
 
 

@@ -29,6 +29,8 @@ HEAD, LANGUAGE, DETECTOR, SEGMENTER, FINDER = "head", "language", "detector", "s
 """The kinds of models: a linear map on what backbones see, a language model, what normal items look like, what the
 pixels of each class look like, and what the middles of things look like."""
 
+# How the name of a folder ends in which trainings keep their state.
+_TRAINING = ".training"
 # Folders that are looked at for one with a name like that of a run that is not there.
 _LOOKED_AT = 1000
 
@@ -68,6 +70,11 @@ def reads_vectors(folder: str | Path) -> bool:
     from handful.data.vectors import VECTORS  # loads numpy, which commands that only name things do without
 
     return bool(record_of(folder).get("modality") == VECTORS)
+
+
+def answers_parts(folder: str | Path) -> bool:
+    """Whether a run or model folder holds a model of defects, masks or boxes; False where nothing can be read."""
+    return record_of(folder).get("kind") in (DETECTOR, SEGMENTER, FINDER)
 
 
 def is_detector(folder: str | Path) -> bool:
@@ -165,4 +172,9 @@ def nearest_run(folder: str | Path) -> Path | None:
 
 def checkpoints_of(folder: Path) -> Path:
     """Where trainings that belong to a run folder keep their state until it is written."""
-    return folder.parent / f".{folder.name}.training"
+    return folder.parent / f".{folder.name}{_TRAINING}"
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """What trainings of the targets in a folder of several keep there until the run of each is written."""
+    return [path for path in folder.glob(f".*{_TRAINING}") if path.is_dir()]

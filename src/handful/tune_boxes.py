@@ -33,7 +33,7 @@ from handful.features.view import Matrix
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import duplicate_groups
 from handful.inspection.profile import findings as find_faults
-from handful.marked_items import corners, outputs_to
+from handful.marked_items import outputs_to
 from handful.plan import Plan
 from handful.progress import Say
 from handful.run import Run
@@ -120,7 +120,7 @@ def tune_boxes(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
     with budget.stage("evaluate"):
         detected = _held_out(data, names, scale, rows, compared, folds, backbone,
                          partial(say, "answering held-out pictures"))  # fmt: skip
-        wanted = [corners(cell, names) for cell in data.labels or ()]
+        wanted = [Boxed.of_cell(cell).corners(names) for cell in data.labels or ()]
         held = {arm: numbers_of(each, wanted, _nested_cuts(each, wanted, folds)) for arm, each in detected.items()}
     targets = BOXES.targets(data.labels or (), names)
     independent = len(np.unique(groups)) == len(groups)
@@ -215,7 +215,7 @@ def _learned_rows(
     for i, (item, cell) in enumerate(zip(data.items, data.labels or (), strict=True)):
         try:
             draw = partial(drawn_pixels, weight=weight, count=each, rng=generator(seed, f"cells {i}"))
-            parts.append(_rows_of(item, corners(cell, names), scale, backbone, draw))
+            parts.append(_rows_of(item, Boxed.of_cell(cell).corners(names), scale, backbone, draw))
         except (DataError, OSError) as error:
             failed[i] = str(error)
         say("looking at cells", i + 1, len(data))
@@ -231,7 +231,7 @@ def _weights(data: Dataset, names: tuple[str, ...], scale: float) -> Floats:
     for item, cell in zip(data.items, data.labels or (), strict=True):
         width, height = full_size(item)
         shape = max(1, round(height * scale / CELL)), max(1, round(width * scale / CELL))
-        wanted = _cells(corners(cell, names), (scale, scale), shape).classes
+        wanted = _cells(Boxed.of_cell(cell).corners(names), (scale, scale), shape).classes
         counts += np.bincount(wanted[wanted >= 0], minlength=len(counts))
     return np.append(share_to_draw(counts / counts.sum()), 0.0)
 
@@ -329,7 +329,7 @@ def _drawn(data: Dataset, position: int, seen: Seen, cuts: Floats, names: tuple[
     """A held-out picture as the report shows it."""
     cell = (data.labels or ())[position]
     said, right = list[Box](), list[bool]()
-    for name, own, cut, wanted in zip(names, seen, cuts, corners(cell, names), strict=True):
+    for name, own, cut, wanted in zip(names, seen, cuts, Boxed.of_cell(cell).corners(names), strict=True):
         answered = own.above(float(cut))
         said += [Box.of(corners, name) for corners in answered.boxes.tolist()]
         right += matched(answered.boxes, wanted).tolist()

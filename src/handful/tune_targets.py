@@ -24,7 +24,7 @@ from handful.notebook_progress import notebook_progress
 from handful.plan import Plan
 from handful.progress import WORDS, Say, silent
 from handful.run import Run
-from handful.run_folder import HEADS, SCORES
+from handful.run_folder import HEADS, SCORES, checkpoints_in
 from handful.tune_items import tune_items
 
 TASKS = (CLASSES, LABELS, RATINGS, NUMBERS)
@@ -101,7 +101,7 @@ def check_heads_folder(folder: Path) -> None:
             f"output folder {shown(str(folder))} holds the run of one target, which several do not replace. Choose "
             "another folder."
         )
-    check_replaceable(folder, HEADS)
+    check_replaceable(folder, HEADS, checkpoints_in(folder))
 
 
 def head_folders(names: Sequence[str]) -> dict[str, str]:

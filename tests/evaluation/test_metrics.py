@@ -47,6 +47,15 @@ def test_a_share_is_told_in_one_way_and_never_as_a_certainty_that_it_is_not(valu
     assert Scale().told(value, digits) == text
 
 
+def test_a_small_difference_has_a_decimal():
+    minus = "\N{MINUS SIGN}"
+    assert Scale().apart(0.05, -0.21, 0.12) == f"5 points ({minus}21 to +12)"
+    assert Scale().apart(-0.01, -0.06, 0.04) == f"1 point ({minus}6 to +4)"
+    assert Scale().apart(0.0031, 0.0022, 0.0041) == "0.3 points (+0.2 to +0.4)"
+    assert Scale().apart(0.0, 0.0, 0.0) == "0 points (0 to 0)"
+    assert Scale().apart(0.2, 0.2, 0.2) == "20 points (+20 to +20)"
+
+
 def test_an_interval_that_is_narrow_is_told_more_exactly():
     assert Scale().between(0.846, 0.858) == "84.6% and 85.8%"
     assert Scale().between(0.73, 0.996, "to") == "73% to 99.6%"

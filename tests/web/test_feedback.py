@@ -288,6 +288,15 @@ def test_versions_that_are_not_there(learner, version):
     assert learner.get("/versions").json()["now"] == "1.1"
 
 
+def test_a_model_that_does_not_learn_has_nothing_to_roll_back(client):
+    response = client.post("/rollback", json={"version": "1"})
+    assert response.status_code == 422
+    assert said(response) == (
+        "this model answers as version 1 was shipped, since it is served without --learn: no correction can be taken "
+        "back."
+    )
+
+
 def test_poison_is_stored_and_held_back(learner, folder):
     texts = [f"{a} {b} {i}" for i, (a, b) in enumerate((a, b) for a in WORDS[0][1] for b in WORDS[0][1])]
     outcomes = [learner.post("/feedback", json={"item": text, "label": "bees"}).json() for text in texts]

@@ -188,6 +188,14 @@ def test_one_question_to_all_of_them(client, pictures):
     assert refusal(refused, 422).startswith("explain is for models")
 
 
+def test_a_picture_alone_is_no_answer_of_several_models(client, pictures):
+    refused = client.post("/predict/all", files=[("file", pictures["boxes"][1])], headers=PNG)
+    assert refusal(refused, 406) == (
+        "a question to all models is not answered with one picture, got Accept: image/png. Ask each at "
+        "/models/NAME/predict, or all for application/json with drawn=true."
+    )
+
+
 def test_pictures_of_one_request_are_limited_together(client, pictures, monkeypatch):
     limit = {**media_bytes.MOST_TOGETHER, "image": (2000.0, "million pixels", 1e3)}
     monkeypatch.setattr("handful.web.asked_items.MOST_TOGETHER", limit)

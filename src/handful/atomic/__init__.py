@@ -6,7 +6,7 @@ import contextlib
 import errno
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from handful.atomic.locks import turn
@@ -144,7 +144,7 @@ def keep(file: Path, content: bytes) -> None:
             logger.warning("%s The work goes on; if it is interrupted, --resume begins further back", error)
 
 
-def check_replaceable(folder: Path, marker: str) -> None:
+def check_replaceable(folder: Path, marker: str, own: Collection[Path] = ()) -> None:
     """Refuse a folder that holds something else or cannot be written, before any work is done.
 
     What commands that were killed left beside it is put right first.
@@ -152,16 +152,17 @@ def check_replaceable(folder: Path, marker: str) -> None:
     Args:
         folder: where a result shall lie.
         marker: the name in it by which an earlier result is known.
+        own: what may lie in it beside that, since it is of the work that makes the result.
 
     Raises:
-        OptionError: ``folder`` exists, is not empty and has no ``marker``, or is not a folder that can be replaced.
+        OptionError: ``folder`` exists, holds something else and has no ``marker``, or cannot be replaced.
         MachineError: nothing can be written beside it.
     """
     place = Path(os.path.realpath(folder))
     tidy(place.parent)
     try:
         if place.is_dir():
-            if any(place.iterdir()) and not (place / marker).exists():
+            if {path.name for path in place.iterdir()} - {path.name for path in own} and not (place / marker).exists():
                 raise OptionError(
                     f"output folder {folder} must be new, empty or an earlier result, got a folder with other files. "
                     "Choose another folder."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -106,12 +105,6 @@ class LiteBackbone(Backbone):
     def tile(self) -> int:
         """The side of a tile: that of the pictures it was trained on, as whole cells of the smallest map."""
         return self.side // _STEP * _STEP
-
-    def with_part_side(self, pixels: int) -> LiteBackbone:
-        """The same backbone, which reads parts of pictures whose shorter side has at most so many pixels."""
-        made = copy.copy(self)
-        made.part_side = pixels
-        return made
 
     def part_size(self, item: Any) -> int:
         """How many tiles a picture becomes; one that cannot be read is refused by ``prepare_parts``."""

@@ -14,7 +14,7 @@ from handful.cli.weights import Flag
 from handful.errors import OptionError
 from handful.plan import share_of
 from handful.progress import Bars
-from handful.run_folder import heads_of, is_detector, is_finder, is_language, is_segmenter
+from handful.run_folder import answers_parts, heads_of, is_detector, is_finder, is_language, is_segmenter
 
 if TYPE_CHECKING:
     from handful.answer_files import Form
@@ -143,7 +143,7 @@ def _check_follows(run: str, doubted: bool, maps: bool) -> None:
             "--probabilities, --reject, --conformal and --together are for classifiers, got a model of boxes, which "
             "says of every box how sure it is. Leave them out."
         )
-    if maps and not (is_detector(run) or is_segmenter(run) or is_finder(run)):
+    if maps and not answers_parts(run):
         raise OptionError(
             "--maps draws what is unusual, masks or boxes, which models of these alone see. Leave it out."
         )

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import NoReturn
 
 from handful.cli.printing import put
-from handful.run_folder import checkpoints_of
+from handful.run_folder import checkpoints_in, checkpoints_of
 
 # What ends a command from outside; Windows knows the first only.
 _FROM_OUTSIDE = ("SIGTERM", "SIGHUP")
@@ -65,12 +65,13 @@ def naming_resume(folder: Path) -> Iterator[None]:
     """Where an interruption leaves trainings that can be gone on with, let it say the command that does.
 
     Args:
-        folder: where the result shall lie, beside which trainings keep their state.
+        folder: where the result shall lie, beside which trainings keep their state, those of several targets in it.
     """
     try:
         yield
     except KeyboardInterrupt as interruption:
-        if any(path.is_file() for path in checkpoints_of(folder).rglob("*")):
+        places = [checkpoints_of(folder), *checkpoints_in(folder)]
+        if any(path.is_file() for place in places for path in place.rglob("*")):
             again = shlex.join(["handful", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
             interruption.add_note(f"To go on from where it stood: {again}")
         raise

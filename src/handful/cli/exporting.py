@@ -16,7 +16,7 @@ from handful.cli.printing import put, put_line
 from handful.cli.weights import Flag
 from handful.errors import OptionError, suggestion
 from handful.progress import Bars
-from handful.run_folder import MANIFEST, is_detector, is_finder, is_language, is_segmenter, reads_vectors, record_of
+from handful.run_folder import MANIFEST, answers_parts, is_detector, is_finder, is_language, reads_vectors, record_of
 
 if TYPE_CHECKING:
     from handful.export.bundle import Bundle
@@ -163,7 +163,7 @@ def _copied(run: str, folder: Path, merge: bool) -> None:
         put(f"written: {folder}, a folder that transformers loads (AutoModelForCausalLM.from_pretrained)")
         return
     check_replaceable(folder, marker="bundle.json")
-    if _answers_parts(run):
+    if answers_parts(run):
         if merge:
             raise OptionError("--merge is for models that answer items as wholes, got one of parts. Leave it out.")
         plain = _of_parts(run)
@@ -194,7 +194,7 @@ def _written(run: str, folder: Path, options: _Options) -> tuple[bool, str]:
         from handful.export.onnx.exporting import ExportOptions, export_onnx
 
         pairs, asked = False, ExportOptions(options.int8, options.even_if_answers_change)
-        if _answers_parts(run):
+        if answers_parts(run):
             made = _written_parts(run, folder, options.rows, asked, bars)
         else:
             model = Bundle.load(run)
@@ -208,11 +208,6 @@ def _written(run: str, folder: Path, options: _Options) -> tuple[bool, str]:
         put_line(note, sys.stderr)
     put(f"compared: {made.parity.sentence}")
     return pairs, _told(made.sizes)
-
-
-def _answers_parts(run: str) -> bool:
-    """Whether a run holds a model of defects, masks or boxes."""
-    return is_detector(run) or is_segmenter(run) or is_finder(run)
 
 
 def _of_parts(run: str) -> Detector | Segmenter | Finder:

@@ -80,7 +80,12 @@ def check_scored(run: str, command: str) -> None:
 
 
 def _check_part(run: str, command: str, *rest: str) -> None:
-    """Refuse a part of a run, such as its report, given in place of the run."""
+    """Refuse a part of a run, such as its report, or a copy of its model in ONNX, given in place of the run."""
+    if is_onnx(run):
+        raise BundleError(
+            f"{shown(run)} holds a copy of a model in ONNX, which answers by itself (python "
+            f"{shown(str(Path(run) / 'run.py'))} ITEM). For {command} name the run that it was exported from."
+        )
     whole = run_with(run)
     if whole is not None and Path(run).exists():
         raise BundleError(f"{shown(run)} is a part of a run, which is named whole. Run: {typed(command, whole, *rest)}")

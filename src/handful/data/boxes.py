@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from handful.errors import DataError
 
 MOST_LABELS = 31
@@ -54,6 +57,10 @@ class Boxed:
     def cell(self) -> str:
         """The same as one text, which a Dataset holds as the label of the row."""
         return json.dumps({"boxes": [[*one.corners, one.label] for one in self.boxes]}, ensure_ascii=False)
+
+    def corners(self, names: Sequence[str]) -> list[NDArray[np.float64]]:
+        """The boxes of each label, (B, 4) left, top, right and bottom."""
+        return [np.array([box.corners for box in self.boxes if box.label == name]).reshape(-1, 4) for name in names]
 
     @classmethod
     def of_cell(cls, cell: str) -> Boxed:

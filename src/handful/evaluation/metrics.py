@@ -94,14 +94,17 @@ class Scale:
         return f"{self.figure(low, digits)} {word} {self.told(high, digits)}"
 
     def apart(self, value: float, low: float, high: float) -> str:
-        """A difference with its interval: ``5 points (−21 to +12)``, or in the unit."""
+        """A difference with its interval: ``5 points (−21 to +12)``, or in the unit; a small one has a decimal."""
         if self.percent:
-            return f"{abs(100 * value):.0f} points ({self.signed(low)} to {self.signed(high)})"
+            digits = self.digits(0.0, max(map(abs, (value, low, high))))
+            size = self.signed(abs(value), digits).removeprefix("+")
+            points = "point" if size == "1" else "points"
+            return f"{size} {points} ({self.signed(low, digits)} to {self.signed(high, digits)})"
         return f"{abs(value):.3g}{self._unit} ({self.signed(low)} to {self.signed(high)})"
 
-    def signed(self, value: float) -> str:
+    def signed(self, value: float, digits: int = 0) -> str:
         """A difference with its sign, a real minus sign, and none on zero: ``+5`` points of 100, or ``−0.12``."""
-        text = f"{round(100 * value):+d}" if self.percent else f"{value:+.3g}"
+        text = f"{100 * value:+.{digits}f}" if self.percent else f"{value:+.3g}"
         return "0" if not float(text) else text.replace("-", _MINUS)
 
     @property

@@ -11,7 +11,7 @@ import numpy as np
 
 from handful.data.languages import Language, main_language
 from handful.data.targets import counts_of
-from handful.errors import BundleError, DataError, OptionError
+from handful.errors import DataError, OptionError
 from handful.evaluation.intervals import interval
 from handful.evaluation.novelty import USUAL
 from handful.evaluation.scores import Scores
@@ -20,11 +20,10 @@ from handful.export.finder import Finder
 from handful.export.reference import Judged, Reference, spread_out
 from handful.export.segmenter import Segmenter
 from handful.keywords import known_keywords
-from handful.monitoring.checkup import NAMED, Checkup
+from handful.monitoring.checkup import NAMED, Checkup, promised_metric
 from handful.monitoring.drift import compare
 from handful.monitoring.marked_check import check_marked
 from handful.monitoring.new_rows import Row, called_together, rows_of_list, rows_of_source
-from handful.readback import shortened
 from handful.run import Run
 from handful.run_folder import is_finder, is_segmenter
 from handful.seeding import generator
@@ -125,12 +124,7 @@ def _compared(
     novelty = reference.novelty
     rarity = novelty.rarity_of(judged.features, task.confidence(outputs))
     enough = len(novelty.strange) + 1 >= 1 / USUAL
-    metric = task.headline if scores is None else task.metrics.get(scores.metric)
-    if metric is None:
-        raise BundleError(
-            f"the scores of the run must be in a metric of {task.name} ({', '.join(task.metrics)}), got "
-            f"{shortened(scores.metric if scores else '')}. Restore scores.json or tune again."
-        )
+    metric = promised_metric(task, scores)
     measured = None
     if labels is not None:
         answers, targets = task.against(outputs, labels, model.labels)

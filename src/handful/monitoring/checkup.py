@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 
 from handful.data.names import listed
+from handful.errors import BundleError
 from handful.evaluation.intervals import Estimate
-from handful.evaluation.metrics import Scale
+from handful.evaluation.metrics import Metric, Scale
+from handful.evaluation.scores import Scores
 from handful.monitoring.drift import ALARM, Drift
+from handful.readback import shortened
+from handful.tasks.base import Task
 
 NAMED = 10
 
@@ -149,3 +153,18 @@ _ADVICE = {
     "no promise": "what the run promised is not known, so that nothing says whether it is kept",
 }
 _UNMEASURED = "whether the promise is kept was not measured. Name the column of labels with --label, or label some rows"
+
+
+def promised_metric(task: Task, scores: Scores | None) -> Metric:
+    """The metric in which a run promised what its model is worth; the first of the task where no promise is known.
+
+    Raises:
+        BundleError: the scores of the run are of another task.
+    """
+    metric = task.headline if scores is None else task.metrics.get(scores.metric)
+    if metric is None:
+        raise BundleError(
+            f"the scores of the run must be in a metric of {task.name} ({', '.join(task.metrics)}), got "
+            f"{shortened(scores.metric if scores else '')}. Restore scores.json or tune again."
+        )
+    return metric

@@ -9,14 +9,13 @@ from handful.data.cells import shown
 from handful.data.columns import Wanted
 from handful.data.several import load_part
 from handful.data.sources import is_archive
-from handful.errors import BundleError, DataError
+from handful.errors import DataError
 from handful.evaluation.intervals import interval
 from handful.evaluation.scores import Scores
 from handful.export.finder import Finder
 from handful.export.segmenter import Segmenter
 from handful.marked_items import outputs_to
-from handful.monitoring.checkup import Checkup
-from handful.readback import shortened
+from handful.monitoring.checkup import Checkup, promised_metric
 from handful.seeding import generator
 
 
@@ -46,12 +45,7 @@ def check_marked(
     data = load_part(source, Wanted(modality=model.modality, task=task.name))
     for note in (*data.notes, *data.unreadable.values()):
         tell(note)
-    metric = task.headline if scores is None else task.metrics.get(scores.metric)
-    if metric is None:
-        raise BundleError(
-            f"the scores of the run must be in a metric of {task.name} ({', '.join(task.metrics)}), got "
-            f"{shortened(scores.metric if scores else '')}. Restore scores.json or tune again."
-        )
+    metric = promised_metric(task, scores)
     measured = interval(metric.of(*outputs_to(model, data)), rng=generator(seed, "check"))
     return Checkup(
         rows=len(data), unreadable=len(data.unreadable), answered={},

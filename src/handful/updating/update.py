@@ -192,7 +192,9 @@ def update(
         memory = None
         if without_old_rows:
             if not isinstance(model, Bundle):
-                raise OptionError("learning on without the old rows is for models of labelled items. Leave it out.")
+                kind = f"one of {model.task.name}" if isinstance(model, PartModel) else "a language model"
+                needs = "models that answer items as wholes"
+                raise OptionError(f"learning on without the old rows is for {needs}, got {kind}. Leave it out.")
             memory = kept_rows(folder, model)
         before = (
             old_rows(folder, read_plan(folder / "plan.yaml"), model, _paths(new, labels))

@@ -222,10 +222,15 @@ class Corrector:
             record, log = self._record, self.store.log()
             shipped = Application(0, self._digest, record.trained, record.left_out, "", 0)
             wanted = record.get(number) if number else shipped
-            if not self.learns or wanted is None:
+            if not self.learns:
                 raise OptionError(
-                    f"version must be {self.run_version} to {self.run_version}.{record.last} of a model that learns, "
-                    f"got {self.run_version}.{number}. GET /versions tells about each."
+                    f"this model answers as version {self.run_version} was shipped, since it is served without "
+                    "--learn: no correction can be taken back."
+                )
+            if wanted is None:
+                raise OptionError(
+                    f"version must be {self.run_version} to {self.run_version}.{record.last}, got "
+                    f"{self.run_version}.{number}. GET /versions tells about each."
                 )
             left = [*wanted.left_out, *(one.id for one in log[wanted.upto :])]
             standing = self._learnable(log, left)

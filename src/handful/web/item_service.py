@@ -193,6 +193,11 @@ class _Service:
         for one in models:
             with self._figures.request(one.name):
                 asked = asked or await read_asked(request, one)
+                if asked.picture:
+                    raise RefusedError(
+                        f"a question to all models is not answered with one picture, got Accept: {PNG}. Ask each at "
+                        "/models/NAME/predict, or all for application/json with drawn=true.", status=406,
+                    )  # fmt: skip
                 check_wanted(asked.wanted, one)
                 told[one.name] = await self._told(one, asked)
         return JSONResponse({"models": told, "seconds": round(time.perf_counter() - start, 4)})

@@ -64,11 +64,7 @@ class _Judge:
             furthest = max(furthest, apart)
             same.append(alike(before, after))
             if cell:
-                boxes = Boxed.of_cell(cell).boxes
-                wanted = [
-                    np.array([box.corners for box in boxes if box.label == name], np.float64).reshape(-1, 4)
-                    for name in self.model.names
-                ]
+                wanted = Boxed.of_cell(cell).corners(self.model.names)
                 costs.append((astray(before, wanted), astray(after, wanted)))
         told = None
         if len(costs) > 1:

@@ -125,7 +125,7 @@ def with_pixel_classes(
 def with_boxes(
     features: bytes, centre: Matrix, scale: Matrix, cells: tuple[Matrix, Matrix], sides: tuple[Matrix, Matrix]
 ) -> onnx.ModelProto:
-    """A graph of features of cells with what ``box_answers.of_graph`` reads on top, (P, 1 + C + 4 C).
+    """A graph of features of cells with what ``box_answers.begun`` reads on top, (P, 1 + C + 4 C).
 
     Args:
         features: the bytes of a graph whose output is ``features``, (P, D).
