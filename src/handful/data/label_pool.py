@@ -14,6 +14,7 @@ from handful.data.input_column import choose_input, named_columns
 from handful.data.items import PLURAL
 from handful.data.label_column import LABEL_NAMES
 from handful.data.names import all_names
+from handful.data.places import is_called_id
 from handful.data.pool import kinds_in, named_kinds, skipped
 from handful.data.records import SAMPLE_ROWS
 from handful.data.sentences import Sentence, bounds_of
@@ -23,6 +24,7 @@ from handful.data.spans import span_of, written
 from handful.data.streams import Chunk, stream
 from handful.data.tables import TABLE_SUFFIXES, collect, open_table
 from handful.data.targets import SPANS
+from handful.data.vectors import numbers_among
 from handful.errors import DataError, OptionError
 
 MOST = 100_000
@@ -148,8 +150,12 @@ def _said(cell: Any, task: str | None) -> str:
     """The label of a row as text; empty where it has none."""
     if task != SPANS:
         return label_text(cell)
+    if cell is None or cell == "":
+        return ""
     marks = [span_of(mark) for mark in cell] if isinstance(cell, list) else [None]
-    return written([own for own in marks if own is not None]) if None not in marks else ""
+    if any(mark is None or mark[2] is None for mark in marks):
+        return str(cell)  # is none; whoever takes labels says so
+    return written([own for own in marks if own is not None])
 
 
 def _problem(chunk: Chunk, at: int, task: str | None) -> str:
@@ -218,5 +224,11 @@ def _kinds(
     named = named_columns(column, start.cells) if column else ()
     if len(named) > 1:
         return "text", column, label, task
-    _, modality = choose_input(start, source, column, None, [label] if label else [])
+    chosen, modality = choose_input(start, source, column, None, [label] if label else [])
+    if column is None and is_called_id(chosen) and numbers_among(start.cells, [chosen, label or ""]):
+        raise DataError(
+            f"{source} must hold texts, pictures or sounds to be labelled, got IDs and numbers, which nobody can see a "
+            f'class in. Write the labels of known items into a table with column "{shown(chosen)}", and learn with '
+            f"`handful tune labels.csv --features {source}`; --input {shown(chosen)} labels the IDs as texts."
+        )
     return modality, column, label, task
