@@ -134,7 +134,7 @@ def test_a_start_that_failed_decides_nothing(handful, tmp_path):
     ended = handful("label", notes, "--task", "classification", "--classes", "x" * 101, "--port", 0)
     assert ended.code == 1
     assert ended.err.splitlines()[-1] == (
-        "handful: --classes: a class must have 1 to 100 characters, all of which can be seen, and no \"|\", got "
+        'handful: --classes: a class must have 1 to 100 characters, all of which can be seen, and no "|", got '
         f"'{'x' * 100}'. Choose another name."
     )
     with AnswerStore(store) as opened:
@@ -148,6 +148,6 @@ def test_rows_of_numbers_are_not_labelled_on_a_page(handful, tmp_path):
     assert ended.code == 1
     assert ended.err == (
         f"handful: {table} must hold texts, pictures or sounds to be labelled, got IDs and numbers, which nobody can "
-        f"see a class in. Write the labels of known items into a table with column \"pump_id\", and learn with `handful "
+        f'see a class in. Write the labels of known items into a table with column "pump_id", and learn with `handful '
         f"tune labels.csv --features {table}`; --input pump_id labels the IDs as texts.\n"
     )
