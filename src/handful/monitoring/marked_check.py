@@ -41,7 +41,7 @@ def check_marked(
     if Path(source).is_file() and not is_archive(Path(source)):
         raise DataError(
             f"new pictures must be a folder with {task.name} beside them, got the file {shown(str(source))}. Name a "
-            f"folder as `handful tune --task {task.name}` reads it."
+            f"folder as `handful tune` reads it with --task {task.name}."
         )
     data = load_part(source, Wanted(modality=model.modality, task=task.name))
     for note in (*data.notes, *data.unreadable.values()):
