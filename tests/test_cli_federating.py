@@ -22,6 +22,8 @@ from handful.web.federated.connection import Connection
 from handful.web.tls import Tls
 
 AS_COMMAND = "import sys; sys.argv[0] = 'handful'; from handful.cli import main; main()"
+# Who is silent is not waited for a minute, which the test would be idle for.
+IMPATIENT = "from handful.regimes.federated import gathering; gathering.SILENT = 20.0; "
 TOKEN = "abcdefghijklmnop"
 
 
@@ -126,7 +128,7 @@ class Command:
     def __init__(self, cwd, *words, token=TOKEN):
         env = {**os.environ, **({} if token is None else {"HANDFUL_TOKEN": token})}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", AS_COMMAND, "federated", *map(str, words)], stdout=subprocess.PIPE,
+            [sys.executable, "-c", IMPATIENT + AS_COMMAND, "federated", *map(str, words)], stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, cwd=cwd, env=env,
         )  # fmt: skip
 

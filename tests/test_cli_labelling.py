@@ -93,8 +93,8 @@ def test_another_task_than_that_of_the_answers_is_refused(handful, pool, tmp_pat
     ended = handful("label", pool, "--task", "regression", "--port", 0)
     assert ended.code == 1
     assert ended.err == (
-        "handful: --task must be multilabel, as texts-labels.sqlite holds answers for it, got regression. Leave it "
-        "out, or choose another --out.\n"
+        "handful: --task must be multilabel, as texts-labels.sqlite holds answers for it, got regression. Give "
+        "that, or choose another --out.\n"
     )
 
 
@@ -108,3 +108,46 @@ def test_what_a_run_learned_from_is_labelled_already(handful, table, pool, tmp_p
     assert handful("tune", table(), "--backbone", "toy-text", "--budget", 0).code == 0
     items, task = labelling._read(str(pool), None, (None, None), str(tmp_path / "runs" / "insects"), 0)
     assert (len(items), len(items.given), task) == (44, 20, "classification")
+
+
+def test_labels_of_a_pool_that_cannot_be_taken_are_asked_for_again(tmp_path):
+    marks = tmp_path / "marks.jsonl"
+    marks.write_text(
+        '{"text": "Ann in Rome", "spans": [[0, 3, "person"]]}\n{"text": "Bo in Ulm", "spans": [[0, 99, "person"]]}\n'
+        '{"text": "Cy in Bern", "spans": "nonsense"}\n{"text": "Di in Oslo", "spans": [[0, 2, null]]}\n'
+    )
+    server = Server(marks, cwd=tmp_path)
+    try:
+        assert ", 1 labelled:" in server.said
+        assert (
+            '3 labels that the pool came with cannot be taken and are asked for again; the first, of "Bo in Ulm": a '
+            "mark must lie within its text of 9 characters, got 0 to 99. Mark it again."
+        ) in server.get("/state")["notes"]
+    finally:
+        server.end(signal.SIGKILL)
+
+
+def test_a_start_that_failed_decides_nothing(handful, tmp_path):
+    notes = tmp_path / "notes.csv"
+    notes.write_text("text,label\nant hill,one\nbee hive,1|2\nwasp sting,\n")
+    store = tmp_path / "notes-labels.sqlite"
+    ended = handful("label", notes, "--task", "classification", "--classes", "x" * 101, "--port", 0)
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1] == (
+        'handful: --classes: a class must have 1 to 100 characters, all of which can be seen, and no "|", got '
+        f"'{'x' * 100}'. Choose another name."
+    )
+    with AnswerStore(store) as opened:
+        assert opened.fact("task") is None
+
+
+def test_rows_of_numbers_are_not_labelled_on_a_page(handful, tmp_path):
+    table = tmp_path / "pumps.csv"
+    table.write_text("pump_id,a,b\nP1,1.5,2\nP2,2.5,3\n")
+    ended = handful("label", table, "--port", 0)
+    assert ended.code == 1
+    assert ended.err == (
+        f"handful: {table} must hold texts, pictures or sounds to be labelled, got IDs and numbers, which nobody can "
+        f'see a class in. Write the labels of known items into a table with column "pump_id", and learn with `handful '
+        f"tune labels.csv --features {table}`; --input pump_id labels the IDs as texts.\n"
+    )

@@ -255,3 +255,11 @@ def test_no_graph_is_made_of_vectors(place, tmp_path):
         "a model of vectors must be answered by handful, got a wish for ONNX, whose folders prepare texts, pictures "
         "and sounds. Export without --format."
     )
+
+
+def test_a_text_is_no_vector(place, handful):
+    ended = handful("predict", place / "run", "a loose foot")
+    assert ended.err == (
+        "handful: a loose foot does not exist, and no text is an item for a model of vectors. Name a file, a folder or "
+        "a table.\n"
+    )

@@ -97,3 +97,14 @@ def test_a_scaling_that_cannot_be_is_refused(spread, columns, said, tmp_path):
 def test_numbers_beyond_all_range_are_not_finite_rather_than_wrong(fitted):
     far = Vector(np.array([1e300, 1e300, 1e300]), columns=ROWS[0].columns)
     assert not np.isfinite(fitted.encode([far], (0,))[0]).all()
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-320, 1e308])
+def test_columns_of_any_size_count_the_same(size):
+    shares = np.array([0.5, 1.0, 1.5, 0.7])
+    rows = [Vector(np.array([share * size, share])) for share in shares]
+    scaled = catalog.load(VECTORS, VECTORS).fitted(rows)
+    seen = scaled.encode(rows, (0,))[0]
+    assert np.isfinite(scaled.centre).all()
+    assert np.allclose(seen[:, 0], seen[:, 1], atol=1e-3)
+    assert np.ptp(seen[:, 0]) > 1

@@ -10,7 +10,7 @@ import pytest
 
 from handful.data.readers import load
 from handful.data.streams import stream
-from handful.data.vectors import VECTORS, NoVector, Vector, make_vector, vector_of_cells
+from handful.data.vectors import VECTORS, NoVector, Vector, make_vector, numbers_among, vector_of_cells
 from handful.errors import DataError, OptionError
 
 NUMBERS = np.arange(12.0).reshape(4, 3)
@@ -280,3 +280,20 @@ def test_new_rows_without_a_column_that_was_learned_from(vectors, tmp_path):
         'v.csv must have the column "bb" of numbers, which was learned from, got "id", "a", "b" and "c". Did '
         "you mean 'b'?"
     )
+
+
+@pytest.mark.parametrize("said", [(True, False), ("true", "false")])
+def test_truth_values_are_ones_and_zeros(said):
+    columns = {"a": [1.5, 2.5], "b": list(said)}
+    assert numbers_among(columns, []) == ("a", "b")
+    made = [vector_of_cells(cells, "", ("a", "b")) for cells in zip(*columns.values(), strict=True)]
+    assert [one.values.tolist() for one in made] == [[1.5, 1.0], [2.5, 0.0]]
+
+
+def test_the_table_of_labels_as_its_own_features(labelled, refusal):
+    table = labelled.with_name("both.csv")
+    pd.read_csv(labelled).assign(a=range(len(IDS))).to_csv(table, index=False)
+    with pytest.raises(DataError) as error:
+        load(table, features=table)
+    assert "got numbers only in columns that the labels have too" in str(error.value)
+    assert "--features columns" in str(error.value)

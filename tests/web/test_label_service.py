@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from handful.data.label_pool import LabelPool
 from handful.data.readers import load
+from handful.data.sentences import bounds_of
 from handful.errors import MachineError
 from handful.web.admission import Admission
 from handful.web.labelling.service import BODIES, application
@@ -135,6 +136,31 @@ def test_a_picture_is_shown_by_its_id_decoded_and_written_anew(pictures):
     assert shown.headers["content-security-policy"] == "default-src 'none'"
     assert shown.headers["x-content-type-options"] == "nosniff"
     assert Image.open(io.BytesIO(shown.content)).size == (8, 8)
+
+
+WHY_LEFT_OUT = "1 item of the file cannot be read and is skipped; the first: line 2: the text is empty"
+
+
+def test_what_of_a_dropped_file_is_left_out_is_told(client):
+    dropped = {"file": ("more.txt", b"a first text\n   \na second\n")}
+    assert client.post("/items", files=dropped).json() == {
+        "new": 2, "known": 0,
+        "failed": [
+            {"name": "more.txt", "why": WHY_LEFT_OUT}
+        ],
+    }  # fmt: skip
+
+
+def test_a_text_may_be_marked_all_over(tmp_path):
+    text = " ".join(f"word{i}" for i in range(500))
+    pool = LabelPool("text", [text], [""], {}, "texts.txt", 1)
+    labelling = labelling_of(tmp_path, pool, task="tagging", classes=["a name of the usual length"])
+    with TestClient(application(labelling, Admission(kinds=BODIES)), base_url="http://127.0.0.1") as client:
+        label = json.dumps([[*word, "a name of the usual length"] for word in bounds_of(text).tolist()])
+        item = client.get("/next").json()["items"][0]["item"]
+        said = client.post("/answers", json={"answers": [answer(item, label)]}).json()
+    labelling.session.store.close()
+    assert said["new"] == [True]
 
 
 def test_dropped_pictures_are_kept_by_content_and_what_is_none_is_told(pictures, tmp_path):

@@ -148,6 +148,13 @@ def test_undo_gives_the_item_back_and_twice_is_once(store):
             "ants",
             "label must be a list of start, end and class of each marked stretch, got 'ants'.",
         ),
+        (
+            "tagging",
+            ["ants"],
+            "[" * 3000,
+            "label must be a list of start, end and class of each marked stretch, got '[[",
+        ),
+        ("tagging", ["ants"], '[[0, Infinity, "ants"]]', "label must be a list of start, end and class of each marked"),
         ("tagging", ["ants"], '[[0, 400, "ants"]]', "a mark must lie within its text of 11 characters, got 0 to 400."),
         (
             "tagging",

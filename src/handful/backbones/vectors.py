@@ -65,12 +65,14 @@ class Vectors(Backbone):
             )
         made = Vectors(self.name, np.zeros(len(first.values)), np.ones(len(first.values)), first.columns)
         table = np.stack([made._ordered(item) for item in items])  # (N, D)
+        # Powers of two round nothing: with them neither sums nor squares leave the range of numbers.
+        unit = np.ldexp(1.0, np.frexp(np.abs(table).max(0))[1] - 1)  # (D,)
+        table /= unit
         centre = table.mean(0)
-        apart = table - centre
+        spread = np.sqrt(np.square(table - centre).mean(0))
         # What is left of a column without any change is rounding of its mean.
-        spread = np.sqrt(np.square(apart).mean(0))
-        spread[spread <= 1e-12 * np.maximum(np.abs(centre), 1e-290)] = np.inf
-        return Vectors(self.name, centre, spread, first.columns)
+        spread[spread <= 1e-12 * np.abs(centre)] = np.inf
+        return Vectors(self.name, centre * unit, spread * unit, first.columns)
 
     def state_files(self) -> dict[str, bytes]:
         """The scaling, and the names of the columns."""
@@ -108,7 +110,9 @@ class Vectors(Backbone):
 
     def stem(self, batch: NDArray[np.float64]) -> State:
         """The scaled numbers and the one, (B, D + 1)."""
-        with np.errstate(over="ignore"):  # what is far out of any range is told as numbers that are not finite
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # what is far out of any range is told as numbers that are not finite
             scaled = (batch - self.centre) / self.spread / np.sqrt(len(self.centre))
             rows = np.concatenate([scaled, np.ones((len(batch), 1))], 1).astype(np.float32)
         return State(torch.from_numpy(rows))

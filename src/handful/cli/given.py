@@ -176,8 +176,12 @@ def items_of(source: str, run: str) -> Iterator[Source]:
         return
     check_source(source, "new items")
     if modality != "text" and len(source.split()) > 1 and not exists(Path(source)):
+        from handful.data.items import PLURAL
+
         near = nearest_name(Path(source)) or " Name a file, a folder or a table."
-        raise DataError(f"{shown(source)} does not exist, and no text is an item for a model of {modality}s.{near}")
+        raise DataError(
+            f"{shown(source)} does not exist, and no text is an item for a model of {PLURAL[modality]}.{near}"
+        )
     if modality != "text" or not source.strip() or exists(Path(source)):
         yield that_exists(source)
         return

@@ -98,11 +98,11 @@ def label(
         items, task = _read(pool, task, (label, input), run, seed)
     table = place(out) if out else Path(f"{default_name(pool)}-labels{LINES if task == SPANS else '.csv'}")
     check_table_out(table, pool, task)
-    put_notes(items.notes)
     with serving.take_port(host, port) as taken:
         where = address_of(host, taken.getsockname()[1])
         folder = place(run) if run else Path("runs") / default_name(pool)
         labelling = _labelling(items, task, classes, (table, folder), (backbone, seed), (host, asked))
+        put_notes(items.notes)
         from handful.web.admission import Admission
 
         app = service.application(labelling, Admission.of(host, None, None, service.BODIES, asked))
@@ -192,6 +192,7 @@ def _labelling(
     from handful.web.labelling.service import Labelling
     from handful.web.labelling.session import Session
     from handful.web.labelling.uploads import by_chance
+    from handful.web.questions import RefusedError
 
     table, folder = places
     backbone, seed = seen
@@ -200,12 +201,15 @@ def _labelling(
     before = store.fact("task")
     if before not in (None, task):
         raise OptionError(
-            f"--task must be {before}, as {shown(str(store.file))} holds answers for it, got {task}. Leave it out, or "
+            f"--task must be {before}, as {shown(str(store.file))} holds answers for it, got {task}. Give that, or "
             "choose another --out."
         )
-    store.set_fact("task", task)
     named = named or (STARS if task == RATINGS and not items.given else ())
-    session = Session(items, store, head_task(task), by_chance(len(items), seed), named)
+    try:
+        session = Session(items, store, head_task(task), by_chance(len(items), seed), named)
+    except RefusedError as error:
+        raise OptionError(f"--classes: {error}") from error
+    store.set_fact("task", task)
     look = _word_looker if task == SPANS else _looker
     learning = Learning(
         session,

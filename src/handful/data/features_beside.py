@@ -105,6 +105,12 @@ def _named_vectors(
             "a column of IDs needs the same name in both files, or --input names it."
         )
     numbers = tuple(name for name in opened.numbers if name not in (ids, *left_out))
+    if not numbers:
+        raise DataError(
+            f"{source} must have columns of numbers that belong to it alone, got numbers only in columns that the "
+            f"labels have too ({listed(opened.numbers[:_NAMED])}). Where they stand beside the labels, give --features "
+            f"{OWN}."
+        )
     return ids, [vector for _, vector, _ in replace(opened, ids=ids, numbers=numbers).rows()]
 
 

@@ -14,6 +14,7 @@ from handful.data.input_column import choose_input, named_columns
 from handful.data.items import PLURAL
 from handful.data.label_column import LABEL_NAMES
 from handful.data.names import all_names
+from handful.data.places import is_called_id
 from handful.data.pool import kinds_in, named_kinds, skipped
 from handful.data.records import SAMPLE_ROWS
 from handful.data.sentences import Sentence, bounds_of
@@ -21,8 +22,9 @@ from handful.data.sources import that_exists
 from handful.data.span_tables import span_fields
 from handful.data.spans import span_of, written
 from handful.data.streams import Chunk, stream
-from handful.data.tables import TABLE_SUFFIXES, collect, open_table
+from handful.data.tables import TABLE_SUFFIXES, Columns, collect, open_table
 from handful.data.targets import SPANS
+from handful.data.vectors import numbers_among
 from handful.errors import DataError, OptionError
 
 MOST = 100_000
@@ -53,6 +55,10 @@ class LabelPool:
     """What was guessed, skipped or left out, one sentence each."""
     task: str = ""
     """What its labels are where the table says so: marked spans."""
+    skipped: int = 0
+    """How many items cannot be asked about."""
+    why: str = ""
+    """Why the first of these cannot."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -111,7 +117,7 @@ def read_label_pool(
         told.append(f"of {count:,} items {len(rows):,} drawn by chance are asked about")
     given = {i: said for i, (*_, said) in enumerate(rows) if said}
     items, names = [row[1] for row in rows], [row[2] for row in rows]
-    return LabelPool(modality, items, names, given, shown(str(path)), count, tuple(told), task or "")
+    return LabelPool(modality, items, names, given, shown(str(path)), count, tuple(told), task or "", failed, first)
 
 
 def with_labelled(pool: LabelPool, data: Dataset) -> LabelPool:
@@ -148,8 +154,12 @@ def _said(cell: Any, task: str | None) -> str:
     """The label of a row as text; empty where it has none."""
     if task != SPANS:
         return label_text(cell)
+    if cell is None or cell == "":
+        return ""
     marks = [span_of(mark) for mark in cell] if isinstance(cell, list) else [None]
-    return written([own for own in marks if own is not None]) if None not in marks else ""
+    if any(mark is None or mark[2] is None for mark in marks):
+        return str(cell)  # is none; whoever takes labels says so
+    return written([own for own in marks if own is not None])
 
 
 def _problem(chunk: Chunk, at: int, task: str | None) -> str:
@@ -218,5 +228,21 @@ def _kinds(
     named = named_columns(column, start.cells) if column else ()
     if len(named) > 1:
         return "text", column, label, task
-    _, modality = choose_input(start, source, column, None, [label] if label else [])
+    chosen, modality = choose_input(start, source, column, None, [label] if label else [])
+    _check_no_numbers(start, source, chosen, (label, column))
     return modality, column, label, task
+
+
+def _check_no_numbers(start: Columns, source: str, chosen: str, named: tuple[str | None, str | None]) -> None:
+    """Refuse a table of vectors, of which only the IDs could be shown.
+
+    Raises:
+        DataError: it is one.
+    """
+    label, column = named
+    if column is None and is_called_id(chosen) and numbers_among(start.cells, [chosen, label or ""]):
+        raise DataError(
+            f"{source} must hold texts, pictures or sounds to be labelled, got IDs and numbers, which nobody can see a "
+            f'class in. Write the labels of known items into a table with column "{shown(chosen)}", and learn with '
+            f"`handful tune labels.csv --features {source}`; --input {shown(chosen)} labels the IDs as texts."
+        )

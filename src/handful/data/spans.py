@@ -81,7 +81,7 @@ def labels_in_spans(text: str) -> list[Span]:
         raw = json.loads(text)
         spans = raw["spans"] if isinstance(raw, dict) else raw
         return [(int(first), int(end), str(label)) for first, end, label in spans]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise _no_spans(text) from error
 
 

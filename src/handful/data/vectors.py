@@ -15,6 +15,8 @@ from handful.data.cells import shown
 VECTORS = "vectors"
 """The modality of such items."""
 
+# How tables write what is true or false.
+_TRUTHS = {"True": 1.0, "true": 1.0, "TRUE": 1.0, "False": 0.0, "false": 0.0, "FALSE": 0.0}
 # So many numbers of a vector are shown.
 _FIRST = 6
 
@@ -104,7 +106,7 @@ def vector_of_cells(cells: Sequence[Any], name: str, columns: tuple[str, ...]) -
     try:
         values = np.array(cells, np.float64)
     except (TypeError, ValueError):  # one of them is no number
-        values = np.array([np.nan])
+        values = np.array([number_of(cell, math.nan) for cell in cells])
     if np.isfinite(values).all():
         return vector_of(values, name, columns)
     at = next(i for i, cell in enumerate(cells) if not math.isfinite(number_of(cell, math.nan)))
@@ -128,10 +130,10 @@ def _spread(cells: Sequence[Any], columns: tuple[str, ...]) -> tuple[list[Any], 
 
 
 def number_of(cell: Any, otherwise: float) -> float:
-    """A cell as a number; another number where it is none."""
-    if isinstance(cell, str | int | float | np.number):
+    """A cell as a number, 1 or 0 where it is true or false; another number where it is none."""
+    if isinstance(cell, str | int | float | np.number | np.bool_):
         try:
-            return float(cell)
+            return float(_TRUTHS.get(cell, cell) if isinstance(cell, str) else cell)
         except ValueError:
             return otherwise
     return otherwise

@@ -40,7 +40,7 @@ class OneAnswer(_Strict):
     """The item, by its content."""
     act: Literal["label", "skip", "unsure"]
     """What was done."""
-    label: Annotated[str, Field(max_length=10_000)] | None = None
+    label: Annotated[str, Field(max_length=100_000)] | None = None
     """What is right."""
     asked: Literal["typical", "informative", "control", "searched", "alike", "second look"] = "searched"
     """Why it was asked."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from handful.answer_store import AnswerStore
 from handful.data.cells import label_text, shown
-from handful.data.spans import Repairs, labels_in_spans, marked, written
+from handful.data.spans import Repairs, Span, labels_in_spans, marked, written
 from handful.data.target_column import read_column
 from handful.data.targets import (
     CLASSES,
@@ -88,7 +88,7 @@ class Labels:
             RefusedError: it cannot be one.
         """
         if self.task == SPANS:
-            for name in names_in(label, SPANS):
+            for *_, name in _spans_in(label):
                 self.add(name)
             return self.checked(label, item)
         [cell] = read_column([label], "label", self.task).cells
@@ -122,11 +122,7 @@ class Labels:
 
     def _spans(self, label: str, text: str) -> str:
         """Spans on whole words of a text."""
-        try:
-            spans = labels_in_spans(label)
-        except DataError as error:
-            what = "a list of start, end and class of each marked stretch"
-            raise RefusedError(f"label must be {what}, got {shown(label)[:LONGEST]!r}.", "label", 422) from error
+        spans = _spans_in(label)
         self._known([name for *_, name in spans])
         outside = next(((a, b) for a, b, _ in spans if not 0 <= a < b <= len(text)), None)
         if outside is not None:
@@ -172,3 +168,16 @@ class Labels:
     def kind(self) -> str:
         """How the page asks: for ``one`` of the classes, ``several`` of them, a ``number``, or ``spans``."""
         return {CLASSES: "one", RATINGS: "one", LABELS: "several", NUMBERS: "number", SPANS: "spans"}[self.task]
+
+
+def _spans_in(label: str) -> list[Span]:
+    """The spans that a label says.
+
+    Raises:
+        RefusedError: it says none.
+    """
+    try:
+        return labels_in_spans(label)
+    except DataError as error:
+        what = "a list of start, end and class of each marked stretch"
+        raise RefusedError(f"label must be {what}, got {shown(label)[:LONGEST]!r}.", "label", 422) from error

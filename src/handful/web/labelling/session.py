@@ -95,15 +95,24 @@ class Session:
 
     def _take_given(self) -> None:
         """Keep labels that the pool came with as answers; those that are kept already are not kept twice."""
-        answers, items = [], []
+        answers, items, refused = [], [], []
         for position, label in self.pool.given.items():
-            written = self.labels.given(label, self.pool.items[position])
+            try:
+                written = self.labels.given(label, self.pool.items[position])
+            except RefusedError as error:
+                refused.append(f'"{shown(str(self.pool.names[position] or self.pool.items[position]))[:60]}": {error}')
+                continue
             item = StoredItem.of(self.pool.items[position], self.pool.modality)
             self._name(position, item.item)
             mark = hashlib.sha256(f"{item.item} {written}".encode()).hexdigest()[:40]
             items.append(item)
             answers.append(Answer(item.item, LABEL, written, GIVEN, "given", id=f"given-{mark}"))
         self.store.add(answers, items)
+        if refused:
+            many = f"{len(refused):,} labels" if len(refused) > 1 else "1 label"
+            verb, first = ("are", "the first, of ") if len(refused) > 1 else ("is", "of ")
+            note = f"{many} that the pool came with cannot be taken and {verb} asked for again; {first}{refused[0]}"
+            self.pool.notes = (*self.pool.notes, note)
 
     def _name(self, position: int, name: str) -> None:
         """Remember what an item is called by its content; of several with the same the first is asked about."""

@@ -19,6 +19,7 @@ from handful.data.cells import shown
 from handful.data.label_pool import read_label_pool
 from handful.data.media_bytes import item_of_bytes
 from handful.data.media_names import media_kind
+from handful.data.pool import skipped
 from handful.errors import DataError, OptionError
 from handful.seeding import generator
 from handful.web.failures import body_of
@@ -57,7 +58,10 @@ async def take_files(request: Request, session: Session) -> dict[str, Any]:
     failed: list[dict[str, str]] = []
     for name, content in files:
         try:
-            taken += await run_in_threadpool(_items, session, name, content)
+            items, left_out = await run_in_threadpool(_items, session, name, content)
+            taken += items
+            if left_out:
+                failed.append({"name": shown(name)[:200], "why": left_out})
         except (DataError, OptionError) as error:
             failed.append({"name": shown(name)[:200], "why": str(error)})
     new = await run_in_threadpool(session.drop, taken)
@@ -83,8 +87,8 @@ async def _form(body: bytes, request: Request) -> list[tuple[str, bytes]]:
     return files
 
 
-def _items(session: Session, name: str, content: bytes) -> list[StoredItem]:
-    """What one file holds; pictures and sounds are kept on the disk."""
+def _items(session: Session, name: str, content: bytes) -> tuple[list[StoredItem], str]:
+    """What one file holds, and what of it is left out; pictures and sounds are kept on the disk."""
     suffix, modality = Path(name).suffix.lower(), session.pool.modality
     if modality == "text":
         if suffix not in _TEXTS:
@@ -93,18 +97,19 @@ def _items(session: Session, name: str, content: bytes) -> list[StoredItem]:
     if media_kind(f"a{suffix}") != modality:
         raise DataError(f"this pool holds {modality}s, got a file that ends with {shown(suffix)!r}.")
     item_of_bytes(content, modality)  # it can be decoded, and is not too large
-    return [session.store.keep_bytes(content, f"a{suffix}", modality)]
+    return [session.store.keep_bytes(content, f"a{suffix}", modality)], ""
 
 
-def _texts(content: bytes, suffix: str, task: str) -> list[StoredItem]:
-    """The texts of a file, read as the same file in a pool would be."""
+def _texts(content: bytes, suffix: str, task: str) -> tuple[list[StoredItem], str]:
+    """The texts of a file, read as the same file in a pool would be, and what of it is left out."""
     with tempfile.TemporaryDirectory(prefix="handful-") as folder:
         file = Path(folder) / f"dropped{suffix}"
         file.write_bytes(content)
         pool = read_label_pool(file, generator(0, "dropped"), task=task, most=MOST_TEXTS)
     if pool.modality != "text":
         raise DataError("the table must hold texts, got names of files. Drop the files themselves.")
-    return [StoredItem.of(item, "text") for item in pool.items]
+    left_out = skipped(pool.skipped, "the file", pool.why) if pool.skipped else ""
+    return [StoredItem.of(item, "text") for item in pool.items], left_out
 
 
 def by_chance(count: int, seed: int) -> list[int]:
