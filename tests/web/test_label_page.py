@@ -216,6 +216,11 @@ def test_texts_are_marked_by_keyboard_and_by_mouse(page, tmp_path, signals):
             page.keyboard.press("Enter")
             page.wait_for_function("old => current && current.item !== old", arg=shown)
         saved(page, 6)
+        page.keyboard.press("z")  # the last one again, as it was marked
+        page.wait_for_function("old => current.item === old", arg=shown)
+        assert page.inner_text("#words .mark").split("person")[0].strip() == name
+        page.keyboard.press("Enter")
+        saved(page, 6)
         page.keyboard.press("d")
         page.get_by_role("button", name="Mark it").first.click()
         page.get_by_text("You said:").wait_for()

@@ -124,6 +124,7 @@ async function give(act, label = null) {
   if (!items.length) return say(many ? (state.asks === "spans" ? "Choose a text first." : "Tick the items first.") : "There is nothing to answer.", true);
   const answers = items.map((item) => ({ id: id(), item: item.item, act, label, asked: item.how }));
   const whole = many;
+  if (items[0].words && label !== null) savedMarks.set(items[0].item, label);
   for (const item of items) answered.add(item.item);
   if (whole) await closeMany(false); else next();
   try {

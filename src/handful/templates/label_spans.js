@@ -5,11 +5,14 @@ const spans = { words: [], marks: [], first: 0, last: 0, on: false, drag: false,
 // Marks as the server writes them: [[from, to, class], ...] in characters as Python counts them.
 const marksIn = (label) => { try { const found = JSON.parse(label); return Array.isArray(found) ? found : []; } catch (error) { return []; } };
 
+// Item → what was saved of it on this page: taken back, it is there to be corrected.
+const savedMarks = new Map();
+
 function spansOf(item) {
   spans.letters = [...item.text];
   spans.words = item.words;
   const guessed = item.guess && item.how !== "control" ? item.guess.label : "";
-  const before = item.before && item.before.label !== null ? item.before.label : item.label || guessed;
+  const before = item.before && item.before.label !== null ? item.before.label : item.label || savedMarks.get(item.item) || guessed;
   spans.marks = marksIn(before).map(([from, to, name]) => ({
     first: spans.words.findIndex((word) => word[0] === from), last: spans.words.findIndex((word) => word[1] === to), name,
   })).filter((mark) => mark.first >= 0 && mark.last >= mark.first);

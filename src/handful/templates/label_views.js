@@ -44,7 +44,7 @@ function showItem(item, done, total) {
   at("guess").replaceChildren();
   // Before an item of the control nothing is said that could sway; a doubt between two names says the guess already.
   if (item.words) {
-    if (spans.marks.length && !item.before && !item.label) at("guess").textContent = "The marks are the model's: correct them, then save.";
+    if (spans.marks.length && !item.before && !item.label && !savedMarks.has(item.item)) at("guess").textContent = "The marks are the model's: correct them, then save.";
   } else if (item.guess && !["control", "informative"].includes(item.how)) {
     at("guess").append("The model would say ", made("b", item.guess.label), ` (${percent(item.guess.confidence)} sure).`);
   }
