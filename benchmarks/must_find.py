@@ -17,6 +17,7 @@ import numpy as np
 
 from handful import api
 from handful.data.dataset import Dataset
+from handful.features.cache import user_cache
 from ledger import Ledger, Row, cells, options, over_draws, values
 from pools import by_name, rows_of
 
@@ -28,7 +29,7 @@ PAIRS = {
 BACKBONES = {"text": "minilm-l6", "image": "efficientnet-lite0"}
 SIZES = (20, 40)
 ASKED = 0.9
-MOST = 140
+MOST = 400
 """At most so many rows of each class are taken of a set."""
 FIELDS = ("set", "rows", "draw", "asked", "found", "low", "high", "thrown", "thrown_low", "thrown_high", "answered")
 
@@ -62,7 +63,7 @@ def measured(data: Dataset, name: str, size: int, draw: int, backbone: str) -> I
         data.take(rng.permutation(learn).tolist()), must_find=f"{name}={ASKED:.0%}", backbone=backbone, budget=0,
         seed=draw,
     )  # fmt: skip
-    answers = np.asarray(run.predict([data.items[i] for i in rest]))
+    answers = np.asarray(run.model.predict([data.items[i] for i in rest], user_cache()))
     own = labels[rest] == name
     promise = run.model.task.cut.promise
     yield {
