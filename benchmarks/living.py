@@ -95,6 +95,7 @@ TABLES = (
     Table("ladder.csv", "ladder", MOVED),
     Table("languages.csv", "languages", FROZEN),
     Table("methods.csv", "methods", ("strategies/tuned", "training")),
+    Table("must_find.csv", "must_find", ("tasks/classification/cut.py", "tasks/defects/promise.py", *FROZEN)),
     Table("near_duplicates.csv", "near_duplicates", ("inspection/near_duplicates.py",)),
     Table("noise.csv", "noise", FROZEN),
     Table("paired.csv", "paired", FROZEN),

@@ -291,7 +291,7 @@ def test_a_folder_is_served_as_a_run_is(texts):
     (one,) = answered(served.now, READABLE[:1])
     assert one.row["answer"] == made.predict(READABLE[:1])[0]
     assert one.features.shape == (0,)
-    with pytest.raises(BundleError, match="must be a run folder or its model folder"):
+    with pytest.raises(BundleError, match="holds a copy of a model in ONNX, which answers by itself"):
         check_model(str(folder), "predict")
 
 
