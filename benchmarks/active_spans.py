@@ -4,7 +4,7 @@ Of each set 700 sentences are taken; anew for each seed 450 are the pool and the
 are asked at a time and marked as they are in the set; the F1 of exact spans is that of the quick fit that the page to
 label shows, on the test sentences. ``words``: how many words have been read by then, since long sentences cost more
 than short ones. ``value`` to ``high``: the score that the page would show. How doubtful a sentence is, is the mean over
-its words; the sum, the sum by the root of the length and the maximum were tried on the first two sets.
+its words; the sum, and the sum by the root of the length, were tried on the first two sets.
 
     python benchmarks/active_spans.py --draws 5 --out benchmarks/results/active_spans.csv
 """

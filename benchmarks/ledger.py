@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,6 +137,14 @@ def options(about: str | None, sets: str, draws: int, out: str) -> argparse.Argu
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results") / out)
     parser.add_argument("--table", action="store_true", help="only print the table of the rows in --out")
     return parser
+
+
+def sized(args: argparse.Namespace) -> Iterator[Row]:
+    """Every draw of every size of every set that is to be measured: none where only the table is wanted."""
+    for draw in () if args.table else range(args.draws):
+        for size in numbers(args.sizes):
+            for name in args.sets.split(","):
+                yield {"set": name, "rows": size, "draw": draw}
 
 
 def numbers(text: str) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ from handful.data.spans import Marked
 from handful.tasks.runs import exact
 from handful.tasks.tagging import TAGGING, gazetteer
 from handful.tasks.tagging.decoding import stretches
-from ledger import Ledger, Row, cells, options, over_draws, values
+from ledger import Ledger, Row, cells, options, over_draws, sized, values
 
 Spans = list[tuple[int, int, str]]
 
@@ -62,12 +62,9 @@ def main() -> None:
     parser.add_argument("--span-marker", help="the python of an environment that has SpanMarker; else it is left out")
     args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, ("set", "rows", "draw"))
-    for draw in () if args.table else range(args.draws):
-        for size in map(int, args.sizes.split(",")):
-            for name in args.sets.split(","):
-                at: Row = {"set": name, "rows": size, "draw": draw}
-                peers = (not args.without_peer, args.span_marker)
-                ledger.complete(at, measured(Path(args.data) / f"{name}.jsonl", size, draw, peers))
+    peers = (not args.without_peer, args.span_marker)
+    for at in sized(args):
+        ledger.complete(at, measured(Path(args.data) / f"{at['set']}.jsonl", at["rows"], at["draw"], peers))
     print(table(ledger.rows))
 
 

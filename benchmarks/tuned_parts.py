@@ -40,7 +40,7 @@ from handful.strategies.tuned.ladder import Rung, shipped, taking_part
 from handful.strategies.tuned.methods.partial import Partial
 from handful.tasks.tagging import TAGGING
 from handful.training.apply_delta import arrays_of, installed
-from ledger import Ledger, Row, cells, options, over_draws, values
+from ledger import Ledger, Row, cells, options, over_draws, sized, values
 
 SETS = "bionlp13pc_ner,wnut17_ner,masakhaner_swa"
 ENCODER, HEADS, BUDGET, TEST = "minilm-l6", ("centroid", "logistic"), 60.0, 200
@@ -63,12 +63,9 @@ def main() -> None:
     parser.add_argument("--fit", action="store_true", help="print what is known of partial after these draws")
     args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, ("set", "rows", "draw"))
-    for draw in () if args.table else range(args.draws):
-        for size in map(int, args.sizes.split(",")):
-            for name in args.sets.split(","):
-                at: Row = {"set": name, "rows": size, "draw": draw}
-                file = Path(args.data) / f"{name}.jsonl"
-                ledger.complete(at, one_draw(*dealt(file, size, draw, args.test), draw, args.decide))
+    for at in sized(args):
+        learn, test = dealt(Path(args.data) / f"{at['set']}.jsonl", at["rows"], at["draw"], args.test)
+        ledger.complete(at, one_draw(learn, test, at["draw"], args.decide))
     print(table(ledger.rows))
     if args.fit:
         print(fit(ledger.rows))

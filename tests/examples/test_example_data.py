@@ -49,6 +49,13 @@ def pixels(path: Path) -> np.ndarray:
         return np.asarray(picture)
 
 
+def assert_the_same_pictures(drawn: dict[str, Path], there: dict[str, Path]) -> None:
+    """By the same names; decoders of JPEG differ by a little."""
+    assert list(drawn) == list(there)
+    for name, path in drawn.items():
+        assert np.abs(pixels(path).astype(int) - pixels(there[name]).astype(int)).mean() < 2
+
+
 def test_the_tickets_are_sixty_in_five_topics_and_all_different():
     tickets = rows("tickets.csv")
     assert len(tickets) == 60
@@ -191,10 +198,8 @@ def test_the_cells_have_masks_that_lie_over_them_as_their_script_draws_them(tmp_
     there = files(EXAMPLES / "cells", ".jpg") | files(EXAMPLES / "cells_new", ".jpg")
     again = written_again("make_cells", tmp_path)
     drawn = files(again / "cells", ".jpg") | files(again / "cells_new", ".jpg")
-    assert list(drawn) == list(there)
     assert len(there) == 8
-    for name, path in drawn.items():  # decoders of JPEG differ by a little
-        assert np.abs(pixels(path).astype(int) - pixels(there[name]).astype(int)).mean() < 2
+    assert_the_same_pictures(drawn, there)
     for name, path in files(EXAMPLES / "cells" / "masks", ".png").items():
         assert set(np.unique(pixels(path))) == {0, 128, 255}
         assert np.array_equal(pixels(path), pixels(again / "cells" / "masks" / name))
@@ -209,20 +214,15 @@ def test_the_tiles_are_good_ones_and_a_few_bad_ones_as_their_script_draws_them(t
     there = files(EXAMPLES / "tiles", ".jpg")
     assert Counter(name.split("/")[0] for name in there) == {"good": 16, "bad": 4}
     again = files(written_again("make_tiles", tmp_path) / "tiles", ".jpg")
-    assert list(again) == list(there)
-    for name, path in again.items():  # decoders of JPEG differ by a little
-        apart = pixels(path).astype(int) - pixels(there[name]).astype(int)
-        assert np.abs(apart).mean() < 2
+    assert_the_same_pictures(again, there)
 
 
 def test_the_seeds_are_trays_with_boxes_around_them_as_their_script_draws_them(tmp_path):
     there = files(EXAMPLES / "seeds", ".jpg") | files(EXAMPLES / "seeds_new", ".jpg")
     again = written_again("make_seeds", tmp_path)
     drawn = files(again / "seeds", ".jpg") | files(again / "seeds_new", ".jpg")
-    assert list(drawn) == list(there)
     assert len(there) == 13
-    for name, path in drawn.items():  # decoders of JPEG differ by a little
-        assert np.abs(pixels(path).astype(int) - pixels(there[name]).astype(int)).mean() < 2
+    assert_the_same_pictures(drawn, there)
     told = json.loads((EXAMPLES / "seeds" / "boxes.json").read_text("utf-8"))
     assert told == json.loads((again / "seeds" / "boxes.json").read_text("utf-8"))
     assert Counter(told["categories"][one["category_id"]]["name"] for one in told["annotations"]).keys() == {

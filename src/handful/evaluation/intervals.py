@@ -98,7 +98,7 @@ def interval(
         right = measured.scores
         return wilson(float(right.mean()), independent_rows(right, groups), level)
     if measured.metric.kind is Kind.RATIO:
-        plain = _student(measured.value, _pulls(measured), groups, level)
+        plain = _student(measured.value, measured.pulls, groups, level)
         return plain if measured.metric.higher_is_better else _stepped(measured, plain, groups, level)
     assert rng is not None, "a function of several sums needs draws"
     values = _drawn((measured,), groups, rng)[0]
@@ -121,7 +121,7 @@ def difference(
     if first.metric.kind is Kind.SHARE:
         return _adjusted_wald(first.scores - second.scores, groups, level)
     if first.metric.kind is Kind.RATIO:
-        return _student(first.value - second.value, _pulls(first) - _pulls(second), groups, level)
+        return _student(first.value - second.value, first.pulls - second.pulls, groups, level)
     assert rng is not None, "a function of several sums needs draws"
     one, other = _drawn((first, second), groups, rng)
     return _percentiles(first.value - second.value, one - other, level)
@@ -209,12 +209,6 @@ def _stepped(measured: Measured, estimate: Estimate, groups: Groups, level: floa
     wrong = (measured.scores > 0).astype(float)
     share = wilson(float(wrong.mean()), independent_rows(wrong, groups), level)
     return replace(estimate, high=max(estimate.high, measured.least * share.high))
-
-
-def _pulls(measured: Measured) -> Floats:
-    """(N,) how far each item pulls a ratio from where it is, as the residual of its own mean."""
-    total, weight = measured.sums.T
-    return np.asarray((total - measured.value * weight) / weight.mean())
 
 
 def _student(value: float, pulls: Floats, groups: Groups, level: float) -> Estimate:

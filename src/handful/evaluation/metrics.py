@@ -197,16 +197,20 @@ class Measured:
         return quotient(self.sums)
 
     @property
+    def pulls(self) -> Floats:
+        """(N,) how far each item pulls a quotient of two sums from where it is (Cochran 1977, section 6.3)."""
+        total, weight = self.sums.T
+        return np.asarray((total - self.value * weight) / weight.mean())
+
+    @property
     def shares(self) -> Floats:
         """(N,) what each item adds to the score, of which they are the mean.
 
-        Its own score; of a quotient of two sums, such as F1, how far it pulls that from where it is (the delta method;
-        Cochran 1977, section 6.3).
+        Its own score; of a function of two sums, such as F1, how far it pulls that from where it is.
         """
         if self.metric.kind is not Kind.FUNCTION:
             return self.scores
-        total, weight = self.sums.T
-        return np.asarray(self.value + (total - self.value * weight) / max(float(weight.mean()), 1e-12))
+        return self.value + self.pulls if self.sums[:, 1].any() else np.zeros(len(self))  # nothing was to be found
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_] | slice) -> Measured:
         """The same for some of the items."""

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from handful.errors import OptionError
 from handful.features.view import Matrix
 from handful.regimes.active.part_fit import PartFit
-from handful.regimes.active.part_rows import PartAnswers, PartRows
+from handful.regimes.active.part_rows import PartRows, RaggedAnswers
 from handful.regimes.active.quick_fit import QuickFit, quick_head
 from handful.tasks.base import HeadTask, Targets
 from handful.tasks.classification import CLASSIFICATION
 
 Rows = Matrix | PartRows
 """N items to learn from: (N, D) rows of length one, or their parts."""
-Answers = NDArray[np.float64] | PartAnswers
+Answers = NDArray[np.float64] | RaggedAnswers
 """What is answered to N items: (N, K), or to their parts."""
 
 

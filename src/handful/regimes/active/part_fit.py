@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from handful.evaluation.intervals import difference
 from handful.evaluation.metrics import losses
-from handful.regimes.active.part_rows import PartAnswers, PartRows, blocks
+from handful.regimes.active.part_rows import PartRows, RaggedAnswers, blocks
 from handful.regimes.active.quick_fit import QuickFit
 from handful.tasks.base import Targets
 from handful.tasks.parts_task import PartsTask
@@ -53,12 +53,12 @@ class PartFit:
         own, reference = (task.losses(answers, self.targets) for answers in (self.held_out, blind))
         return difference(losses(own), losses(reference)).high < 0
 
-    def outputs(self, x: PartRows) -> PartAnswers:
+    def outputs(self, x: PartRows) -> RaggedAnswers:
         """What is answered to N items."""
         width = self.parts.held_out.shape[1]
         answered = [self.parts.outputs(x.vectors[some].astype(np.float32)) for some in blocks(x)]
         rows = np.concatenate([np.zeros((0, width)), *answered]).astype(np.float32)
-        return PartAnswers(_task(self.targets), x, rows)
+        return RaggedAnswers(_task(self.targets), x, rows)
 
     def unaware(self, x: PartRows, places: Sequence[int | None]) -> NDArray[np.float64]:
         """What is answered to m items, each by a fit without it. → (m, W (3 + K)).
@@ -75,7 +75,7 @@ class PartFit:
         return _task(self.targets).gathered_items(answers, x.items)
 
     @staticmethod
-    def doubt(answers: PartAnswers) -> NDArray[np.float64]:
+    def doubt(answers: RaggedAnswers) -> NDArray[np.float64]:
         """(N,) how much each answer is in doubt, from 0 to 1."""
         return answers.doubt
 

@@ -93,7 +93,7 @@ class PartRows:
 
 
 @dataclass(frozen=True)
-class PartAnswers:
+class RaggedAnswers:
     """What is answered to the parts of N items; items are laid out as their task wants them when they are asked for."""
 
     task: PartsTask

@@ -145,7 +145,8 @@ class Labels:
         Raises:
             RefusedError: there is one.
         """
-        strange = next((name for name in names if name not in set(self.store.classes())), None)
+        known = set(self.store.classes())
+        strange = next((name for name in names if name not in known), None)
         if strange is not None:
             raise self._no_class(strange)
 

@@ -199,7 +199,7 @@ class Learning:
         assert self._learner is not None
         learner, positions = self._learner, list(self._rows)
         with self._lock:
-            self._catch_up(learner)
+            self._catch_up(learner, positions)
             learner.refit()
             away = [self._rows[p] for p in {*self._session.touched(), *self._session.failed} if p in self._rows]
             queue = tuple(
@@ -213,13 +213,12 @@ class Learning:
             self._session.fit = fit
         self._session.fit = replace(fit, progress=learner.progress())
 
-    def _catch_up(self, learner: Learner) -> None:
-        """Tell the learner what is said now of the items that it knows."""
+    def _catch_up(self, learner: Learner, positions: Sequence[int]) -> None:
+        """Tell the learner what is said now of the items that it knows, which have these positions in the pool."""
         now = {self._rows[p]: said for p, said in self._session.labelled().items() if p in self._rows}
         for row in [row for row, label in self._told.items() if row not in now or now[row][0] != label]:
             learner.forget(row)
             del self._told[row]
-        positions = list(self._rows)
         for row, (label, how) in now.items():
             if row not in self._told:
                 item = self._session.pool.items[positions[row]]
