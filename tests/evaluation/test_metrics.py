@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handful.evaluation.metrics import LOSS, SHARE, Kind, Metric, Scale, losses, ratio, share
+from handful.evaluation.metrics import LOSS, SHARE, Kind, Metric, Scale, losses, no_outputs, ratio, share
 
 
 def test_a_share_is_the_mean_and_a_ratio_one_sum_over_another():
@@ -61,3 +61,10 @@ def test_an_interval_that_is_narrow_is_told_more_exactly():
     assert Scale().between(0.73, 0.996, "to") == "73% to 99.6%"
     loss = Scale("loss", False, False, "nats per token")
     assert loss.between(1.2345, 1.2501) == "1.23 and 1.25 nats per token"
+
+
+@pytest.mark.parametrize(("name", "title"), [("ap50", "AP50"), ("macro_f1", "macro F1"), ("box_f1", "box F1")])
+def test_short_names_stay_in_capitals_also_where_a_sentence_begins(name, title):
+    metric = Metric(name, no_outputs)
+    assert metric.title == title
+    assert metric.scale.heading == title[0].upper() + title[1:]

@@ -71,6 +71,11 @@ class Scale:
     unit: str = ""
     """What it is counted in; empty for shares and plain numbers."""
 
+    @property
+    def heading(self) -> str:
+        """What is measured, where a sentence begins with it: ``Macro F1``."""
+        return f"{self.title[0].upper()}{self.title[1:]}"
+
     def told(self, value: float, digits: int = 0) -> str:
         """A value: ``85%``, ``0.42`` or ``1.3 nats per token``; of a share so many decimals of a percent."""
         return f"{self.figure(value, digits)}{self._unit}"
@@ -152,7 +157,7 @@ class Metric:
         """Its name as it is read: ``macro F1``."""
         if self.name.startswith(PATTERN):  # as it was typed
             return self.name
-        return "R²" if self.name == "r2" else self.name.replace("_", " ").replace("f1", "F1")
+        return "R²" if self.name == "r2" else self.name.replace("_", " ").replace("f1", "F1").replace("ap50", "AP50")
 
     @property
     def scale(self) -> Scale:

@@ -158,7 +158,7 @@ def _title(scores: Scores, task: Task, estimate: Estimate, rows: int) -> str:
     if headline:
         return headline.format(about if scores.scale.percent else scores.scale.plain(estimate.value))
     if scores.metric != "accuracy":
-        return f"{scores.scale.title[0].upper()}{scores.scale.title[1:]} of about {estimate.told(scores.scale)}"
+        return f"{scores.scale.heading} of about {estimate.told(scores.scale)}"
     if estimate.value == 1:
         return f"Right on all {rows:,} rows that were held out"
     if estimate.value == 0:

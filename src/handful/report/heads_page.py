@@ -48,7 +48,7 @@ def render_heads(runs: Mapping[str, Run], folders: Mapping[str, str], place: Pat
         head = headline(run)
         said = account(run.scores, run.model.task, run.findings, run.held_out, run.data.groups is not None)
         # What stands above these lines is not said again.
-        above = (head.title, head.verdict, run.scores.scale.title.capitalize())
+        above = (head.title, head.verdict, run.scores.scale.heading)
         more = [line.removeprefix("! ") for line in said if line and not line.startswith(above)]
         parts.append(HeadPart(name, run, head, more, f"{quote(folders[name])}/report.html"))
     page = environment().get_template("report_heads.j2").render(parts=parts, place=place, **inlined())
