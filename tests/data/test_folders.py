@@ -1,5 +1,6 @@
 """Folders: classes from their names, files in sorted order, clutter and damage told apart."""
 
+import json
 import os
 from pathlib import Path
 
@@ -231,6 +232,16 @@ def test_one_class_only(tmp_path):
         "Put the files of each class into a sub-folder of its own; if all of them show good things, --task defects "
         "learns what is unlike them."
     )
+
+
+def test_what_lies_beside_files_without_classes_names_the_task(tmp_path):
+    pictures = photos(tmp_path / "seeds", "images", 3)
+    coco = {"images": [], "annotations": [], "categories": []}
+    (pictures / "boxes.json").write_text(json.dumps(coco), "utf-8")
+    wanted = "if boxes.json tells of boxes around things, --task boxes learns to find these."
+    assert refusal(pictures).endswith(f"into a sub-folder of its own; {wanted}")
+    sounds = fill(tmp_path / "more", "a.wav", "a.csv", "b.wav")
+    assert refusal(sounds).endswith(". If a.csv tells what happens when, --task events learns that.")
 
 
 def test_one_folder_too_far_up(tmp_path):

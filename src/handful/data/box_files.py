@@ -35,6 +35,8 @@ _CLASSES = "classes.txt"
 # Numbers behind the label of a line of YOLO: of an upright box, and of one with how sure somebody was.
 _UPRIGHT, _SURE = 4, 5
 
+COCO, VOC, YOLO = "COCO JSON", "Pascal VOC XML", "YOLO text files"
+"""The formats that are read."""
 TURNED = "that are turned, or outlines, taken as the upright box around each"
 """What was done to boxes that are not upright."""
 
@@ -61,6 +63,14 @@ class SaidBoxes:
     """What was done to how many boxes."""
 
 
+def formats_of(files: Sequence[Path]) -> dict[str, list[Path]]:
+    """Format of boxes → its files among those of a folder; only formats that are there."""
+    coco = [path for path in files if is_coco(path)]
+    voc = [path for path in files if path.suffix.lower() == ".xml"]
+    there = {COCO: coco, VOC: voc, YOLO: _yolo_among(files)}
+    return {form: some for form, some in there.items() if some}
+
+
 def said_boxes(root: Path, pictures: Sequence[Path], files: Sequence[Path]) -> SaidBoxes:
     """Read the boxes of a folder, in the one format that is there.
 
@@ -72,23 +82,20 @@ def said_boxes(root: Path, pictures: Sequence[Path], files: Sequence[Path]) -> S
     Raises:
         DataError: there is no format that is known, or several, or a file cannot be read.
     """
-    coco = [path for path in files if is_coco(path)]
-    voc = [path for path in files if path.suffix.lower() == ".xml"]
-    yolo = _yolo_among(files)
-    there = {"COCO JSON": coco, "Pascal VOC XML": voc, "YOLO text files": yolo}
-    formats = [name for name, some in there.items() if some]
-    if len(formats) > 1:
+    there = formats_of(files)
+    if len(there) > 1:
         raise DataError(
-            f"{shown(str(root))} must hold boxes in one format, got {' and '.join(formats)}. Move the others elsewhere."
+            f"{shown(str(root))} must hold boxes in one format, got {' and '.join(there)}. Move the others elsewhere."
         )
-    if not formats:
+    if not there:
         raise DataError(_no_boxes(root, pictures, files))
-    if coco:
-        return _read_coco(root, coco, pictures)
-    if voc:
-        return _each(root, "Pascal VOC XML", voc, pictures, _voc)
+    ((form, own),) = there.items()
+    if form == COCO:
+        return _read_coco(root, own, pictures)
+    if form == VOC:
+        return _each(root, VOC, own, pictures, _voc)
     names = _names(files)
-    found = _each(root, "YOLO text files", yolo, pictures, lambda path, odd: _yolo(path, names, odd))
+    found = _each(root, YOLO, own, pictures, lambda path, odd: _yolo(path, names, odd))
     found.relative = True
     return found
 

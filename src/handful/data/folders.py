@@ -140,7 +140,7 @@ def read_folder(root: Path, modality: str | None = None, task: str | None = None
         places = [replace(place, label=root.name if names_normal(root) else NORMAL) for place in places]
     labelled = [i for i, place in enumerate(places) if place.label]
     if not labelled:
-        raise DataError(_unlabelled(walk, modality, places))
+        raise DataError(_unlabelled(walk, modality, places, _what_else(walk, paths)))
     split = tuple(places[i].split or "train" for i in labelled)
     dataset = Dataset(
         items=[paths[i] for i in labelled],
@@ -158,7 +158,7 @@ def read_folder(root: Path, modality: str | None = None, task: str | None = None
         why = f"{shown(root.name)} holds {len(dataset)} {PLURAL[modality]} without classes, and its name says good ones"
     if task == DEFECTS or why:
         dataset = as_defects(dataset, why)
-    return checked_targets(dataset, "folder names", _one_class_remedy(root)) if whole else dataset
+    return checked_targets(dataset, "folder names", _one_class_remedy(walk, paths)) if whole else dataset
 
 
 def _boxed(walk: Walk, modality: str, paths: Sequence[Path], whole: bool) -> Dataset:
@@ -249,7 +249,19 @@ def _places(root: Path, paths: Sequence[Path]) -> list[_Place]:
     return places
 
 
-def _unlabelled(walk: Walk, modality: str, places: Sequence[_Place]) -> str:
+def _what_else(walk: Walk, paths: Sequence[Path]) -> str:
+    """Which kind of target files without two classes may have, by what lies beside them; begins with an if."""
+    from handful.data.box_files import formats_of  # needed where something is refused alone
+    from handful.data.recordings import track_of
+
+    if boxes := next((files for files in formats_of(walk.beside).values() if files), None):
+        return f"if {shown(boxes[0].name)} tells of boxes around things, --task boxes learns to find these."
+    if track := next((file for path in paths if (file := track_of(path))), None):
+        return f"if {shown(track.name)} tells what happens when, --task events learns that."
+    return "if all of them show good things, --task defects learns what is unlike them."
+
+
+def _unlabelled(walk: Walk, modality: str, places: Sequence[_Place], otherwise: str) -> str:
     name, count = shown(str(walk.root)), len(places)
     parts = sorted({place.part for place in places if place.part})
     if parts:
@@ -264,20 +276,17 @@ def _unlabelled(walk: Walk, modality: str, places: Sequence[_Place]) -> str:
         advice += f", or give the table, if it holds the labels: {shown(str(walk.tables[0]))}"
     return (
         f"{name} holds {count} {PLURAL[modality]} without labels: they must lie in one sub-folder per class. {advice}. "
-        "If all of them show good things, --task defects learns what is unlike them."
+        f"{otherwise[0].upper()}{otherwise[1:]}"
     )
 
 
-def _one_class_remedy(root: Path) -> str:
+def _one_class_remedy(walk: Walk, paths: Sequence[Path]) -> str:
     """What to do about a single class: often the folder of class folders is one level further down."""
-    below = [entry for entry in sorted(root.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
+    below = [entry for entry in sorted(walk.root.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
     inner = [e for e in below[0].iterdir() if e.is_dir() and not e.name.startswith(".")] if len(below) == 1 else []
     if len(inner) > 1:
         return f"If the folders in {shown(str(below[0]))} are the classes, give that folder."
-    return (
-        "Put the files of each class into a sub-folder of its own; if all of them show good things, --task defects "
-        "learns what is unlike them."
-    )
+    return f"Put the files of each class into a sub-folder of its own; {_what_else(walk, paths)}"
 
 
 def _notes(walk: Walk, media: Sequence[tuple[Path, str]], modality: str, places: Sequence[_Place]) -> Iterator[str]:

@@ -128,11 +128,16 @@ def _columns(lines: Sequence[tuple[int, list[str]]]) -> dict[str, int] | None:
     return place if {"start", "end", "label"} <= set(place) else None
 
 
+def track_of(sound: Path) -> Path | None:
+    """The file of the same name that holds the track of a recording."""
+    return next((file for suffix in TRACK_SUFFIXES if (file := sound.with_suffix(suffix)).is_file()), None)
+
+
 def _beside(sounds: Iterable[Path]) -> _Marks:
     """The tracks that lie beside recordings."""
     marks = _Marks()
     for sound in sounds:
-        file = next((f for suffix in TRACK_SUFFIXES if (f := sound.with_suffix(suffix)).is_file()), None)
+        file = track_of(sound)
         if file is None:
             continue
         lines = _lines(file)
