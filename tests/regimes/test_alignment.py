@@ -1,4 +1,4 @@
-"""Alignment: class shares, density ratios and covariances come out as they were put in."""
+"""Alignment: class shares and density ratios come out as they were put in."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import pytest
 
 from handful.regimes.alignment import (
     MOST,
-    Coral,
     Importance,
     LabelShift,
     density_ratio,
     effective,
-    recoloured,
     shares_differ,
     shares_in,
 )
@@ -65,14 +63,6 @@ def test_weights_are_worth_fewer_rows():
     assert effective(np.array([1.0, 0.0])) == 1
 
 
-def test_rows_get_the_mean_and_the_spread_of_the_pool():
-    rng = np.random.default_rng(0)
-    rows, pool = rng.normal(size=(300, 3)), rng.normal(size=(300, 3)) * [1, 2, 3] + 5
-    moved = recoloured(rows.astype(np.float32), pool.astype(np.float32), 1.0)
-    assert moved.mean(0) == pytest.approx(pool.mean(0), abs=1e-3)
-    assert np.cov(moved, rowvar=False) == pytest.approx(np.cov(pool, rowvar=False), abs=1e-2)
-
-
 def test_label_shift_moves_answers_toward_what_is_frequent():
     rows, y = clouds([8, 8], spread=0.6)
     pool, _ = clouds([360, 40], spread=0.6, seed=1)
@@ -83,8 +73,8 @@ def test_label_shift_moves_answers_toward_what_is_frequent():
     assert weights[y == 0].mean() > 1 > weights[y == 1].mean()
 
 
-@pytest.mark.parametrize("arm", [Importance(), Coral()])
-def test_weights_and_moments_leave_a_model_that_works(arm):
+def test_weights_leave_a_model_that_works():
+    arm = Importance()
     rows, y = clouds([8, 8], spread=0.3)
     pool, _ = clouds([50, 150], spread=0.3, seed=1)
     new, truth = clouds([100, 100], spread=0.3, seed=2)

@@ -252,7 +252,7 @@ def _places(root: Path, paths: Sequence[Path]) -> list[_Place]:
 def _what_else(walk: Walk, paths: Sequence[Path]) -> str:
     """Which kind of target files without two classes may have, by what lies beside them; begins with an if."""
     from handful.data.box_files import formats_of  # needed where something is refused alone
-    from handful.data.recordings import track_of
+    from handful.data.tracks import track_of
 
     if boxes := next((files for files in formats_of(walk.beside).values() if files), None):
         return f"if {shown(boxes[0].name)} tells of boxes around things, --task boxes learns to find these."

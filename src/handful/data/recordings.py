@@ -16,11 +16,8 @@ from handful.data.names import all_names, listed
 from handful.data.row_values import check_share
 from handful.data.sounds import duration
 from handful.data.targets import EVENTS
-from handful.data.tracks import Event, Track, overlaps
+from handful.data.tracks import TRACK_SUFFIXES, Event, Track, overlaps, track_of
 from handful.errors import DataError, OptionError
-
-TRACK_SUFFIXES = (".csv", ".tsv", ".txt")
-"""The endings of files with the track of one recording, beside it under its name; or of one table for all."""
 
 _FILES = ("file", "filename", "file_name", "path", "recording", "audio")
 _STARTS, _ENDS = ("start", "onset", "begin", "start_s", "start_time"), ("end", "offset", "stop", "end_s", "end_time")
@@ -126,11 +123,6 @@ def _columns(lines: Sequence[tuple[int, list[str]]]) -> dict[str, int] | None:
             if cell.lower() in words:
                 place.setdefault(name, at)
     return place if {"start", "end", "label"} <= set(place) else None
-
-
-def track_of(sound: Path) -> Path | None:
-    """The file of the same name that holds the track of a recording."""
-    return next((file for suffix in TRACK_SUFFIXES if (file := sound.with_suffix(suffix)).is_file()), None)
 
 
 def _beside(sounds: Iterable[Path]) -> _Marks:

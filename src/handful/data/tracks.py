@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,13 @@ Event = tuple[float, float, str]
 
 STEP = 200
 """Milliseconds of a moment."""
+TRACK_SUFFIXES = (".csv", ".tsv", ".txt")
+"""The endings of files with the track of one recording, beside it under its name; or of one table for all."""
+
+
+def track_of(sound: Path) -> Path | None:
+    """The file of the same name that holds the track of a recording."""
+    return next((file for suffix in TRACK_SUFFIXES if (file := sound.with_suffix(suffix)).is_file()), None)
 
 
 @dataclass(frozen=True)

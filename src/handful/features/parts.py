@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,23 +35,6 @@ class ItemParts:
 
     def __len__(self) -> int:
         return len(self.place)
-
-
-@dataclass(frozen=True)
-class PartSet:
-    """The P parts of N items together."""
-
-    vectors: dict[int, Half]
-    """Depth → (P, D)."""
-    item: NDArray[np.int64]
-    """(P,) the item that each belongs to, in order."""
-    place: NDArray[np.float64]
-    """(P, 2) or (P, 4)."""
-    failed: dict[int, str] = field(default_factory=dict)
-    """Position of an item → why it could not be read."""
-
-    def __len__(self) -> int:
-        return len(self.item)
 
 
 def each_parts(
@@ -98,25 +81,6 @@ def each_parts(
         done += 1
         progress(done, len(items))
         yield one
-
-
-def extract_parts(
-    backbone: Backbone,
-    items: Sequence[Any],
-    depths: Sequence[int],
-    cache: FeatureCache | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> PartSet:
-    """The parts of all items together; the arguments are those of ``each_parts``."""
-    each = list(each_parts(backbone, items, depths, cache, progress))
-    failed = {i: one.failed for i, one in enumerate(each) if one.failed}
-    some = [one for one in each if len(one)]
-    if not some:
-        return PartSet({depth: np.zeros((0, 0), np.float16) for depth in depths}, np.zeros(0, np.int64),
-                       np.zeros((0, 2)), failed)  # fmt: skip
-    vectors = {depth: np.concatenate([one.vectors[depth] for one in some]) for depth in depths}
-    item = np.repeat(np.arange(len(each)), [len(one) for one in each])
-    return PartSet(vectors, item, np.concatenate([one.place for one in some]), failed)
 
 
 def _looked_up(

@@ -1,7 +1,7 @@
 """Alignment: what is learned from rows is put right for a pool that is another mixture of the same things.
 
-Three assumptions, one arm each: classes are more or less frequent and look as before (label shift), every item is what
-it was but some kinds come more often (covariate shift), features are spread otherwise (moments).
+Two assumptions, one arm each: classes are more or less frequent and look as before (label shift), every item is what it
+was but some kinds come more often (covariate shift).
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from handful.features.view import Matrix, unit_rows
-from handful.regimes.part import Items, Part, PoolArm
+from handful.features.view import Matrix
+from handful.regimes.part import Part, PoolArm
 from handful.strategies.frozen.ensemble import Linear
 from handful.strategies.frozen.solver import fit_head, rotate
 from handful.tasks.base import HeadTask
 from handful.tasks.heads import SOFTMAX, Head
-from handful.threads import one_thread
 
 Floats = NDArray[np.floating]
 
@@ -108,30 +107,6 @@ def effective(weights: Floats) -> float:
     return float(weights.sum() ** 2 / (weights**2).sum())
 
 
-def recoloured(rows: Matrix, pool: Matrix, trust: float) -> Matrix:
-    """Rows with the mean and, in part, the covariance of a pool (CORAL; Sun, Feng & Saenko 2016).
-
-    Args:
-        rows: (N, D).
-        pool: (M, D).
-        trust: how much of either covariance is its own, from 0 to 1; the rest is the same in all directions.
-
-    Returns:
-        (N, D).
-    """
-    first, second = (_root(x, power, trust) for x, power in ((rows, -0.5), (pool, 0.5)))
-    return np.asarray((rows - rows.mean(0)) @ first @ second + pool.mean(0), np.float32)
-
-
-@one_thread()
-def _root(x: Matrix, power: float, trust: float) -> NDArray[np.float64]:
-    """(D, D) a power of a shrunken covariance."""
-    covariance = np.cov(np.asarray(x, np.float64), rowvar=False)
-    even = np.trace(covariance) / len(covariance)
-    values, axes = np.linalg.eigh(trust * covariance + (1 - trust) * even * np.eye(len(covariance)))
-    return np.asarray((axes * np.maximum(values, _TINY) ** power) @ axes.T)
-
-
 @dataclass(frozen=True)
 class LabelShift(PoolArm):
     """Classes are as frequent as the pool says; what they look like stays."""
@@ -175,21 +150,3 @@ class Importance(PoolArm):
     def fit(self, part: Part) -> Linear:
         """Fit with these weights."""
         return part.as_sure(part.fitted(weights=self.weights(part)))
-
-
-@dataclass(frozen=True)
-class Coral(PoolArm):
-    """The features of rows are spread as those of the pool."""
-
-    trust: float = 0.5
-    """How much of a covariance is its own; the rest is the same in all directions."""
-    name = "coral"
-    for_shift = True
-
-    def fit(self, part: Part) -> Linear:
-        """Recolour the rows of every view that is read, and fit."""
-        needed = {key for member in part.members for key in member.setting.view.parts}
-        items: Items = {
-            key: recoloured(unit_rows(part.items[key]), unit_rows(part.pool[key]), self.trust) for key in needed
-        }
-        return part.as_sure(replace(part, items=items).fitted())

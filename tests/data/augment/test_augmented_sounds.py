@@ -12,7 +12,6 @@ from handful.data.augment.sounds import (
     change_gain,
     change_sound,
     change_speed,
-    mask_mel,
     shift,
 )
 
@@ -148,26 +147,3 @@ def test_a_loud_result_is_turned_down_not_clipped():
 def test_switched_off_means_unchanged():
     off = SoundChanges(speed=0, shift=0, gain=0, noise=0, reverb=0)
     np.testing.assert_array_equal(change_sound(tone(), RATE, dice(), off), tone())
-
-
-@given(frames=st.integers(1, 60), bands=st.integers(1, 60), seed=seeds, single=st.booleans())
-def test_any_mel_picture_survives(frames, bands, seed, single):
-    kind = np.float32 if single else np.float64
-    mel = dice(seed).standard_normal((frames, bands)).astype(kind)
-    masked = mask_mel(mel, dice(seed))
-    assert masked.shape == mel.shape and masked.dtype == kind and np.isfinite(masked).all()
-    assert (masked == mel).any()
-    np.testing.assert_array_equal(masked, mask_mel(mel, dice(seed)))
-
-
-def test_masks_cover_whole_frames_and_whole_bands_with_the_mean():
-    mel = np.arange(100 * 40, dtype=np.float64).reshape(100, 40) ** 2
-    kept = mel.copy()
-    masked = mask_mel(mel, dice(3), 1, 0.1, 0.15)
-    hidden = masked != mel
-    np.testing.assert_array_equal(mel, kept)
-    frames, bands = hidden.all(1), hidden.all(0)
-    assert 0 < frames.sum() <= 10 and 0 < bands.sum() <= 6
-    np.testing.assert_array_equal(hidden, frames[:, None] | bands)
-    np.testing.assert_allclose(masked[hidden], mel.mean())
-    assert np.ptp(np.flatnonzero(frames)) == frames.sum() - 1

@@ -1,4 +1,4 @@
-"""Changes to a sound that keep its label: speed, place, loudness, noise, a room; and masks on its mel picture.
+"""Changes to a sound that keep its label: speed, place, loudness, noise, a room.
 
 Samples are (T,) float32 in [-1, 1], one channel. Results are new float32 arrays; some go beyond [-1, 1], and
 ``change_sound`` turns them down at the end. Any length down to one sample works, and silence stays silence.
@@ -151,34 +151,3 @@ def _convolved(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
     size = 1 << (total - 1).bit_length()  # a power of two is fast and wide enough not to wrap around
     spectrum = np.fft.rfft(samples.astype(np.float64), size) * np.fft.rfft(response, size)
     return np.asarray(np.fft.irfft(spectrum, size)[: len(samples)])
-
-
-def mask_mel(
-    mel: np.ndarray,
-    rng: np.random.Generator,
-    count: int = 2,
-    most_time: float = 0.1,
-    most_frequency: float = 0.15,
-) -> np.ndarray:
-    """Cover stretches of time and bands of frequency (Park et al. 2019, "SpecAugment", section 2; no time warping).
-
-    Departures from the paper: widths are shares of the picture, and the mean covers, which is what 0 is there after
-    normalising.
-
-    Args:
-        mel: (T, M) floats, T frames of M mel bands, logarithms best.
-        rng: where the widths and places come from, evenly distributed.
-        count: how many masks of each kind.
-        most_time: widest mask in time, as a share of T.
-        most_frequency: widest mask in frequency, as a share of M.
-
-    Returns:
-        (T, M) of the same type, never covered as a whole while the shares are below 1 / (2 * count).
-    """
-    masked, mean = mel.copy(), mel.mean(dtype=np.float64)
-    for rows, most in ((masked, most_time), (masked.T, most_frequency)):  # masked.T is a view: (M, T)
-        for _ in range(count):
-            width = rng.integers(int(most * len(rows)) + 1)
-            start = rng.integers(len(rows) - width + 1)
-            rows[start : start + width] = mean
-    return masked
