@@ -2,7 +2,7 @@
 
     python benchmarks/curriculum.py --draws 3 --out benchmarks/results/curriculum.csv
 
-Of each draw up to 20 classes of banking77 or clinc150 in areas: names that share their first word (card_..., credit_...).
+Of each draw up to 20 classes of banking77 or clinc150 in areas: names that share their first word (card_...).
 Eight rows of each are learned from, 20 others asked. ``contrastive`` and both curricula start from the same weights and
 make as many updates; ``frozen`` is the same logistic head on the last layer as it was.
 """
