@@ -5,7 +5,8 @@
 Models are those of the examples that ship; what they answer is made of the same examples, enlarged or repeated, since
 neither time nor memory depends on what is seen. Each measurement is a process of its own, which reads files one after
 the other, as ``handful predict`` does: ``first`` are seconds until the model has answered once, ``wall`` and
-``processor`` seconds from there on, and ``memory`` is the most that the process held in all.
+``processor`` seconds from there on, and ``memory`` is the most that the process held in all. ``learned`` is one
+``handful.tune`` on so many different pictures, with an empty cache.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
+import numpy as np
 import soundfile
 from PIL import Image
 
@@ -29,6 +31,7 @@ from handful.data.streams import Source
 from handful.detection import detections
 from handful.export.detector import Detector
 from handful.export.segmenter import Segmenter
+from handful.files import cache_folder
 from handful.prediction import answers
 from handful.run import opened
 from handful.segmentation import segmentations
@@ -41,16 +44,16 @@ FIELDS = ("task", "items", "size", "first", "wall", "processor", "memory")
 CASES = (
     ("defects", 100, "128 x 128"), ("defects", 1000, "128 x 128"), ("defects", 10, "12 megapixels"),
     ("defects", 50, "12 megapixels"), ("masks", 10, "12 megapixels"), ("masks", 40, "12 megapixels"),
-    ("events", 1, "1 minute"), ("events", 1, "20 minutes"), ("events", 1, "60 minutes"),
+    ("learned", 200, "12 megapixels"), ("events", 1, "1 minute"), ("events", 1, "20 minutes"), ("events", 1, "60 minutes"),
 )  # fmt: skip
 """Task, how many items, and how large each is."""
-SOURCES = {"defects": "tiles", "masks": "cells", "events": "recordings"}
+SOURCES = {"defects": "tiles", "learned": "tiles", "masks": "cells", "events": "recordings"}
 
 
 def main() -> None:
     """Measure what is not there yet; print the table."""
-    if sys.argv[1:2] == ["--answer"]:
-        print(json.dumps(answered(Path(sys.argv[2]), Path(sys.argv[3]))))
+    if sys.argv[1:2] in (["--answer"], ["--learn"]):
+        print(json.dumps((answered if sys.argv[1] == "--answer" else learned)(Path(sys.argv[2]), Path(sys.argv[3]))))
         return
     args = options(__doc__, "", 1, "parts_load.csv").parse_args()
     ledger = Ledger(args.out, FIELDS, ("task", "items", "size"))
@@ -64,15 +67,29 @@ def main() -> None:
 
 def measured(place: Path, task: str, items: int, size: str) -> Row:
     """One case in a process of its own."""
-    run = place / f"run_{task}"
-    if not run.exists():
-        handful.tune(EXAMPLES / SOURCES[task], task=task, out=run)
-    folder = place / f"{task}_{items}_{size.replace(' ', '')}"
+    folder, run = place / f"{task}_{items}_{size.replace(' ', '')}", place / f"run_{task}"
     folder.mkdir()
-    (recorded if task == "events" else pictured)(folder, task, items, size)
-    words = [sys.executable, __file__, "--answer", str(run), str(folder)]
-    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    {"events": recorded, "learned": varied}.get(task, pictured)(folder, task, items, size)
+    empty = {}
+    if task == "learned":
+        empty["HANDFUL_CACHE"] = str(place / "cache")
+        (place / "cache").mkdir()
+        (place / "cache" / "weights").symlink_to(cache_folder() / "weights")
+    elif not run.exists():
+        handful.tune(EXAMPLES / SOURCES[task], task=task, out=run)
+    words = [sys.executable, __file__, "--learn" if task == "learned" else "--answer", str(run), str(folder)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True, env=os.environ | empty)
     return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def varied(folder: Path, task: str, items: int, size: str) -> None:
+    """Write large pictures that all differ: those of the example with some noise."""
+    known, rng = sorted((EXAMPLES / SOURCES[task] / "good").glob("*.jpg")), np.random.default_rng(0)
+    for i, source in enumerate(islice(cycle(known), items)):
+        with Image.open(source) as picture:
+            pixels = np.asarray(picture.convert("RGB").resize((LARGE[0] // 4, LARGE[1] // 4)), np.int16)
+        noisy = (pixels + rng.integers(-12, 13, (*pixels.shape[:2], 1))).clip(0, 255).astype(np.uint8)
+        Image.fromarray(noisy).resize(LARGE).save(folder / f"{i:04d}.jpg", quality=85)
 
 
 def pictured(folder: Path, task: str, items: int, size: str) -> None:
@@ -127,6 +144,15 @@ def answered(run: Path, folder: Path) -> Row:
     return {
         "first": round(warm, 2), "wall": round(wall, 2), "processor": round(processor, 2), "memory": round(memory),
     }  # fmt: skip
+
+
+def learned(run: Path, folder: Path) -> Row:
+    """Learn from all items of a folder, and say what that took."""
+    start, processor = time.perf_counter(), time.process_time()
+    handful.tune(folder, task="defects", out=run)
+    wall, processor = time.perf_counter() - start, time.process_time() - processor
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"first": "", "wall": round(wall, 2), "processor": round(processor, 2), "memory": round(memory)}
 
 
 def rows(chunks: object) -> int:
