@@ -44,7 +44,8 @@ FIELDS = ("task", "items", "size", "first", "wall", "processor", "memory")
 CASES = (
     ("defects", 100, "128 x 128"), ("defects", 1000, "128 x 128"), ("defects", 10, "12 megapixels"),
     ("defects", 50, "12 megapixels"), ("masks", 10, "12 megapixels"), ("masks", 40, "12 megapixels"),
-    ("learned", 200, "12 megapixels"), ("events", 1, "1 minute"), ("events", 1, "20 minutes"), ("events", 1, "60 minutes"),
+    ("learned", 200, "12 megapixels"), ("events", 1, "1 minute"), ("events", 1, "20 minutes"),
+    ("events", 1, "60 minutes"),
 )  # fmt: skip
 """Task, how many items, and how large each is."""
 SOURCES = {"defects": "tiles", "learned": "tiles", "masks": "cells", "events": "recordings"}
