@@ -32,6 +32,7 @@ from pools import Set, rows_of
 FIELDS = ("set", "normal", "draw", "kind", "ours", "patchcore", "promised", "high", "alarms", "seconds", "kept")
 COUNTS = {"nominal": 70, "local": 25, "global": 25}
 """Pictures of textile3 of each kind that are looked at."""
+SETS = ("textile3", "brick", "grass", "gravel")
 LEFT = 30
 """At most so many of the normal pictures that are not learned from are scored."""
 
@@ -152,6 +153,7 @@ def table(rows: Sequence[Row]) -> str:
     """Areas and false alarms per set and number of normal pictures; then areas per kind of defect."""
     head = f"{'set':<10}{'normal':>7}{'draws':>6}{'ours':>7}{'PatchCore':>11}   {'difference, points':<24}"
     lines = [f"{head}{'promised':>9}{'alarms':>8}{'kept':>6}{'per second':>12}"]
+    rows = sorted(rows, key=lambda row: (SETS.index(str(row["set"])), int(str(row["normal"]))))
     for (name, count), some in cells(rows, "set", "normal").items():
         each = list(cells(some, "draw").values())
         ours, theirs = (100 * np.array([mean(own, who) for own in each]) for who in ("ours", "patchcore"))
@@ -167,6 +169,14 @@ def table(rows: Sequence[Row]) -> str:
         lines.append(
             f"{f'{name} {kind}':<20}{ours.mean():>7.1f}{theirs.mean():>11.1f}   {over_draws(ours - theirs, 1)}"
         )
+    draws = list(cells(rows, "set", "normal", "draw").values())
+    gains = np.array([100 * (mean(own, "ours") - mean(own, "patchcore")) for own in draws])
+    kept = sum(int(str(own[0]["kept"])) for own in draws)
+    lines += [
+        "",
+        f"all: ours - PatchCore {over_draws(gains, 1)}, less than 0 in {(gains < 0).sum()} of {len(draws)} draws",
+    ]
+    lines += [f"false alarms within what was told: {kept} of {len(draws)} draws"]
     return "\n".join(lines)
 
 
