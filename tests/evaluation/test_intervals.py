@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from classified import targets_of
 from handful.evaluation.intervals import Estimate, better, difference, independent_rows, interval, wilson
-from handful.evaluation.metrics import LOSS, losses, ratio, share
+from handful.evaluation.metrics import LOSS, Measured, losses, ratio, share
 from handful.tasks.base import Targets
 from handful.tasks.classification.metrics import METRICS
+from handful.tasks.masks.task import DICE
 from handful.tasks.multilabel import MULTILABEL
 from handful.tasks.ordinal import METRICS as RATED
 from handful.tasks.ordinal import ORDINAL
@@ -170,6 +171,27 @@ def test_the_interval_of_a_function_covers_the_truth(metric):
         found = interval(answered(truth, said)(metric), rng=draws)
         held += found.low <= true <= found.high
     assert held / 300 >= 0.92
+
+
+@pytest.mark.parametrize("pictures", [3, 5, 12])
+def test_the_interval_of_a_function_of_a_few_items_covers_the_truth(pictures):
+    """Masks are scored on five pictures or so, whose overlaps differ by a few points."""
+    draws, held, apart = rng(), 0, 0
+    for _ in range(400):
+        first, second = (np.stack([draws.normal(0.8, 0.05, pictures), np.ones(pictures)], 1) for _ in range(2))
+        one, other = Measured(DICE, first), Measured(DICE, second)
+        found = interval(one, rng=draws)
+        held += found.low <= 0.8 <= found.high
+        apart += not difference(one, other, rng=draws).holds_zero
+    assert held / 400 >= 0.92
+    assert apart / 400 <= 0.08
+
+
+@pytest.mark.parametrize("groups", [None, np.array([0, 0, 0, 1, 1])])
+def test_a_function_of_two_items_or_groups_may_be_anything_it_can_be(groups):
+    sums = np.stack([np.linspace(0.7, 0.9, 2 if groups is None else 5), np.ones(2 if groups is None else 5)], 1)
+    found = interval(Measured(DICE, sums), groups, rng=rng())
+    assert (found.low, found.high) == (0, 1)
 
 
 def test_the_difference_of_functions_is_paired_and_equal_arms_are_tied():

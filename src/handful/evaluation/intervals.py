@@ -7,7 +7,8 @@ kind                of a score                                    of the differe
 ==================  ============================================  ================================================
 share (accuracy)    Wilson score interval on N items              Bonett & Price adjusted Wald interval
 ratio (loss)        delta method, Student's quantile              the same on the paired residuals
-function (F1)       bootstrap over items, rare parts unsure       the same draws for both
+function (F1)       bootstrap over items, rare parts unsure,      the same draws for both
+                    as much wider as few items need
 ==================  ============================================  ================================================
 
 Items that are not independent (rows of one speaker, near copies) share a number in ``groups``: they count as what they
@@ -102,7 +103,10 @@ def interval(
         return plain if measured.metric.higher_is_better else _stepped(measured, plain, groups, level)
     assert rng is not None, "a function of several sums needs draws"
     values = _drawn((measured,), groups, rng)[0]
-    return _percentiles(measured.value, values, level)
+    found = _percentiles(measured.value, values, _independent(measured, groups), level)
+    if not measured.metric.higher_is_better:
+        return replace(found, low=max(0.0, found.low))
+    return replace(found, low=max(0.0, found.low) if values.min() >= 0 else found.low, high=min(1.0, found.high))
 
 
 def difference(
@@ -124,7 +128,7 @@ def difference(
         return _student(first.value - second.value, first.pulls - second.pulls, groups, level)
     assert rng is not None, "a function of several sums needs draws"
     one, other = _drawn((first, second), groups, rng)
-    return _percentiles(first.value - second.value, one - other, level)
+    return _percentiles(first.value - second.value, one - other, _independent(first, groups), level)
 
 
 def better(
@@ -253,9 +257,23 @@ def _drawn(measured: tuple[Measured, ...], groups: Groups, rng: np.random.Genera
     return [np.concatenate(values) for values in out]
 
 
-def _percentiles(value: float, values: Floats, level: float) -> Estimate:
-    """The middle of what was drawn, and the value itself in any case."""
-    low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
+def _independent(measured: Measured, groups: Groups) -> int:
+    """How many items, or groups of these, are drawn."""
+    return len(measured) if groups is None else len(np.unique(groups))
+
+
+def _percentiles(value: float, values: Floats, n: int, level: float) -> Estimate:
+    """The middle of what was drawn from n items, as much wider as so few items draw too narrowly.
+
+    Means of drawn items spread by the n-th part of the squares where an estimate takes the (n - 1)-th, and their
+    quantiles are near the normal ones where Student's are needed (Hesterberg 2015, section 4.1, who moves the levels;
+    three items draw no tails to move them to, so that the ends are moved here). Five items: by more than half.
+    """
+    if n < 3:  # as of a ratio
+        return Estimate(value, -np.inf, np.inf)
+    tail = 0.5 + level / 2
+    wider = float(np.sqrt(n / (n - 1)) * stdtrit(n - 1, tail) / ndtri(tail))
+    low, high = value + wider * (np.quantile(values, [1 - tail, tail]) - value)
     return Estimate(value, float(min(low, value)), float(max(high, value)))
 
 
