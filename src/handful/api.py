@@ -11,6 +11,9 @@ from handful.atomic import check_replaceable
 from handful.budget import Budget
 from handful.data.columns import Wanted
 from handful.data.dataset import Dataset
+from handful.data.image_text import IMAGE_TEXT
+from handful.data.input_column import joined
+from handful.data.items import PLURAL
 from handful.data.pool import read_pool
 from handful.data.readers import load
 from handful.data.several import are_sources, load_several
@@ -53,7 +56,7 @@ def inspect(
     labels: Sequence[Any] | None = None,
     *,
     label: str | None = None,
-    input: str | None = None,  # noqa: A002 - the name of the option
+    input: str | Sequence[str] | None = None,  # noqa: A002 - the name of the option
     group: str | Sequence[Any] | None = None,
     split: str | Sequence[Any] | None = None,
     modality: str | None = None,
@@ -70,7 +73,7 @@ def inspect(
         source: a Dataset, or anything that ``load`` reads.
         labels: the N labels of a list or DataFrame, as for ``load``.
         label: the column of the labels in a table; guessed where that is safe.
-        input: the column of the texts or of the names of the files; guessed where that is safe.
+        input: the column of the texts or of the names of the files, or two, as for ``load``; guessed where safe.
         group: the column that says which rows belong together, or the N groups of a list.
         split: the column that says train or test, or N of these for a list.
         modality: text, image or sound, where the source holds several; language for rows with answers.
@@ -89,7 +92,9 @@ def inspect(
         OptionError: an option cannot work, or a pool is to be looked at without a backbone.
         WeightsError: a backbone that was named is not there and cannot be fetched.
     """
-    columns = dict(label=label, input=input, group=group, split=split, modality=modality, task=task, features=features)
+    columns = dict(
+        label=label, input=joined(input), group=group, split=split, modality=modality, task=task, features=features
+    )
     data = _read(source, labels, columns)
     say = notebook_progress() if progress is None else progress
     return Findings(audited(data, against=against, backbone=backbone, seed=seed, progress=say).findings)
@@ -154,7 +159,7 @@ def tune(
     labels: Sequence[Any] | None = None,
     *,
     label: str | None = None,
-    input: str | None = None,  # noqa: A002 - the name of the option
+    input: str | Sequence[str] | None = None,  # noqa: A002 - the name of the option
     group: str | Sequence[Any] | None = None,
     split: str | Sequence[Any] | None = None,
     modality: str | None = None,
@@ -185,7 +190,7 @@ def tune(
             of several paths, whose rows are put together.
         labels: the N labels of a list, an array or a DataFrame, as for ``load``.
         label: the column that holds the labels, or several of 0 and 1 joined by commas; guessed where that is safe.
-        input: the column that holds the texts or the names of the files; guessed where that is safe.
+        input: the column that holds the texts or the names of the files, or two, as for ``load``; guessed where safe.
         group: the column that says which rows belong together, or the N groups of a list; such rows are never split.
         split: the column that says train or test, or N of these for a list.
         modality: text, image or sound, where the source holds several; language, where a model is to write answers.
@@ -242,7 +247,9 @@ def tune(
         unlabelled=unlabelled if isinstance(unlabelled, str | Path) else None, related=related,
         features=features if isinstance(features, str | Path) else None,
     )  # fmt: skip
-    columns = dict(label=label, input=input, group=group, split=split, modality=modality, task=task, features=features)
+    columns = dict(
+        label=label, input=joined(input), group=group, split=split, modality=modality, task=task, features=features
+    )
     in_plan = {n: value for n, value in columns.items() if n in ("label", "input", "group", "task", "features")}
     given |= {name: value for name, value in in_plan.items() if isinstance(value, str)}
     if plan is None:
@@ -270,9 +277,10 @@ def tune(
 
         run = tune_answers(data, plan, clock, say, metric if callable(metric) else None)
     elif data.task in (DEFECTS, MASKS, BOXES):
-        if data.modality == VECTORS:
+        if data.modality in (VECTORS, IMAGE_TEXT):
             raise OptionError(
-                f"defects are found in pictures, sounds and texts, got vectors in {data.source}. Learn classes with "
+                f"defects are found in pictures, sounds and texts, got {PLURAL[data.modality]} in {data.source}. Learn "
+                "classes with "
                 "--task classification."
             )
         if callable(metric) or unlabelled is not None:
@@ -317,7 +325,7 @@ def predict(
     run: Run | HeadsRun | Bundle | Heads | LanguageModel | Detector | Segmenter | Finder | str | Path,
     source: Any,
     *,
-    input: str | None = None,  # noqa: A002 - the name of the option
+    input: str | Sequence[str] | None = None,  # noqa: A002 - the name of the option
     progress: Say | None = None,
 ) -> list[Any]:
     """Answer items, or every row of a file or folder, in their order.
@@ -328,7 +336,7 @@ def predict(
     Args:
         run: a Run, a model, or the folder of one; of several targets an answer is a dictionary.
         source: a list of items as ``Run.predict`` takes it, or a folder, table, text file or single picture or sound.
-        input: the column that holds the items; the one used in training by default.
+        input: the column that holds the items, or two; what was used in training by default.
         progress: called with stage, rows done and 0; by default a line in a notebook, else nothing.
 
     Returns:
@@ -347,9 +355,9 @@ def predict(
             raise OptionError("input= names a column of a file, got a list of items. Leave it out.")
         return list(model.predict(source))
     say, answers = notebook_progress() if progress is None else progress, list[Any]()
-    modality, column = "language", input
+    modality, column = "language", joined(input)
     if isinstance(model, Bundle | Heads | Detector | Segmenter | Finder):
-        modality, column = model.modality, input or model.input
+        modality, column = model.modality, joined(input) or model.input
     for chunk in stream(source, modality=modality, input=column):
         if chunk.failed:
             row = min(chunk.failed)

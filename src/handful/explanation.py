@@ -10,6 +10,7 @@ import numpy as np
 
 from handful.data.costs import affordable
 from handful.data.dataset import Dataset
+from handful.data.image_text import IMAGE_TEXT
 from handful.data.items import make_items
 from handful.data.names import listed
 from handful.data.occlusion import PARTS, Part, covered
@@ -111,6 +112,11 @@ def explain(model: Bundle, item: Any, label: str | None = None, most: int = PART
         raise OptionError(
             "explain hides parts of an item and sees how its answer changes, got a model of vectors, whose numbers "
             "mean what the program that made them says. Look at the rows in its report instead."
+        )
+    if model.modality == IMAGE_TEXT:
+        raise OptionError(
+            "explain hides parts of one text, picture or sound, got a model of images with texts. Tune with one of the "
+            "two columns to see what its answers hang on."
         )
     if label is not None and not model.task.can_answer(label, model.labels):
         must = (

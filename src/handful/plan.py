@@ -41,7 +41,7 @@ class Plan:
     task: str | None = None
     """What the labels are, as a task of ``handful.choices.TASKS``; guessed when the guess is safe."""
     input: str | None = None
-    """The column that holds the text or the path of the file, or two whose texts belong together; guessed when safe."""
+    """The column that holds the text or the path of the file, or two that belong together; guessed when safe."""
     features: str | None = None
     """The file with vectors that another program made of the items, or ``columns`` for those of the table itself."""
     group: str | None = None

@@ -72,6 +72,13 @@ def reads_vectors(folder: str | Path) -> bool:
     return bool(record_of(folder).get("modality") == VECTORS)
 
 
+def reads_two(folder: str | Path) -> bool:
+    """Whether a run or model folder holds a model of pictures with texts; False where nothing can be read."""
+    from handful.data.image_text import IMAGE_TEXT  # as above
+
+    return bool(record_of(folder).get("modality") == IMAGE_TEXT)
+
+
 def answers_parts(folder: str | Path) -> bool:
     """Whether a run or model folder holds a model of defects, masks or boxes; False where nothing can be read."""
     return record_of(folder).get("kind") in (DETECTOR, SEGMENTER, FINDER)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone, no_parts
 from handful.budget import Budget
-from handful.choices import HEADS, MOVERS, STRATEGIES
+from handful.choices import MOVERS
 from handful.data.dataset import Dataset
+from handful.data.image_text import IMAGE_TEXT
 from handful.data.names import listed
 from handful.data.normal import is_normal_name
 from handful.data.unlabelled import read_unlabelled
@@ -47,7 +48,7 @@ from handful.seeding import generator
 from handful.strategies.frozen.beside_reference import beside_reference
 from handful.strategies.frozen.learning_curve import forecast
 from handful.strategies.frozen.rung import Frozen, SearchTerms, run_frozen
-from handful.strategies.registry import frozen_names
+from handful.strategies.refusals import check_follows, check_reads
 from handful.strategies.tuned.ladder import LadderResult, Terms, run_ladder
 from handful.tasks.base import HeadTask
 from handful.tasks.classification import CLASSIFICATION
@@ -78,8 +79,8 @@ def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged:
     meter, task = Meter(), head_task(data.task)
     if "metric" not in plan.origins:
         plan = replace(plan, metric=task.headline.name)
-    _check_follows(plan, task, judged)
-    _check_reads(plan, data)
+    check_follows(plan, task, judged)
+    check_reads(plan, data)
     if task.grain and (unlabelled is not None or data.unlabelled):
         raise OptionError(f"unlabelled items teach models of whole items, got {task.name}. Leave unlabelled out.")
     asked, related = (plan, []) if plan.related is None else with_related(data, plan, budget, progress)
@@ -141,6 +142,7 @@ def tune_seen(
             metric=task.metrics[plan.metric], protocol=(frozen if above.whole is None else frozen.few).protocol,
             rng=generator(plan.seed, "bootstrap"), curve=curve,
         )  # fmt: skip
+        scores = replace(scores, inputs=frozen.inputs(task.metrics[plan.metric], generator(plan.seed, "inputs")))
     compared = f"{len(frozen.search.outcomes)} settings were compared on the same folds."
     notes = [compared, *looked.notes, *notes, *above.notes]
     if tested is not None:
@@ -185,14 +187,16 @@ def _checked(
         return {}, {}, ["What unsettles answers and what carries them is not told of rows that are gone."]
     if frozen.rows.targets.task.grain:  # a slight change moves words, and what hides one hides what is asked of it
         return {}, {}, [f"What unsettles answers and what carries them is not told of {learning.task}."]
-    told: dict[str, Any] = {"slices": slices_of(learning, held[0], frozen.rows, plan.seed)}
+    beside: dict[str, Any] = {"slices": slices_of(learning, held[0], frozen.rows, plan.seed)}
     notes = []
     if budget.left > 0:
-        told |= _unsettled(model, frozen, learning, test, looked.backbones, plan.seed)
+        beside |= _unsettled(model, frozen, learning, test, looked.backbones, plan.seed)
     elif plan.budget:
         notes.append("What slight changes do to answers was left out: no time of the budget was left for it.")
+    if learning.modality == IMAGE_TEXT:
+        return beside, {}, ["What slight changes do to answers, and what carries them, is not told of images with texts."]
     hides = budget.left > 0 and learning.modality != VECTORS  # nobody knows what is left of one where a part is hidden
-    return told, explain_doubtful(model, learning, held[1]) if hides else {}, notes
+    return beside, explain_doubtful(model, learning, held[1]) if hides else {}, notes
 
 
 def _held(above: LadderResult, frozen: Frozen) -> tuple[NDArray[np.float64], HeadRows]:
@@ -254,9 +258,10 @@ def _with_parts(
 def _ladder_terms(
     plan: Plan, learning: Dataset, backbone: Backbone, budget: Budget, progress: Say, engine: Engine, there: bool
 ) -> Terms:
-    """What is tried of the strategies that move weights, and in how much time; nothing where items are gone."""
+    """What is tried of the strategies that move weights, and in how much time; nothing where items are gone or two."""
+    moves = there and learning.modality != IMAGE_TEXT
     return Terms(
-        [name for name in plan.strategies if name in MOVERS and there], "strategies" in plan.origins,
+        [name for name in plan.strategies if name in MOVERS and moves], "strategies" in plan.origins,
         budget.for_training, plan.seed, progress, plan.trials, plan.budget > Plan.budget,
         checkpoints_for(plan, learning, backbone.fingerprint), engine,
     )  # fmt: skip
@@ -281,37 +286,6 @@ def _with_pool(
     metric = frozen.rows.targets.task.metrics[plan.metric]
     expected = told_for_pool(learned, metric, generator(plan.seed, "pool score"))
     return learned.frozen, [*notes, *lost, *learned.notes, *expected]
-
-
-def _check_follows(plan: Plan, task: HeadTask, judged: bool) -> None:
-    """Refuse options that labelled items of a task cannot follow."""
-    answers = [name for name in plan.strategies if name not in STRATEGIES]
-    if answers:
-        raise OptionError(
-            f"strategies {', '.join(answers)} must be given rows with answers (prompt and response), got labelled "
-            "items. Leave them out, or learn to write the labels with modality='language' (--as language)."
-        )
-    if plan.false_alarms is not None:
-        raise OptionError(f"--false-alarms is for defects, got {task.name}. Leave it out.")
-    if plan.must_find is not None and task != CLASSIFICATION:
-        raise OptionError(f"--must-find is for defects and for two classes, got {task.name}. Leave it out.")
-    if plan.anti_forgetting:
-        raise OptionError(
-            f"anti-forgetting {plan.anti_forgetting} is for language models, got labelled items. Leave it out; "
-            "strategies soup and wise do the like."
-        )
-    if judged or plan.metric not in task.metrics:
-        got = "a function" if judged else repr(plan.metric)
-        raise OptionError(f"metric of {task.name} must be one of {', '.join(task.metrics)}, got {got}. Choose one.")
-    if "distilled" in plan.strategies and "strategies" in plan.origins and not task.distils:
-        raise OptionError(f"strategy distilled learns probabilities of classes, got {task.name}. Leave it out.")
-    known = [name for name in HEADS if name in frozen_names(task)]
-    others = [name for name in plan.strategies if name in HEADS and name not in known]
-    if others and not set(HEADS) <= set(plan.strategies):
-        raise OptionError(
-            f"strategies {', '.join(others)} are not for {task.name}. Choose among {', '.join(known)} and those that "
-            "move weights."
-        )
 
 
 def _must_find(plan: Plan, names: Sequence[str]) -> tuple[str, float] | None:
@@ -346,20 +320,6 @@ def _with_cut(plan: Plan, whole: NDArray[np.float64], rows: HeadRows, model: Bun
         return rows, model
     task = CLASSIFICATION.finding(whole, rows.targets, must_find, rows.groups)
     return replace(rows, targets=replace(rows.targets, task=task)), replace(model, task=task)
-
-
-def _check_reads(plan: Plan, data: Dataset) -> None:
-    """Refuse strategies that cannot read the items."""
-    movers = [name for name in plan.strategies if name in MOVERS] if "strategies" in plan.origins else []
-    if movers and data.pairs:
-        raise OptionError(
-            f"strategies {', '.join(movers)} read one text, got pairs of texts from {data.source}. Leave them out."
-        )
-    if movers and data.modality == VECTORS:
-        raise OptionError(
-            f"strategies {', '.join(movers)} move the weights of a backbone, got vectors, which come from another "
-            "program. Leave them out."
-        )
 
 
 def _unsettled(

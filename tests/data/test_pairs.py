@@ -60,7 +60,9 @@ def test_two_columns_are_named_with_a_comma(tmp_path):
     assert str(caught.value).startswith('column "title,stroy", given as the input, is not in')
     with pytest.raises(OptionError) as caught:
         load(path, input="title,story,label")
-    assert str(caught.value) == "--input names one column, or two whose texts belong together, got 3. Name two."
+    assert str(caught.value) == (
+        "--input names one column, or two that belong together (texts, or images and their texts), got 3. Name two."
+    )
 
 
 def test_a_pair_with_one_side_empty_is_left_out_with_the_reason(tmp_path):

@@ -531,7 +531,8 @@ def test_files_and_texts_in_one_table(tmp_path, refusal):
         (tmp_path / name).write_bytes(b"x")
     path = table(tmp_path / "t.csv", ("file", "text", "label"), rows)
     assert refusal(path, OptionError) == (
-        'the input of t.csv could be "file" or "text" (columns: file, text, label). Choose with --input.'
+        'the input of t.csv could be "file" or "text" (columns: file, text, label). Choose with --input, or name both, '
+        "joined by a comma, if images and texts belong together."
     )
     assert load(path, modality="image").modality == "image"
     assert load(path, input="text").modality == "text"
@@ -602,14 +603,14 @@ def test_lists_that_cannot_be(refusal):
         "the list has no labels: labels= is empty in every row. Correct the labels."
     )
     assert refusal(["a", np.zeros((2, 2))], labels=["x", "y"]) == (
-        "the list must hold texts, images, sounds or vectors, all of one kind, got different kinds. Change it."
+        "the list must hold texts, images, sounds, vectors or images with texts, all of one kind, got different kinds. Change it."
     )
     assert refusal([None, " "], labels=["x", "y"]) == (
-        "the list must hold texts, images, sounds or vectors, all of one kind, got nothing but missing values. "
+        "the list must hold texts, images, sounds, vectors or images with texts, all of one kind, got nothing but missing values. "
         "Change it."
     )
     assert refusal(np.full((4, 9), "x"), labels=[0, 1, 0, 1]) == (
-        "the list must hold texts, images, sounds or vectors, all of one kind, got ndarray. Change it."
+        "the list must hold texts, images, sounds, vectors or images with texts, all of one kind, got ndarray. Change it."
     )
     assert refusal(["a.jpg", "b.jpg"], OptionError, labels=["x", "y"]) == (
         "the list holds names of images as texts. Say modality='image' to read the files, or modality='text' "
@@ -720,7 +721,7 @@ def test_an_empty_table(tmp_path, refusal):
 
 def test_arguments_that_do_not_fit(tmp_path, animals, refusal):
     assert refusal(animals, OptionError, modality="texts") == (
-        "modality must be text, image, sound, vectors or language, got 'texts'. Did you mean 'text'?"
+        "modality must be text, image, sound, vectors, image+text or language, got 'texts'. Did you mean 'text'?"
     )
     assert refusal(animals, OptionError, labels=["x"]) == (
         "labels= belongs to a list; a table or folder holds its own. Name the column with label=."

@@ -173,7 +173,7 @@ def test_sources_that_do_not_fit_the_model(tmp_path, refusal):
 
 def test_options_that_cannot_be(tmp_path, refusal):
     assert refusal(tmp_path, OptionError, modality="images") == (
-        "modality must be text, image, sound or vectors, got 'images'. Did you mean 'image'?"
+        "modality must be text, image, sound, vectors or image+text, got 'images'. Did you mean 'image'?"
     )
     assert refusal(tmp_path, OptionError, modality="image", chunk=0) == (
         "chunk must be at least 1 row, got 0. Choose more."

@@ -10,6 +10,7 @@ from handful.backbones.adapted_record import is_base
 from handful.backbones.adapted_record import read as read_record
 from handful.backbones.entries import ENTRIES, known
 from handful.backbones.weights import weights_folder
+from handful.data.image_text import IMAGE_TEXT, SIDES
 from handful.errors import OptionError, suggestion
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _DEFAULTS = {
     "language": ("smollm2-135m",),
     "vectors": ("vectors",),
 }
+_DEFAULTS[IMAGE_TEXT] = tuple(name for side in SIDES for name in _DEFAULTS[side])
 
 
 # What texts start from that are not all English.
@@ -48,7 +50,7 @@ def defaults(modality: str, foreign: bool = False) -> tuple[str, ...]:
         foreign: whether they are texts that are not all English.
 
     Raises:
-        OptionError: the modality is not text, image, sound, vectors or language.
+        OptionError: it is no modality.
     """
     try:
         return _FOREIGN if foreign and modality == "text" else _DEFAULTS[modality]
@@ -80,6 +82,26 @@ def modality_of(name: str) -> str | None:
     return read_record(folder).modality if is_base(folder) else None
 
 
+def side_of(name: str, place: Path | None = None) -> str:
+    """What a backbone reads of items with a picture and a text: image or text.
+
+    Args:
+        name: of the backbone.
+        place: a copy of its files.
+
+    Raises:
+        OptionError: it reads neither, or only loading it would tell.
+    """
+    side = read_record(place).modality if place is not None and is_base(place) else modality_of(name)
+    if side in SIDES:
+        return side
+    got = "a folder or hub id, which does not say what it reads" if side is None else f"one for {side}"
+    raise OptionError(
+        f"backbone {name!r} must read images or texts and say which, since items are images with texts, got {got}. "
+        f"Choose one of {', '.join(defaults(IMAGE_TEXT))}, or a base that `handful adapt` wrote."
+    )
+
+
 def has_files(name: str) -> bool:
     """Whether a backbone is an entry of the catalogue with weights or a folder, so that ``files_of`` finds it."""
     return Path(name).expanduser().is_dir() if known(name) is None else not is_weightless(name)
@@ -103,6 +125,7 @@ def files_of(name: str, modality: str, progress: Progress | None = None) -> Path
         OptionError: it is a toy or a hub id, for another modality, or nothing has this name.
         WeightsError: its weights cannot be had.
     """
+    modality = side_of(name) if modality == IMAGE_TEXT else modality
     entry = known(name)
     if entry is not None and not entry.weightless:
         _require_modality(name, entry.modality, modality)  # before anything is fetched
@@ -138,7 +161,7 @@ def load(name: str, modality: str, *, place: Path | None = None, progress: Progr
         name: a catalogue name, ``toy-text``, ``toy-image``, ``toy-sound`` or ``toy-language``, a folder written by
             ``handful adapt``, or (all but sound) one written by transformers or sentence-transformers, or a hub id
             ``owner/model``.
-        modality: what the items are: text, image, sound, vectors or language.
+        modality: what the items are: text, image, sound, vectors, image+text or language.
         place: a copy of the files to use in place of the ones of this machine, as a bundle carries it.
         progress: told how many bytes of missing weights have arrived and how many there are.
 
@@ -150,6 +173,7 @@ def load(name: str, modality: str, *, place: Path | None = None, progress: Progr
         WeightsError: the weights cannot be had or are damaged.
     """
     defaults(modality)
+    modality = side_of(name, place) if modality == IMAGE_TEXT else modality
     names = [*(e.name for e in ENTRIES if e.modality == modality), *(t for t in _TOYS if t.endswith(modality))]
     if name in _TOYS:
         _require_modality(name, name.removeprefix("toy-"), modality)

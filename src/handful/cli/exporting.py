@@ -16,7 +16,16 @@ from handful.cli.printing import put, put_line
 from handful.cli.weights import Flag
 from handful.errors import OptionError, suggestion
 from handful.progress import Bars
-from handful.run_folder import MANIFEST, answers_parts, is_detector, is_finder, is_language, reads_vectors, record_of
+from handful.run_folder import (
+    MANIFEST,
+    answers_parts,
+    is_detector,
+    is_finder,
+    is_language,
+    reads_two,
+    reads_vectors,
+    record_of,
+)
 
 if TYPE_CHECKING:
     from handful.export.bundle import Bundle
@@ -124,9 +133,10 @@ def export(
 
 def _check_items(run: str, format: str, distil: str | None) -> None:
     """Refuse to write a model of something else than texts, pictures and sounds as a graph, or as a smaller one."""
-    if reads_vectors(run):
+    if reads_vectors(run) or reads_two(run):
         flag, needs = ("--distil", distil) if distil else ("--format", format), "models of texts, pictures and sounds"
-        raise OptionError(f"{' '.join(flag)} is for {needs}, got one of vectors. Export without it, for handful.")
+        got = "vectors" if reads_vectors(run) else "images with texts"
+        raise OptionError(f"{' '.join(flag)} is for {needs}, got one of {got}. Export without it, for handful.")
     if is_language(run) and distil:
         raise OptionError("--distil is for models of labelled items, got a language model. Leave it out.")
     if is_language(run):

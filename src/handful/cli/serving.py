@@ -62,7 +62,7 @@ def serve(
         learn: take in each correction at once, where it does no harm to what is known.
         retrain: tune the run again in the background when corrections are enough, and swap the new model in.
     """
-    from handful.run_folder import heads_of, reads_vectors
+    from handful.run_folder import heads_of, reads_two, reads_vectors
 
     # Of several targets each is a model of its own, and a question to all of them is answered at once.
     runs = tuple(str(own) for given in (run, *more) for own in (*heads_of(given).values(),) or (given,))
@@ -72,6 +72,11 @@ def serve(
             raise OptionError(
                 f"serve reads texts, pictures and sounds, got a model of vectors ({each}). Answer files of vectors "
                 "with `handful predict`, or in Python with handful.Bundle.load(run).predict(vectors)."
+            )
+        if reads_two(each):
+            raise OptionError(
+                f"serve reads one text, picture or sound at a time, got a model of images with texts ({each}). Answer "
+                "tables of both with `handful predict`, or in Python with handful.Bundle.load(run).predict(pairs)."
             )
     try:
         from handful.web import serving

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from handful.data.cells import is_missing
-from handful.data.input_column import choose_input, input_note, named_columns, pair_note
+from handful.data.input_column import choose_input, choose_two, input_note, named_columns, pair_note
 from handful.data.label_column import check_header, guess_label, label_note
 from handful.data.names import all_names, either, listed
 from handful.data.pairs import paired_columns
@@ -35,7 +35,7 @@ class Wanted:
     split: str | None = None
     """The column that says train or test."""
     modality: str | None = None
-    """What the input must hold: text, image, sound or vectors."""
+    """What the input must hold: text, image, sound, vectors or image+text."""
     task: str | None = None
     """What the targets are; guessed by default."""
     features: Any = None
@@ -52,9 +52,9 @@ class Choice:
     """Which column is what in one table."""
 
     inputs: tuple[str, ...]
-    """The column of the items; two of texts where every item is a pair."""
+    """The column of the items; two where every item is a pair of texts, or a picture with its text."""
     modality: str
-    """What it holds: text, image, sound or vectors."""
+    """What it holds: text, image, sound, vectors or image+text."""
     label: str
     """The column of the targets; empty where none was asked for, or where they are several."""
     labels: tuple[str, ...]
@@ -87,7 +87,10 @@ def choose(columns: Columns, source: str, wanted: Wanted, headed: bool = True) -
     """
     several, two = _several(columns, wanted.label), _several(columns, wanted.input)
     if len(two) > 2:
-        raise OptionError(f"--input names one column, or two whose texts belong together, got {len(two)}. Name two.")
+        raise OptionError(
+            "--input names one column, or two that belong together (texts, or images and their texts), got "
+            f"{len(two)}. Name two."
+        )
     one = replace(wanted, label=None if several else wanted.label, input=None if two else wanted.input)
     named = [*_named(columns, source, one), *several, *two, *(n for n in wanted.beside if n in columns.cells)]
     split = _split(columns, source, wanted, named)
@@ -99,12 +102,12 @@ def choose(columns: Columns, source: str, wanted: Wanted, headed: bool = True) -
     if not wanted.input and wanted.modality in (None, "text"):
         known = paired_columns([name for name in columns.cells if name not in taken])
         two = known or ()
-    inputs, modality = two, "text"
-    if not two:
+    if len(two) == 2:
+        two, modality = choose_two(columns, source, (two[0], two[1]), wanted.modality, taken)
+        inputs: tuple[str, ...] = two
+    else:
         text, modality = choose_input(columns, source, wanted.input, wanted.modality, taken)
         inputs = (text,)
-    for name in two:  # each must hold texts
-        choose_input(columns, source, name, "text", taken)
     notes = [
         *([] if wanted.label else [label_note(columns, label)]),
         *([] if wanted.input else [pair_note(two) if two else input_note(inputs[0], modality)]),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from handful.data.conversations import Conversation, Preference
+from handful.data.image_text import IMAGE_TEXT, SIDES, ImageText, of_side
 from handful.data.kept import KeptItem
 from handful.data.label_types import TEXT
 from handful.data.pairs import Pair
@@ -26,7 +27,7 @@ from handful.notebook_html import page, paragraph, shortened, table
 CLASSIFIED = ("text", "image", "sound")
 """What is told apart by class."""
 
-MODALITIES = (*CLASSIFIED, VECTORS, "language")
+MODALITIES = (*CLASSIFIED, VECTORS, IMAGE_TEXT, "language")
 
 # More unreadable files than this share of a source is a broken source, not a few broken files.
 UNREADABLE_SHARE = 0.1
@@ -40,15 +41,15 @@ class Dataset:
     """N items of one modality, with what is known about each of them.
 
     An item is a ``str`` (text), a ``Path`` (a picture or sound file), a ``PIL.Image.Image`` or an array of
-    pixels (picture), a pair of samples and rate (sound), a ``Vector``, or a ``Conversation`` or ``Preference``
-    (language, all of one kind). Files are opened only when their features are needed, so a Dataset of a million paths
-    is small.
+    pixels (picture), a pair of samples and rate (sound), a ``Vector``, an ``ImageText``, or a ``Conversation`` or
+    ``Preference`` (language, all of one kind). Files are opened only when their features are needed, so a Dataset of a
+    million paths is small.
     """
 
     items: Sequence[Any]
     """The N things to learn from."""
     modality: str
-    """What the items are: text, image, sound, vectors or language."""
+    """What the items are: text, image, sound, vectors, image+text or language."""
     labels: tuple[str, ...] | None = None
     """What is wanted of each item, as it is written: a class, labels joined by ``|``, a rating, a number; None where
     nothing is labelled."""
@@ -90,7 +91,13 @@ class Dataset:
 
     def __repr__(self) -> str:
         """How many items of what, and how they are labelled, on one line."""
-        names = {"text": "texts", "image": "images", "sound": "sounds", "language": "rows of language"}
+        names = {
+            "text": "texts",
+            "image": "images",
+            "sound": "sounds",
+            IMAGE_TEXT: "images with texts",
+            "language": "rows of language",
+        }
         kind = names.get(self.modality, self.modality)
         what = ""
         if self.labels is not None:
@@ -161,6 +168,10 @@ class Dataset:
             rows=pick(self.rows) or (),
         )
 
+    def side(self, modality: str) -> Dataset:
+        """The same rows with one of their two inputs."""
+        return replace(self, items=of_side(self.items, modality), modality=modality, unlabelled=())
+
     def part(self, name: str) -> Dataset:
         """The rows whose split is ``name``; an empty Dataset where there are none."""
         return self.take([i for i, part in enumerate(self.split or ()) if part == name])
@@ -219,6 +230,8 @@ def item_hash(item: Any) -> str:
                 digest.update(piece)
     elif isinstance(item, Conversation | Preference):
         digest.update(f"{type(item).__name__}\0{json.dumps(asdict(item))}".encode())
+    elif isinstance(item, ImageText):
+        digest.update("\0".join([IMAGE_TEXT, *(item_hash(item.side(side)) for side in SIDES)]).encode())
     elif isinstance(item, Vector):
         digest.update(b"vector\0" + item.values.tobytes())
     elif isinstance(item, tuple):  # (samples, rate)

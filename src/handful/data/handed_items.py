@@ -23,7 +23,7 @@ def handed_items(
     Args:
         source: any sequence of items; or a table: a DataFrame, a dataset of Hugging Face, a list of dictionaries, or a
             dictionary of columns.
-        column: the column of the items, or two joined by a comma whose texts belong together; where it is not known, a
+        column: the column of the items, or two joined by a comma that belong together; where it is not known, a
             table must have one column alone.
         verb: what is asked, for messages.
         numbers: where vectors are learned from, the columns that hold their numbers; None where other items are.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from handful.data.cells import is_missing
+from handful.data.image_text import IMAGE_TEXT
 from handful.data.items import PLURAL, kind_of
 from handful.data.names import all_names, either
 from handful.data.tables import Columns
@@ -44,6 +45,11 @@ def choose_input(
     """
     if named:
         return named, _checked_kind(columns, source, named, modality)
+    if modality == IMAGE_TEXT:
+        raise OptionError(
+            f"images with texts stand in two columns, and none are named of {source} ({all_names(columns.cells)}). "
+            "Name both, as in --input IMAGE,TEXT."
+        )
     free = [name for name in columns.cells if name not in taken]
     kinds = {name: kind_of(columns.cells[name]) for name in free}
     media = [name for name in free if kinds[name] in ("image", "sound") and modality in (None, kinds[name])]
@@ -57,9 +63,46 @@ def choose_input(
         return candidates[0], modality or kinds[candidates[0]]
     names = all_names(columns.cells)
     if candidates:
-        raise OptionError(f"the input of {source} could be {either(candidates)} ({names}). Choose with --input.")
+        two = well_known and "image" in [kinds[name] for name in media]
+        both = ", or name both, joined by a comma, if images and texts belong together" if two else ""
+        raise OptionError(f"the input of {source} could be {either(candidates)} ({names}). Choose with --input{both}.")
     what = _MISSING.get(modality or "", "texts or names of files")
     raise DataError(f"{source} has no column with {what} ({names}). Add one, or name it with --input.")
+
+
+def choose_two(
+    columns: Columns, source: str, named: tuple[str, str], modality: str | None, taken: Collection[str]
+) -> tuple[tuple[str, str], str]:
+    """What two columns are that were named as the input: two texts, or a picture and its text.
+
+    Args:
+        columns: the table, or enough rows of it.
+        source: its name, for messages.
+        named: the columns, which exist.
+        modality: what they must hold, where the user or a model says so.
+        taken: columns that are something else.
+
+    Returns:
+        The columns, that of pictures before that of texts, and the modality of an item.
+
+    Raises:
+        OptionError: they hold something else.
+    """
+    if named[0] == named[1]:
+        raise OptionError(f'--input names column "{named[0]}" of {source} twice. Name another for one of the two.')
+    kinds = [kind_of(columns.cells[name]) for name in named]
+    files = [name for name, kind in zip(named, kinds, strict=True) if kind in ("image", "sound")]
+    if modality == IMAGE_TEXT or (modality is None and files):
+        if sorted(kinds) not in (["", "image"], ["image", "text"]):
+            got = " and ".join(_HOLDS[kind] for kind in kinds)
+            raise OptionError(
+                f'columns "{named[0]}" and "{named[1]}" of {source} must hold names of images and texts, or two texts, '
+                f"got {got}. Name others with --input, or take names of files as texts with --as text."
+            )
+        return (named if kinds[0] == "image" else (named[1], named[0])), IMAGE_TEXT
+    for name in named:
+        choose_input(columns, source, name, "text", taken)
+    return named, "text"
 
 
 def input_note(name: str, modality: str) -> str:
@@ -73,6 +116,11 @@ def pair_note(names: Sequence[str]) -> str:
     return (
         f'columns "{first}" and "{second}" are taken as two texts that belong together; use --input to choose another'
     )
+
+
+def joined(named: str | Sequence[str] | None) -> str | None:
+    """Columns in the one text that names them all, whether they are given as such or as a list."""
+    return named if named is None or isinstance(named, str) else ",".join(named)
 
 
 def named_columns(named: str, columns: Collection[str]) -> tuple[str, ...]:

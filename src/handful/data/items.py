@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from handful.data.cells import is_missing
+from handful.data.cells import is_missing, shown
 from handful.data.file_names import Nearby, offer
+from handful.data.image_text import IMAGE_TEXT, ImageText
 from handful.data.media_names import media_kind
 from handful.data.pairs import is_two, make_pair
 from handful.data.sentences import text_of_tokens
 from handful.data.vectors import VECTORS, is_vector, make_vector
 from handful.files import MEDIA_BYTES, kind_of_file, too_large
 
-PLURAL = {"text": "texts", "image": "images", "sound": "sounds", VECTORS: "vectors"}
+PLURAL = {"text": "texts", "image": "images", "sound": "sounds", VECTORS: "vectors", IMAGE_TEXT: "images with texts"}
 
 # A column of file names may hold a few that lost their suffix.
 _MEDIA_SHARE = 0.9
@@ -69,8 +70,8 @@ def kind_of(values: Iterable[Any]) -> str:
         values: texts, None where something is missing, or objects.
 
     Returns:
-        ``text``; ``vectors``; ``image`` or ``sound`` (objects, or texts of which nearly all end like such files);
-        ``mixed``; ``other`` (lists, dictionaries); or an empty string where everything is missing.
+        ``text``; ``vectors``; ``image+text``; ``image`` or ``sound`` (objects, or texts of which nearly all end like
+        such files); ``mixed``; ``other`` (lists, dictionaries); or an empty string where everything is missing.
     """
     kinds = Counter(_kind(value) for value in values if not is_missing(value))
     total = sum(kinds.values())
@@ -89,6 +90,8 @@ def kind_of(values: Iterable[Any]) -> str:
 def _kind(value: Any) -> str:
     if is_two(value):
         return "text"
+    if _is_image_text(value):
+        return IMAGE_TEXT
     if isinstance(value, str):
         media = media_kind(value)
         return f"file {media}" if media else "text"
@@ -104,6 +107,13 @@ def _kind(value: Any) -> str:
         name = media_kind(str(value["path"] or ""))
         return name or ("image" if _is_picture_start(value["bytes"] or b"") else "sound")
     return "other"
+
+
+def _is_image_text(value: Any) -> bool:
+    """Whether a value is a picture with a text; two texts, of which one may name a file, are a pair of texts."""
+    if isinstance(value, tuple | list) and len(value) == 2 and isinstance(value[1], str):
+        return _kind(value[0]) == "image"
+    return isinstance(value, ImageText)
 
 
 def _is_picture(value: Any) -> bool:
@@ -127,7 +137,7 @@ def make_items(values: Sequence[Any], modality: str, folder: Path | None) -> tup
 
     Args:
         values: N values of the kind ``modality``.
-        modality: text, image, sound or vectors.
+        modality: text, image, sound, vectors or image+text.
         folder: where relative file names start; None means the working folder.
 
     Returns:
@@ -148,6 +158,8 @@ def _make_item(value: Any, modality: str, nearby: Nearby) -> tuple[Any, str]:
     """(the item, why it cannot be used or an empty string)."""
     if modality == VECTORS:
         return make_vector(value)
+    if modality == IMAGE_TEXT:
+        return _make_image_text(value, nearby)
     if is_missing(value):
         return "", "the text is empty" if modality == "text" else "there is no file name"
     if modality == "text" and isinstance(value, tuple) and len(value) == 2:
@@ -166,6 +178,25 @@ def _make_item(value: Any, modality: str, nearby: Nearby) -> tuple[Any, str]:
     if _kind(value) != modality:
         return value, f"this must be {_EXPECTED[modality]}, got {type(value).__name__}"
     return ((np.asarray(value[0]), int(value[1])) if modality == "sound" else value), ""
+
+
+def _make_image_text(value: Any, nearby: Nearby) -> tuple[Any, str]:
+    """A picture with its text; a missing text is an empty one."""
+    two = (value.image, value.text) if isinstance(value, ImageText) else value
+    if not isinstance(two, tuple | list) or len(two) != 2:
+        got = f"{len(two)} values" if isinstance(two, tuple | list) else type(two).__name__
+        return value, f"this must be a picture with its text, as (picture, text), got {got}"
+    picture, text = two
+    if not isinstance(text, str) and _kind(text) == "image":
+        return value, "the picture must come first, as (picture, text), got it behind the text"
+    image, problem = _make_item(picture, "image", nearby)
+    if problem:
+        named = isinstance(picture, str | Path) and not is_missing(picture)
+        return value, f"its picture{f' {shown(str(picture))}' if named else ''} cannot be used: {problem}"
+    text = "" if is_missing(text) else text
+    if not isinstance(text, str):
+        return value, f"its text must be a text, got {type(text).__name__}"
+    return ImageText(image, text), ""
 
 
 def _from_mapping(value: Mapping[str, Any], modality: str, folder: Path) -> tuple[Any, str]:

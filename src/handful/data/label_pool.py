@@ -10,8 +10,9 @@ import numpy as np
 
 from handful.data.cells import label_text, shown
 from handful.data.dataset import Dataset
+from handful.data.image_text import IMAGE_TEXT
 from handful.data.input_column import choose_input, named_columns
-from handful.data.items import PLURAL
+from handful.data.items import PLURAL, kind_of
 from handful.data.label_column import LABEL_NAMES
 from handful.data.names import all_names
 from handful.data.places import is_called_id
@@ -227,10 +228,24 @@ def _kinds(
         label = next((name for name in start.cells if name.lower() in LABEL_NAMES[0] and name != column), None)
     named = named_columns(column, start.cells) if column else ()
     if len(named) > 1:
+        _check_no_files(start, source, named)
         return "text", column, label, task
     chosen, modality = choose_input(start, source, column, None, [label] if label else [])
     _check_no_numbers(start, source, chosen, (label, column))
     return modality, column, label, task
+
+
+def _check_no_files(start: Columns, source: str, named: tuple[str, ...]) -> None:
+    """Refuse two columns of which one names pictures: what is asked about is one picture, or one or two texts.
+
+    Raises:
+        OptionError: one does.
+    """
+    if any(kind_of(start.cells[name]) == "image" for name in named):
+        raise OptionError(
+            f"label asks about one text, picture or sound at a time, got {PLURAL[IMAGE_TEXT]} in {source}. Name one of "
+            "the two columns with --input."
+        )
 
 
 def _check_no_numbers(start: Columns, source: str, chosen: str, named: tuple[str | None, str | None]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from handful.data.cells import shown
 from handful.data.conversations import Conversation, Preference, plain_prompt
+from handful.data.image_text import ImageText
 from handful.data.vectors import Vector
 
 if TYPE_CHECKING:
@@ -148,4 +149,4 @@ def input_of(item: Any, row: int) -> str:
     """An item as it stands in a table: its text, its file, what is asked, or the number of its row."""
     if isinstance(item, Conversation | Preference):
         return plain_prompt(item)
-    return str(item) if isinstance(item, str | Path | Vector) else f"row {row}"
+    return str(item) if isinstance(item, str | Path | Vector | ImageText) else f"row {row}"

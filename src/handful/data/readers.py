@@ -17,7 +17,9 @@ from handful.data.dataset import MODALITIES, Dataset
 from handful.data.features_beside import with_vectors
 from handful.data.file_names import names_without_endings
 from handful.data.folders import INSTEAD, read_folder
+from handful.data.image_text import IMAGE_TEXT, empty_texts, of_side
 from handful.data.in_memory import is_list, is_records, memory_table
+from handful.data.input_column import joined
 from handful.data.items import PLURAL, kind_of, make_items
 from handful.data.label_types import type_of, types_in
 from handful.data.labels_beside import in_one_table
@@ -25,6 +27,7 @@ from handful.data.language_rows import as_language, language_rows
 from handful.data.metadata_files import FILE_NAME, metadata_table, unnamed
 from handful.data.names import listed
 from handful.data.normal import NORMAL
+from handful.data.pairs import is_two
 from handful.data.places import places_of
 from handful.data.row_values import check_share, groups_in, split_in
 from handful.data.row_worth import is_truth, verdict_column, weighted
@@ -45,7 +48,7 @@ def load(
     labels: Sequence[Any] | None = None,
     *,
     label: str | None = None,
-    input: str | None = None,  # noqa: A002 - the name of the option, and of the column in the output
+    input: str | Sequence[str] | None = None,  # noqa: A002 - the name of the option, and of the column in the output
     group: str | Sequence[Any] | None = None,
     split: str | Sequence[Any] | None = None,
     modality: str | None = None,
@@ -61,18 +64,18 @@ def load(
         source: a folder with one sub-folder per class (or ``train/CLASS`` and ``test/CLASS``), or with a
             ``metadata.csv`` whose column ``file_name`` names its files; such a folder as a zip file; a CSV, TSV, Excel,
             Parquet or JSON lines file; a pandas DataFrame; a Hugging Face ``datasets.Dataset``; a list of dictionaries,
-            one per row; a list of texts, paths, Pillow pictures, arrays of pixels or ``(samples, rate)`` pairs; or an
-            array (N, D) of numbers, one row for each item.
+            one per row; a list of texts, paths, Pillow pictures, arrays of pixels, ``(samples, rate)`` pairs, or
+            pictures with their texts as ``(picture, text)``; or an array (N, D) of numbers, one row for each item.
         labels: the N labels of a list or DataFrame: texts, numbers, truth values, lists of several, or rows of 0 and 1,
             which may be a DataFrame too.
         label: the column of the labels in a table, or several of 0 and 1 joined by commas; guessed where it is safe.
-        input: the column of the texts, or of the names of the files, relative to the table; or two columns joined by
-            a comma, whose texts belong together.
+        input: the column of the texts, or of the names of the files, relative to the table; or two columns, as a list
+            or joined by a comma, that belong together: two of texts, or one of images and one of texts.
         group: the column that says what belongs together (speaker, patient, document), or the N groups of a list;
             an empty text means that there is none.
         split: the column that says train or test, or N of these for a list; an empty text means that there is none.
-        modality: text, image, sound or vectors, where the source holds several; language, where a model answers texts
-            with their labels, or where a table of rows for a language model could be one of classes too.
+        modality: text, image, sound, vectors or image+text, where the source holds several; language, where a model
+            answers texts with their labels, or where a table of rows for a language model could be one of classes too.
         task: what the labels are: classification, multilabel (several), ordinal (ratings), regression (numbers),
             tagging (spans), defects or events (tracks of recordings); guessed where that is safe, and said.
         features: vectors that another program made of the items of a table: a CSV, TSV, Excel, Parquet, ``.npy`` or
@@ -104,7 +107,7 @@ def load(
         raise OptionError("labels= belongs to a list; a table or folder holds its own. Name the column with label=.")
     if not (isinstance(group, str | None) and isinstance(split, str | None)):
         raise OptionError("group= and split= must be names of columns for a table, got lists. Name the columns.")
-    wanted = Wanted(input, label, group, split, modality, task, features)
+    wanted = Wanted(joined(input), label, group, split, modality, task, features)
     return load_wanted(source, wanted) if isinstance(source, str | Path) else load_object(source, wanted)
 
 
@@ -121,7 +124,7 @@ def check_kinds(modality: str | None, task: str | None) -> None:
     """
     if modality not in (None, *MODALITIES):
         raise OptionError(
-            f"modality must be text, image, sound, vectors or language, got {modality!r}."
+            f"modality must be {', '.join(MODALITIES[:-1])} or {MODALITIES[-1]}, got {modality!r}."
             + (suggestion(str(modality), MODALITIES) or " Choose one of these.")
         )
     check_task(task)
@@ -180,8 +183,12 @@ def _read_folder(path: Path, wanted: Wanted) -> Dataset:
 def _read_described(table: Table, folder: Path, wanted: Wanted) -> Dataset:
     """A folder whose files and labels stand in a table of metadata."""
     dataset = _read_table(table, replace(wanted, input=wanted.input or FILE_NAME), headed=False)
-    named = {folder / item for item in dataset.items if isinstance(item, Path)}
-    note = unnamed(folder, dataset.modality, named) if named and not dataset.unreadable else ""
+    named = {folder / item for item in of_side(dataset.items, "image") if isinstance(item, Path)}
+    note = (
+        unnamed(folder, "image" if dataset.modality == IMAGE_TEXT else dataset.modality, named)
+        if named and not dataset.unreadable
+        else ""
+    )
     return replace(dataset, notes=(*dataset.notes, note)) if note else dataset
 
 
@@ -215,18 +222,15 @@ def _read_list(source: Any, labels: Any, group: Any, split: Any, modality: str |
         if len(given) != len(values):
             option = {"label": "labels"}.get(name, name)
             raise OptionError(f"{option}= must have one entry per item ({len(values)}), got {len(given)}. Correct it.")
-    kind = kind_of(values)
-    # Strings in a list are texts unless the caller says otherwise; only a path object is a file for sure.
-    if kind in ("image", "sound") and any(isinstance(value, str) for value in values) and modality is None:
-        raise OptionError(
-            f"the list holds names of {PLURAL[kind]} as texts. Say modality={kind!r} to read the files, or "
-            "modality='text' to take the names themselves."
-        )
+    kind = _check_names(values, modality)
     answered = modality == "language"
     modality = "text" if answered else modality or kind
     if modality not in MODALITIES:
         got = {"mixed": "different kinds", "": "nothing but missing values"}.get(kind, type(values[0]).__name__)
-        raise DataError(f"the list must hold texts, images, sounds or vectors, all of one kind, got {got}. Change it.")
+        raise DataError(
+            f"the list must hold texts, images, sounds, vectors or images with texts, all of one kind, got {got}. "
+            "Change it."
+        )
     choice = Choice(
         ("input",), modality, "label", (), "group" * ("group" in columns), "split" * ("split" in columns), ()
     )
@@ -242,6 +246,25 @@ def _read_list(source: Any, labels: Any, group: Any, split: Any, modality: str |
     return as_language(dataset) if answered else dataset
 
 
+def _check_names(values: list[Any], modality: str | None) -> str:
+    """The kind of some values, of which strings are texts unless the caller says otherwise: only a path is a file.
+
+    Raises:
+        OptionError: they look like names of files.
+    """
+    kind, named = kind_of(values), any(isinstance(value, str) for value in values)
+    pairs = all(isinstance(value, tuple) and is_two(value) for value in values)
+    if pairs and modality is None and kind_of([value[0] for value in values]) == "image":
+        kind, named = IMAGE_TEXT, True
+    if kind in ("image", "sound", IMAGE_TEXT) and named and modality is None:
+        holds = f"{PLURAL['image']} as texts, with a text each" if kind == IMAGE_TEXT else f"{PLURAL[kind]} as texts"
+        raise OptionError(
+            f"the list holds names of {holds}. Say modality={kind!r} to read the files, or modality='text' to take the "
+            "names themselves."
+        )
+    return kind
+
+
 def _read_table(table: Table, wanted: Wanted, headed: bool) -> Dataset:
     read = collect(table)
     check_share(read.broken, len(read) + len(read.broken), table.source)
@@ -251,8 +274,8 @@ def _read_table(table: Table, wanted: Wanted, headed: bool) -> Dataset:
     columns, wanted = found.columns, replace(wanted, label=found.label)
     table = replace(table, notes=(*table.notes, *found.notes))
     if wanted.features is not None:
-        columns, wanted, joined = with_vectors(columns, wanted, table)
-        return _built_table(columns, wanted, replace(table, notes=(*table.notes, *joined)), headed)
+        columns, wanted, said_of = with_vectors(columns, wanted, table)
+        return _built_table(columns, wanted, replace(table, notes=(*table.notes, *said_of)), headed)
     if (dataset := spans_in(columns, wanted, table)) is not None:
         return dataset
     fields = recognise(columns)
@@ -354,7 +377,14 @@ def _build(columns: Columns, choice: Choice, table: Table, column: Column, where
         source=source,
         task=column.task,
         label_type=column.label_type,
-        notes=(*table.notes, *choice.notes, *column.notes, *split_notes(columns, choice, labelled), *said(unlabelled)),
+        notes=(
+            *table.notes,
+            *choice.notes,
+            *column.notes,
+            *split_notes(columns, choice, labelled),
+            *empty_texts(items),
+            *said(unlabelled),
+        ),  # fmt: skip
         unreadable=unreadable,
         unlabelled=unlabelled,
     )

@@ -16,16 +16,18 @@ from handful.data.dataset import CLASSIFIED, MODALITIES
 from handful.data.delimited import Broken
 from handful.data.encodings import detect, open_text
 from handful.data.folders import Walk
-from handful.data.input_column import choose_input, input_note, named_columns
+from handful.data.image_text import IMAGE_TEXT
+from handful.data.input_column import choose_input, choose_two, input_note, named_columns
 from handful.data.items import PLURAL, make_items
 from handful.data.label_column import LABEL_NAMES
 from handful.data.long_cells import LONGEST, line_too_long, whole_lines
 from handful.data.media_names import media_kind
-from handful.data.pairs import Pair, make_pair
+from handful.data.names import all_names
+from handful.data.pairs import BETWEEN, Pair, make_pair
 from handful.data.records import SAMPLE_ROWS
 from handful.data.sources import that_exists
 from handful.data.split_names import SPLIT_NAME
-from handful.data.tables import TABLE_SUFFIXES, Table, collect, open_table
+from handful.data.tables import TABLE_SUFFIXES, Columns, Table, collect, open_table
 from handful.data.typed_items import Typed
 from handful.data.vector_files import VECTOR_SUFFIXES, Arrays, opened_vectors, vector_table
 from handful.data.vectors import VECTORS
@@ -121,9 +123,10 @@ def stream(
     Args:
         source: a folder of images or sounds (read at any depth, in sorted order), one image or sound, a table, JSON
             lines, a ``.txt`` file with one text per line, a table that is open already, or a text that was typed.
-        modality: what the model reads: text, image, sound or vectors; language for what is asked, messages or a text.
-        input: the column the model learned from, of vectors that of IDs; taken where the table has it, otherwise a
-            column is guessed.
+        modality: what the model reads: text, image, sound, vectors or image+text; language for what is asked, messages
+            or a text.
+        input: the column the model learned from, or two joined by a comma, of vectors that of IDs; taken where the
+            table has it, otherwise a column is guessed.
         chunk: rows per chunk.
         numbers: of vectors the columns that the model learned from; by default all that hold numbers.
 
@@ -138,12 +141,14 @@ def stream(
     """
     if modality not in MODALITIES:
         near = suggestion(modality, CLASSIFIED) or " Choose one of these."
-        raise OptionError(f"modality must be text, image, sound or vectors, got {modality!r}.{near}")
+        raise OptionError(f"modality must be {', '.join(MODALITIES[:-2])} or {MODALITIES[-2]}, got {modality!r}.{near}")
     if chunk < 1:
         raise OptionError(f"chunk must be at least 1 row, got {chunk}. Choose more.")
     if modality == VECTORS:
         return _chunks(_opened_vectors(source, input, numbers), modality, chunk)
     reads, asks = modality.replace("language", "text"), modality == "language"
+    if modality == IMAGE_TEXT:
+        return _chunks(_opened_both(source, input), modality, chunk)
     if isinstance(source, Typed):
         name, value = _asked({_LINE: source.text}, _TEXT, source.text) if asks else (source.text, source.text)
         return _chunks(_Opened(iter([_Row(name, value)])), modality, chunk)
@@ -203,6 +208,43 @@ def _opened_vectors(source: Source, column: str | None, numbers: Sequence[str]) 
     return _Opened(rows, notes=opened.table.notes, columns=opened.others, counted=opened.counted)
 
 
+def _start(table: Table) -> Columns:
+    """The first rows of a table, which are enough to know its columns by."""
+    start = collect(table, SAMPLE_ROWS)
+    if not len(start) and not start.broken:
+        raise DataError(f"{table.source} holds no rows. Add rows below the names of the columns.")
+    return start
+
+
+def _opened_both(source: Source, column: str | None) -> _Opened:
+    """Rows of a table with a column of pictures and one of texts."""
+    if not isinstance(source, Table | Typed) and (path := that_exists(source)).suffix.lower() in TABLE_SUFFIXES:
+        source = open_table(path)
+    if not isinstance(source, Table):
+        got = "a text" if isinstance(source, Typed) else "no table"
+        what = source.text if isinstance(source, Typed) else str(source)
+        raise DataError(
+            f"the model reads {PLURAL[IMAGE_TEXT]}, but {shown(what)} is {got}. Give a table "
+            f"({', '.join(TABLE_SUFFIXES)}) with a column of each."
+        )
+    start = _start(source)
+    names = named_columns(column, start.cells) if column else ()
+    missing = [name for name in names if name not in start.cells]
+    if missing or len(names) != 2:
+        lacks = f'have the column "{shown(missing[0])}"' if missing else "have a column of images and one of texts"
+        near = suggestion(missing[0], start.cells) if missing else ""
+        raise DataError(
+            f"{source.source} must {lacks}, got {all_names(start.cells)}.{near} Name both with --input IMAGE,TEXT."
+        )
+    (image, text), _ = choose_two(start, source.source, (names[0], names[1]), IMAGE_TEXT, ())
+
+    def item(where: str, record: Mapping[str, Any]) -> tuple[str, Any]:
+        value = (record.get(image), record.get(text))
+        return (BETWEEN.join(cell for cell in value if isinstance(cell, str)) or where), value
+
+    return _opened(source, item, source.notes)
+
+
 _GIVE = {
     "text": f"Give a table ({', '.join(TABLE_SUFFIXES)}) or a .txt file with one text per line.",
     "image": "Give an image, a folder of images or a table with their names.",
@@ -230,9 +272,7 @@ def _asked(record: Mapping[str, Any], fields: Fields, name: str) -> tuple[str, A
 
 
 def _open_table(table: Table, modality: str, column: str | None, asks: bool) -> _Opened:
-    start = collect(table, SAMPLE_ROWS)
-    if not len(start) and not start.broken:
-        raise DataError(f"{table.source} holds no rows. Add rows below the names of the columns.")
+    start = _start(table)
     notes, name = table.notes, column or ""
     two = named_columns(name, start.cells)
     if len(two) == 2 and all(part in start.cells for part in two):

@@ -12,6 +12,7 @@ import soundfile
 from PIL import Image
 
 from handful.data.dataset import Dataset
+from handful.data.image_text import IMAGE_TEXT, SIDES
 from handful.data.images import opened_picture
 from handful.data.sounds import load_sound, opened_file
 from handful.data.vectors import VECTORS
@@ -34,7 +35,7 @@ def traits(item: Any, modality: str, decode: bool = True) -> dict[str, Trait]:
 
     Args:
         item: any item that a Dataset may hold.
-        modality: text, image, sound or vectors, of which there is nothing else to know.
+        modality: text, image, sound, image+text, or vectors, of which there is nothing else to know.
         decode: whether sounds may be decoded to measure their level; otherwise only headers are read.
 
     Returns:
@@ -49,6 +50,8 @@ def traits(item: Any, modality: str, decode: bool = True) -> dict[str, Trait]:
     """
     if modality == VECTORS:
         return {}
+    if modality == IMAGE_TEXT:
+        return {name: trait for side in SIDES for name, trait in traits(item.side(side), side, decode).items()}
     if modality == "text":
         return {"length": float(len(item))}
     found = _picture(item) if modality == "image" else _sound(item)

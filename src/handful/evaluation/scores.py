@@ -13,6 +13,7 @@ from handful.data.names import listed
 from handful.energy import Energy
 from handful.errors import BundleError, OptionError, suggestion
 from handful.evaluation.curves import Curve
+from handful.evaluation.inputs import Inputs
 from handful.evaluation.intervals import LEVEL, Estimate
 from handful.evaluation.lead import Lead
 from handful.evaluation.metrics import Metric, Scale
@@ -25,7 +26,7 @@ from handful.run_folder import no_run
 # What all tasks have in ``scores.json``; whatever else stands there is the task's.
 _OWN = (
     "task", "metric", "scale", "level", "n", "protocol", "chosen", "estimate", "sentence", "test", "arms", "seconds",
-    "curve", "slices", "stability", "kept", "lead", "scales", "energy",
+    "curve", "slices", "stability", "kept", "lead", "scales", "energy", "inputs",
 )  # fmt: skip
 
 
@@ -130,6 +131,8 @@ class Scores:
     """How much of what it knew the backbone kept; None where no weights moved, and at budget 0."""
     lead: Lead | None = None
     """What is told before any figure, of answers in words; None of all else."""
+    inputs: Inputs | None = None
+    """Whether both inputs of the rows answer better than one of them alone; None where rows have one."""
 
     def beats(self, arm: str) -> bool:
         """Whether rows show the model to be better than another arm; a tie is no such thing.
@@ -216,6 +219,7 @@ class Scores:
             **({"stability": [change.as_dict() for change in self.stability]} if self.stability else {}),
             **({} if self.kept is None else {"kept": self.kept.as_dict()}),
             **({} if self.lead is None else {"lead": self.lead.as_dict()}),
+            **({} if self.inputs is None else {"inputs": self.inputs.as_dict()}),
         }
 
     @property
@@ -280,6 +284,7 @@ class Scores:
             stability=tuple(Changed.from_dict(change) for change in raw.get("stability", ())),
             kept=Kept.from_dict(raw["kept"]) if "kept" in raw else None,
             lead=Lead.from_dict(raw["lead"]) if "lead" in raw else None,
+            inputs=Inputs.from_dict(raw["inputs"]) if "inputs" in raw else None,
         )
         if scores.chosen not in [arm.name for arm in scores.arms]:
             raise ValueError(f"no arm is called {shortened(scores.chosen)}")
@@ -293,7 +298,7 @@ class Scores:
 
     def _repr_html_(self) -> str:
         head, *rows = self._table()
-        said = [self.sentence, *([] if self.curve is None else [self.curve.sentence]), *self.cautions]
+        said = [self.sentence, *self._worth, *self.cautions]
         return page(paragraph(said[0], strong=True), table(head, rows), *map(paragraph, said[1:]))
 
     def _table(self) -> list[list[str]]:
@@ -318,9 +323,13 @@ class Scores:
 
         Of answers in words what is told first comes before all of it.
         """
-        worth = [] if self.curve is None else [self.curve.sentence]
         first = [] if self.lead is None else [*self.lead.lines(), "", "Details:"]
-        return "\n".join([*first, self.table, self.sentence, *worth, *self.cautions])
+        return "\n".join([*first, self.table, self.sentence, *self._worth, *self.cautions])
+
+    @property
+    def _worth(self) -> list[str]:
+        """What a second input, and what more labels are worth."""
+        return [told.sentence for told in (self.inputs, self.curve) if told is not None]
 
     @property
     def table(self) -> str:

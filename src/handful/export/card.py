@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from handful.backbones.catalog import is_hub_id, is_weightless
 from handful.backbones.entries import ENTRIES, known
 from handful.data.cells import shown
+from handful.data.image_text import IMAGE_TEXT
 from handful.data.vectors import VECTORS
 from handful.evaluation.intervals import Estimate
 from handful.evaluation.metrics import Scale
@@ -45,6 +46,7 @@ _ITEMS = {
     "image": 'Path("new.jpg")',
     "sound": 'Path("new.wav")',
     VECTORS: "new",
+    IMAGE_TEXT: '(Path("new.jpg"), "its text")',
 }
 
 

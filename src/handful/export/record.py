@@ -17,6 +17,7 @@ from safetensors.numpy import load
 
 from handful.data.cells import is_blank
 from handful.data.dataset import CLASSIFIED
+from handful.data.image_text import IMAGE_TEXT
 from handful.data.label_types import LABEL_TYPES, TEXT, is_written
 from handful.data.vectors import VECTORS
 from handful.errors import BundleError
@@ -221,7 +222,7 @@ def _are_files(value: Any) -> bool:
 _ENTRIES: dict[str, Callable[[Any], bool]] = {
     "task": lambda value: isinstance(value, str) and isinstance(TASKS.get(value), HeadTask),
     "settings": lambda value: isinstance(value, dict),
-    "modality": lambda value: value in (*CLASSIFIED, VECTORS),
+    "modality": lambda value: value in (*CLASSIFIED, VECTORS, IMAGE_TEXT),
     "labels": _are_labels,
     "input": lambda value: value is None or isinstance(value, str),
     "target": lambda value: value is None or isinstance(value, str),

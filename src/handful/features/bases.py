@@ -16,6 +16,7 @@ from handful.backbones.entries import price_of
 from handful.backbones.weights import bytes_to_fetch, refused_lately, remember_refusal
 from handful.budget import Budget
 from handful.data.dataset import Dataset
+from handful.data.image_text import IMAGE_TEXT, SIDES, of_side
 from handful.data.languages import all_english
 from handful.errors import WeightsError
 from handful.features.cache import user_cache
@@ -43,9 +44,23 @@ def named(wanted: str, modality: str, items: Sequence[Any] = ()) -> tuple[str, .
         modality: what the items are.
         items: which ``auto`` is for: texts that are not all English have others.
     """
+    if modality == IMAGE_TEXT:
+        return tuple(name for side in SIDES for name in named(wanted_of(side, wanted), side, of_side(items, side)))
     if wanted != AUTO:
         return tuple(catalog.located(name.strip()) for name in wanted.split(",") if name.strip())
     return catalog.defaults(modality, foreign=modality == "text" and not all_english(items))
+
+
+def wanted_of(side: str, wanted: str) -> str:
+    """What ``--backbone`` says of one side of items with a picture and a text; ``auto`` where it says nothing of it.
+
+    Raises:
+        OptionError: one that is named reads neither side.
+    """
+    if wanted == AUTO:
+        return AUTO
+    sides = {name: catalog.side_of(name) for name in named(wanted, side)}
+    return ",".join(name for name, own in sides.items() if own == side) or AUTO
 
 
 def load(names: Sequence[str], modality: str, say: Say) -> dict[str, Backbone]:
@@ -60,6 +75,9 @@ def load(names: Sequence[str], modality: str, say: Say) -> dict[str, Backbone]:
 
 def cheapest(wanted: str, modality: str, items: Sequence[Any], say: Say) -> dict[str, Backbone]:
     """The backbones for a quick look: those that are named, or the cheapest of the defaults that learned to see."""
+    if modality == IMAGE_TEXT:
+        each = (cheapest(wanted_of(side, wanted), side, of_side(items, side), say) for side in SIDES)
+        return {name: backbone for own in each for name, backbone in own.items()}
     names = named(wanted, modality, items)
     if wanted == AUTO:
         learned = [name for name in names if not catalog.is_weightless(name)] or names
@@ -87,6 +105,9 @@ def affordable(wanted: str, data: Dataset, budget: Budget, say: Say) -> tuple[di
         OptionError: nothing has one of the names.
         WeightsError: weights cannot be had: of one that is named, or of all default ones.
     """
+    if data.modality == IMAGE_TEXT:
+        each = [affordable(wanted_of(side, wanted), data.side(side), budget, say) for side in SIDES]
+        return {name: b for own, _ in each for name, b in own.items()}, [note for _, said in each for note in said]
     names, modality = named(wanted, data.modality, data.items), data.modality
     learned = [item for i, item in enumerate(data.items) if not data.split or data.split[i] != "test"]
     if wanted != AUTO:

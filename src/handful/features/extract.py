@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from handful.backbones.base import LIKENESS, Backbone
 from handful.data.dataset import item_hash
+from handful.data.image_text import of_side
 from handful.data.pairs import Pair
 from handful.errors import DataError
 from handful.features.cache import FeatureCache
@@ -52,8 +53,10 @@ def extract(
         progress: called with the number of items done and in all.
 
     Returns:
-        One matrix per depth, and what could not be read. Of pairs both texts are seen, and compared; see ``paired``.
+        One matrix per depth, and what could not be read. Of pairs both texts are seen, and compared; see ``paired``. Of
+        a picture with its text the side of the backbone's modality is seen, under the name that it has alone.
     """
+    items = of_side(items, backbone.modality)
     if items and all(isinstance(item, Pair) for item in items):
         both = extract(
             backbone, [*(pair.first for pair in items), *(pair.second for pair in items)], depths, cache, progress

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
 from handful.data.dataset import Dataset
+from handful.data.image_text import IMAGE_TEXT, of_side
 from handful.data.pairs import Pair
 from handful.data.vectors import VECTORS
 from handful.features.cache import user_cache
 from handful.features.extract import extract
-from handful.features.view import Matrix
+from handful.features.view import Matrix, View, views_of
 
 # A label with fewer letters than this says nothing to a text encoder.
 SHORTEST_NAME = 2
@@ -47,6 +47,8 @@ class FeatureSet:
     """Whether another program made the numbers, of which there may be thousands that agree."""
     cut: Mapping[str, Cut] = field(default_factory=dict)
     """Backbone → which rows are longer than it reads; empty where one reads all to the end whatever their length."""
+    sides: Mapping[str, str] = field(default_factory=dict)
+    """Backbone → the input that it reads, where items have two; empty where they are one."""
     item: NDArray[np.int64] | None = None
     """(P,) the item that each row of ``items`` is a part of, in order; None where rows are items."""
 
@@ -60,6 +62,11 @@ class FeatureSet:
             return replace(self, items={part: x[rows] for part, x in self.items.items()}, item=item)
         cut = {name: replace(found, rows=found.rows[at]) for name, found in self.cut.items()}
         return replace(self, items={part: x[at] for part, x in self.items.items()}, cut=cut)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """All views worth comparing."""
+        return views_of(self.depths, self.sides)
 
     def learned(self) -> FeatureSet | None:
         """What backbones see that learned to, by which likeness can be told; None where all of them count."""
@@ -110,12 +117,16 @@ def extract_all(
     readable = [i for i in range(len(data)) if i not in failed]
     depths = {name: tuple(backbone.search_depths) for name, backbone in backbones.items()}
     counts = frozenset(name for name, backbone in backbones.items() if backbone.counts)
-    seen = FeatureSet(items, named, depths, counts, data.modality == VECTORS, _cut(data.items, backbones))
+    sides = {name: b.modality for name, b in backbones.items() if data.modality == IMAGE_TEXT}
+    seen = FeatureSet(items, named, depths, counts, data.modality == VECTORS, _cut(data, backbones), sides)
     return data.without(failed), seen.take(readable)
 
 
-def _cut(items: Sequence[Any], backbones: Mapping[str, Backbone]) -> dict[str, Cut]:
-    """Which items are longer than each backbone reads; nothing where one of them has no end."""
+def _cut(data: Dataset, backbones: Mapping[str, Backbone]) -> dict[str, Cut]:
+    """Which texts are longer than each backbone reads; nothing where one of them has no end."""
+    items = of_side(data.items, "text")
+    if data.modality == IMAGE_TEXT:
+        backbones = {name: backbone for name, backbone in backbones.items() if backbone.modality == "text"}
     if any(not backbone.most_tokens for backbone in backbones.values()):
         return {}
     texts = [side for item in items for side in ((item.first, item.second) if isinstance(item, Pair) else (item,))]

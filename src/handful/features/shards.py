@@ -12,6 +12,7 @@ from typing import Any
 
 from handful.backbones.base import Backbone
 from handful.data.dataset import item_hash
+from handful.data.image_text import of_side
 from handful.data.pairs import Pair
 from handful.engines import Engine
 from handful.engines.shards import in_shards
@@ -103,7 +104,7 @@ def _lacking(
 ) -> Iterator[tuple[Any, str]]:
     """Each item that the cache lacks, once, with its name."""
     named: dict[str, Any] = {}
-    for item in items:
+    for item in of_side(items, backbone.modality):
         for side in (item.first, item.second) if isinstance(item, Pair) else (item,):
             try:
                 named.setdefault(item_hash(side), side)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,12 +72,24 @@ def unit_rows(x: NDArray[np.floating]) -> Matrix:
     return np.asarray(x / np.maximum(norms, 1e-12), dtype=np.float32)
 
 
-def views_of(depths: Mapping[str, tuple[int, ...]]) -> tuple[View, ...]:
+def views_of(
+    depths: Mapping[str, tuple[int, ...]], sides: Mapping[str, str] = MappingProxyType({})
+) -> tuple[View, ...]:
     """All views worth comparing: every depth of every backbone, and the last layers of all joined.
+
+    Of items with two inputs these are the views of each input, and the last layers of every backbone of the one joined
+    with those of every backbone of the other.
 
     Args:
         depths: backbone name → its depths, last layer first.
+        sides: backbone name → the input that it reads; empty where items are one.
     """
+    if sides:
+        first, second = (
+            {name: at for name, at in depths.items() if sides[name] == side} for side in dict.fromkeys(sides.values())
+        )
+        both = [View(((one, first[one][0]), (two, second[two][0]))) for one in first for two in second]
+        return (*views_of(first), *views_of(second), *both)
     single = [View(((name, depth),)) for name, at in depths.items() for depth in at]
     joined = [View(tuple((name, at[0]) for name, at in depths.items()))] if len(depths) > 1 else []
     return tuple(single + joined)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from handful.choices import METHODS, MOVERS
 from handful.data.dataset import CLASSIFIED, Dataset
+from handful.data.image_text import IMAGE_TEXT
 from handful.data.items import PLURAL
 from handful.data.targets import RATINGS
 from handful.data.vectors import VECTORS
 
-ALL = (*CLASSIFIED, VECTORS)
+ALL = (*CLASSIFIED, VECTORS, IMAGE_TEXT)
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def advice(dataset: Dataset, tried: Collection[str] = ()) -> list[Advice]:
     for rule in RULES:
         if rule.task not in (None, dataset.task):
             continue
-        still = dataset.pairs or dataset.modality == VECTORS  # what moves weights reads one text, and vectors have none
+        # What moves weights reads one text, or one picture, and vectors have none.
+        still = dataset.pairs or dataset.modality in (VECTORS, IMAGE_TEXT)
         if still and set(rule.strategies) <= set(MOVERS):
             continue
         if not rule.holds(dataset.modality, smallest):

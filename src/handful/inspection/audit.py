@@ -18,6 +18,7 @@ from handful.inspection.empty_items import empty_items
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.foreign import foreign
 from handful.inspection.labels import confusable, cosines, doubts, label_errors
+from handful.inspection.loo_logistic import Array
 from handful.inspection.marked import marked_findings
 from handful.inspection.match import Match, matches, suited
 from handful.inspection.outliers import outliers, remoteness
@@ -96,8 +97,8 @@ def audit(dataset: Dataset, sight: FeatureSet | None, seed: int = 0, total: int 
         place = {row: i for i, row in enumerate(dataset.rows)}
         sight = sight.take([place[row] for row in some.rows])
     last = {name: sight.items[name, depths[0]] for name, depths in sight.depths.items()} if sight else {}
-    alike = [cosines(view) for view in last.values()]
-    pairs = near_pairs(some, np.max(alike, axis=0) if alike else None)
+    alike = {name: cosines(view) for name, view in last.items()}
+    pairs = near_pairs(some, _closest(alike, sight.sides) if sight else None)
     problems = [*empty_items(some), *near_copies(some, pairs, duplicate_groups(some))]
     problems += shortcuts(some, generator(seed, "shortcuts"))
     if some.labels and some.task == SPANS:
@@ -105,12 +106,20 @@ def audit(dataset: Dataset, sight: FeatureSet | None, seed: int = 0, total: int 
     fits: tuple[Match, ...] = ()
     if sight is not None:
         problems += [*foreign(some, list(last)), *cut_short(some, sight.cut)]
-        problems += outliers(some, remoteness(np.mean(alike, axis=0)))
+        problems += outliers(some, remoteness(np.mean(list(alike.values()), axis=0)))
         if some.labels and some.one_class_each and len(some.classes) > 1:
             fits = tuple(matches(last, some.labels))
             if _can_be_asked(some):
                 problems += _doubted(some, sight, fits, out_of_reach(problems))
     return Audit(tuple(by_cost(stated(problems, len(some), total or len(dataset), seed))), fits)
+
+
+def _closest(alike: Mapping[str, Array], sides: Mapping[str, str]) -> Array:
+    """(N, N) how alike rows look to the backbone that sees them most alike; of two inputs, in the less alike one."""
+    by_input: dict[str, list[Array]] = {}
+    for name, found in alike.items():
+        by_input.setdefault(sides.get(name, ""), []).append(found)
+    return np.asarray(np.min([np.max(found, axis=0) for found in by_input.values()], axis=0))
 
 
 def _can_be_asked(data: Dataset) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from handful.data.dataset import Dataset
 from handful.data.fingerprints import picture_print, plain_text, sound_print
+from handful.data.image_text import IMAGE_TEXT, SIDES, ImageText
 from handful.data.vectors import VECTORS
 from handful.errors import DataError
 from handful.inspection.findings import Finding
 from handful.inspection.loo_logistic import Array
+from handful.inspection.near_duplicates import Array as Print
 from handful.inspection.near_duplicates import pictures_alike, sounds_alike
 from handful.inspection.profile import counted, example, rows_of
 
@@ -93,6 +95,19 @@ LOOKS = {
     # Equal but for rounding: what lies near may well be another item.
     VECTORS: Look(0.999, 3, 1000, 0.9999, lambda item: item.values, numbers_alike),
 }
+
+
+def _both_prints(item: ImageText) -> tuple[Print, str]:
+    return picture_print(item.image), plain_text(item.text)
+
+
+def both_alike(first: tuple[Print, str], second: tuple[Print, str]) -> float:
+    """How alike two pictures with their texts are: as the less alike of the two is; 0 where one is no copy."""
+    each = (pictures_alike(first[0], second[0]), texts_alike(first[1], second[1]))
+    return min(each) if all(x >= LOOKS[side].alike for x, side in zip(each, SIDES, strict=True)) else 0.0
+
+
+LOOKS[IMAGE_TEXT] = replace(LOOKS["image"], alike=0.82, make=_both_prints, compare=both_alike)
 
 
 def pieces_alike(texts: list[str]) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from handful.data.dataset import Dataset
+from handful.data.image_text import IMAGE_TEXT, ImageText
 from handful.data.images import is_blank
 from handful.data.items import PLURAL
 from handful.data.sounds import SHORTEST, nothing_in
@@ -48,7 +49,11 @@ def _of_picture(item: Any) -> str:
     return "blank" if is_blank(item) else ""
 
 
-_WHY = {"image": _of_picture, "sound": nothing_in}
+def _of_both(item: ImageText) -> str:
+    return _of_picture(item.image)
+
+
+_WHY = {"image": _of_picture, "sound": nothing_in, IMAGE_TEXT: _of_both}
 
 # What an item lacks → the same of one and of several.
 _SAID = {

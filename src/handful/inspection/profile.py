@@ -12,6 +12,7 @@ import numpy as np
 from handful.data.classes import ENOUGH_ROWS
 from handful.data.conversations import Conversation, Preference, plain_prompt, words
 from handful.data.dataset import Dataset, item_hash
+from handful.data.image_text import IMAGE_TEXT, SIDES, ImageText
 from handful.data.languages import UNKNOWN, counts_of_languages, language_of_each
 from handful.data.names import listed
 from handful.data.targets import BOXES, CLASSES, DEFECTS, MASKS, NOUNS, names_in
@@ -66,6 +67,9 @@ def profile(dataset: Dataset) -> dict[str, Any]:
         return facts | _row_facts(dataset, some)
     if dataset.modality == VECTORS:
         return facts | {"width": len(dataset.items[0].values)}
+    if dataset.modality == IMAGE_TEXT:
+        texts = _text_facts(dataset.side("text"), some.side("text"))
+        return facts | _file_facts(some.side("image")) | texts
     return facts | (_text_facts(dataset, some) if dataset.modality == "text" else _file_facts(some))
 
 
@@ -142,6 +146,8 @@ def duplicate_groups(dataset: Dataset) -> np.ndarray:
 def _content(item: Any) -> str:
     if isinstance(item, str):
         return " ".join(item.casefold().split())
+    if isinstance(item, ImageText):
+        return "\0".join(_content(item.side(side)) for side in SIDES)
     if isinstance(item, Conversation | Preference):
         return "\n".join(f"{turn.role} {_content(turn.content)}" for turn in item.prompt)
     try:

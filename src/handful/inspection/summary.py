@@ -7,6 +7,8 @@ from typing import Any
 
 from handful.data.cells import shown
 from handful.data.dataset import Dataset
+from handful.data.image_text import IMAGE_TEXT
+from handful.data.items import PLURAL
 from handful.data.languages import UNKNOWN, is_material
 from handful.data.normal import normal_name
 from handful.data.targets import CLASSES, DEFECTS, NOUNS
@@ -16,6 +18,9 @@ from handful.inspection.profile import counted, profile
 
 # Classes that are listed; the rest are counted.
 _LISTED = 30
+
+# What the rows of a modality are called where its name alone would read badly.
+_ROWS = {IMAGE_TEXT: PLURAL[IMAGE_TEXT]}
 
 
 def summary(dataset: Dataset, found: Audit, tried: Collection[str] = ()) -> list[str]:
@@ -30,7 +35,7 @@ def summary(dataset: Dataset, found: Audit, tried: Collection[str] = ()) -> list
         Lines without control characters: a label must not move the cursor of a terminal.
     """
     facts = profile(dataset)
-    rows = facts.get("kind", f"rows of {facts['modality']}")
+    rows = facts.get("kind", f"rows of {_ROWS.get(facts['modality'], facts['modality'])}")
     of_classes = f" in {len(facts['classes'])} {NOUNS.get(dataset.task, NOUNS[CLASSES])[1]}" if facts["classes"] else ""
     lines = [f"{facts['rows']} {rows}" + of_classes]
     counts = list(facts["counts"].items())

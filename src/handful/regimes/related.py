@@ -19,6 +19,8 @@ from handful.budget import Budget
 from handful.data.cells import shown
 from handful.data.columns import Wanted
 from handful.data.dataset import CLASSIFIED, Dataset, item_hash
+from handful.data.image_text import IMAGE_TEXT
+from handful.data.items import PLURAL
 from handful.data.several import load_part
 from handful.data.vectors import VECTORS
 from handful.errors import DataError, OptionError
@@ -91,7 +93,7 @@ def with_related(data: Dataset, plan: Plan, budget: Budget, progress: Say) -> tu
 def _check(data: Dataset, plan: Plan) -> None:
     """Refuse rows for which a related set is no use."""
     if data.modality not in CLASSIFIED or data.pairs or head_task(data.task).grain:
-        known = data.modality if data.modality == VECTORS else "answers in words"
+        known = PLURAL[data.modality] if data.modality in (VECTORS, IMAGE_TEXT) else "answers in words"
         what = "pairs of texts" if data.pairs else data.task if data.modality in CLASSIFIED else known
         raise OptionError(f"--with is for labelled texts, pictures and sounds, got {what}. Leave it out.")
     if not plan.budget:

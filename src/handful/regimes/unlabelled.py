@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.data.dataset import Dataset
+from handful.data.image_text import IMAGE_TEXT
 from handful.data.unlabelled import MOST
 from handful.data.vectors import VECTORS
 from handful.evaluation.intervals import interval
@@ -27,7 +28,7 @@ from handful.strategies.frozen.rung import Few, Frozen
 
 SHARE, SMALLEST = 0.25, 100
 """Looking at a pool may take this share of the budget, by the usual speed; a pool of so many items is never cut."""
-PER_SECOND = {"text": 10_000.0, "image": 10.0, "sound": 15.0, VECTORS: 100_000.0}
+PER_SECOND = {"text": 10_000.0, "image": 10.0, "sound": 15.0, VECTORS: 100_000.0, IMAGE_TEXT: 10.0}
 """What the dearest default backbone looks at in a second on two cores: characters of texts, pictures, sounds."""
 
 LIKE = 0.5

@@ -35,6 +35,7 @@ def account(
     told = _measured(scores)
     lines += [head.verdict, told] if head.verdict.startswith(head.title) else [f"{head.title}.", told, head.verdict]
     lines += [*told_sorting(scores), *filter(None, (head.second, head.forgot))]
+    lines += [] if scores.inputs is None else [scores.inputs.sentence]
     lines += _wrong(scores, task, answers)
     lines += scores.cautions
     lines += _found(findings)

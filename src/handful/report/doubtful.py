@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from handful.data.cells import defuse
+from handful.data.image_text import IMAGE_TEXT
 from handful.data.places import input_of, name_of
 from handful.data.vectors import VECTORS
 from handful.evaluation.scores import HeldOut
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from handful.run import Run
 
 # So many rows are on the page, by modality: pictures and sounds lie in it as a whole.
-_SHOWN = {"text": 40, "image": 24, "sound": 12, VECTORS: 40}
+_SHOWN = {"text": 40, "image": 24, "sound": 12, VECTORS: 40, IMAGE_TEXT: 24}
 # Of one kind of mistake so many at most.
 _OF_EACH = 8
 # So many rows that were answered rightly but hardly are shown at most.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from handful.data.image_text import ImageText
 from handful.data.kept import KeptItem
 from handful.data.places import name_of
 from handful.data.targets import EVENTS, SPANS
@@ -31,6 +32,8 @@ _SIDE, _SIDE_ALIKE = 480, 160
 _STRETCHES = 160
 # Texts up to this many characters are shown whole; of longer ones the rest is folded away.
 _FOLDED = 320
+# The same of a text below its picture.
+_BESIDE = 80
 # A page of ten books would not open on a phone.
 _LONGEST = 5000
 # A sound file up to this many bytes is put into the page, so that it can be heard.
@@ -134,6 +137,9 @@ def _like(run: Run, position: int, label: str) -> Alike:
     name = name_of(item, run.data.rows[position], run.data.places, run.data.source)
     if isinstance(item, str):
         return Alike(words.printable(f"“{words.shortened(item, _QUOTED)}”"), label)
+    if isinstance(item, ImageText):
+        name = f"“{words.shortened(item.text, _QUOTED)}”"
+        return Alike(words.printable(name), label, _picture(item.image, _SIDE_ALIKE)["picture"])
     picture = _picture(item, _SIDE_ALIKE)["picture"] if run.data.modality == "image" else ""
     sound = _playable(item, _AUDIBLE_ALIKE) if run.data.modality == "sound" else ""
     return Alike(words.printable(name), label, picture, sound)
@@ -144,6 +150,8 @@ def _shown(item: Any, modality: str) -> dict[str, Any]:
         return _text(words.printable(item))
     if isinstance(item, Vector):
         return {"text": words.printable(item.begins)}
+    if isinstance(item, ImageText):
+        return _picture(item.image, _SIDE) | _text(words.printable(item.text), _BESIDE)
     if isinstance(item, KeptItem):
         raise DataError("The file is not at hand any more: what was seen in it is kept, and nothing to show.")
     if modality == "image":
@@ -160,12 +168,12 @@ def _picture(item: Any, side: int) -> dict[str, Any]:
     return {"picture": _uri("image/jpeg", small), "shape": size_of(small)}
 
 
-def _text(text: str) -> dict[str, str]:
-    if len(text) <= _FOLDED:
+def _text(text: str, most: int = _FOLDED) -> dict[str, str]:
+    if len(text) <= most:
         return {"text": text}
     left_out = len(text) - _LONGEST
     whole = text if left_out <= 0 else f"{text[:_LONGEST]}… ({left_out:,} more characters)"
-    return {"text": words.shortened(text, _FOLDED), "rest": whole}
+    return {"text": words.shortened(text, most), "rest": whole}
 
 
 def outline(wave: np.ndarray) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handful.data.image_text import IMAGE_TEXT
 from handful.data.vectors import VECTORS
 from handful.export.bundle import Bundle
 from handful.export.detector import Detector
@@ -24,6 +25,7 @@ _NEW = {
     "image": ("new_pictures", 'Path("new_pictures/one.jpg")'),
     "sound": ("new_sounds", 'Path("new_sounds/one.wav")'),
     VECTORS: ("new.parquet", 'new = pandas.read_parquet("new.parquet")'),
+    IMAGE_TEXT: ("new.csv", '(Path("new.jpg"), "its text")'),
 }
 
 
@@ -70,7 +72,7 @@ def usage(place: Path, modality: str, about: str, named: bool, pairs: bool = Fal
 
     Args:
         place: the run folder, as the user named it.
-        modality: text, image, sound or vectors.
+        modality: text, image, sound, vectors or image+text.
         about: what is answered, in words.
         named: whether answers have names, and these probabilities.
         pairs: whether an item is two texts.

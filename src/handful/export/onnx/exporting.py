@@ -16,6 +16,8 @@ from handful.backbones.graph_items import ItemReader
 from handful.backbones.graph_parts import joined_graph_of
 from handful.backbones.graphs import OPSET, graph_of
 from handful.data.augment.slight import SLIGHT, hissing
+from handful.data.image_text import IMAGE_TEXT
+from handful.data.items import PLURAL
 from handful.data.pairs import Pair
 from handful.errors import BundleError, OptionError
 from handful.export import specimens
@@ -84,6 +86,11 @@ def export_onnx(model: Bundle, folder: Path, rows: KnownRows, options: ExportOpt
         BundleError: the graph does not compute what the model computes.
         MachineError: the folder cannot be written, or there is no onnxruntime.
     """
+    if model.modality == IMAGE_TEXT:
+        raise OptionError(
+            f"a model of {PLURAL[IMAGE_TEXT]} must be answered by handful, got a wish for ONNX, whose folders prepare "
+            "one text, picture or sound. Export without --format."
+        )
     link = model.task.link
     if link is None:
         raise OptionError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,10 +14,12 @@ from handful.data.dataset import Dataset
 from handful.data.splits import merge_groups
 from handful.engines import Engine
 from handful.errors import DataError, OptionError
+from handful.evaluation.inputs import Inputs, arm_of, compared_inputs
+from handful.evaluation.metrics import Metric
 from handful.evaluation.protocol import draw_folds, protocol_for
 from handful.evaluation.verdicts import HeadRows, Held
 from handful.features.feature_set import FeatureSet
-from handful.features.view import Matrix, views_of
+from handful.features.view import Matrix
 from handful.inspection.profile import duplicate_groups
 from handful.seeding import generator
 from handful.strategies.frozen.ensemble import Linear, describe, pooled
@@ -101,6 +103,8 @@ class Frozen:
     """What was decided on the few folds after the search, where anything was."""
     heads: str = ENSEMBLE
     """The arm that pools the heads of the model."""
+    sides: Mapping[str, str] = field(default_factory=dict)
+    """Backbone → the input that it reads, where items have two; empty where they are one."""
     finish: Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]] | None = None
     """Makes held-out answers to items of those of heads to parts: (R, P, K) and (R, N) the fold of each item; None:
     they are gathered and nothing else."""
@@ -108,6 +112,13 @@ class Frozen:
     def answers(self, features: Mapping[tuple[str, int], Matrix]) -> NDArray[np.float64]:
         """What the model answers to other items. (backbone, depth) → (Q, D) to (Q, K)."""
         return self.rows.targets.task.outputs(self.model.scores(self.model.view.matrix(features)))
+
+    def inputs(self, metric: Metric, rng: np.random.Generator) -> Inputs | None:
+        """Whether both inputs of the rows answer better than one of them alone; None where rows have one."""
+        if not self.sides:
+            return None
+        held = {arm.name: arm.measured(self.rows, metric) for arm in self.arms}
+        return compared_inputs(held, arm_of(self.model.view.backbones, self.sides), self.rows.groups, rng)
 
     def base(self, backbones: Mapping[str, Backbone]) -> str:
         """The backbone of the model whose weights may move: the first that can be cut, by name."""
@@ -120,7 +131,7 @@ class Frozen:
         if self.settled is not None:
             return self.settled
         protocol, searched = self.again()
-        on_few = {arm.name: arm.outputs for arm in _every(searched)}
+        on_few = {arm.name: arm.outputs for arm in _every(searched, self.sides)}
         folds, parts = searched.folds[:1], None
         if searched.targets.item is not None:
             folds, parts = folds_of_items(searched, len(self.rows.targets))[:1], on_few[self.heads]
@@ -184,7 +195,7 @@ def run_frozen(targets: Targets, data: Dataset, sight: FeatureSet, terms: Search
     rows = task.row_targets(targets)
     item = rows.item
     strata, design = task.strata(targets), rows.task.design(rows)
-    views = {view: view.matrix(sight.items) for view in views_of(sight.depths)}
+    views = {view: view.matrix(sight.items) for view in sight.views}
     names = {view: view.matrix(sight.names) for view in views} if sight.names else {}
     counted = {v: columns for v in views if (columns := v.counted(sight.counts, sight.items)) is not None}
     groups = together(data)
@@ -215,7 +226,7 @@ def run_frozen(targets: Targets, data: Dataset, sight: FeatureSet, terms: Search
 
     model = pooled(searched.members(range(len(searched.settings))), sight.items, sight.names, design, sight.counts)
     families = list(dict.fromkeys(setting.arm for setting in searched.settings))
-    arms = [replace(held, outputs=task.gathered(held.outputs, targets)) for held in _every(searched)]
+    arms = [replace(held, outputs=task.gathered(held.outputs, targets)) for held in _every(searched, sight.sides)]
     arm = families[0] if len(families) == 1 else ENSEMBLE
     independent = len(np.unique(groups)) == len(groups)
     return Frozen(
@@ -229,6 +240,7 @@ def run_frozen(targets: Targets, data: Dataset, sight: FeatureSet, terms: Search
         matrix=model.view.matrix(sight.items),
         again=again,
         heads=arm,
+        sides=sight.sides,
     )
 
 
@@ -258,13 +270,17 @@ def folds_of_items(searched: Search, count: int) -> NDArray[np.int64]:
     return folds
 
 
-def _every(searched: Search) -> list[Held]:
-    """One arm per family of heads, one per way to look where there are several, and one that pools all heads."""
+def _every(searched: Search, sides: Mapping[str, str]) -> list[Held]:
+    """One arm per family of heads, one per way to look where there are several, and one that pools all heads.
+
+    Where items have two inputs, ways to look are one for each input and one for both.
+    """
     by_head: dict[str, list[int]] = {}
     by_backbone: dict[str, list[int]] = {}
     for q, setting in enumerate(searched.settings):
         by_head.setdefault(setting.arm, []).append(q)
         look = setting.view.backbones[0] if len(setting.view.backbones) == 1 else "joined"
+        look = arm_of(setting.view.backbones, sides) if sides else look
         by_backbone.setdefault(look, []).append(q)
     arms = {**by_head, **(by_backbone if len(by_backbone) > 1 else {})}
     if len(by_head) > 1:

@@ -15,6 +15,8 @@ from handful.backbones.base import Backbone, default_device
 from handful.data.cells import shown
 from handful.data.columns import Wanted
 from handful.data.dataset import Dataset
+from handful.data.image_text import IMAGE_TEXT
+from handful.data.items import PLURAL
 from handful.data.names import listed
 from handful.data.several import load_part
 from handful.data.splits import merge_groups
@@ -145,6 +147,11 @@ def _check_allowed(terms: Terms, given: Given) -> None:
 def _read(given: Given, terms: Terms, tell: Callable[[str], None]) -> Dataset:
     """The rows to learn from, of the classes that were named where some were."""
     data = load_part(given.source, given.columns)
+    if data.modality == IMAGE_TEXT:
+        raise OptionError(
+            f"sites fit together on one input, got {PLURAL[IMAGE_TEXT]} in {data.source}. Name one of the two columns "
+            "with --input."
+        )
     for note in data.notes:
         tell(note)
     if data.labels is None:
