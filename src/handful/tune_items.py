@@ -194,7 +194,11 @@ def _checked(
     elif plan.budget:
         notes.append("What slight changes do to answers was left out: no time of the budget was left for it.")
     if learning.modality == IMAGE_TEXT:
-        return beside, {}, ["What slight changes do to answers, and what carries them, is not told of images with texts."]
+        return (
+            beside,
+            {},
+            ["What slight changes do to answers, and what carries them, is not told of images with texts."],
+        )
     hides = budget.left > 0 and learning.modality != VECTORS  # nobody knows what is left of one where a part is hidden
     return beside, explain_doubtful(model, learning, held[1]) if hides else {}, notes
 

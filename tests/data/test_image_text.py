@@ -73,8 +73,8 @@ def test_many_missing_pictures_are_an_error_that_names_the_first(tmp_path):
     rows = [*ROWS[:15], *((f"gone{i}.png", "x", "ab"[i % 2]) for i in range(5))]
     path = write(tmp_path, "photo,story,label", rows)
     assert refused(DataError, path, input="photo,story") == (
-        f"5 of 20 items in {path} cannot be read, more than a tenth; the first is line 17: its picture gone0.png cannot "
-        "be used: the file does not exist. Repair or remove them."
+        f"5 of 20 items in {path} cannot be read, more than a tenth; the first is line 17: its picture gone0.png "
+        "cannot be used: the file does not exist. Repair or remove them."
     )
 
 
@@ -148,8 +148,8 @@ def test_lists_of_pictures_with_texts():
         ("a text", "this must be a picture with its text, as (picture, text), got str"),
         (("x", picture()), "the picture must come first, as (picture, text), got it behind the text"),
         ((picture(), 3), "its text must be a text, got int"),
-        ((3.5, "x"), "its picture cannot be used: this must be the name of a picture file, a Pillow picture or an array "
-                     "of pixels, got float"),
+        ((3.5, "x"), "its picture cannot be used: this must be the name of a picture file, a Pillow picture or an "
+                     "array of pixels, got float"),
         (("a.txt", "x"), "its picture a.txt cannot be used: the file does not exist"),
     ],
 )  # fmt: skip
@@ -201,8 +201,8 @@ def test_sources_without_both_columns(tmp_path):
         f'{path} must have the column "story", got columns: photo, text, label. Name both with --input IMAGE,TEXT.'
     )
     assert why(path) == (
-        f"{path} must have a column of images and one of texts, got columns: photo, text, label. Name both with --input "
-        "IMAGE,TEXT."
+        f"{path} must have a column of images and one of texts, got columns: photo, text, label. Name both with "
+        "--input IMAGE,TEXT."
     )
     assert why(tmp_path / "3.png", "photo,text").startswith(
         f"the model reads images with texts, but {tmp_path / '3.png'} is no table. Give a table (.csv, "

@@ -603,14 +603,16 @@ def test_lists_that_cannot_be(refusal):
         "the list has no labels: labels= is empty in every row. Correct the labels."
     )
     assert refusal(["a", np.zeros((2, 2))], labels=["x", "y"]) == (
-        "the list must hold texts, images, sounds, vectors or images with texts, all of one kind, got different kinds. Change it."
-    )
-    assert refusal([None, " "], labels=["x", "y"]) == (
-        "the list must hold texts, images, sounds, vectors or images with texts, all of one kind, got nothing but missing values. "
+        "the list must hold texts, images, sounds, vectors or images with texts, all of one kind, got different kinds. "
         "Change it."
     )
+    assert refusal([None, " "], labels=["x", "y"]) == (
+        "the list must hold texts, images, sounds, vectors or images with texts, all of one kind, got nothing but "
+        "missing values. Change it."
+    )
     assert refusal(np.full((4, 9), "x"), labels=[0, 1, 0, 1]) == (
-        "the list must hold texts, images, sounds, vectors or images with texts, all of one kind, got ndarray. Change it."
+        "the list must hold texts, images, sounds, vectors or images with texts, all of one kind, got ndarray. "
+        "Change it."
     )
     assert refusal(["a.jpg", "b.jpg"], OptionError, labels=["x", "y"]) == (
         "the list holds names of images as texts. Say modality='image' to read the files, or modality='text' "

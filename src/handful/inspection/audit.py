@@ -115,11 +115,8 @@ def audit(dataset: Dataset, sight: FeatureSet | None, seed: int = 0, total: int 
 
 
 def _closest(alike: Mapping[str, Array], sides: Mapping[str, str]) -> Array:
-    """(N, N) how alike rows look to the backbone that sees them most alike; of two inputs, in the less alike one."""
-    by_input: dict[str, list[Array]] = {}
-    for name, found in alike.items():
-        by_input.setdefault(sides.get(name, ""), []).append(found)
-    return np.asarray(np.min([np.max(found, axis=0) for found in by_input.values()], axis=0))
+    """(N, N) how alike rows look to the backbone that sees them most alike, of two inputs to those of pictures."""
+    return np.asarray(np.max([found for name, found in alike.items() if sides.get(name) != "text"], axis=0))
 
 
 def _can_be_asked(data: Dataset) -> bool:
@@ -131,6 +128,8 @@ def _can_be_asked(data: Dataset) -> bool:
 def _doubted(data: Dataset, sight: FeatureSet, fits: Sequence[Match], unseen: bool) -> list[Finding]:
     """Classes that cannot be told apart, unless what tells them apart may be out of reach, and labels to look at."""
     views = [sight.items[name, d] for name in suited(fits) or sight.depths for d in sight.depths[name][:_DEPTHS]]
+    if sight.sides:  # one input alone may say nothing of what both say together
+        views = [view.matrix(sight.items) for view in sight.views if len({sight.sides[b] for b in view.backbones}) > 1]
     asked = doubts(views, data.labels or ())
     found = [] if unseen else [*confusable(data, asked)]
     if any(match.figure >= _SEES for match in fits):

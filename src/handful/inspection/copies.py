@@ -125,7 +125,7 @@ def near_pairs(dataset: Dataset, alike: Array | None, look: Look | None = None) 
     Args:
         dataset: the N rows.
         alike: (N, N) cosines of their centred features, the highest of all backbones. Texts need none; of
-            pictures and sounds nothing is found without.
+            pictures and sounds nothing is found without, and of pictures with texts they are those of the pictures.
         look: how pairs are looked at; by default as is best for the modality.
 
     Returns:
@@ -138,6 +138,9 @@ def near_pairs(dataset: Dataset, alike: Array | None, look: Look | None = None) 
         alike = pieces_alike(list(made.values()))
     if alike is None:
         return []
+    if dataset.modality == IMAGE_TEXT:
+        texts = np.array([plain_text(item.text) for item in dataset.items])
+        alike = np.minimum(alike, np.maximum(pieces_alike(texts.tolist()), texts[:, None] == texts))
     found = []
     for a, b in _candidates(alike, look):
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from handful.backbones import catalog
 from handful.evaluation.decision import Prior
 
 Look = tuple[str, ...]
@@ -31,9 +32,28 @@ Measured on classes, and taken for every kind of target, since it is about what 
 """
 
 
-def known(looks: Sequence[Look]) -> list[dict[int, Prior]]:
-    """Of each look: position of another → what is known of the gain over that."""
-    return [
-        {i: EXPERIENCE[below, above] for i, below in enumerate(looks) if (below, above) in EXPERIENCE}
-        for above in looks
-    ]
+SECOND_INPUT = Prior(0.0, 0.3)
+"""Of rows with two inputs: what both are worth beside one of them, before a row is seen.
+
+Whoever gives two inputs expects something of the second, and no other set says whether it has it: a gain is as likely
+as a loss, and held-out rows decide without having to be beyond doubt.
+"""
+
+
+def inputs_of(look: Look) -> frozenset[str | None]:
+    """The modalities that a look reads."""
+    return frozenset(map(catalog.modality_of, look))
+
+
+def known(looks: Sequence[Look], inputs: Sequence[frozenset[str | None]]) -> list[dict[int, Prior]]:
+    """Of each look: position of another → what is known of the gain over that.
+
+    Args:
+        looks: the backbones of each.
+        inputs: the modalities that each reads, see ``inputs_of``.
+    """
+    found: list[dict[int, Prior]] = []
+    for above, read in zip(looks, inputs, strict=True):
+        own = {i: EXPERIENCE[below, above] for i, below in enumerate(looks) if (below, above) in EXPERIENCE}
+        found.append(own | {i: SECOND_INPUT for i, one in enumerate(inputs) if one < read})
+    return found

@@ -23,7 +23,7 @@ from handful.engines import Engine
 from handful.evaluation.selection import choose, pool, weigh
 from handful.features.view import View, unit_rows
 from handful.strategies.frozen.ensemble import Member, training_rows
-from handful.strategies.frozen.known_looks import known
+from handful.strategies.frozen.known_looks import inputs_of, known
 from handful.strategies.frozen.search_space import Grid, Setting
 from handful.strategies.frozen.spaces import Rows, scores_of, spaces
 from handful.tasks.base import Targets
@@ -121,6 +121,11 @@ class Search:
         """What a prediction costs by the backbones that it runs; asked once, since folders are looked up for it."""
         return {look: price_of(look) for look in dict.fromkeys(setting.view.backbones for setting in self.settings)}
 
+    @cached_property
+    def _inputs(self) -> dict[tuple[str, ...], frozenset[str | None]]:
+        """The modalities that each look reads; asked once, as well."""
+        return {look: inputs_of(look) for look in self._prices}
+
     def _shares(self, among: Sequence[int], losses: Sequence[NDArray[np.floating]]) -> dict[int, float]:
         """Position → weight of the settings that count, all reading the same backbones.
 
@@ -134,7 +139,8 @@ class Search:
         last = [self.settings[q].last for q in among]
         weights = {look: weigh(table[at], [last[i] for i in at]) for look, at in looks.items()}
         means = np.stack([weights[look] @ table[at] for look, at in looks.items()])  # (looks, n)
-        look = list(looks)[choose(means, [self._prices[look] for look in looks], known(list(looks)))]
+        said = known(list(looks), [self._inputs[look] for look in looks])
+        look = list(looks)[choose(means, [self._prices[look] for look in looks], said)]
         return {among[at]: float(w) for at, w in zip(looks[look], weights[look], strict=True) if w > 0}
 
 
