@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zipfile import ZipFile
 
@@ -51,47 +52,66 @@ def main() -> None:
     """Measure what is not there yet; print the table."""
     args = options(__doc__, SETS, 5, "two_inputs.csv").parse_args()
     ledger = Ledger(args.out, FIELDS, ("set", "tells", "draw"))
-    for name in args.sets.split(",") if not args.table else ():
+    asked = (
+        []
+        if args.table
+        else [(name, draw, tells) for name in args.sets.split(",") for draw in range(args.draws) for tells in TELLS]
+    )
+    for name, draw, tells in asked:
         image, text = name.split("+")
-        for draw in range(args.draws):
-            ledger.complete({"set": name, "draw": draw}, one_draw(args.data, image, text, draw))
+        with TemporaryDirectory() as folder:
+            rows = Rows.of(args.data / f"{image}.zip", args.data / f"{text}.csv", Path(folder), draw)
+            ledger.complete({"set": name, "draw": draw, "tells": tells}, measured(rows, tells, draw))
     print(table(ledger.rows))
 
 
-def one_draw(data: Path, image: str, text: str, draw: int) -> Iterator[Row]:
-    """Each kind of label on the same rows."""
-    rng = np.random.default_rng([draw, 29])
-    sides = [split(side, rng) for side in (pictures(data / f"{image}.zip", rng), texts(data / f"{text}.csv", rng))]
-    cache = user_cache()
-    learned, asked = (put_together([side[part] for side in sides], rng, part) for part in (0, 1))
-    for tells in TELLS:
-        labels, wanted = (named(classes, tells) for _, classes in (learned, asked))
-        accuracy: Row = {}
-        for arm in ("image", "text", "ships"):
-            at = {"image": 0, "text": 1}.get(arm)
-            items, questions = ([row if at is None else row[at] for row in rows] for rows, _ in (learned, asked))
-            begun = time.perf_counter()
-            kind = IMAGE_TEXT if at is None else arm
-            options = {"strategies": HEADS, "backbone": LOOKS[arm], "seed": draw}
-            run = handful.tune(items, labels, modality=kind, task="classification", **options)
-            answers = run.model.predict(questions, cache)
-            accuracy[arm] = round(float(np.mean(np.array(answers) == wanted)), 4)
-        inputs = run.scores.inputs
-        assert inputs is not None
-        ends = {"gain": inputs.gain.value, "low": inputs.gain.low, "high": inputs.gain.high}
-        yield {
-            "tells": tells, **accuracy, "reads": inputs.reads, **{end: round(x, 4) for end, x in ends.items()},
-            "seconds": round(time.perf_counter() - begun, 1),
-        }  # fmt: skip
+@dataclass(frozen=True)
+class Rows:
+    """Pairs of items with their classes, to learn from and to be asked about."""
+
+    learned: tuple[list[tuple[Any, Any]], np.ndarray]
+    """Pairs, and (N, 2) their classes."""
+    asked: tuple[list[tuple[Any, Any]], np.ndarray]
+    """The same of others."""
+
+    @classmethod
+    def of(cls, image: Path, text: Path, folder: Path, draw: int) -> Rows:
+        """The rows of a draw of two sets; pictures are unpacked into a folder."""
+        rng = np.random.default_rng([draw, 29])
+        sides = [split(side, rng) for side in (pictures(image, folder, rng), texts(text, rng))]
+        return cls(*(put_together([side[part] for side in sides], rng, part) for part in (0, 1)))
+
+
+def measured(rows: Rows, tells: str, draw: int) -> Iterator[Row]:
+    """What each input alone, and what ships of both, answer to labels of one kind."""
+    labels, wanted = (named(classes, tells) for _, classes in (rows.learned, rows.asked))
+    cache, row = user_cache(), Row()
+    for arm, backbone in LOOKS.items():
+        at = {"image": 0, "text": 1}.get(arm)
+        items, questions = (
+            [pair if at is None else pair[at] for pair in some] for some, _ in (rows.learned, rows.asked)
+        )
+        begun = time.perf_counter()
+        options = {
+            "modality": IMAGE_TEXT if at is None else arm,
+            "strategies": HEADS,
+            "backbone": backbone,
+            "seed": draw,
+        }
+        run = handful.tune(items, labels, task="classification", **options)
+        row["seconds"] = round(time.perf_counter() - begun, 1)
+        row[arm] = round(float(np.mean(np.array(run.model.predict(questions, cache)) == wanted)), 4)
     cache.close()
+    inputs = run.scores.inputs
+    assert inputs is not None
+    ends = {"gain": inputs.gain.value, "low": inputs.gain.low, "high": inputs.gain.high}
+    yield {**row, "reads": inputs.reads, **{end: round(x, 4) for end, x in ends.items()}}
 
 
-def pictures(file: Path, rng: np.random.Generator) -> Side:
-    """The pictures of three classes of a set, unpacked beside the benchmark's other files."""
-    folder = Path("two_inputs_pictures") / file.stem
-    if not folder.exists():
-        with ZipFile(file) as archive:
-            archive.extractall(folder)
+def pictures(file: Path, folder: Path, rng: np.random.Generator) -> Side:
+    """The pictures of three classes of a set, unpacked into a folder."""
+    with ZipFile(file) as archive:
+        archive.extractall(folder)
     found = sorted(path for path in folder.rglob("*") if path.suffix in (".jpg", ".png"))
     return of_classes(found, [path.parent.name for path in found], CLASSES[0], rng)
 

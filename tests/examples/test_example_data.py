@@ -94,6 +94,18 @@ def test_the_dishes_are_known_by_the_names_that_were_clicked_on():
     assert sum(path.stat().st_size for path in EXAMPLES.glob("*.parquet")) < 200_000
 
 
+def test_the_returns_have_pictures_and_messages_and_their_script_writes_them_again(tmp_path):
+    written_again("make_returns", tmp_path)
+    there, again = EXAMPLES / "returns", tmp_path / "returns"
+    for name, count in (("returns", 40), ("returns_new", 8)):
+        table = rows(f"returns/{name}.csv")
+        assert len({row["photo"] for row in table}) == count
+        assert (there / f"{name}.csv").read_text() == (again / f"{name}.csv").read_text()
+    assert set(Counter(row["queue"] for row in rows("returns/returns.csv")).values()) == {10}
+    assert_the_same_pictures(files(again, ".jpg"), files(there, ".jpg"))
+    assert sum(path.stat().st_size for path in there.iterdir()) < 200_000
+
+
 def test_the_digits_are_twenty_small_pictures():
     pictures = files(EXAMPLES / "digits", ".png")
     assert len(pictures) == 20

@@ -44,7 +44,8 @@ def predict(
         source: a folder, table or single file of new items; a .txt file holds one text per line; a text in quotation
             marks; or - for standard input, with one item per line or a table.
         out: the file to write: .csv, .tsv, .xlsx, .jsonl or .parquet; by default a CSV on standard output.
-        input: the column that holds the text or the file name; by default the one used in training.
+        input: the column that holds the text or the file name, or two joined by a comma; by default what was learned
+            from.
         only: answers: leave out the other columns of the table. All rows keep the line that they have in their file.
         probabilities: add a column per class.
         reject: refuse inputs that are stranger than all but this share of the training rows, for example 5%: their

@@ -64,8 +64,8 @@ def tune(
         task: what the labels are: classification (one class each), multilabel (several labels), ordinal (ratings),
             regression (numbers) or defects (normal items, and a few bad ones if there are any); guessed when the guess
             is safe, and said.
-        input: the column that holds the text or the file name, or two columns of texts that belong together, joined by
-            a comma; guessed when the guess is safe.
+        input: the column that holds the text or the file name, or two columns that belong together, joined by a comma:
+            two of texts, or one of pictures and one of texts; guessed when the guess is safe.
         features: a file of numbers (.csv, .tsv, .xlsx, .parquet, .npy or .npz) that another program made of the
             examples, one row each, joined with them by a column of IDs (--input) or by order; or columns: the numbers
             stand in the columns of the table itself.
@@ -197,8 +197,8 @@ def inspect(
         source: what `handful tune` takes.
         label: the column that holds the label; guessed when the guess is safe.
         task: what the labels are, as for `handful tune`.
-        input: the column that holds the text or the file name, or two columns of texts that belong together, joined by
-            a comma; guessed when the guess is safe.
+        input: the column that holds the text or the file name, or two columns that belong together, joined by a comma:
+            two of texts, or one of pictures and one of texts; guessed when the guess is safe.
         features: a file of numbers that another program made of the examples, or columns, as for `handful tune`.
         group: the column that says which rows belong together (speaker, patient, document).
         against: a folder, table or text file of new items: whether the examples look like them.

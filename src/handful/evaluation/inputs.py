@@ -74,16 +74,19 @@ def compared_inputs(held: Mapping[str, Measured], reads: str, groups: Groups, rn
 
 
 def _sentence(best: str, gain: Estimate, reads: str, metric: Metric) -> str:
+    """What the rows show of both against the better one, and what the model reads: the loss decides about that."""
     told = gain if gain.holds_zero or gain.value > 0 else -gain
     size = f"{metric.title} differs by {metric.scale.apart(told.value, told.low, told.high)}"
-    if gain.holds_zero:
-        said = f"The {best} is as good as {BOTH} together: these rows cannot tell them apart; {size}"
-    elif gain.value > 0:
+    shown = not gain.holds_zero and gain.value > 0
+    if shown:
         said = f"{BOTH.capitalize()} together answer better than the {best}; {size}"
-    else:
+    elif not gain.holds_zero:
         said = f"The {best} answers better than {BOTH} together; {size}"
+    elif reads == BOTH:
+        said = f"These rows cannot tell {BOTH} together from the {best}; {size}"
+    else:
+        said = f"The {best} is as good as {BOTH} together: these rows cannot tell them apart; {size}"
     if reads == BOTH:
-        why = "" if gain.value > 0 and not gain.holds_zero else ", whose held-out loss is lower beyond doubt"
-        return f"{said}. The model reads both{why}."
-    why = ", since the held-out loss does not show that" if gain.value > 0 and not gain.holds_zero else ""
+        return f"{said}. The model reads both{'' if shown else ', whose loss on held-out rows is lower'}."
+    why = ", since both lower the loss on held-out rows by too little" if shown else ""
     return f"{said}. The model reads the {reads}{why}: name that column alone, and it asks for nothing else."
