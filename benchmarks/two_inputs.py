@@ -33,6 +33,8 @@ DEVELOPED = ("flowers12+trec6",)
 LOOKS = {"image": "efficientnet-lite0", "text": "minilm-l6", "ships": "efficientnet-lite0,minilm-l6"}
 TELLS = ("both", "image", "text")
 CLASSES, ROWS, ASKED = (3, 2), 36, 300
+BUDGET = 4
+"""Seconds for a run: enough for all heads, and none is left for what parts of a picture do to its answer."""
 LEAST_ASKED = 20
 """So many items of each class are kept to be asked about."""
 FIELDS = ("set", "tells", "draw", "image", "text", "ships", "reads", "gain", "low", "high", "seconds")
@@ -97,6 +99,7 @@ def measured(rows: Rows, tells: str, draw: int) -> Iterator[Row]:
             "strategies": HEADS,
             "backbone": backbone,
             "seed": draw,
+            "budget": BUDGET,
         }
         run = handful.tune(items, labels, task="classification", **options)
         row["seconds"] = round(time.perf_counter() - begun, 1)
