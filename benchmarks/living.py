@@ -138,6 +138,7 @@ TABLES = (
     Table("trl.csv", "trl_peer", LANGUAGE),
     Table("tuned_parts.csv", "tuned_parts", MOVED),
     Table("tuned_parts_confirmed.csv", "tuned_parts", MOVED),
+    Table("two_inputs.csv", "two_inputs", ("evaluation/inputs.py", *FROZEN)),
     Table("unlabelled.csv", "unlabelled", ("regimes", *FROZEN)),
     Table("unlabelled_development.csv", "unlabelled", ("regimes", *FROZEN)),
     Table("updates.csv", "updates", ("strategies/tuned", "training")),

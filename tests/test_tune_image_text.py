@@ -195,6 +195,13 @@ def test_rows_without_a_label_are_learned_from_too(place):
     assert run.scores.inputs is not None
 
 
+def test_a_backbone_that_counts_may_read_the_texts():
+    rows = rows_of(24, 0)
+    run = library.tune(pairs(rows), [row[2] for row in rows], budget=0, backbone="char-ngrams,toy-image")
+    assert run.scores.inputs.best == "text alone"
+    assert len(run.predict(pairs(rows[:3]))) == 3
+
+
 def test_a_test_split_is_scored(place):
     rows = rows_of(40, 0)
     split = ["test" if i >= 28 else "train" for i in range(40)]

@@ -66,7 +66,8 @@ def test_a_look_costs_what_its_backbones_cost_together():
 
 def test_an_unknown_modality_is_refused():
     with pytest.raises(
-        OptionError, match=r"^modality must be one of text, image, sound, language, vectors, image\+text, got 'smell'\.$"
+        OptionError,
+        match=r"^modality must be one of text, image, sound, language, vectors, image\+text, got 'smell'\.$",
     ):
         catalog.defaults("smell")
 

@@ -34,8 +34,8 @@ def compared(image: int, text: int, both: int, reads: str) -> Inputs:
          "points (+17 to +50). The model reads the text alone, since both lower the loss on held-out rows by too "
          "little: name that column alone, and it asks for nothing else."),
         ((36, 20, 37), IMAGE, IMAGE, "The image alone is as good as image and text together: these rows cannot tell "
-         "them apart; accuracy differs by 2 points (−6 to +11). The model reads the image alone: name that column alone, "
-         "and it asks for nothing else."),
+         "them apart; accuracy differs by 2 points (−6 to +11). The model reads the image alone: name that column "
+         "alone, and it asks for nothing else."),
         ((36, 20, 37), BOTH, IMAGE, "These rows cannot tell image and text together from the image alone; accuracy "
          "differs by 2 points (−6 to +11). The model reads both, whose loss on held-out rows is lower."),
         ((20, 38, 20), TEXT, TEXT, "The text alone answers better than image and text together; accuracy differs by 45 "

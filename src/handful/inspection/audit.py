@@ -128,8 +128,9 @@ def _can_be_asked(data: Dataset) -> bool:
 def _doubted(data: Dataset, sight: FeatureSet, fits: Sequence[Match], unseen: bool) -> list[Finding]:
     """Classes that cannot be told apart, unless what tells them apart may be out of reach, and labels to look at."""
     views = [sight.items[name, d] for name in suited(fits) or sight.depths for d in sight.depths[name][:_DEPTHS]]
-    if sight.sides:  # one input alone may say nothing of what both say together
-        views = [view.matrix(sight.items) for view in sight.views if len({sight.sides[b] for b in view.backbones}) > 1]
+    # One input alone may say nothing of what both say together.
+    both = [view for view in sight.views if len({sight.sides.get(name) for name in view.backbones}) > 1]
+    views = [view.matrix(sight.items) for view in both] or views
     asked = doubts(views, data.labels or ())
     found = [] if unseen else [*confusable(data, asked)]
     if any(match.figure >= _SEES for match in fits):
