@@ -1,6 +1,6 @@
 """A picture and a text in one row: what both together are worth beside each alone, and what is said of it.
 
-    python benchmarks/two_inputs.py --draws 5 --out benchmarks/results/two_inputs.csv
+    python benchmarks/two_inputs.py --draws 3 --out benchmarks/results/two_inputs.csv
 
 Rows are put together: a picture of one of three classes and a text of one of two, each drawn from a public set, so that
 it is known what each says. Where `both` is asked, a label is the pair of the two classes; where `image` or `text` is,
@@ -52,7 +52,7 @@ class Side:
 
 def main() -> None:
     """Measure what is not there yet; print the table."""
-    args = options(__doc__, SETS, 5, "two_inputs.csv").parse_args()
+    args = options(__doc__, SETS, 3, "two_inputs.csv").parse_args()
     ledger = Ledger(args.out, FIELDS, ("set", "tells", "draw"))
     asked = (
         []
