@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone, no_parts
 from handful.budget import Budget
-from handful.choices import HEADS, MOVERS, STRATEGIES
+from handful.choices import MOVERS
 from handful.data.dataset import Dataset
 from handful.data.names import listed
 from handful.data.normal import is_normal_name
@@ -37,8 +37,10 @@ from handful.inspection.audit import audit
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import findings as find_faults
 from handful.inspection.reach import out_of_reach
+from handful.item_options import check_follows, check_reads
 from handful.plan import Plan, must_find_of
 from handful.progress import Say
+from handful.regimes.multitask import SharedTraining
 from handful.regimes.related import with_related
 from handful.regimes.unlabelled import PoolTerms, affordable, learn_from_pool, reads, told_for_pool
 from handful.robustness import forgotten, slices_of, unsettled
@@ -47,7 +49,6 @@ from handful.seeding import generator
 from handful.strategies.frozen.beside_reference import beside_reference
 from handful.strategies.frozen.learning_curve import forecast
 from handful.strategies.frozen.rung import Frozen, SearchTerms, run_frozen
-from handful.strategies.registry import frozen_names
 from handful.strategies.tuned.ladder import LadderResult, Terms, run_ladder
 from handful.tasks.base import HeadTask
 from handful.tasks.classification import CLASSIFICATION
@@ -56,7 +57,10 @@ from handful.training.devices import mixed_precision_of
 from handful.tune_defects import proposed
 
 
-def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged: bool, unlabelled: Any = None) -> Run:
+def tune_items(
+    data: Dataset, plan: Plan, budget: Budget, progress: Say, judged: bool, unlabelled: Any = None,
+    shared: SharedTraining | None = None,
+) -> Run:  # fmt: skip
     """Compare ways to answer labelled items, and keep what is expected to be best.
 
     Args:
@@ -67,6 +71,7 @@ def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged:
         judged: whether a function was given as the metric, which no labels can follow.
         unlabelled: a path, a Dataset or a list of items without labels, or None; rows of ``data`` whose label is empty
             are such items in any case.
+        shared: the training that the targets of a table share, of which this is one.
 
     Raises:
         DataError: the rows cannot be used.
@@ -78,8 +83,8 @@ def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged:
     meter, task = Meter(), head_task(data.task)
     if "metric" not in plan.origins:
         plan = replace(plan, metric=task.headline.name)
-    _check_follows(plan, task, judged)
-    _check_reads(plan, data)
+    check_follows(plan, task, judged, shared is None)
+    check_reads(plan, data)
     if task.grain and (unlabelled is not None or data.unlabelled):
         raise OptionError(f"unlabelled items teach models of whole items, got {task.name}. Leave unlabelled out.")
     asked, related = (plan, []) if plan.related is None else with_related(data, plan, budget, progress)
@@ -91,14 +96,14 @@ def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged:
     with engine_of(plan.engine) as engine:
         looked = _looked(data, asked, task, budget, progress)
         looked = replace(looked, notes=(*related, *looked.notes))
-        run = tune_seen(looked, plan, task, budget, progress, engine, (pool, notes))
+        run = tune_seen(looked, plan, task, budget, progress, engine, (pool, notes), shared)
     scores = replace(run.scores, energy=meter.read())
     return replace(run, scores=scores, findings=(*proposed(run.data, scores, plan), *run.findings))
 
 
 def tune_seen(
     looked: Looked, plan: Plan, task: HeadTask, budget: Budget, progress: Say, engine: Engine,
-    unlabelled: tuple[Dataset | None, Sequence[str]] = (None, ()),
+    unlabelled: tuple[Dataset | None, Sequence[str]] = (None, ()), shared: SharedTraining | None = None,
 ) -> Run:  # fmt: skip
     """The run of rows that backbones have looked at.
 
@@ -110,24 +115,29 @@ def tune_seen(
         progress: told how far things are.
         engine: where the fits run.
         unlabelled: a pool, and what was said of it.
+        shared: as ``tune_items`` has it.
     """
     backbones, data, sight, findings = looked.backbones, looked.data, looked.sight, looked.findings
-    train, test = _parts(data)
+    train, test = parts_of(data)
     learning = data.take(train)
     # The names of classes that only test rows have are left out: there is nothing to learn them from.
     named = [i for i, name in enumerate(data.classes) if name in set(learning.classes)]
     train_features = sight.take(train).take_classes(named)
     with budget.stage("extract"):
         seen = extract_words(learning.items, backbones, progress) if task.grain else train_features
+        few = None if shared is None else shared.folds(str(plan.label), learning, backbones, progress)
     targets = task.read(learning.labels or (), learning.source)
     with budget.stage("select"):
-        terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, partial(progress, "comparing heads"))
+        terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, partial(progress, "comparing heads"), few)
         frozen = beside_reference(run_frozen(targets, learning, seen, terms), learning.items)
     frozen, notes = _with_pool(frozen, train_features, unlabelled, backbones, plan, budget, progress, engine)
     base = frozen.base(backbones)
     with budget.stage("train"):
         terms_above = _ladder_terms(plan, learning, backbones[base], budget, progress, engine, looked.there)
         above = run_ladder(learning, backbones[base], frozen, terms_above)
+    if shared is not None:
+        with budget.paused():
+            above = shared.faced(str(plan.label), above, frozen, backbones, terms_above)
     with budget.stage("curve"):
         rng = generator(plan.seed, "curve")
         curve = None if task.grain else forecast(frozen, train_features, rng, out_of_reach(findings))
@@ -222,7 +232,7 @@ class Looked:
 
 def _looked(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progress: Say) -> Looked:
     """The rows that can be read, what is seen in them, and what is wrong."""
-    learning = data.take(_parts(data)[0])
+    learning = data.take(parts_of(data)[0])
     targets = task.read(learning.labels or (), data.source)  # what nothing can be learned from is refused at once
     _must_find(plan, targets.names)
     with budget.stage("load"):
@@ -232,7 +242,7 @@ def _looked(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progress:
         data, sight = extract_all(data, backbones, progress)
         findings = by_cost([*find_faults(data), *audit(data, sight, plan.seed).findings])
     if data.one_class_each:
-        _check_classes(learning.classes, data.take(_parts(data)[0]))
+        _check_classes(learning.classes, data.take(parts_of(data)[0]))
     return Looked(backbones, data, sight, findings, unasked)
 
 
@@ -283,37 +293,6 @@ def _with_pool(
     return learned.frozen, [*notes, *lost, *learned.notes, *expected]
 
 
-def _check_follows(plan: Plan, task: HeadTask, judged: bool) -> None:
-    """Refuse options that labelled items of a task cannot follow."""
-    answers = [name for name in plan.strategies if name not in STRATEGIES]
-    if answers:
-        raise OptionError(
-            f"strategies {', '.join(answers)} must be given rows with answers (prompt and response), got labelled "
-            "items. Leave them out, or learn to write the labels with modality='language' (--as language)."
-        )
-    if plan.false_alarms is not None:
-        raise OptionError(f"--false-alarms is for defects, got {task.name}. Leave it out.")
-    if plan.must_find is not None and task != CLASSIFICATION:
-        raise OptionError(f"--must-find is for defects and for two classes, got {task.name}. Leave it out.")
-    if plan.anti_forgetting:
-        raise OptionError(
-            f"anti-forgetting {plan.anti_forgetting} is for language models, got labelled items. Leave it out; "
-            "strategies soup and wise do the like."
-        )
-    if judged or plan.metric not in task.metrics:
-        got = "a function" if judged else repr(plan.metric)
-        raise OptionError(f"metric of {task.name} must be one of {', '.join(task.metrics)}, got {got}. Choose one.")
-    if "distilled" in plan.strategies and "strategies" in plan.origins and not task.distils:
-        raise OptionError(f"strategy distilled learns probabilities of classes, got {task.name}. Leave it out.")
-    known = [name for name in HEADS if name in frozen_names(task)]
-    others = [name for name in plan.strategies if name in HEADS and name not in known]
-    if others and not set(HEADS) <= set(plan.strategies):
-        raise OptionError(
-            f"strategies {', '.join(others)} are not for {task.name}. Choose among {', '.join(known)} and those that "
-            "move weights."
-        )
-
-
 def _must_find(plan: Plan, names: Sequence[str]) -> tuple[str, float] | None:
     """Which of two classes must be found, and how much of it; None where nothing is asked.
 
@@ -348,20 +327,6 @@ def _with_cut(plan: Plan, whole: NDArray[np.float64], rows: HeadRows, model: Bun
     return replace(rows, targets=replace(rows.targets, task=task)), replace(model, task=task)
 
 
-def _check_reads(plan: Plan, data: Dataset) -> None:
-    """Refuse strategies that cannot read the items."""
-    movers = [name for name in plan.strategies if name in MOVERS] if "strategies" in plan.origins else []
-    if movers and data.pairs:
-        raise OptionError(
-            f"strategies {', '.join(movers)} read one text, got pairs of texts from {data.source}. Leave them out."
-        )
-    if movers and data.modality == VECTORS:
-        raise OptionError(
-            f"strategies {', '.join(movers)} move the weights of a backbone, got vectors, which come from another "
-            "program. Leave them out."
-        )
-
-
 def _unsettled(
     model: Bundle, frozen: Frozen, data: Dataset, test: Dataset, backbones: Mapping[str, Backbone], seed: int
 ) -> dict[str, Any]:
@@ -371,7 +336,7 @@ def _unsettled(
     return {"stability": changes, "kept": forgotten(model, data, seed)}
 
 
-def _parts(data: Dataset) -> tuple[list[int], list[int]]:
+def parts_of(data: Dataset) -> tuple[list[int], list[int]]:
     """Positions of the rows to learn from and of the rows kept for the test."""
     test = [i for i, part in enumerate(data.split or ()) if part == "test"]
     kept = set(test)
