@@ -129,6 +129,7 @@ TABLES = (
     Table("setfit_snippets_minilm.csv", "setfit_peer", MOVED),
     Table("shards.csv", "shards", ("engines", "prediction_shards.py", "prediction.py")),
     Table("shared_base.csv", "shared_base", ("web/item_answers.py", "export")),
+    Table("shared_heads.csv", "shared_heads", ("regimes/multitask.py", *MOVED)),
     Table("shortcuts.csv", "shortcuts", ("inspection/shortcuts.py",)),
     Table("sizes.csv", "sizes", FROZEN),
     Table("sound_backbones.csv", "sound_backbones", FROZEN),

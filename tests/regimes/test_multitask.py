@@ -1,11 +1,10 @@
-"""Several targets that share a training: whose rows are held out together, what is decided for each, what is left out."""
+"""Several targets that share a training: rows held out together, what is decided for each, what is left out."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 
 from handful.data.dataset import Dataset
@@ -199,7 +198,7 @@ def test_a_target_of_too_few_rows_to_be_held_out_with_the_others_is_named():
     frozen = frozen_of(fewer, Muted(), None)
     own = run_ladder(fewer, Muted(), frozen, QUIET)
     found = shared.faced("size", own, frozen, {"muted": Muted()}, QUIET)
-    assert found.notes[-1] == 'shared was left out: rows of size cannot be held out with those of others.'
+    assert found.notes[-1] == "shared was left out: rows of size cannot be held out with those of others."
 
 
 def test_a_run_that_was_killed_goes_on_where_its_trainings_stood(tmp_path):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from handful.backbones.base import Backbone
 from handful.atomic import linked, replaced_file
+from handful.backbones.base import Backbone
 from handful.export.bundle import Bundle
 from handful.export.part_model import PartModel
 from handful.export.record import MOVED_WEIGHTS

@@ -170,7 +170,7 @@ class SharedTraining:
         strategy, items, begun = self.strategy, self._items, time.perf_counter()
         if (why := strategy.refusal(base[1])) is not None:
             return f"{strategy.name} was left out: {why}."
-        setup = _setup(items, base[1], strategy)
+        setup = heads_setup(items, base[1], strategy)
         fits, seconds = FEWEST_FOLDS + 1, (FEWEST_FOLDS + 1) * _seconds(setup)
         told = f"{strategy.name}: {fits} fits of {strategy.updates} updates for {len(setup.heads)} targets"
         left = self._seconds - (time.perf_counter() - begun)
@@ -213,7 +213,7 @@ class SharedTraining:
         return terms.checkpoints / f"{self.strategy.name}-{digest}-{part}.safetensors"
 
 
-def _setup(items: Items, backbone: Backbone, strategy: Shared) -> HeadsSetup:
+def heads_setup(items: Items, backbone: Backbone, strategy: Shared) -> HeadsSetup:
     """What the trainings of all targets have in common: the names of classes are items after those of the rows."""
     recipe, names = strategy.recipe(), list[str]()
     heads = []

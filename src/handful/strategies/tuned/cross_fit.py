@@ -82,9 +82,9 @@ def cross_fit(
         TrainingError: a training ran away.
         MachineError: a process of the engine ended before its training was over.
     """
-    start, found = time.perf_counter(), HeldOutScores(targets, folds)
+    start, gathered = time.perf_counter(), HeldOutScores(targets, folds)
     count = int(folds.max()) + 1
-    parts = [Part(np.flatnonzero(folds != k), k, file(k)) for k in range(count) if found.learnable(k)]
+    parts = [Part(np.flatnonzero(folds != k), k, file(k)) for k in range(count) if gathered.learnable(k)]
     setup = Setup(targets, activations, recipe)
 
     def hear(part: Part, update: Update) -> None:
@@ -93,13 +93,13 @@ def cross_fit(
 
     with closing(trained(engine, answered, setup, parts, hear)) as results:
         for k in range(count):
-            if not found.learnable(k):
+            if not gathered.learnable(k):
                 continue
             result = next(results)
-            found.add(k, result.scores, result.log, result.moved, result.named)
-            if 0 < k < count - 1 and not go_on(k + 1, found.losses(k)):  # one fold has no other to be calibrated on
+            gathered.add(k, result.scores, result.log, result.moved, result.named)
+            if 0 < k < count - 1 and not go_on(k + 1, gathered.losses(k)):  # one fold has no other to be calibrated on
                 return None
-    return found.cross_fit(time.perf_counter() - start)
+    return gathered.cross_fit(time.perf_counter() - start)
 
 
 class HeldOutScores:

@@ -181,7 +181,7 @@ def faced_with(
     best = few.whole if above.chosen is None else above.chosen.outputs
     below = _Below(best, None if above.whole is None else above.whole[0])
     rung = _faced(strategy.name, strategy, found, found.outputs, frozen, below, None)
-    told = replace(
+    tried = replace(
         above, rungs=(*above.rungs, rung), notes=(*above.notes, _told(rung)),
         arms=(*(above.arms if above.rungs else few.arms), _arm(rung)),
     )  # fmt: skip
@@ -191,12 +191,12 @@ def faced_with(
             final = refit()
         except HandfulError as error:
             failed = f"{rung.name} failed on all rows, so what stood before it stays: {error}"
-            return replace(told, notes=(*told.notes, failed))
+            return replace(tried, notes=(*tried.notes, failed))
     whole = rung.decided.whole
     if final is not None:
-        return replace(told, whole=whole[None], chosen=rung, final=final, base=base)
+        return replace(tried, whole=whole[None], chosen=rung, final=final, base=base)
     same = above.whole is None and np.array_equal(whole, few.whole)
-    return told if same else replace(told, whole=whole[None])
+    return tried if same else replace(tried, whole=whole[None])
 
 
 def taking_part(backbone: Backbone, parts: bool) -> Backbone:

@@ -161,8 +161,8 @@ def cross_fit_heads(
         MachineError: a process of the engine ended before its training was over.
     """
     begun = time.perf_counter()
-    found = [HeldOutScores(head.targets, folds[head.rows]) for head in setup.heads]
-    learnable = [k for k in range(int(folds.max()) + 1) if any(one.learnable(k) for one in found)]
+    gathered = [HeldOutScores(head.targets, folds[head.rows]) for head in setup.heads]
+    learnable = [k for k in range(int(folds.max()) + 1) if any(one.learnable(k) for one in gathered)]
     parts = [Part(np.flatnonzero(folds != k), k, file(k)) for k in learnable]
 
     def hear(part: Part, update: Update) -> None:
@@ -171,11 +171,11 @@ def cross_fit_heads(
 
     with closing(trained(engine, answered_heads, setup, parts, hear)) as results:
         for k, result in zip(learnable, results, strict=True):
-            for one, scores in zip(found, result.scores, strict=True):
+            for one, scores in zip(gathered, result.scores, strict=True):
                 if scores is not None and one.learnable(k):
                     one.add(k, scores, result.log, result.moved, result.named)
-    share = (time.perf_counter() - begun) / len(found)
-    return [one.cross_fit(share) for one in found]
+    share = (time.perf_counter() - begun) / len(gathered)
+    return [one.cross_fit(share) for one in gathered]
 
 
 def answered_heads(hear: Hear | None, setup: HeadsSetup, part: Part) -> AnsweredHeads:
