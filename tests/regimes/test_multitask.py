@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from handful.data.dataset import Dataset
@@ -14,6 +15,7 @@ from handful.features.feature_set import extract_all
 from handful.regimes import multitask
 from handful.regimes.multitask import SharedTraining, items_of
 from handful.strategies.frozen.rung import SearchTerms, run_frozen
+from handful.strategies.tuned.cost import Pace
 from handful.strategies.tuned.ladder import Terms, run_ladder
 from handful.strategies.tuned.shared import Shared
 from handful.tasks.registry import head_task
@@ -143,6 +145,19 @@ def test_the_training_is_made_once_for_all_targets(monkeypatch):
     monkeypatch.setattr(multitask, "cross_fit_heads", lambda *a, **k: calls.append(1) or plain(*a, **k))
     decided(SharedTraining(datasets(), 600.0, FAST), datasets(), Muted())
     assert calls == [1]
+
+
+def test_what_it_takes_is_told_by_the_rows_that_an_update_sees_not_by_how_many_targets_they_have(monkeypatch):
+    monkeypatch.setattr(multitask, "pace_of", lambda *given: (Pace(around=0.0, each=1.0), False))
+    every = datasets()["kind"]
+    both = {"kind": every, "size": replace(every, target="size")}
+    apart = {"kind": every.take(range(14)), "size": every.take(range(14, 28))}
+    told = {}
+    for name, heads in (("both", both), ("apart", apart)):
+        items = items_of(heads, {"muted": Muted()}, 0, silent)
+        told[name] = multitask._seconds(multitask.heads_setup(items, Muted(), replace(FAST, batch=8)))
+    assert told["both"] == pytest.approx(6 * 8 + 32 / 3)  # 6 updates of 8 rows; then 28 rows and 4 names go through
+    assert told["apart"] == pytest.approx(6 * 16 + 32 / 3)
 
 
 # What is left out, and what fails ----------------------------------------------------------------------------------

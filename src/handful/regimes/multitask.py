@@ -31,6 +31,7 @@ from handful.strategies.tuned.shared import HeadsSetup, HeadTargets, Shared, cro
 from handful.strategies.tuned.trainings import Moved, Part, trained
 from handful.tasks.registry import head_task
 from handful.training.activations import Activations
+from handful.training.batches import rows_of_heads
 from handful.training.loop import Update
 
 
@@ -230,6 +231,8 @@ def _seconds(setup: HeadsSetup) -> float:
     """Seconds of one fit here, measured on the head with the most rows."""
     head = max(setup.heads, key=lambda one: len(one.rows))
     pace, _ = pace_of(setup.activations, head.rows, head.targets, replace(setup.recipe, label_name_weight=0))
-    rows = len(setup.activations)
-    shown = min(rows, setup.recipe.batch * len(setup.heads))
-    return pace.seconds(1, setup.recipe.settings.updates, shown, rows)
+    strata = np.full((len(setup.heads), len(setup.activations)), -1)
+    for own, one in zip(strata, setup.heads, strict=True):
+        own[one.rows] = one.targets.task.strata(one.targets)
+    update = rows_of_heads(0, strata, setup.recipe.batch, setup.recipe.settings.seed)
+    return pace.seconds(1, setup.recipe.settings.updates, len(update), len(setup.activations))

@@ -79,13 +79,13 @@ def rows_of_heads(update: int, strata: NDArray[np.integer], size: int, seed: int
         size: how many rows are wanted of each.
         seed: fixes the draws.
     """
-    seen = np.zeros(strata.shape[1], bool)
+    taken = np.zeros(strata.shape[1], bool)
     for own in np.roll(strata, -(update % len(strata)), 0):
-        left = np.flatnonzero((own >= 0) & ~seen)
-        lacking = size - int((seen & (own >= 0)).sum())
+        left = np.flatnonzero((own >= 0) & ~taken)
+        lacking = size - int((taken & (own >= 0)).sum())
         if lacking > 0 and len(left):
-            seen[left[rows_of(update, own[left], lacking, seed)]] = True
-    return np.flatnonzero(seen)
+            taken[left[rows_of(update, own[left], lacking, seed)]] = True
+    return np.flatnonzero(taken)
 
 
 @dataclass(frozen=True)
