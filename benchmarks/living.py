@@ -88,6 +88,7 @@ TABLES = (
     Table("long_texts.csv", "long_texts", ("backbones/text.py",)),
     Table("kills.csv", "kills", ("atomic", "export", "run.py", "updating", "versions")),
     Table("kinds.csv", "kinds", FROZEN),
+    Table("known_rows.csv", "known_rows", ("strategies/tuned", "training")),
     Table("label_errors.csv", "label_errors", ("inspection/labels.py", "inspection/loo_logistic.py")),
     Table("labels.csv", "labels_peer", FROZEN),
     Table("label_http.csv", "label_http", ("regimes/active", "web/labelling", "answer_store")),
