@@ -10,7 +10,6 @@ from handful.backbones import catalog
 from handful.errors import OptionError
 from handful.export.sharing import share_backbones
 from handful.features.view import MOVED
-from handful.plan import Plan
 from handful.run_folder import checkpoints_of
 from handful.strategies.tuned.shared import Shared
 from handful.updating.update import updated_plan
@@ -43,8 +42,7 @@ def _faster(plain):
 
 @pytest.fixture(scope="module")
 def run(muted):
-    options = {"backbone": "muted", "strategies": "logistic,shared", "budget": 60}
-    return library.tune_heads(RECORDS, "kind,size,mood", plan=Plan.resolve(options))
+    return library.tune_heads(RECORDS, "kind,size,mood", backbone="muted", strategies="logistic,shared", budget=60)
 
 
 def test_each_target_ships_what_its_own_rows_say(run):
@@ -130,8 +128,7 @@ def test_without_its_name_nothing_is_shared(muted):
 
 
 def test_without_time_every_target_says_that_it_was_left_out(muted):
-    plan = Plan.resolve({"backbone": "muted", "strategies": "shared", "budget": 0})
-    run = library.tune_heads(RECORDS, "kind,size", plan=plan)
+    run = library.tune_heads(RECORDS, "kind,size", backbone="muted", strategies=["shared"], budget=0)
     for one in run.runs.values():
         assert any("s, was left out: 0 s of the budget were left." in note for note in one.notes)
 
@@ -148,9 +145,8 @@ def test_one_target_has_nobody_to_share_with(muted):
 def test_pairs_of_texts_have_no_weights_to_share(table):
     rows = [(f"one {i}", f"other {i}", "ab"[i % 2], "cd"[i // 2 % 2]) for i in range(24)]
     source = table(rows, ("text", "text2", "first", "second"))
-    plan = Plan.resolve({"input": "text,text2", "backbone": "toy-text", "strategies": "shared", "budget": 0})
     with pytest.raises(OptionError, match="column 'first': strategies shared read one text, got pairs of texts"):
-        library.tune_heads(source, "first,second", plan=plan)
+        library.tune_heads(source, "first,second", input="text,text2", backbone="toy-text", strategies="shared")
 
 
 def test_the_help_names_it(handful):

@@ -130,6 +130,7 @@ def tune_heads(
     budget: float | str | None = None,
     seed: int | None = None,
     backbone: str | None = None,
+    strategies: str | Sequence[str] | None = None,
     plan: Plan | None = None,
     out: str | Path | None = None,
     progress: Say | None = None,
@@ -146,7 +147,8 @@ def tune_heads(
         budget: how long you are willing to wait for all of them, as for ``tune``.
         seed: fixes every random choice; 0 by default.
         backbone: as for ``tune``.
-        plan: the resolved options of ``tune``, in place of all those from ``input`` to ``backbone``.
+        strategies: as for ``tune``, and ``shared``: weights that move once for all targets.
+        plan: the resolved options of ``tune``, in place of all those from ``input`` to ``strategies``.
         out: the folder to write, with a run folder for each target; by default nothing is written.
         progress: as for ``tune``.
 
@@ -163,7 +165,9 @@ def tune_heads(
     if len(names) < 2 or len(set(names)) < len(names):
         raise OptionError(f"label= must name two or more different columns, got {label!r}. One is learned by tune.")
     sources = list(source) if are_sources(source) else [source]
-    given = dict(input=input, group=group, task=task, budget=budget, seed=seed, backbone=backbone)
+    given = dict(
+        input=input, group=group, task=task, budget=budget, seed=seed, backbone=backbone, strategies=strategies
+    )  # fmt: skip
     if plan is None:
         plan = Plan.resolve(given, "argument")
     elif twice := [name for name, value in given.items() if value is not None]:

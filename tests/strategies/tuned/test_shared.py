@@ -26,6 +26,7 @@ from handful.strategies.tuned.trainings import Part
 from handful.tasks.multilabel import MULTILABEL
 from handful.tasks.regression import REGRESSION
 from handful.training.activations import Activations
+from kept import pickled
 from small_backbones import SmallText
 
 THINGS = ["house", "tree", "car", "boat"]
@@ -137,6 +138,12 @@ def test_what_is_kept_of_all_rows_is_what_moved(kept):
     final = moved_heads(lambda part, update: told.append(update.number), setup, Part(np.arange(12)))
     assert same(final.delta, adapt_heads(setup, np.arange(12)).delta)
     assert told == [0, 1, 2]
+
+
+def test_a_training_that_goes_to_another_process_and_comes_back_is_the_same(kept):
+    setup, part = HeadsSetup([head(COLOURS), head(KINDS, rows=range(8))], kept, RECIPE), Part(np.arange(12))
+    there = pickled(moved_heads(None, *pickled((setup, part))))
+    assert same(moved_heads(None, setup, part).delta, there.delta)
 
 
 def test_only_a_share_of_the_way_is_gone_where_the_recipe_says_so(kept):
