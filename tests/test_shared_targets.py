@@ -12,6 +12,7 @@ from handful.export.sharing import share_backbones
 from handful.features.view import MOVED
 from handful.run_folder import checkpoints_of
 from handful.strategies.tuned.shared import Shared
+from handful.tune_targets import HeadsRun
 from handful.updating.update import updated_plan
 from small_backbones import Muted
 
@@ -113,6 +114,14 @@ def test_the_page_says_for_which_targets_sharing_helps(run, tmp_path):
         "Weights that move once for several targets were tried as well: they ship for kind and size, whose held-out "
         "rows say that sharing helps; not for mood."
     ) in page
+
+
+def test_the_page_says_where_sharing_helps_nobody(run, tmp_path):
+    HeadsRun({"mood": run.runs["mood"]}).save(tmp_path / "run")
+    assert (
+        "Weights that move once for several targets were tried as well: the held-out rows of none of them say that "
+        "sharing helps."
+    ) in (tmp_path / "run/report.html").read_text()
 
 
 def test_an_update_of_one_target_is_on_its_own(run, tmp_path):

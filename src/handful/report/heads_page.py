@@ -70,6 +70,6 @@ def _sharing(runs: Mapping[str, Run]) -> str:
         return ""
     said = "Weights that move once for several targets were tried as well"
     if not taken:
-        return f"{said}: for none of them held-out rows say that sharing helps."
+        return f"{said}: the held-out rows of none of them say that sharing helps."
     kept = f"; not for {in_a_row(others)}" if others else ""
     return f"{said}: they ship for {in_a_row(taken)}, whose held-out rows say that sharing helps{kept}."
