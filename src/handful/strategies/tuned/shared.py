@@ -122,7 +122,8 @@ def adapt_heads(
         design = targets.task.design(targets)
         design = design[:, design.any(0)]  # what no row is of has nothing to be learned from
         maps.append(linear_map(targets.task.main, activations.frozen_in(own), design, recipe.penalty))
-        losses.append(HeadLoss(sum(d.shape[1] for d in designs), design.shape[1], _objective(targets, recipe)))
+        first, objective = sum(d.shape[1] for d in designs), targets.task.objective(recipe.objective)
+        losses.append(HeadLoss(first, design.shape[1], objective))
         wide = np.full((len(entries), design.shape[1]), np.nan, np.float32)
         wide[at] = design
         designs.append(wide)
@@ -204,8 +205,3 @@ def _among(head: HeadTargets, rows: NDArray[np.int64]) -> HeadTargets | None:
     targets = head.targets.take(at)
     several = len(at) and targets.task.design(targets).std(0).any()
     return HeadTargets(targets, head.rows[at], head.names) if several else None
-
-
-def _objective(targets: Targets, recipe: ItemRecipe) -> Objective:
-    """What gradients minimise for a head."""
-    return targets.task.objective(recipe.objective)
