@@ -106,3 +106,18 @@ def test_a_language_run_counts_from_reading_too():
     )
     assert set(run.scores.seconds) == {"read", "load", "compare", "other"}
     assert any("s more than its budget of 600 s" in note for note in run.notes)
+
+
+def test_what_has_a_time_of_its_own_is_not_counted():
+    clock = Clock()
+    budget = Budget(60, clock)
+    with budget.stage("select"):
+        clock.now += 10
+    with budget.paused():
+        clock.now += 500
+    with pytest.raises(ValueError), budget.paused():
+        clock.now += 500
+        raise ValueError
+    assert (budget.elapsed, budget.left) == (10.0, 50.0)
+    assert budget.accounted == {"select": 10.0}
+    assert budget.passed == ""

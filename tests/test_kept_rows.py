@@ -122,7 +122,7 @@ def test_models_whose_weights_moved_are_refused(run):
         kept_rows(run, model)
     assert str(error.value) == (
         "learning on without the old rows is for frozen models of whole items: weights of this one moved, and what "
-        "they see in the old rows is not kept. Tune with --budget 0."
+        "they see in rows that they know tells nothing of others. Tune with --budget 0."
     )
 
 

@@ -6,7 +6,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handful.choices import LANGUAGE_ARMS, METRICS, STRATEGIES
+from handful.choices import LANGUAGE_ARMS, METRICS, SHARED, STRATEGIES
 from handful.errors import HandfulError, OptionError
 from handful.plan import ENGINES, Plan, seconds_of
 
@@ -35,8 +35,8 @@ def test_every_problem_is_told_at_once():
     assert told.splitlines() == [
         "unknown option 'sed'. Did you mean 'seed'?",
         "budget must be a time such as 30s, '1 min' or 0, got 'soon'. Try '1 min'.",
-        f"strategies must be one of {', '.join(dict.fromkeys(STRATEGIES + LANGUAGE_ARMS))}, got 'knn'. Choose one of "
-        "these.",
+        f"strategies must be one of {', '.join(dict.fromkeys((*STRATEGIES, SHARED, *LANGUAGE_ARMS)))}, got 'knn'. "
+        "Choose one of these.",
         f"metric must be one of {', '.join(METRICS)}, got 'acuracy'. Did you mean 'accuracy'?",
         f"engine must be one of {', '.join(ENGINES)}, got 'dask'. Choose one of these.",
         "seed must be a whole number from 0 up, got -1. Try 0.",

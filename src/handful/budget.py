@@ -46,6 +46,15 @@ class Budget:
         finally:
             self.taken[name] = self.taken.get(name, 0.0) + self._clock() - start
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do not count what is done inside, between two stages: it has a time of its own."""
+        start = self._clock()
+        try:
+            yield
+        finally:
+            self._start += self._clock() - start
+
     @property
     def elapsed(self) -> float:
         """Seconds since the run began."""

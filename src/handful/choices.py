@@ -92,6 +92,8 @@ METRICS = _each_once([*METRICS_OF.values(), ANSWER_METRICS])
 HEADS = _each_once(HEADS_OF.values())
 MOVERS = tuple(method.name for method in METHODS)
 STRATEGIES = HEADS + MOVERS
+SHARED = "shared"
+"""The strategy of several targets, whose heads share the weights that move."""
 ANSWERING: tuple[str, ...] = tuple(_TABLE["language"]["answers"])
 """What can be named for rows with answers."""
 PREFERRING: tuple[str, ...] = tuple(_TABLE["language"]["preferences"])

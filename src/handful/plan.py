@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from handful.choices import HEADS, LANGUAGE_ARMS, METRICS, STRATEGIES, TASKS
+from handful.choices import HEADS, LANGUAGE_ARMS, METRICS, SHARED, STRATEGIES, TASKS
 from handful.errors import BundleError, OptionError, suggestion
 from handful.files import read_ordinary
 from handful.readback import checked, damage_is
@@ -23,7 +23,7 @@ ENGINES = ("inline", "processes", "ray")
 # Bytes; what handful writes has about two thousand.
 _LARGEST = 1 << 20
 
-_EVERY = tuple(dict.fromkeys(STRATEGIES + LANGUAGE_ARMS))
+_EVERY = tuple(dict.fromkeys((*STRATEGIES, SHARED, *LANGUAGE_ARMS)))
 # Without the s of the plural, or of seconds.
 _UNITS = {"": 1.0, "sec": 1.0, "second": 1.0, "m": 60.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0}
 

@@ -38,8 +38,10 @@ from handful.inspection.audit import audit
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import findings as find_faults
 from handful.inspection.reach import out_of_reach
+from handful.item_options import check_follows, check_reads
 from handful.plan import Plan, must_find_of
 from handful.progress import Say
+from handful.regimes.multitask import SharedTraining
 from handful.regimes.related import with_related
 from handful.regimes.unlabelled import PoolTerms, affordable, learn_from_pool, reads, told_for_pool
 from handful.robustness import forgotten, slices_of, unsettled
@@ -48,7 +50,6 @@ from handful.seeding import generator
 from handful.strategies.frozen.beside_reference import beside_reference
 from handful.strategies.frozen.learning_curve import forecast
 from handful.strategies.frozen.rung import Frozen, SearchTerms, run_frozen
-from handful.strategies.refusals import check_follows, check_reads
 from handful.strategies.tuned.ladder import LadderResult, Terms, run_ladder
 from handful.tasks.base import HeadTask
 from handful.tasks.classification import CLASSIFICATION
@@ -57,7 +58,10 @@ from handful.training.devices import mixed_precision_of
 from handful.tune_defects import proposed
 
 
-def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged: bool, unlabelled: Any = None) -> Run:
+def tune_items(
+    data: Dataset, plan: Plan, budget: Budget, progress: Say, judged: bool, unlabelled: Any = None,
+    shared: SharedTraining | None = None,
+) -> Run:  # fmt: skip
     """Compare ways to answer labelled items, and keep what is expected to be best.
 
     Args:
@@ -68,6 +72,7 @@ def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged:
         judged: whether a function was given as the metric, which no labels can follow.
         unlabelled: a path, a Dataset or a list of items without labels, or None; rows of ``data`` whose label is empty
             are such items in any case.
+        shared: the training that the targets of a table share, of which this is one.
 
     Raises:
         DataError: the rows cannot be used.
@@ -79,7 +84,7 @@ def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged:
     meter, task = Meter(), head_task(data.task)
     if "metric" not in plan.origins:
         plan = replace(plan, metric=task.headline.name)
-    check_follows(plan, task, judged)
+    check_follows(plan, task, judged, shared is None)
     check_reads(plan, data)
     if task.grain and (unlabelled is not None or data.unlabelled):
         raise OptionError(f"unlabelled items teach models of whole items, got {task.name}. Leave unlabelled out.")
@@ -92,14 +97,14 @@ def tune_items(data: Dataset, plan: Plan, budget: Budget, progress: Say, judged:
     with engine_of(plan.engine) as engine:
         looked = _looked(data, asked, task, budget, progress)
         looked = replace(looked, notes=(*related, *looked.notes))
-        run = tune_seen(looked, plan, task, budget, progress, engine, (pool, notes))
+        run = tune_seen(looked, plan, task, budget, progress, engine, (pool, notes), shared)
     scores = replace(run.scores, energy=meter.read())
     return replace(run, scores=scores, findings=(*proposed(run.data, scores, plan), *run.findings))
 
 
 def tune_seen(
     looked: Looked, plan: Plan, task: HeadTask, budget: Budget, progress: Say, engine: Engine,
-    unlabelled: tuple[Dataset | None, Sequence[str]] = (None, ()),
+    unlabelled: tuple[Dataset | None, Sequence[str]] = (None, ()), shared: SharedTraining | None = None,
 ) -> Run:  # fmt: skip
     """The run of rows that backbones have looked at.
 
@@ -111,24 +116,29 @@ def tune_seen(
         progress: told how far things are.
         engine: where the fits run.
         unlabelled: a pool, and what was said of it.
+        shared: as ``tune_items`` has it.
     """
     backbones, data, sight, findings = looked.backbones, looked.data, looked.sight, looked.findings
-    train, test = _parts(data)
+    train, test = parts_of(data)
     learning = data.take(train)
     # The names of classes that only test rows have are left out: there is nothing to learn them from.
     named = [i for i, name in enumerate(data.classes) if name in set(learning.classes)]
     train_features = sight.take(train).take_classes(named)
     with budget.stage("extract"):
         seen = extract_words(learning.items, backbones, progress) if task.grain else train_features
+        few = None if shared is None else shared.folds(str(plan.label), learning, backbones, progress)
     targets = task.read(learning.labels or (), learning.source)
     with budget.stage("select"):
-        terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, partial(progress, "comparing heads"))
+        terms = SearchTerms(plan.strategies, plan.budget, plan.seed, engine, partial(progress, "comparing heads"), few)
         frozen = beside_reference(run_frozen(targets, learning, seen, terms), learning.items)
     frozen, notes = _with_pool(frozen, train_features, unlabelled, backbones, plan, budget, progress, engine)
     base = frozen.base(backbones)
     with budget.stage("train"):
         terms_above = _ladder_terms(plan, learning, backbones[base], budget, progress, engine, looked.there)
         above = run_ladder(learning, backbones[base], frozen, terms_above)
+    if shared is not None:
+        with budget.paused():
+            above = shared.faced(str(plan.label), above, frozen, backbones, terms_above)
     with budget.stage("curve"):
         rng = generator(plan.seed, "curve")
         curve = None if task.grain else forecast(frozen, train_features, rng, out_of_reach(findings))
@@ -230,7 +240,7 @@ class Looked:
 
 def _looked(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progress: Say) -> Looked:
     """The rows that can be read, what is seen in them, and what is wrong."""
-    learning = data.take(_parts(data)[0])
+    learning = data.take(parts_of(data)[0])
     targets = task.read(learning.labels or (), data.source)  # what nothing can be learned from is refused at once
     _must_find(plan, targets.names)
     with budget.stage("load"):
@@ -240,7 +250,7 @@ def _looked(data: Dataset, plan: Plan, task: HeadTask, budget: Budget, progress:
         data, sight = extract_all(data, backbones, progress)
         findings = by_cost([*find_faults(data), *audit(data, sight, plan.seed).findings])
     if data.one_class_each:
-        _check_classes(learning.classes, data.take(_parts(data)[0]))
+        _check_classes(learning.classes, data.take(parts_of(data)[0]))
     return Looked(backbones, data, sight, findings, unasked)
 
 
@@ -335,7 +345,7 @@ def _unsettled(
     return {"stability": changes, "kept": forgotten(model, data, seed)}
 
 
-def _parts(data: Dataset) -> tuple[list[int], list[int]]:
+def parts_of(data: Dataset) -> tuple[list[int], list[int]]:
     """Positions of the rows to learn from and of the rows kept for the test."""
     test = [i for i, part in enumerate(data.split or ()) if part == "test"]
     kept = set(test)

@@ -10,6 +10,7 @@ from typing import Any
 
 from handful.atomic import check_replaceable, replaced_file
 from handful.budget import Budget
+from handful.choices import SHARED
 from handful.data.cells import shown, shown_json, shown_lines
 from handful.data.columns import Wanted
 from handful.data.dataset import Dataset
@@ -18,14 +19,17 @@ from handful.data.several import are_sources
 from handful.data.targets import CLASSES, LABELS, NUMBERS, RATINGS
 from handful.errors import HandfulError, OptionError
 from handful.export.heads import Heads
+from handful.export.sharing import store_once
 from handful.keywords import known_keywords
 from handful.notebook_html import page, paragraph
 from handful.notebook_progress import notebook_progress
 from handful.plan import Plan
 from handful.progress import WORDS, Say, silent
+from handful.regimes.multitask import SharedTraining
 from handful.run import Run
 from handful.run_folder import HEADS, SCORES, checkpoints_in
-from handful.tune_items import tune_items
+from handful.strategies.tuned.shared import Shared
+from handful.tune_items import parts_of, tune_items
 
 TASKS = (CLASSES, LABELS, RATINGS, NUMBERS)
 """What a column of targets may hold for its own head."""
@@ -84,6 +88,7 @@ class HeadsRun:
             file.write_text(shown_json({"heads": own}) + "\n", encoding="utf-8")
         for name, run in self.runs.items():
             run.save(place / own[name])
+        store_once([place / folder for folder in own.values()])
         with replaced_file(place / "report.html") as file:
             file.write_text(shown_lines(render_heads(self.runs, own, place)), encoding="utf-8")
         return place
@@ -125,6 +130,7 @@ def tune_heads(
     budget: float | str | None = None,
     seed: int | None = None,
     backbone: str | None = None,
+    strategies: str | Sequence[str] | None = None,
     plan: Plan | None = None,
     out: str | Path | None = None,
     progress: Say | None = None,
@@ -141,7 +147,8 @@ def tune_heads(
         budget: how long you are willing to wait for all of them, as for ``tune``.
         seed: fixes every random choice; 0 by default.
         backbone: as for ``tune``.
-        plan: the resolved options of ``tune``, in place of all those from ``input`` to ``backbone``.
+        strategies: as for ``tune``, and ``shared``: weights that move once for all targets.
+        plan: the resolved options of ``tune``, in place of all those from ``input`` to ``strategies``.
         out: the folder to write, with a run folder for each target; by default nothing is written.
         progress: as for ``tune``.
 
@@ -158,7 +165,9 @@ def tune_heads(
     if len(names) < 2 or len(set(names)) < len(names):
         raise OptionError(f"label= must name two or more different columns, got {label!r}. One is learned by tune.")
     sources = list(source) if are_sources(source) else [source]
-    given = dict(input=input, group=group, task=task, budget=budget, seed=seed, backbone=backbone)
+    given = dict(
+        input=input, group=group, task=task, budget=budget, seed=seed, backbone=backbone, strategies=strategies
+    )  # fmt: skip
     if plan is None:
         plan = Plan.resolve(given, "argument")
     elif twice := [name for name, value in given.items() if value is not None]:
@@ -203,8 +212,14 @@ def tune_each(
                 f"in column {shown(name)!r}. Tune it for itself."
             )
     runs: dict[str, Run] = {}
+    together = SHARED in plan.strategies and "strategies" in plan.origins
+    shared = None
+    if together:  # its time is as much as that of each target
+        rows = {name: data.take(parts_of(data)[0]) for name, data in heads.items()}
+        shared = SharedTraining(rows, budget.left / (len(heads) + 1), Shared(seed=plan.seed))
     for number, (name, data) in enumerate(heads.items()):
-        share = round(budget.left / (len(heads) - number), 1) if plan.budget else 0.0
+        waiting = len(heads) - number + (together and not number)
+        share = round(budget.left / waiting, 1) if plan.budget else 0.0
 
         def told(stage: str, done: int, total: int, name: str = name) -> None:
             progress(f"{name}: {stage}", done, total)
@@ -216,7 +231,7 @@ def tune_each(
         own = replace(plan, label=name, budget=share, out=place)
         clock = Budget(share, tell=begun)
         try:
-            runs[name] = tune_items(data, own, clock, told, judged=False, unlabelled=unlabelled)
+            runs[name] = tune_items(data, own, clock, told, judged=False, unlabelled=unlabelled, shared=shared)
         except HandfulError as error:
             raise type(error)(f"column {shown(name)!r}: {error}") from error
     return HeadsRun(runs)

@@ -12,8 +12,8 @@ LAYERS = (
     ("", "__main__"),
     ("cli", "web"),
     (
-        "answer_files", "api", "box_answers", "detection", "detection_reasons", "explanation", "marked_items",
-        "monitoring",
+        "answer_files", "api", "box_answers", "detection", "detection_reasons", "explanation", "item_options",
+        "marked_items", "monitoring",
         "prediction", "prediction_shards", "run", "report", "robustness", "run_rows", "segmentation", "tune_answers",
         "tune_boxes", "tune_defects", "tune_items", "tune_masks", "tune_targets", "updating", "versions",
     ),

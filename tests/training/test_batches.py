@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from classified import wanted_of
 from handful.backbones.toy import ToyImage, ToyText
 from handful.training.activations import Activations
-from handful.training.batches import Balanced, drawn, rows_of
+from handful.training.batches import Balanced, drawn, rows_of, rows_of_heads
 from handful.training.body import Body
 from rounding import TOY
 
@@ -138,3 +138,41 @@ def test_pictures_have_no_first_tokens():
     backbone = ToyImage()
     activations = Activations.of(backbone, [[np.zeros((8, 8, 3), np.uint8)] * 2], 1)
     assert torch.equal(activations.state([0, 1], tokens=1).x, activations.state([0, 1]).x)
+
+
+# Several heads -----------------------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.lists(st.integers(-1, 3), min_size=30, max_size=30), min_size=1, max_size=4), st.integers(1, 12),
+    st.integers(0, 30),
+)  # fmt: skip
+def test_every_head_has_as_many_rows_of_its_own_as_are_wanted_or_there_are(strata, size, update):
+    strata = np.array(strata)
+    rows = rows_of_heads(update, strata, size, seed=0)
+    assert len(np.unique(rows)) == len(rows)
+    np.testing.assert_array_equal(rows, rows_of_heads(update, strata, size, seed=0))
+    for own in strata:  # of a class two come together, so that a head may have some rows less than are wanted
+        have, there = int((own[rows] >= 0).sum()), int((own >= 0).sum())
+        assert have >= min(there, size) - 2 * 4
+    assert (strata[:, rows] >= 0).any(0).all()
+
+
+def test_rows_that_have_all_targets_count_for_every_head():
+    strata = np.stack([np.arange(40) % 2, np.arange(40) // 20])
+    assert len(rows_of_heads(0, strata, 8, seed=0)) == 8
+
+
+def test_rows_that_have_one_target_each_are_seen_by_their_head_alone():
+    strata = np.where(np.arange(40) % 2 == np.array([[0], [1]]), np.arange(40) // 2 % 2, -1)
+    rows = rows_of_heads(3, strata, 8, seed=0)
+    assert [int((own[rows] >= 0).sum()) for own in strata] == [8, 8]
+    assert [np.bincount(own[rows][own[rows] >= 0]).tolist() for own in strata] == [[4, 4], [4, 4]]
+
+
+def test_the_heads_take_turns_in_who_has_as_many_rows_of_each_class():
+    rare = np.array([1, 1] + [0] * 38)  # a class of two rows, which chance hardly ever draws
+    strata = np.stack([np.zeros(40, int), rare])
+    drawn_rare = [int((rare[rows_of_heads(update, strata, 8, seed=0)] == 1).sum()) for update in range(20)]
+    assert drawn_rare[1::2] == [2] * 10
+    assert sum(drawn_rare[0::2]) < 20

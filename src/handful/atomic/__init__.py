@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+import shutil
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -122,6 +123,14 @@ def replaced_file(file: Path) -> Iterator[Path]:
             fresh.replace(place)
     except OSError as error:
         raise _explained(error, file) from error
+
+
+def linked(source: str | Path, target: str | Path) -> None:
+    """One more name for a file, or a copy where the disk has no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 # Folders of which was said that a file cannot be kept in them.

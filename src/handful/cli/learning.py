@@ -80,9 +80,9 @@ def tune(
         seed: one number that fixes every random choice; by default 0.
         backbone: a name from `handful models list`, a folder or a Hugging Face id; several joined by commas; by
             default auto: the data choose among the default ones.
-        strategies: which arms to try, joined by commas. Frozen: {frozen}. Moving weights: {moving}. For rows with
-            answers: {answering}; with a chosen and a rejected one: {preferring}. By default all frozen ones, and of the
-            others those that are worth their time here.
+        strategies: which arms to try, joined by commas. Frozen: {frozen}. Moving weights: {moving}; for several
+            targets at once: {shared}. For rows with answers: {answering}; with a chosen and a rejected one:
+            {preferring}. By default all frozen ones, and of the others those that are worth their time here.
         metric: what arms are compared by, the first one by default: {metrics}.
         anti_forgetting: what holds a language model back from forgetting: fade (half of what moved), l2sp (a pull to
             where weights began) or replay (its own answers to general prompts are mixed in); by default none, and where

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from handful.choices import ANSWER_METRICS, ANSWERING, HEADS_OF, METRICS_OF, MOVERS, PREFERRING
+from handful.choices import ANSWER_METRICS, ANSWERING, HEADS_OF, METRICS_OF, MOVERS, PREFERRING, SHARED
 from handful.plan import PATTERN
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
 def with_names(command: Command) -> Command:
-    """Put names in place of ``{frozen}``, ``{moving}``, ``{answering}``, ``{preferring}`` and ``{metrics}``."""
+    """Put names in place of what stands in braces, as ``{frozen}`` and ``{moving}``."""
     command.__doc__ = (command.__doc__ or "").format(
         frozen=_frozen(), moving=", ".join(MOVERS), answering=", ".join(ANSWERING), preferring=", ".join(PREFERRING),
-        metrics=_metrics(),
+        metrics=_metrics(), shared=SHARED,
     )  # fmt: skip
     return command
 

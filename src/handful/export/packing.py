@@ -40,18 +40,20 @@ def packed_winner(
     if above.chosen is None:
         return packed_frozen(frozen, data, backbones)
     assert above.final is not None
-    base, recipe = frozen.base(backbones), above.chosen.strategy.recipe()
+    recipe = above.chosen.strategy.recipe()
+    base, own = above.base or (frozen.base(backbones), backbones[frozen.base(backbones)])
     parts, delta = bool(frozen.rows.targets.task.grain), arrays_of(above.final.delta)
-    trained = taking_part(backbones[base], parts)
+    trained = taking_part(own, parts)
     first, depth = recipe.first(trained), len(trained.blocks)
-    moved = installed(backbones[base], recipe.tuner.name, first, delta)
+    moved = installed(own, recipe.tuner.name, first, delta)
     if parts:
         features = words_seen(moved, data.items, (depth,))[0][depth]
     else:
         features = extract(moved, data.items, (depth,)).matrices[depth]
     part, model = (base + MOVED, depth), shipped(above.chosen, frozen, base, depth, features)
     matrix = model.view.matrix({**sight.items, part: features})
-    bundle = _packed(model, frozen.rows, above.chosen.strategy.name, data, {**backbones, part[0]: moved}, matrix)
+    used = {**backbones, base: own, part[0]: moved}
+    bundle = _packed(model, frozen.rows, above.chosen.strategy.name, data, used, matrix)
     return replace(bundle, moved=Moved(recipe.tuner.name, first, delta))
 
 

@@ -1,12 +1,17 @@
-"""Backbones that several models read, held in memory once."""
+"""Backbones that several models read, held in memory once, and the weights that moved for several, on disk once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from handful.atomic import linked, replaced_file
 from handful.backbones.base import Backbone
 from handful.export.bundle import Bundle
 from handful.export.part_model import PartModel
+from handful.export.record import MOVED_WEIGHTS
+from handful.features.view import MOVED
+from handful.run_folder import model_folder
 
 
 def share_backbones(models: Sequence[Bundle | PartModel]) -> None:
@@ -35,6 +40,31 @@ def share_backbones(models: Sequence[Bundle | PartModel]) -> None:
         frozen |= {
             (name, model.fingerprints[name]): model.loaded[name] for name in model.fingerprints if name in model.loaded
         }
+        for name in model.view.backbones:
+            if name.endswith(MOVED):  # what it is called says nothing of how it moved
+                own = model.loaded[name]
+                model.loaded[name] = frozen.setdefault((name, own.fingerprint), own)
+
+
+def store_once(runs: Sequence[Path]) -> None:
+    """Let the weights that moved for several models lie on disk once, under a name in each of their folders.
+
+    A folder that is copied elsewhere has them all the same; where the disk knows no second names, each keeps its own.
+
+    Args:
+        runs: folders of runs, just written.
+
+    Raises:
+        MachineError: a name cannot be put in the place of another.
+    """
+    first: dict[bytes, Path] = {}
+    for file in (model_folder(run) / MOVED_WEIGHTS for run in runs):
+        if not file.is_file():
+            continue
+        same = first.setdefault(file.read_bytes(), file)
+        if same != file and not same.samefile(file):
+            with replaced_file(file) as fresh:
+                linked(same, fresh)
 
 
 def shared_memory(models: Sequence[Bundle | PartModel]) -> list[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from handful.choices import SHARED
+from handful.data.names import in_a_row
 from handful.report.account import account
 from handful.report.headline import Headline, headline
 from handful.report.page import environment, inlined
@@ -51,5 +53,23 @@ def render_heads(runs: Mapping[str, Run], folders: Mapping[str, str], place: Pat
         above = (head.title, head.verdict, run.scores.scale.heading)
         more = [line.removeprefix("! ") for line in said if line and not line.startswith(above)]
         parts.append(HeadPart(name, run, head, more, f"{quote(folders[name])}/report.html"))
-    page = environment().get_template("report_heads.j2").render(parts=parts, place=place, **inlined())
+    page = (
+        environment()
+        .get_template("report_heads.j2")
+        .render(parts=parts, place=place, sharing=_sharing(runs), **inlined())
+    )
     return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def _sharing(runs: Mapping[str, Run]) -> str:
+    """For which targets weights ship that moved for all of them, in a sentence; empty where that was not tried."""
+    tried = [name for name, run in runs.items() if any(training.name == SHARED for training in run.trainings)]
+    taken = [name for name in tried if runs[name].bundle.head == SHARED]
+    others = [name for name in tried if name not in taken]
+    if not tried:
+        return ""
+    said = "Weights that move once for several targets were tried as well"
+    if not taken:
+        return f"{said}: the held-out rows of none of them say that sharing helps."
+    kept = f"; not for {in_a_row(others)}" if others else ""
+    return f"{said}: they ship for {in_a_row(taken)}, whose held-out rows say that sharing helps{kept}."

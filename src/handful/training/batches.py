@@ -67,6 +67,27 @@ def rows_of(update: int, strata: NDArray[np.integer], size: int, seed: int) -> N
     return np.concatenate(found)
 
 
+def rows_of_heads(update: int, strata: NDArray[np.integer], size: int, seed: int) -> NDArray[np.int64]:
+    """The rows of one update where rows have targets of several heads: about ``size`` of each, as ``rows_of`` has it.
+
+    A row that has several targets counts for each of them, so that rows that have all are seen as by one head alone.
+    The heads take turns in who draws first.
+
+    Args:
+        update: the number of the update; the same number gives the same rows.
+        strata: (H, M) of each head what is kept in proportion; below 0 where a row has no target for it.
+        size: how many rows are wanted of each.
+        seed: fixes the draws.
+    """
+    taken = np.zeros(strata.shape[1], bool)
+    for own in np.roll(strata, -(update % len(strata)), 0):
+        left = np.flatnonzero((own >= 0) & ~taken)
+        lacking = size - int((taken & (own >= 0)).sum())
+        if lacking > 0 and len(left):
+            taken[left[rows_of(update, own[left], lacking, seed)]] = True
+    return np.flatnonzero(taken)
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What is wanted of M rows, as trainings need it."""
@@ -75,13 +96,19 @@ class Wanted:
     """(M, K) what scores are fitted to: of classes, 1 in the column of each row's own; (P, K) where that is wanted of
     their parts."""
     strata: NDArray[np.int64]
-    """(M,) what updates keep in proportion."""
-    likeness: Callable[[NDArray[np.int64]], NDArray[np.float32]]
-    """(B,) of these rows → (B, B) how much the same is wanted of two of them, from 0 to 1."""
+    """(M,) what updates keep in proportion; (H, M) of each of H heads, below 0 where a row has no target for it."""
+    likeness: Callable[[NDArray[np.int64]], NDArray[np.float32]] | None
+    """(B,) of these rows → (B, B) how much the same is wanted of two of them, from 0 to 1; None where nobody asks."""
     teacher: NDArray[np.float32] | None = None
     """(M, K) scores of a model to learn from."""
     item: NDArray[np.int64] | None = None
     """(P,) of parts the row that each belongs to, in order; None where rows are wanted something of as wholes."""
+
+    def drawn(self, update: int, size: int, seed: int) -> NDArray[np.int64]:
+        """Which of the M rows an update sees: about ``size`` of them, or of those of each head."""
+        if self.strata.ndim == 1:
+            return rows_of(update, self.strata, size, seed)
+        return rows_of_heads(update, self.strata, size, seed)
 
     def places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where in ``design`` stands what is wanted of some rows, or of the parts of one after the other."""
@@ -122,7 +149,7 @@ class Balanced:
 
     def __call__(self, update: int, parts: int) -> Sequence[Batch]:
         """The rows of an update in so many batches, each with a version of each row drawn at random."""
-        at = rows_of(update, self.wanted.strata, self.size, self.seed)
+        at = self.wanted.drawn(update, self.size, self.seed)
         versions = np.zeros(len(at), np.int64)
         if len(self.activations.versions) > 1:
             versions = generator(self.seed, f"version {update}").integers(len(self.activations.versions), size=len(at))
@@ -139,7 +166,7 @@ class Balanced:
             states, order = states * 2, np.tile(order, 2)
         own = at[order]
         teacher = None if self.wanted.teacher is None else self._there(self.wanted.teacher[own])
-        alike = self._there(self.wanted.likeness(own))
+        alike = None if self.wanted.likeness is None else self._there(self.wanted.likeness(own))
         return Batch(states, self._there(self.wanted.design[self.wanted.places(own)]), teacher, alike=alike)
 
     def _there(self, values: NDArray[np.float32]) -> Tensor:

@@ -94,7 +94,8 @@ def why_not(model: Bundle) -> str:
     if model.task.grain:
         return f"{model.task.name} learns from parts of items, of which the model keeps nothing"
     if model.moved is not None:
-        return "weights of this one moved, and what they see in the old rows is not kept. Tune with --budget 0"
+        known = "what they see in rows that they know tells nothing of others"
+        return f"weights of this one moved, and {known}. Tune with --budget 0"
     if model.pairs:
         return "this one reads pairs of texts"
     if any(model.backbone(name).counts for name in model.view.backbones):

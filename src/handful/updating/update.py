@@ -11,6 +11,7 @@ import numpy as np
 
 from handful import api
 from handful.budget import Budget
+from handful.choices import SHARED
 from handful.data.cells import shown
 from handful.data.columns import Wanted
 from handful.data.dataset import Dataset
@@ -248,6 +249,8 @@ def updated_plan(folder: Path, options: Mapping[str, Any]) -> Plan:
     if "unlabelled" not in values and old.unlabelled is not None and not Path(old.unlabelled).exists():
         values["unlabelled"] = None
         kept.pop("unlabelled", None)
+    if SHARED in old.strategies and "strategies" not in values:  # one target is updated for itself
+        values["strategies"] = tuple(name for name in old.strategies if name != SHARED)
     return replace(old, **values, resume=False, origins={**kept, **new.origins})
 
 

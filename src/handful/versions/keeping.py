@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from handful.atomic import added_folder, alone, replaced_folder
+from handful.atomic import added_folder, alone, linked, replaced_folder
 from handful.data.cells import shown
 from handful.errors import BundleError, OptionError
 from handful.run_folder import SCORES
@@ -110,11 +109,11 @@ def _carry(place: Path, target: Path) -> int:
         return number
     (target / VERSIONS).mkdir()
     for path in sorted((place / VERSIONS).iterdir()) if (place / VERSIONS).is_dir() else ():
-        _bring(path, target / VERSIONS / path.name, _linked)
+        _bring(path, target / VERSIONS / path.name, linked)
     own = target / VERSIONS / named(number_of(place))
     own.mkdir()
     for part in PARTS:
-        _bring(place / part, own / part, _linked)
+        _bring(place / part, own / part, linked)
     if not (own / RECORD).is_file():  # of a run of old
         Record(int(own.name), made_at(place), MADE_BY[0]).write(own)
     return number
@@ -128,11 +127,3 @@ def _bring(source: Path, target: Path, one: Callable[[Any, Any], object]) -> Non
         shutil.copytree(source, target, symlinks=True, copy_function=one)
     elif source.exists():
         one(source, target)
-
-
-def _linked(source: str | Path, target: str | Path) -> None:
-    """One more name for a file, or a copy where the disk has no such thing."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

@@ -173,6 +173,8 @@ class SearchTerms:
     """Where the fits run."""
     progress: Callable[[int, int], None] = lambda done, total: None
     """Called with settings done and settings in all."""
+    few: NDArray[np.int64] | None = None
+    """(N,) the few folds that weights are moved on, where something else has dealt them; None: they are dealt here."""
 
 
 def run_frozen(targets: Targets, data: Dataset, sight: FeatureSet, terms: SearchTerms) -> Frozen:
@@ -220,7 +222,9 @@ def run_frozen(targets: Targets, data: Dataset, sight: FeatureSet, terms: Search
 
     def again() -> tuple[str, Search]:
         few = protocol.fewest
-        dealt = draw_folds(few, task.shares(targets), groups, generator(terms.seed, "few folds"))
+        dealt = None if terms.few is None else terms.few[None]
+        if dealt is None:
+            dealt = draw_folds(few, task.shares(targets), groups, generator(terms.seed, "few folds"))
         dealt = dealt if item is None else dealt[:, item]
         return few.name, search(rows, views, names, dealt, grid, terms.engine, counted=counted)
 

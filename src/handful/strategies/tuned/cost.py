@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handful.backbones.parts import TOKENS
 from handful.errors import HandfulError
@@ -110,25 +111,60 @@ def offers(
     return offers_made, notes
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How fast a training goes here."""
+
+    around: float
+    """Seconds beside its updates."""
+    each: float
+    """Seconds for each row of an update."""
+
+    def seconds(self, trainings: int, updates: int, shown: int, answered: int) -> float:
+        """What trainings take that make so many updates in all, show so many rows in each, and then answer others."""
+        return self.around * trainings + self.each * (updates * shown + answered / _PASSES)
+
+
 def _measured(activations: Activations, targets: Targets, recipe: ItemRecipe) -> float:
-    """Seconds of one fit here, from two short ones on some of the rows, by whatever was faster in either.
+    """Seconds of one fit here."""
+    pace, named = pace_of(activations, np.arange(len(targets)), targets, recipe)
+    names = recipe.label_name_weight * activations.names if named else 0  # rows beside the rows
+    strata = targets.task.strata(targets)
+    shown = recipe.size(len(targets) + names, int(strata.max()) + 1, activations.together)
+    backbone = activations.backbone
+    return pace.seconds(recipe.trainings(backbone), recipe.updates(backbone), shown, len(targets))
+
+
+def pace_of(
+    activations: Activations, rows: NDArray[np.int64], targets: Targets, recipe: ItemRecipe
+) -> tuple[Pace, bool]:
+    """How fast a recipe goes, from two short fits on some of the rows, by whatever was faster in either.
 
     The first of all has to warm up, and both may be held up by whatever else runs here.
+
+    Args:
+        activations: what the frozen blocks give.
+        rows: (M,) positions of the rows.
+        targets: what is wanted of them.
+        recipe: how weights move.
+
+    Returns:
+        The pace, and whether the names of the classes were learned from as well.
     """
     settings = replace(recipe.settings, updates=1)
     short = replace(recipe, pieces=1, members=1, student=None, sweep=False, gradual=False, settings=settings)
     strata = targets.task.strata(targets)
     classes = int(strata.max()) + 1
     half = recipe.size(len(targets), classes) // 2
-    around, each = np.inf, np.inf  # seconds beside the updates, and of a row of an update
+    pace, named = Pace(np.inf, np.inf), False
     for size in (_FEW // 2, max(_FEW, half)):
         some = rows_of(0, strata, size, recipe.settings.seed)
         start = time.perf_counter()
-        found = adapt(activations, some, targets.take(some), short)
+        found = adapt(activations, rows[some], targets.take(some), short)
         (update,) = found.log
-        names = recipe.label_name_weight * activations.names if found.named else 0  # rows beside the rows
-        around = min(around, time.perf_counter() - start - update.seconds)
-        each = min(each, update.seconds / short.size(len(some) + names, classes, activations.together))
-    backbone, whole = activations.backbone, recipe.size(len(targets) + names, classes, activations.together)
-    rows = recipe.updates(backbone) * whole + len(targets) / _PASSES
-    return around * recipe.trainings(backbone) + rows * each
+        named = found.named
+        names = recipe.label_name_weight * activations.names if named else 0
+        around = min(pace.around, time.perf_counter() - start - update.seconds)
+        each = min(pace.each, update.seconds / short.size(len(some) + names, classes, activations.together))
+        pace = Pace(around, each)
+    return pace, named

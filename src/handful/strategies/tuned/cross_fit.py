@@ -82,14 +82,9 @@ def cross_fit(
         TrainingError: a training ran away.
         MachineError: a process of the engine ended before its training was over.
     """
-    start, task = time.perf_counter(), targets.task
-    scores = np.full(task.design(targets).shape, ABSENT, np.float32)
-    rows, fold = task.row_targets(targets), in_rows(folds, targets)  # items, or their parts
-    curves, right, moved, named = [], list[float](), 0, 0
+    start, gathered = time.perf_counter(), HeldOutScores(targets, folds)
     count = int(folds.max()) + 1
-    parts = [Part(np.flatnonzero(folds != k), k, file(k)) for k in range(count)]
-    parts = [part for part in parts if task.design(targets.take(part.rows)).std(0).any()]
-    learnable = {part.fold for part in parts}
+    parts = [Part(np.flatnonzero(folds != k), k, file(k)) for k in range(count) if gathered.learnable(k)]
     setup = Setup(targets, activations, recipe)
 
     def hear(part: Part, update: Update) -> None:
@@ -98,24 +93,60 @@ def cross_fit(
 
     with closing(trained(engine, answered, setup, parts, hear)) as results:
         for k in range(count):
-            out = fold == k
-            if k not in learnable:  # nothing to tell apart
-                scores[out] = 0
+            if not gathered.learnable(k):
                 continue
             result = next(results)
-            scores[out] = result.scores[out]
-            right.append(_measured(result.scores[~out], targets.take(folds != k)))
-            curves.append(result.log)
-            moved, named = result.moved, named + result.named
-            if 0 < k < count - 1:  # one fold alone has no other to be calibrated on
-                done = fold <= k
-                sofar, _ = calibrated(scores[done], rows.take(done), fold[done], SHARPNESS)
-                if not go_on(k + 1, rows.task.losses(sofar, rows.take(done))):
-                    return None
-    outputs, sharpness = calibrated(scores, rows, fold, SHARPNESS)
-    held, train = _measured(scores, targets), float(np.mean(right)) if right else 0.0
-    scale, seconds = task.headline.scale, time.perf_counter() - start
-    return CrossFit(outputs, sharpness, tuple(curves), train, held, moved, seconds, named, scale)
+            gathered.add(k, result.scores, result.log, result.moved, result.named)
+            if 0 < k < count - 1 and not go_on(k + 1, gathered.losses(k)):  # one fold has no other to be calibrated on
+                return None
+    return gathered.cross_fit(time.perf_counter() - start)
+
+
+class HeldOutScores:
+    """The scores of held-out rows, gathered fold by fold; of folds without anything to tell apart they are 0."""
+
+    def __init__(self, targets: Targets, folds: NDArray[np.int64]) -> None:
+        """Args: targets: what is wanted of the N rows; folds: (N,) the fold of each."""
+        self._targets, self._folds = targets, folds
+        self._rows, self._fold = targets.task.row_targets(targets), in_rows(folds, targets)  # items, or their parts
+        self._scores = np.full(targets.task.design(targets).shape, ABSENT, np.float32)
+        self._curves: list[tuple[Update, ...]] = []
+        self._right: list[float] = []
+        self._moved = self._named = 0
+        several = [self._design_of(k).std(0).any() for k in range(int(folds.max()) + 1)]
+        self._learnable = {k for k, differ in enumerate(several) if differ}
+        self._scores[~np.isin(self._fold, list(self._learnable))] = 0
+
+    def learnable(self, fold: int) -> bool:
+        """Whether the rows of the other folds have anything to tell apart."""
+        return fold in self._learnable
+
+    def add(self, fold: int, scores: NDArray[np.float32], log: tuple[Update, ...], moved: int, named: bool) -> None:
+        """Take what a training without a fold came to: (N, K) scores of all rows, or (P, K) of their parts."""
+        out = self._fold == fold
+        self._scores[out] = scores[out]
+        self._right.append(_measured(scores[~out], self._targets.take(self._folds != fold)))
+        self._curves.append(log)
+        self._moved, self._named = moved, self._named + named
+
+    def losses(self, fold: int) -> NDArray[np.float64]:
+        """The losses of all rows up to a fold, calibrated."""
+        done = self._fold <= fold
+        sofar, _ = calibrated(self._scores[done], self._rows.take(done), self._fold[done], SHARPNESS)
+        return self._rows.task.losses(sofar, self._rows.take(done))
+
+    def cross_fit(self, seconds: float) -> CrossFit:
+        """What all folds came to, in so many seconds."""
+        outputs, sharpness = calibrated(self._scores, self._rows, self._fold, SHARPNESS)
+        held, train = _measured(self._scores, self._targets), float(np.mean(self._right)) if self._right else 0.0
+        return CrossFit(
+            outputs, sharpness, tuple(self._curves), train, held, self._moved, seconds, self._named,
+            self._targets.task.headline.scale,
+        )  # fmt: skip
+
+    def _design_of(self, fold: int) -> NDArray[np.float32]:
+        """What the rows of the other folds are fitted to."""
+        return self._targets.task.design(self._targets.take(np.flatnonzero(self._folds != fold)))
 
 
 def _measured(scores: NDArray[np.float32], targets: Targets) -> float:

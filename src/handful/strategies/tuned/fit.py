@@ -25,6 +25,7 @@ from handful.training.batches import Balanced, Wanted
 from handful.training.body import Body, features_of, trainable
 from handful.training.loop import Penalty, Update, train
 from handful.training.model_penalties import Adversary, NearStart
+from handful.training.objectives import Objective
 from handful.training.objectives.penalties import RDrop
 from handful.training.parts import PartActivations, PartBody
 from handful.training.tuners import Blocks
@@ -99,6 +100,11 @@ def adapt(
             teacher = _taught(parts, left_out, activations, rows, targets, recipe.penalty)
             student = _once(activations, rows, targets, taught, file, progress, teacher)
             parts = [replace(student, named=any(part.named for part in parts))]  # by way of its teachers
+    return settled(activations, parts, recipe)
+
+
+def settled(activations: Activations, parts: Sequence[Adapted], recipe: ItemRecipe) -> Adapted:
+    """The mean of one or more trainings, as far from the frozen weights as the recipe goes."""
     if len(parts) == 1 and recipe.wise_alpha == 1:
         return parts[0]
     delta = recipe.tuner.combine([part.delta for part in parts], [1.0] * len(parts))
@@ -129,15 +135,8 @@ def _once(
         # Seen once for all trainings on these activations, unless what moves begins elsewhere.
         seen = activations.frozen_in(rows) if recipe.begin is None else features_of(body, activations, rows)
         body.classify(*linear_map(task.main, seen, design, recipe.penalty))
-    groups = recipe.tuner.prepare(body, recipe.layer_decay)
-    moved = trainable(body.blocks)
     objective = recipe.objective if isinstance(recipe.objective, ON_FEATURES) else task.objective(recipe.objective)
     objective = RDrop(objective, recipe.r_drop) if recipe.r_drop else objective
-    penalties: list[Penalty] = []
-    if recipe.l2_sp:
-        penalties.append(NearStart.of([weight for group in groups for weight in group.weights], recipe.l2_sp))
-    if recipe.adversary:
-        penalties.append(Adversary(recipe.adversary))
     size = recipe.size(len(rows), len(np.unique(strata)), activations.together)
     wanted = Wanted(
         design, strata, lambda own: task.likeness(targets.take(own)), teacher, task.row_targets(targets).item
@@ -145,17 +144,52 @@ def _once(
     source = Balanced(
         activations, rows, wanted, size, recipe.settings.seed, bool(recipe.r_drop), recipe.tokens, body.device
     )
+    return replace(moved_by(body, objective, source, recipe, checkpoint, progress), named=len(rows) > count)
+
+
+def moved_by(
+    body: Body,
+    objective: Objective,
+    source: Balanced,
+    recipe: ItemRecipe,
+    checkpoint: Path | None = None,
+    progress: Callable[[Update, int], bool | None] = lambda update, total: None,
+) -> Adapted:
+    """Move what a recipe lets move of a body, with its classifier where it has one, so that an objective falls.
+
+    Args:
+        body: untouched blocks.
+        objective: what is minimised.
+        source: the rows of each update.
+        recipe: how weights move.
+        checkpoint: where the state of the training is kept.
+        progress: called after every update.
+
+    Raises:
+        TrainingError: the training ran away.
+    """
+    groups = recipe.tuner.prepare(body, recipe.layer_decay)
+    moved = trainable(body.blocks)
+    penalties: list[Penalty] = []
+    if recipe.l2_sp:
+        penalties.append(NearStart.of([weight for group in groups for weight in group.weights], recipe.l2_sp))
+    if recipe.adversary:
+        penalties.append(Adversary(recipe.adversary))
     body.dropout = recipe.noisy
     with body.learning():
         log = train(
             body, objective, source, groups, replace(recipe.settings, dropout=body.dropout),
             penalties=penalties, checkpoint=checkpoint, progress=progress,
         )  # fmt: skip
-    return Adapted(recipe.tuner.delta(body), log, moved, body, len(rows) > count)
+    return Adapted(recipe.tuner.delta(body), log, moved, body, False)
 
 
 def with_names(
-    activations: Activations, rows: NDArray[np.int64], targets: Targets, count: int
+    activations: Activations,
+    rows: NDArray[np.int64],
+    targets: Targets,
+    count: int,
+    names: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int64], Targets]:
     """The rows to learn from, and after them the names of all classes, where these tell something.
 
@@ -164,15 +198,18 @@ def with_names(
         rows: (M,) the rows.
         targets: what is wanted of them.
         count: for how many rows a name counts.
+        names: (C,) which items the names of the classes are; by default all those that the activations have.
     """
-    if not activations.names or not count:
+    if names is None:
+        names = np.arange(len(activations) - activations.names, len(activations))
+    if not len(names) or not count:
         return rows, targets
-    seen, first = unit_rows(activations.frozen), len(activations) - activations.names
-    if not targets.task.names_tell(seen[rows] @ seen[first:].T, targets):
+    seen = unit_rows(activations.frozen)
+    if not targets.task.names_tell(seen[rows] @ seen[names].T, targets):
         return rows, targets
     named = targets.task.named(targets)
     for _ in range(count):
-        rows, targets = np.concatenate([rows, first + np.arange(activations.names)]), targets.joined(named)
+        rows, targets = np.concatenate([rows, names]), targets.joined(named)
     return rows, targets
 
 
@@ -218,8 +255,15 @@ def scored(
         (M, K) scores, or (P, K) of the parts of the rows.
     """
     x = features_of(body, activations, np.arange(len(targets)) if rows is None else rows)
-    coef, intercept = fitted(x[in_rows(learned, targets)], targets.take(learned), penalty)
-    return np.asarray(np.maximum(unit_rows(x) @ coef + intercept, ABSENT), np.float32)
+    return scores_of(x, learned, targets, penalty)
+
+
+def scores_of(
+    features: NDArray[np.float32], learned: NDArray[np.bool_], targets: Targets, penalty: float
+) -> NDArray[np.float32]:
+    """The same of features of the M rows, (M, D), or of their parts, (P, D)."""
+    coef, intercept = fitted(features[in_rows(learned, targets)], targets.take(learned), penalty)
+    return np.asarray(np.maximum(unit_rows(features) @ coef + intercept, ABSENT), np.float32)
 
 
 def in_rows(some: NDArray[np.generic], targets: Targets) -> NDArray[Any]:

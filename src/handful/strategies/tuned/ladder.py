@@ -72,6 +72,8 @@ class LadderResult:
     """What was tried or left out, and why, one sentence each."""
     trials: tuple[Trial, ...] = ()
     """Every other setting that was tried."""
+    base: tuple[str, Backbone] | None = None
+    """The backbone whose weights moved in what ships, with its name; None: that of the frozen model."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,42 @@ def run_ladder(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) 
         whole = None
     arms = (*frozen.few.arms, *(_arm(rung) for rung in rungs))
     return LadderResult(tuple(rungs), chosen, final, whole, arms, tuple(notes), trials)
+
+
+def faced_with(
+    above: LadderResult, frozen: Frozen, strategy: Tuned, found: CrossFit, base: tuple[str, Backbone],
+    refit: Callable[[], Moved],
+) -> LadderResult:  # fmt: skip
+    """Let what was trained elsewhere on the same folds face what stands, by the rows alone.
+
+    Args:
+        above: what happened so far.
+        frozen: the outcome of rung 0.
+        strategy: how weights moved.
+        found: its held-out answers.
+        base: the backbone whose weights moved, with its name.
+        refit: gives the strategy fitted on all rows; asked where it takes the place of what stands.
+    """
+    few = frozen.few
+    best = few.whole if above.chosen is None else above.chosen.outputs
+    below = _Below(best, None if above.whole is None else above.whole[0])
+    rung = _faced(strategy.name, strategy, found, found.outputs, frozen, below, None)
+    tried = replace(
+        above, rungs=(*above.rungs, rung), notes=(*above.notes, _told(rung)),
+        arms=(*(above.arms if above.rungs else few.arms), _arm(rung)),
+    )  # fmt: skip
+    final = None
+    if rung.decided.passed:
+        try:
+            final = refit()
+        except HandfulError as error:
+            failed = f"{rung.name} failed on all rows, so what stood before it stays: {error}"
+            return replace(tried, notes=(*tried.notes, failed))
+    whole = rung.decided.whole
+    if final is not None:
+        return replace(tried, whole=whole[None], chosen=rung, final=final, base=base)
+    same = above.whole is None and np.array_equal(whole, few.whole)
+    return tried if same else replace(tried, whole=whole[None])
 
 
 def taking_part(backbone: Backbone, parts: bool) -> Backbone:

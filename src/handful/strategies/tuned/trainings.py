@@ -82,6 +82,7 @@ class Logged(Protocol):
 
 
 Hear = Callable[[Part, Update], None]
+Shared = TypeVar("Shared")
 Trained = TypeVar("Trained", bound=Logged)
 
 
@@ -111,8 +112,8 @@ def moved(hear: Hear | None, setup: Setup, part: Part) -> Moved:
 
 def trained(
     engine: Engine,
-    train: Callable[[Hear | None, Setup, Part], Trained],
-    setup: Setup,
+    train: Callable[[Hear | None, Shared, Part], Trained],
+    setup: Shared,
     parts: Sequence[Part],
     hear: Hear,
 ) -> Generator[Trained]:
@@ -125,7 +126,7 @@ def trained(
 
     Args:
         engine: where they run.
-        train: ``answered`` or ``moved``.
+        train: ``answered`` or ``moved``, or those of several heads.
         setup: what they share.
         parts: their rows.
         hear: called with every update.
@@ -147,9 +148,15 @@ def trained(
 
 
 def _adapted(hear: Hear | None, setup: Setup, part: Part) -> Adapted:
-    if hear is None:  # in a process of an engine, which compiles nothing
-        spare_the_compiler()
     return adapt(
         setup.activations, part.rows, setup.targets.take(part.rows), setup.recipe, checkpoint=part.checkpoint,
-        progress=lambda update, total: None if hear is None else hear(part, update),
+        progress=heard(hear, part),
     )  # fmt: skip
+
+
+def heard(hear: Hear | None, part: Part) -> Callable[[Update, int], None]:
+    """What a training tells of its updates, where anybody hears it; called where it runs, before it begins."""
+    if hear is None:  # in a process of an engine, which compiles nothing
+        spare_the_compiler()
+        return lambda update, total: None
+    return lambda update, total: hear(part, update)

@@ -1,8 +1,8 @@
-"""Options that labelled items cannot follow: refused by name, before anything is looked at."""
+"""Options that labelled items cannot follow, refused by name before anything is looked at."""
 
 from __future__ import annotations
 
-from handful.choices import HEADS, MOVERS, STRATEGIES
+from handful.choices import HEADS, MOVERS, SHARED, STRATEGIES
 from handful.data.dataset import Dataset
 from handful.data.image_text import IMAGE_TEXT
 from handful.data.items import PLURAL
@@ -14,18 +14,24 @@ from handful.tasks.base import HeadTask
 from handful.tasks.classification import CLASSIFICATION
 
 
-def check_follows(plan: Plan, task: HeadTask, judged: bool) -> None:
+def check_follows(plan: Plan, task: HeadTask, judged: bool, one: bool = True) -> None:
     """Refuse options that labelled items of a task cannot follow.
 
     Args:
         plan: the resolved options.
         task: what the labels are.
         judged: whether a function was given as the metric.
+        one: whether the task is the only one that is learned of these items.
 
     Raises:
         OptionError: one of them cannot.
     """
-    answers = [name for name in plan.strategies if name not in STRATEGIES]
+    if one and SHARED in plan.strategies:
+        raise OptionError(
+            f"strategy {SHARED} moves weights for several targets at once, got one. Name two columns or more with "
+            "--label, or leave it out."
+        )
+    answers = [name for name in plan.strategies if name not in (*STRATEGIES, SHARED)]
     if answers:
         raise OptionError(
             f"strategies {', '.join(answers)} must be given rows with answers (prompt and response), got labelled "
@@ -60,7 +66,7 @@ def check_reads(plan: Plan, data: Dataset) -> None:
     Raises:
         OptionError: one of them cannot.
     """
-    movers = [name for name in plan.strategies if name in MOVERS] if "strategies" in plan.origins else []
+    movers = [name for name in plan.strategies if name in (*MOVERS, SHARED)] if "strategies" in plan.origins else []
     if movers and data.pairs:
         raise OptionError(
             f"strategies {', '.join(movers)} read one text, got pairs of texts from {data.source}. Leave them out."
