@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from handful.backbones.parts import TOKENS
 from handful.errors import HandfulError
 from handful.evaluation.decision import Prior
 from handful.strategies.frozen.rung import Frozen
@@ -74,9 +73,6 @@ def offers(
     if cache.data.pairs:
         return offers_made, ["Weights stay as they are: what moves them reads one text, got pairs."] if named else notes
     targets = frozen.rows.targets
-    if targets.task.grain not in ("", TOKENS):
-        words = f"Weights stay as they are: what moves them learns whole items or words, got {targets.task.name}."
-        return offers_made, [words] if named else notes
     if targets.task.grain and frozen.arm == targets.task.reference.name:
         alone = f"Weights stay as they are: {targets.task.reference.words} answers alone."
         return offers_made, [alone] if named else notes
@@ -84,7 +80,7 @@ def offers(
     errors = len(targets) * (1 - score.value) if targets.task.headline.scale.percent else 0.0
     losses = [float(targets.task.losses(one, targets).mean()) for one in (frozen.whole[0], targets.task.blind(targets))]
     for name in wanted:
-        strategy = movers()[name].by_default(bool(targets.task.grain), seed)
+        strategy = movers()[name].by_default(targets.task.grain, seed)
         recipe = strategy.recipe()
         why = strategy.refusal(cache.backbone) or (recipe.only_wholes if targets.task.grain else None)
         prior = known(strategy, cache.backbone.name, cache.data.modality, targets, *losses)
@@ -119,7 +115,7 @@ def _measured(activations: Activations, targets: Targets, recipe: ItemRecipe) ->
     short = replace(recipe, pieces=1, members=1, student=None, sweep=False, gradual=False, settings=settings)
     strata = targets.task.strata(targets)
     classes = int(strata.max()) + 1
-    half = recipe.size(len(targets), classes) // 2
+    half, units = recipe.size(len(targets), classes) // 2, activations.units
     around, each = np.inf, np.inf  # seconds beside the updates, and of a row of an update
     for size in (_FEW // 2, max(_FEW, half)):
         some = rows_of(0, strata, size, recipe.settings.seed)
@@ -128,7 +124,7 @@ def _measured(activations: Activations, targets: Targets, recipe: ItemRecipe) ->
         (update,) = found.log
         names = recipe.label_name_weight * activations.names if found.named else 0  # rows beside the rows
         around = min(around, time.perf_counter() - start - update.seconds)
-        each = min(each, update.seconds / short.size(len(some) + names, classes, activations.together))
-    backbone, whole = activations.backbone, recipe.size(len(targets) + names, classes, activations.together)
-    rows = recipe.updates(backbone) * whole + len(targets) / _PASSES
+        each = min(each, update.seconds / short.size(units(len(some) + names), classes, activations.together))
+    backbone, whole = activations.backbone, recipe.size(units(len(targets) + names), classes, activations.together)
+    rows = recipe.updates(backbone) * whole + units(len(targets)) / _PASSES
     return around * recipe.trainings(backbone) + rows * each

@@ -138,13 +138,11 @@ def _once(
         penalties.append(NearStart.of([weight for group in groups for weight in group.weights], recipe.l2_sp))
     if recipe.adversary:
         penalties.append(Adversary(recipe.adversary))
-    size = recipe.size(len(rows), len(np.unique(strata)), activations.together)
-    wanted = Wanted(
+    drawn, units, wanted = activations.drawn_from(rows, Wanted(
         design, strata, lambda own: task.likeness(targets.take(own)), teacher, task.row_targets(targets).item
-    )
-    source = Balanced(
-        activations, rows, wanted, size, recipe.settings.seed, bool(recipe.r_drop), recipe.tokens, body.device
-    )
+    ))  # fmt: skip
+    size = recipe.size(len(units), len(np.unique(wanted.strata)), drawn.together)
+    source = Balanced(drawn, units, wanted, size, recipe.settings.seed, bool(recipe.r_drop), recipe.tokens, body.device)
     body.dropout = recipe.noisy
     with body.learning():
         log = train(
@@ -342,7 +340,7 @@ def start(activations: Activations, recipe: ItemRecipe, example: int = 0) -> Bod
     kind = PartBody if isinstance(activations, PartActivations) else Body
     body = kind(activations.backbone, recipe.first(activations.backbone))
     if len(activations):
-        body.measure(activations.state([example]))
+        body.measure(activations.example(example))
     if recipe.begin is not None:
         recipe.tuner.load(body, recipe.begin)
     return body
