@@ -19,6 +19,7 @@ from sklearn.utils import get_tags
 from handful.backbones.base import Backbone, default_device
 from handful.backbones.toy import ToySound, ToyText
 from handful.choices import METHODS, MOVERS
+from handful.data.tracks import Track
 from handful.errors import DataError, HandfulError, OptionError
 from handful.strategies.registry import movers
 from handful.strategies.tuned.activation_cache import activations_for, part_activations_for
@@ -30,7 +31,6 @@ from handful.tasks.classification import CLASSIFICATION
 from handful.tasks.events.task import EVENTS_TASK
 from handful.tasks.tagging import TAGGING
 from kept import SENT, pickled
-from marked_recordings import recordings
 from marked_sentences import sentences
 from small_backbones import SmallImage, SmallText, SmallVoice
 
@@ -246,6 +246,18 @@ def test_small_sets_work(made, counts):
 
 
 # Where words or moments are learned --------------------------------------------------------------------------------
+
+
+def recordings(count):
+    """Two seconds of noise each, with a tone in one of them, and their tracks."""
+    rng, tone, sounds, cells = np.random.default_rng(0), np.sin(np.arange(16000) * 2), [], []
+    for i in range(count):
+        at = i % 2
+        sound = 0.02 * rng.normal(size=32000)
+        sound[16000 * at : 16000 * at + 16000] += tone
+        sounds.append((sound.astype(np.float32), 16000))
+        cells.append(Track(2.0, ((float(at), at + 1.0, "tone"),)).cell)
+    return sounds, cells
 
 
 PARTS = {"words": (ToyText, TAGGING, sentences), "moments": (ToySound, EVENTS_TASK, recordings)}

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
-from handful.backbones.parts import FRAMES
 from handful.data.dataset import Dataset
 from handful.data.splits import merge_groups
 from handful.engines import Engine
@@ -111,12 +110,8 @@ class Frozen:
         return self.rows.targets.task.outputs(self.model.scores(self.model.view.matrix(features)))
 
     def base(self, backbones: Mapping[str, Backbone]) -> str:
-        """The backbone whose weights may move: the first of the model that can be cut, by name.
-
-        Of recordings it is the first that was asked, which gains most, whether the frozen model reads it or not (0078).
-        """
-        recordings = self.rows.targets.task.grain == FRAMES
-        read = tuple(backbones) if recordings else self.model.view.backbones
+        """The backbone of the model whose weights may move: the first that can be cut, by name."""
+        read = self.model.view.backbones
         return next((name for name in read if backbones[name].blocks), read[0])
 
     @cached_property
