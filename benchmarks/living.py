@@ -138,6 +138,7 @@ TABLES = (
     Table("speakers.csv", "speakers", LANGUAGE),
     Table("speed.json", "speed", MOVED),
     Table("trl.csv", "trl_peer", LANGUAGE),
+    Table("tuned_events.csv", "tuned_parts", MOVED),
     Table("tuned_parts.csv", "tuned_parts", MOVED),
     Table("tuned_parts_confirmed.csv", "tuned_parts", MOVED),
     Table("two_inputs.csv", "two_inputs", ("evaluation/inputs.py", *FROZEN)),

@@ -1,13 +1,19 @@
-"""What moving weights gains and costs where parts of items are learned: what the prior of that decision is fitted on.
+r"""What moving weights gains and costs where parts of items are learned: what the prior of that decision is fitted on.
 
     python benchmarks/tuned_parts.py --draws 3 --sizes 50 --out benchmarks/results/tuned_parts.csv --fit
     python benchmarks/tuned_parts.py --test --decide --draws 1 --out benchmarks/results/tuned_parts_confirmed.csv
+
+    python benchmarks/tuned_parts.py --sets yard,engines,digits --sizes 16 --draws 1 \
+        --out benchmarks/results/tuned_events.csv
 
 ``partial`` is trained on sentences as in ``handful tune``: on three folds, pooled with the frozen model word by word,
 with marked strings looked up beside both, and on all sentences. Told are held-out losses, as the decision sees them,
 and losses and the F1 of exact spans on 200 other sentences. A draw is of the part of each set that is kept for
 learning, and so are the sentences that it is measured on; with ``--test`` these are of the part that is kept for tests.
 Draws in which looking strings up answers alone are left out: nothing moves there.
+
+Sets of recordings are mixed for the draw (``mixed_recordings.py``); told is the F1 of seconds on 20 other recordings,
+of sources that are not learned from; with ``--test`` all are of sources that chose nothing.
 """
 
 from __future__ import annotations
@@ -38,18 +44,20 @@ from handful.strategies.tuned.known import Experience
 from handful.strategies.tuned.known import known as known_of
 from handful.strategies.tuned.ladder import Rung, shipped, taking_part
 from handful.strategies.tuned.methods.partial import Partial
-from handful.tasks.tagging import TAGGING
+from handful.tasks.registry import head_task
 from handful.training.apply_delta import arrays_of, installed
 from ledger import Ledger, Row, cells, options, over_draws, sized, values
+from mixed_recordings import MIXES, mixed
 
 SETS = "bionlp13pc_ner,wnut17_ner,masakhaner_swa"
-ENCODER, HEADS, BUDGET, TEST = "minilm-l6", ("centroid", "logistic"), 60.0, 200
+ENCODERS = {"text": ("minilm-l6",), "sound": ("speech-embedding", "spectrogram-lite0")}
+HEADS, BUDGET, TEST, RECORDINGS = ("centroid", "logistic"), 60.0, 200, 20
 USUAL = Prior(0.05, 0.1)
 """Decides while the prior is measured."""
 DOUBT = 0.1
 """How much of the frozen loss a share of the loss of chance that is one larger is expected to change, before a draw."""
 FIELDS = (
-    "set", "rows", "draw", "labels", "frozen_loss", "left", "gain", "share", "ships", "true_frozen_loss",
+    "set", "rows", "draw", "base", "labels", "frozen_loss", "left", "gain", "share", "ships", "true_frozen_loss",
     "true_pool_loss", "true_tuned_loss", "frozen", "pool", "tuned", "seconds",
 )  # fmt: skip
 
@@ -64,14 +72,22 @@ def main() -> None:
     args = parser.parse_args()
     ledger = Ledger(args.out, FIELDS, ("set", "rows", "draw"))
     for at in sized(args):
-        learn, test = dealt(Path(args.data) / f"{at['set']}.jsonl", at["rows"], at["draw"], args.test)
+        learn, test = dealt(Path(args.data), at["set"], at["rows"], at["draw"], args.test)
         ledger.complete(at, one_draw(learn, test, at["draw"], args.decide))
     print(table(ledger.rows))
     if args.fit:
         print(fit(ledger.rows))
 
 
-def dealt(file: Path, size: int, draw: int, test: bool) -> tuple[Dataset, Dataset]:
+def dealt(data: Path, name: str, size: int, draw: int, test: bool) -> tuple[Dataset, Dataset]:
+    """Sentences or recordings to learn from, and others."""
+    if name in MIXES:
+        learn = mixed(data, name, size, draw, test=False, confirm=test)
+        return learn, mixed(data, name, RECORDINGS, draw, test=True, confirm=test)
+    return sentences(data / f"{name}.jsonl", size, draw, test)
+
+
+def sentences(file: Path, size: int, draw: int, test: bool) -> tuple[Dataset, Dataset]:
     """Sentences to learn from, and others."""
     data = replace(api.load(file, split=""), split=None)
     parts = np.array([json.loads(line)["split"] for line in file.read_text("utf-8").splitlines()])
@@ -82,21 +98,22 @@ def dealt(file: Path, size: int, draw: int, test: bool) -> tuple[Dataset, Datase
 
 
 def one_draw(learn: Dataset, test: Dataset, draw: int, decides: bool) -> Iterator[Row]:
-    """The frozen model, partial alone, and their pool: held out, and on the other sentences."""
-    backbone = catalog.load(ENCODER, "text")
-    sight = extract_words(learn.items, {ENCODER: backbone})
+    """The frozen model, partial alone, and their pool: held out, and on the other items."""
+    encoders = {name: catalog.load(name, learn.modality) for name in ENCODERS[learn.modality]}
+    sight = extract_words(learn.items, encoders)
     terms = SearchTerms(HEADS, BUDGET, draw, Inline())
-    targets = TAGGING.read(learn.labels or ())
+    targets = head_task(learn.task).read(learn.labels or ())
     frozen = beside_reference(run_frozen(targets, learn, sight, terms), learn.items)
     if frozen.arm == targets.task.reference.name:
         return
-    faced, few, rows = frozen.faced, frozen.few, frozen.rows
+    base = frozen.base(encoders)
+    backbone, faced, few, rows = encoders[base], frozen.faced, frozen.few, frozen.rows
     task, start = rows.targets.task, time.perf_counter()
     losses = [float(task.losses(one, rows.targets).mean()) for one in (few.whole, task.blind(rows.targets))]
-    strategy = Partial.by_default(parts=True, seed=draw)
-    prior = known_of(strategy, ENCODER, "text", rows.targets, *losses) if decides else USUAL
+    strategy = Partial.by_default(backbone.grain, seed=draw)
+    prior = known_of(strategy, base, learn.modality, rows.targets, *losses) if decides else USUAL
     recipe, trained = strategy.recipe(), taking_part(backbone, True)
-    shelf = ActivationCache(learn, trained, True)
+    shelf = ActivationCache(learn, trained, rows.targets)
     held = cross_fit(rows.targets, shelf.of(recipe), few.folds, recipe)
     assert held is not None
     answers, share = halved(faced.below, held.outputs, faced.targets, faced.folds, faced.groups, prior)
@@ -107,11 +124,11 @@ def one_draw(learn: Dataset, test: Dataset, draw: int, decides: bool) -> Iterato
     seconds, depth = time.perf_counter() - start, len(trained.blocks)
     moved = installed(backbone, recipe.tuner.name, recipe.first(trained), arrays_of(body.delta))
     own, other = (words_seen(moved, some.items, (depth,))[0][depth] for some in (learn, test))
-    features = {**extract_words(test.items, {ENCODER: backbone}).items, (ENCODER + MOVED, depth): other}
+    features = {**extract_words(test.items, encoders).items, (base + MOVED, depth): other}
     models = {"frozen": frozen.model}
     for name, part in (("pool", share), ("tuned", 1.0)):
         rung = Rung(strategy.name, strategy, held, whole, part, decided)
-        models[name] = shipped(rung, frozen, ENCODER, depth, own)
+        models[name] = shipped(rung, frozen, base, depth, own)
     figures: dict[str, float] = {}
     for name, model in models.items():
         outputs = task.gathered_items(task.outputs(model.scores(model.view.matrix(features))), test.items)
@@ -119,6 +136,7 @@ def one_draw(learn: Dataset, test: Dataset, draw: int, decides: bool) -> Iterato
         figures[f"true_{name}_loss"] = round(float(task.losses(wide, wanted).mean()), 4)
         figures[name] = round(task.headline.of(wide[None], wanted).value, 4)
     yield {
+        "base": base,
         "labels": len(rows.targets.names),
         "frozen_loss": round(float(below.mean()), 4),
         "left": round(losses[0] / losses[1], 4),

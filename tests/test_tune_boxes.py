@@ -204,6 +204,12 @@ def test_options_of_others_are_refused(place, tmp_path, handful):
     asked = {"task": "boxes", **QUICK}
     with pytest.raises(OptionError, match="--strategies is for other tasks, got pictures with boxes. Leave it out."):
         tune(place / "scenes", strategies="ridge", **asked)
+    with pytest.raises(OptionError) as caught:
+        tune(place / "scenes", strategies="partial", **asked)
+    assert str(caught.value) == (
+        "--strategies partial moves weights, which is done for whole items, words of texts and moments of recordings, "
+        "got pictures with boxes. Leave it out: these are learned from frozen maps."
+    )
     with pytest.raises(OptionError, match="metric of boxes must be one of ap50, box_f1, count_error, got 'accuracy'"):
         tune(place / "scenes", metric="accuracy", **asked)
     with pytest.raises(OptionError, match="unlabelled= is for labelled items, got pictures with boxes. Leave it out."):

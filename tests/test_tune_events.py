@@ -9,9 +9,11 @@ import soundfile
 from handful.api import tune
 from handful.data.readers import load
 from handful.errors import OptionError
+from handful.evaluation.decision import Prior
 from handful.export.bundle import Bundle
 from handful.features import moments
 from handful.monitoring.check import check
+from handful.strategies.tuned import cost
 
 RATE = 16_000
 
@@ -124,3 +126,68 @@ def test_labels_of_new_recordings_are_not_compared_and_that_is_said(folder, sour
         check(folder, table)
     assert "labels of new rows are not compared with events, got column 'label'" in str(caught.value)
     assert "Leave them out with --label ''." in str(caught.value)
+
+
+# Weights that move ---------------------------------------------------------------------------------------------------
+
+NAMED = {"task": "events", "backbone": "toy-sound", "strategies": ["logistic", "partial"], "budget": 60}
+
+
+@pytest.fixture(scope="module")
+def worth_it():
+    """Other sets are made to say that moving weights is worth it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cost, "known", lambda *what: Prior(0.9, 0.01, better=9, of=10))
+        yield
+
+
+@pytest.fixture(scope="module")
+def moved(source, worth_it):
+    return tune(source, **NAMED)
+
+
+def test_where_weights_move_for_moments_they_ship_and_answer_the_same_everywhere(moved, source, tmp_path):
+    assert moved.scores.chosen == "partial", moved.notes
+    assert ("toy-sound#moved", 2) in moved.model.view.parts
+    moved.save(tmp_path / "run")
+    items = list(load(source, task="events").items)[:3]
+    copy = Bundle.load(tmp_path / "run")
+    assert copy.predict(items) == moved.predict(items)
+    assert any(copy.predict(items))
+    assert "toy-sound, tuned, read after block 2" in (tmp_path / "run" / "model" / "README.md").read_text("utf-8")
+
+
+def test_a_model_whose_weights_moved_answers_a_long_recording_piece_by_piece(moved, tmp_path, monkeypatch):
+    sound, _ = recording(np.random.default_rng(5), 10.0)
+    soundfile.write(tmp_path / "long.wav", sound, RATE)
+    monkeypatch.setattr(moments, "LONGEST", 4.0)
+    outputs, failed = moved.model.answer([tmp_path / "long.wav"])
+    assert not failed
+    assert outputs.shape[1] == 50 * (3 + 3)
+    assert moved.model.task.values(outputs, moved.model.labels)[0]
+
+
+def test_a_run_of_events_that_was_killed_goes_on_with_the_trainings_that_are_over(moved, source, tmp_path, worth_it):
+    def killed(*what):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("handful.strategies.tuned.ladder._refit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            tune(source, **NAMED, out=out)
+    trained = []
+    again = tune(source, **NAMED, out=out, resume=True, progress=lambda stage, done, total: trained.append(stage))
+    assert [stage for stage in trained if stage.startswith("partial")] == ["partial on all rows"] * 20
+    for name, weight in moved.model.moved.delta.items():
+        np.testing.assert_array_equal(again.model.moved.delta[name], weight)
+
+
+def test_no_time_for_an_update_leaves_the_weights_of_events_as_they_are_and_that_is_said(source):
+    found = tune(source, **{**NAMED, "budget": 0})
+    assert "Weights stay as they are: the budget leaves no time to move them." in found.notes
+
+
+def test_what_compares_recordings_as_wholes_is_left_out_and_that_is_said(source):
+    found = tune(source, **{**NAMED, "strategies": ["logistic", "contrastive"]})
+    assert "contrastive was left out: it compares items as wholes." in found.notes

@@ -144,6 +144,12 @@ def test_options_of_classifiers_are_refused(place, tmp_path, handful):
     assert "are for classifiers, got a model of masks, which answers every pixel. Leave them out." in answer.err
     with pytest.raises(OptionError, match="--strategies is for other tasks, got pictures with masks. Leave it out."):
         tune(place / "scenes", strategies="ridge", **QUICK)
+    with pytest.raises(OptionError) as caught:
+        tune(place / "scenes", strategies="partial", **QUICK)
+    assert str(caught.value) == (
+        "--strategies partial moves weights, which is done for whole items, words of texts and moments of recordings, "
+        "got pictures with masks. Leave it out: these are learned from frozen maps."
+    )
     with pytest.raises(OptionError, match="metric of masks must be one of dice, iou, pixel_accuracy, got 'accuracy'"):
         tune(place / "scenes", metric="accuracy", **QUICK)
     with pytest.raises(OptionError, match="unlabelled= is for labelled items, got pictures with masks. Leave it out."):

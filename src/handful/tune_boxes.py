@@ -34,6 +34,7 @@ from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import duplicate_groups
 from handful.inspection.profile import findings as find_faults
 from handful.marked_items import outputs_to
+from handful.picture_options import check_follows
 from handful.plan import Plan
 from handful.progress import Say
 from handful.run import Run
@@ -74,8 +75,6 @@ Floats = NDArray[np.float64]
 Seen = tuple[Detected, ...]
 """Of each label what is seen in one picture."""
 
-_ITEMS_ONLY = ("strategies", "trials", "anti_forgetting", "carry_items", "false_alarms", "must_find")
-
 
 @dataclass(frozen=True)
 class CellRows:
@@ -101,7 +100,7 @@ def tune_boxes(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
         OptionError: an option cannot work.
         WeightsError: a backbone is not there and cannot be fetched.
     """
-    _check_follows(plan, data)
+    check_follows(plan, data, BOXES)
     metric = BOXES.metrics[plan.metric] if "metric" in plan.origins else BOXES.headline
     with budget.stage("load"):
         backbone = _backbone(plan, data, say)
@@ -145,20 +144,6 @@ def tune_boxes(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
         (*notes, *([budget.passed] if budget.passed else [])),
         boxed={data.rows[i]: _drawn(data, i, detected[MAPS][i], cuts[i], names) for i in worst},
     )  # fmt: skip
-
-
-def _check_follows(plan: Plan, data: Dataset) -> None:
-    """Refuse options that pictures with boxes cannot follow."""
-    for name in _ITEMS_ONLY:
-        if name in plan.origins:
-            option = f"--{name.replace('_', '-')}"
-            raise OptionError(f"{option} is for other tasks, got pictures with boxes. Leave it out.")
-    if plan.unlabelled is not None or data.unlabelled:
-        raise OptionError("unlabelled items teach classifiers, got pictures with boxes. Leave them out.")
-    if "metric" in plan.origins and plan.metric not in BOXES.metrics:
-        raise OptionError(
-            f"metric of boxes must be one of {', '.join(BOXES.metrics)}, got {plan.metric!r}. Choose one."
-        )
 
 
 def _backbone(plan: Plan, data: Dataset, say: Say) -> Backbone:

@@ -32,6 +32,7 @@ from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import duplicate_groups
 from handful.inspection.profile import findings as find_faults
 from handful.marked_items import outputs_to
+from handful.picture_options import check_follows
 from handful.plan import Plan
 from handful.progress import Say
 from handful.run import Run
@@ -55,8 +56,6 @@ SHOWN = 6
 # Pixels of the longer side of the masks that it shows.
 _SHOWN_SIDE = 320
 
-_ITEMS_ONLY = ("strategies", "trials", "anti_forgetting", "carry_items", "false_alarms", "must_find")
-
 
 def tune_masks(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
     """Learn what the pixels of each class look like, and say how well that is known on pictures that were held out.
@@ -72,7 +71,7 @@ def tune_masks(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
         OptionError: an option cannot work.
         WeightsError: a backbone is not there and cannot be fetched.
     """
-    _check_follows(plan, data)
+    check_follows(plan, data, MASKS)
     metric = MASKS.metrics[plan.metric] if "metric" in plan.origins else MASKS.headline
     with budget.stage("load"):
         backbone = _backbone(plan, data, say)
@@ -119,20 +118,6 @@ def tune_masks(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
 
 
 _WHOLE = "whole"
-
-
-def _check_follows(plan: Plan, data: Dataset) -> None:
-    """Refuse options that pictures with masks cannot follow."""
-    for name in _ITEMS_ONLY:
-        if name in plan.origins:
-            option = f"--{name.replace('_', '-')}"
-            raise OptionError(f"{option} is for other tasks, got pictures with masks. Leave it out.")
-    if plan.unlabelled is not None or data.unlabelled:
-        raise OptionError("unlabelled items teach classifiers, got pictures with masks. Leave them out.")
-    if "metric" in plan.origins and plan.metric not in MASKS.metrics:
-        raise OptionError(
-            f"metric of masks must be one of {', '.join(MASKS.metrics)}, got {plan.metric!r}. Choose one."
-        )
 
 
 def _backbone(plan: Plan, data: Dataset, say: Say) -> Backbone:

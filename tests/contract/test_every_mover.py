@@ -17,18 +17,19 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils import get_tags
 
 from handful.backbones.base import Backbone, default_device
-from handful.backbones.toy import ToyText
+from handful.backbones.toy import ToySound, ToyText
 from handful.choices import METHODS, MOVERS
+from handful.data.tracks import Track
 from handful.errors import DataError, HandfulError, OptionError
 from handful.strategies.registry import movers
-from handful.strategies.tuned.activation_cache import activations_for
+from handful.strategies.tuned.activation_cache import activations_for, part_activations_for
 from handful.strategies.tuned.known import EXPERIENCE
 from handful.strategies.tuned.methods.contrastive import Contrastive
 from handful.strategies.tuned.strategy import Tuned
 from handful.strategies.tuned.trainings import Part, Setup, answered, moved
 from handful.tasks.classification import CLASSIFICATION
+from handful.tasks.events.task import EVENTS_TASK
 from handful.tasks.tagging import TAGGING
-from handful.training.parts import PartActivations
 from kept import SENT, pickled
 from marked_sentences import sentences
 from small_backbones import SmallImage, SmallText, SmallVoice
@@ -244,20 +245,37 @@ def test_small_sets_work(made, counts):
     assert np.isfinite(proba).all()
 
 
-# Where words are learned -------------------------------------------------------------------------------------------
+# Where words or moments are learned --------------------------------------------------------------------------------
 
 
-def test_words_are_learned_with_every_recipe_or_refused_in_words(strategy):
-    texts, cells = sentences(12)
-    backbone, targets = ToyText(), TAGGING.read(cells)
-    model = dataclasses.replace(strategy.by_default(parts=True, seed=1), updates=2)
+def recordings(count):
+    """Two seconds of noise each, with a tone in one of them, and their tracks."""
+    rng, tone, sounds, cells = np.random.default_rng(0), np.sin(np.arange(16000) * 2), [], []
+    for i in range(count):
+        at = i % 2
+        sound = 0.02 * rng.normal(size=32000)
+        sound[16000 * at : 16000 * at + 16000] += tone
+        sounds.append((sound.astype(np.float32), 16000))
+        cells.append(Track(2.0, ((float(at), at + 1.0, "tone"),)).cell)
+    return sounds, cells
+
+
+PARTS = {"words": (ToyText, TAGGING, sentences), "moments": (ToySound, EVENTS_TASK, recordings)}
+
+
+@pytest.mark.parametrize("parts", PARTS)
+def test_parts_are_learned_with_every_recipe_or_refused_in_words(strategy, parts):
+    kind, task, made = PARTS[parts]
+    items, cells = made(12)
+    backbone, targets = kind(), task.read(cells)
+    model = dataclasses.replace(strategy.by_default(backbone.grain, seed=1), updates=2)
     assert model.seed == 1
     recipe = model.recipe()
     if recipe.only_wholes is not None:
         assert recipe.only_wholes.startswith("it ")
         assert recipe.only_wholes.endswith(" as wholes")
         return
-    setup = Setup(targets, PartActivations.reading(backbone, texts, recipe.first(backbone)), recipe)
+    setup = Setup(targets, part_activations_for(backbone, items, targets, recipe.first(backbone)), recipe)
     part = Part(np.arange(8))
     first, again = answered(None, setup, part), pickled(answered(None, *pickled((setup, part))))
     assert first.moved > 0

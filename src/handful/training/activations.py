@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from torch import Tensor
 
 from handful.backbones.base import Backbone, State, default_device
 from handful.features.extract import batches
+
+if TYPE_CHECKING:
+    from handful.training.batches import Wanted  # which reads what is kept here
 
 MOST = 1 << 30
 """Activations of more than this many bytes are not kept: the lower blocks then run again in every update."""
@@ -122,6 +125,18 @@ class Activations:
             flat = [self.versions[i // len(self)][i % len(self)] for i in at]
             return self._first(self._run(flat), tokens)
         return self._first(joined([part for part in found if part is not None]), tokens)
+
+    def example(self, row: int) -> State:
+        """What of one item may stand for all."""
+        return self.state([row])
+
+    def units(self, rows: int) -> int:
+        """About how many of what updates draw from so many items are: by default just these."""
+        return rows
+
+    def drawn_from(self, rows: NDArray[np.int64], wanted: Wanted) -> tuple[Activations, NDArray[np.int64], Wanted]:
+        """What updates draw from, and what is wanted of it: by default rows as they are."""
+        return self, rows, wanted
 
     def _first(self, state: State, tokens: int | None) -> State:
         """The first tokens of texts; pictures and sounds as they are."""

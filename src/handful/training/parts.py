@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -65,9 +65,9 @@ class Words:
         """The same in a batch, behind so many windows, parts and words of others."""
         return Words(self.window + windows, self.cell, self.part + parts, self.word + words, self.forms)
 
-    def to(self, device: torch.device) -> Words:
+    def to(self, device: torch.device) -> Self:
         """The same on a device."""
-        return Words(*(each.to(device) for each in self.tensors))
+        return type(self)(*(each.to(device) for each in self.tensors))
 
     def seen(self, x: Tensor) -> Tensor:
         """What the parts say of the words, as ``features.words`` has it of frozen ones. (P, D) → (W, D + F)."""
@@ -186,14 +186,17 @@ class PartActivations(Activations):
         """The windows of an item."""
         first = sum(self.windows[:row])
         found = self.slices[first : first + self.windows[row]]
-        some = [one for one in found if one is not None]
+        some = [(one[0].float(), one[1]) for one in found if one is not None]  # they may be kept in half precision
         return some if len(some) == len(found) else self._through(self.backbone.prepare_parts([self.versions[0][row]]))
 
-    @torch.no_grad()
     def _through(self, batch: PartsBatch) -> list[Slice]:
-        """Each window of one item after the frozen blocks, a few at a time."""
-        found = list[Slice]()
+        """Each window of one item after the frozen blocks."""
+        return [one for some in self._passes(batch) for one in some]
+
+    def _passes(self, batch: PartsBatch) -> Iterator[list[Slice]]:
+        """The same, a few windows at a time."""
         for first in range(0, batch.windows, self.backbone.batch_items):
             some, _ = batch.some(first, first + self.backbone.batch_items)
-            found += slices_of(self.backbone.run(some.batch, self.depth), some.windows)
-        return found
+            with torch.no_grad():
+                found = list(slices_of(self.backbone.run(some.batch, self.depth), some.windows))
+            yield found

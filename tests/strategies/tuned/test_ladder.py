@@ -318,7 +318,7 @@ def test_the_fit_that_is_slow_does_not_count(helpful, monkeypatch, members, piec
     monkeypatch.setattr(cost, "adapt", adapt)
     monkeypatch.setattr(cost.time, "perf_counter", lambda: now[0])
     recipe = replace(Contrastive(updates=20).recipe(), members=members, pieces=pieces)
-    kept = SimpleNamespace(backbone=SmallText(), names=names, together=99)
+    kept = SimpleNamespace(backbone=SmallText(), names=names, together=99, units=lambda rows: rows)
     # For each training two seconds for what goes before the first update, then half a second for every eight of the 32
     # rows, and names three times beside them, in a piece; and a third of that for asking about the rows.
     expected = members * (2.0 + 20 * 0.5 * recipe.size(32 + 3 * names, 2) / 8) + 0.5 * 4 / 3

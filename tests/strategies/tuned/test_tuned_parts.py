@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from handful.backbones.parts import FRAMES, TOKENS
 from handful.backbones.toy import WIDTH, ToyText
 from handful.data.dataset import Dataset
 from handful.engines import Inline
@@ -22,7 +23,6 @@ from handful.strategies.tuned.ladder import Terms, run_ladder, shipped
 from handful.strategies.tuned.methods.full import Full
 from handful.strategies.tuned.methods.partial import Partial
 from handful.strategies.tuned.recipe import ItemRecipe
-from handful.tasks.events.task import EVENTS_TASK
 from handful.tasks.tagging import TAGGING
 from handful.training.apply_delta import arrays_of, installed
 from handful.training.batches import Balanced
@@ -166,16 +166,6 @@ def test_where_the_gazetteer_answers_alone_no_weights_move():
     assert run_ladder(data, backbone, alone, Terms(("partial",), named=False, budget=60.0)).notes == ()
 
 
-def test_what_moves_weights_does_not_learn_moments_of_recordings_and_says_so():
-    data, backbone, _, frozen = frozen_of()
-    targets = replace(frozen.rows.targets, task=EVENTS_TASK)
-    events = replace(frozen, rows=replace(frozen.rows, targets=targets))
-    notes = [
-        run_ladder(data, backbone, events, Terms(("partial",), named=named, budget=60.0)).notes for named in (1, 0)
-    ]
-    assert notes == [("Weights stay as they are: what moves them learns whole items or words, got events.",), ()]
-
-
 def test_a_batch_is_no_larger_than_long_texts_allow(monkeypatch):
     sizes = []
     monkeypatch.setattr(PartActivations, "together", 3)
@@ -185,7 +175,7 @@ def test_a_batch_is_no_larger_than_long_texts_allow(monkeypatch):
 
 
 def test_of_words_something_is_known_for_these_settings_and_no_others():
-    own = known.known(Partial.by_default(parts=True, seed=2), "minilm-l6", "text", TARGETS, 0.5, 1.0)
+    own = known.known(Partial.by_default(TOKENS, seed=2), "minilm-l6", "text", TARGETS, 0.5, 1.0)
     assert own is not None
     assert 0 < own.better <= own.of
     assert known.known(Partial(), "minilm-l6", "text", TARGETS, 0.5, 1.0) is None
@@ -193,8 +183,14 @@ def test_of_words_something_is_known_for_these_settings_and_no_others():
 
 
 def test_words_have_settings_of_their_own():
-    own, usual = (Partial.by_default(parts, seed=3) for parts in (True, False))
+    own, usual = (Partial.by_default(grain, seed=3) for grain in (TOKENS, ""))
     assert usual.get_params() == Partial(seed=3).get_params()
     assert own.seed == 3
     assert own.updates < usual.updates
-    assert own.trainable_fraction < Full.by_default(parts=True).trainable_fraction == 1
+    assert own.trainable_fraction < Full.by_default(TOKENS).trainable_fraction == 1
+
+
+def test_moments_have_a_rate_of_their_own_and_nothing_is_known_of_them():
+    words, moments = (Partial.by_default(grain, seed=3) for grain in (TOKENS, FRAMES))
+    assert {**words.get_params(), "learning_rate": 1e-3} == moments.get_params()
+    assert known.tried_unasked("events", "sound") == ()

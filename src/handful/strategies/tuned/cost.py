@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.backbones.parts import TOKENS
 from handful.errors import HandfulError
 from handful.evaluation.decision import Prior
 from handful.strategies.frozen.rung import Frozen
@@ -75,9 +74,6 @@ def offers(
     if cache.data.pairs:
         return offers_made, ["Weights stay as they are: what moves them reads one text, got pairs."] if named else notes
     targets = frozen.rows.targets
-    if targets.task.grain not in ("", TOKENS):
-        words = f"Weights stay as they are: what moves them learns whole items or words, got {targets.task.name}."
-        return offers_made, [words] if named else notes
     if targets.task.grain and frozen.arm == targets.task.reference.name:
         alone = f"Weights stay as they are: {targets.task.reference.words} answers alone."
         return offers_made, [alone] if named else notes
@@ -85,7 +81,7 @@ def offers(
     errors = len(targets) * (1 - score.value) if targets.task.headline.scale.percent else 0.0
     losses = [float(targets.task.losses(one, targets).mean()) for one in (frozen.whole[0], targets.task.blind(targets))]
     for name in wanted:
-        strategy = movers()[name].by_default(bool(targets.task.grain), seed)
+        strategy = movers()[name].by_default(targets.task.grain, seed)
         recipe = strategy.recipe()
         why = strategy.refusal(cache.backbone) or (recipe.only_wholes if targets.task.grain else None)
         prior = known(strategy, cache.backbone.name, cache.data.modality, targets, *losses)
@@ -129,10 +125,10 @@ def _measured(activations: Activations, targets: Targets, recipe: ItemRecipe) ->
     """Seconds of one fit here."""
     pace, named = pace_of(activations, np.arange(len(targets)), targets, recipe)
     names = recipe.label_name_weight * activations.names if named else 0  # rows beside the rows
-    strata = targets.task.strata(targets)
-    shown = recipe.size(len(targets) + names, int(strata.max()) + 1, activations.together)
+    strata, units = targets.task.strata(targets), activations.units
+    shown = recipe.size(units(len(targets) + names), int(strata.max()) + 1, activations.together)
     backbone = activations.backbone
-    return pace.seconds(recipe.trainings(backbone), recipe.updates(backbone), shown, len(targets))
+    return pace.seconds(recipe.trainings(backbone), recipe.updates(backbone), shown, units(len(targets)))
 
 
 def pace_of(
@@ -155,7 +151,7 @@ def pace_of(
     short = replace(recipe, pieces=1, members=1, student=None, sweep=False, gradual=False, settings=settings)
     strata = targets.task.strata(targets)
     classes = int(strata.max()) + 1
-    half = recipe.size(len(targets), classes) // 2
+    half, units = recipe.size(len(targets), classes) // 2, activations.units
     pace, named = Pace(np.inf, np.inf), False
     for size in (_FEW // 2, max(_FEW, half)):
         some = rows_of(0, strata, size, recipe.settings.seed)
@@ -165,6 +161,6 @@ def pace_of(
         named = found.named
         names = recipe.label_name_weight * activations.names if named else 0
         around = min(pace.around, time.perf_counter() - start - update.seconds)
-        each = min(pace.each, update.seconds / short.size(len(some) + names, classes, activations.together))
+        each = min(pace.each, update.seconds / short.size(units(len(some) + names), classes, activations.together))
         pace = Pace(around, each)
     return pace, named

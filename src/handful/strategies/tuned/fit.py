@@ -137,13 +137,11 @@ def _once(
         body.classify(*linear_map(task.main, seen, design, recipe.penalty))
     objective = recipe.objective if isinstance(recipe.objective, ON_FEATURES) else task.objective(recipe.objective)
     objective = RDrop(objective, recipe.r_drop) if recipe.r_drop else objective
-    size = recipe.size(len(rows), len(np.unique(strata)), activations.together)
-    wanted = Wanted(
+    drawn, units, wanted = activations.drawn_from(rows, Wanted(
         design, strata, lambda own: task.likeness(targets.take(own)), teacher, task.row_targets(targets).item
-    )
-    source = Balanced(
-        activations, rows, wanted, size, recipe.settings.seed, bool(recipe.r_drop), recipe.tokens, body.device
-    )
+    ))  # fmt: skip
+    size = recipe.size(len(units), len(np.unique(wanted.strata)), drawn.together)
+    source = Balanced(drawn, units, wanted, size, recipe.settings.seed, bool(recipe.r_drop), recipe.tokens, body.device)
     return replace(moved_by(body, objective, source, recipe, checkpoint, progress), named=len(rows) > count)
 
 
@@ -386,7 +384,7 @@ def start(activations: Activations, recipe: ItemRecipe, example: int = 0) -> Bod
     kind = PartBody if isinstance(activations, PartActivations) else Body
     body = kind(activations.backbone, recipe.first(activations.backbone))
     if len(activations):
-        body.measure(activations.state([example]))
+        body.measure(activations.example(example))
     if recipe.begin is not None:
         recipe.tuner.load(body, recipe.begin)
     return body

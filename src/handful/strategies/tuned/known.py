@@ -87,7 +87,7 @@ def known(
     """
     what = targets.task.name, strategy.name
     found = EXPERIENCE.get((*what, backbone)) or EXPERIENCE.get((*what, modality))
-    own = type(strategy).by_default(bool(targets.task.grain)).get_params(deep=False)
+    own = type(strategy).by_default(targets.task.grain).get_params(deep=False)
     if found is None or {**strategy.get_params(deep=False), "seed": 0, "backbone": "auto"} != own:
         return None
     classes = max(2, len(targets.names))

@@ -114,8 +114,9 @@ def run_ladder(data: Dataset, backbone: Backbone, frozen: Frozen, terms: Terms) 
         What was tried, and what ships.
     """
     ends = time.perf_counter() + terms.budget
-    parts = bool(frozen.rows.targets.task.grain)
-    cache = ActivationCache(data, taking_part(backbone, parts), parts)
+    targets = frozen.rows.targets
+    parts = bool(targets.task.grain)
+    cache = ActivationCache(data, taking_part(backbone, parts), targets if parts else None)
     offered, notes = offers(cache, frozen, terms.wanted, terms.named, terms.budget, terms.seed)
     unsearched = f"The search for {terms.trials} further settings was left out: no weights were moved before it."
     if not offered:
@@ -307,10 +308,10 @@ def _race(
     """Try other settings while the budget lasts, and decide about the best procedure over all of them."""
     race, rows, folds, faced = Race(), frozen.rows, frozen.few.folds, frozen.faced
     of_kind = {type(offer.strategy): offer for offer in offered}
-    settings = near((_standing(tried) or tried[-1]).strategy, not cache.parts)
+    settings = near((_standing(tried) or tried[-1]).strategy, cache.targets is None)
     if terms.trials:
         own = [offer.strategy for offer in offered]
-        settings = suggested(own, terms.trials, terms.seed, lambda: race.trials[-1], not cache.parts)
+        settings = suggested(own, terms.trials, terms.seed, lambda: race.trials[-1], cache.targets is None)
     for number, strategy in enumerate(settings):
         offer = of_kind[type(strategy)]
         updates, known = (one.recipe().updates(cache.backbone) for one in (strategy, offer.strategy))

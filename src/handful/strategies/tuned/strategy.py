@@ -85,11 +85,11 @@ class Tuned(ClassifierMixin, ItemEstimator):
     """Fixes batches and dropout."""
 
     @classmethod
-    def by_default(cls, parts: bool, seed: int = 0) -> Self:
+    def by_default(cls, grain: str = "", seed: int = 0) -> Self:
         """The strategy with its own settings.
 
         Args:
-            parts: whether it learns of parts of items, words or moments, what is wanted of them.
+            grain: of which parts of items it learns what is wanted of them, tokens or frames; empty: of whole items.
             seed: fixes batches and dropout.
         """
         return cls(seed=seed)

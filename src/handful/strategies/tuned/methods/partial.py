@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
+from handful.backbones.parts import FRAMES
 from handful.strategies.tuned.recipe import ItemRecipe
 from handful.strategies.tuned.strategy import Tuned
 from handful.training.objectives import Objective
@@ -32,12 +33,12 @@ class Partial(Tuned):
     """How strongly two dropout passes of a row have to agree."""
 
     @classmethod
-    def by_default(cls, parts: bool, seed: int = 0) -> Self:
-        """Of parts more blocks, fewer updates, with plain labels and not all of the way (0061)."""
-        if not parts:
+    def by_default(cls, grain: str = "", seed: int = 0) -> Self:
+        """Of parts more blocks, fewer updates, plain labels and not all of the way (0061); of frames faster (0078)."""
+        if not grain:
             return cls(seed=seed)
-        share = max(0.67, cls.trainable_fraction)
-        return cls(seed=seed, updates=20, learning_rate=2e-4, smoothing=0.0, trainable_fraction=share, wise_alpha=0.75)
+        share, rate = max(0.67, cls.trainable_fraction), 1e-3 if grain == FRAMES else 2e-4
+        return cls(seed=seed, updates=20, learning_rate=rate, smoothing=0.0, trainable_fraction=share, wise_alpha=0.75)
 
     def objective(self) -> Objective:
         """Cross-entropy with smoothed labels."""
