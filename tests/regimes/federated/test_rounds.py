@@ -399,10 +399,10 @@ def test_rounds_that_cannot_be_are_refused(asked, said):
 
 
 def test_noise_on_weights_is_refused_with_how_much_of_it_there_would_be(monkeypatch):
-    monkeypatch.setattr(averaging.Noise, "of", classmethod(lambda cls, epsilon, delta, times: cls(epsilon, times / 6)))
+    monkeypatch.setattr(averaging.Noise, "of", classmethod(lambda cls, epsilon, delta, times: cls(epsilon, times / 4)))
     rounds = rounds_of(2, "partial", ToyText(), 32)
     said = str(refused_noise(4.0, 1e-5, rounds, 20_000, 5))
-    assert "20,000 weights that are sent 12 times" in said
+    assert "20,000 weights that are sent 8 times" in said
     assert "for ε = 4 that the mean of 5 sites is 253 times as long as the longest step" in said
 
 

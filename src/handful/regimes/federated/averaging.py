@@ -13,7 +13,7 @@ from handful.backbones.base import Backbone
 from handful.errors import OptionError
 from handful.regimes.federated.privacy import Noise
 from handful.regimes.federated.steps import Arrays
-from handful.regimes.federated.terms import FOLDS, Rounds
+from handful.regimes.federated.terms import FOLDS_MOVED, Rounds
 from handful.strategies.registry import movers
 from handful.strategies.tuned.recipe import ItemRecipe
 from handful.training.apply_delta import combined, untouched
@@ -123,7 +123,7 @@ def refused_noise(epsilon: float, delta: float, rounds: Rounds, weights: int, si
     Raises:
         MachineError: dp-accounting is not installed.
     """
-    sendings = rounds.count * (FOLDS + 1)
+    sendings = rounds.count * (FOLDS_MOVED + 1)
     share = 2 * Noise.of(epsilon, delta, sendings).multiplier * math.sqrt(weights / sites)
     return OptionError(
         f"--rounds cannot come with --epsilon: {weights:,} weights that are sent {sendings} times would need so much "

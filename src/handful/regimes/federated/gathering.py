@@ -370,9 +370,8 @@ class Gathering:
         if self.moving is not None:
             joint = with_moved(joint, added(votes), self.moving.moved, self.terms)
         self.joint = joint
-        self._model = wire.pack_model(
-            joint.coef, joint.intercept, joint.names, joint.choice, joint.measured, joint.arms
-        )
+        told = {**joint.measured, "remarks": self.remarks}
+        self._model = wire.pack_model(joint.coef, joint.intercept, joint.names, joint.choice, told, joint.arms)
         self.tell("the model is made")
 
     def _check_phase(self, member: Member, phase: str) -> None:

@@ -18,6 +18,8 @@ PROTOCOL = 2
 """Rises with every change of what is sent."""
 FOLDS = 5
 """In so many parts rows are held out."""
+FOLDS_MOVED = 3
+"""In so many where weights move, since for each they do."""
 
 
 STRATEGY = "contrastive"

@@ -195,6 +195,12 @@ class Model:
             self.measured: dict[str, Any] = measured if isinstance(measured, dict) else {}
 
     @property
+    def remarks(self) -> list[str]:
+        """What is to be known of it, a sentence each."""
+        said = self.measured.get("remarks")
+        return [str(one) for one in said] if isinstance(said, list) else []
+
+    @property
     def reads_moved(self) -> bool:
         """Whether it reads weights that moved."""
         return bool(self.moved and self.moved[-1])

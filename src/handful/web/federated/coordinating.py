@@ -23,7 +23,7 @@ from handful.regimes.federated.gathering import DONE, Gathering
 from handful.regimes.federated.members import in_bytes
 from handful.regimes.federated.privacy import Noise
 from handful.regimes.federated.rounds import Moving
-from handful.regimes.federated.terms import STRATEGY, Asked, Rounds, Terms
+from handful.regimes.federated.terms import FOLDS, FOLDS_MOVED, STRATEGY, Asked, Rounds, Terms
 from handful.web.admission import Admission
 from handful.web.federated.service import PATIENCE, application
 from handful.web.federated.taking_part import MODEL, RECORD
@@ -55,7 +55,8 @@ def prepared(asked: Asked, version: str, tell: Callable[[str], None]) -> tuple[G
     depth, rounds = backbone.search_depths[0], _rounds(asked, backbone)
     terms = Terms(
         modality, asked.backbone, backbone.fingerprint, depth, _width(backbone, depth), version,
-        tuple(sorted(set(asked.classes))), asked.epsilon, asked.delta, rounds=rounds,
+        tuple(sorted(set(asked.classes))), asked.epsilon, asked.delta, FOLDS if rounds is None else FOLDS_MOVED,
+        rounds=rounds,
     )  # fmt: skip
     moving = None if rounds is None else Moving(terms, backbone, tell)
     if moving is not None and asked.epsilon is not None:

@@ -121,6 +121,8 @@ def take_part(line: Connection, given: Given, version: str, bars: Bars, tell: Ca
             _go_round(line, mover, terms, bars)
         bars.now("waiting for the model")
         model = wire.Model(line.get("/model"), terms)
+        for remark in model.remarks:
+            tell(shown(remark))
         instead = None if mover is None or not any(model.moved[:-1]) else mover.instead(model.moved[:-1])
         ended = site.ended(maps, names, model.by_fold, instead)
         moved = None if mover is None or not model.reads_moved else mover.kept()
