@@ -143,7 +143,7 @@ def _moved(folder: object, x: np.ndarray, labels: np.ndarray, draw: int) -> Row:
     data, backbone = _read(folder)
     rounds = rounds_of(ROUNDS, STRATEGY, backbone, x.shape[1])
     terms = Terms(
-        "text", BACKBONE, backbone.fingerprint, 6, x.shape[1], "the same", folds=FOLDS_MOVED, rounds=rounds
+        "text", BACKBONE, backbone.fingerprint, rounds.depth, x.shape[1], "the same", folds=FOLDS_MOVED, rounds=rounds
     )  # fmt: skip
     sites, items = [Site(terms, _rows(x, labels, part)) for part in parts], [data.take(part).items for part in parts]
     moving = Moving(terms, backbone, lambda said: print(said, flush=True))
@@ -152,7 +152,7 @@ def _moved(folder: object, x: np.ndarray, labels: np.ndarray, draw: int) -> Row:
     assert joint is not None and joint.moved is not None
     if joint.moved.delta is not None:
         tuned = installed(backbone, moving.tuner.name, moving.first, dict(joint.moved.delta))
-        seen = unit_rows(extract(tuned, data.take(test).items, (6,)).matrices[6])
+        seen = unit_rows(extract(tuned, data.take(test).items, (rounds.depth,)).matrices[rounds.depth])
     return _told(
         "moved", [joint], seen, labels[test], [labels[part] for part in parts], kilobytes=_kilobytes(gathering),
         ships=int(joint.moved.ships), lower=round(joint.moved.gain.value, 4),
@@ -242,7 +242,7 @@ def _go_round(gathering: Gathering, movers: Sequence[tuple[tuple[str, str], Move
     step = Step(0, "")
     while step.kind != END:
         (first, _), *_ = movers
-        step = Step.decoded(gathering.step(*first, step.number) or b"", gathering.terms)
+        step = Step.decoded(gathering.next_step(*first, step.number) or b"", gathering.terms)
         for who, mover in movers if step.kind != END else ():
             gathering.take_reply(*who, mover.reply(step).encoded())
 

@@ -52,7 +52,7 @@ class Together:
     heads: dict
 
     def asked(self, name, after=0):
-        body = self.gathered.step(name, self.keys[name], after)
+        body = self.gathered.next_step(name, self.keys[name], after)
         return None if body is None else Step.decoded(body, self.gathered.terms)
 
     def reply(self, name, step):

@@ -190,7 +190,7 @@ class Gathering:
         member.votes, member.received = votes, member.received + len(body)
         self.advance()
 
-    def step(self, name: str, key: str, after: int) -> bytes | None:
+    def next_step(self, name: str, key: str, after: int) -> bytes | None:
         """What is asked for next where weights move together; None while a site has to wait for it.
 
         Args:
@@ -270,7 +270,7 @@ class Gathering:
         if self.phase == ANSWERS and self._are_in(lambda member: member.votes is not None):
             self._begin(*((VERDICT, self._make_model) if self.moving is None else (ROUNDS, self._begin_rounds)))
         while self.phase == ROUNDS and self._are_in(self._replied):
-            self._next_step()
+            self._go_on()
         if self.phase == VERDICT and self._are_in(lambda member: member.verdict is not None):
             self.phase = DONE
 
@@ -327,7 +327,7 @@ class Gathering:
         assert self.together is not None and self.moving is not None
         self.moving.begin(self.together, added(self._votes()))
 
-    def _next_step(self) -> None:
+    def _go_on(self) -> None:
         assert self.moving is not None
         self.moving.go_on()
         self._began = self.clock()

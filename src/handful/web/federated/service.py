@@ -128,7 +128,7 @@ class _Service:
         """What is asked for next where weights move; 204 while it has to be waited for."""
         said = request.query_params.get("after", "")
         after = int(said) if said.isdecimal() and len(said) < _DIGITS else 0
-        return await self._given(request, lambda name, key: self._gathering.step(name, key, after))
+        return await self._given(request, lambda name, key: self._gathering.next_step(name, key, after))
 
     async def reply(self, request: Request) -> Response:
         """Take what a site replies to a step."""
