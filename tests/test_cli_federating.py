@@ -50,6 +50,20 @@ def rows(sentences):
         (("--sites", 2, "--wait", "soon"), "--wait must be a time such as 30s"),
         (("--sites", 2, "--epsilon", 1), "--epsilon must come with --classes"),
         (("--sites", 2, "--epsilon", 0, "--classes", "a,b"), "--epsilon must be between 0.01 and 100, got 0"),
+        (("--sites", 2, "--rounds", 99), "--rounds must be between 0 and 50, got 99. Usual are 2 to 5."),
+        (
+            ("--sites", 2, "--strategies", "partial"),
+            "--strategies must come with --rounds, without which no",
+        ),
+        (("--sites", 2, "--rounds", 2, "--strategies", "contrastiv"), "got 'contrastiv'. Did you mean 'contrastive'?"),
+        (
+            ("--sites", 2, "--rounds", 2, "--strategies", "lora", "--backbone", "toy-text"),
+            "--strategies lora does not fit --rounds: what it moves (lora) is no weight of the backbone",
+        ),
+        (
+            ("--sites", 2, "--rounds", 2, "--backbone", "char-ngrams"),
+            "--rounds must come with a backbone whose weights can move, got char-ngrams",
+        ),
         (("--sites", 2, "--host", "0.0.0.0"), "which then needs --certificate and --key, got none"),
         (("--sites", 2, "--certificate", "c.pem"), "--certificate must come with --key"),
         (("--sites", 2, "--token", "short"), "the token must have at least 16 letters"),
@@ -163,7 +177,7 @@ def coordinator(start, *words, **more):
 
 @pytest.mark.slow
 def test_sites_fit_together_though_others_lie_die_and_differ(tmp_path, rows, start):
-    made, address, line = coordinator(start, "--sites", 5, "--wait", "5min", "--out", "joint")
+    made, address, line = coordinator(start, "--sites", 5, "--wait", "5min", "--out", "joint", "--rounds", 2)
     assert line == f"waiting for 5 sites at {address}, with your token. Ctrl-C stops it.\n"
     table(tmp_path, "north", rows({"ants": 12, "bees": 4}, 1))
     table(tmp_path, "south", rows({"wasps": 12, "bees": 4}, 2))
@@ -182,8 +196,9 @@ def test_sites_fit_together_though_others_lie_die_and_differ(tmp_path, rows, sta
         stranger.tell("/join", {"name": "old", **says, "version": "0.0.1"})
     liar = Connection.to(address, TOKEN, Tls())
     liar.key, liar.site = liar.tell("/join", {"name": "liar", **says})["key"], "liar"
+    k = terms.folds
     lie = Sums(
-        ("ants", "bees"), np.ones((5, 2)), np.full((5, 2, terms.width), np.nan), np.zeros((5, terms.width, terms.width))
+        ("ants", "bees"), np.ones((k, 2)), np.full((k, 2, terms.width), np.nan), np.zeros((k, terms.width, terms.width))
     )
     with pytest.raises(DataError, match="liar was left out: its sums of classes must be finite numbers"):
         liar.post("/sums", wire.pack_sums(lie))
@@ -206,9 +221,13 @@ def test_sites_fit_together_though_others_lie_die_and_differ(tmp_path, rows, sta
     record = json.loads((tmp_path / "joint" / "federated.json").read_text("utf-8"))
     assert sorted(one["name"] for one in record["sites"]) == ["north", "south", "victim"]
     assert all(one["received"] > 1000 for one in record["sites"])
+    assert record["measured"]["moved"]["sites"] == 2
+    assert "with weights that moved together the held-out loss is" in out
+    assert "2 rounds of weights (contrastive) that learn from your rows" in ends["north"][2]
     models = [Bundle.load(tmp_path / name) for name in ("joint", "north", "south")]
     assert models[0].labels == ("ants", "bees", "wasps")
     assert all(np.array_equal(models[0].coef, one.coef) for one in models[1:])
+    assert all((one.moved is None) != record["measured"]["moved"]["ships"] for one in models)
     assert [one.reference is None for one in models] == [True, False, False]
     assert models[1].predict(["hill march leaf"]) == models[0].predict(["hill march leaf"])
     assert "bytes left this site, none of them an item" in ends["north"][1]

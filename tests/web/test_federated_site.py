@@ -6,6 +6,7 @@ import csv
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from handful.errors import BundleError, DataError, OptionError
 from handful.export.bundle import Bundle
 from handful.monitoring.check import check
 from handful.progress import Bars
-from handful.regimes.federated import privacy
+from handful.regimes.federated import paired, privacy
 from handful.regimes.federated.gains import KEPT, VERDICTS
 from handful.regimes.federated.gathering import DONE
 from handful.regimes.federated.privacy import Noise
@@ -74,6 +75,60 @@ def fit(tmp_path, sites):
 
 def asked(**more):
     return Asked(2, 60.0, "toy-text", None, **more)
+
+
+def rewritten(table, change):
+    table.write_text(change(table.read_text("utf-8")), "utf-8")
+
+
+def test_sites_hear_that_a_class_may_have_two_names(fit, sites):
+    rewritten(sites["south"], lambda text: text.replace(",bees", ",Bees"))
+    _, gathered, said = fit(asked())
+    assert set(gathered.joint.names) == {"ants", "wasps", "bees", "Bees"}
+    sentence = (
+        "“Bees” of south and “bees” of north may be one class under two names: their names differ in capitals, blanks "
+        "or signs only. If they are, call them alike and fit again."
+    )
+    assert all(sentence in told for told in said.values())
+
+
+def test_weights_go_round_and_every_site_has_the_model_that_held_out_rows_prefer(fit, tmp_path):
+    taken, gathered, said = fit(asked(rounds=2, strategy="partial"))
+    assert gathered.phase == DONE
+    assert gathered.left_out == {}
+    moved = gathered.joint.moved
+    assert moved.sites == 2
+    assert all("2 rounds of weights (partial) that learn from your rows" in told[0] for told in said.values())
+    models = [Bundle.load(tmp_path / name) for name in ("joint", "north", "south")]
+    assert all(np.array_equal(models[0].coef, one.coef) for one in models)
+    assert all((one.moved is not None) == moved.ships for one in models)
+    assert all(moved.sentence in one.score for one in taken.values())
+    record = json.loads((tmp_path / "north" / "federated.json").read_text("utf-8"))
+    assert record["measured"]["moved"]["ships"] == moved.ships
+
+
+def test_a_site_writes_a_model_whose_weights_moved(fit, tmp_path, monkeypatch, sites):
+    monkeypatch.setattr(paired.Paired, "passes", lambda self, some, blind: True)  # toy weights hardly learn anything
+    _, gathered, _ = fit(asked(rounds=2))
+    models = {name: Bundle.load(tmp_path / name) for name in ("joint", "north")}
+    for name, weights in gathered.joint.moved.delta.items():
+        assert all(np.array_equal(one.moved.delta[name], weights) for one in models.values())
+    items = ["hill march leaf", "number 3"]
+    np.testing.assert_allclose(models["joint"].outputs(items), models["north"].outputs(items), atol=1e-6)
+    assert check(tmp_path / "north", sites["south"]).rows == 20
+
+
+def test_a_site_refuses_rounds_that_its_strategy_does_not_have(fit, monkeypatch):
+    odd = coordinating.rounds_of
+    monkeypatch.setattr(coordinating, "rounds_of", lambda *said: replace(odd(*said), longest=1e9))
+    with pytest.raises(DataError, match="must ask for rounds that contrastive has with this backbone, got others"):
+        fit(asked(rounds=2))
+
+
+def test_noise_and_rounds_do_not_go_together(monkeypatch):
+    monkeypatch.setattr(Noise, "of", classmethod(lambda cls, epsilon, delta, times=1: cls(epsilon, float(times))))
+    with pytest.raises(OptionError, match=r"--rounds cannot come with --epsilon: [\d,]+ weights that are sent 8 times"):
+        coordinating.prepared(asked(rounds=2, epsilon=1.0, classes=("a", "b")), VERSION, lambda said: None)
 
 
 def test_what_comes_of_it_is_a_model_like_any_other(fit, tmp_path, sites):

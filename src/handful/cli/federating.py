@@ -37,6 +37,8 @@ def coordinator(
     classes: str | None = None,
     epsilon: float | None = None,
     delta: float = 1e-5,
+    rounds: int = 0,
+    strategies: str | None = None,
     wait: str = "10min",
     host: str = "127.0.0.1",
     port: int = 8470,
@@ -57,6 +59,9 @@ def coordinator(
         epsilon: how much one row may change what a site sends (ε of differential privacy), kept by noise; without it
             nothing is promised. Needs handful[federated].
         delta: the chance that ε does not hold, for each row.
+        rounds: how often sites send weights that learned from their rows, to be averaged; 0: no weight moves. The model
+            reads them only where held-out rows of the sites say that this is better. Not with --epsilon.
+        strategies: which strategy moves them, one that moves weights of the backbone itself; by default contrastive.
         wait: how long sites are waited for: to send sums, and again to answer; then it goes on without those that lack.
         host: who can reach it: 127.0.0.1, this machine only; 0.0.0.0, everybody who can reach this machine.
         port: its number; 0 for any that is free.
@@ -75,7 +80,7 @@ def coordinator(
 
     from handful.regimes.federated.terms import Asked
 
-    asked = Asked(sites, seconds, backbone, modality, named, epsilon, delta)
+    asked = Asked(sites, seconds, backbone, modality, named, epsilon, delta, rounds, strategies)
     asked.check()
     context = tls.server()
     try:

@@ -150,6 +150,24 @@ def expected(estimate: Estimate, below: float, prior: Prior | None) -> Expected:
     return Expected(float(weights @ np.array(means)), float(weights @ np.array(chances)))
 
 
+def judged(
+    estimate: Estimate, below: float, blind: float, prior: Prior | None = None, price: float = PRICE
+) -> tuple[Expected, bool]:
+    """What a gain is expected to be on new items, and whether it is enough for a rival to ship.
+
+    Args:
+        estimate: the gain on the rows, with its interval.
+        below: mean loss of the arm that has to be beaten.
+        blind: mean loss of an answer that looks at no item.
+        prior: what is known of the rival from other sets, or None.
+        price: the share of the loss that it has to save, where other sets speak for it.
+    """
+    outlook = expected(estimate, below, prior)
+    worth = outlook.mean - max(0.0, below - blind)
+    passed = worth > price * below if prior is not None else worth > 0 and outlook.chance >= SURE
+    return outlook, passed
+
+
 @dataclass(frozen=True)
 class Decided:
     """Two arms on the same folds, and which one stays."""
@@ -211,20 +229,16 @@ def decide(
     """
     first, second = (targets.task.losses(answers, targets) for answers in (below, above))  # (N,)
 
-    def judged(rows: NDArray[np.bool_]) -> tuple[Estimate, Expected, bool]:
+    def by(rows: NDArray[np.bool_]) -> tuple[Estimate, Expected, bool]:
         counts = None if weights is None else weights[rows]
         estimate = gain(first[rows], second[rows], None if groups is None else groups[rows], counts)
         loss, some = float(np.average(first[rows], weights=counts)), targets.take(rows)
-        outlook = expected(estimate, loss, prior)
         blind = float(np.average(some.task.losses(some.task.blind(some), some), weights=counts))
-        worth = outlook.mean - max(0.0, loss - blind)
-        if prior is None:
-            return estimate, outlook, worth > 0 and outlook.chance >= SURE
-        return estimate, outlook, worth > price * loss
+        return estimate, *judged(estimate, loss, blind, prior, price)
 
-    estimate, outlook, passed = judged(np.ones(len(targets), bool))
+    estimate, outlook, passed = by(np.ones(len(targets), bool))
     whole = below.copy()
     for k in np.unique(folds):
-        if judged(folds != k)[2]:
+        if by(folds != k)[2]:
             whole[folds == k] = above[folds == k]
     return Decided(estimate, outlook, passed, whole)

@@ -223,9 +223,21 @@ def _student(value: float, pulls: Floats, groups: Groups, level: float) -> Estim
         sums = np.bincount(index, weights=pulls)
         pulls = sums * len(sums) / len(pulls)
     n = len(pulls)
+    return student(value, float(pulls.std(ddof=1)) if n > 1 else np.inf, n, level)
+
+
+def student(value: float, spread: float, n: int, level: float = LEVEL) -> Estimate:
+    """Student's interval of a mean.
+
+    Args:
+        value: the mean.
+        spread: the standard deviation of what it is the mean of.
+        n: how many independent numbers that are.
+        level: the nominal coverage.
+    """
     if n < 3:  # a spread from two numbers says nothing
         return Estimate(value, -np.inf, np.inf)
-    half = float(stdtrit(n - 1, 0.5 + level / 2) * pulls.std(ddof=1) / np.sqrt(n))
+    half = float(stdtrit(n - 1, 0.5 + level / 2) * spread / np.sqrt(n))
     return Estimate(value, value - half, value + half)
 
 

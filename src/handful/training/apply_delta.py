@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
 from handful.training.body import Body
-from handful.training.tuners import tuner
+from handful.training.tuners import Tuner, tuner
 from handful.training.tuners.base import Delta
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -19,6 +19,27 @@ Arrays = dict[str, NDArray[np.float32]]
 def arrays_of(delta: Delta) -> Arrays:
     """What moved as NumPy arrays, for a file."""
     return {name: tensor.detach().cpu().float().numpy() for name, tensor in delta.items()}
+
+
+def tensors_of(arrays: Mapping[str, NDArray[np.float32]]) -> Delta:
+    """What ``arrays_of`` was given."""
+    return {name: torch.from_numpy(np.array(values)) for name, values in arrays.items()}
+
+
+def untouched(backbone: Backbone, moves: Tuner, first: int) -> Arrays:
+    """What would be saved of a backbone in which nothing has moved yet.
+
+    Args:
+        backbone: untouched.
+        moves: says which weights may.
+        first: how many blocks stay frozen.
+    """
+    return arrays_of(moves.delta(Body(backbone, first)))
+
+
+def combined(moves: Tuner, deltas: Sequence[Mapping[str, NDArray[np.float32]]], weights: Sequence[float]) -> Arrays:
+    """``Tuner.combine`` of plain arrays."""
+    return arrays_of(moves.combine([tensors_of(delta) for delta in deltas], weights))
 
 
 def installed(backbone: Backbone, name: str, first: int, delta: Mapping[str, NDArray[np.float32]]) -> Backbone:
@@ -39,5 +60,5 @@ def installed(backbone: Backbone, name: str, first: int, delta: Mapping[str, NDA
     if not 0 <= first < len(backbone.blocks):
         raise IndexError(f"{first} blocks below what moved, of {len(backbone.blocks)}")
     body = Body(backbone, first)
-    tuner(name).load(body, {key: torch.from_numpy(np.array(values)) for key, values in delta.items()})
+    tuner(name).load(body, tensors_of(delta))
     return backbone.with_top(list(body.eval().blocks), name, first)

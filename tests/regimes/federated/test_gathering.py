@@ -91,7 +91,7 @@ def test_a_site_of_one_row_is_told_that_nothing_can_be():
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        (dict(protocol=0), "its protocol must be 1, got 0"),
+        (dict(protocol=0), "its protocol must be 2, got 0"),
         (dict(version="0.0.9"), "its version of handful must be 0.1, got '0.0.9'"),
         (dict(backbone="bge"), "its backbone must be toy-text, got 'bge'"),
         (dict(fingerprint="eeee"), "its weights of the backbone must be ffffffff, got 'eeee'"),

@@ -195,3 +195,9 @@ def test_a_site_whose_coins_all_fall_alike_takes_part(scored):
     out = run(gathered, {**parts(LITTLE), "lone": lone})
     assert out["lone"][1].gain.rows == (8 if scored else 0)
     assert gathered.joint.score is not None
+
+
+def test_what_is_sent_four_times_needs_twice_the_noise():
+    pytest.importorskip("dp_accounting", reason="dp-accounting is not installed: pip install 'handful[federated]'")
+    once, often = (Noise.of(4.0, 1e-5, times).multiplier for times in (1, 4))
+    assert often == pytest.approx(2 * once, rel=1e-2)

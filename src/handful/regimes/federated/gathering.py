@@ -1,7 +1,8 @@
 """The part of the coordinator: who has sent what, what is made of it, and who is left out, with the reason.
 
 A gathering goes through three phases. Sites send sums; then they answer how heads fare on their rows; then they have
-the model, and say whether they gain. Each ends when all have sent, or when the time for it is over; whoever has not
+the model, and say whether they gain. Where weights move together, they do so before the model is made, step by step.
+Each ends when all have sent, or when the time for it is over; whoever has not
 sent by then is left out and named. Nothing here knows how things are sent.
 """
 
@@ -20,48 +21,32 @@ from handful.data.cells import shown
 from handful.errors import DataError
 from handful.regimes.federated import wire
 from handful.regimes.federated.alike import Pair, alike
+from handful.regimes.federated.averaging import size_of
 from handful.regimes.federated.gains import VERDICTS
 from handful.regimes.federated.heads import Maps
-from handful.regimes.federated.joint import Joint, fitted, fold_maps
+from handful.regimes.federated.joint import Joint, fitted, fold_maps, with_moved
+from handful.regimes.federated.members import Member, in_bytes
 from handful.regimes.federated.privacy import Noise
+from handful.regimes.federated.rounds import Moving
 from handful.regimes.federated.site import factors_of
+from handful.regimes.federated.steps import TRAIN
 from handful.regimes.federated.sums import Sums, check_sums
 from handful.regimes.federated.terms import Terms, mismatch
-from handful.regimes.federated.votes import Votes, check_votes
+from handful.regimes.federated.votes import Votes, added, check_votes
 
-SUMS, ANSWERS, VERDICT, DONE, FAILED = "sums", "answers", "verdict", "done", "failed"
+SUMS, ANSWERS, ROUNDS, VERDICT, DONE, FAILED = "sums", "answers", "rounds", "verdict", "done", "failed"
 """The phases, and how it ends."""
 SILENT = 60.0
 """Who has not been heard of for so many seconds is not waited for any more."""
 FEWEST = 2
 """Fewer sites than this fit nothing together."""
 _LONGEST = 60
-
-
-@dataclass
-class Member:
-    """A site that has joined."""
-
-    name: str
-    """What it calls itself."""
-    key: str
-    """What it knows itself by, so that no other can speak for it."""
-    seen: float
-    """When it was last heard of."""
-    classes: tuple[str, ...] | None = None
-    """The classes that it has rows of; None until it has sent its sums."""
-    rows: Any = None
-    """(K,) how many rows it has in each fold."""
-    digest: bytes = b""
-    """Of its sums as they came, by which they are known if they come again."""
-    votes: Votes | None = None
-    """How the heads fare on its rows."""
-    verdict: str | None = None
-    """Whether it gains."""
-    received: int = 0
-    """How many bytes it sent."""
-    sent: int = 0
-    """How many bytes were sent to it."""
+# What a site is missing from that is not waited for any more, by the phase.
+_WITHOUT = {
+    ANSWERS: "its rows count in the model but not in the score",
+    ROUNDS: "its rows count where weights stay, but no longer where they move",
+    VERDICT: "it never said whether it gains",
+}
 
 
 @dataclass
@@ -80,6 +65,8 @@ class Gathering:
     """Told what happens, a sentence each."""
     noise: Noise | None = None
     """What each site adds; None where nothing is."""
+    moving: Moving | None = None
+    """How weights move together; None where none do."""
     phase: str = SUMS
     """Where it stands."""
     members: dict[str, Member] = field(default_factory=dict)
@@ -172,7 +159,7 @@ class Gathering:
         member.rows, member.digest = sums.counts.sum(1), digest
         member.classes = tuple(name for name, own in zip(sums.names, sums.counts.sum(0), strict=True) if own > 0)
         member.received += len(body)
-        self.tell(f"{shown(name)} sent its sums: {_size(len(body))}")
+        self.tell(f"{shown(name)} sent its sums: {in_bytes(len(body))}")
         self.advance()
 
     def heads(self, name: str, key: str) -> bytes | None:
@@ -203,6 +190,40 @@ class Gathering:
         member.votes, member.received = votes, member.received + len(body)
         self.advance()
 
+    def next_step(self, name: str, key: str, after: int) -> bytes | None:
+        """What is asked for next where weights move together; None while a site has to wait for it.
+
+        Args:
+            name: of the site.
+            key: by which it is known.
+            after: the number of the last step that it had; 0 for none.
+        """
+        member = self.member(name, key)
+        self.advance()
+        if self.moving is None or self.phase in (SUMS, ANSWERS) or self.moving.step.number <= after:
+            return None
+        body = self.moving.step.encoded()
+        member.sent += len(body)
+        return body
+
+    def take_reply(self, name: str, key: str, body: bytes) -> None:
+        """Add what a site replies to a step; what comes too late for it does not count.
+
+        Raises:
+            DataError: it cannot be used, and the site is left out.
+        """
+        member = self.member(name, key)
+        if self.moving is None or self.phase != ROUNDS:
+            return
+        try:
+            if not self.moving.take(name, member.rows, body):
+                return
+        except DataError as error:
+            self._leave_out(name, f"its rows count where weights stay, but not where they move: {error}".rstrip("."))
+            raise DataError(f"{shown(name)} was left out: {error}") from error
+        member.received += len(body)
+        self.advance()
+
     def model(self, name: str, key: str) -> bytes | None:
         """The model for a site; None while it is being made."""
         member = self.member(name, key)
@@ -228,6 +249,11 @@ class Gathering:
         self.advance()
 
     @property
+    def weight_bytes(self) -> int:
+        """How many bytes weights that move together are."""
+        return 0 if self.moving is None else 4 * size_of(self.moving.start)
+
+    @property
     def verdicts(self) -> Counter[str]:
         """Verdict → how many sites came to it."""
         return Counter(member.verdict for member in self.members.values() if member.verdict is not None)
@@ -242,7 +268,9 @@ class Gathering:
         if self.phase == SUMS and self._sums_are_in():
             self._begin(ANSWERS, self._make_heads)
         if self.phase == ANSWERS and self._are_in(lambda member: member.votes is not None):
-            self._begin(VERDICT, self._make_model)
+            self._begin(*((VERDICT, self._make_model) if self.moving is None else (ROUNDS, self._begin_rounds)))
+        while self.phase == ROUNDS and self._are_in(self._replied):
+            self._go_on()
         if self.phase == VERDICT and self._are_in(lambda member: member.verdict is not None):
             self.phase = DONE
 
@@ -276,16 +304,40 @@ class Gathering:
         for member in pending:
             silent = self.clock() - max(member.seen, self._began) >= SILENT
             if silent or self._over():
+                if self._may_be_late(silent):
+                    self.tell(f"{shown(member.name)} is too late for this round, which goes on without it")
+                    continue
                 gone = (
                     f"has not been heard of for {SILENT:g} seconds"
                     if silent
                     else f"took more than {self.wait:g} seconds"
                 )
-                what = "its rows count in the model but not in the score" if self.phase == ANSWERS else (
-                    "it never said whether it gains"
-                )  # fmt: skip
-                self._leave_out(member.name, f"{what}, since it {gone}")
-        return all(member.name in self.left_out for member in pending)
+                self._leave_out(member.name, f"{_WITHOUT[self.phase]}, since it {gone}")
+        return self._over() or all(member.name in self.left_out for member in pending)
+
+    def _may_be_late(self, silent: bool) -> bool:
+        """Whether a site that is not waited for any more may take part in the next step."""
+        return self.phase == ROUNDS and self.moving is not None and self.moving.step.kind == TRAIN and not silent
+
+    def _replied(self, member: Member) -> bool:
+        assert self.moving is not None
+        return member.name in self.moving.replied or member.votes is None
+
+    def _begin_rounds(self) -> None:
+        assert self.together is not None and self.moving is not None
+        self.moving.begin(self.together, added(self._votes()))
+
+    def _go_on(self) -> None:
+        assert self.moving is not None
+        self.moving.go_on()
+        self._began = self.clock()
+        if self.moving.failure:
+            self._remark(f"weights did not move together, and the model keeps frozen ones: {self.moving.failure}")
+        if self.moving.over:
+            self._begin(VERDICT, self._make_model)
+
+    def _votes(self) -> list[Votes]:
+        return [member.votes for member in self.taking_part if member.votes is not None]
 
     def _make_heads(self) -> None:
         sites = self.taking_part
@@ -313,10 +365,13 @@ class Gathering:
 
     def _make_model(self) -> None:
         assert self.together is not None
-        votes = [member.votes for member in self.taking_part if member.votes is not None]
-        self.joint = fitted(self.together, votes, self.terms, self.noise, len(self.taking_part))
-        joint = self.joint
-        self._model = wire.pack_model(joint.coef, joint.intercept, joint.names, joint.choice, joint.measured)
+        votes = self._votes()
+        joint = fitted(self.together, votes, self.terms, self.noise, len(self.taking_part))
+        if self.moving is not None:
+            joint = with_moved(joint, added(votes), self.moving.moved, self.terms)
+        self.joint = joint
+        told = {**joint.measured, "remarks": self.remarks}
+        self._model = wire.pack_model(joint.coef, joint.intercept, joint.names, joint.choice, told, joint.arms)
         self.tell("the model is made")
 
     def _check_phase(self, member: Member, phase: str) -> None:
@@ -332,7 +387,3 @@ class Gathering:
     def _remark(self, said: str) -> None:
         self.remarks.append(said)
         self.tell(said)
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3)):,} kB"

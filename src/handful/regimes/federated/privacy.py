@@ -47,8 +47,13 @@ class Noise:
     """The standard deviation in units of what one row can change."""
 
     @classmethod
-    def of(cls, epsilon: float, delta: float) -> Noise:
+    def of(cls, epsilon: float, delta: float, times: int = 1) -> Noise:
         """The least noise that keeps (ε, δ) when a row is added or taken away.
+
+        Args:
+            epsilon: ε.
+            delta: δ.
+            times: how often something of the same rows is sent, each time with so much noise.
 
         Raises:
             MachineError: dp-accounting is not installed.
@@ -61,9 +66,11 @@ class Noise:
                 "noise needs the package dp-accounting, which tells how much of it keeps ε and is not installed. Run: "
                 "pip install 'handful[federated]'"
             ) from error
-        multiplier = dp_accounting.calibrate_dp_mechanism(
-            PLDAccountant, dp_accounting.GaussianDpEvent, epsilon, delta, tol=1e-4
-        )
+
+        def events(multiplier: float) -> object:
+            return dp_accounting.SelfComposedDpEvent(dp_accounting.GaussianDpEvent(multiplier), times)
+
+        multiplier = dp_accounting.calibrate_dp_mechanism(PLDAccountant, events, epsilon, delta, tol=1e-4)
         return cls(epsilon, float(multiplier))
 
     @property

@@ -52,6 +52,16 @@ class SiteRows:
 
 
 @dataclass(frozen=True)
+class Instead:
+    """What moved weights answer, for rows whose fold took them."""
+
+    scores: Floats
+    """(N, C) held out."""
+    taken: NDArray[np.bool_]
+    """(N,) which rows they answer; the others keep what frozen weights do."""
+
+
+@dataclass(frozen=True)
 class Ended:
     """What a site has in the end."""
 
@@ -116,13 +126,16 @@ class Site:
         votes = votes_of(scores, self.rows.targets(names).take(some), folds, self.rows.groups[some], 1, scale)
         return noisy_votes(votes, self.noise)
 
-    def ended(self, maps: Sequence[Maps], names: Sequence[str], by_fold: Sequence[Setting]) -> Ended:
+    def ended(
+        self, maps: Sequence[Maps], names: Sequence[str], by_fold: Sequence[Setting], instead: Instead | None = None
+    ) -> Ended:
         """What the site has of the model, on its own rows.
 
         Args:
             maps: as for ``votes``.
             names: the classes of all sites.
             by_fold: what was taken for each fold.
+            instead: what moved weights answer, where some did.
         """
         rows, some = self.rows, self.rows.scored
         scores = held_out_scores(
@@ -130,6 +143,8 @@ class Site:
         )
         settings = by_fold if self.noise is None else tuple(by_fold) * self.terms.folds
         together = by_choice(scores, settings, self.folds)
+        if instead is not None:
+            together = np.where(instead.taken[:, None], instead.scores, together)
         every, own = rows.targets(names), rows.targets(self.own.names)
         alone = [ridges(self.own.without(fold), self.terms.penalties) for fold in range(self.terms.folds)]
         alone_scores = held_out_scores(alone, rows.features, self.folds)

@@ -170,7 +170,13 @@ def by_choice(scores: Floats, by_fold: Sequence[Setting], folds: NDArray[np.inte
 
 
 def added(votes: Sequence[Votes]) -> Votes:
-    """The votes of several sites together; of one at least."""
+    """The votes of several sites together.
+
+    Raises:
+        DataError: there are none.
+    """
+    if not votes:
+        raise DataError("a site at least must answer how its rows fare, got none. Start all of them again.")
     return reduce(Votes.__add__, votes)
 
 

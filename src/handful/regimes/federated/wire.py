@@ -30,8 +30,9 @@ _TINY = 1e-14
 
 def most_bytes(terms: Terms) -> int:
     """The largest body that a site can honestly send."""
-    products = terms.width * (terms.width + 1) // 2
-    return 8 * terms.folds * (products + MOST_CLASSES * (terms.width + 1)) + 1_000_000
+    width = max(terms.width, 0 if terms.rounds is None else terms.rounds.width)
+    products = width * (width + 1) // 2
+    return 8 * terms.folds * (products + MOST_CLASSES * (width + 1)) + 1_000_000
 
 
 def pack_sums(sums: Sums) -> bytes:
@@ -44,7 +45,7 @@ def pack_sums(sums: Sums) -> bytes:
     if sums.grams is not None:
         for fold, gram in enumerate(sums.grams):
             tensors[f"products{fold}"] = _packed_products(gram)
-    return _body(tensors, {"classes": list(sums.names)})
+    return body_of(tensors, {"classes": list(sums.names)})
 
 
 def unpack_sums(body: bytes, terms: Terms) -> Sums:
@@ -53,8 +54,8 @@ def unpack_sums(body: bytes, terms: Terms) -> Sums:
     Raises:
         DataError: they are of other shapes or kinds than the terms ask for.
     """
-    with damage_is(_unread, SafetensorError):
-        tensors, facts = _opened(body)
+    with damage_is(unread, SafetensorError):
+        tensors, facts = opened(body)
         names = _names(facts)
         private = terms.epsilon is not None
         if private and names != terms.classes:
@@ -65,7 +66,7 @@ def unpack_sums(body: bytes, terms: Terms) -> Sums:
             raise DataError(
                 f"it must send {', '.join(sorted(expected))}, got {', '.join(sorted(tensors)) or 'nothing'}"
             )
-        _require(tensors, {"counts": (folds, len(names)), "totals": (folds, len(names), width)})
+        require(tensors, {"counts": (folds, len(names)), "totals": (folds, len(names), width)})
         grams = None if private else np.stack([_products(tensors[f"products{fold}"], width) for fold in range(folds)])
         return Sums(names, tensors["counts"], tensors["totals"], grams)
 
@@ -74,7 +75,7 @@ def pack_maps(maps: Sequence[Maps], names: Sequence[str]) -> bytes:
     """The maps of K folds as one body, in float32, which is what answers are made with."""
     coef = np.stack([own.coef for own in maps]).astype(np.float32)
     intercept = np.stack([own.intercept for own in maps]).astype(np.float32)
-    return _body({"coef": coef, "intercept": intercept}, {"classes": list(names)})
+    return body_of({"coef": coef, "intercept": intercept}, {"classes": list(names)})
 
 
 def unpack_maps(body: bytes, terms: Terms) -> tuple[list[Maps], tuple[str, ...]]:
@@ -83,17 +84,17 @@ def unpack_maps(body: bytes, terms: Terms) -> tuple[list[Maps], tuple[str, ...]]
     Raises:
         DataError: they are of other shapes or kinds than the terms say.
     """
-    with damage_is(_unread, SafetensorError):
-        tensors, facts = _opened(body)
+    with damage_is(unread, SafetensorError):
+        tensors, facts = opened(body)
         names = _names(facts)
         folds, penalties = shape_of(terms)
         coef, intercept = tensors["coef"], tensors["intercept"]
-        _require(
+        require(
             tensors,
             {"coef": (folds, penalties, terms.width, len(names)), "intercept": (folds, penalties, len(names))},
             np.float32,
         )
-        _require_finite({"coef": coef, "intercept": intercept})
+        require_finite({"coef": coef, "intercept": intercept})
         return [
             Maps(one.astype(np.float64), two.astype(np.float64)) for one, two in zip(coef, intercept, strict=True)
         ], names
@@ -107,7 +108,7 @@ def shape_of(terms: Terms) -> tuple[int, int]:
 def pack_votes(votes: Votes) -> bytes:
     """Votes as one body."""
     names = ("rows", "independent", "losses", "leads", "right")
-    return _body(dict(zip(names, votes.parts, strict=True)), {})
+    return body_of(dict(zip(names, votes.parts, strict=True)), {})
 
 
 def unpack_votes(body: bytes, terms: Terms, factors: int) -> Votes:
@@ -122,19 +123,39 @@ def unpack_votes(body: bytes, terms: Terms, factors: int) -> Votes:
         DataError: they are of other shapes or kinds than the terms ask for.
     """
     folds, penalties = shape_of(terms)
-    with damage_is(_unread, SafetensorError):
-        tensors, _ = _opened(body)
+    with damage_is(unread, SafetensorError):
+        tensors, _ = opened(body)
         shapes = {
             "rows": (folds,), "independent": (folds,), "losses": (folds, penalties, factors),
             "leads": (folds, penalties), "right": (folds, penalties),
         }  # fmt: skip
-        _require(tensors, shapes)
+        require(tensors, shapes)
         return Votes(*(tensors[name] for name in shapes))
 
 
+def pack_settings(settings: Sequence[Setting]) -> Floats:
+    """What was taken for each of K folds, as (K, 2)."""
+    return np.array([[setting.penalty, setting.sharpness] for setting in settings])
+
+
+def unpack_settings(values: NDArray[Any], terms: Terms) -> tuple[Setting, ...]:
+    """Read back what ``pack_settings`` gave.
+
+    Raises:
+        DataError: it is nothing of the kind.
+    """
+    folds, penalties = shape_of(terms)
+    require({"by_fold": values}, {"by_fold": (folds, 2)})
+    require_finite({"by_fold": values})
+    if not (np.isin(values[:, 0], np.arange(penalties)).all() and (values[:, 1] > 0).all()):
+        raise DataError("its choices must be of the penalties that were tried, got others")
+    return tuple(Setting(int(penalty), float(sharp)) for penalty, sharp in values)
+
+
 def pack_model(
-    coef: Floats, intercept: Floats, names: Sequence[str], choice: Choice, facts: Mapping[str, Any]
-) -> bytes:
+    coef: Floats, intercept: Floats, names: Sequence[str], choice: Choice, facts: Mapping[str, Any],
+    moved: Sequence[bool] = (),
+) -> bytes:  # fmt: skip
     """The model, and by which choices of all sites it was made.
 
     Args:
@@ -143,10 +164,11 @@ def pack_model(
         names: C classes.
         choice: what was taken.
         facts: what was measured, as plain values.
+        moved: for each fold, and last for the model itself, whether it reads weights that moved; empty: none did.
     """
-    by_fold = np.array([[setting.penalty, setting.sharpness] for setting in choice.by_fold])
-    tensors = {"coef": coef.astype(np.float32), "intercept": intercept.astype(np.float32), "by_fold": by_fold}
-    return _body(tensors, {"classes": list(names), "measured": dict(facts)})
+    tensors: dict[str, NDArray[Any]] = {"coef": coef.astype(np.float32), "intercept": intercept.astype(np.float32)}
+    tensors["by_fold"] = pack_settings(choice.by_fold)
+    return body_of(tensors, {"classes": list(names), "measured": dict(facts), "moved": [bool(one) for one in moved]})
 
 
 class Model:
@@ -158,20 +180,30 @@ class Model:
         Raises:
             DataError: it is of other shapes or kinds than the terms say.
         """
-        folds, penalties = shape_of(terms)
-        with damage_is(_unread, SafetensorError):
-            tensors, facts = _opened(body)
+        with damage_is(unread, SafetensorError):
+            tensors, facts = opened(body)
             self.names = _names(facts)
-            by_fold = tensors.pop("by_fold")
-            _require({"by_fold": by_fold}, {"by_fold": (folds, 2)})
-            _require(tensors, {"coef": (terms.width, len(self.names)), "intercept": (len(self.names),)}, np.float32)
-            _require_finite({**tensors, "by_fold": by_fold})
-            if not (np.isin(by_fold[:, 0], np.arange(penalties)).all() and (by_fold[:, 1] > 0).all()):
-                raise DataError("its choices must be of the penalties that were tried, got others")
+            self.by_fold = unpack_settings(tensors.pop("by_fold"), terms)
+            self.moved = tuple(bool(one) for one in facts["moved"])
+            if len(self.moved) != (0 if terms.rounds is None else terms.folds + 1):
+                raise DataError("it must say of every fold whether weights moved for it, got something else")
+            width = terms.of_moved.width if self.reads_moved else terms.width
+            require(tensors, {"coef": (width, len(self.names)), "intercept": (len(self.names),)}, np.float32)
+            require_finite(tensors)
             self.coef, self.intercept = tensors["coef"], tensors["intercept"]
-            self.by_fold = tuple(Setting(int(penalty), float(sharp)) for penalty, sharp in by_fold)
             measured = facts.get("measured")
             self.measured: dict[str, Any] = measured if isinstance(measured, dict) else {}
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be known of it, a sentence each."""
+        said = self.measured.get("remarks")
+        return [str(one) for one in said] if isinstance(said, list) else []
+
+    @property
+    def reads_moved(self) -> bool:
+        """Whether it reads weights that moved."""
+        return bool(self.moved and self.moved[-1])
 
 
 def _packed_products(gram: Floats) -> Floats:
@@ -202,7 +234,8 @@ def _products(packed: NDArray[Any], width: int) -> Floats:
     return np.asarray(gram + np.triu(gram, 1).T)
 
 
-def _body(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> bytes:
+def body_of(tensors: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> bytes:
+    """Tensors and facts as one body."""
     body: bytes = save({name: np.ascontiguousarray(one) for name, one in tensors.items()} | _as_tensor(facts))
     return body
 
@@ -211,7 +244,12 @@ def _as_tensor(facts: Mapping[str, Any]) -> dict[str, NDArray[np.uint8]]:
     return {_FACTS: np.frombuffer(json.dumps(dict(facts)).encode(), np.uint8)}
 
 
-def _opened(body: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def opened(body: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """What ``body_of`` was given; whatever else raises one of ``readback.FAILURES`` or SafetensorError.
+
+    Raises:
+        DataError: its facts have no names.
+    """
     tensors = load(body)
     facts = plain_json(tensors.pop(_FACTS).tobytes())
     if not isinstance(facts, dict):
@@ -227,9 +265,14 @@ def _names(facts: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _require(
+def require(
     tensors: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]], kind: type[np.floating] = np.float64
 ) -> None:
+    """Refuse tensors of other shapes or kinds, by name.
+
+    Raises:
+        DataError: one is missing, or of another shape or kind.
+    """
     for name, shape in shapes.items():
         found = tensors.get(name)
         if found is None or found.shape != shape or found.dtype != kind:
@@ -237,11 +280,13 @@ def _require(
             raise DataError(f"its {name} must be {np.dtype(kind).name} of shape {shape}, got {got}")
 
 
-def _require_finite(tensors: Mapping[str, NDArray[Any]]) -> None:
+def require_finite(tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse NaN and infinity, by name. Raises DataError."""
     for name, found in tensors.items():
         if not np.isfinite(found).all():
             raise DataError(f"its {name} must be finite numbers, got NaN or infinity")
 
 
-def _unread(why: str) -> HandfulError:
+def unread(why: str) -> HandfulError:
+    """What is said of a body that is none."""
     return DataError(f"what it sent cannot be read: {why}")

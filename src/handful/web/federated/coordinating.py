@@ -15,11 +15,15 @@ from handful.backbones import catalog
 from handful.backbones.base import Backbone
 from handful.errors import DataError, OptionError
 from handful.export.federated import card, joint_bundle
+from handful.export.kept_parts import Moved
 from handful.export.specimens import seen_by
+from handful.regimes.federated.averaging import refused_noise, rounds_of, size_of
 from handful.regimes.federated.gains import ALONE, KEPT, TIE, TOGETHER, TOO_FEW
 from handful.regimes.federated.gathering import DONE, Gathering
+from handful.regimes.federated.members import in_bytes
 from handful.regimes.federated.privacy import Noise
-from handful.regimes.federated.terms import Asked, Terms
+from handful.regimes.federated.rounds import Moving
+from handful.regimes.federated.terms import FOLDS, FOLDS_MOVED, STRATEGY, Asked, Rounds, Terms
 from handful.web.admission import Admission
 from handful.web.federated.service import PATIENCE, application
 from handful.web.federated.taking_part import MODEL, RECORD
@@ -48,12 +52,28 @@ def prepared(asked: Asked, version: str, tell: Callable[[str], None]) -> tuple[G
         )
     noise = None if asked.epsilon is None else Noise.of(asked.epsilon, asked.delta)
     backbone = catalog.load(asked.backbone, modality)
-    depth = backbone.search_depths[0]
+    depth, rounds = backbone.search_depths[0], _rounds(asked, backbone)
     terms = Terms(
         modality, asked.backbone, backbone.fingerprint, depth, _width(backbone, depth), version,
-        tuple(sorted(set(asked.classes))), asked.epsilon, asked.delta,
+        tuple(sorted(set(asked.classes))), asked.epsilon, asked.delta, FOLDS if rounds is None else FOLDS_MOVED,
+        rounds=rounds,
     )  # fmt: skip
-    return Gathering(terms, asked.sites, asked.wait, time.monotonic, tell, noise), backbone
+    moving = None if rounds is None else Moving(terms, backbone, tell)
+    if moving is not None and asked.epsilon is not None:
+        assert rounds is not None
+        raise refused_noise(asked.epsilon, asked.delta, rounds, size_of(moving.start), asked.sites)
+    return Gathering(terms, asked.sites, asked.wait, time.monotonic, tell, noise, moving), backbone
+
+
+def _rounds(asked: Asked, backbone: Backbone) -> Rounds | None:
+    """How weights move together; None where they do not."""
+    if not asked.rounds:
+        return None
+    if not backbone.blocks:
+        raise OptionError(
+            f"--rounds must come with a backbone whose weights can move, got {backbone.name}. Leave it out."
+        )
+    return rounds_of(asked.rounds, asked.strategy or STRATEGY, backbone, _width(backbone, len(backbone.blocks)))
 
 
 def _width(backbone: Backbone, depth: int) -> int:
@@ -94,7 +114,10 @@ def save(gathering: Gathering, backbone: Backbone, out: Path) -> Path:
     """
     joint = gathering.joint
     assert joint is not None, "a gathering that is done has a model"
-    bundle = joint_bundle(joint.names, joint.coef, joint.intercept, gathering.terms, backbone, joint.measured)
+    moved, moving = None, gathering.moving
+    if moving is not None and joint.moved is not None and joint.moved.delta is not None:
+        moved = Moved(moving.tuner.name, moving.first, dict(joint.moved.delta))
+    bundle = joint_bundle(joint.names, joint.coef, joint.intercept, gathering.terms, backbone, joint.measured, moved)
     with replaced_folder(out, (RECORD, MODEL)) as folder:
         (folder / MODEL).mkdir()
         bundle.write(folder / MODEL, card(bundle, gathering.terms, joint.measured, len(gathering.taking_part)))
@@ -139,8 +162,5 @@ def traffic(gathering: Gathering) -> str:
     sites = gathering.taking_part
     received, sent = sum(one.received for one in sites), sum(one.sent for one in sites)
     most = max(one.received for one in sites)
-    return f"{len(sites)} sites sent {_size(received)} in all, at most {_size(most)} each, and were sent {_size(sent)}"
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3)):,} kB"
+    said = f"{len(sites)} sites sent {in_bytes(received)} in all, at most {in_bytes(most)} each"
+    return f"{said}, and were sent {in_bytes(sent)}"

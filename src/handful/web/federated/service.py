@@ -33,12 +33,14 @@ SITE, KEY = "handful-site", "handful-key"
 PATIENCE = 300.0
 """Seconds that a body may take: sums of wide features are large, and lines to sites slow."""
 
-_PAGES = "There are GET /terms, /heads, /here, /model and POST /join, /sums, /answers, /verdict."
+_PAGES = "There are GET /terms, /heads, /here, /step, /model and POST /join, /sums, /answers, /reply, /verdict."
 # Seconds between looks at whether somebody is not to be waited for any more.
 _TICK = 0.5
 # Seconds that sites have to hear why nothing was made.
 _FAREWELL = 3.0
 _SMALL = 10_000
+# No step has a number this long.
+_DIGITS = 9
 
 Result = TypeVar("Result")
 
@@ -70,6 +72,8 @@ def application(gathering: Gathering, admission: Admission, ended: Callable[[], 
             Route("/heads", service.heads),
             Route("/answers", service.answers, methods=["POST"]),
             Route("/here", service.here),
+            Route("/step", service.step),
+            Route("/reply", service.reply, methods=["POST"]),
             Route("/model", service.model),
             Route("/verdict", service.verdict, methods=["POST"]),
         ],
@@ -119,6 +123,18 @@ class _Service:
         """Hear that a site is there, which computes."""
         await self._taken(lambda: self._gathering.member(*_who(request)))
         return Response(status_code=204)
+
+    async def step(self, request: Request) -> Response:
+        """What is asked for next where weights move; 204 while it has to be waited for."""
+        said = request.query_params.get("after", "")
+        after = int(said) if said.isdecimal() and len(said) < _DIGITS else 0
+        return await self._given(request, lambda name, key: self._gathering.next_step(name, key, after))
+
+    async def reply(self, request: Request) -> Response:
+        """Take what a site replies to a step."""
+        most = most_bytes(self._gathering.terms) + self._gathering.weight_bytes
+        body = await body_of(request, most, "Send the weights that were asked for.")
+        return await self._sent(request, lambda name, key: self._gathering.take_reply(name, key, body))
 
     async def model(self, request: Request) -> Response:
         """The model; 204 while there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +28,16 @@ from handful.features.extract import extract
 from handful.inspection.profile import duplicate_groups
 from handful.progress import Bars
 from handful.regimes.federated import wire
+from handful.regimes.federated.averaging import recipe_in, rounds_of
 from handful.regimes.federated.gains import KEPT, Gain
+from handful.regimes.federated.heads import Maps
+from handful.regimes.federated.moving import Mover
 from handful.regimes.federated.privacy import Noise, scored_rows, within_classes
 from handful.regimes.federated.site import Site, SiteRows
-from handful.regimes.federated.terms import PROTOCOL, Terms
+from handful.regimes.federated.steps import END, TRAIN, Step
+from handful.regimes.federated.terms import PROTOCOL, Rounds, Terms
+from handful.regimes.federated.votes import held_out_scores
+from handful.strategies.tuned.activation_cache import activations_for
 from handful.tasks.classification import CLASSIFICATION
 from handful.web.federated.connection import Connection
 
@@ -96,6 +102,7 @@ def take_part(line: Connection, given: Given, version: str, bars: Bars, tell: Ca
     backbone = catalog.load(name, terms.modality if given.backbone is None else data.modality)
     data, rows = _seen(data, backbone, terms, bars)
     site = Site(terms, rows, None if terms.epsilon is None else Noise.of(terms.epsilon, terms.delta))
+    _check_rounds(terms, backbone)
     said = {
         "name": given.name, "protocol": PROTOCOL, "version": version, "modality": data.modality, "backbone": name,
         "fingerprint": backbone.fingerprint, "depth": backbone.search_depths[0], "width": rows.features.shape[1],
@@ -111,13 +118,54 @@ def take_part(line: Connection, given: Given, version: str, bars: Bars, tell: Ca
         maps, names = wire.unpack_maps(line.get("/heads"), terms)
         _check_known(names, rows)
         line.post("/answers", wire.pack_votes(site.votes(maps, names)))
+        mover = None if terms.rounds is None else _mover(site, terms.rounds, data, backbone, maps, names, tell)
+        if mover is not None:
+            _go_round(line, mover, terms, bars)
         bars.now("waiting for the model")
         model = wire.Model(line.get("/model"), terms)
-        ended = site.ended(maps, names, model.by_fold)
-        bundle = joint_bundle(model.names, model.coef, model.intercept, terms, backbone, model.measured)
-        _save(site_bundle(bundle, data, rows, ended), terms, model, ended.gain, given.out)
+        for remark in model.remarks:
+            tell(shown(remark))
+        instead = None if mover is None or not any(model.moved[:-1]) else mover.instead(model.moved[:-1])
+        ended = site.ended(maps, names, model.by_fold, instead)
+        moved = None if mover is None or not model.reads_moved else mover.kept()
+        bundle = joint_bundle(model.names, model.coef, model.intercept, terms, backbone, model.measured, moved)
+        _save(site_bundle(bundle, data, rows, ended, terms), terms, model, ended.gain, given.out)
         line.tell("/verdict", {"verdict": ended.gain.verdict if terms.epsilon is None else KEPT})
     return Taken(ended.gain, str(model.measured.get("sentence", "")), line.sent)
+
+
+def _check_rounds(terms: Terms, backbone: Backbone) -> None:
+    """Refuse rounds that the backbone cannot have, or that no coordinator of ours asks for."""
+    if terms.rounds is None:
+        return
+    count, strategy, width = terms.rounds.count, terms.rounds.strategy, terms.rounds.width
+    if not backbone.blocks or rounds_of(count, strategy, backbone, width) != terms.rounds:
+        raise DataError(
+            f"the coordinator must ask for rounds that {strategy} has with this backbone, got others. Nothing was "
+            "sent. Check that both have the same version of handful."
+        )
+
+
+def _mover(
+    site: Site, rounds: Rounds, data: Dataset, backbone: Backbone, maps: Sequence[Maps], names: Sequence[str],
+    tell: Callable[[str], None],
+) -> Mover:  # fmt: skip
+    """The part of the site in the rounds."""
+    recipe = recipe_in(rounds, backbone)
+    activations = activations_for(backbone, data.items, site.own.names, recipe)
+    frozen = held_out_scores(maps, site.rows.features, site.folds)
+    return Mover(site, activations, recipe, frozen, names, tell)
+
+
+def _go_round(line: Connection, mover: Mover, terms: Terms, bars: Bars) -> None:
+    """Reply to step after step until there are no more."""
+    step = Step(0, TRAIN)
+    while step.kind != END:
+        bars.now("waiting for weights")
+        step = Step.decoded(line.get(f"/step?after={step.number}"), terms)
+        if step.kind != END:
+            bars.now("moving weights")
+            line.post("/reply", mover.reply(step).encoded())
 
 
 def _save(own: Bundle, terms: Terms, model: wire.Model, gain: Gain, out: Path) -> None:
