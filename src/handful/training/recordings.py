@@ -139,9 +139,10 @@ class RecordingActivations(PartActivations):
         )  # fmt: skip
         design = wanted.design[np.concatenate([*places, np.zeros(0, np.int64)])]
         item = np.repeat(np.arange(count), [len(own) for own in places])
+        alike = wanted.likeness
         drawn = replace(
             wanted, design=design, strata=rarest(design.argmax(1), item, count), item=item,
-            likeness=lambda own: wanted.likeness(at_row[own]),
+            likeness=None if alike is None else lambda own: alike(at_row[own]),
         )  # fmt: skip
         return made, np.arange(count), drawn
 
