@@ -68,6 +68,7 @@ TABLES = (
     Table("conformal_setfit.csv", "conformal", FROZEN),
     Table("continual.csv", "continual", ("updating", "export/reference.py", *FROZEN)),
     Table("coverage.csv", "coverage", FROZEN),
+    Table("curriculum.csv", "curriculum", ("strategies/tuned", "training")),
     Table("damaged_bundles.csv", "damaged_bundles", ("export", "readback.py")),
     Table("damaged_weights.csv", "damaged_weights", ("backbones",)),
     Table("decision.csv", "decision", MOVED),
