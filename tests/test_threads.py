@@ -10,7 +10,6 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from handful.inspection.loo_logistic import left_out
 from handful.inspection.near_duplicates import _refined
-from handful.regimes.alignment import _root
 from handful.strategies.frozen.heads import Ridge
 from handful.strategies.frozen.solver import decompose, fit_head, rotate
 from handful.tasks.classification import heads
@@ -27,7 +26,6 @@ SOLVERS: dict[str, tuple[str, Callable[[], object]]] = {
     "a head": ("eigh", lambda: Ridge().fit(X, np.arange(12) % 2)),
     "labels": ("eigh", lambda: left_out([X], np.arange(12) % 2, 2)),
     "near duplicates": ("lstsq", lambda: _refined(PICTURE, PICTURE, (0.0, 0.0, 1.0))),
-    "alignment": ("eigh", lambda: _root(X, 0.5, 0.9)),
 }
 
 

@@ -76,7 +76,7 @@ def test_the_help_names_it(python):
 def test_a_wrong_name_is_answered_with_it(python):
     asked = python("-c", HANDFUL, "tune", "rows.csv", "--strategies", "newcomers")
     assert asked.returncode == 1
-    assert ", full, newcomer, base, " in asked.stderr
+    assert ", full, newcomer, shared, base, " in asked.stderr
     assert asked.stderr.endswith("got 'newcomers'. Did you mean 'newcomer'?\n")
 
 
