@@ -191,7 +191,7 @@ def table(rows: Sequence[Row]) -> str:
     lines = ["arm       draws    Dice   ours above, points       claimed   held   seconds"]
     by_arm = {str(arm): {str(row["draw"]): row for row in some} for (arm,), some in cells(rows, "arm").items()}
     own = by_arm.get("handful", {})
-    for arm, some in by_arm.items():
+    for arm, some in sorted(by_arm.items(), key=lambda each: ARMS.index(each[0])):
         both = [draw for draw in some if draw in own]
         apart = np.array([100 * (float(str(own[d]["dice"])) - float(str(some[d]["dice"]))) for d in both])
         above = f"{over_draws(apart, 1):<25}" if arm != "handful" else f"{'':<25}"
