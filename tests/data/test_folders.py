@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from handful.data import folders, items
+from handful.data import box_files, folders, items
 from handful.data.folders import Walk, read_folder
 from handful.errors import DataError, MachineError
 
@@ -242,6 +242,12 @@ def test_what_lies_beside_files_without_classes_names_the_task(tmp_path):
     assert refusal(pictures).endswith(f"into a sub-folder of its own; {wanted}")
     sounds = fill(tmp_path / "more", "a.wav", "a.csv", "b.wav")
     assert refusal(sounds).endswith(". If a.csv tells what happens when, --task events learns that.")
+
+
+def test_a_folder_of_classes_is_read_without_a_look_at_what_lies_beside(tmp_path, monkeypatch):
+    pictures = photos(fill(tmp_path, "boxes.json", content=b"{}"), each=3)
+    monkeypatch.setattr(box_files, "formats_of", None)
+    assert len(read_folder(pictures)) == 6
 
 
 def test_one_folder_too_far_up(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 from handful.data.dataset import Dataset
@@ -17,19 +18,22 @@ _NUMBERS = "If they are amounts, predict them with --task regression. "
 ENOUGH_ROWS = 5
 """Fewer rows than this of a class and one row more or less decides its score: five folds want one row each."""
 
+Remedy = str | Callable[[], str]
+"""A sentence of what to do, or what makes it."""
 
-def checked_targets(dataset: Dataset, where: str, remedy: str) -> Dataset:
+
+def checked_targets(dataset: Dataset, where: str, remedy: Remedy) -> Dataset:
     """Labelled rows, with what is odd about their labels among their notes; as ``check_targets``."""
     return replace(dataset, notes=(*dataset.notes, *check_targets(dataset, where, remedy)))
 
 
-def check_targets(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
+def check_targets(dataset: Dataset, where: str, remedy: Remedy) -> tuple[str, ...]:
     """Refuse labels of any task that nothing can be learned from.
 
     Args:
         dataset: labelled rows; where they carry a split, only its train part is learned from.
         where: where the labels stand, as the user would name it, for example ``column "topic"``.
-        remedy: what to do about labels that cannot work, one sentence.
+        remedy: what to do about labels that cannot work, one sentence; or what makes it, where that looks at files.
 
     Returns:
         What is odd about the labels but no reason to refuse them, one sentence each.
@@ -54,9 +58,13 @@ def check_targets(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
         (only,) = set(train.labels or ())
         raise DataError(
             f"all {len(train)} {'training ' if dataset.split else ''}items of {dataset.source} have the same label, "
-            f'"{only}" ({where}): nothing can be told apart. {remedy}'
+            f'"{only}" ({where}): nothing can be told apart. {_told(remedy)}'
         )
     return tuple(_labels_everywhere(train))
+
+
+def _told(remedy: Remedy) -> str:
+    return remedy if isinstance(remedy, str) else remedy()
 
 
 def _labels_everywhere(train: Dataset) -> list[str]:
@@ -74,7 +82,7 @@ def _labels_everywhere(train: Dataset) -> list[str]:
     return notes
 
 
-def _check_classes(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]:
+def _check_classes(dataset: Dataset, where: str, remedy: Remedy) -> tuple[str, ...]:
     """The same where every item has one class."""
     train = _training(dataset)
     counts = train.counts
@@ -83,13 +91,13 @@ def _check_classes(dataset: Dataset, where: str, remedy: str) -> tuple[str, ...]
         part = "training " if dataset.split else ""
         raise DataError(
             f'all {len(train)} {part}items of {dataset.source} have the same label, "{only}" ({where}); '
-            f"at least two classes are needed. {remedy}"
+            f"at least two classes are needed. {_told(remedy)}"
         )
     if len(counts) == len(train):
         numbers = all(number_of(name) is not None for name in counts)
         raise DataError(
             f"{dataset.source} has as many different labels as items ({len(train)}; {where}): that is a name for every "
-            f"item, not a class. {_NUMBERS if numbers else ''}{remedy}"
+            f"item, not a class. {_NUMBERS if numbers else ''}{_told(remedy)}"
         )
     return tuple(_oddities(dataset, counts))
 

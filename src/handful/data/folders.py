@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from handful.data.cells import label_text, shown
@@ -158,7 +159,7 @@ def read_folder(root: Path, modality: str | None = None, task: str | None = None
         why = f"{shown(root.name)} holds {len(dataset)} {PLURAL[modality]} without classes, and its name says good ones"
     if task == DEFECTS or why:
         dataset = as_defects(dataset, why)
-    return checked_targets(dataset, "folder names", _one_class_remedy(walk, paths)) if whole else dataset
+    return checked_targets(dataset, "folder names", partial(_one_class_remedy, walk, paths)) if whole else dataset
 
 
 def _boxed(walk: Walk, modality: str, paths: Sequence[Path], whole: bool) -> Dataset:
