@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from handful.errors import DataError
 from handful.evaluation.decision import LEVEL, judged
 from handful.evaluation.intervals import Estimate, student
-from handful.regimes.federated.sums import Floats
+from handful.regimes.federated.sums import Added, Floats
 
 
 @dataclass(frozen=True)
-class Paired:
+class Paired(Added):
     """Sums of losses of two arms on the same held-out rows; rows that stand for each other are added first."""
 
     rows: Floats
@@ -34,14 +34,6 @@ class Paired:
     """(K,) the sum over groups of that difference times the rows of the group."""
     sizes: Floats
     """(K,) the sum over groups of the square of their rows."""
-
-    def __add__(self, other: Paired) -> Paired:
-        return Paired(*(mine + its for mine, its in zip(self.parts, other.parts, strict=True)))
-
-    @property
-    def parts(self) -> tuple[Floats, ...]:
-        """The sums in the order of the fields."""
-        return astuple(self)
 
     def gain(self, some: NDArray[np.bool_]) -> Estimate:
         """By how much the rival's loss is lower on the rows of some folds, as ``evaluation.decision.gain`` has it."""

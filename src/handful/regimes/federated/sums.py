@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,19 @@ Floats = NDArray[np.float64]
 
 # How far a sum may be from what rows of length one can give, by rounding: relative to the sum.
 _ROUNDING = 1e-4
+
+
+@dataclass(frozen=True)
+class Added:
+    """Arrays that are all sums over rows: those of two sites are added field by field."""
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*(mine + its for mine, its in zip(self.parts, other.parts, strict=True)))
+
+    @property
+    def parts(self) -> tuple[Floats, ...]:
+        """The sums in the order of the fields."""
+        return tuple(getattr(self, each.name) for each in fields(self))
 
 
 @dataclass(frozen=True)

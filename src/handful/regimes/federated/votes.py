@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from handful.errors import DataError
 from handful.regimes.federated.heads import Maps
-from handful.regimes.federated.sums import Floats
+from handful.regimes.federated.sums import Added, Floats
 from handful.tasks.base import Targets
 from handful.tasks.classification.softmax import SMALLEST
 
@@ -23,7 +23,7 @@ FACTORS = np.geomspace(0.5, 512.0, 21)
 
 
 @dataclass(frozen=True)
-class Votes:
+class Votes(Added):
     """What rows say of heads that learned from none of the rows of their fold, anywhere."""
 
     rows: Floats
@@ -36,14 +36,6 @@ class Votes:
     """(K, S) the sum of what smoothed targets cost, per unit of sharpness; see ``HeadTask.smoothing``."""
     right: Floats
     """(K, S) how many are answered right."""
-
-    def __add__(self, other: Votes) -> Votes:
-        return Votes(*(mine + its for mine, its in zip(self.parts, other.parts, strict=True)))
-
-    @property
-    def parts(self) -> tuple[Floats, ...]:
-        """The sums in the order of the fields."""
-        return (self.rows, self.independent, self.losses, self.leads, self.right)
 
 
 @dataclass(frozen=True)
