@@ -8,7 +8,7 @@ import pytest
 
 from handful import files
 from handful.errors import BundleError, DataError, WeightsError
-from handful.files import kind_of_file, open_ordinary, read_ordinary, too_large
+from handful.files import kind_of_file, open_ordinary, read_ordinary, sizes_below, too_large
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes and devices have names on POSIX systems only")
 ADVICE = "Write what it gives into a file, and name that."
@@ -128,3 +128,21 @@ def test_sizes_in_words():
     assert too_large(3, 3) == ""
     assert too_large(5, 3) == "must have at most 3 bytes, got 5 bytes"
     assert too_large(5 << 30, 50 << 20) == "must have at most 52 MB, got 5.4 GB"
+
+
+def test_a_folder_that_goes_away_while_sizes_are_taken_is_passed_over(tmp_path, monkeypatch):
+    """As pip's temporary ones do while their size is told as progress."""
+    for name, size in (("kept/a.whl", 3), ("kept/b.part", 5), ("pip-1/c.whl", 7)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x" * size)
+    assert sorted(sizes_below(tmp_path)) == [3, 5, 7]
+    assert sorted(sizes_below(tmp_path, ".whl")) == [3, 7]
+    scan = os.scandir
+
+    def gone(path):
+        if str(path).endswith("pip-1"):
+            raise FileNotFoundError(path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", gone)
+    assert sizes_below(tmp_path, ".whl") == [3]

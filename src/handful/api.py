@@ -280,8 +280,7 @@ def tune(
         if data.modality in (VECTORS, IMAGE_TEXT):
             raise OptionError(
                 f"defects are found in pictures, sounds and texts, got {PLURAL[data.modality]} in {data.source}. Learn "
-                "classes with "
-                "--task classification."
+                "classes with --task classification."
             )
         if callable(metric) or unlabelled is not None:
             given_beside = "unlabelled" if unlabelled is not None else "metric"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
@@ -60,6 +61,17 @@ def cache_folder() -> Path:
     """
     named = os.environ.get("HANDFUL_CACHE")
     return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("handful", appauthor=False))
+
+
+def sizes_below(folder: Path, ending: str = "") -> list[int]:
+    """The bytes of each file below a folder, or of those with an ending; others may be deleting them, and folders."""
+    sizes = []
+    for place, _, names in os.walk(folder):  # which passes over a folder that is gone, as Path.rglob does not
+        for name in names:
+            if name.endswith(ending):
+                with contextlib.suppress(FileNotFoundError):
+                    sizes.append((Path(place) / name).stat().st_size)
+    return sizes
 
 
 def kind_of_file(path: Path) -> str:

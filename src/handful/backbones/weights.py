@@ -16,7 +16,7 @@ from handful.backbones.entries import ENTRIES, Entry, find, known
 from handful.backbones.manifest import MANIFEST
 from handful.backbones.wheels import Progress
 from handful.errors import MachineError, OptionError, WeightsError
-from handful.files import cache_folder
+from handful.files import cache_folder, sizes_below
 
 _A_DAY = 24 * 3600.0
 
@@ -273,11 +273,10 @@ def _owner(name: str) -> Entry:
 
 def _bytes(path: Path) -> int:
     """Size of a file, or of all files below a folder; others may be deleting them."""
-    total = 0
-    for part in [path] if path.is_file() else path.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            total += part.stat().st_size if part.is_file() else 0
-    return total
+    with contextlib.suppress(FileNotFoundError):
+        if path.is_file():
+            return path.stat().st_size
+    return sum(sizes_below(path))
 
 
 def _is_here(entry: Entry) -> bool:

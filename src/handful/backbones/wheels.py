@@ -14,6 +14,7 @@ from pathlib import Path
 
 from handful.backbones.entries import Entry
 from handful.errors import WeightsError
+from handful.files import sizes_below
 
 Progress = Callable[[int, int], None]
 """Called with the bytes that have arrived and the bytes there are."""
@@ -177,13 +178,7 @@ def _watched(pip: subprocess.Popen[str], folder: Path, total: int, progress: Pro
 
 def _arrived(folder: Path) -> int:
     """The size of the largest wheel on its way; pip may move it away while we look."""
-    sizes = [0]
-    for file in folder.rglob("*.whl"):
-        try:
-            sizes.append(file.stat().st_size)
-        except FileNotFoundError:
-            continue
-    return max(sizes)
+    return max(sizes_below(folder, ".whl"), default=0)
 
 
 def _reason(output: str) -> str:
