@@ -7,20 +7,27 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from handful.api import predict, tune
 from handful.data.mask_files import mask_of
 from handful.data.readers import load
 from handful.errors import BundleError, DataError, OptionError
 from handful.export.detector import Detector
+from handful.export.record import write_record
 from handful.export.segmenter import Segmenter
+from handful.features.pixels import FILTERS, MAPS, heard_columns
 from handful.run import opened
+from handful.strategies.frozen.context import ContextMap
+from handful.strategies.frozen.pixels import PixelMap
+from handful.tasks.masks import MASKS
 
-QUICK = {"backbone": "toy-image"}
+QUICK = {"backbone": "toy-image", "budget": 0}  # no networks
 
 
 def scene(seed, height=40, width=48):
@@ -51,7 +58,7 @@ def laid(root, count=5, beside=False):
 def made(tmp_path_factory):
     """A run and its folder, which no test changes."""
     place = tmp_path_factory.mktemp("masks")
-    return tune(laid(place / "scenes"), out=place / "run", **QUICK), place
+    return tune(laid(place / "scenes"), out=place / "run", backbone="toy-image"), place
 
 
 @pytest.fixture
@@ -68,7 +75,7 @@ def test_squares_are_found_that_brightness_cannot_tell(run, place):
     assert run.scores.metric == "dice"
     assert run.scores.estimate.value > 0.85
     assert run.scores.beats("brightness")
-    assert {arm.name for arm in run.scores.arms} == {"brightness", "filters", "maps", "joined"}
+    assert {arm.name for arm in run.scores.arms} == {"brightness", "filters", "maps", "joined", "context"}
     saved = json.loads((place / "run" / "scores.json").read_text())
     assert [one["name"] for one in saved["masks"]] == ["0", "255"]
     rows = list(csv.DictReader(io.StringIO((place / "run" / "predictions.csv").read_text())))
@@ -196,6 +203,81 @@ def test_a_damaged_model_is_refused(place, tmp_path):
     assert record["kind"] == "segmenter"
 
 
+@pytest.fixture
+def hearing(run, tmp_path):
+    """A model that hears first answers, in a folder."""
+    rng, first = np.random.default_rng(0), PixelMap((FILTERS, MAPS), *linear(42 + 8))
+    width = 50 + heard_columns(2)
+    layers = [linear(width, 4)[2:], linear(4, 2)[2:]]
+    centre, scale = rng.normal(size=width).astype(np.float32), np.ones(width, np.float32)
+    model = replace(run.model, pixels=ContextMap(first, centre, scale, tuple(layers)), backbone_name="toy-image",
+                    fingerprint="f")  # fmt: skip
+    model.save(tmp_path / "hearing")
+    return model, tmp_path / "hearing"
+
+
+def linear(width, out=2):
+    """Centre, scale, weights and intercept, drawn at random."""
+    rng = np.random.default_rng(width)
+    sides = ((width,), (width,), (width, out), (out,))
+    return [np.abs(rng.normal(size=shape)).astype(np.float32) for shape in sides]
+
+
+def test_a_network_comes_back_as_it_was_written(hearing):
+    model, folder = hearing
+    again = Segmenter.load(folder)
+    x = np.random.default_rng(1).normal(size=(7, len(model.pixels.centre))).astype(np.float32)
+    assert np.array_equal(again.pixels.scores(x), model.pixels.scores(x))
+    assert again.pixels.sharpened(2.0).scores(x) == pytest.approx(2 * again.pixels.scores(x), rel=1e-5)
+    assert "network on what a first answer says around each pixel" in model.card(SimpleScores(), "photos")
+
+
+class SimpleScores:
+    sentence, n = "It holds.", 5
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "message"),
+    [
+        ("context.centre", lambda x: x[:-1], "context.centre must be finite float32 numbers of shape"),
+        ("context.scale", lambda x: -x, "scale must be above 0. Restore it or tune again."),
+        ("context.0.coef", lambda x: x[:, :1], r"context.0.coef must be finite float32 numbers of shape \(\d+, 4\)"),
+        ("context.1.coef", lambda x: x.T.copy(), r"context.1.coef must be finite float32 numbers of shape \(4, 2\)"),
+        ("context.1.coef", lambda x: None, r"context.0.coef must be finite float32 numbers of shape \(\d+, 2\)"),
+        ("context.1.intercept", lambda x: x * np.nan, "context.1.intercept must be finite float32 numbers of shape"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_refused(hearing, name, changed, message):
+    _, folder = hearing
+    file = next(folder.rglob("pixels.safetensors"))
+    tensors = load_file(file)
+    value = changed(tensors.pop(name))
+    rewritten(file, tensors if value is None else {**tensors, name: value})
+    with pytest.raises(BundleError, match=message):
+        Segmenter.load(folder)
+
+
+def rewritten(file, tensors, **entries):
+    """Other tensors and entries, signed as if they had been written so."""
+    save_file(tensors, file)
+    record = json.loads((file.parent / "bundle.json").read_text())
+    del record["sha256"]
+    write_record(file.parent, "segmenter", MASKS, {**record, **entries}, [file.name])
+
+
+def test_a_record_that_says_neither_is_refused(hearing):
+    file = next(hearing[1].rglob("pixels.safetensors"))
+    rewritten(file, load_file(file), context="yes")
+    with pytest.raises(BundleError, match="context"):
+        Segmenter.load(hearing[1])
+
+
+def test_networks_that_would_take_too_long_are_said(tmp_path):
+    run = tune(laid(tmp_path / "scenes", 3), backbone="toy-image", budget=0.05)
+    assert any(note.startswith("context was not tried: it would have taken about") for note in run.notes)
+    assert "context" not in {arm.name for arm in run.scores.arms}
+
+
 def test_a_model_of_masks_is_no_other(run, place):
     with pytest.raises(BundleError, match="must hold a detector of defects, got a model of masks"):
         Detector.load(place / "run")
@@ -204,7 +286,7 @@ def test_a_model_of_masks_is_no_other(run, place):
 
 
 def test_the_same_seed_gives_the_same_numbers(run, place):
-    again = tune(place / "scenes", **QUICK)
+    again = tune(place / "scenes", backbone="toy-image")
     assert again.scores.as_dict()["estimate"] == run.scores.as_dict()["estimate"]
 
 

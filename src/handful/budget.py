@@ -98,6 +98,7 @@ STAGES = {
     "select": "the search among frozen heads",
     "pool": "looking at unlabelled items and learning from them",
     "train": "moving weights",
+    "context": "networks that hear a first answer around each pixel",
     "evaluate": "scoring what was held out",
     "curve": "the learning curve",
     "fit": "fitting the model on all rows",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,7 @@ from handful.evaluation.protocol import draw_folds, protocol_for
 from handful.evaluation.verdicts import Held, Rows, assemble
 from handful.export.segmenter import Answered, Segmenter
 from handful.features import bases
-from handful.features.pixels import FILTERS, MAPS, blocks_of, worked
+from handful.features.pixels import FILTERS, MAPS, REACH, Block, blocks_of, worked
 from handful.features.view import Matrix
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import duplicate_groups
@@ -37,8 +37,17 @@ from handful.plan import Plan
 from handful.progress import Say
 from handful.run import Run
 from handful.seeding import generator
+from handful.strategies.frozen.context import (
+    CONTEXT,
+    MOST_CLASSES,
+    Context,
+    ContextMap,
+    Drawn,
+    learned_context,
+)
 from handful.strategies.frozen.pixels import (
     Compared,
+    PixelMap,
     PixelRows,
     brightness_of,
     compare,
@@ -49,7 +58,9 @@ from handful.strategies.frozen.pixels import (
 from handful.tasks.masks import MASKS, counted
 
 PIXELS_EACH, PIXELS_FEWEST, PIXELS_TOGETHER = 2_500, 250, 15_000
-"""Pixels of a picture that are learned from at most and at least, and of all pictures together."""
+"""Pixels of a picture that linear maps learn from at most and at least, and of all pictures together."""
+CONTEXT_EACH, CONTEXT_TOGETHER = 15_000, 75_000
+"""Pixels of a picture that networks learn from at most, and of all pictures together."""
 SHOWN = 6
 """Pictures that the report shows."""
 
@@ -78,8 +89,9 @@ def tune_masks(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
     test = data.part("test") if data.split else data.take(())
     data = data.part("train") if data.split else data
     names = data.classes
+    hears = bool(budget.seconds) and len(names) <= MOST_CLASSES
     with budget.stage("extract"):
-        data, rows = _learned_rows(data, names, backbone, plan.seed, say)
+        data, rows, drawn = _learned_rows(data, names, backbone, hears, plan.seed, say)
     groups = merge_groups(np.asarray(data.groups), duplicate_groups(data)) if data.groups else duplicate_groups(data)
     _check_enough(data, groups)
     strata = np.zeros(len(data), np.int64)
@@ -87,11 +99,13 @@ def tune_masks(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
     folds = draw_folds(protocol, strata, groups, generator(plan.seed, "folds"))[0]
     with budget.stage("select"), engine_of(plan.engine) as engine:
         compared = compare(rows, names, folds, engine, partial(say, "comparing heads"))
+    with budget.stage("context"):
+        found = _context(data, compared, drawn, backbone, plan.seed, budget, say) if hears else NOT_TRIED
+    context = found if isinstance(found, Context) else None
     with budget.stage("evaluate"):
-        held, shown = _held_out(data, names, compared, folds, backbone, partial(say, "answering held-out pictures"))
+        held, shown = _held_out(data, names, compared, context, backbone, partial(say, "answering held-out pictures"))
     whole = held.pop(_WHOLE)
-    best, _ = compared.best(None)
-    chosen = compared.names[best]
+    chosen = _chosen(compared, context, None)
     targets = MASKS.targets(data.labels or (), names)
     independent = len(np.unique(groups)) == len(groups)
     known = Rows(targets, None if independent else groups, data.rows)
@@ -100,7 +114,7 @@ def tune_masks(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
         protocol=protocol.name, rng=generator(plan.seed, "bootstrap"),
     )  # fmt: skip
     with budget.stage("fit"):
-        pixels = compared.fitted(None)
+        pixels = _pixel_map(compared, context, None, chosen)
         own = backbone if MAPS in pixels.looks else None
         model = Segmenter(
             "" if own is None else own.name, "" if own is None else own.fingerprint, pixels, names,
@@ -109,7 +123,8 @@ def tune_masks(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
         untested = list[str]()
         if len(test):
             scores, untested = scores.tested(*_tested(model, test, metric, plan.seed))
-    notes = [*untested, *_read_small(data), *([budget.passed] if budget.passed else [])]
+    notes = [*untested, *_read_small(data), *([found] if isinstance(found, str) and found else [])]
+    notes += [budget.passed] if budget.passed else []
     scores = replace(scores, seconds=budget.accounted)
     return Run(
         data, plan, tuple(_findings(data)), scores, MASKS.held_out(whole, targets, data.rows), model, tuple(notes),
@@ -118,6 +133,8 @@ def tune_masks(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
 
 
 _WHOLE = "whole"
+NOT_TRIED = ""
+"""Stands in place of a reason where networks were not asked for."""
 
 
 def _backbone(plan: Plan, data: Dataset, say: Say) -> Backbone:
@@ -143,10 +160,11 @@ def _check_enough(data: Dataset, groups: NDArray[np.int64]) -> None:
 
 
 def _learned_rows(
-    data: Dataset, names: tuple[str, ...], backbone: Backbone, seed: int, say: Say
-) -> tuple[Dataset, PixelRows]:
-    """The pictures that can be read, and some pixels of each, with what is seen there."""
-    each = int(np.clip(PIXELS_TOGETHER // len(data), PIXELS_FEWEST, PIXELS_EACH))
+    data: Dataset, names: tuple[str, ...], backbone: Backbone, hears: bool, seed: int, say: Say
+) -> tuple[Dataset, PixelRows, Drawn]:
+    """The pictures that can be read, and some pixels of each, with what is seen there: for linear maps, and more."""
+    few = int(np.clip(PIXELS_TOGETHER // len(data), PIXELS_FEWEST, PIXELS_EACH))
+    many = max(few, min(CONTEXT_TOGETHER // len(data), CONTEXT_EACH)) if hears else few
     shares, failed = np.zeros(len(names)), dict[int, str]()
     for i, (item, cell) in enumerate(zip(data.items, data.labels or (), strict=True)):
         try:
@@ -155,44 +173,81 @@ def _learned_rows(
         except (DataError, OSError) as error:
             failed[i] = str(error)
     data, weight = data.without(failed), share_to_draw(shares / max(1, len(data)))
-    parts: list[tuple[dict[str, Matrix], NDArray[np.int64], NDArray[np.int64]]] = []
+    parts: list[_Seen] = []
     failed = {}
     for i, (item, cell) in enumerate(zip(data.items, data.labels or (), strict=True)):
         try:
-            parts.append(_rows_of(item, cell, names, backbone, (weight, each, generator(seed, f"pixels {i}"))))
+            draw = partial(drawn_pixels, weight=weight, count=many, rng=generator(seed, f"pixels {i}"))
+            parts.append(_rows_of(item, cell, names, backbone, REACH if hears else 0, draw))
         except (DataError, OSError) as error:
             failed[i] = str(error)
         say("looking at pixels", i + 1, len(data))
     data = data.without(failed)
-    item_of = np.repeat(np.arange(len(parts)), [len(classes) for _, classes, _ in parts])
-    features = {look: np.concatenate([seen[look] for seen, _, _ in parts]) for look in (FILTERS, MAPS)}
-    classes, levels = (np.concatenate([part[k] for part in parts]) for k in (1, 2))
-    return data, PixelRows(features, levels, classes, item_of)
+    features = {look: np.concatenate([one.features[look] for one in parts]) for look in (FILTERS, MAPS)}
+    classes, levels = (np.concatenate([getattr(one, name) for one in parts]) for name in ("classes", "levels"))
+    item_of = np.repeat(np.arange(len(parts)), [len(one.classes) for one in parts])
+    rows = PixelRows(features, levels, classes, item_of)
+    first = np.concatenate([np.arange(len(one.classes)) < few for one in parts])
+    return data, rows.taken(first), Drawn(
+        rows, [one.places for one in parts], [one.width for one in parts]
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Some pixels of a picture, as they were drawn."""
+
+    features: dict[str, Matrix]
+    classes: NDArray[np.int64]
+    levels: NDArray[np.int64]
+    places: NDArray[np.int64]
+    width: int
 
 
 def _rows_of(
-    item: Any, cell: str, names: tuple[str, ...], backbone: Backbone,
-    draw: tuple[NDArray[np.float64], int, np.random.Generator],
-) -> tuple[dict[str, Matrix], NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
-    """What is seen at some pixels of a picture, their classes, and their brightness."""
+    item: Any, cell: str, names: tuple[str, ...], backbone: Backbone, around: int,
+    draw: Callable[..., NDArray[np.int64]],
+) -> _Seen:  # fmt: skip
+    """What is seen at some pixels of a picture, their classes, their brightness, and where they lie."""
     pixels = worked(item)
-    mask = nearest(mask_of(cell, names, item), pixels.shape[:2])
-    taken = np.zeros(mask.size, bool)
-    taken[drawn_pixels(mask.ravel(), *draw)] = True
-    wanted = taken.reshape(mask.shape)
-    seen: dict[str, list[Matrix]] = {FILTERS: [], MAPS: []}
-    classes, levels = [], []
-    for block in blocks_of(pixels, backbone):
-        at = block.cut(wanted)
-        for look, x in block.features.items():
-            seen[look].append(x[at])
-        classes.append(block.cut(mask)[at].astype(np.int64))
-        levels.append(levels_of(block.cut(pixels)[at]))
-    return {look: np.concatenate(x) for look, x in seen.items()}, np.concatenate(classes), np.concatenate(levels)
+    mask = nearest(mask_of(cell, names, item), pixels.shape[:2]).ravel()
+    places = draw(mask)
+    features: dict[str, Matrix] = {}
+    for block in blocks_of(pixels, backbone, around):
+        own = block.within()
+        which, at = block.of_places(places, pixels.shape[1])
+        for look, x in own.features.items():
+            features.setdefault(look, np.zeros((len(places), x.shape[1]), np.float32))[which] = x[at]
+    levels = levels_of(pixels.reshape(-1, 3)[places])
+    return _Seen(features, mask[places].astype(np.int64), levels, places, pixels.shape[1])
+
+
+def _context(
+    data: Dataset, compared: Compared, drawn: Drawn, backbone: Backbone, seed: int, budget: Budget, say: Say
+) -> Context | str:
+    """What networks learn that hear a first answer, or why they did not."""
+    return learned_context(
+        compared, drawn, lambda i: blocks_of(worked(data.items[i]), backbone, REACH), seed,
+        lambda: budget.for_training, partial(say, "learning what lies around"),
+    )  # fmt: skip
+
+
+def _chosen(compared: Compared, context: Context | None, fold: int | None) -> str:
+    """The arm that the pictures outside a fold support, or all."""
+    if context is not None and context.is_better(compared, fold):
+        return CONTEXT
+    return compared.names[compared.best(fold)[0]]
+
+
+def _pixel_map(compared: Compared, context: Context | None, fold: int | None, arm: str) -> PixelMap | ContextMap:
+    """What an arm learned from all pictures but those of a fold."""
+    if context is not None and arm == CONTEXT:
+        return context.whole if fold is None else context.maps[fold]
+    return compared.fitted(fold, arm)
 
 
 def _held_out(
-    data: Dataset, names: tuple[str, ...], compared: Compared, folds: NDArray[np.int64], backbone: Backbone,
+    data: Dataset, names: tuple[str, ...], compared: Compared, context: Context | None, backbone: Backbone,
     tell: Callable[[int, int], None],
 ) -> tuple[dict[str, NDArray[np.float64]], dict[int, Answered]]:  # fmt: skip
     """What each arm adds to the scores, all pixels of every picture answered by what has not seen it.
@@ -200,51 +255,59 @@ def _held_out(
     Returns:
         Arm → (1, N, 3 C), and position → picture as the report shows it.
     """
-    arms = [MASKS.reference.name, *compared.looks.looks, _WHOLE]
+    arms = [MASKS.reference.name, *compared.looks.looks, *([CONTEXT] if context is not None else []), _WHOLE]
     held = {arm: np.zeros((1, len(data), 3 * len(names))) for arm in arms}
     shown: dict[int, Answered] = {}
-    order = np.argsort(folds, kind="stable").tolist()
+    order = np.argsort(compared.folds, kind="stable").tolist()
     makers: dict[str, Callable[..., Matrix]] = {}
     for done, i in enumerate(order, 1):
-        if done == 1 or folds[i] != folds[order[done - 2]]:
-            makers = _makers(compared, int(folds[i]), len(names))
+        fold = int(compared.folds[i])
+        if done == 1 or fold != compared.folds[order[done - 2]]:
+            makers = _makers(compared, context, fold, len(names))
         item, cell = data.items[i], (data.labels or ())[i]
         truth = mask_of(cell, names, item)
-        for arm, said in _answers(item, makers, backbone, len(names)):
-            held[arm][0, i] = counted(said, truth, len(names))
-            if arm == _WHOLE:
-                shown[i] = Answered(within(truth, _SHOWN_SIDE), within(said, _SHOWN_SIDE))
+        said = _answers(item, makers, backbone, 0 if context is None else REACH, len(names))
+        said[_WHOLE] = said[_chosen(compared, context, fold)]
+        for arm, classes in said.items():
+            held[arm][0, i] = counted(classes, truth, len(names))
+        shown[i] = Answered(within(truth, _SHOWN_SIDE), within(said[_WHOLE], _SHOWN_SIDE))
         tell(done, len(order))
     worst = sorted(shown, key=lambda i: float(held[_WHOLE][0, i, : len(names)].sum()))[:SHOWN]
     return held, {i: shown[i] for i in worst}
 
 
-def _makers(compared: Compared, fold: int, classes: int) -> dict[str, Callable[..., Matrix]]:
-    """Arm → what makes probabilities of the features and the brightness of a block, without the pictures of a fold."""
+def _makers(
+    compared: Compared, context: Context | None, fold: int, classes: int
+) -> dict[str, Callable[[Block, NDArray[np.uint8]], Matrix]]:
+    """Arm → what makes probabilities of a block and its pixels, without the pictures of a fold."""
     among = compared.searched.folds[0] != fold
     reference = brightness_of(compared.rows, among, classes)
-    makers: dict[str, Callable[..., Matrix]] = {
-        MASKS.reference.name: lambda features, levels: reference.probabilities(levels)
+    makers: dict[str, Callable[[Block, NDArray[np.uint8]], Matrix]] = {
+        MASKS.reference.name: lambda block, pixels: reference.probabilities(levels_of(block.cut(pixels)))
     }
-    for arm in (*compared.looks.looks, _WHOLE):
-        pixels = compared.fitted(fold, None if arm == _WHOLE else arm)
-        makers[arm] = lambda features, levels, pixels=pixels: pixels.probabilities(features)
+    for arm in (*compared.looks.looks, *([CONTEXT] if context is not None else [])):
+        own = _pixel_map(compared, context, fold, arm)
+        makers[arm] = partial(_own_answer, own)
     return makers
 
 
+def _own_answer(own: PixelMap | ContextMap, block: Block, pixels: NDArray[np.uint8]) -> Matrix:
+    return own.answered(block)
+
+
 def _answers(
-    item: Any, makers: Mapping[str, Callable[..., Matrix]], backbone: Backbone, classes: int
-) -> list[tuple[str, NDArray[np.uint8]]]:
+    item: Any, makers: Mapping[str, Callable[[Block, NDArray[np.uint8]], Matrix]], backbone: Backbone, around: int,
+    classes: int,
+) -> dict[str, NDArray[np.uint8]]:  # fmt: skip
     """What every arm answers to a picture, at its own size; it is looked at once for all of them."""
     pixels = worked(item)
     size = full_size(item)
     probable = {arm: np.zeros((*pixels.shape[:2], classes), np.float16) for arm in makers}
-    for block in blocks_of(pixels, backbone):
+    for block in blocks_of(pixels, backbone, around):
         rows = slice(block.top, block.top + block.height), slice(block.left, block.left + block.width)
-        levels = levels_of(block.cut(pixels))
         for arm, make in makers.items():
-            probable[arm][rows] = make(block.features, levels).reshape(block.height, block.width, classes)
-    return [(arm, enlarged(probable.pop(arm), *size)) for arm in makers]
+            probable[arm][rows] = make(block, pixels).reshape(block.height, block.width, classes)
+    return {arm: enlarged(probable.pop(arm), *size) for arm in makers}
 
 
 def _tested(model: Segmenter, test: Dataset, metric: Metric, seed: int) -> tuple[Estimate, int]:

@@ -33,10 +33,11 @@ from handful.export.onnx.static import export_static
 from handful.export.segmenter import Segmenter
 from handful.features.cells import cells_of, read_at
 from handful.features.normal_parts import compared_parts
-from handful.features.pixels import FILTERS, MAPS, blocks_of
+from handful.features.pixels import FILTERS, MAPS, blocks_of, heard_columns
 from handful.features.view import MOVED, View
 from handful.features.words import words_seen
 from handful.strategies.frozen.centres import BoxMap, Sides
+from handful.strategies.frozen.context import ContextMap
 from handful.strategies.frozen.normality import fit
 from handful.strategies.frozen.pixels import PixelMap
 from handful.tasks.defects import Promise
@@ -308,20 +309,36 @@ def test_defects_of_sounds_and_texts_go_from_files_to_answers(tmp_path):
     assert [x["answer"] for x in said] == made.predict(READABLE)
 
 
-def segmenter(looks):
+def segmenter(looks, hears=False):
     backbone = image("tiny", 96) if MAPS in looks else None
     blocks = [block for item in pictures()[1:] for block in blocks_of(item, backbone)]
     seen = np.concatenate([np.concatenate([block.features[look] for look in looks], 1) for block in blocks])
     scale = ((seen.std(0) + 1e-6) * np.sqrt(seen.shape[1])).astype(np.float32)
     coef = (0.2 * np.random.default_rng(3).normal(size=(seen.shape[1], 3))).astype(np.float32)
     pixels = PixelMap(looks, seen.mean(0).astype(np.float32), scale, coef, np.zeros(3, np.float32))
+    pixels = network(pixels) if hears else pixels
     name, fingerprint = (backbone.name, backbone.fingerprint) if backbone else ("", "")
     return Segmenter(name, fingerprint, pixels, ("0", "120", "255"), loaded=backbone)
 
 
-@pytest.mark.parametrize("looks", [(FILTERS,), (MAPS,), (FILTERS, MAPS)])
-def test_masks_go_from_files_to_pictures(tmp_path, looks):
-    made = segmenter(looks)
+def network(first):
+    """A network drawn at random that hears a first map."""
+    rng, seen = np.random.default_rng(5), len(first.coef)
+    width = seen + heard_columns(3)
+    centre, scale = np.zeros(width, np.float32), np.ones(width, np.float32)
+    centre[:seen], scale[:seen] = first.centre, first.scale
+    layers = [
+        ((rng.normal(size=sides) / 3).astype(np.float32), rng.normal(size=sides[1]).astype(np.float32))
+        for sides in ((width, 8), (8, 8), (8, 3))
+    ]
+    return ContextMap(first, centre, scale, tuple(layers))
+
+
+@pytest.mark.parametrize(
+    ("looks", "hears"), [((FILTERS,), False), ((MAPS,), False), ((FILTERS, MAPS), False), ((FILTERS, MAPS), True)]
+)
+def test_masks_go_from_files_to_pictures(tmp_path, looks, hears):
+    made = segmenter(looks, hears)
     files = []
     for i, pixels in enumerate(pictures()):
         files.append(tmp_path / f"{i}.png")

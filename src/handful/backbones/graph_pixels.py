@@ -31,6 +31,8 @@ class FilterBank:
     """Widths at which colours are averaged."""
     flat: float
     """The variance below which a place is flat."""
+    heard: Sequence[float] = ()
+    """Widths at which first answers are heard."""
 
 
 class Filters(nn.Module):
@@ -57,16 +59,14 @@ class Filters(nn.Module):
         for number, width in enumerate(self.widths):
             kernels: Tensor = getattr(self, f"kernels{number}")
             around = _inner(grey, self.halo - kernels.shape[1] // 2)
-            smooth, across, xx = _weighed(around, kernels[:1], kernels)
-            down, xy = _weighed(around, kernels[1:2], kernels[:2])
-            (yy,) = _weighed(around, kernels[2:], kernels[:1])
+            (across,) = _weighed(around, kernels[:1], kernels[1:2])
+            (down,) = _weighed(around, kernels[1:2], kernels[:1])
             apart = around - grey.mean()  # so that little is lost where large numbers are taken from each other
             (squares,), (mean,) = (_weighed(x, kernels[:1], kernels[:1]) for x in (apart.square(), apart))
-            xx, yy, xy = xx * width**2, yy * width**2, xy * width**2
-            middle, ridge = (xx + yy) / 2, (((xx - yy) / 2).square() + xy.square()).sqrt()
+            smooth, *ridges = _ridges(around, kernels, width)
             edge = (across.square() + down.square()).sqrt() * width
             rough = (squares - mean.square()).clamp(min=self.flat).sqrt()
-            out += [smooth, edge, middle + ridge, middle - ridge, rough]
+            out += [smooth, edge, *ridges, rough]
         for colour in opposed:
             for width in self.colours:
                 kernels = getattr(self, f"kernels{self.widths.index(width)}")
@@ -103,18 +103,67 @@ class Maps(nn.Module):
         return _inner(torch.cat(found).permute(1, 2, 0), self.halo)
 
 
+@dataclass(frozen=True)
+class FirstAnswer:
+    """A linear map whose answers are heard around each pixel."""
+
+    centre: NDArray[np.float32]
+    """(D,) what is taken from each column."""
+    scale: NDArray[np.float32]
+    """(D,) what it is divided by."""
+    coef: NDArray[np.float32]
+    """(D, C)."""
+    intercept: NDArray[np.float32]
+    """(C,)."""
+    reach: int
+    """Pixels around a pixel that it is heard from."""
+
+
+class Heard(nn.Module):
+    """As ``features.pixels.heard``, behind what is seen: (H, W, D) → (h, w, D + E) within the surroundings."""
+
+    def __init__(self, bank: FilterBank, first: FirstAnswer) -> None:
+        """Keep the kernels and the map.
+
+        Args:
+            bank: the filters.
+            first: what answers first.
+        """
+        super().__init__()
+        self.reach, self.widths = first.reach, tuple(bank.heard)
+        self.centre, self.scale, self.coef, self.intercept = (
+            nn.Parameter(torch.from_numpy(x), requires_grad=False)
+            for x in (first.centre, first.scale, first.coef, first.intercept)
+        )
+        for number, width in enumerate(self.widths):
+            self.register_buffer(f"kernels{number}", torch.from_numpy(np.stack(bank.kernels[width])))  # (3, K)
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """What is seen, the first answer, and of each class but the first and each width the mean and how it bends."""
+        scores = ((seen - self.centre) / self.scale) @ self.coef + self.intercept  # (H, W, C)
+        probable, own = scores.softmax(-1), _inner(scores, self.reach)
+        out = [_inner(seen, self.reach), own[..., 1:] - own[..., :1]]
+        for c in range(1, int(self.coef.shape[1])):
+            for number, width in enumerate(self.widths):
+                kernels: Tensor = getattr(self, f"kernels{number}")
+                around = _inner(probable[..., c], self.reach - kernels.shape[1] // 2)
+                out += [x[..., None] for x in _ridges(around, kernels, width)]
+        return torch.cat(out, -1)
+
+
 class PixelGraph(nn.Module):
     """What filters and maps say of the pixels of a block, row by row: (h · w, D)."""
 
-    def __init__(self, filters: Filters | None, maps: Maps | None) -> None:
-        """Say what is looked with, one of them at least."""
+    def __init__(self, filters: Filters | None, maps: Maps | None, heard: Heard | None) -> None:
+        """Say what is looked with, one of them at least, and whether first answers are heard."""
         super().__init__()
-        self.filters, self.maps = filters, maps
+        self.filters, self.maps, self.heard = filters, maps, heard
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """The block with its surroundings, the same enlarged, or both."""
         looks = [look for look in (self.filters, self.maps) if look is not None]
-        return torch.cat([look(x).flatten(0, 1) for look, x in zip(looks, inputs, strict=True)], 1)
+        seen = torch.cat([look(x) for look, x in zip(looks, inputs, strict=True)], -1)
+        return (seen if self.heard is None else self.heard(seen)).flatten(0, 1)
 
 
 class AnySize(nn.Module):
@@ -149,6 +198,16 @@ def _weighed(grey: Tensor, down: Tensor, across: Tensor) -> list[Tensor]:
     """Neighbours weighed by one kernel downwards, (1, K), and then by n across, (n, K). (H, W) → n of (h, w)."""
     once = functional.conv2d(grey[None, None], down[:, None, :, None])
     return list(functional.conv2d(once, across[:, None, None, :])[0])
+
+
+def _ridges(around: Tensor, kernels: Tensor, width: float) -> tuple[Tensor, Tensor, Tensor]:
+    """As ``features.pixels``: the mean and the eigenvalues of second derivatives. (H, W) → (h, w) each."""
+    smooth, xx = _weighed(around, kernels[:1], kernels[::2])
+    (xy,) = _weighed(around, kernels[1:2], kernels[1:2])
+    (yy,) = _weighed(around, kernels[2:], kernels[:1])
+    xx, yy, xy = xx * width**2, yy * width**2, xy * width**2
+    middle, apart = (xx + yy) / 2, (((xx - yy) / 2).square() + xy.square()).sqrt()
+    return smooth, middle + apart, middle - apart
 
 
 def any_size(module: nn.Module) -> nn.Module:
@@ -215,8 +274,9 @@ def cell_graph_of(backbone: Backbone) -> tuple[bytes, Preparation]:
 
 
 def pixel_graph_of(
-    bank: FilterBank | None, backbone: Backbone | None, halo: int, most: int, block: int
-) -> tuple[bytes, Preparation]:
+    bank: FilterBank | None, backbone: Backbone | None, halo: int, most: int, block: int,
+    first: FirstAnswer | None = None,
+) -> tuple[bytes, Preparation]:  # fmt: skip
     """What is seen at the pixels of a block, as the bytes of an ONNX file, and how pictures are prepared.
 
     Args:
@@ -225,19 +285,22 @@ def pixel_graph_of(
         halo: pixels that are seen around a block.
         most: of the shorter side of a picture as it is read.
         block: of a side of a block.
+        first: what answers first and is heard, with filters; None where nothing is.
 
     Raises:
         OptionError: the backbone cannot be recorded.
     """
-    maps, inputs = None, list[Input]()
-    pixels = torch.arange(_SIDE * (_SIDE + 2) * 3).remainder(251).to(torch.uint8).reshape(_SIDE, _SIDE + 2, 3)
+    maps, inputs, reach = None, list[Input](), first.reach if first is not None else 0
+    side = _SIDE + 2 * reach
+    pixels = torch.arange(side * (side + 2) * 3).remainder(251).to(torch.uint8).reshape(side, side + 2, 3)
     if bank is not None:
         inputs.append(Input("pixels", pixels, ("height", "width")))
     if backbone is not None:
         maps = Maps(*_of_any_size(backbone, backbone.pixel_depths), backbone.pixel_depths, halo)
         large = pixels.repeat_interleave(ENLARGED, 0).repeat_interleave(ENLARGED, 1)
         inputs.append(Input("large", large, ("large_height", "large_width")))
-    graph = PixelGraph(Filters(bank, halo) if bank is not None else None, maps)
-    entry = {"pixels": "pixels", "large": "large", "halo": halo, "most": most, "block": block}
+    filters = Filters(bank, halo) if bank is not None else None
+    graph = PixelGraph(filters, maps, Heard(bank, first) if bank is not None and first is not None else None)
+    entry = {"pixels": "pixels", "large": "large", "halo": halo + reach, "most": most, "block": block}
     device = torch.device("cpu") if backbone is None else backbone.device
     return recorded_from(graph, inputs, device), Preparation(entry, {})

@@ -24,9 +24,11 @@ from handful.evaluation.scores import Scores
 from handful.export.loading import check_depths, untouched
 from handful.export.part_model import PartModel
 from handful.export.record import check_tensor, is_backbone, tensors_of, write_record
-from handful.features.pixels import FILTERS, MAPS, blocks_of, worked
+from handful.features.pixels import FILTERS, MAPS, blocks_of, heard_columns, worked
+from handful.features.view import Matrix
 from handful.progress import Say, silent
 from handful.run_folder import SEGMENTER
+from handful.strategies.frozen.context import ContextMap
 from handful.strategies.frozen.pixels import PixelMap
 from handful.tasks.masks import MASKS
 
@@ -71,7 +73,7 @@ class Segmenter(PartModel):
     """What looks at the pictures beside filters; empty where filters are enough."""
     fingerprint: str
     """Of its weights."""
-    pixels: PixelMap
+    pixels: PixelMap | ContextMap
     """What the classes of pixels look like."""
     names: tuple[str, ...]
     """What the classes are called, sorted."""
@@ -109,9 +111,9 @@ class Segmenter(PartModel):
     def _segmented(self, item: Any, backbone: Backbone | None) -> Segmented:
         pixels = worked(item)
         probable = np.zeros((*pixels.shape[:2], len(self.names)), np.float16)
-        for block in blocks_of(pixels, backbone):
+        for block in blocks_of(pixels, backbone, self.pixels.around):
             rows = slice(block.top, block.top + block.height), slice(block.left, block.left + block.width)
-            found = self.pixels.probabilities(block.features)
+            found = self.pixels.answered(block)
             probable[rows] = found.reshape(block.height, block.width, -1)
         return Segmented(enlarged(probable, *full_size(item)), float(probable.max(-1).mean(dtype=np.float64)))
 
@@ -167,10 +169,13 @@ class Segmenter(PartModel):
     def card(self, scores: Scores, source: str) -> str:
         """The model card, in Markdown, with what a run on this source measured."""
         seen = f"filters and the maps of {shown(self.backbone_name)}" if self.backbone_name else "filters"
+        how = "A linear map of"
+        if isinstance(self.pixels, ContextMap):
+            how = "A small network on what a first answer says around each pixel, and on"
         return (
             "---\nlibrary_name: handful\ntags:\n- handful\n- image-segmentation\n---\n\n"
             f"# The class of every pixel ({', '.join(map(shown, self.names))})\n\n{scores.sentence}\n\n"
-            f"A linear map of {seen}, learned from {scores.n} pictures. It holds for pictures made as those were.\n\n"
+            f"{how} {seen}, learned from {scores.n} pictures. It holds for pictures made as those were.\n\n"
             "Use it: `handful predict RUN NEW --maps masks`.\n"
         )
 
@@ -181,19 +186,21 @@ class Segmenter(PartModel):
             OSError: they cannot be written.
             BundleError: the copy read back is not what was written.
         """
-        tensors = {name: np.ascontiguousarray(getattr(self.pixels, name), np.float32) for name in _TENSORS}
+        tensors = _tensors_in(self.pixels)
         (folder / FILE).write_bytes(save(tensors))
         record = {
             "modality": self.modality,
             "backbone": {"name": self.backbone_name, "fingerprint": self.fingerprint},
             "looks": list(self.pixels.looks),
+            "context": isinstance(self.pixels, ContextMap),
             "names": list(self.names),
             "beats_reference": self.beats_reference,
         }
         write_record(folder, SEGMENTER, MASKS, record, [FILE])
         (folder / "README.md").write_text(card or "# Masks\n", encoding="utf-8")
         copy = Segmenter.load(folder)
-        if any(not np.array_equal(getattr(copy.pixels, name), tensors[name]) for name in _TENSORS):
+        again = _tensors_in(copy.pixels)
+        if again.keys() != tensors.keys() or any(not np.array_equal(again[name], x) for name, x in tensors.items()):
             raise BundleError("the model was read back differently from what was written. Save it again.")
 
     @classmethod
@@ -212,12 +219,28 @@ class Segmenter(PartModel):
             raise ValueError("names")
         if not isinstance(record["beats_reference"], bool | None):
             raise ValueError("beats_reference")
+        context = record.get("context", False)  # models that were written before there were networks have linear maps
+        if not isinstance(context, bool):
+            raise ValueError("context")
         name, fingerprint = (backbone["name"], backbone["fingerprint"]) if MAPS in looks else ("", "")
-        pixels = _pixels(place / FILE, tensors_of(place, FILE, record), tuple(looks), len(names))
+        file, tensors = place / FILE, tensors_of(place, FILE, record)
+        first = _linear(file, tensors, tuple(looks), len(names))
+        pixels = _network(file, tensors, first, len(names)) if context else first
         return cls(name, fingerprint, pixels, tuple(names), record["beats_reference"], place=place)
 
 
-def _pixels(file: Path, tensors: dict[str, NDArray[np.float32]], looks: tuple[str, ...], classes: int) -> PixelMap:
+def _tensors_in(pixels: PixelMap | ContextMap) -> dict[str, Matrix]:
+    """What a map learned, by name: the first map, and of a network what is above it."""
+    first = pixels.first if isinstance(pixels, ContextMap) else pixels
+    out = {name: getattr(first, name) for name in _TENSORS}
+    if isinstance(pixels, ContextMap):
+        out |= {"context.centre": pixels.centre, "context.scale": pixels.scale}
+        for number, (coef, intercept) in enumerate(pixels.layers):
+            out |= {f"context.{number}.coef": coef, f"context.{number}.intercept": intercept}
+    return {name: np.ascontiguousarray(x, np.float32) for name, x in out.items()}
+
+
+def _linear(file: Path, tensors: dict[str, NDArray[np.float32]], looks: tuple[str, ...], classes: int) -> PixelMap:
     """The map, out of tensors whose shapes fit each other.
 
     Raises:
@@ -232,6 +255,32 @@ def _pixels(file: Path, tensors: dict[str, NDArray[np.float32]], looks: tuple[st
         ("scale", (width,)),
     ):
         check_tensor(file, name, tensors.get(name), shape)
-    if not (tensors["scale"] > 0).all():
-        raise BundleError(f"{file}: scale must be above 0. Restore it or tune again.")
+    _check_scale(file, tensors["scale"])
     return PixelMap(looks, tensors["centre"], tensors["scale"], tensors["coef"], tensors["intercept"])
+
+
+def _network(file: Path, tensors: dict[str, Matrix], first: PixelMap, classes: int) -> ContextMap:
+    """The network above a first map, out of tensors whose shapes fit each other.
+
+    Raises:
+        BundleError: they do not.
+    """
+    width = len(first.coef) + heard_columns(classes)
+    for name in ("context.centre", "context.scale"):
+        check_tensor(file, name, tensors.get(name), (width,))
+    _check_scale(file, tensors["context.scale"])
+    count, layers = sum(name.startswith("context.") and name.endswith(".coef") for name in tensors), []
+    for number in range(max(1, count)):
+        coef, intercept = (f"context.{number}.{part}" for part in ("coef", "intercept"))
+        found = tensors.get(intercept)
+        wide = classes if found is None or found.ndim != 1 or number + 1 >= count else len(found)
+        check_tensor(file, coef, tensors.get(coef), (width, wide))
+        check_tensor(file, intercept, found, (wide,))
+        layers.append((tensors[coef], tensors[intercept]))
+        width = wide
+    return ContextMap(first, tensors["context.centre"], tensors["context.scale"], tuple(layers))
+
+
+def _check_scale(file: Path, scale: Matrix) -> None:
+    if not (scale > 0).all():
+        raise BundleError(f"{file}: scale must be above 0. Restore it or tune again.")

@@ -105,7 +105,7 @@ def with_distances(
 
 
 def with_pixel_classes(
-    features: bytes, centre: Matrix, scale: Matrix, coef: Matrix, intercept: Matrix
+    features: bytes, centre: Matrix, scale: Matrix, layers: Sequence[tuple[Matrix, Matrix]]
 ) -> onnx.ModelProto:
     """A graph of features of pixels with the probabilities of classes on top, (P, C).
 
@@ -113,13 +113,14 @@ def with_pixel_classes(
         features: the bytes of a graph whose output is ``features``, (P, D).
         centre: (D,) what is taken from each column.
         scale: (D,) what it is divided by.
-        coef: (D, C).
-        intercept: (C,).
+        layers: from the lowest, what each column is weighed with and what is added, (D, K) and (K,); the last to C
+            classes. What lies between two is kept where it is above 0.
     """
     model, add = onnx.load_model_from_string(features), _Nodes()
     x = add("Div", add("Sub", "features", add.constant(centre)), add.constant(scale))
-    scores = add("Add", add("MatMul", x, add.constant(coef)), add.constant(intercept))
-    return _finished(model, add, [(_softmax(add, scores, ()), TensorProto.FLOAT, ["pixels", len(intercept)])])
+    for number, (coef, intercept) in enumerate(layers):
+        x = add("Add", add("MatMul", add("Relu", x) if number else x, add.constant(coef)), add.constant(intercept))
+    return _finished(model, add, [(_softmax(add, x, ()), TensorProto.FLOAT, ["pixels", len(layers[-1][1])])])
 
 
 def with_boxes(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.backbones.graph_pixels import pixel_graph_of
+from handful.backbones.graph_pixels import FirstAnswer, pixel_graph_of
 from handful.backbones.tiles import made_large
 from handful.data.mask_files import classes_in_cell, colours_of, mask_of
 from handful.data.pixel_sizes import nearest
@@ -20,7 +20,8 @@ from handful.export.onnx.parity import Parity
 from handful.export.onnx.part_graphs import PartGraph, pictures_judged
 from handful.export.onnx.sessions import Answer, answering
 from handful.export.segmenter import Segmenter
-from handful.features.pixels import BLOCK, FILTERS, HALO, MAPS, MOST, blocks_of, filter_bank, seen_blocks, worked
+from handful.features.pixels import BLOCK, FILTERS, HALO, MAPS, MOST, REACH, blocks_of, filter_bank, seen_blocks, worked
+from handful.strategies.frozen.context import ContextMap
 
 # Pictures that are compared at most, and those of them that are changed: each has hundreds of thousands of pixels.
 _MOST, _CHANGED = 12, 3
@@ -41,8 +42,13 @@ def segmenter_graph(model: Segmenter, rows: KnownRows) -> PartGraph:
     """
     own, backbone = model.pixels, model.ready()
     bank = filter_bank() if FILTERS in own.looks else None
-    content, preparation = pixel_graph_of(bank, backbone if MAPS in own.looks else None, HALO, MOST, BLOCK)
-    graph = with_pixel_classes(content, own.centre, own.scale, own.coef, own.intercept)
+    first = None
+    if isinstance(own, ContextMap):
+        first = FirstAnswer(own.first.centre, own.first.scale, own.first.coef, own.first.intercept, REACH)
+    maps = backbone if MAPS in own.looks else None
+    content, preparation = pixel_graph_of(bank, maps, HALO, MOST, BLOCK, first)
+    layers = own.layers if isinstance(own, ContextMap) else ((own.coef, own.intercept),)
+    graph = with_pixel_classes(content, own.centre, own.scale, layers)
     settings = {"looks": list(own.looks), "colours": colours_of(model.names).tolist()}
     depths = () if backbone is None else backbone.pixel_depths
     return PartGraph(graph, [preparation], settings, depths, _Judge(model, rows))
@@ -53,6 +59,7 @@ class _Judge:
 
     def __init__(self, model: Segmenter, rows: KnownRows) -> None:
         self.model = model
+        self.halo = HALO + model.pixels.around
         self.items = pictures_judged(rows, _MOST, _CHANGED, worked)
 
     def compared(self, content: bytes, what: str) -> Parity:
@@ -83,7 +90,7 @@ class _Judge:
         """How far two graphs are apart."""
         graphs, furthest = [answering(content, "the graph") for content in (first, second)], 0.0
         for item, _ in self.items:
-            for *_, seen in seen_blocks(worked(item)):
+            for *_, seen in seen_blocks(worked(item), self.halo):
                 one, other = (_said(graph, seen) for graph in graphs)
                 furthest = max(furthest, float(np.abs(one - other).max()))
         return furthest
@@ -91,9 +98,9 @@ class _Judge:
     def _blocks(self, pixels: NDArray[np.uint8], graph: Answer) -> Iterator[tuple[tuple[slice, slice], Pixels, Pixels]]:
         """Where each block is, and (P, C) what the model and the graph say of its pixels."""
         for block, (top, left, tall, wide, seen) in zip(
-            blocks_of(pixels, self.model.ready()), seen_blocks(pixels), strict=True
+            blocks_of(pixels, self.model.ready(), self.model.pixels.around), seen_blocks(pixels, self.halo), strict=True
         ):
-            before = self.model.pixels.probabilities(block.features)
+            before = self.model.pixels.answered(block)
             yield (slice(top, top + tall), slice(left, left + wide)), before, _said(graph, seen)
 
     def _truth(self, item: Any, cell: str, shape: Sequence[int]) -> NDArray[np.uint8] | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handful.engines import Engine
-from handful.features.pixels import FILTERS, MAPS
+from handful.features.pixels import FILTERS, MAPS, Block
 from handful.features.view import Matrix, View
 from handful.strategies.frozen.search import Search, search
 from handful.strategies.frozen.search_space import Grid
@@ -42,10 +43,18 @@ class PixelRows:
     item: NDArray[np.int64]
     """(P,) the picture of each, in order."""
 
+    def taken(self, rows: NDArray[np.bool_]) -> PixelRows:
+        """Some of them. (P,) truths."""
+        features = {look: x[rows] for look, x in self.features.items()}
+        return PixelRows(features, self.brightness[rows], self.classes[rows], self.item[rows])
+
 
 @dataclass(frozen=True)
 class PixelMap:
     """A linear map from what is seen at a pixel to classes."""
+
+    around: ClassVar[int] = 0
+    """Nothing is heard of the pixels around one."""
 
     looks: tuple[str, ...]
     """Ways to look, whose columns stand side by side."""
@@ -65,8 +74,15 @@ class PixelMap:
 
     def probabilities(self, features: Mapping[str, Matrix]) -> Matrix:
         """How probable each class is at P pixels. Way to look → (P, D) to (P, C)."""
-        scores = self.scaled(features) @ self.coef + self.intercept
-        return np.asarray(CLASSIFICATION.outputs(scores), np.float32)
+        return np.asarray(CLASSIFICATION.outputs(self.scores(features)), np.float32)
+
+    def scores(self, features: Mapping[str, Matrix]) -> Matrix:
+        """The same before the softmax."""
+        return np.asarray(self.scaled(features) @ self.coef + self.intercept, np.float32)
+
+    def answered(self, block: Block) -> Matrix:
+        """How probable each class is at each pixel of a block, row by row. (height · width, C)."""
+        return self.probabilities(block.within().features)
 
 
 @dataclass(frozen=True)
@@ -108,7 +124,7 @@ def share_to_draw(shares: NDArray[np.float64]) -> NDArray[np.float64]:
 def drawn_pixels(
     classes: NDArray[np.integer], weight: NDArray[np.float64], count: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Which pixels of a picture are learned from, in order.
+    """Which pixels of a picture are learned from, as they are drawn: the first of them are a draw of fewer.
 
     Args:
         classes: (P,) of its pixels.
@@ -117,8 +133,7 @@ def drawn_pixels(
         rng: source of the draw.
     """
     chance = weight[classes]
-    drawn = rng.choice(len(classes), min(count, len(classes)), replace=False, p=chance / chance.sum())
-    return np.sort(drawn).astype(np.int64)
+    return rng.choice(len(classes), min(count, len(classes)), replace=False, p=chance / chance.sum()).astype(np.int64)
 
 
 class Looks:
@@ -146,6 +161,14 @@ class Looks:
             (np.concatenate([features[look] for look in self.looks[name]], 1) - centre) / scale, np.float32
         )
 
+    def map_of(self, name: str, coef: Matrix, intercept: Matrix) -> PixelMap:
+        """The map of a look with weights (D, C) and (C,)."""
+        centre, scale = self.scales(name)
+        return PixelMap(
+            self.looks[name], np.asarray(centre, np.float32), scale, np.asarray(coef, np.float32),
+            np.asarray(intercept, np.float32),
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -159,6 +182,8 @@ class Compared:
     """Their outcomes."""
     names: tuple[str, ...]
     """The look of each setting."""
+    folds: NDArray[np.int64]
+    """(N,) the fold of each picture."""
 
     def best(self, fold: int | None, look: str | None = None) -> tuple[int, float]:
         """The setting with the lowest loss, each picture counting the same, and its sharpness.
@@ -185,11 +210,7 @@ class Compared:
         design = np.eye(count, dtype=np.float32)[rows.classes[learned]]
         ones = np.ones((1, int(learned.sum())), np.float32)
         coef, intercept = fit_head(HEAD, self.looks.matrix(name, features), design, ones, (setting.penalty,))
-        centre, scale = self.looks.scales(name)
-        return PixelMap(
-            self.looks.looks[name], np.asarray(centre, np.float32), scale,
-            np.asarray(coef[0, :, 0] * sharpness, np.float32), np.asarray(intercept[0, 0] * sharpness, np.float32),
-        )  # fmt: skip
+        return self.looks.map_of(name, coef[0, :, 0] * sharpness, intercept[0, 0] * sharpness)
 
 
 def compare(
@@ -212,4 +233,4 @@ def compare(
     targets = Targets(CLASSIFICATION, rows.classes, tuple(classes), rows.item)
     grid = Grid((HEAD,), tuple(views))
     found = search(targets, features, {}, folds[rows.item][None], grid, engine, progress)
-    return Compared(rows, looks, found, tuple(views[setting.view] for setting in found.settings))
+    return Compared(rows, looks, found, tuple(views[setting.view] for setting in found.settings), folds)
