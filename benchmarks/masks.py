@@ -6,7 +6,9 @@ pictures 15 to 29; pictures 0 to 14 were used while this was made.
 
 The forest is that of scikit-image's own example of trainable segmentation (multiscale basic features, 50 trees of depth
 10 on a twentieth of the pixels), in an environment with scikit-image; the U-Net has four levels of 16 to 128 channels,
-learns from random crops of 128 pixels, turned and mirrored, and is taken as it is after the last step.
+learns from random crops of 128 pixels, turned and mirrored, and is taken as it is after the last step. ``unturned`` is
+the same with crops as they lie: masks of this set lie half a pixel above and left of what is seen, which only such
+a network can learn.
 
     python benchmarks/masks.py --draws 3 --peer PYTHON --out benchmarks/results/masks.csv
 """
@@ -34,7 +36,7 @@ from handful.data.masks import read_masks
 from ledger import Ledger, Row, cells, mean, options, over_draws, values
 
 FIELDS = ("arm", "draw", "dice", "claimed", "low", "high", "seconds")
-ARMS = ("handful", "forest", "unet")
+ARMS = ("handful", "forest", "unet", "unturned")
 FIRST, LAST, LEARNED, ANSWERED = 15, 30, 5, 10
 
 STEPS, BATCH, CROP, RATE = 500, 4, 128, 2e-3
@@ -63,8 +65,8 @@ def one_draw(folder: Path, arm: str, draw: int, peer: str) -> Row:
     start, claimed = time.perf_counter(), ("", "", "")
     if arm == "handful":
         said, claimed = ours(folder, learn, answer, draw)
-    elif arm == "unet":
-        said = unet(folder, learn, answer, draw)
+    elif arm != "forest":
+        said = unet(folder, learn, answer, draw, turned=arm == "unet")
     else:
         said = forest(folder, learn, answer, draw, peer)
     seconds = time.perf_counter() - start
@@ -147,7 +149,9 @@ def _double(before: int, after: int) -> nn.Sequential:
     return nn.Sequential(*one(before), *one(after))
 
 
-def unet(folder: Path, learn: Sequence[int], answer: Sequence[int], draw: int) -> list[NDArray[np.uint8]]:
+def unet(
+    folder: Path, learn: Sequence[int], answer: Sequence[int], draw: int, turned: bool
+) -> list[NDArray[np.uint8]]:  # fmt: skip
     """What a small U-Net answers that learned from five pictures alone."""
     torch.manual_seed(draw)
     rng, network = np.random.default_rng(draw), UNet()
@@ -155,7 +159,7 @@ def unet(folder: Path, learn: Sequence[int], answer: Sequence[int], draw: int) -
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2 * RATE, STEPS)
     pairs = [(grey(folder, i), truth(folder, i)) for i in learn]
     for _ in range(STEPS):
-        crops = [crop(rng, *pairs[rng.integers(len(pairs))]) for _ in range(BATCH)]
+        crops = [crop(rng, *pairs[rng.integers(len(pairs))], turned) for _ in range(BATCH)]
         x = torch.from_numpy(np.stack([a for a, _ in crops]))[:, None]
         y = torch.from_numpy(np.stack([b for _, b in crops])).long()
         loss = functional.cross_entropy(network(x), y)
@@ -176,11 +180,11 @@ def grey(folder: Path, i: int) -> NDArray[np.float32]:
 
 
 def crop(
-    rng: np.random.Generator, x: NDArray[np.float32], y: NDArray[np.uint8]
+    rng: np.random.Generator, x: NDArray[np.float32], y: NDArray[np.uint8], turned: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """A square of a picture and of its mask, turned and mirrored at random, a little brighter or darker."""
+    """A square of a picture and of its mask, a little brighter or darker, and turned and mirrored at random or not."""
     top, left = rng.integers(x.shape[0] - CROP + 1), rng.integers(x.shape[1] - CROP + 1)
-    turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
+    turns, mirrored = (int(rng.integers(4)), bool(rng.integers(2))) if turned else (0, False)
     parts = [np.rot90(part[top : top + CROP, left : left + CROP], turns) for part in (x, y)]
     x, y = (np.ascontiguousarray(part[:, ::-1] if mirrored else part) for part in parts)
     return (x * np.float32(rng.uniform(0.8, 1.2)) + np.float32(rng.normal(0, 0.2))), y
