@@ -38,6 +38,7 @@ WORDS = {
     "extract": "looking at the items",
     "select": "comparing heads",
     "train": "moving weights",
+    "context": "learning what lies around pixels",
     "evaluate": "scoring what was held out",
     "curve": "forecasting what more labels are worth",
     "fit": "fitting the model",

@@ -228,7 +228,7 @@ def _context(
     """What networks learn that hear a first answer, or why they did not."""
     return learned_context(
         compared, drawn, lambda i: blocks_of(worked(data.items[i]), backbone, REACH), seed,
-        lambda: budget.for_training, partial(say, "learning what lies around"),
+        lambda: budget.for_training, partial(say, "learning what lies around pixels"),
     )  # fmt: skip
 
 
