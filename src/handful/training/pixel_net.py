@@ -18,7 +18,7 @@ Matrix = NDArray[np.float32]
 # Chosen on pictures 0 to 14 of membrane_masks: see docs/decisions/0083.
 _HIDDEN, _DROPOUT = 64, 0.2
 _BATCH, _RATE, _DECAY = 512, 3e-3, 0.01
-_UPDATES, _PASSES = 1_000, 20
+_UPDATES, _PASSES = 800, 20
 """Updates at most, and how often each row is seen at most."""
 
 
