@@ -157,8 +157,8 @@ def pictures(tmp_path) -> Callable[..., Path]:
     """Make a folder of small pictures, one sub-folder per class: bright ones and dark ones."""
     from PIL import Image
 
-    def make(counts: dict[str, int] | None = None, name: str = "photos") -> Path:
-        rng = np.random.default_rng(0)
+    def make(counts: dict[str, int] | None = None, name: str = "photos", seed: int = 0) -> Path:
+        rng = np.random.default_rng(seed)
         for level, (label, count) in enumerate((counts or {"dark": 6, "light": 6}).items()):
             folder = tmp_path / name / label
             folder.mkdir(parents=True, exist_ok=True)

@@ -92,7 +92,7 @@ def test_scores_in_a_metric_of_another_task_are_refused_by_a_check(tmp_path):
     raw = json.loads((folder / "scores.json").read_text())
     (folder / "scores.json").write_text(json.dumps({**raw, "metric": "loss"}))
     with pytest.raises(BundleError, match=r"must be in a metric of classification \(accuracy, .*\), got 'loss'"):
-        handful.check(folder, TEXTS)
+        handful.check(folder, [f"{text} anew" for text in TEXTS])
 
 
 def test_advice_for_pairs_names_nothing_that_they_refuse():

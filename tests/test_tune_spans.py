@@ -231,7 +231,9 @@ def test_where_looking_up_costs_least_it_ships_and_answers_everywhere(listed, tm
         (spans,) = model.predict([text])
         assert [(one["start"], one["end"], one["label"]) for one in spans] == wanted
     assert "looking up the strings that were marked" in (tmp_path / "run" / "report.html").read_text("utf-8")
-    assert check(tmp_path / "run", listed).measured.value > 0.9
+    new = tmp_path / "new.jsonl"
+    new.write_text(listed.read_text("utf-8").replace('", "spans"', ' or so", "spans"'), encoding="utf-8")
+    assert check(tmp_path / "run", new).measured.value > 0.9
 
 
 def test_a_model_keeps_no_marked_string_that_could_be_read(listed, tmp_path, monkeypatch):

@@ -53,6 +53,25 @@ def table(path, names, *columns):
     return path
 
 
+def test_rows_that_it_learned_from_prove_nothing_and_are_left_out(run):
+    told = []
+    old, new = alike(15, start=0), alike(10)
+    texts, labels = zip(*old[:4], *new, strict=True)
+    found = check(run, list(texts), labels=list(labels), tell=told.append)
+    assert told == ["4 of 24 rows are rows that the run learned from; they prove nothing and are left out"]
+    texts, labels = zip(*new, strict=True)
+    alone = check(run, list(texts), labels=list(labels))
+    assert replace(found, furthest=(), called="") == replace(alone, furthest=(), called="")
+    assert found.furthest == tuple(4 + place for place in alone.furthest)
+    texts, labels = zip(*old, strict=True)
+    with pytest.raises(DataError) as caught:
+        check(run, list(texts), labels=list(labels))
+    assert str(caught.value) == (
+        "all 30 rows of the list are rows that the run learned from, which says nothing of new ones. Give rows that it "
+        "has not seen."
+    )
+
+
 def test_rows_like_the_training_rows(run):
     found = check(run, [text for text, _ in alike(15)])
     assert found.verdict == "not measured"
@@ -69,7 +88,7 @@ def test_rows_in_another_language_than_the_training_rows(tmp_path):
     run.save(tmp_path / "run")
     german = [f"Der Bote hat das Paket Nummer {i} nicht gebracht, wo ist es jetzt?" for i in range(8)]
     assert check(tmp_path / "run", german).languages == ("German", "English")
-    assert check(tmp_path / "run", parcel).languages is None
+    assert check(tmp_path / "run", [text.replace("parcel", "packet") for text in parcel]).languages is None
     assert check(tmp_path / "run", [f"no {i}-{i}" for i in range(8)]).languages is None
     run.bundle.language = None  # as in a model that was written before it was recorded
     assert check(run, german).languages is None
@@ -117,6 +136,7 @@ def test_the_label_columns_of_the_training_are_looked_for_however_they_are_calle
     run = handful.tune(handful.load(tmp_path / "old.csv"), **QUICK)
     assert (run.model.target, run.model.group, run.model.targets) == ("Kind of animal", "speaker", ())
     run.save(tmp_path / "run")
+    texts, labels = zip(*alike(15), strict=True)
     new, told = table(tmp_path / "new.csv", ["text", "kind of Animal"], texts, labels), []
     found = check(tmp_path / "run", new, tell=told.append)
     assert (found.verdict, found.measured.value) == ("as promised", 1)
@@ -129,8 +149,11 @@ def test_several_label_columns_of_the_training_are_looked_for(tmp_path):
     file = table(tmp_path / "old.csv", ["text", "ants", "bees"], texts, *ones)
     handful.tune(handful.load(file, label="ants,bees"), **{**QUICK, "strategies": "ridge"}).save(tmp_path / "run")
     assert handful.Bundle.load(tmp_path / "run").targets == ("ants", "bees")
-    assert check(tmp_path / "run", file).measured.value == 1
-    assert check(tmp_path / "run", table(tmp_path / "new.csv", ["text", "ants"], texts, ones[0])).measured is None
+    texts = [text for text, _ in alike(15)]
+    assert (
+        check(tmp_path / "run", table(tmp_path / "new.csv", ["text", "ants", "bees"], texts, *ones)).measured.value == 1
+    )
+    assert check(tmp_path / "run", table(tmp_path / "newer.csv", ["text", "ants"], texts, ones[0])).measured is None
 
 
 def test_rows_without_a_label_and_unreadable_ones_are_counted(run, tmp_path):
@@ -155,7 +178,7 @@ def test_of_a_long_source_some_rows_are_looked_at(run, tmp_path, monkeypatch):
 
 def test_pictures_in_folders_of_classes(pictures, tmp_path):
     run = handful.tune(pictures({"dark": 12, "light": 12}), backbone="toy-image", budget=0, strategies="centroid")
-    found = check(run, pictures({"dark": 5, "light": 5, "grey": 2}, "new"))
+    found = check(run, pictures({"dark": 5, "light": 5, "grey": 2}, "new", 1))
     assert found.unknown == {"grey": 2}
     assert found.measured.value == pytest.approx(10 / 12)
     (tmp_path / "new/dark").rename(tmp_path / "pool")
