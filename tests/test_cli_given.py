@@ -151,10 +151,11 @@ def test_a_run_that_lost_its_model_is_not_suggested_in_its_own_place(handful, ru
 @pytest.mark.parametrize("name", ["report.html", "scores.json", "model/bundle.json"])
 def test_a_part_of_a_run_in_its_place(handful, run, name):
     said = f"handful: {run}/{name} is a part of a run, which is named whole. Run: handful "
+    Path("new.csv").write_text("text\nants march along a leaf\nbees hum about a hive\n", encoding="utf-8")
     for words, again in (
         (["predict", run / name, "insects.csv"], "predict 'runs/my insects' insects.csv"),
         (["report", run / name], "report 'runs/my insects'"),
-        (["check", run / name, "insects.csv"], "check 'runs/my insects' insects.csv"),
+        (["check", run / name, "new.csv"], "check 'runs/my insects' new.csv"),
     ):
         ended = handful(*words)
         assert ended.err == f"{said}{again}\n"

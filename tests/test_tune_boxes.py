@@ -57,10 +57,11 @@ def coco(names, scenes, split=None):
     }
 
 
-def laid(root, count=6, split=None, **how):
+def laid(root, count=6, split=None, first=0, **how):
     """A folder of pictures and of COCO JSON."""
     (root / "images").mkdir(parents=True)
-    scenes, names = [scene(i, **how) for i in range(count)], [f"images/{i}.png" for i in range(count)]
+    scenes = [scene(i, **how) for i in range(first, first + count)]
+    names = [f"images/{i}.png" for i in range(count)]
     for name, (picture, _) in zip(names, scenes, strict=True):
         picture.save(root / name)
     (root / "annotations.json").write_text(json.dumps(coco(names, scenes, split)))

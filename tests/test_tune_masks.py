@@ -42,13 +42,13 @@ def scene(seed, height=40, width=48):
     return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)), Image.fromarray(mask)
 
 
-def laid(root, count=5, beside=False):
+def laid(root, count=5, beside=False, first=0):
     """A folder of pictures and masks."""
     pictures, masks = (root, root) if beside else (root / "images", root / "masks")
     for place in (pictures, masks):
         place.mkdir(parents=True, exist_ok=True)
     for i in range(count):
-        picture, mask = scene(i)
+        picture, mask = scene(first + i)
         picture.save(pictures / f"{i}.png")
         mask.save(masks / (f"{i}_mask.png" if beside else f"{i}.png"))
     return root

@@ -15,7 +15,7 @@ from handful.backbones.tiles import CELL
 from handful.budget import Budget
 from handful.data.boxed_pictures import FEWEST_BOXED, too_few_boxed
 from handful.data.boxes import Box, Boxed
-from handful.data.dataset import Dataset
+from handful.data.dataset import Dataset, item_hash
 from handful.data.images import full_size
 from handful.data.names import listed
 from handful.data.splits import merge_groups
@@ -131,6 +131,7 @@ def tune_boxes(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
     with budget.stage("fit"):
         model = _finder(rows, compared, detected[MAPS], wanted, names, scale, backbone)
         model.beats_reference = scores.beats(BOXES.reference.name)
+        model.learned = frozenset(map(item_hash, data.items))
         untested = list[str]()
         if len(test):
             scores, untested = scores.tested(*_tested(model, test, metric, plan.seed))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
 from handful.budget import Budget
-from handful.data.dataset import Dataset
+from handful.data.dataset import Dataset, item_hash
 from handful.data.normal import FEWEST, bad_name, is_normal_name, normal_name
 from handful.errors import DataError, OptionError
 from handful.evaluation.intervals import Estimate, interval
@@ -123,7 +123,7 @@ def tune_defects(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
     scored = _scores(promise, judged, data, DEFECTS.details(judged, targets, None))
     model = Detector(
         data.modality, backbone.name, backbone.fingerprint, fitted.normality, promise, names, data.input, data.target,
-        scored.beats_reference(DEFECTS.reference.name), backbone,
+        scored.beats_reference(DEFECTS.reference.name), backbone, learned=frozenset(map(item_hash, data.items)),
     )  # fmt: skip
     notes = [*_test_notes(scores, bad, test, promise, data.modality), *([budget.passed] if budget.passed else [])]
     with budget.stage("checks"):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone, no_parts
 from handful.budget import Budget
-from handful.data.dataset import Dataset
+from handful.data.dataset import Dataset, item_hash
 from handful.data.images import full_size
 from handful.data.mask_files import mask_of
 from handful.data.masks import FEWEST_MASKS, too_few
@@ -118,7 +118,7 @@ def tune_masks(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
         own = backbone if MAPS in pixels.looks else None
         model = Segmenter(
             "" if own is None else own.name, "" if own is None else own.fingerprint, pixels, names,
-            scores.beats(MASKS.reference.name), own,
+            scores.beats(MASKS.reference.name), own, learned=frozenset(map(item_hash, data.items)),
         )  # fmt: skip
         untested = list[str]()
         if len(test):

@@ -19,7 +19,7 @@ from test_tune_masks import laid as laid_masks
 
 
 def test_masks_are_measured_as_their_metric_has_it(part_runs, tmp_path, handful):
-    laid_masks(tmp_path / "new", 4)
+    laid_masks(tmp_path / "new", 4, first=10)
     ended = handful("check", str(part_runs / "run_masks"), str(tmp_path / "new"), "--json")
     told = json.loads(ended.out)
     model = Segmenter.load(part_runs / "run_masks")
@@ -33,8 +33,23 @@ def test_masks_are_measured_as_their_metric_has_it(part_runs, tmp_path, handful)
     assert ended.code == (3 if told["verdict"] == "retrain" else 0)
 
 
+@pytest.mark.parametrize(("kind", "laid"), [("masks", laid_masks), ("boxes", laid_boxes)])
+def test_pictures_that_were_learned_from_are_left_out(part_runs, tmp_path, kind, laid):
+    run, old = part_runs / f"run_{kind}", part_runs / kind
+    with pytest.raises(DataError) as caught:
+        handful_check(run, old)
+    assert str(caught.value) == (
+        f"all 3 pictures of {old} are pictures that the run learned from, which says nothing of new ones. Give pictures "
+        "that it has not seen."
+    )
+    told = []
+    found = handful_check(run, laid(tmp_path / "new", 5), tell=told.append)
+    assert found.rows == 2
+    assert "3 of 5 pictures are pictures that the run learned from; they prove nothing and are left out" in told
+
+
 def test_boxes_of_a_label_that_was_never_learned_ask_for_tuning_again(part_runs, tmp_path):
-    place = laid_boxes(tmp_path / "new", 3)
+    place = laid_boxes(tmp_path / "new", 3, first=10)
     file = place / "annotations.json"
     told = json.loads(file.read_text())
     known = check_marked(Finder.load(part_runs / "run_boxes"), None, place)

@@ -81,6 +81,8 @@ class Detector(PartModel):
     """The backbone in memory."""
     place: Path | None = None
     """The folder that it was read from."""
+    learned: frozenset[str] = field(default=frozenset(), repr=False)
+    """Hashes of the items that it learned from; empty in a model that was written before these were kept."""
 
     task = DEFECTS
 
@@ -186,6 +188,7 @@ class Detector(PartModel):
             "input": self.input,
             "target": self.target,
             "beats_reference": self.beats_reference,
+            "learned": sorted(self.learned),
         }
         write_record(folder, DETECTOR, DEFECTS, record, [FILE])
         (folder / "README.md").write_text(card or "# Defects\n", encoding="utf-8")

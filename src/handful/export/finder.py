@@ -97,6 +97,8 @@ class Finder(PartModel):
     """Whether it is shown to be better than brightness alone."""
     place: Path | None = None
     """Where it was read from; None for one that was just made."""
+    learned: frozenset[str] = field(default=frozenset(), repr=False)
+    """Hashes of the items that it learned from; empty in a model that was written before these were kept."""
     loaded: Backbone | None = field(default=None, repr=False)
     """The backbone in memory."""
 
@@ -201,6 +203,7 @@ class Finder(PartModel):
             "magnification": self.scale,
             "names": list(self.names),
             "beats_reference": self.beats_reference,
+            "learned": sorted(self.learned),
         }
         write_record(folder, FINDER, BOXES, record, [FILE])
         (folder / "README.md").write_text(card or "# Boxes\n", encoding="utf-8")

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from handful.atomic import replaced_folder
 from handful.backbones.base import Backbone
+from handful.data.dataset import item_hash
 from handful.evaluation.scores import unproven
 from handful.export.record import entries, wrong_entry
 from handful.progress import Say, silent
 from handful.readback import checked, damage_is
 from handful.run_folder import RECORD, model_folder
 from handful.tasks.base import Task
+
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 class PartModel(ABC):
@@ -39,6 +47,8 @@ class PartModel(ABC):
     """Of its weights."""
     loaded: Backbone | None
     """The backbone in memory."""
+    learned: frozenset[str]
+    """Hashes of the items that it learned from; empty in a model that was written before these were kept."""
     pairs: ClassVar[bool] = False
     """No part lies in two texts."""
 
@@ -99,4 +109,18 @@ class PartModel(ABC):
         record = entries(place, cls.kind)
 
         with damage_is(wrong_entry(place)):
-            return checked(cls._of(place, record))
+            model = checked(cls._of(place, record))
+            model.learned = _hashes_in(record)
+            return model
+
+    def learned_from(self, items: Sequence[Any]) -> NDArray[np.bool_]:
+        """Which of N items it learned from, byte for byte. (N,)."""
+        return np.array([item_hash(item) in self.learned for item in items], bool)
+
+
+def _hashes_in(record: dict[str, Any]) -> frozenset[str]:
+    """The hashes of what was learned from, of a record; raises ``ValueError`` where they are none."""
+    hashes = record.get("learned", [])
+    if not (isinstance(hashes, list) and all(isinstance(one, str) and _HASH.fullmatch(one) for one in hashes)):
+        raise ValueError("learned")
+    return frozenset(hashes)

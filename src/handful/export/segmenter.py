@@ -83,6 +83,8 @@ class Segmenter(PartModel):
     """The backbone in memory."""
     place: Path | None = None
     """The folder that it was read from."""
+    learned: frozenset[str] = field(default=frozenset(), repr=False)
+    """Hashes of the items that it learned from; empty in a model that was written before these were kept."""
 
     task = MASKS
     modality = "image"
@@ -195,6 +197,7 @@ class Segmenter(PartModel):
             "context": isinstance(self.pixels, ContextMap),
             "names": list(self.names),
             "beats_reference": self.beats_reference,
+            "learned": sorted(self.learned),
         }
         write_record(folder, SEGMENTER, MASKS, record, [FILE])
         (folder / "README.md").write_text(card or "# Masks\n", encoding="utf-8")

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.data.cells import shown
 from handful.data.normal import is_normal_name
 from handful.detection import detections
 from handful.evaluation.intervals import Estimate, interval, wilson
 from handful.evaluation.metrics import hundredths, share
 from handful.export.detector import Detector
+from handful.monitoring.known_rows import unknown_rows
 
 
 @dataclass(frozen=True)
@@ -94,14 +96,15 @@ def check_alarms(
         model: the detector.
         source: what ``predict`` takes; a folder with sub-folders such as good and bad says which are bad.
         input: the column that holds the items.
-        tell: told of items that cannot be read.
+        tell: told of items that cannot be read, and of those that it learned from, which are left out.
 
     Raises:
-        DataError: the source cannot be read, or none of its items.
+        DataError: the source cannot be read, or none of its items, or it learned from all of them.
         OptionError: ``input`` is named and is no column of the source.
     """
     scores: list[float] = []
     names: list[str] = []
+    items: list[Any] = []
     unreadable = 0
     for chunk in detections(model, Path(source), input):
         for i in range(len(chunk.names)):
@@ -111,7 +114,9 @@ def check_alarms(
                 continue
             scores.append(float(chunk.outputs[i, 0]))
             names.append(chunk.names[i])
-    values = np.array(scores)
+            items.append(chunk.source.items[i])
+    new = unknown_rows(model.learned_from(items), shown(str(source)), "items", tell).tolist()
+    values, names = np.array(scores)[new], [names[i] for i in new]
     alarms = model.promise.alarms(values)
     bad = bad_by_folder(Path(source), names, model.names[0])
     if bad is None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handful.data.languages import Language, main_language
 from handful.data.targets import counts_of
@@ -24,6 +23,7 @@ from handful.features.view import unit_rows
 from handful.keywords import known_keywords
 from handful.monitoring.checkup import NAMED, Checkup, promised_metric
 from handful.monitoring.drift import compare
+from handful.monitoring.known_rows import unknown_rows
 from handful.monitoring.marked_check import check_marked
 from handful.monitoring.new_rows import Row, called_together, rows_of_list, rows_of_source
 from handful.run import Run
@@ -104,33 +104,11 @@ def check(
             f"all {len(readable)} rows of {new.name} look the same to {reference.view.name}, so that nothing can be "
             "compared. Give rows that differ."
         )
-    unseen = _unseen(reference, answers.features, new.name, tell)
+    likeness = unit_rows(answers.features) @ unit_rows(reference.rows.astype(np.float32)).T  # (n, M)
+    unseen = unknown_rows(likeness.max(1) > 1 - _COPY, new.name, "rows", tell)
     answers = Judged(answers.outputs[unseen], answers.features[unseen], {})
     checkup = _compared(model, reference, scores, answers, [rows[readable[i]] for i in unseen.tolist()], seed)
     return replace(checkup, unreadable=new.failed + len(judged.failed))
-
-
-def _unseen(
-    reference: Reference, features: NDArray[np.float32], name: str, tell: Callable[[str], None]
-) -> NDArray[np.int64]:  # fmt: skip
-    """The rows that are no copies of rows that were learned from, whose answers would prove nothing.
-
-    The promise is about such rows too, since copies were held out together.
-
-    Raises:
-        DataError: there is none.
-    """
-    likeness = unit_rows(features) @ unit_rows(reference.rows.astype(np.float32)).T  # (n, M)
-    unseen = np.flatnonzero(likeness.max(1) <= 1 - _COPY)
-    count = len(features) - len(unseen)
-    if not len(unseen):
-        raise DataError(
-            f"all {count} rows of {name} are rows that the run learned from, which says nothing of new ones. Give rows "
-            "that it has not seen."
-        )
-    if count:
-        tell(f"{count} of {len(features)} rows are rows that the run learned from; they prove nothing and are left out")
-    return unseen
 
 
 def _compared(

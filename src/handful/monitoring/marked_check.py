@@ -16,6 +16,7 @@ from handful.export.finder import Finder
 from handful.export.segmenter import Segmenter
 from handful.marked_items import outputs_to
 from handful.monitoring.checkup import Checkup, promised_metric
+from handful.monitoring.known_rows import unknown_rows
 from handful.seeding import generator
 
 
@@ -46,6 +47,7 @@ def check_marked(
     for note in (*data.notes, *data.unreadable.values()):
         tell(note)
     metric = promised_metric(task, scores)
+    data = data.take(unknown_rows(model.learned_from(data.items), shown(str(source)), "pictures", tell))
     measured = interval(metric.of(*outputs_to(model, data)), rng=generator(seed, "check"))
     return Checkup(
         rows=len(data), unreadable=len(data.unreadable), answered={},
