@@ -12,6 +12,7 @@ import pytest
 
 import handful
 from handful.errors import BundleError, DataError, OptionError
+from handful.monitoring.alarms import check_alarms
 
 QUICK = {"backbone": "toy-image"}
 
@@ -101,6 +102,20 @@ def test_rows_of_a_test_are_measured_and_not_learned_from(parts, tmp_path):
     assert run.model.promise.normal == 6
     assert run.model.promise.bad == 2
     assert any(note.startswith("Of 2 good test pictures, ") for note in run.notes)
+    told = []
+    found = check_alarms(run.model, folder, tell=told.append)
+    assert found.rows == 4
+    assert told == ["learned from already, so that they prove nothing, and left out: 6 of 10 items"]
+    with pytest.raises(
+        DataError, match="must hold items that the run has not seen, got nothing but items"
+    ):
+        check_alarms(run.model, folder / "train")
+
+
+def test_bad_items_that_chose_the_threshold_prove_nothing_either(parts):
+    folder = parts(bad=3)
+    assert len(handful.tune(folder, **QUICK).model.learned) == 8
+    assert len(handful.tune(folder, must_find="60%", **QUICK).model.learned) == 11
 
 
 def test_the_commands_write_labels_scores_and_maps(handful, parts, tmp_path):

@@ -274,7 +274,7 @@ def test_a_record_that_says_neither_is_refused(hearing):
 
 def test_networks_that_would_take_too_long_are_said(tmp_path):
     run = tune(laid(tmp_path / "scenes", 3), backbone="toy-image", budget=0.05)
-    assert any(note.startswith("context was not tried: it would have taken about") for note in run.notes)
+    assert any(note.startswith("context was given up: it would have taken about") for note in run.notes)
     assert "context" not in {arm.name for arm in run.scores.arms}
 
 

@@ -15,7 +15,7 @@ from handful.backbones.tiles import CELL
 from handful.budget import Budget
 from handful.data.boxed_pictures import FEWEST_BOXED, too_few_boxed
 from handful.data.boxes import Box, Boxed
-from handful.data.dataset import Dataset, item_hash
+from handful.data.dataset import Dataset, hashes_of
 from handful.data.images import full_size
 from handful.data.names import listed
 from handful.data.splits import merge_groups
@@ -109,6 +109,7 @@ def tune_boxes(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
     names, scale = data.classes, _scale(data)
     with budget.stage("extract"):
         data, rows = _learned_rows(data, names, scale, backbone, plan.seed, say)
+        learned = hashes_of(data)
     groups = merge_groups(np.asarray(data.groups), duplicate_groups(data)) if data.groups else duplicate_groups(data)
     _check_enough(data, groups)
     strata = np.zeros(len(data), np.int64)
@@ -131,7 +132,7 @@ def tune_boxes(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
     with budget.stage("fit"):
         model = _finder(rows, compared, detected[MAPS], wanted, names, scale, backbone)
         model.beats_reference = scores.beats(BOXES.reference.name)
-        model.learned = frozenset(map(item_hash, data.items))
+        model.learned = learned
         untested = list[str]()
         if len(test):
             scores, untested = scores.tested(*_tested(model, test, metric, plan.seed))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone
 from handful.budget import Budget
-from handful.data.dataset import Dataset, item_hash
+from handful.data.dataset import Dataset, hashes_of
 from handful.data.normal import FEWEST, bad_name, is_normal_name, normal_name
 from handful.errors import DataError, OptionError
 from handful.evaluation.intervals import Estimate, interval
@@ -105,6 +105,8 @@ def tune_defects(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
     bad = np.array([label != names[0] for label in data.labels or ()])
     test = np.array([part == "test" for part in data.split or ("train",) * len(data)])
     learned = np.flatnonzero(~bad & ~test)
+    # Bad items teach the threshold where so many of them must be found.
+    taught = hashes_of(data.take(np.flatnonzero(~test & (~bad | (asked.must_find is not None))).tolist()))
     owners, findings = _owners(data, learned)
     with budget.stage("fit"):
         own = [readable[i] for i in learned.tolist()]
@@ -123,7 +125,7 @@ def tune_defects(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
     scored = _scores(promise, judged, data, DEFECTS.details(judged, targets, None))
     model = Detector(
         data.modality, backbone.name, backbone.fingerprint, fitted.normality, promise, names, data.input, data.target,
-        scored.beats_reference(DEFECTS.reference.name), backbone, learned=frozenset(map(item_hash, data.items)),
+        scored.beats_reference(DEFECTS.reference.name), backbone, learned=taught,
     )  # fmt: skip
     notes = [*_test_notes(scores, bad, test, promise, data.modality), *([budget.passed] if budget.passed else [])]
     with budget.stage("checks"):

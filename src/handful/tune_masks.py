@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from handful.backbones.base import Backbone, no_parts
 from handful.budget import Budget
-from handful.data.dataset import Dataset, item_hash
+from handful.data.dataset import Dataset, hashes_of
 from handful.data.images import full_size
 from handful.data.mask_files import mask_of
 from handful.data.masks import FEWEST_MASKS, too_few
@@ -39,7 +39,6 @@ from handful.run import Run
 from handful.seeding import generator
 from handful.strategies.frozen.context import (
     CONTEXT,
-    MOST_CLASSES,
     Context,
     ContextMap,
     Drawn,
@@ -89,9 +88,10 @@ def tune_masks(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
     test = data.part("test") if data.split else data.take(())
     data = data.part("train") if data.split else data
     names = data.classes
-    hears = bool(budget.seconds) and len(names) <= MOST_CLASSES
+    hears = bool(budget.seconds)
     with budget.stage("extract"):
         data, rows, drawn = _learned_rows(data, names, backbone, hears, plan.seed, say)
+        learned = hashes_of(data)
     groups = merge_groups(np.asarray(data.groups), duplicate_groups(data)) if data.groups else duplicate_groups(data)
     _check_enough(data, groups)
     strata = np.zeros(len(data), np.int64)
@@ -100,8 +100,8 @@ def tune_masks(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
     with budget.stage("select"), engine_of(plan.engine) as engine:
         compared = compare(rows, names, folds, engine, partial(say, "comparing heads"))
     with budget.stage("context"):
-        found = _context(data, compared, drawn, backbone, plan.seed, budget, say) if hears else NOT_TRIED
-    context = found if isinstance(found, Context) else None
+        found = _context(data, compared, drawn, backbone, plan.seed, budget, say) if hears else ""
+    context, given_up = (found, "") if isinstance(found, Context) else (None, found)
     with budget.stage("evaluate"):
         held, shown = _held_out(data, names, compared, context, backbone, partial(say, "answering held-out pictures"))
     whole = held.pop(_WHOLE)
@@ -118,12 +118,12 @@ def tune_masks(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
         own = backbone if MAPS in pixels.looks else None
         model = Segmenter(
             "" if own is None else own.name, "" if own is None else own.fingerprint, pixels, names,
-            scores.beats(MASKS.reference.name), own, learned=frozenset(map(item_hash, data.items)),
+            scores.beats(MASKS.reference.name), own, learned=learned,
         )  # fmt: skip
         untested = list[str]()
         if len(test):
             scores, untested = scores.tested(*_tested(model, test, metric, plan.seed))
-    notes = [*untested, *_read_small(data), *([found] if isinstance(found, str) and found else [])]
+    notes = [*untested, *_read_small(data), *([given_up] if given_up else [])]
     notes += [budget.passed] if budget.passed else []
     scores = replace(scores, seconds=budget.accounted)
     return Run(
@@ -133,8 +133,6 @@ def tune_masks(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
 
 
 _WHOLE = "whole"
-NOT_TRIED = ""
-"""Stands in place of a reason where networks were not asked for."""
 
 
 def _backbone(plan: Plan, data: Dataset, say: Say) -> Backbone:
@@ -189,7 +187,7 @@ def _learned_rows(
     rows = PixelRows(features, levels, classes, item_of)
     first = np.concatenate([np.arange(len(one.classes)) < few for one in parts])
     return data, rows.taken(first), Drawn(
-        rows, [one.places for one in parts], [one.width for one in parts]
+        rows, first, [one.places for one in parts], [one.width for one in parts]
     )  # fmt: skip
 
 

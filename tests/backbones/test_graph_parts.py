@@ -123,6 +123,15 @@ def test_pixels_of_a_picture_of_any_size_are_seen_as_filters_and_maps_see_them(p
     np.testing.assert_allclose(found[:, filters:], block.features[MAPS], rtol=1e-3, atol=1e-3)
 
 
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 90), st.integers(1, 90))
+def test_maps_of_a_block_are_the_same_whatever_is_looked_at_around_it(pixels, height, width):
+    """What is measured while networks hear what lies around is what ships without them."""
+    picture = np.random.default_rng(height).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    (plain,), (wide,) = blocks_of(picture, pixels[0]), blocks_of(picture, pixels[0], 32)
+    np.testing.assert_allclose(wide.within().features[MAPS], plain.features[MAPS], rtol=1e-3, atol=2e-3)
+
+
 def test_filters_or_maps_alone_are_recorded_alone():
     picture = pictures()[2]
     ((*_, seen), *_) = seen_blocks(picture)

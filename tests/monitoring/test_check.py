@@ -58,7 +58,7 @@ def test_rows_that_it_learned_from_prove_nothing_and_are_left_out(run):
     old, new = alike(15, start=0), alike(10)
     texts, labels = zip(*old[:4], *new, strict=True)
     found = check(run, list(texts), labels=list(labels), tell=told.append)
-    assert told == ["4 of 24 rows are rows that the run learned from; they prove nothing and are left out"]
+    assert told == ["learned from already, so that they prove nothing, and left out: 4 of 24 rows"]
     texts, labels = zip(*new, strict=True)
     alone = check(run, list(texts), labels=list(labels))
     assert replace(found, furthest=(), called="") == replace(alone, furthest=(), called="")
@@ -67,9 +67,19 @@ def test_rows_that_it_learned_from_prove_nothing_and_are_left_out(run):
     with pytest.raises(DataError) as caught:
         check(run, list(texts), labels=list(labels))
     assert str(caught.value) == (
-        "all 30 rows of the list are rows that the run learned from, which says nothing of new ones. Give rows that it "
-        "has not seen."
+        "the list must hold rows that the run has not seen, got nothing but rows that it learned from, which prove "
+        "nothing. Give new ones."
     )
+
+
+def test_all_that_was_learned_from_is_known_where_some_of_it_is_kept(run):
+    kept = run.model.known_rows()
+    some = replace(kept, rows=kept.rows[::3], answered=kept.answered[::3], places=kept.places[::3])
+    made = replace(run, model=replace(run.model, reference=some))
+    texts = [text for text, _ in alike(15, start=0)]
+    with pytest.raises(DataError, match="got nothing but rows that it learned from"):
+        check(made, texts)
+    assert check(made, [*texts[:3], *(text for text, _ in alike(8))]).rows == 18  # one of three is kept
 
 
 def test_rows_like_the_training_rows(run):

@@ -10,10 +10,12 @@ import pytest
 from handful import check as handful_check
 from handful.errors import BundleError, DataError
 from handful.export.finder import Finder
+from handful.export.record import write_record
 from handful.export.segmenter import Segmenter
 from handful.marked_items import outputs_to
 from handful.monitoring.marked_check import check_marked
 from handful.run import opened
+from handful.tasks.masks import MASKS
 from test_tune_boxes import laid as laid_boxes
 from test_tune_masks import laid as laid_masks
 
@@ -39,13 +41,45 @@ def test_pictures_that_were_learned_from_are_left_out(part_runs, tmp_path, kind,
     with pytest.raises(DataError) as caught:
         handful_check(run, old)
     assert str(caught.value) == (
-        f"all 3 pictures of {old} are pictures that the run learned from, which says nothing of new ones. Give pictures "
-        "that it has not seen."
+        f"{old} must hold pictures that the run has not seen, got nothing but pictures that it learned from, which "
+        "prove nothing. Give new ones."
     )
     told = []
     found = handful_check(run, laid(tmp_path / "new", 5), tell=told.append)
     assert found.rows == 2
-    assert "3 of 5 pictures are pictures that the run learned from; they prove nothing and are left out" in told
+    assert "learned from already, so that they prove nothing, and left out: 3 of 5 pictures" in told
+
+
+def test_a_model_of_before_knows_no_picture_that_it_learned_from(part_runs, tmp_path):
+    place = shutil.copytree(part_runs / "run_masks", tmp_path / "run")
+    file = place / "model" / "bundle.json"
+    record = json.loads(file.read_text())
+    for name in ("learned", "context", "sha256"):
+        del record[name]
+    write_record(file.parent, "segmenter", MASKS, record, ["pixels.safetensors"])
+    assert Segmenter.load(place).learned == frozenset()
+    assert handful_check(place, part_runs / "masks").rows == 3
+    write_record(file.parent, "segmenter", MASKS, {**record, "learned": ["../x"]}, ["pixels.safetensors"])
+    with pytest.raises(BundleError, match="learned"):
+        Segmenter.load(place)
+
+
+def test_a_picture_that_is_gone_is_named(part_runs, tmp_path, monkeypatch):
+    from handful.monitoring import marked_check
+
+    new = laid_masks(tmp_path / "new", 2, first=10)
+    read = marked_check.load_part
+
+    def and_lost(*words):
+        data = read(*words)
+        (new / "images" / "1.png").unlink()
+        return data
+
+    monkeypatch.setattr(marked_check, "load_part", and_lost)
+    with pytest.raises(
+        DataError, match=r"1\.png can no longer be read: No such file or directory\. Put it back"
+    ):
+        handful_check(part_runs / "run_masks", new)
 
 
 def test_boxes_of_a_label_that_was_never_learned_ask_for_tuning_again(part_runs, tmp_path):

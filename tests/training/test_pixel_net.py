@@ -20,7 +20,14 @@ def answers(layers, x):
 
 def test_what_no_line_tells_apart_is_learned():
     x, classes = corners()
-    assert (answers(layers_of(x, classes, 2, 0), x) == classes).mean() > 0.9
+    assert (answers(layers_of(x, classes, np.ones(2), 0), x) == classes).mean() > 0.9
+
+
+def test_classes_are_seen_as_often_as_they_weigh():
+    """Of two classes that nothing tells apart the one that weighs more is answered."""
+    x, classes = np.zeros((500, 2), np.float32), np.arange(500) % 2
+    assert set(answers(layers_of(x, classes, np.array([1.0, 4.0]), 0), x)) == {1}
+    assert set(answers(layers_of(x, classes, np.array([4.0, 1.0]), 0), x)) == {0}
 
 
 def test_the_same_seed_gives_the_same_layers_and_leaves_the_dice():
@@ -28,7 +35,7 @@ def test_the_same_seed_gives_the_same_layers_and_leaves_the_dice():
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    first, again, other = (layers_of(x, classes, 3, seed) for seed in (1, 1, 2))
+    first, again, other = (layers_of(x, classes, np.ones(3), seed) for seed in (1, 1, 2))
     assert torch.equal(torch.rand(1), expected)
     assert [coef.shape for coef, _ in first] == [(2, 64), (64, 64), (64, 3)]
     for (a, b), (c, d) in zip(first, again, strict=True):

@@ -15,7 +15,7 @@ from torch.nn import functional
 from handful.backbones.base import Backbone
 from handful.backbones.efficientnet import ConvUnit
 from handful.backbones.graphs import Input, Pixels, Preparation, front_of, recorded_from
-from handful.backbones.tiles import CELL, ENLARGED, STEP
+from handful.backbones.tiles import CELL, COARSEST, ENLARGED, STEP, at_pixels
 
 # Pixels of a side of the block that graphs are recorded with; sizes are not recorded.
 _SIDE = 80
@@ -92,15 +92,14 @@ class Maps(nn.Module):
 
     def forward(self, large: Tensor) -> Tensor:
         """Each map at the size of the block."""
-        state, found = self.front(large[None]), []
         height, width = large.shape[0] // ENLARGED, large.shape[1] // ENLARGED
+        more = (0, 0, 0, -large.shape[1] % COARSEST, 0, -large.shape[0] % COARSEST)
+        state, maps = self.front(functional.pad(large, more)[None]), []
         for depth, block in enumerate(self.blocks, 1):
             state = block(state)
             if depth in self.depths:
-                found.append(
-                    functional.interpolate(state.x, size=(height, width), mode="bilinear", align_corners=False)[0]
-                )
-        return _inner(torch.cat(found).permute(1, 2, 0), self.halo)
+                maps.append(state.x)
+        return _inner(at_pixels(maps, height, width), self.halo)
 
 
 @dataclass(frozen=True)

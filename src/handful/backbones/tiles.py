@@ -115,6 +115,9 @@ def patch_vectors(maps: Tensor, cells: int) -> Tensor:
 
 ENLARGED = 2
 """How many times pictures are enlarged before maps are read for every pixel."""
+COARSEST = 8
+"""Enlarged pixels of a side of a cell of the coarsest map that is read so. Pictures are filled up to whole ones, since
+a map would otherwise be stretched over a picture that it is larger than."""
 
 
 def enlarged_maps(
@@ -129,13 +132,21 @@ def enlarged_maps(
     Returns:
         (H, W, D).
     """
-    height, width = pixels.shape[:2]
-    batch = torch.from_numpy(made_large(pixels)).permute(2, 0, 1)[None]
-    maps = [
-        functional.interpolate(state.x.float(), size=(height, width), mode="bilinear", align_corners=False)[0]
-        for _, state in states(batch)
-    ]
-    return np.asarray(torch.cat(maps).permute(1, 2, 0).cpu().numpy(), np.float32)
+    large = torch.from_numpy(made_large(pixels)).permute(2, 0, 1)[None]
+    maps = at_pixels((state.x.float() for _, state in states(filled(large))), pixels.shape[0], pixels.shape[1])
+    return np.asarray(maps.cpu().numpy(), np.float32)
+
+
+def filled(large: Tensor) -> Tensor:
+    """An enlarged picture with black behind its ends, up to whole cells of the coarsest map. (1, 3, H, W)."""
+    return functional.pad(large, (0, -large.shape[3] % COARSEST, 0, -large.shape[2] % COARSEST))
+
+
+def at_pixels(maps: Iterable[Tensor], height: int, width: int) -> Tensor:
+    """Maps (1, D, h, w) of an enlarged picture that was filled, at each pixel of the picture. (height, width, D)."""
+    whole = height + -height % (COARSEST // ENLARGED), width + -width % (COARSEST // ENLARGED)
+    at = [functional.interpolate(x, size=whole, mode="bilinear", align_corners=False)[0] for x in maps]
+    return torch.cat(at).permute(1, 2, 0)[:height, :width]
 
 
 def made_large(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -206,6 +206,29 @@ class Dataset:
         return replace(kept, unreadable={**self.unreadable, **reasons})
 
 
+def hashes_of(dataset: Dataset) -> frozenset[str]:
+    """The names of its items by their content.
+
+    Raises:
+        DataError: a file can no longer be read.
+    """
+    return frozenset(map(content_hash, dataset.items))
+
+
+def content_hash(item: Any) -> str:
+    """As ``item_hash``, of an item that was read before.
+
+    Raises:
+        DataError: it is a file that can no longer be read.
+    """
+    try:
+        return item_hash(item)
+    except OSError as error:
+        raise DataError(
+            f"{item} can no longer be read: {error.strerror or error}. Put it back or remove it."
+        ) from error
+
+
 def item_hash(item: Any) -> str:
     """Name an item by its content: equal bytes give an equal name, whatever the file is called.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handful.atomic import replaced_folder
 from handful.backbones.base import Backbone
-from handful.data.dataset import item_hash
+from handful.data.dataset import content_hash
 from handful.evaluation.scores import unproven
 from handful.export.record import entries, wrong_entry
 from handful.progress import Say, silent
@@ -114,8 +114,12 @@ class PartModel(ABC):
             return model
 
     def learned_from(self, items: Sequence[Any]) -> NDArray[np.bool_]:
-        """Which of N items it learned from, byte for byte. (N,)."""
-        return np.array([item_hash(item) in self.learned for item in items], bool)
+        """Which of N items it learned from, byte for byte. (N,).
+
+        Raises:
+            DataError: a file can no longer be read.
+        """
+        return np.array([content_hash(item) in self.learned for item in items], bool)
 
 
 def _hashes_in(record: dict[str, Any]) -> frozenset[str]:

@@ -120,9 +120,7 @@ def seen_blocks(
 ) -> Iterator[tuple[int, int, int, int, NDArray[np.uint8]]]:  # fmt: skip
     """The blocks of a picture (H, W, 3): first row, first column, rows, columns, and its pixels with those around."""
     height, width = pixels.shape[:2]
-    around = np.pad(
-        pixels, ((halo, halo), (halo, halo), (0, 0)), mode="symmetric" if min(height, width) >= halo else "edge"
-    )
+    around = np.pad(pixels, ((halo, halo), (halo, halo), (0, 0)), mode="symmetric")
     for top, tall in _cuts(height):
         for left, wide in _cuts(width):
             yield top, left, tall, wide, around[top : top + tall + 2 * halo, left : left + wide + 2 * halo]

@@ -11,14 +11,13 @@ import numpy as np
 
 from handful.data.classes import ENOUGH_ROWS
 from handful.data.conversations import Conversation, Preference, plain_prompt, words
-from handful.data.dataset import Dataset, item_hash
+from handful.data.dataset import Dataset, content_hash
 from handful.data.image_text import IMAGE_TEXT, SIDES, ImageText
 from handful.data.languages import UNKNOWN, counts_of_languages, language_of_each
 from handful.data.names import listed
 from handful.data.targets import BOXES, CLASSES, DEFECTS, MASKS, NOUNS, names_in
 from handful.data.traits import Trait, traits_of
 from handful.data.vectors import VECTORS
-from handful.errors import DataError
 from handful.inspection.findings import Finding, by_cost
 
 # A class this many times rarer than the most frequent one is easily forgotten.
@@ -150,12 +149,7 @@ def _content(item: Any) -> str:
         return "\0".join(_content(item.side(side)) for side in SIDES)
     if isinstance(item, Conversation | Preference):
         return "\n".join(f"{turn.role} {_content(turn.content)}" for turn in item.prompt)
-    try:
-        return item_hash(item)
-    except OSError as error:
-        raise DataError(
-            f"{item} can no longer be read: {error.strerror or error}. Put it back or remove it."
-        ) from error
+    return content_hash(item)
 
 
 def findings(dataset: Dataset) -> list[Finding]:

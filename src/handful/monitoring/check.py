@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handful.data.languages import Language, main_language
 from handful.data.targets import counts_of
@@ -32,8 +33,10 @@ from handful.seeding import generator
 
 # Features that differ by less than this are the same picture, sound or text.
 _SAME = 1e-5
-# So much the cosine of a row and its own copy falls short of one, which is kept in half precision.
+# A row and its copy, which is kept in half precision, have a cosine that falls short of one by less than this.
 _COPY = 1e-6
+# Where more than this share of the kept rows is among the new ones, these hold all that was learned from.
+_MOST = 0.5
 
 
 @known_keywords
@@ -104,11 +107,23 @@ def check(
             f"all {len(readable)} rows of {new.name} look the same to {reference.view.name}, so that nothing can be "
             "compared. Give rows that differ."
         )
-    likeness = unit_rows(answers.features) @ unit_rows(reference.rows.astype(np.float32)).T  # (n, M)
-    unseen = unknown_rows(likeness.max(1) > 1 - _COPY, new.name, "rows", tell)
+    unseen = unknown_rows(_known(reference, answers.features), new.name, "rows", tell)
     answers = Judged(answers.outputs[unseen], answers.features[unseen], {})
     checkup = _compared(model, reference, scores, answers, [rows[readable[i]] for i in unseen.tolist()], seed)
     return replace(checkup, unreadable=new.failed + len(judged.failed))
+
+
+def _known(reference: Reference, features: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of n rows the run learned from: they are like a row that it keeps, up to rounding.
+
+    Of many rows some are kept. Where most of these are among the new rows, the source is what the run learned from, or
+    holds it, and nothing tells its other rows from new ones: all count as known.
+    """
+    likeness = unit_rows(features) @ unit_rows(reference.rows.astype(np.float32)).T > 1 - _COPY  # (n, M)
+    some_kept = len(reference.rows) < len(reference.misfit)
+    if some_kept and likeness.any(0).mean() > _MOST:
+        return np.ones(len(features), bool)
+    return np.asarray(likeness.any(1))
 
 
 def _compared(

@@ -29,12 +29,9 @@ def unknown_rows(
     unknown, count = np.flatnonzero(~known), int(known.sum())
     if not len(unknown):
         raise DataError(
-            f"all {count} {things} of {source} are {things} that the run learned from, which says nothing of new ones. "
-            f"Give {things} that it has not seen."
+            f"{source} must hold {things} that the run has not seen, got nothing but {things} that it learned from, "
+            "which prove nothing. Give new ones."
         )
     if count:
-        tell(
-            f"{count} of {len(known)} {things} are {things} that the run learned from; they prove nothing and are left "
-            "out"
-        )
+        tell(f"learned from already, so that they prove nothing, and left out: {count} of {len(known)} {things}")
     return unknown

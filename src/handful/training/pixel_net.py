@@ -38,13 +38,15 @@ class _Network(nn.Module):
         return Outputs(x, y.relu() @ self.coef[2] + self.intercept[2])
 
 
-def layers_of(x: Matrix, classes: NDArray[np.int64], count: int, seed: int) -> tuple[tuple[Matrix, Matrix], ...]:
+def layers_of(
+    x: Matrix, classes: NDArray[np.int64], weights: NDArray[np.float64], seed: int
+) -> tuple[tuple[Matrix, Matrix], ...]:
     """Learn the layers of a network from rows.
 
     Args:
         x: (P, D) rows, each column at about the same scale.
         classes: (P,) numbers of classes.
-        count: C, how many there are.
+        weights: (C,) how much likelier a row of each class is seen than one of another.
         seed: fixes the first weights, the rows of each update, and what dropout throws out.
 
     Returns:
@@ -54,12 +56,13 @@ def layers_of(x: Matrix, classes: NDArray[np.int64], count: int, seed: int) -> t
     Raises:
         TrainingError: the loss stopped being a finite number.
     """
-    network = _Network(x.shape[1], count, generator(seed, "pixel net"))
+    network = _Network(x.shape[1], len(weights), generator(seed, "pixel net"))
     rows, wanted = torch.from_numpy(x), torch.from_numpy(classes)
+    chances = np.cumsum(weights[classes])
 
     def drawn(update: int, parts: int) -> list[Batch]:
         rng = generator(seed, f"pixel net {update}")
-        each = rng.integers(len(x), size=min(_BATCH, len(x)))
+        each = np.searchsorted(chances, rng.random(min(_BATCH, len(x))) * chances[-1], side="right")
         return [Batch(rows[own], wanted[own]) for own in map(torch.from_numpy, np.array_split(each, parts))]
 
     updates = min(_UPDATES, max(1, _PASSES * len(x) // _BATCH))

@@ -105,7 +105,7 @@ def with_distances(
 
 
 def with_pixel_classes(
-    features: bytes, centre: Matrix, scale: Matrix, layers: Sequence[tuple[Matrix, Matrix]]
+    features: bytes, centre: Matrix, scale: Matrix, layers: Sequence[tuple[Matrix, Matrix]], furthest: float = np.inf
 ) -> onnx.ModelProto:
     """A graph of features of pixels with the probabilities of classes on top, (P, C).
 
@@ -115,9 +115,12 @@ def with_pixel_classes(
         scale: (D,) what it is divided by.
         layers: from the lowest, what each column is weighed with and what is added, (D, K) and (K,); the last to C
             classes. What lies between two is kept where it is above 0.
+        furthest: what is scaled is brought within so far of 0.
     """
     model, add = onnx.load_model_from_string(features), _Nodes()
     x = add("Div", add("Sub", "features", add.constant(centre)), add.constant(scale))
+    if np.isfinite(furthest):
+        x = add("Clip", x, add.constant(-furthest), add.constant(furthest))
     for number, (coef, intercept) in enumerate(layers):
         x = add("Add", add("MatMul", add("Relu", x) if number else x, add.constant(coef)), add.constant(intercept))
     return _finished(model, add, [(_softmax(add, x, ()), TensorProto.FLOAT, ["pixels", len(layers[-1][1])])])

@@ -21,7 +21,7 @@ from handful.export.onnx.part_graphs import PartGraph, pictures_judged
 from handful.export.onnx.sessions import Answer, answering
 from handful.export.segmenter import Segmenter
 from handful.features.pixels import BLOCK, FILTERS, HALO, MAPS, MOST, REACH, blocks_of, filter_bank, seen_blocks, worked
-from handful.strategies.frozen.context import ContextMap
+from handful.strategies.frozen.context import FURTHEST, ContextMap
 
 # Pictures that are compared at most, and those of them that are changed: each has hundreds of thousands of pixels.
 _MOST, _CHANGED = 12, 3
@@ -47,8 +47,10 @@ def segmenter_graph(model: Segmenter, rows: KnownRows) -> PartGraph:
         first = FirstAnswer(own.first.centre, own.first.scale, own.first.coef, own.first.intercept, REACH)
     maps = backbone if MAPS in own.looks else None
     content, preparation = pixel_graph_of(bank, maps, HALO, MOST, BLOCK, first)
-    layers = own.layers if isinstance(own, ContextMap) else ((own.coef, own.intercept),)
-    graph = with_pixel_classes(content, own.centre, own.scale, layers)
+    if isinstance(own, ContextMap):
+        graph = with_pixel_classes(content, own.centre, own.scale, own.layers, FURTHEST)
+    else:
+        graph = with_pixel_classes(content, own.centre, own.scale, ((own.coef, own.intercept),))
     settings = {"looks": list(own.looks), "colours": colours_of(model.names).tolist()}
     depths = () if backbone is None else backbone.pixel_depths
     return PartGraph(graph, [preparation], settings, depths, _Judge(model, rows))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.errors import TrainingError
 from handful.evaluation.calibration import calibrated
 from handful.features.pixels import REACH, Block, heard, heard_columns
 from handful.features.view import Matrix
@@ -24,8 +26,13 @@ CONTEXT = "context"
 MOST_CLASSES = 8
 """With more classes than these it is not tried: each is heard at several widths."""
 
+FURTHEST = 8.0
+"""What lies farther from the mean, in deviations, is seen as if it lay there: networks are straight lines beyond."""
+
 # The losses of two pictures do not say which of two ways is better.
 _FEWEST = 3
+# A column that varies by less said nothing: what it says of other pictures is not listened to.
+_CONSTANT = 1e-4
 
 _SMALLEST = 1e-9
 
@@ -43,7 +50,7 @@ class ContextMap:
     layers: tuple[tuple[Matrix, Matrix], ...]
     """From the lowest, (D + E, K) and (K,) of each; the last gives the scores of C classes."""
 
-    around = REACH
+    around: ClassVar[int] = REACH
     """Pixels around a block that have to be looked at as well."""
 
     @property
@@ -57,7 +64,7 @@ class ContextMap:
 
     def scores(self, x: Matrix) -> Matrix:
         """The same before the softmax, of what was seen and heard. (P, D + E) → (P, C)."""
-        x = np.asarray((x - self.centre) / self.scale, np.float32)
+        x = np.clip(np.asarray((x - self.centre) / self.scale, np.float32), -FURTHEST, FURTHEST)
         for number, (coef, intercept) in enumerate(self.layers):
             x = (np.maximum(x, 0) if number else x) @ coef + intercept
         return x
@@ -98,6 +105,8 @@ class Drawn:
 
     rows: PixelRows
     """What is seen there, of N pictures."""
+    first: NDArray[np.bool_]
+    """(P,) which of them linear maps learn from: by these all ways are compared."""
     places: Sequence[NDArray[np.int64]]
     """Of each picture the numbers of its pixels, counted row by row."""
     widths: Sequence[int]
@@ -130,15 +139,19 @@ def learned_context(
         tell: called with steps done and in all.
 
     Returns:
-        What came of it, or in a sentence why it was not tried to the end.
+        What came of it, or in a sentence why it was given up.
     """
+    if len(compared.searched.targets.names) > MOST_CLASSES:
+        return f"{CONTEXT} was not tried, which is for {MOST_CLASSES} classes at most."
     try:
         return _Lessons(compared, drawn, seed, left, tell).learned(blocks)
     except _TooLongError as error:
         return (
-            f"{CONTEXT} was not tried: it would have taken about {error.seconds:.0f} s more, and less was left of the "
+            f"{CONTEXT} was given up: it would have taken about {error.seconds:.0f} s more, and less was left of the "
             "budget. A larger --budget tries it."
         )
+    except TrainingError as error:
+        return f"{CONTEXT} was given up: {error}"
 
 
 class _TooLongError(Exception):
@@ -158,27 +171,31 @@ class _Lessons:
         self.names = compared.searched.targets.names
         self.folds = sorted(set(compared.folds.tolist()))
         self.fold_of_row = compared.folds[drawn.rows.item]
+        few, many = (
+            np.bincount(x, minlength=len(self.names)) for x in (drawn.rows.classes[drawn.first], drawn.rows.classes)
+        )
+        self.weights = few / np.maximum(many, 1)
         self.done = 0
 
     def learned(self, blocks: Callable[[int], Iterator[Block]]) -> Context:
         """All networks, and what those of folds say where they have not learned."""
         maps, rows = _first_maps(self.compared, self.folds), self.drawn.rows
         looked = np.concatenate([rows.features[look] for look in self.compared.looks.looks[JOINED]], 1)
-        sounds = self._sounds(maps, blocks)  # (folds, P, E)
+        around = self._around(maps, blocks)  # (folds, P, E)
         by_fold, scores = dict[int, ContextMap](), np.zeros((len(looked), len(self.names)), np.float32)
         for k, fold in enumerate(self.folds):
             start, asked = time.perf_counter(), self.fold_of_row == fold
-            x = np.concatenate([looked, sounds[k].astype(np.float32)], 1)
+            x = np.concatenate([looked, around[k].astype(np.float32)], 1)
             by_fold[fold] = self._fitted(maps[fold, fold], x[~asked], rows.classes[~asked])
             scores[asked] = by_fold[fold].scores(x[asked])
             self._step((len(self.folds) - k) * (time.perf_counter() - start))
         losses, sharpness = self._losses(scores)
         own = np.searchsorted(self.folds, self.fold_of_row)[None, :, None]
-        x = np.concatenate([looked, np.take_along_axis(sounds, own, 0)[0].astype(np.float32)], 1)
+        x = np.concatenate([looked, np.take_along_axis(around, own, 0)[0].astype(np.float32)], 1)
         whole = self._fitted(_last_map(self.compared), x, rows.classes)
         return Context(by_fold, whole.sharpened(sharpness), losses)
 
-    def _sounds(
+    def _around(
         self, maps: Mapping[tuple[int, int], PixelMap], blocks: Callable[[int], Iterator[Block]]
     ) -> NDArray[np.float16]:
         """What is heard at every pixel, for each fold that is asked about. (folds, P, E)."""
@@ -192,15 +209,18 @@ class _Lessons:
         return np.concatenate(out, 1)
 
     def _fitted(self, first: PixelMap, x: Matrix, classes: NDArray[np.int64]) -> ContextMap:
-        """A network that learns from rows (P, D + E)."""
-        centre, scale = x.mean(0), x.std(0) + np.float32(1e-6)
-        return ContextMap(first, centre, scale, layers_of((x - centre) / scale, classes, len(self.names), self.seed))
+        """A network that learns from rows (P, D + E), as often from each class as linear maps do."""
+        centre, spread = x.mean(0), x.std(0)
+        scale = np.where(spread < _CONSTANT, np.float32(1 / _SMALLEST), spread).astype(np.float32)
+        near = np.clip((x - centre) / scale, -FURTHEST, FURTHEST)
+        return ContextMap(first, centre, scale, layers_of(near, classes, self.weights, self.seed))
 
     def _losses(self, scores: Matrix) -> tuple[NDArray[np.float64], float]:
         """The mean loss of each picture, calibrated on others, and the sharpness that all support."""
-        rows = self.drawn.rows
+        first = self.drawn.first
+        rows = self.drawn.rows.taken(first)
         targets = Targets(CLASSIFICATION, rows.classes, self.names, rows.item)
-        answers, sharpness = calibrated(scores, targets, self.fold_of_row, SHARPNESS)
+        answers, sharpness = calibrated(scores[first], targets, self.fold_of_row[first], SHARPNESS)
         lost = -np.log(np.maximum(answers[np.arange(len(answers)), rows.classes], _SMALLEST))
         return np.bincount(rows.item, lost) / np.bincount(rows.item), sharpness
 
