@@ -217,7 +217,11 @@ def _check(loss: float, length: float, log: Sequence[Update], number: int, setti
 def _dice(seed: int, number: int, device: torch.device) -> Iterator[None]:
     """Dropout throws torch's global dice: they are set for each update, and given back as they were."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed((seed * 1_000_003 + number) % 2**63)  # torch takes no larger ones
+        own = (seed * 1_000_003 + number) % 2**63  # torch takes no larger ones
+        # Not ``torch.manual_seed``: it keeps a call for every kind of device that is not there, each time.
+        torch.default_generator.manual_seed(own)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(own)
         yield
 
 
