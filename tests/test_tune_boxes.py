@@ -6,19 +6,23 @@ import csv
 import io
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from exportable import image
+from handful import moved_boxes as moved_boxes_module
 from handful.api import predict, tune
 from handful.data.boxes import Box, Boxed
 from handful.data.readers import load
-from handful.errors import BundleError, DataError, OptionError
+from handful.errors import BundleError, DataError, OptionError, TrainingError
 from handful.export.finder import Finder
 from handful.export.segmenter import Segmenter
+from handful.moved_boxes import chosen_arm
 from handful.run import opened
-from handful.tasks.boxes import overlaps
+from handful.tasks.boxes import BOXES, overlaps
 
 QUICK = {"backbone": "toy-image"}
 KINDS = {"red": (220, 40, 40), "blue": (40, 40, 220)}
@@ -206,10 +210,15 @@ def test_options_of_others_are_refused(place, tmp_path, handful):
     with pytest.raises(OptionError, match="--strategies is for other tasks, got pictures with boxes. Leave it out."):
         tune(place / "scenes", strategies="ridge", **asked)
     with pytest.raises(OptionError) as caught:
-        tune(place / "scenes", strategies="partial", **asked)
+        tune(place / "scenes", task="boxes", strategies="partial", **QUICK)
     assert str(caught.value) == (
-        "--strategies partial moves weights, which is done for whole items, words of texts and moments of recordings, "
-        "got pictures with boxes. Leave it out: these are learned from frozen maps."
+        "--strategies partial of pictures with boxes must have a backbone whose maps come of blocks that can move, got "
+        "toy-image. Leave it out, or name another --backbone."
+    )
+    with pytest.raises(OptionError) as caught:
+        tune(place / "scenes", task="boxes", strategies="logistic,lora", **QUICK)
+    assert str(caught.value) == (
+        "--strategies of pictures with boxes must be logistic,partial or left out, got lora. Choose one."
     )
     with pytest.raises(OptionError, match="metric of boxes must be one of ap50, box_f1, count_error, got 'accuracy'"):
         tune(place / "scenes", metric="accuracy", **asked)
@@ -300,3 +309,69 @@ def test_labels_of_lists_are_refused(tmp_path):
     with pytest.raises((DataError, OptionError)):
         load([scene(0)[0], scene(1)[0]], labels=["a", "b"], task="boxes")
     assert Boxed.of_cell(Boxed((Box(1, 2, 3, 4, "a"),)).cell).boxes[0].corners == (1, 2, 3, 4)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """A network with drawn weights whose blocks can move."""
+    backbone = image("tiny", 64)
+    monkeypatch.setattr("handful.features.bases.cheapest", lambda *words: {"tiny": backbone})
+    monkeypatch.setattr("handful.export.finder.untouched", lambda *words, **more: image("tiny", 64))
+    return backbone
+
+
+def test_weights_that_moved_are_kept_and_put_in_their_place(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("handful.training.cell_net.UPDATES", 5)
+    monkeypatch.setattr("handful.training.cell_net._SIDE", 64)
+    monkeypatch.setattr("handful.tune_boxes.chosen_arm", lambda held, targets, folds: ("partial", held["partial"]))
+    run = tune(laid(tmp_path / "scenes"), task="boxes", strategies="partial", budget=600, out=tmp_path / "run")
+    assert {arm.name for arm in run.scores.arms} == {"brightness", "maps", "partial"}
+    assert (run.scores.chosen, run.scores.protocol) == ("partial", "nested 1x3 stratified")
+    loaded = Finder.load(tmp_path / "run")
+    assert loaded.reads == (("tiny", (), True),)
+    again = loaded.predict(run.data.items)
+    assert again == run.model.predict(run.data.items)
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    assert np.array_equal(loaded.loaded.cell_maps(pixels), run.model.loaded.cell_maps(pixels))
+    assert not np.array_equal(loaded.loaded.cell_maps(pixels), tiny.cell_maps(pixels))
+    assert loaded.loaded.fingerprint == run.model.loaded.fingerprint != tiny.fingerprint
+    assert "sees, whose weights moved, learned from" in (tmp_path / "run" / "model" / "README.md").read_text()
+    (tmp_path / "run" / "model" / "moved.safetensors").unlink()
+    with pytest.raises(BundleError, match="moved"):
+        Finder.load(tmp_path / "run")
+
+
+def test_weights_that_would_take_too_long_are_said(tiny, tmp_path):
+    run = tune(laid(tmp_path / "scenes"), task="boxes", strategies="logistic,partial", budget=0)
+    assert any(note.startswith("partial was given up: it would have taken about ") for note in run.notes)
+    assert run.model.moved is None
+    assert run.scores.chosen == "maps"
+
+
+def test_a_training_that_runs_away_leaves_the_frozen_maps(tiny, tmp_path, monkeypatch):
+    def runaway(*words):
+        raise TrainingError("the loss must stay a finite number.")
+
+    monkeypatch.setattr("handful.moved_boxes.moved_cells", runaway)
+    run = tune(laid(tmp_path / "scenes"), task="boxes", strategies="logistic,partial", budget=600)
+    assert "partial was given up: the loss must stay a finite number." in run.notes
+
+
+def test_what_other_folds_prefer_answers_each(monkeypatch):
+    """Three folds of one picture: the second arm is best on the last two, so that the first is answered by it alone."""
+    values = {"maps": [0.9, 0.1, 0.2], "partial": [0.1, 0.5, 0.5]}
+
+    class Sums:
+        def take(self, among):
+            return self
+
+    class Mean:
+        @staticmethod
+        def of(outputs, targets):
+            return SimpleNamespace(value=float(outputs.mean()))
+
+    monkeypatch.setattr(moved_boxes_module, "BOXES", SimpleNamespace(reference=BOXES.reference, headline=Mean))
+    held = {name: np.array(own).reshape(1, 3, 1) for name, own in values.items()}
+    chosen, whole = chosen_arm({"brightness": held["maps"], **held}, Sums(), np.arange(3))
+    assert chosen == "maps"
+    assert whole.ravel().tolist() == [0.1, 0.1, 0.2]

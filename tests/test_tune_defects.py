@@ -106,9 +106,7 @@ def test_rows_of_a_test_are_measured_and_not_learned_from(parts, tmp_path):
     found = check_alarms(run.model, folder, tell=told.append)
     assert found.rows == 4
     assert told == ["learned from already, so that they prove nothing, and left out: 6 of 10 items"]
-    with pytest.raises(
-        DataError, match="must hold items that the run has not seen, got nothing but items"
-    ):
+    with pytest.raises(DataError, match="must hold items that the run has not seen, got nothing but items"):
         check_alarms(run.model, folder / "train")
 
 

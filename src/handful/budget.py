@@ -91,6 +91,14 @@ class Budget:
         )
 
 
+def given_up(name: str, seconds: float) -> str:
+    """That something was begun and given up, since it would have taken so many seconds more, in a sentence."""
+    return (
+        f"{name} was given up: it would have taken about {seconds:.0f} s more, and less was left of the budget. A "
+        "larger --budget tries it."
+    )
+
+
 STAGES = {
     "read": "reading the rows",
     "load": "loading the backbones, which the first time also fetches them",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from handful.evaluation.metrics import Metric
 from handful.evaluation.protocol import draw_folds, protocol_for
 from handful.evaluation.verdicts import Held, Rows, assemble
 from handful.export.finder import Drawn, Finder
+from handful.export.kept_parts import Moved
 from handful.features import bases
 from handful.features.cells import MOST, NARROW, brightness, cells_of, read_at, scale_for
 from handful.features.pixels import MAPS
@@ -34,9 +35,10 @@ from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import duplicate_groups
 from handful.inspection.profile import findings as find_faults
 from handful.marked_items import outputs_to
-from handful.picture_options import check_follows
+from handful.moved_boxes import MovedBoxes, Pictures, check_moves, chosen_arm, moved_boxes, moves
+from handful.picture_options import MOVER, check_follows
 from handful.plan import Plan
-from handful.progress import Say
+from handful.progress import Say, silent
 from handful.run import Run
 from handful.seeding import generator
 from handful.strategies.frozen.box_answers import FLOOR
@@ -47,6 +49,7 @@ from handful.strategies.frozen.centres import (
     BoxMap,
     BrightnessBoxes,
     Candidates,
+    CellRows,
     Wanted,
     detections,
     mean_sides,
@@ -63,6 +66,8 @@ from handful.strategies.frozen.pixels import (
     share_to_draw,
 )
 from handful.tasks.boxes import BOXES, Detected, cuts_by_label, matched, numbers_of
+from handful.training.cell_net import MarkedCells
+from handful.training.tuners import Blocks
 
 CELLS_EACH, CELLS_FEWEST, CELLS_TOGETHER = 2_500, 250, 15_000
 """Cells of a picture that are learned from at most and at least, and of all pictures together."""
@@ -74,16 +79,6 @@ POOR = 0.5
 Floats = NDArray[np.float64]
 Seen = tuple[Detected, ...]
 """Of each label what is seen in one picture."""
-
-
-@dataclass(frozen=True)
-class CellRows:
-    """The P cells that heads learn from, of N pictures."""
-
-    pixels: PixelRows
-    """What is seen in them, and their classes."""
-    sides: Matrix
-    """(P, 4) where the boxes end that they are the middles of."""
 
 
 def tune_boxes(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
@@ -100,7 +95,7 @@ def tune_boxes(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
         OptionError: an option cannot work.
         WeightsError: a backbone is not there and cannot be fetched.
     """
-    check_follows(plan, data, BOXES)
+    check_follows(plan, data, BOXES, moves=True)
     metric = BOXES.metrics[plan.metric] if "metric" in plan.origins else BOXES.headline
     with budget.stage("load"):
         backbone = _backbone(plan, data, say)
@@ -114,38 +109,74 @@ def tune_boxes(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:
     _check_enough(data, groups)
     strata = np.zeros(len(data), np.int64)
     protocol = replace(protocol_for(strata, groups, data.groups is not None), repeats=1)
+    protocol = protocol.fewest if moves(plan) else protocol
     folds = draw_folds(protocol, strata, groups, generator(plan.seed, "folds"))[0]
     with budget.stage("select"), engine_of(plan.engine) as engine:
         compared = compare(rows.pixels, (NOTHING, *names), folds, engine, partial(say, "comparing heads"))
+    with budget.stage("train"):
+        moved, given_up = _moved(data, names, scale, compared, backbone, plan, budget, say)
+    targets = BOXES.targets(data.labels or (), names)
     with budget.stage("evaluate"):
         detected = _held_out(data, names, scale, rows, compared, folds, backbone,
-                         partial(say, "answering held-out pictures"))  # fmt: skip
+                             partial(say, "answering held-out pictures"))  # fmt: skip
+        detected |= {} if moved is None else {MOVER: moved.seen}
         wanted = [Boxed.of_cell(cell).corners(names) for cell in data.labels or ()]
         held = {arm: numbers_of(each, wanted, _nested_cuts(each, wanted, folds)) for arm, each in detected.items()}
-    targets = BOXES.targets(data.labels or (), names)
+    chosen, whole = chosen_arm(held, targets, folds)
     independent = len(np.unique(groups)) == len(groups)
     known = Rows(targets, None if independent else groups, data.rows)
     scores = assemble(
-        [Held(name, outputs) for name, outputs in held.items()], held[MAPS], MAPS, known, metric=metric,
+        [Held(name, outputs) for name, outputs in held.items()], whole, chosen, known, metric=metric,
         protocol=protocol.name, rng=generator(plan.seed, "bootstrap"),
     )  # fmt: skip
     with budget.stage("fit"):
-        model = _finder(rows, compared, detected[MAPS], wanted, names, scale, backbone)
+        frozen = _maps(rows, compared, None, len(names))
+        model = _finder(moved if chosen == MOVER else None, frozen, detected[chosen], wanted, names, scale, backbone)
         model.beats_reference = scores.beats(BOXES.reference.name)
         model.learned = learned
         untested = list[str]()
         if len(test):
             scores, untested = scores.tested(*_tested(model, test, metric, plan.seed))
     notes = [*untested, *_read_small(data, scale), *_poor(scores.details["boxes"])]
+    notes += [given_up] if given_up else []
     scores = replace(scores, seconds=budget.accounted)
-    answers = BOXES.held_out(held[MAPS], targets, data.rows)
+    answers = BOXES.held_out(whole, targets, data.rows)
     worst = sorted(range(len(data)), key=lambda i: answers[i].own)[:SHOWN]
-    cuts = _nested_cuts(detected[MAPS], wanted, folds)
+    cuts = _nested_cuts(detected[chosen], wanted, folds)
     return Run(
         data, plan, tuple(_findings(data)), scores, answers, model,
         (*notes, *([budget.passed] if budget.passed else [])),
-        boxed={data.rows[i]: _drawn(data, i, detected[MAPS][i], cuts[i], names) for i in worst},
+        boxed={data.rows[i]: _drawn(data, i, detected[chosen][i], cuts[i], names) for i in worst},
     )  # fmt: skip
+
+
+def _moved(
+    data: Dataset, names: tuple[str, ...], scale: float, compared: Compared, backbone: Backbone, plan: Plan,
+    budget: Budget, say: Say,
+) -> tuple[MovedBoxes | None, str]:  # fmt: skip
+    """What came of weights that moved, where that was asked for, or why it was given up."""
+    if not moves(plan):
+        return None, ""
+    came = moved_boxes(
+        _pictures(data, names, scale, plan.seed), compared, backbone, plan.seed, lambda: budget.for_training,
+        partial(say, "moving weights"),
+    )  # fmt: skip
+    return (came, "") if isinstance(came, MovedBoxes) else (None, came)
+
+
+def _pictures(data: Dataset, names: tuple[str, ...], scale: float, seed: int) -> Pictures:
+    """The pictures as trainings need them."""
+
+    def marked(i: int) -> MarkedCells:
+        pixels, ratio = read_at(data.items[i], scale)
+        shape = pixels.shape[0] // CELL, pixels.shape[1] // CELL
+        corners = Boxed.of_cell((data.labels or ())[i]).corners(names)
+        return MarkedCells(pixels, _cells(corners, ratio, shape).classes)
+
+    def rows(some: Dataset, backbone: Backbone) -> CellRows:
+        return _learned_rows(some, names, scale, backbone, seed, silent)[1]
+
+    return Pictures(data, scale, marked, rows, _weights(data, names, scale)[:-1])
 
 
 def _backbone(plan: Plan, data: Dataset, say: Say) -> Backbone:
@@ -160,6 +191,8 @@ def _backbone(plan: Plan, data: Dataset, say: Say) -> Backbone:
     backbone = next((one for one in found if one.cell_depths), None)
     if backbone is None:
         raise no_parts(found[0].name, data.modality)
+    if moves(plan):
+        check_moves(backbone)
     return backbone
 
 
@@ -295,7 +328,7 @@ def _nested_cuts(seen: Sequence[Seen], wanted: Sequence[Sequence[Floats]], folds
 
 
 def _finder(
-    rows: CellRows, compared: Compared, detected: Sequence[Seen], wanted: Sequence[Sequence[Floats]],
+    moved: MovedBoxes | None, frozen: BoxMap, detected: Sequence[Seen], wanted: Sequence[Sequence[Floats]],
     names: tuple[str, ...], scale: float, backbone: Backbone,
 ) -> Finder:  # fmt: skip
     """The model, learned from all pictures; from where on it answers, and how sure it is, by held-out ones."""
@@ -306,9 +339,12 @@ def _finder(
         for c in labels
     ]
     cuts = np.asarray(cuts_by_label(detected, wanted, FLOOR), np.float32)
+    boxes, eyes, weights = frozen, backbone, None
+    if moved is not None:
+        boxes, eyes, weights = moved.boxes, moved.moved.backbone, Moved(Blocks.name, 0, moved.moved.delta)
     return Finder(
-        backbone.name, backbone.fingerprint, _maps(rows, compared, None, len(names)), scale, cuts,
-        learned_confidence(scores, right), names, loaded=backbone,
+        backbone.name, backbone.fingerprint, boxes, scale, cuts, learned_confidence(scores, right), names, loaded=eyes,
+        moved=weights,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ LAYERS = (
     ("cli", "web"),
     (
         "answer_files", "api", "box_answers", "detection", "detection_reasons", "explanation", "item_options",
-        "marked_items", "monitoring", "picture_options",
+        "marked_items", "monitoring", "moved_boxes", "picture_options",
         "prediction", "prediction_shards", "run", "report", "robustness", "run_rows", "segmentation", "tune_answers",
         "tune_boxes", "tune_defects", "tune_items", "tune_masks", "tune_targets", "updating", "versions",
     ),

@@ -76,9 +76,7 @@ def test_a_picture_that_is_gone_is_named(part_runs, tmp_path, monkeypatch):
         return data
 
     monkeypatch.setattr(marked_check, "load_part", and_lost)
-    with pytest.raises(
-        DataError, match=r"1\.png can no longer be read: No such file or directory\. Put it back"
-    ):
+    with pytest.raises(DataError, match=r"1\.png can no longer be read: No such file or directory\. Put it back"):
         handful_check(part_runs / "run_masks", new)
 
 

@@ -96,6 +96,8 @@ class Backbone(ABC):
     cell_depths: tuple[int, ...] = ()
     """Where maps are read for every cell of a picture, all of them together: deep enough to know things; empty:
     nowhere."""
+    cells_move: bool = False
+    """Whether its blocks may move so that cells are told apart better: all that these maps say comes of them."""
 
     @abstractmethod
     def prepare(self, items: Sequence[Any]) -> Any:

@@ -80,7 +80,7 @@ class LiteBackbone(Backbone):
         self.grain, self.part_depths = PATCHES, (stages[4], stages[3], stages[2])
         self.pixel_depths = tuple(stages[:3])
         # From the maps of four pixels to those of 32: edges, parts and whole things.
-        self.cell_depths = tuple(stages[1:6])
+        self.cell_depths, self.cells_move = tuple(stages[1:6]), True
 
     def modules(self) -> Sequence[nn.Module]:
         """The stem and the blocks; the ImageNet classifier is no part of the backbone."""

@@ -174,17 +174,21 @@ def cell_maps(
     Returns:
         (H / CELL, W / CELL, D).
     """
-    cells = pixels.shape[0] // CELL, pixels.shape[1] // CELL
     batch = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
-    maps = []
-    for _, state in states(batch):
+    return np.asarray(at_cells(states(batch), *pixels.shape[:2]).cpu().numpy(), np.float32)
+
+
+def at_cells(states: Iterable[tuple[int, State]], height: int, width: int) -> Tensor:
+    """The states of a picture of so many pixels at each of its cells. (height / CELL, width / CELL, D)."""
+    cells, maps = (height // CELL, width // CELL), []
+    for _, state in states:
         x = state.x.float()
         if x.shape[-1] > cells[1]:
             x = functional.adaptive_avg_pool2d(x, cells)
         elif x.shape[-1] < cells[1]:
             x = functional.interpolate(x, size=cells, mode="bilinear", align_corners=False)
         maps.append(x[0])
-    return np.asarray(torch.cat(maps).permute(1, 2, 0).cpu().numpy(), np.float32)
+    return torch.cat(maps).permute(1, 2, 0)
 
 
 def joined(tiles: Sequence[Tiles]) -> tuple[Tensor, Numbers, Numbers, Numbers, Places]:

@@ -19,9 +19,10 @@ from handful.data.handed_items import handed_items
 from handful.data.items import make_items
 from handful.errors import BundleError, DataError
 from handful.evaluation.scores import Scores
-from handful.export.loading import check_depths, untouched
+from handful.export.kept_parts import Moved
+from handful.export.loading import check_depths, untouched, with_moved
 from handful.export.part_model import PartModel
-from handful.export.record import check_tensor, is_backbone, tensors_of, write_record
+from handful.export.record import check_tensor, is_backbone, is_moved, tensors_of, write_record
 from handful.features.cells import LARGEST
 from handful.features.pixels import MAPS
 from handful.progress import Say, silent
@@ -100,7 +101,9 @@ class Finder(PartModel):
     learned: frozenset[str] = field(default=frozenset(), repr=False)
     """Hashes of the items that it learned from; empty in a model that was written before these were kept."""
     loaded: Backbone | None = field(default=None, repr=False)
-    """The backbone in memory."""
+    """The backbone in memory, with what moved in its place."""
+    moved: Moved | None = field(default=None, repr=False)
+    """What moved in it; None where nothing did."""
 
     task = BOXES
     modality = "image"
@@ -113,6 +116,8 @@ class Finder(PartModel):
             fetching = partial(say, f"fetching {self.backbone_name}")
             backbone = untouched(self.backbone_name, self.modality, self.fingerprint, progress=fetching)
             check_depths(backbone, f"maps of {self.backbone_name}", backbone.cell_depths)
+            if self.moved is not None:
+                backbone = with_moved(backbone, self.moved.tuner, self.moved.first, self.moved.delta)
             self.loaded = backbone.to(default_device())
         return self.loaded
 
@@ -166,19 +171,21 @@ class Finder(PartModel):
 
     @property
     def reads(self) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
-        """The backbone, where it is read, and that it did not move."""
-        return ((self.backbone_name, () if self.loaded is None else tuple(self.loaded.cell_depths), False),)
+        """The backbone, where it is read, and whether it moved."""
+        depths = () if self.loaded is None else tuple(self.loaded.cell_depths)
+        return ((self.backbone_name, depths, self.moved is not None),)
 
     def __repr__(self) -> str:
         return f"Finder({', '.join(map(shown, self.names))}, {shown(self.backbone_name)})"
 
     def card(self, scores: Scores, source: str) -> str:
         """The model card, in Markdown, with what a run on this source measured."""
+        moved = ", whose weights moved" if self.moved is not None else ""
         return (
             "---\nlibrary_name: handful\ntags:\n- handful\n- object-detection\n---\n\n"
             f"# Boxes around things ({', '.join(map(shown, self.names))})\n\n{scores.sentence}\n\n"
-            f"Linear maps of what {shown(self.backbone_name)} sees, learned from {scores.n} pictures. It holds for "
-            "small things that are alike, in pictures made as those were, at the same magnification.\n\n"
+            f"Linear maps of what {shown(self.backbone_name)} sees{moved}, learned from {scores.n} pictures. It holds "
+            "for small things that are alike, in pictures made as those were, at the same magnification.\n\n"
             "Use it: `handful predict RUN NEW --out found.jsonl`.\n"
         )
 
@@ -204,8 +211,10 @@ class Finder(PartModel):
             "names": list(self.names),
             "beats_reference": self.beats_reference,
             "learned": sorted(self.learned),
+            "moved": self.moved and self.moved.entry,
         }
-        write_record(folder, FINDER, BOXES, record, [FILE])
+        files = [FILE, *([self.moved.write(folder)] if self.moved is not None else [])]
+        write_record(folder, FINDER, BOXES, record, files)
         (folder / "README.md").write_text(card or "# Boxes\n", encoding="utf-8")
         copy = Finder.load(folder)._tensors
         if any(not np.array_equal(copy[name], own) for name, own in self._tensors.items()):
@@ -225,12 +234,15 @@ class Finder(PartModel):
             raise ValueError("magnification")
         if not isinstance(record["beats_reference"], bool | None):
             raise ValueError("beats_reference")
-        tensors = _checked(place / FILE, tensors_of(place, FILE, dict(record)), len(names))
+        record = {"moved": None, **record}  # before weights could move, nothing was said of them
+        if not is_moved(record["moved"]):
+            raise ValueError("moved")
+        tensors = _checked(place / FILE, tensors_of(place, FILE, record), len(names))
         pixels = PixelMap((MAPS,), *(tensors[name] for name in ("centre", "scale", "coef", "intercept")))
         sides = Sides(tensors["sides.coef"], tensors["sides.intercept"])
         return cls(
             backbone["name"], backbone["fingerprint"], BoxMap(pixels, sides), scale, tensors["cuts"], tensors["lines"],
-            tuple(names), record["beats_reference"], place,
+            tuple(names), record["beats_reference"], place, moved=Moved.read(place, record),
         )  # fmt: skip
 
 

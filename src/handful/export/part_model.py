@@ -15,7 +15,7 @@ from handful.atomic import replaced_folder
 from handful.backbones.base import Backbone
 from handful.data.dataset import content_hash
 from handful.evaluation.scores import unproven
-from handful.export.record import entries, wrong_entry
+from handful.export.record import MOVED_WEIGHTS, entries, wrong_entry
 from handful.progress import Say, silent
 from handful.readback import checked, damage_is
 from handful.run_folder import RECORD, model_folder
@@ -92,7 +92,7 @@ class PartModel(ABC):
 
     def save(self, folder: str | Path, card: str = "") -> None:
         """Write the model; raises as ``Bundle.save``."""
-        with replaced_folder(Path(folder), (RECORD, self.file, "README.md")) as target:
+        with replaced_folder(Path(folder), (RECORD, self.file, MOVED_WEIGHTS, "README.md")) as target:
             self.write(target, card)
 
     @classmethod

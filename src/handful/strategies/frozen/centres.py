@@ -14,7 +14,7 @@ from handful.data.images import full_size
 from handful.features.cells import brightness, cells_of, middles, read_at
 from handful.features.view import Matrix
 from handful.strategies.frozen.box_answers import begun, in_picture
-from handful.strategies.frozen.pixels import Brightness, PixelMap, levels_of
+from handful.strategies.frozen.pixels import Brightness, PixelMap, PixelRows, levels_of
 from handful.tasks.boxes import Detected
 
 Floats = NDArray[np.float64]
@@ -70,6 +70,16 @@ def wanted_of(shape: tuple[int, int], boxes: Floats, labels: NDArray[np.integer]
         ends = np.full_like(across, np.log(width)), np.full_like(down, np.log(height))
         sides[window][taken] = np.stack([across, down, *ends], -1)[taken]
     return Wanted(classes, sides)
+
+
+@dataclass(frozen=True)
+class CellRows:
+    """The P cells that heads learn from, of N pictures."""
+
+    pixels: PixelRows
+    """What is seen in them, and their classes."""
+    sides: Matrix
+    """(P, 4) where the boxes end that they are the middles of."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.budget import given_up
 from handful.errors import TrainingError
 from handful.evaluation.calibration import calibrated
 from handful.features.pixels import REACH, Block, heard, heard_columns
@@ -146,10 +147,7 @@ def learned_context(
     try:
         return _Lessons(compared, drawn, seed, left, tell).learned(blocks)
     except _TooLongError as error:
-        return (
-            f"{CONTEXT} was given up: it would have taken about {error.seconds:.0f} s more, and less was left of the "
-            "budget. A larger --budget tries it."
-        )
+        return given_up(CONTEXT, error.seconds)
     except TrainingError as error:
         return f"{CONTEXT} was given up: {error}"
 
