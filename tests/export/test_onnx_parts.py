@@ -31,6 +31,7 @@ from handful.export.onnx.part_items import PartReader, check_cuts
 from handful.export.onnx.parts import export_parts
 from handful.export.onnx.static import export_static
 from handful.export.segmenter import Segmenter
+from handful.export.sharing import share_backbones
 from handful.features.cells import cells_of, read_at
 from handful.features.normal_parts import compared_parts
 from handful.features.pixels import FILTERS, MAPS, blocks_of, heard_columns
@@ -45,7 +46,7 @@ from handful.tasks.events.task import Events
 from handful.tasks.tag_sequences import transitions_of
 from handful.tasks.tagging import Tagging
 from handful.tasks.tagging.gazetteer import Gazetteer
-from handful.training.apply_delta import arrays_of, installed
+from handful.training.apply_delta import arrays_of, installed, untouched
 from handful.training.parts import PartBody
 from handful.training.tuners import Blocks
 from handful.web.admission import Admission
@@ -375,6 +376,24 @@ def finder(scale=1.5, labels=("cell", "nut")):
 
 
 SIDES = ("left", "top", "width", "height")
+
+
+def test_models_share_the_backbone_in_which_nothing_moved():
+    """And one in which something did keeps its own, whichever comes first; it goes into a graph."""
+    frozen, moving, last = finder(), finder(), finder()
+    delta = {name: 1.5 * own for name, own in untouched(moving.loaded, Blocks(), 0).items()}
+    moving.moved, moving.loaded = Moved("blocks", 0, delta), installed(moving.loaded, "blocks", 0, delta)
+    for models in ([moving, frozen, last], [frozen, moving, last]):
+        share_backbones(models)
+        assert frozen.loaded is last.loaded is not moving.loaded
+        assert (frozen.is_frozen, moving.is_frozen) == (True, False)
+    pixels = read_at(pictures()[2], 1.5)[0]
+    assert not np.allclose(moving.loaded.cell_maps(pixels), frozen.loaded.cell_maps(pixels))
+    assert (
+        finders.finder_graph(moving, KnownRows(pictures()[1:3]))
+        .judge.compared(finders.finder_graph(moving, KnownRows(pictures()[1:3])).graph.SerializeToString(), "the graph")
+        .close
+    )
 
 
 def test_boxes_go_from_files_to_answers(tmp_path, monkeypatch):

@@ -165,6 +165,11 @@ class Finder(PartModel):
         return out
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether nothing moved in its backbone."""
+        return self.moved is None
+
+    @property
     def columns(self) -> tuple[str, str]:
         """How columns of what items hold, and of answers, are called."""
         return "boxes", "predicted boxes"

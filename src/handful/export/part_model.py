@@ -53,6 +53,11 @@ class PartModel(ABC):
     """No part lies in two texts."""
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether its backbone is that of others, in which nothing moved."""
+        return True
+
+    @property
     @abstractmethod
     def task(self) -> Task:
         """What is answered to an item."""

@@ -27,9 +27,10 @@ def share_backbones(models: Sequence[Bundle | PartModel]) -> None:
     frozen: dict[tuple[str, str], Backbone] = {}
     for model in models:
         if isinstance(model, PartModel):
-            model.loaded = frozen.get((model.backbone_name, model.fingerprint), model.loaded)
+            if model.is_frozen:
+                model.loaded = frozen.get((model.backbone_name, model.fingerprint), model.loaded)
             backbone = model.ready()
-            if backbone is not None:
+            if backbone is not None and model.is_frozen:
                 frozen[model.backbone_name, model.fingerprint] = backbone
             continue
         for name, fingerprint in model.fingerprints.items():
