@@ -20,13 +20,14 @@ from handful.strategies.frozen.centres import BoxMap, CellRows, detections, side
 from handful.strategies.frozen.pixels import Compared, PixelMap
 from handful.tasks.base import AnyTargets
 from handful.tasks.boxes import BOXES, Detected
-from handful.training.cell_net import CellMap, MarkedCells, MovedCells, moved_cells
+from handful.training.cell_net import MarkedCells, MovedCells, moved_cells
 
 # After so many updates of the first training it is known how long all will take.
 _LOOKED = 3
 
 Floats = NDArray[np.float64]
 Seen = tuple[Detected, ...]
+"""Of each label what is seen in one picture."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,7 @@ class _Trainings:
             self.more = each * (total * self.to_come - done)
             return done == _LOOKED and self.more > self.left()
 
-        start = CellMap(first.centre, first.scale, first.coef, first.intercept)
-        moved = moved_cells(self.backbone, pictures.marked, among, start, pictures.weights, self.seed, step)
+        moved = moved_cells(self.backbone, pictures.marked, among, first.linear, pictures.weights, self.seed, step)
         self.to_come -= 1
         return None if moved is None else (self._boxes(first, moved, among), moved)
 

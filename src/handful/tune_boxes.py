@@ -35,7 +35,7 @@ from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import duplicate_groups
 from handful.inspection.profile import findings as find_faults
 from handful.marked_items import outputs_to
-from handful.moved_boxes import MovedBoxes, Pictures, check_moves, chosen_arm, moved_boxes, moves
+from handful.moved_boxes import MovedBoxes, Pictures, Seen, check_moves, chosen_arm, moved_boxes, moves
 from handful.picture_options import MOVER, check_follows
 from handful.plan import Plan
 from handful.progress import Say, silent
@@ -65,7 +65,7 @@ from handful.strategies.frozen.pixels import (
     levels_of,
     share_to_draw,
 )
-from handful.tasks.boxes import BOXES, Detected, cuts_by_label, matched, numbers_of
+from handful.tasks.boxes import BOXES, cuts_by_label, matched, numbers_of
 from handful.training.cell_net import MarkedCells
 from handful.training.tuners import Blocks
 
@@ -77,8 +77,6 @@ POOR = 0.5
 """Labels whose average precision is below this beyond doubt are told to be out of reach."""
 
 Floats = NDArray[np.float64]
-Seen = tuple[Detected, ...]
-"""Of each label what is seen in one picture."""
 
 
 def tune_boxes(data: Dataset, plan: Plan, budget: Budget, say: Say) -> Run:

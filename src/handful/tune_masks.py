@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,7 @@ from handful.evaluation.protocol import draw_folds, protocol_for
 from handful.evaluation.verdicts import Held, Rows, assemble
 from handful.export.segmenter import Answered, Segmenter
 from handful.features import bases
-from handful.features.pixels import FILTERS, MAPS, REACH, Block, blocks_of, worked
+from handful.features.pixels import MAPS, REACH, Block, blocks_of, worked
 from handful.features.view import Matrix
 from handful.inspection.findings import Finding, by_cost
 from handful.inspection.profile import duplicate_groups
@@ -171,7 +171,7 @@ def _learned_rows(
         except (DataError, OSError) as error:
             failed[i] = str(error)
     data, weight = data.without(failed), share_to_draw(shares / max(1, len(data)))
-    parts: list[_Seen] = []
+    parts: list[tuple[PixelRows, NDArray[np.int64], int]] = []
     failed = {}
     for i, (item, cell) in enumerate(zip(data.items, data.labels or (), strict=True)):
         try:
@@ -181,32 +181,17 @@ def _learned_rows(
             failed[i] = str(error)
         say("looking at pixels", i + 1, len(data))
     data = data.without(failed)
-    features = {look: np.concatenate([one.features[look] for one in parts]) for look in (FILTERS, MAPS)}
-    classes, levels = (np.concatenate([getattr(one, name) for one in parts]) for name in ("classes", "levels"))
-    item_of = np.repeat(np.arange(len(parts)), [len(one.classes) for one in parts])
-    rows = PixelRows(features, levels, classes, item_of)
-    first = np.concatenate([np.arange(len(one.classes)) < few for one in parts])
-    return data, rows.taken(first), Drawn(
-        rows, first, [one.places for one in parts], [one.width for one in parts]
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """Some pixels of a picture, as they were drawn."""
-
-    features: dict[str, Matrix]
-    classes: NDArray[np.int64]
-    levels: NDArray[np.int64]
-    places: NDArray[np.int64]
-    width: int
+    rows, places, widths = zip(*parts, strict=True)
+    first = np.concatenate([np.arange(len(own)) < few for own in places])
+    drawn = Drawn(PixelRows.together(rows), first, places, widths)
+    return data, drawn.rows.taken(first), drawn
 
 
 def _rows_of(
     item: Any, cell: str, names: tuple[str, ...], backbone: Backbone, around: int,
     draw: Callable[..., NDArray[np.int64]],
-) -> _Seen:  # fmt: skip
-    """What is seen at some pixels of a picture, their classes, their brightness, and where they lie."""
+) -> tuple[PixelRows, NDArray[np.int64], int]:  # fmt: skip
+    """Some pixels of a picture, where they lie, and how many columns it has."""
     pixels = worked(item)
     mask = nearest(mask_of(cell, names, item), pixels.shape[:2]).ravel()
     places = draw(mask)
@@ -217,7 +202,8 @@ def _rows_of(
         for look, x in own.features.items():
             features.setdefault(look, np.zeros((len(places), x.shape[1]), np.float32))[which] = x[at]
     levels = levels_of(pixels.reshape(-1, 3)[places])
-    return _Seen(features, mask[places].astype(np.int64), levels, places, pixels.shape[1])
+    rows = PixelRows(features, levels, mask[places].astype(np.int64), np.zeros(len(places), np.int64))
+    return rows, places, pixels.shape[1]
 
 
 def _context(

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from exportable import image
+from handful.backbones.linear_map import LinearMap
 from handful.backbones.tiles import CELL
 from handful.training.apply_delta import installed
-from handful.training.cell_net import UPDATES, CellMap, MarkedCells, moved_cells
+from handful.training.cell_net import UPDATES, MarkedCells, moved_cells
 
 SIDE = 64
 
@@ -27,7 +28,7 @@ def start(backbone, classes=2):
     seen = np.concatenate([backbone.cell_maps(picture(i).pixels).reshape(SIDE * SIDE // CELL**2, -1) for i in range(3)])
     width = seen.shape[1]
     scale = ((seen.std(0) + 1e-3) * np.sqrt(width)).astype(np.float32)
-    return CellMap(seen.mean(0), scale, np.zeros((width, classes), np.float32), np.zeros(classes, np.float32))
+    return LinearMap(seen.mean(0), scale, np.zeros((width, classes), np.float32), np.zeros(classes, np.float32))
 
 
 def loss(backbone, own):

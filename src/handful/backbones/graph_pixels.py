@@ -15,7 +15,8 @@ from torch.nn import functional
 from handful.backbones.base import Backbone
 from handful.backbones.efficientnet import ConvUnit
 from handful.backbones.graphs import Input, Pixels, Preparation, front_of, recorded_from
-from handful.backbones.tiles import CELL, COARSEST, ENLARGED, STEP, at_pixels
+from handful.backbones.linear_map import LinearMap
+from handful.backbones.tiles import CELL, ENLARGED, STEP, at_pixels, filled
 
 # Pixels of a side of the block that graphs are recorded with; sizes are not recorded.
 _SIDE = 80
@@ -93,8 +94,7 @@ class Maps(nn.Module):
     def forward(self, large: Tensor) -> Tensor:
         """Each map at the size of the block."""
         height, width = large.shape[0] // ENLARGED, large.shape[1] // ENLARGED
-        more = (0, 0, 0, -large.shape[1] % COARSEST, 0, -large.shape[0] % COARSEST)
-        state, maps = self.front(functional.pad(large, more)[None]), []
+        state, maps = self.front(filled(large)[None]), []
         for depth, block in enumerate(self.blocks, 1):
             state = block(state)
             if depth in self.depths:
@@ -102,34 +102,19 @@ class Maps(nn.Module):
         return _inner(at_pixels(maps, height, width), self.halo)
 
 
-@dataclass(frozen=True)
-class FirstAnswer:
-    """A linear map whose answers are heard around each pixel."""
-
-    centre: NDArray[np.float32]
-    """(D,) what is taken from each column."""
-    scale: NDArray[np.float32]
-    """(D,) what it is divided by."""
-    coef: NDArray[np.float32]
-    """(D, C)."""
-    intercept: NDArray[np.float32]
-    """(C,)."""
-    reach: int
-    """Pixels around a pixel that it is heard from."""
-
-
 class Heard(nn.Module):
     """As ``features.pixels.heard``, behind what is seen: (H, W, D) → (h, w, D + E) within the surroundings."""
 
-    def __init__(self, bank: FilterBank, first: FirstAnswer) -> None:
+    def __init__(self, bank: FilterBank, first: LinearMap, reach: int) -> None:
         """Keep the kernels and the map.
 
         Args:
             bank: the filters.
             first: what answers first.
+            reach: pixels around a pixel that it is heard from.
         """
         super().__init__()
-        self.reach, self.widths = first.reach, tuple(bank.heard)
+        self.reach, self.widths = reach, tuple(bank.heard)
         self.centre, self.scale, self.coef, self.intercept = (
             nn.Parameter(torch.from_numpy(x), requires_grad=False)
             for x in (first.centre, first.scale, first.coef, first.intercept)
@@ -274,7 +259,7 @@ def cell_graph_of(backbone: Backbone) -> tuple[bytes, Preparation]:
 
 def pixel_graph_of(
     bank: FilterBank | None, backbone: Backbone | None, halo: int, most: int, block: int,
-    first: FirstAnswer | None = None,
+    heard: tuple[LinearMap, int] | None = None,
 ) -> tuple[bytes, Preparation]:  # fmt: skip
     """What is seen at the pixels of a block, as the bytes of an ONNX file, and how pictures are prepared.
 
@@ -284,12 +269,12 @@ def pixel_graph_of(
         halo: pixels that are seen around a block.
         most: of the shorter side of a picture as it is read.
         block: of a side of a block.
-        first: what answers first and is heard, with filters; None where nothing is.
+        heard: what answers first, and from how many pixels around it is heard, which takes filters; None: nothing is.
 
     Raises:
         OptionError: the backbone cannot be recorded.
     """
-    maps, inputs, reach = None, list[Input](), first.reach if first is not None else 0
+    maps, inputs, reach = None, list[Input](), heard[1] if heard is not None else 0
     side = _SIDE + 2 * reach
     pixels = torch.arange(side * (side + 2) * 3).remainder(251).to(torch.uint8).reshape(side, side + 2, 3)
     if bank is not None:
@@ -299,7 +284,7 @@ def pixel_graph_of(
         large = pixels.repeat_interleave(ENLARGED, 0).repeat_interleave(ENLARGED, 1)
         inputs.append(Input("large", large, ("large_height", "large_width")))
     filters = Filters(bank, halo) if bank is not None else None
-    graph = PixelGraph(filters, maps, Heard(bank, first) if bank is not None and first is not None else None)
+    graph = PixelGraph(filters, maps, Heard(bank, *heard) if bank is not None and heard is not None else None)
     entry = {"pixels": "pixels", "large": "large", "halo": halo + reach, "most": most, "block": block}
     device = torch.device("cpu") if backbone is None else backbone.device
     return recorded_from(graph, inputs, device), Preparation(entry, {})

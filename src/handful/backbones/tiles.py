@@ -132,14 +132,14 @@ def enlarged_maps(
     Returns:
         (H, W, D).
     """
-    large = torch.from_numpy(made_large(pixels)).permute(2, 0, 1)[None]
-    maps = at_pixels((state.x.float() for _, state in states(filled(large))), pixels.shape[0], pixels.shape[1])
+    large = filled(torch.from_numpy(made_large(pixels))).permute(2, 0, 1)[None]
+    maps = at_pixels((state.x.float() for _, state in states(large)), pixels.shape[0], pixels.shape[1])
     return np.asarray(maps.cpu().numpy(), np.float32)
 
 
 def filled(large: Tensor) -> Tensor:
-    """An enlarged picture with black behind its ends, up to whole cells of the coarsest map. (1, 3, H, W)."""
-    return functional.pad(large, (0, -large.shape[3] % COARSEST, 0, -large.shape[2] % COARSEST))
+    """An enlarged picture with black behind its ends, up to whole cells of the coarsest map. (H, W, 3)."""
+    return functional.pad(large, (0, 0, 0, -large.shape[1] % COARSEST, 0, -large.shape[0] % COARSEST))
 
 
 def at_pixels(maps: Iterable[Tensor], height: int, width: int) -> Tensor:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from handful.backbones.base import Backbone, State
+from handful.backbones.linear_map import LinearMap
 from handful.backbones.tiles import CELL, STEP, at_cells
 from handful.seeding import generator
 from handful.training.apply_delta import Arrays, arrays_of, installed
@@ -26,8 +27,6 @@ UPDATES = 60
 # Chosen on the val part of bccd_boxes: see docs/decisions/0078.
 _RATE, _CROPS, _SIDE = 1e-3, 4, 320
 
-Matrix = NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class MarkedCells:
@@ -40,20 +39,6 @@ class MarkedCells:
 
 
 @dataclass(frozen=True)
-class CellMap:
-    """A linear map from what is seen in a cell to classes."""
-
-    centre: Matrix
-    """(D,) what is taken from each column."""
-    scale: Matrix
-    """(D,) what it is divided by."""
-    coef: Matrix
-    """(D, C)."""
-    intercept: Matrix
-    """(C,)."""
-
-
-@dataclass(frozen=True)
 class MovedCells:
     """What moved."""
 
@@ -61,14 +46,14 @@ class MovedCells:
     """With it in its place."""
     delta: Arrays
     """The weights by name."""
-    map: CellMap
+    map: LinearMap
     """The map that moved with them."""
 
 
 class _CellNet(nn.Module):
     """Crops of pictures → scores of their cells."""
 
-    def __init__(self, backbone: Backbone, body: Body, start: CellMap) -> None:
+    def __init__(self, backbone: Backbone, body: Body, start: LinearMap) -> None:
         super().__init__()
         self.blocks, self._stem, self._depths = body.blocks, backbone.stem, backbone.cell_depths
         self.centre, self.scale, self.coef, self.intercept = (
@@ -94,7 +79,7 @@ class _CellNet(nn.Module):
 
 
 def moved_cells(
-    backbone: Backbone, pictures: Callable[[int], MarkedCells], among: Sequence[int], start: CellMap,
+    backbone: Backbone, pictures: Callable[[int], MarkedCells], among: Sequence[int], start: LinearMap,
     weights: NDArray[np.float64], seed: int, step: Callable[[int, int], bool],
 ) -> MovedCells | None:  # fmt: skip
     """Let the blocks below the deepest map, and a linear map, learn from crops of pictures.
@@ -137,7 +122,7 @@ def moved_cells(
         return None
     delta = arrays_of(tuner.delta(body))
     coef, intercept = (x.detach().cpu().numpy() for x in (network.coef, network.intercept))
-    moved = CellMap(start.centre, start.scale, coef, intercept)
+    moved = LinearMap(start.centre, start.scale, coef, intercept)
     return MovedCells(installed(backbone, tuner.name, 0, delta), delta, moved)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handful.backbones.graph_pixels import FirstAnswer, pixel_graph_of
+from handful.backbones.graph_pixels import pixel_graph_of
 from handful.backbones.tiles import made_large
 from handful.data.mask_files import classes_in_cell, colours_of, mask_of
 from handful.data.pixel_sizes import nearest
@@ -42,11 +42,9 @@ def segmenter_graph(model: Segmenter, rows: KnownRows) -> PartGraph:
     """
     own, backbone = model.pixels, model.ready()
     bank = filter_bank() if FILTERS in own.looks else None
-    first = None
-    if isinstance(own, ContextMap):
-        first = FirstAnswer(own.first.centre, own.first.scale, own.first.coef, own.first.intercept, REACH)
+    heard = (own.first.linear, REACH) if isinstance(own, ContextMap) else None
     maps = backbone if MAPS in own.looks else None
-    content, preparation = pixel_graph_of(bank, maps, HALO, MOST, BLOCK, first)
+    content, preparation = pixel_graph_of(bank, maps, HALO, MOST, BLOCK, heard)
     if isinstance(own, ContextMap):
         graph = with_pixel_classes(content, own.centre, own.scale, own.layers, FURTHEST)
     else:

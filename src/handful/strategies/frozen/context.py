@@ -177,7 +177,7 @@ class _Lessons:
 
     def learned(self, blocks: Callable[[int], Iterator[Block]]) -> Context:
         """All networks, and what those of folds say where they have not learned."""
-        maps, rows = _first_maps(self.compared, self.folds), self.drawn.rows
+        (maps, last), rows = _first_maps(self.compared, self.folds), self.drawn.rows
         looked = np.concatenate([rows.features[look] for look in self.compared.looks.looks[JOINED]], 1)
         around = self._around(maps, blocks)  # (folds, P, E)
         by_fold, scores = dict[int, ContextMap](), np.zeros((len(looked), len(self.names)), np.float32)
@@ -190,7 +190,7 @@ class _Lessons:
         losses, sharpness = self._losses(scores)
         own = np.searchsorted(self.folds, self.fold_of_row)[None, :, None]
         x = np.concatenate([looked, np.take_along_axis(around, own, 0)[0].astype(np.float32)], 1)
-        whole = self._fitted(_last_map(self.compared), x, rows.classes)
+        whole = self._fitted(last, x, rows.classes)
         return Context(by_fold, whole.sharpened(sharpness), losses)
 
     def _around(
@@ -230,33 +230,22 @@ class _Lessons:
             raise _TooLongError(more)
 
 
-def _first_maps(compared: Compared, folds: Sequence[int]) -> dict[tuple[int, int], PixelMap]:
-    """What answers first: of a fold that is asked about and that of a picture, what learned from neither."""
-    fold = compared.searched.folds[0]
+def _first_maps(compared: Compared, folds: Sequence[int]) -> tuple[dict[tuple[int, int], PixelMap], PixelMap]:
+    """What answers first: what learned from neither a fold that is asked about nor that of a picture; and from all."""
+    fold, classes = compared.searched.folds[0], compared.rows.classes
     pairs = [(a, b) for a in folds for b in folds if a <= b]
-    weights = np.stack([(fold != a) & (fold != b) for a, b in pairs]).astype(np.float32)
-    coef, intercept = _fits(compared, weights)
-    at = {pair: number for number, pair in enumerate(pairs)}
-    maps = {}
-    for asked in folds:
+    weights = np.stack([*((fold != a) & (fold != b) for a, b in pairs), fold >= 0]).astype(np.float32)
+    design = np.eye(len(compared.searched.targets.names), dtype=np.float32)[classes]
+    x = compared.looks.matrix(JOINED, compared.rows.features)
+    coef, intercept = fit_head(HEAD, x, design, weights, HEAD.penalties)  # (F, D, S, C), (F, S, C)
+
+    def made(fit: int, asked: int | None) -> PixelMap:
         s = _penalty(compared, asked)
-        for own in folds:
-            f = at[min(asked, own), max(asked, own)]
-            maps[asked, own] = compared.looks.map_of(JOINED, coef[f, :, s], intercept[f, s])
-    return maps
+        return compared.looks.map_of(JOINED, coef[fit, :, s], intercept[fit, s])
 
-
-def _last_map(compared: Compared) -> PixelMap:
-    """What answers first where all pictures were learned from."""
-    coef, intercept = _fits(compared, np.ones((1, len(compared.rows.item)), np.float32))
-    s = _penalty(compared, None)
-    return compared.looks.map_of(JOINED, coef[0, :, s], intercept[0, s])
-
-
-def _fits(compared: Compared, weights: Matrix) -> tuple[Matrix, Matrix]:
-    """Joined maps at every penalty. (F, P) weights → (F, D, S, C) and (F, S, C)."""
-    design = np.eye(len(compared.searched.targets.names), dtype=np.float32)[compared.rows.classes]
-    return fit_head(HEAD, compared.looks.matrix(JOINED, compared.rows.features), design, weights, HEAD.penalties)
+    at = {pair: number for number, pair in enumerate(pairs)}
+    maps = {(asked, own): made(at[min(asked, own), max(asked, own)], asked) for asked in folds for own in folds}
+    return maps, made(len(pairs), None)
 
 
 def _penalty(compared: Compared, fold: int | None) -> int:

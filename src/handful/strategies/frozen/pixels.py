@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from handful.backbones.linear_map import LinearMap
 from handful.engines import Engine
 from handful.features.pixels import FILTERS, MAPS, Block
 from handful.features.view import Matrix, View
@@ -43,6 +44,13 @@ class PixelRows:
     item: NDArray[np.int64]
     """(P,) the picture of each, in order."""
 
+    @classmethod
+    def together(cls, pictures: Sequence[PixelRows]) -> PixelRows:
+        """Those of N pictures, one picture after the other."""
+        features = {look: np.concatenate([one.features[look] for one in pictures]) for look in pictures[0].features}
+        brightness, classes = (np.concatenate([getattr(x, n) for x in pictures]) for n in ("brightness", "classes"))
+        return cls(features, brightness, classes, np.repeat(np.arange(len(pictures)), [len(x.item) for x in pictures]))
+
     def taken(self, rows: NDArray[np.bool_]) -> PixelRows:
         """Some of them. (P,) truths."""
         features = {look: x[rows] for look, x in self.features.items()}
@@ -66,6 +74,11 @@ class PixelMap:
     """(D, C)."""
     intercept: Matrix
     """(C,)."""
+
+    @property
+    def linear(self) -> LinearMap:
+        """The same without how is looked."""
+        return LinearMap(self.centre, self.scale, self.coef, self.intercept)
 
     def scaled(self, features: Mapping[str, Matrix]) -> Matrix:
         """What is seen at P pixels, each column at its scale. Way to look → (P, D) to (P, D)."""
